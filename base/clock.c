@@ -1,0 +1,46 @@
+#include "clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static struct timespec read_clock(clockid_t id)
+{
+        struct timespec now = { 0 };
+
+        (void)clock_gettime(id, &now); /* cannot fail for a clock the kernel always has */
+        return now;
+}
+
+int64_t clock_boottime_ms(void)
+{
+        struct timespec now = read_clock(CLOCK_BOOTTIME);
+
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+double clock_boottime_s(void)
+{
+        struct timespec now = read_clock(CLOCK_BOOTTIME);
+
+        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int64_t clock_wall_ms(void)
+{
+        struct timespec now = read_clock(CLOCK_REALTIME);
+
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void clock_format_utc(int64_t wall_ms, char text[static CLOCK_TEXT_BYTES])
+{
+        time_t seconds = (time_t)(wall_ms / 1000);
+        struct tm utc = { 0 };
+        char date[24] = "";
+
+        if (gmtime_r(&seconds, &utc) == NULL || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0) {
+                text[0] = '\0';
+                return;
+        }
+        (void)snprintf(text, CLOCK_TEXT_BYTES, "%s.%03dZ", date, (int)(wall_ms % 1000));
+}

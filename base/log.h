@@ -1,0 +1,23 @@
+/* Structured log records on one descriptor: logfmt or JSON, one line each, everything from outside escaped,
+ * so that a newline or an escape sequence in a value can never make a second record. */
+#pragma once
+
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+
+struct log;
+
+/* Borrows fd (2 as a rule). With fd on the journal (JOURNAL_STREAM is set, systemd.exec(5)) lines carry the
+ * "<N>" priority prefix of sd-daemon(3) and no time of their own. Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int log_new(struct log **ret_log, int fd, enum log_level least,
+                                                enum log_format format);
+struct log *log_free(struct log *log);
+
+/* event is a constant in snake_case; then pairs of (const char *key, const char *value), ended by NULL.
+ * A NULL value leaves its key out. log may be NULL (silent). */
+void log_event(struct log *log, enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+/* Changes what is written; for SIGHUP. */
+void log_set(struct log *log, enum log_level least, enum log_format format);

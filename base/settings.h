@@ -1,0 +1,47 @@
+/* Settings as a table: key, type, bounds, default, place. Read from an INI file (libinih), then overridden by
+ * the environment: key "idle_ttl_s" is CARREL_IDLE_TTL_S. An unknown key, an unknown CARREL_* variable of the
+ * table's namespace, or a value out of range is an error that names file, line and the allowed range. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+
+enum setting_type {
+        SETTING_TEXT,    /* char *: malloc'd; min and max bound its length */
+        SETTING_NUMBER,  /* uint64_t */
+        SETTING_SIZE,    /* uint64_t bytes, "2g" */
+        SETTING_DECIMAL, /* double */
+        SETTING_CHOICE   /* int: index into choices */
+};
+
+struct setting {
+        const char *key;
+        enum setting_type type;
+        size_t offset;              /* of the field in the caller's struct */
+        const char *fallback;       /* the default, in the file's own syntax */
+        double min, max;            /* numbers: the range; text: the length in bytes */
+        const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
+        const char *help;           /* one line for carrel.conf(5) and --check */
+        const char *(*check)(const char *value); /* NULL, or returns what is wrong with a text (static) */
+};
+
+/* Tables are alphabetical by key and end with a NULL key. */
+
+/* Fills every field of *values from the defaults. */
+int settings_defaults(const struct setting *table, void *values, struct fault *why);
+
+/* Reads the file over what is there. A missing file is -ENOENT (the caller decides). */
+int settings_read_file(const struct setting *table, void *values, const char *path, struct fault *why);
+
+/* Reads CARREL_* from environment (as in environ(7)). Variables in `ignored` (NULL-terminated names without the
+ * prefix, e.g. "SOCKET") are left alone; any other unknown CARREL_* name is an error. */
+int settings_read_environment(const struct setting *table, void *values, char *const *environment,
+                              const char *const *ignored, struct fault *why);
+
+/* Frees the texts. */
+void settings_release(const struct setting *table, void *values);
+
+/* The value as text, in the file's syntax, for --check and `carrel info`; malloc'd, NULL when out of memory. */
+char *settings_format(const struct setting *setting, const void *values);

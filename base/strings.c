@@ -1,0 +1,214 @@
+#include "strings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int str_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
+{
+        uint64_t value = 0;
+
+        if (text == NULL || *text == '\0')
+                return -EINVAL;
+        for (; *text != '\0'; text++) {
+                if (*text < '0' || *text > '9')
+                        return -EINVAL;
+                if (__builtin_mul_overflow(value, 10U, &value) ||
+                    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+                        return -ERANGE;
+        }
+        if (value < min || value > max)
+                return -ERANGE;
+        *ret_value = value;
+        return 0;
+}
+
+int str_parse_decimal(const char *text, double min, double max, double *ret_value)
+{
+        char digits[32];
+        uint64_t whole = 0;
+        uint64_t fraction = 0;
+        double scale = 1;
+        char *point;
+        int r;
+
+        if (text == NULL || str_copy(digits, sizeof digits, text) < 0)
+                return -EINVAL;
+        point = strchr(digits, '.');
+        if (point != NULL) {
+                *point++ = '\0';
+                if (strlen(point) > 6)
+                        return -EINVAL;
+                r = str_parse_u64(point, 0, 999999, &fraction);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < strlen(point); i++)
+                        scale *= 10;
+        }
+        r = str_parse_u64(digits, 0, 1000000000, &whole);
+        if (r < 0)
+                return r;
+        double value = (double)whole + (double)fraction / scale;
+        if (value < min || value > max)
+                return -ERANGE;
+        *ret_value = value;
+        return 0;
+}
+
+/* The power of two a suffix stands for; -1: not a suffix. */
+static int suffix_shift(char suffix)
+{
+        switch (suffix) {
+        case 'k':
+        case 'K':
+                return 10;
+        case 'm':
+        case 'M':
+                return 20;
+        case 'g':
+        case 'G':
+                return 30;
+        default:
+                return -1;
+        }
+}
+
+int str_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes)
+{
+        char digits[32];
+        uint64_t value = 0;
+        int shift = 0;
+        int r;
+
+        if (text == NULL || *text == '\0' || str_copy(digits, sizeof digits, text) < 0)
+                return -EINVAL;
+        char *last = &digits[strlen(digits) - 1];
+        if (*last < '0' || *last > '9') {
+                shift = suffix_shift(*last);
+                if (shift < 0)
+                        return -EINVAL;
+                *last = '\0';
+        }
+        r = str_parse_u64(digits, 0, UINT64_MAX >> shift, &value);
+        if (r < 0)
+                return r;
+        value <<= shift;
+        if (value < min || value > max)
+                return -ERANGE;
+        *ret_bytes = value;
+        return 0;
+}
+
+bool str_equal(const char *a, const char *b)
+{
+        return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool str_has_prefix(const char *text, const char *prefix)
+{
+        return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+int str_copy(char *target, size_t size, const char *text)
+{
+        size_t length = strlen(text);
+
+        if (length >= size) {
+                target[0] = '\0';
+                return -ENAMETOOLONG;
+        }
+        memcpy(target, text, length + 1);
+        return 0;
+}
+
+static int buffer_reserve(struct buffer *buffer, size_t extra)
+{
+        size_t needed;
+        size_t capacity = buffer->capacity > 0 ? buffer->capacity : 128;
+
+        if (buffer->has_failed || __builtin_add_overflow(buffer->length, extra + 1, &needed))
+                goto failed;
+        if (needed <= buffer->capacity)
+                return 0;
+        while (capacity < needed)
+                if (__builtin_mul_overflow(capacity, 2U, &capacity))
+                        goto failed;
+        char *data = realloc(buffer->data, capacity);
+        if (data == NULL)
+                goto failed;
+        buffer->data = data;
+        buffer->capacity = capacity;
+        return 0;
+failed:
+        buffer->has_failed = true;
+        return -ENOMEM;
+}
+
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+        int r = buffer_reserve(buffer, length);
+
+        if (r < 0)
+                return r;
+        if (length > 0)
+                memcpy(buffer->data + buffer->length, bytes, length);
+        buffer->length += length;
+        buffer->data[buffer->length] = '\0';
+        return 0;
+}
+
+int buffer_text(struct buffer *buffer, const char *text)
+{
+        return buffer_append(buffer, text, strlen(text));
+}
+
+int buffer_format(struct buffer *buffer, const char *format, ...)
+{
+        va_list args;
+        int length;
+        int r;
+
+        va_start(args, format);
+        length = vsnprintf(NULL, 0, format, args);
+        va_end(args);
+        if (length < 0) {
+                buffer->has_failed = true;
+                return -EINVAL;
+        }
+        r = buffer_reserve(buffer, (size_t)length);
+        if (r < 0)
+                return r;
+        va_start(args, format);
+        (void)vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, args);
+        va_end(args);
+        buffer->length += (size_t)length;
+        return 0;
+}
+
+char *buffer_take(struct buffer *buffer)
+{
+        char *data;
+
+        if (buffer->has_failed || (buffer->data == NULL && buffer_append(buffer, "", 0) < 0))
+                return NULL;
+        data = buffer->data;
+        *buffer = (struct buffer){ 0 };
+        return data;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+        free(buffer->data);
+        *buffer = (struct buffer){ 0 };
+}
+
+void buffer_consume(struct buffer *buffer, size_t count)
+{
+        if (count > buffer->length)
+                count = buffer->length;
+        if (count == 0)
+                return;
+        buffer->length -= count;
+        memmove(buffer->data, buffer->data + count, buffer->length + 1);
+}

@@ -1,0 +1,43 @@
+/* cJSON <-> structs of engine.h, for the Docker Engine API. Everything decoded here comes from outside: bounded,
+ * typed, fuzzed (tests/fuzz). */
+#pragma once
+
+#include "engine.h"
+#include "strings.h"
+
+/* POST /containers/create's body: the hardened template with spec's values in it. malloc'd JSON; NULL: -ENOMEM. */
+char *wire_encode_create(const struct container_spec *spec);
+/* POST /containers/{id}/exec's body. */
+char *wire_encode_exec(const struct exec_command *command);
+
+/* Each returns 0, -EBADMSG (not what the API documents) or -ENOMEM; outputs untouched on failure. */
+int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID_BYTES]);
+int wire_decode_container(const char *json, size_t length, struct container_info *ret_info);
+int wire_decode_list(const char *json, size_t length, struct container_info **ret_infos, size_t *ret_count);
+int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_status);
+int wire_decode_image(const char *json, size_t length, struct image_info *ret_image);
+int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16]);
+/* {"message":"..."} of an error answer; falls back to the trimmed text. */
+void wire_decode_message(const char *json, size_t length, char *ret_text, size_t size);
+
+/* One line of GET /events. storage holds the strings that *ret_event points into. -ENOENT: an event we ignore. */
+struct wire_event {
+        struct engine_event event;
+        char id[ENGINE_ID_BYTES];
+        char exec_id[ENGINE_ID_BYTES];
+};
+int wire_decode_event(const char *json, size_t length, struct wire_event *ret_event);
+
+void container_info_release(struct container_info *info);
+void container_infos_free(struct container_info *infos, size_t count);
+
+/* Docker's multiplexed stream (8-byte header: stream, 0, 0, 0, length big-endian; "Attach to a container" in the
+ * Engine API). Feed bytes as they come; each complete or partial payload is passed on without copying. */
+struct wire_stream {
+        unsigned char header[8];
+        size_t header_length;
+        uint32_t left; /* of the current frame's payload */
+};
+/* Returns 0 or -EBADMSG (unknown stream number). */
+int wire_stream_feed(struct wire_stream *stream, const void *bytes, size_t length,
+                     void (*on_output)(void *arg, int stream_number, const void *bytes, size_t length), void *arg);

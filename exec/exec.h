@@ -1,0 +1,84 @@
+/* Programs running inside a carrel: streams, output caps, deadlines, and the exact cause of each end.
+ * Knows a container by its engine id only; who it belongs to and whether it is ready is the pool's business. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+
+struct engine;
+struct engine_event;
+struct ev_loop;
+struct execs; /* all running execs of one daemon */
+struct exec;
+
+enum { EXEC_ID_BYTES = 33 };
+
+enum exec_cause { EXEC_EXIT, EXEC_SIGNAL, EXEC_TIMEOUT, EXEC_OOM, EXEC_PIDS, EXEC_CANCELLED, EXEC_CARREL_LOST, EXEC_CAUSES };
+const char *exec_cause_name(enum exec_cause cause); /* "exit", "signal", ... */
+
+struct exec_request {
+        const char *const *argv;        /* NULL-terminated, at least one, no NUL inside by construction */
+        const char *const *environment; /* "K=V"; may be NULL */
+        const char *working_dir;        /* absolute; NULL: /workspace */
+        const void *input;              /* stdin, copied */
+        size_t input_length;
+        double timeout_s;               /* 0: none */
+        uint64_t max_output_bytes;      /* per stream, buffered mode; beyond it output is dropped and flagged */
+        bool is_streaming;              /* output goes to on_output and is not kept */
+};
+
+struct exec_result {
+        char exec_id[EXEC_ID_BYTES];
+        enum exec_cause cause;
+        int exit_code;      /* cause EXIT; 124 for TIMEOUT, else 128 + signal or 137 */
+        int signal;         /* cause SIGNAL (from exit codes above 128), else 0 */
+        const char *output; /* stdout; buffered mode; valid during the callback */
+        size_t output_length;
+        const char *errors; /* stderr */
+        size_t errors_length;
+        bool is_output_truncated;
+        bool is_errors_truncated;
+        double duration_s;
+};
+
+struct exec_sink {
+        void (*on_start)(void *arg, const char *exec_id); /* streaming; NULL is fine */
+        void (*on_output)(void *arg, int stream /* 1 or 2 */, const void *bytes, size_t length);
+        /* Exactly one of result and why: why when nothing was started. Last call, exactly once unless cancelled. */
+        void (*on_done)(void *arg, const struct exec_result *result, const struct fault *why);
+};
+
+struct exec_view {
+        char exec_id[EXEC_ID_BYTES];
+        const char *container_id;
+        const char *program; /* argv[0] */
+        double running_s;
+};
+
+__attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine);
+/* Cancels all silently. */
+struct execs *execs_free(struct execs *execs);
+
+/* Starts a program in container_id. sink is copied, arg borrowed. Never calls back from inside.
+ * Returns 0 or -ENOMEM. The handle is valid until on_done has run. */
+__attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,
+                                                   const struct exec_request *request, const struct exec_sink *sink,
+                                                   void *arg, struct exec **ret_exec);
+/* The caller has gone: on_done and on_output never run any more; what was started inside is killed. Returns NULL. */
+struct exec *exec_cancel(struct exec *exec);
+/* Backpressure: a paused exec's output is not read, so the program blocks, not the daemon. */
+void exec_pause(struct exec *exec, bool is_paused);
+const char *exec_id(const struct exec *exec);
+
+/* Signals the processes of exec_id. -ENOENT: no such exec; -ESRCH: it has no known process; -EINVAL: signal. */
+int execs_signal(struct execs *execs, const char *exec_id, int signal);
+/* Engine events of exec ends, passed on by the pool. */
+void execs_on_event(struct execs *execs, const struct engine_event *event);
+/* The container is gone: each of its execs ends now with EXEC_CARREL_LOST (or OOM when is_oom). */
+void execs_container_lost(struct execs *execs, const char *container_id, bool is_oom);
+/* Calls visit for each running exec (container_id NULL: all). */
+void execs_each(const struct execs *execs, const char *container_id,
+                void (*visit)(void *arg, const struct exec_view *view), void *arg);

@@ -1,0 +1,79 @@
+/* The client of carrel-netd: egress policy and the carrels' dedicated network, without a blocking call on the loop.
+ * The helper process is forked and executed first; it holds the network privileges, checks the rules once a
+ * second, heals them, and reports. While there is no fresh report (older than NETPOLICY_FRESH_S) the policy counts
+ * as not in force: fail closed. A helper that dies is started again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+
+struct ev_loop;
+struct netpolicy;
+struct netpolicy_call;
+
+#define NETPOLICY_FRESH_S 3.0
+
+struct netpolicy_options {
+        const char *helper_path;   /* of carrel-netd, absolute */
+        const char *pool;          /* pool name: "default" has interfaces carrel<n>, others a hashed prefix */
+        const char *network_cidr;  /* where carrels' addresses come from, "10.213.0.0/16"; /8 to /28 */
+        const char *deny;          /* the operator's denied CIDRs, separated by commas; may be "" */
+        const char *allow;         /* pinholes CIDR[:port], separated by commas; may be "" */
+        const char *dns;           /* resolvers: each gets a pinhole for port 53 udp and tcp; may be "" */
+        double check_interval_s;   /* 1.0 */
+};
+
+struct netpolicy_status {
+        bool is_in_force;
+        bool has_helper;
+        uint64_t heals;            /* times the rules were found missing and were put back */
+        uint64_t alarms;           /* times the policy was found not in force */
+        uint64_t dropped_packets;  /* the sum of our DROP rules' counters */
+        char detail[192];          /* what is wrong, or "in force" */
+};
+
+/* How a carrel is connected. */
+struct netpolicy_link {
+        char interface[16];        /* on the host: "carrel7" */
+        char address[16];          /* the carrel's IPv4 address */
+};
+
+/* why NULL on success; link only for plug. Kinds: FAULT_POLICY_NOT_IN_FORCE, FAULT_RESOURCE_EXHAUSTED (no free
+ * address), FAULT_CARREL_LOST (that process or its namespace is gone), FAULT_DEADLINE, FAULT_INTERNAL. */
+typedef void (*netpolicy_done)(void *arg, const struct netpolicy_link *link, const struct fault *why);
+
+/* Parses and bounds the policy texts alone, as --check does. Returns 0 or -EINVAL with the sentence in why. */
+int netpolicy_check(const struct netpolicy_options *options, struct fault *why);
+
+/* Forks and executes the helper, which applies the rules at once. on_change runs whenever is_in_force changes and
+ * on every heal. Copies options. Returns 0 or a negative errno with why. */
+__attribute__((warn_unused_result)) int netpolicy_new(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
+                                                      const struct netpolicy_options *options,
+                                                      void (*on_change)(void *arg, const struct netpolicy_status *status),
+                                                      void *arg, struct fault *why);
+/* Stops the helper (the rules stay in the kernel: containers may still run) and waits for it. */
+struct netpolicy *netpolicy_free(struct netpolicy *netpolicy);
+
+void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status *ret_status);
+/* From memory, for the answer to every ensure: in force, and the last report is fresh. */
+bool netpolicy_is_in_force(const struct netpolicy *netpolicy);
+
+/* Asks the helper to compare the kernel's rules with the policy now; heals if needed. Succeeds only when in force. */
+int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *arg, struct netpolicy_call **ret_call);
+/* Connects the network namespace of process pid with a routed veth. The helper makes sure that the namespace is not
+ * the host's, and that pid's cgroup path contains container_id (a reused pid is refused). The interface dies with
+ * the namespace. */
+int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
+                   struct netpolicy_call **ret_call);
+/* New policy texts (SIGHUP); in force when done succeeds. */
+int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done, void *arg,
+                    struct netpolicy_call **ret_call);
+/* After this done never runs. NULL is fine. Returns NULL. */
+struct netpolicy_call *netpolicy_cancel(struct netpolicy_call *call);
+
+/* A policy that is always in force and plugs nothing, for unit tests with the fake engine. is_in_force can be set. */
+int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop);
+void netpolicy_fake_set(struct netpolicy *netpolicy, bool is_in_force);
