@@ -10,28 +10,28 @@
 
 enum fault_kind {
         FAULT_NONE,
-        FAULT_CANCELLED,            /* the caller gave up, or carreld is being stopped */
-        FAULT_CARREL_LOST,          /* the container died under a running exec */
-        FAULT_DEADLINE,             /* no answer in time */
-        FAULT_ENGINE_REFUSED,       /* the engine answered, and its answer was no */
-        FAULT_ENGINE_UNAVAILABLE,   /* the engine does not answer */
-        FAULT_FORBIDDEN,            /* the peer's role does not allow this */
-        FAULT_HARDENING_MISSING,    /* a started container lacks a promise of the template */
-        FAULT_IMAGE_MISSING,        /* the engine does not have the image */
-        FAULT_INTERNAL,             /* a bug, or the kernel refused what it should not */
-        FAULT_METHOD_NOT_ALLOWED,   /* the path exists, with other methods */
-        FAULT_NAME_TAKEN,           /* a foreign container has the carrel's name */
-        FAULT_NOT_FOUND,            /* no such carrel, exec, container or path */
-        FAULT_POLICY_NOT_IN_FORCE,  /* the egress rules are not in the kernel: fail closed */
-        FAULT_POOL_FULL,            /* max_carrels is reached */
-        FAULT_QUEUE_FULL,           /* too many starts wait already */
-        FAULT_REQUEST_INVALID,      /* malformed request */
-        FAULT_REQUEST_TOO_LARGE,    /* body over its bound */
-        FAULT_RESOURCE_EXHAUSTED,   /* out of addresses, descriptors, disk, memory */
-        FAULT_SETTING_INVALID,      /* a setting is unknown or out of range */
-        FAULT_SPEC_CONFLICT,        /* running with another spec, and on_conflict=fail */
-        FAULT_USER_ID_INVALID,      /* the id is outside the grammar */
-        FAULT_KINDS                 /* their number, not a kind */
+        FAULT_CANCELLED,           /* the caller gave up, or carreld is being stopped */
+        FAULT_CARREL_LOST,         /* the container died under a running exec */
+        FAULT_DEADLINE,            /* no answer in time */
+        FAULT_ENGINE_REFUSED,      /* the engine answered, and its answer was no */
+        FAULT_ENGINE_UNAVAILABLE,  /* the engine does not answer */
+        FAULT_FORBIDDEN,           /* the peer's role does not allow this */
+        FAULT_HARDENING_MISSING,   /* a started container lacks a promise of the template */
+        FAULT_IMAGE_MISSING,       /* the engine does not have the image */
+        FAULT_INTERNAL,            /* a bug, or the kernel refused what it should not */
+        FAULT_METHOD_NOT_ALLOWED,  /* the path exists, with other methods */
+        FAULT_NAME_TAKEN,          /* a foreign container has the carrel's name */
+        FAULT_NOT_FOUND,           /* no such carrel, exec, container or path */
+        FAULT_POLICY_NOT_IN_FORCE, /* the egress rules are not in the kernel: fail closed */
+        FAULT_POOL_FULL,           /* max_carrels is reached */
+        FAULT_QUEUE_FULL,          /* too many starts wait already */
+        FAULT_REQUEST_INVALID,     /* malformed request */
+        FAULT_REQUEST_TOO_LARGE,   /* body over its bound */
+        FAULT_RESOURCE_EXHAUSTED,  /* out of addresses, descriptors, disk, memory */
+        FAULT_SETTING_INVALID,     /* a setting is unknown or out of range */
+        FAULT_SPEC_CONFLICT,       /* running with another spec, and on_conflict=fail */
+        FAULT_USER_ID_INVALID,     /* the id is outside the grammar */
+        FAULT_KINDS                /* their number, not a kind */
 };
 
 struct fault {

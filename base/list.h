@@ -10,12 +10,11 @@ struct list {
         struct list *previous;
 };
 
-#define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* `at` is the loop's node; the current one may be removed inside the loop. */
-#define LIST_EACH(head, at)                                                              \
-        for (struct list *at = (head)->next, *at##_next = at->next; at != (head);        \
-             at = at##_next, at##_next = at->next)
+#define LIST_EACH(head, at)                                                                                            \
+        for (struct list *at = (head)->next, *at##_next = at->next; at != (head); at = at##_next, at##_next = at->next)
 
 static inline void list_init(struct list *node)
 {

@@ -13,12 +13,12 @@
 
 #define AUTO(release) __attribute__((cleanup(release)))
 
-#define TAKE_VALUE(value, empty)        \
-        __extension__({                 \
-                __typeof__(value) *p_ = &(value); \
-                __typeof__(value) v_ = *p_;       \
-                *p_ = (empty);          \
-                v_;                     \
+#define TAKE_VALUE(value, empty)                                                                                       \
+        __extension__({                                                                                                \
+                __typeof__(value) *p_ = &(value);                                                                      \
+                __typeof__(value) v_ = *p_;                                                                            \
+                *p_ = (empty);                                                                                         \
+                v_;                                                                                                    \
         })
 #define TAKE(pointer) TAKE_VALUE(pointer, NULL)
 #define TAKE_FD(fd) TAKE_VALUE(fd, -1)

@@ -19,11 +19,11 @@ enum setting_type {
 struct setting {
         const char *key;
         enum setting_type type;
-        size_t offset;              /* of the field in the caller's struct */
-        const char *fallback;       /* the default, in the file's own syntax */
-        double min, max;            /* numbers: the range; text: the length in bytes */
-        const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
-        const char *help;           /* one line for carrel.conf(5) and --check */
+        size_t offset;                           /* of the field in the caller's struct */
+        const char *fallback;                    /* the default, in the file's own syntax */
+        double min, max;                         /* numbers: the range; text: the length in bytes */
+        const char *const *choices;              /* SETTING_CHOICE: NULL-terminated */
+        const char *help;                        /* one line for carrel.conf(5) and --check */
         const char *(*check)(const char *value); /* NULL, or returns what is wrong with a text (static) */
 };
 

@@ -5,9 +5,9 @@
 #include "engine.h"
 
 struct docker_options {
-        const char *socket_path;  /* e.g. /run/docker.sock; copied */
-        double ping_interval_s;   /* of the breaker; 0: 1 s */
-        double call_deadline_s;   /* 0: ENGINE_DEADLINE_S */
+        const char *socket_path; /* e.g. /run/docker.sock; copied */
+        double ping_interval_s;  /* of the breaker; 0: 1 s */
+        double call_deadline_s;  /* 0: ENGINE_DEADLINE_S */
 };
 
 /* Does not wait for the engine: the breaker starts closed ("available") and the first failed ping or call that

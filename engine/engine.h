@@ -42,25 +42,25 @@ struct tmpfs_mount {
 struct container_spec {
         const char *name;
         const char *image;
-        const char *const *argv;         /* entrypoint and arguments, NULL-terminated */
-        const char *const *environment;  /* "K=V", NULL-terminated */
+        const char *const *argv;        /* entrypoint and arguments, NULL-terminated */
+        const char *const *environment; /* "K=V", NULL-terminated */
         const char *working_dir;
         const char *hostname;
-        uint32_t uid, gid;               /* never 0 */
+        uint32_t uid, gid; /* never 0 */
         const struct label *labels;
         size_t n_labels;
         const struct bind_mount *binds;
         size_t n_binds;
         const struct tmpfs_mount *tmpfs;
         size_t n_tmpfs;
-        const char *const *dns;          /* resolver addresses, NULL-terminated; never NULL or empty */
-        uint64_t memory_bytes;           /* memory and memory+swap alike */
-        uint64_t cpu_millis;             /* 1000: one CPU */
+        const char *const *dns; /* resolver addresses, NULL-terminated; never NULL or empty */
+        uint64_t memory_bytes;  /* memory and memory+swap alike */
+        uint64_t cpu_millis;    /* 1000: one CPU */
         uint32_t pids;
         uint32_t nofile;
         uint64_t shm_bytes;
-        const char *runtime;             /* "" or NULL: the engine's default */
-        const char *cgroup_parent;       /* "" or NULL: the engine's default */
+        const char *runtime;       /* "" or NULL: the engine's default */
+        const char *cgroup_parent; /* "" or NULL: the engine's default */
 };
 
 enum container_status {
@@ -77,11 +77,11 @@ struct container_info {
         char id[ENGINE_ID_BYTES];
         char name[ENGINE_NAME_BYTES]; /* without the leading slash Docker gives */
         enum container_status status;
-        int pid;                      /* of the container's init in the host; 0: not running or not told (lists) */
+        int pid; /* of the container's init in the host; 0: not running or not told (lists) */
         int exit_code;
-        bool is_oom_killed;           /* as the engine tells it: may be false on a real OOM (docker 20.10) */
-        int64_t started_wall_ms;      /* 0: never, or not told */
-        struct label *labels;         /* owned by whoever owns the container_info */
+        bool is_oom_killed;      /* as the engine tells it: may be false on a real OOM (docker 20.10) */
+        int64_t started_wall_ms; /* 0: never, or not told */
+        struct label *labels;    /* owned by whoever owns the container_info */
         size_t n_labels;
 };
 
@@ -94,7 +94,7 @@ struct image_info {
 };
 
 struct engine_about {
-        char kind[16];        /* "docker", "fake" */
+        char kind[16]; /* "docker", "fake" */
         char version[64];
         char api_version[16]; /* as negotiated */
         bool is_available;    /* the breaker: false while pings fail */
@@ -135,13 +135,13 @@ struct exec_events {
 };
 
 enum engine_event_kind {
-        ENGINE_RESYNC,            /* the stream was (re)connected: anything may have happened, list again */
-        ENGINE_LOST,              /* the stream broke: the engine may be down */
+        ENGINE_RESYNC, /* the stream was (re)connected: anything may have happened, list again */
+        ENGINE_LOST,   /* the stream broke: the engine may be down */
         ENGINE_CONTAINER_STARTED,
-        ENGINE_CONTAINER_DIED,    /* init ended; id and exit_code are set */
+        ENGINE_CONTAINER_DIED, /* init ended; id and exit_code are set */
         ENGINE_CONTAINER_REMOVED,
         ENGINE_CONTAINER_OOM,
-        ENGINE_EXEC_DIED          /* exec_id and exit_code are set */
+        ENGINE_EXEC_DIED /* exec_id and exit_code are set */
 };
 
 struct engine_event {
@@ -172,7 +172,8 @@ struct engine_ops {
                       struct engine_call **ret_call);
         /* Kills and removes, anonymous volumes included, and is done only when the container is gone and its name
          * is free (an answer "removal in progress" is polled to 404). Already gone is success. */
-        int (*remove)(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);
+        int (*remove)(struct engine *engine, const char *id, engine_done done, void *arg,
+                      struct engine_call **ret_call);
         int (*pause)(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,
                      struct engine_call **ret_call);
 
@@ -188,7 +189,8 @@ struct engine_ops {
         int (*image_inspect)(struct engine *engine, const char *reference, engine_done done, void *arg,
                              struct engine_call **ret_call);
         /* Loads a docker-archive tar (fd: a regular file, borrowed until done). */
-        int (*image_load)(struct engine *engine, int tar_fd, engine_done done, void *arg, struct engine_call **ret_call);
+        int (*image_load)(struct engine *engine, int tar_fd, engine_done done, void *arg,
+                          struct engine_call **ret_call);
         /* Builds from a context tar with a Dockerfile, tagged with reference. */
         int (*image_build)(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                            struct engine_call **ret_call);

@@ -6,16 +6,25 @@
 #include "engine.h"
 
 enum fake_op {
-        FAKE_CREATE, FAKE_START, FAKE_INSPECT, FAKE_LIST, FAKE_RENAME, FAKE_REMOVE, FAKE_PAUSE, FAKE_EXEC,
-        FAKE_EXEC_INSPECT, FAKE_IMAGE_INSPECT, FAKE_OPS
+        FAKE_CREATE,
+        FAKE_START,
+        FAKE_INSPECT,
+        FAKE_LIST,
+        FAKE_RENAME,
+        FAKE_REMOVE,
+        FAKE_PAUSE,
+        FAKE_EXEC,
+        FAKE_EXEC_INSPECT,
+        FAKE_IMAGE_INSPECT,
+        FAKE_OPS
 };
 
 enum fake_behaviour {
         FAKE_OK,
-        FAKE_REFUSE,        /* FAULT_ENGINE_REFUSED, nothing done */
-        FAKE_UNAVAILABLE,   /* FAULT_ENGINE_UNAVAILABLE, nothing done */
-        FAKE_DO_AND_FAIL,   /* done, but FAULT_DEADLINE is answered: the unknown outcome */
-        FAKE_HANG           /* never answers (the caller's deadline or cancel ends it) */
+        FAKE_REFUSE,      /* FAULT_ENGINE_REFUSED, nothing done */
+        FAKE_UNAVAILABLE, /* FAULT_ENGINE_UNAVAILABLE, nothing done */
+        FAKE_DO_AND_FAIL, /* done, but FAULT_DEADLINE is answered: the unknown outcome */
+        FAKE_HANG         /* never answers (the caller's deadline or cancel ends it) */
 };
 
 __attribute__((warn_unused_result)) int fake_new(struct engine **ret_engine, struct ev_loop *loop);

@@ -16,7 +16,16 @@ struct exec;
 
 enum { EXEC_ID_BYTES = 33 };
 
-enum exec_cause { EXEC_EXIT, EXEC_SIGNAL, EXEC_TIMEOUT, EXEC_OOM, EXEC_PIDS, EXEC_CANCELLED, EXEC_CARREL_LOST, EXEC_CAUSES };
+enum exec_cause {
+        EXEC_EXIT,
+        EXEC_SIGNAL,
+        EXEC_TIMEOUT,
+        EXEC_OOM,
+        EXEC_PIDS,
+        EXEC_CANCELLED,
+        EXEC_CARREL_LOST,
+        EXEC_CAUSES
+};
 const char *exec_cause_name(enum exec_cause cause); /* "exit", "signal", ... */
 
 struct exec_request {
@@ -25,9 +34,9 @@ struct exec_request {
         const char *working_dir;        /* absolute; NULL: /workspace */
         const void *input;              /* stdin, copied */
         size_t input_length;
-        double timeout_s;               /* 0: none */
-        uint64_t max_output_bytes;      /* per stream, buffered mode; beyond it output is dropped and flagged */
-        bool is_streaming;              /* output goes to on_output and is not kept */
+        double timeout_s;          /* 0: none */
+        uint64_t max_output_bytes; /* per stream, buffered mode; beyond it output is dropped and flagged */
+        bool is_streaming;         /* output goes to on_output and is not kept */
 };
 
 struct exec_result {
@@ -58,7 +67,8 @@ struct exec_view {
         double running_s;
 };
 
-__attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine);
+__attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, struct ev_loop *loop,
+                                                  struct engine *engine);
 /* Cancels all silently. */
 struct execs *execs_free(struct execs *execs);
 

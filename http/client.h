@@ -12,34 +12,34 @@ struct http_client;
 struct http_call;
 
 struct http_client_options {
-        const char *socket_path;     /* unix socket; borrowed during http_client_new only */
-        const char *authority;       /* the Host of requests, e.g. "docker" */
-        unsigned max_connections;    /* open at once; further calls wait inside their deadline; 0: 64 */
+        const char *socket_path;  /* unix socket; borrowed during http_client_new only */
+        const char *authority;    /* the Host of requests, e.g. "docker" */
+        unsigned max_connections; /* open at once; further calls wait inside their deadline; 0: 64 */
 };
 
 struct http_request {
-        const char *method;          /* "GET", "PUT", ... */
-        const char *path;            /* "/v1.41/containers/json?...", already escaped */
-        const char *content_type;    /* of the body; NULL: none is sent */
-        const void *body;            /* copied */
+        const char *method;       /* "GET", "PUT", ... */
+        const char *path;         /* "/v1.41/containers/json?...", already escaped */
+        const char *content_type; /* of the body; NULL: none is sent */
+        const void *body;         /* copied */
         size_t body_length;
-        int body_fd;                 /* a regular file to send instead of `body` (image load); -1 or 0: none; borrowed */
-        const char *accept;          /* Accept header; NULL: none */
-        double deadline_s;           /* for the whole call, connect included; 0: none (event streams) */
-        double idle_deadline_s;      /* no byte for this long ends the call; 0: none */
-        size_t max_response_bytes;   /* buffered bodies beyond are a fault; 0: 16 MiB. Not for streams */
+        int body_fd;               /* a regular file to send instead of `body` (image load); -1 or 0: none; borrowed */
+        const char *accept;        /* Accept header; NULL: none */
+        double deadline_s;         /* for the whole call, connect included; 0: none (event streams) */
+        double idle_deadline_s;    /* no byte for this long ends the call; 0: none */
+        size_t max_response_bytes; /* buffered bodies beyond are a fault; 0: 16 MiB. Not for streams */
         /* Bytes sent after the response's header has come, as an engine wants them that has taken the connection
          * over (Docker's exec stdin); then the sending direction is shut down. Copied. NULL: a plain call. */
         const void *after_header;
         size_t after_header_length;
-        bool is_hijacked;            /* shut the sending direction down after after_header, even if that is empty */
+        bool is_hijacked; /* shut the sending direction down after after_header, even if that is empty */
         /* Streams: called for every piece of a 2xx body instead of buffering it. NULL: buffered. */
         void (*on_data)(void *arg, const void *bytes, size_t length);
 };
 
 struct http_response {
-        int status;                  /* 100..599 */
-        const char *body;            /* NUL-terminated; "" for a 2xx stream. Valid during the callback */
+        int status;       /* 100..599 */
+        const char *body; /* NUL-terminated; "" for a 2xx stream. Valid during the callback */
         size_t body_length;
 };
 

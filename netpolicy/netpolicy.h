@@ -17,28 +17,28 @@ struct netpolicy_call;
 #define NETPOLICY_FRESH_S 3.0
 
 struct netpolicy_options {
-        const char *helper_path;   /* of carrel-netd, absolute */
-        const char *pool;          /* pool name: "default" has interfaces carrel<n>, others a hashed prefix */
-        const char *network_cidr;  /* where carrels' addresses come from, "10.213.0.0/16"; /8 to /28 */
-        const char *deny;          /* the operator's denied CIDRs, separated by commas; may be "" */
-        const char *allow;         /* pinholes CIDR[:port], separated by commas; may be "" */
-        const char *dns;           /* resolvers: each gets a pinhole for port 53 udp and tcp; may be "" */
-        double check_interval_s;   /* 1.0 */
+        const char *helper_path;  /* of carrel-netd, absolute */
+        const char *pool;         /* pool name: "default" has interfaces carrel<n>, others a hashed prefix */
+        const char *network_cidr; /* where carrels' addresses come from, "10.213.0.0/16"; /8 to /28 */
+        const char *deny;         /* the operator's denied CIDRs, separated by commas; may be "" */
+        const char *allow;        /* pinholes CIDR[:port], separated by commas; may be "" */
+        const char *dns;          /* resolvers: each gets a pinhole for port 53 udp and tcp; may be "" */
+        double check_interval_s;  /* 1.0 */
 };
 
 struct netpolicy_status {
         bool is_in_force;
         bool has_helper;
-        uint64_t heals;            /* times the rules were found missing and were put back */
-        uint64_t alarms;           /* times the policy was found not in force */
-        uint64_t dropped_packets;  /* the sum of our DROP rules' counters */
-        char detail[192];          /* what is wrong, or "in force" */
+        uint64_t heals;           /* times the rules were found missing and were put back */
+        uint64_t alarms;          /* times the policy was found not in force */
+        uint64_t dropped_packets; /* the sum of our DROP rules' counters */
+        char detail[192];         /* what is wrong, or "in force" */
 };
 
 /* How a carrel is connected. */
 struct netpolicy_link {
-        char interface[16];        /* on the host: "carrel7" */
-        char address[16];          /* the carrel's IPv4 address */
+        char interface[16]; /* on the host: "carrel7" */
+        char address[16];   /* the carrel's IPv4 address */
 };
 
 /* why NULL on success; link only for plug. Kinds: FAULT_POLICY_NOT_IN_FORCE, FAULT_RESOURCE_EXHAUSTED (no free
@@ -50,10 +50,9 @@ int netpolicy_check(const struct netpolicy_options *options, struct fault *why);
 
 /* Forks and executes the helper, which applies the rules at once. on_change runs whenever is_in_force changes and
  * on every heal. Copies options. Returns 0 or a negative errno with why. */
-__attribute__((warn_unused_result)) int netpolicy_new(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
-                                                      const struct netpolicy_options *options,
-                                                      void (*on_change)(void *arg, const struct netpolicy_status *status),
-                                                      void *arg, struct fault *why);
+__attribute__((warn_unused_result)) int netpolicy_new(
+        struct netpolicy **ret_netpolicy, struct ev_loop *loop, const struct netpolicy_options *options,
+        void (*on_change)(void *arg, const struct netpolicy_status *status), void *arg, struct fault *why);
 /* Stops the helper (the rules stay in the kernel: containers may still run) and waits for it. */
 struct netpolicy *netpolicy_free(struct netpolicy *netpolicy);
 
@@ -69,8 +68,8 @@ int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *ar
 int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
                    struct netpolicy_call **ret_call);
 /* New policy texts (SIGHUP); in force when done succeeds. */
-int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done, void *arg,
-                    struct netpolicy_call **ret_call);
+int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done,
+                    void *arg, struct netpolicy_call **ret_call);
 /* After this done never runs. NULL is fine. Returns NULL. */
 struct netpolicy_call *netpolicy_cancel(struct netpolicy_call *call);
 

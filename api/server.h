@@ -1,0 +1,46 @@
+/* The HTTP/1.1 API on a unix socket: libmicrohttpd with an external epoll descriptor that libev watches. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fault.h"
+
+struct api_server;
+struct ev_loop;
+struct metrics;
+struct pool;
+struct reaper;
+
+/* What the API shows of rooms it may not include. */
+struct api_state {
+        char engine[16], engine_version[64], engine_api_version[16];
+        int is_engine_available;
+        int is_policy_in_force;
+        char policy_detail[192];
+        uint64_t policy_heals, policy_alarms, policy_dropped_packets;
+};
+
+struct api_info {
+        const char *version;       /* of carreld */
+        const char *pool;          /* its name */
+        const char *settings_json; /* the effective settings as a JSON object, for /v1/info; may be NULL */
+        /* Fills engine kind/version/api version and the policy's state at the time of the call. */
+        void (*describe)(void *arg, struct api_state *ret_state);
+        void *arg;
+};
+
+struct api_options {
+        int listen_fd;            /* a listening unix socket; owned by the server from then on */
+        gid_t admin_gid;          /* members are admins beside root and carreld's own uid; (gid_t)-1: none */
+        unsigned max_connections; /* 0: 1000 */
+        double read_deadline_s;   /* a request must be read whole by then; 10 s */
+};
+
+/* Borrows loop, pool, reaper, metrics and info for its life. */
+__attribute__((warn_unused_result)) int api_server_new(struct api_server **ret_server, struct ev_loop *loop,
+                                                       struct pool *pool, struct reaper *reaper,
+                                                       struct metrics *metrics, const struct api_info *info,
+                                                       const struct api_options *options, struct fault *why);
+/* Stops listening; every open request is answered (FAULT_CANCELLED) or cut. NULL is fine; returns NULL. */
+struct api_server *api_server_free(struct api_server *server);

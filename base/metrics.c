@@ -1,0 +1,2 @@
+/* to come */
+typedef int placeholder_;
