@@ -1,1 +1,211 @@
-typedef int placeholder_;
+#include "config.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scope.h"
+#include "strings.h"
+
+#ifndef CARREL_HELPER_DIR
+#define CARREL_HELPER_DIR "/usr/libexec/carrel"
+#endif
+
+static const char *const ENGINES[] = { "auto", "docker",
+#ifdef CARREL_FAILPOINTS
+                                       "fake",
+#endif
+                                       NULL };
+static const char *const LOG_FORMATS[] = { "logfmt", "json", NULL };
+static const char *const LOG_LEVELS[] = { "debug", "info", "warning", "error", NULL };
+static const char *const POLICIES[] = { "internet", "none", NULL };
+static const char *const STARTUPS[] = { "adopt", "clear", NULL };
+
+static const char *check_path(const char *value)
+{
+        return value[0] == '/' ? NULL : "must be an absolute path";
+}
+
+static bool is_word(const char *value, const char *punctuation)
+{
+        for (; *value != '\0'; value++)
+                if (!isalnum((unsigned char)*value) && strchr(punctuation, *value) == NULL)
+                        return false;
+        return true;
+}
+
+static const char *check_name(const char *value)
+{
+        return is_word(value, "._-") ? NULL : "may hold only letters, digits, '.', '_' and '-'";
+}
+
+/* Docker's grammar of container names: the first character is a letter or a digit. */
+static const char *check_prefix(const char *value)
+{
+        if (!isalnum((unsigned char)value[0]))
+                return "must start with a letter or a digit";
+        return check_name(value);
+}
+
+static const char *check_image(const char *value)
+{
+        return is_word(value, "._-/:@") ? NULL : "is not an image reference";
+}
+
+static const char *check_cgroup(const char *value)
+{
+        if (strstr(value, "..") != NULL || !is_word(value, "._-/"))
+                return "is not a cgroup path";
+        return NULL;
+}
+
+#define AT(field) offsetof(struct config, field)
+
+static const struct setting TABLE[] = {
+        { "admin_group", SETTING_TEXT, AT(admin_group), "", 0, 32, NULL,
+          "group whose members may reap and sweep, beside root; empty: root only", check_name },
+        { "allow", SETTING_TEXT, AT(allow), "", 0, 4096, NULL,
+          "pinholes through the deny lists: CIDR[:port], separated by commas", NULL },
+        { "cgroup_parent", SETTING_TEXT, AT(cgroup_parent), "", 0, 200, NULL,
+          "cgroup below which the engine puts the carrels; empty: the engine's own", check_cgroup },
+        { "cpus", SETTING_DECIMAL, AT(cpus), "1.0", 0.01, 1024, NULL, "CPUs of each carrel", NULL },
+        { "deny", SETTING_TEXT, AT(deny), "", 0, 8192, NULL,
+          "CIDRs no carrel may reach, beside the built-in list, separated by commas", NULL },
+        { "dns", SETTING_TEXT, AT(dns), "", 0, 255, NULL,
+          "resolver addresses, separated by commas; each may be asked on port 53; empty: no names resolve", NULL },
+        { "engine", SETTING_CHOICE, AT(engine), "auto", 0, 0, ENGINES, "the container engine", NULL },
+        { "engine_socket", SETTING_TEXT, AT(engine_socket), "/run/docker.sock", 1, 100, NULL,
+          "unix socket of the engine's API", check_path },
+        { "ensure_timeout_s", SETTING_DECIMAL, AT(ensure_timeout_s), "60", 1, 3600, NULL,
+          "seconds after which a request for a carrel is answered with deadline_exceeded", NULL },
+        { "gid", SETTING_NUMBER, AT(gid), "1000", 1, 4294967294.0, NULL, "group id inside the carrels", NULL },
+        { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
+          "where carrel-init and carrel-netd are", check_path },
+        { "idle_ttl_s", SETTING_DECIMAL, AT(idle_ttl_s), "300", 0.1, 31536000, NULL,
+          "seconds without use after which a carrel is reaped", NULL },
+        { "image", SETTING_TEXT, AT(image), "carrel-sandbox:latest", 1, 255, NULL, "image of a carrel", check_image },
+        { "log_format", SETTING_CHOICE, AT(log_format), "logfmt", 0, 0, LOG_FORMATS, "form of the log records", NULL },
+        { "log_level", SETTING_CHOICE, AT(log_level), "info", 0, 0, LOG_LEVELS, "least level that is logged", NULL },
+        { "max_carrels", SETTING_NUMBER, AT(max_carrels), "1000", 1, 100000, NULL, "carrels at once", NULL },
+        { "max_concurrent_starts", SETTING_NUMBER, AT(max_concurrent_starts), "8", 1, 1000, NULL,
+          "starts in the engine at once", NULL },
+        { "max_lifetime_s", SETTING_DECIMAL, AT(max_lifetime_s), "0", 0, 31536000, NULL,
+          "seconds after which a carrel is reaped even when used, once no exec or lease is open; 0: never", NULL },
+        { "max_queued_starts", SETTING_NUMBER, AT(max_queued_starts), "1000", 0, 100000, NULL,
+          "users that may wait for a start; further ones get queue_full", NULL },
+        { "memory", SETTING_SIZE, AT(memory_bytes), "2g", 6291456, 1099511627776.0, NULL,
+          "memory of each carrel, swap included", NULL },
+        { "network_cidr", SETTING_TEXT, AT(network_cidr), "10.213.0.0/16", 9, 18, NULL,
+          "IPv4 network the carrels' addresses come from, /8 to /28", NULL },
+        { "nofile", SETTING_NUMBER, AT(nofile), "1024", 64, 1048576, NULL, "open files of a process inside", NULL },
+        { "pids", SETTING_NUMBER, AT(pids), "256", 8, 65536, NULL, "processes and threads of each carrel", NULL },
+        { "policy", SETTING_CHOICE, AT(policy), "internet", 0, 0, POLICIES,
+          "egress of a carrel: internet (all but the denied) or none (loopback only)", NULL },
+        { "pool", SETTING_TEXT, AT(pool), "default", 1, 32, NULL, "name of this pool, in the containers' labels",
+          check_prefix },
+        { "prefix", SETTING_TEXT, AT(prefix), "carrel-", 1, 32, NULL, "what container names begin with", check_prefix },
+        { "reap_interval_s", SETTING_DECIMAL, AT(reap_interval_s), "5", 0.05, 3600, NULL,
+          "seconds between two looks for idle carrels", NULL },
+        { "runtime", SETTING_TEXT, AT(runtime), "", 0, 64, NULL,
+          "OCI runtime the engine uses (runc, crun, runsc, kata); empty: its default", check_name },
+        { "runtime_dir", SETTING_TEXT, AT(runtime_dir), "/run/carrel", 1, 100, NULL,
+          "directory on a tmpfs for the ledger and the lock", check_path },
+        { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of /dev/shm inside",
+          NULL },
+        { "socket", SETTING_TEXT, AT(socket), "/run/carrel/carrel.sock", 1, 100, NULL, "unix socket of the API",
+          check_path },
+        { "socket_group", SETTING_TEXT, AT(socket_group), "carrel", 0, 32, NULL,
+          "group that may use the socket; empty: root only", check_name },
+        { "startup", SETTING_CHOICE, AT(startup), "clear", 0, 0, STARTUPS,
+          "containers found at start: clear removes all of this pool, adopt keeps those that match", NULL },
+        { "sweep_interval_s", SETTING_DECIMAL, AT(sweep_interval_s), "30", 0.1, 86400, NULL,
+          "seconds between two comparisons with the engine's list", NULL },
+        { "tmp_size", SETTING_SIZE, AT(tmp_bytes), "512m", 65536, 1099511627776.0, NULL, "size of /tmp inside", NULL },
+        { "uid", SETTING_NUMBER, AT(uid), "1000", 1, 4294967294.0, NULL, "user id inside the carrels", NULL },
+        { "users_dir", SETTING_TEXT, AT(users_dir), "/var/lib/carrel/users", 1, 200, NULL,
+          "where the users' directories are; every ancestor must be root's and unwritable by others", check_path },
+        { .key = NULL },
+};
+
+/* CARREL_* variables that are not settings of carreld: failpoints and what the CLI, the tests and ./dev use. */
+static const char *const NOT_SETTINGS[] = { "DEV_STATE", "FAILPOINT", "MUST_RUN", NULL };
+
+/* Alphabetical. What is not here is woven into containers, descriptors or the kernel already. */
+static const char *const RELOADABLE[] = {
+        "allow",
+        "cpus",
+        "deny",
+        "dns",
+        "ensure_timeout_s",
+        "idle_ttl_s",
+        "image",
+        "log_format",
+        "log_level",
+        "max_carrels",
+        "max_concurrent_starts",
+        "max_lifetime_s",
+        "max_queued_starts",
+        "memory",
+        "pids",
+        "policy",
+        "reap_interval_s",
+        "sweep_interval_s",
+};
+
+const struct setting *config_table(void)
+{
+        return TABLE;
+}
+
+int config_load(struct config *ret_config, const char *path, bool is_required, char *const *environment,
+                struct fault *why)
+{
+        AUTO(config_release) struct config config = { 0 };
+        int r;
+
+        r = settings_defaults(TABLE, &config, why);
+        if (r < 0)
+                return r;
+        r = settings_read_file(TABLE, &config, path, why);
+        if (r < 0 && (r != -ENOENT || is_required))
+                return r;
+        r = settings_read_environment(TABLE, &config, environment, NOT_SETTINGS, why);
+        if (r < 0)
+                return r;
+        *ret_config = config;
+        config = (struct config){ 0 };
+        return 0;
+}
+
+void config_release(struct config *config)
+{
+        settings_release(TABLE, config);
+}
+
+bool config_is_reloadable(const char *key)
+{
+        for (size_t i = 0; i < sizeof RELOADABLE / sizeof *RELOADABLE; i++)
+                if (strcmp(RELOADABLE[i], key) == 0)
+                        return true;
+        return false;
+}
+
+char *config_to_json(const struct config *config)
+{
+        cJSON *object = cJSON_CreateObject();
+        char *text = NULL;
+
+        for (const struct setting *setting = TABLE; object != NULL && setting->key != NULL; setting++) {
+                AUTO(auto_free) char *value = settings_format(setting, config);
+
+                if (value == NULL || cJSON_AddStringToObject(object, setting->key, value) == NULL)
+                        goto out;
+        }
+        text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
+out:
+        cJSON_Delete(object);
+        return text;
+}

@@ -1,0 +1,67 @@
+/* carreld's settings: one table, alphabetical, with their bounds (carrel.conf(5)). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "settings.h"
+
+enum config_engine { CONFIG_ENGINE_AUTO, CONFIG_ENGINE_DOCKER, CONFIG_ENGINE_FAKE };
+enum config_policy { CONFIG_POLICY_INTERNET, CONFIG_POLICY_NONE };
+enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
+
+/* Texts are owned by the struct (settings_release). */
+struct config {
+        char *admin_group;
+        char *allow;
+        char *cgroup_parent;
+        double cpus;
+        char *deny;
+        char *dns;
+        int engine;
+        char *engine_socket;
+        double ensure_timeout_s;
+        uint64_t gid;
+        char *helper_dir;
+        double idle_ttl_s;
+        char *image;
+        int log_format;
+        int log_level;
+        uint64_t max_carrels;
+        uint64_t max_concurrent_starts;
+        double max_lifetime_s;
+        uint64_t max_queued_starts;
+        uint64_t memory_bytes;
+        char *network_cidr;
+        uint64_t nofile;
+        uint64_t pids;
+        int policy;
+        char *pool;
+        char *prefix;
+        double reap_interval_s;
+        char *runtime;
+        char *runtime_dir;
+        uint64_t shm_bytes;
+        char *socket;
+        char *socket_group;
+        int startup;
+        double sweep_interval_s;
+        uint64_t tmp_bytes;
+        uint64_t uid;
+        char *users_dir;
+};
+
+/* The table, ended by a NULL key. */
+const struct setting *config_table(void);
+
+/* Defaults, then the file, then CARREL_* of environment. A missing file is an error only when is_required.
+ * *ret_config is complete or untouched. Returns 0 or a negative errno with the sentence in why. */
+__attribute__((warn_unused_result)) int config_load(struct config *ret_config, const char *path, bool is_required,
+                                                    char *const *environment, struct fault *why);
+void config_release(struct config *config);
+
+/* Whether SIGHUP takes this key over; the others need a restart. */
+bool config_is_reloadable(const char *key);
+
+/* All settings as a JSON object, malloc'd; NULL when out of memory. */
+char *config_to_json(const struct config *config);

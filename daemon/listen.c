@@ -1,0 +1,113 @@
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "scope.h"
+#include "strings.h"
+
+enum { LISTEN_BACKLOG = 1024 };
+
+static int make_directory(const char *path, unsigned mode, struct fault *why)
+{
+        if (mkdir(path, mode) == 0 || errno == EEXIST)
+                return 0;
+        return fault_set(why, FAULT_INTERNAL, errno, "cannot make the directory %s: %s", path, strerror(errno));
+}
+
+int claim_directory(const char *path, unsigned mode, struct fault *why)
+{
+        char partial[PATH_MAX];
+        int r;
+
+        r = str_copy(partial, sizeof partial, path);
+        if (r < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, -r, "the path %s is too long", path);
+        for (char *slash = strchr(partial + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+                *slash = '\0';
+                r = make_directory(partial, 0755, why);
+                if (r < 0)
+                        return r;
+                *slash = '/';
+        }
+        return make_directory(path, mode, why);
+}
+
+int claim_lock(const char *directory, const char *pool, int *ret_fd, struct fault *why)
+{
+        char path[PATH_MAX];
+        AUTO(auto_close) int fd = -1;
+
+        if (snprintf(path, sizeof path, "%s/carreld-%s.lock", directory, pool) >= (int)sizeof path)
+                return fault_set(why, FAULT_SETTING_INVALID, ENAMETOOLONG, "runtime_dir is too long");
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot open the lock %s: %s", path, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return fault_set(why, FAULT_INTERNAL, EBUSY,
+                                 "another carreld keeps the pool \"%s\" (it holds %s): stop it, or set another pool",
+                                 pool, path);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* Whether somebody accepts connections at the address. The lock keeps other carrelds of this pool away, so this is
+ * for the operator who gave two pools one socket. */
+static bool is_answered(const struct sockaddr_un *address)
+{
+        AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+}
+
+static int find_group(const char *name, gid_t *ret_gid, struct fault *why)
+{
+        const struct group *group;
+
+        if (name[0] == '\0') {
+                *ret_gid = 0;
+                return 0;
+        }
+        group = getgrnam(name);
+        if (group == NULL)
+                return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
+                                 "socket_group: there is no group \"%s\": make it with `groupadd --system %s`", name,
+                                 name);
+        *ret_gid = group->gr_gid;
+        return 0;
+}
+
+int listen_unix(const char *path, const char *group, int *ret_fd, struct fault *why)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct sockaddr_un final = { .sun_family = AF_UNIX };
+        AUTO(auto_close) int fd = -1;
+        gid_t gid;
+        int r;
+
+        if (str_copy(final.sun_path, sizeof final.sun_path, path) < 0 ||
+            snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path) >= (int)sizeof address.sun_path)
+                return fault_set(why, FAULT_SETTING_INVALID, ENAMETOOLONG, "socket: the path %s is too long", path);
+        r = find_group(group, &gid, why);
+        if (r < 0)
+                return r;
+        if (is_answered(&final))
+                return fault_set(why, FAULT_SETTING_INVALID, EADDRINUSE,
+                                 "something already answers on %s: stop it, or set another socket", path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)unlink(address.sun_path);
+        if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
+            chown(address.sun_path, 0, gid) < 0 || chmod(address.sun_path, 0660) < 0 ||
+            listen(fd, LISTEN_BACKLOG) < 0 || rename(address.sun_path, path) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot listen on %s: %s", path, strerror(errno));
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}

@@ -1,0 +1,88 @@
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "strings.h"
+
+/* How often carrel-netd holds the kernel's rules against the policy. */
+#define POLICY_CHECK_INTERVAL_S 1.0
+
+static const enum carrel_policy POLICIES[] = {
+        [CONFIG_POLICY_INTERNET] = POLICY_INTERNET,
+        [CONFIG_POLICY_NONE] = POLICY_NONE,
+};
+
+struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES])
+{
+        struct pool_options options = {
+                .pool = config->pool,
+                .prefix = config->prefix,
+                .users_dir = config->users_dir,
+                .runtime_dir = config->runtime_dir,
+                .init_path = init_path,
+                .defaults = {
+                        .policy = POLICIES[config->policy],
+                        .memory_bytes = config->memory_bytes,
+                        .cpu_millis = (uint64_t)(config->cpus * 1000 + 0.5),
+                        .pids = (uint32_t)config->pids,
+                },
+                .dns = config->dns,
+                .runtime = config->runtime,
+                .cgroup_parent = config->cgroup_parent,
+                .tmp_bytes = config->tmp_bytes,
+                .shm_bytes = config->shm_bytes,
+                .uid = (uint32_t)config->uid,
+                .gid = (uint32_t)config->gid,
+                .nofile = (uint32_t)config->nofile,
+                .max_carrels = (unsigned)config->max_carrels,
+                .max_concurrent_starts = (unsigned)config->max_concurrent_starts,
+                .max_queued_starts = (unsigned)config->max_queued_starts,
+                .ensure_timeout_s = config->ensure_timeout_s,
+                .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE,
+        };
+
+        (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init", config->helper_dir);
+        (void)snprintf(options.defaults.image, sizeof options.defaults.image, "%s", config->image);
+        return options;
+}
+
+struct netpolicy_options daemon_netpolicy_options(const struct config *config,
+                                                  char helper_path[static DAEMON_PATH_BYTES])
+{
+        (void)snprintf(helper_path, DAEMON_PATH_BYTES, "%s/carrel-netd", config->helper_dir);
+        return (struct netpolicy_options){
+                .helper_path = helper_path,
+                .pool = config->pool,
+                .network_cidr = config->network_cidr,
+                .deny = config->deny,
+                .allow = config->allow,
+                .dns = config->dns,
+                .check_interval_s = POLICY_CHECK_INTERVAL_S,
+        };
+}
+
+struct reaper_options daemon_reaper_options(const struct config *config)
+{
+        return (struct reaper_options){
+                .idle_ttl_s = config->idle_ttl_s,
+                .interval_s = config->reap_interval_s,
+                .max_lifetime_s = config->max_lifetime_s,
+                .sweep_interval_s = config->sweep_interval_s,
+                .is_adopting = config->startup == CONFIG_STARTUP_ADOPT,
+        };
+}
+
+int daemon_check(const struct config *config, struct fault *why)
+{
+        char path[DAEMON_PATH_BYTES];
+        struct netpolicy_options network = daemon_netpolicy_options(config, path);
+
+        /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so
+         * the prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
+        if (config->tmp_bytes > config->memory_bytes)
+                return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                                 "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
+        return netpolicy_check(&network, why);
+}

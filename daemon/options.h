@@ -1,0 +1,17 @@
+/* carreld's settings and command line as the options of each room. */
+#pragma once
+
+#include "config.h"
+#include "netpolicy.h"
+#include "pool.h"
+#include "reaper.h"
+
+enum { DAEMON_PATH_BYTES = 256 };
+
+struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES]);
+struct netpolicy_options daemon_netpolicy_options(const struct config *config,
+                                                  char helper_path[static DAEMON_PATH_BYTES]);
+struct reaper_options daemon_reaper_options(const struct config *config);
+
+/* What no single setting can say: that the rooms accept them together. For --check and before a reload. */
+int daemon_check(const struct config *config, struct fault *why);
