@@ -29,17 +29,20 @@ struct step {
 struct flow_plan {
         const char *name;         /* "ensure": the first word of its failpoints and metrics */
         const struct step *steps; /* ends with an entry whose name is NULL */
-        /* Drops whatever the current step waits for, so that its callback never comes.
-         * Called before unwinding when a waiting step is ended by its deadline or by flow_cancel. */
+        /* Drops whatever the current step waits for, so that its callback never comes; copes with a step that waits
+         * for nothing (a hanging failpoint). Called when a waiting run is ended by its deadline or, before that
+         * returns, by flow_cancel; and when a waiting undo is ended by its deadline. NULL: nothing ever waits. */
         void (*abandon)(void *subject);
         /* why is NULL on success, else the first failure. */
         void (*done)(void *subject, const struct fault *why);
 };
 
-/* Told of the end of every step (phase "run" or "undo"), for metrics. */
+/* Told of the end of every run and of every undo, for metrics and the log. Either may be NULL. */
 struct flow_observer {
         void (*on_step)(void *arg, const char *flow, const char *step, double duration_s, bool has_succeeded);
         void *arg;
+        /* The only place where a failed undo is told: done hears the first failure. why is NULL on success. */
+        void (*on_undo)(void *arg, const char *flow, const char *step, double duration_s, const struct fault *why);
 };
 
 /* Starts at the loop's next turn. Borrows loop, plan and observer (which may be NULL) for the flow's life.
@@ -48,19 +51,21 @@ __attribute__((warn_unused_result)) int flow_start(struct flow **ret_flow, struc
                                                    const struct flow_plan *plan, void *subject,
                                                    const struct flow_observer *observer);
 
-/* The awaited thing happened. Only while the flow waits; a second call is a bug and is ignored. */
+/* The awaited thing happened: the flow goes on at the loop's next turn. Only while the flow waits, or from inside a
+ * step that then answers WAIT; a second call is a bug and is ignored. */
 void flow_next(struct flow *flow);
 
 /* The awaited thing failed. Copies *why. */
 void flow_fail(struct flow *flow, const struct fault *why);
 
-/* Ends the flow as failed with *why (copied) and unwinds. No effect while it unwinds already. */
+/* Ends the flow as failed with *why (copied) and unwinds, from the loop's next turn on. No effect when it has failed
+ * already or inside done. */
 void flow_cancel(struct flow *flow, const struct fault *why);
 
 /* Where a step that answers FLOW_FAIL says why: fault_set(flow_why(flow), ...). */
 struct fault *flow_why(struct flow *flow);
 
-/* For an undo that needs to know: is the flow unwinding? And the name of the current step. */
+/* For an undo that needs to know: is the flow unwinding? And the name of the current step ("" outside of any). */
 bool flow_is_unwinding(const struct flow *flow);
 const char *flow_step_name(const struct flow *flow);
 
