@@ -130,6 +130,8 @@ struct exec_command {
 
 /* The pieces of a running exec. */
 struct exec_events {
+        /* The engine has answered the start: from now on exec_inspect's is_running speaks of the program, while
+         * between create and start it is false with no exit code (docker 20.10). */
         void (*on_started)(void *arg, const char *engine_exec_id);
         void (*on_output)(void *arg, int stream /* 1 or 2 */, const void *bytes, size_t length);
 };
