@@ -1,0 +1,38 @@
+/* Inside the daemon room only: the one struct that holds everything, and what is done with it. */
+#pragma once
+
+#include <ev.h>
+
+#include "config.h"
+#include "fault.h"
+#include "flow.h"
+
+struct daemon {
+        struct config config;
+        const char *config_path;
+        bool is_config_required;
+        struct ev_loop *loop;
+        struct log *log;
+        struct metrics *metrics;
+        struct engine *engine;
+        struct netpolicy *netpolicy;
+        struct execs *execs;
+        struct pool *pool;
+        struct reaper *reaper;
+        struct api_server *api;
+        struct flow_observer observer;
+        char *settings_json;
+        int lock_fd;
+        ev_signal terminate;
+        ev_signal interrupt;
+        ev_signal hangup;
+        ev_timer watchdog;
+};
+
+/* Brings every room up in its order; on failure the ones that are up are taken down again. The failure is logged. */
+int phases_up(struct daemon *daemon);
+/* Takes all down in reverse. */
+void phases_down(struct daemon *daemon);
+
+/* SIGHUP: reads the settings anew and hands the reloadable ones over. The running ones stay when it fails. */
+int reload_settings(struct daemon *daemon, struct fault *why);

@@ -1,0 +1,72 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "log.h"
+#include "netpolicy.h"
+#include "options.h"
+#include "scope.h"
+
+static void on_policy_reloaded(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        struct daemon *daemon = arg;
+
+        (void)link;
+        log_event(daemon->log, why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "policy_reloaded", "reason",
+                  why == NULL ? NULL : why->message, NULL);
+}
+
+static void warn_of_restart(struct daemon *daemon, const struct config *next)
+{
+        for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
+                AUTO(auto_free) char *old_value = settings_format(setting, &daemon->config);
+                AUTO(auto_free) char *new_value = settings_format(setting, next);
+
+                if (!config_is_reloadable(setting->key) && old_value != NULL && new_value != NULL &&
+                    strcmp(old_value, new_value) != 0)
+                        log_event(daemon->log, LOG_LEVEL_WARNING, "setting_needs_restart", "key", setting->key, NULL);
+        }
+}
+
+/* Copies the reloadable fields of `next` into the running settings, so that what is not reloadable stays true. */
+static void take_over(struct config *current, struct config *next)
+{
+        for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
+                char *to = (char *)current + setting->offset;
+                char *from = (char *)next + setting->offset;
+                size_t size = setting->type == SETTING_CHOICE ? sizeof(int) : sizeof(uint64_t);
+                char kept[sizeof(uint64_t)];
+
+                _Static_assert(sizeof(char *) == sizeof(uint64_t) && sizeof(double) == sizeof(uint64_t),
+                               "every field but a choice has 8 bytes");
+                if (!config_is_reloadable(setting->key))
+                        continue;
+                memcpy(kept, to, size);
+                memcpy(to, from, size);
+                memcpy(from, kept, size);
+        }
+}
+
+int reload_settings(struct daemon *daemon, struct fault *why)
+{
+        AUTO(config_release) struct config next = { 0 };
+        char path[DAEMON_PATH_BYTES];
+        int r;
+
+        r = config_load(&next, daemon->config_path, daemon->is_config_required, environ, why);
+        if (r == 0)
+                r = daemon_check(&next, why);
+        if (r < 0)
+                return r;
+        warn_of_restart(daemon, &next);
+        take_over(&daemon->config, &next);
+        log_set(daemon->log, (enum log_level)daemon->config.log_level, (enum log_format)daemon->config.log_format);
+        struct reaper_options reaper = daemon_reaper_options(&daemon->config);
+        reaper_reconfigure(daemon->reaper, &reaper);
+        struct pool_options pool = daemon_pool_options(&daemon->config, path);
+        r = pool_reconfigure(daemon->pool, &pool, why);
+        if (r < 0)
+                return r;
+        struct netpolicy_options network = daemon_netpolicy_options(&daemon->config, path);
+        return netpolicy_apply(daemon->netpolicy, &network, on_policy_reloaded, daemon, NULL);
+}
