@@ -8,6 +8,7 @@
 
 struct api_server;
 struct ev_loop;
+struct execs;
 struct metrics;
 struct pool;
 struct reaper;
@@ -31,13 +32,16 @@ struct api_info {
 };
 
 struct api_options {
-        int listen_fd;            /* a listening unix socket; owned by the server from then on */
+        int listen_fd;            /* a listening unix socket; owned by the server from then on, also on failure */
         gid_t admin_gid;          /* members are admins beside root and carreld's own uid; (gid_t)-1: none */
         unsigned max_connections; /* 0: 1000 */
-        double read_deadline_s;   /* a request must be read whole by then; 10 s */
+        double read_deadline_s;   /* a request must be read whole by then; 0: 10 s */
+        double idle_deadline_s;   /* a connection may wait that long between requests; 0: 60 s */
+        struct execs *execs;      /* to list and signal programs; NULL: there are none */
 };
 
-/* Borrows loop, pool, reaper, metrics and info for its life. */
+/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs and what *info points at for its life;
+ * *info and *options themselves are copied. */
 __attribute__((warn_unused_result)) int api_server_new(struct api_server **ret_server, struct ev_loop *loop,
                                                        struct pool *pool, struct reaper *reaper,
                                                        struct metrics *metrics, const struct api_info *info,

@@ -1,0 +1,26 @@
+/* The metric families of carreld, and where each is fed from. */
+#pragma once
+
+#include "metrics.h"
+
+enum carrel_metric {
+        METRIC_STEP_DURATION,   /* {flow, step}: the daemon's flow observer */
+        METRIC_ENSURES,         /* {outcome}: pool_stats at the scrape */
+        METRIC_ENSURE_FAILURES, /* {code}: every ensure the API answered with a fault */
+        METRIC_EXECS,           /* {cause}: POOL_EXEC_ENDED */
+        METRIC_CARRELS,         /* {state}: pool_stats at the scrape */
+        METRIC_RETIRED,         /* {reason}: POOL_RETIRED */
+        METRIC_POLICY_IN_FORCE, /* the daemon's describe, at the scrape; and so the next four */
+        METRIC_POLICY_HEALS,
+        METRIC_POLICY_ALARMS,
+        METRIC_DROPPED_PACKETS,
+        METRIC_ENGINE_UP,
+        METRIC_STARTS_IN_FLIGHT, /* pool_stats at the scrape; and so the next two */
+        METRIC_STARTS_QUEUED,
+        METRIC_EXECS_RUNNING,
+        METRIC_HTTP_REQUESTS, /* {route, status}: the API */
+        CARREL_METRICS
+};
+
+/* Indexed by enum carrel_metric; ends with a NULL name, as metrics_new wants it. */
+extern const struct metric_family METRICS_TABLE[CARREL_METRICS + 1];
