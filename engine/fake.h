@@ -27,10 +27,16 @@ enum fake_behaviour {
         FAKE_HANG         /* never answers (the caller's deadline or cancel ends it) */
 };
 
+/* Images whose reference begins so are missing. A cancelled call is still carried out at its time, unannounced, as
+ * a real engine does with what it has received. */
+#define FAKE_MISSING_IMAGE "missing"
+
 __attribute__((warn_unused_result)) int fake_new(struct engine **ret_engine, struct ev_loop *loop);
 
 /* The next `times` calls of op behave so (times 0: all from now on). */
 void fake_set(struct engine *engine, enum fake_op op, enum fake_behaviour behaviour, unsigned times);
+/* false: every call fails with FAULT_ENGINE_UNAVAILABLE and the watcher hears ENGINE_LOST; back to true: RESYNC. */
+void fake_set_available(struct engine *engine, bool is_available);
 /* Every answer comes after this long; 0 (the default): at the loop's next turn. */
 void fake_set_latency(struct engine *engine, double seconds);
 /* How often op was called. */

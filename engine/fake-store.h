@@ -1,0 +1,50 @@
+/* Inside the engine room only: the containers of the fake engine, and the events they cause. */
+#pragma once
+
+#include <ev.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "engine.h"
+#include "list.h"
+
+struct fake_container {
+        struct container_info info; /* owns its labels */
+        UT_hash_handle by_id;
+        UT_hash_handle by_name;
+};
+
+struct fake_store {
+        struct ev_loop *loop;
+        struct fake_container *ids;
+        struct fake_container *names;
+        uint64_t last_id;
+        struct list events; /* told in order, at the loop's next turn */
+        ev_timer event_turn;
+        char *watch_label; /* NULL: nobody watches */
+        char *watch_value;
+        engine_on_event on_event;
+        void *on_event_arg;
+};
+
+void fake_store_init(struct fake_store *store, struct ev_loop *loop);
+void fake_store_release(struct fake_store *store);
+
+/* Copies. NULL: out of memory, or the name is too long. */
+struct fake_container *fake_container_new(const char *name, const struct label *labels, size_t n_labels);
+struct fake_container *fake_container_free(struct fake_container *container);
+bool fake_has_label(const struct container_info *info, const char *key, const char *value);
+
+/* By id or exact name, or NULL. */
+struct fake_container *fake_store_find(const struct fake_store *store, const char *id_or_name);
+/* Takes the container on success, and gives it an id when it has none. Returns 0 or -ENOMEM. */
+int fake_store_insert(struct fake_store *store, struct fake_container *made);
+void fake_store_kill(struct fake_store *store, struct fake_container *container, bool is_silent);
+/* Kills, removes and frees. */
+void fake_store_remove(struct fake_store *store, struct fake_container *container, bool is_silent);
+
+/* For the watcher, if there is one; tell only when the container has the watched label. */
+void fake_store_tell(struct fake_store *store, const struct fake_container *container, enum engine_event_kind kind);
+void fake_store_queue_event(struct fake_store *store, enum engine_event_kind kind, const char *id, const char *exec_id,
+                            int exit_code);
