@@ -1,0 +1,188 @@
+#include "carreld.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dockerd.h"
+#include "process.h"
+#include "request.h"
+
+enum { SETTINGS_MAX = 48 };
+
+struct carreld {
+        pid_t pid;
+        bool has_ended;
+};
+
+const char *built_program(const char *relative)
+{
+        static char path[512];
+        const char *build = getenv("TESTBED_BUILD_DIR");
+
+        assert_non_null(build);
+        assert_true(snprintf(path, sizeof(path), "%s/%s", build, relative) < (int)sizeof(path));
+        return path;
+}
+
+/* The helpers are built in their rooms; installed they share one directory. */
+static void install_helpers(void)
+{
+        MUST_RUN("install", "-D", "-m755", built_program("image/carrel-init"), CARREL_HELPERS "/carrel-init");
+        MUST_RUN("install", "-D", "-m755", built_program("netpolicy/carrel-netd"), CARREL_HELPERS "/carrel-netd");
+}
+
+/* Later entries win over the defaults, because settings of the same name are left out of those. */
+static bool is_set(const char *const *settings, const char *entry)
+{
+        size_t name_length = strcspn(entry, "=") + 1;
+
+        for (; settings != NULL && *settings != NULL; settings++)
+                if (strncmp(*settings, entry, name_length) == 0)
+                        return true;
+        return false;
+}
+
+static const char *const DEFAULTS[] = {
+        "CARREL_ENGINE=docker",
+        "CARREL_ENGINE_SOCKET=" DOCKERD_SOCKET,
+        "CARREL_HELPER_DIR=" CARREL_HELPERS,
+        "CARREL_LOG_LEVEL=debug",
+        "CARREL_RUNTIME_DIR=" CARREL_RUNTIME,
+        "CARREL_SOCKET=" CARREL_SOCKET,
+        "CARREL_SOCKET_GROUP=",
+        "CARREL_USERS_DIR=" CARREL_USERS,
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+};
+static const char *const INHERITED[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
+
+static void compose_environment(const char *const *settings, const char *ret_environment[SETTINGS_MAX],
+                                char inherited[3][512])
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < sizeof(DEFAULTS) / sizeof(*DEFAULTS); i++)
+                if (!is_set(settings, DEFAULTS[i]))
+                        ret_environment[count++] = DEFAULTS[i];
+        for (; settings != NULL && *settings != NULL; settings++) {
+                assert_true(count < SETTINGS_MAX - 4);
+                ret_environment[count++] = *settings;
+        }
+        for (size_t i = 0; i < 3; i++) {
+                if (getenv(INHERITED[i]) == NULL)
+                        continue;
+                snprintf(inherited[i], 512, "%s=%s", INHERITED[i], getenv(INHERITED[i]));
+                ret_environment[count++] = inherited[i];
+        }
+        ret_environment[count] = NULL;
+}
+
+struct carreld *carreld_new(const char *const *settings)
+{
+        struct carreld *carreld = calloc(1, sizeof(*carreld));
+        const char *environment[SETTINGS_MAX];
+        char inherited[3][512];
+        char program[512];
+        const char *argv[] = { program, "--config", "/run/testbed/carrel.conf", NULL };
+        FILE *empty = fopen(argv[2], "we");
+
+        assert_true(carreld != NULL && empty != NULL);
+        fclose(empty);
+        install_helpers();
+        snprintf(program, sizeof(program), "%s", built_program("daemon/carreld"));
+        compose_environment(settings, environment, inherited);
+        carreld->pid = process_spawn(argv, environment, CARRELD_LOG);
+        return carreld;
+}
+
+struct carreld *carreld_free(struct carreld *carreld)
+{
+        int status;
+
+        if (carreld == NULL)
+                return NULL;
+        status = carreld->has_ended ? 0 : process_end(carreld->pid, SIGTERM, 20.0);
+        free(carreld);
+        if (status != 0)
+                fail_msg("carreld ended with %d; see %s", status, CARRELD_LOG);
+        return NULL;
+}
+
+struct carreld *carreld_kill(struct carreld *carreld)
+{
+        if (carreld == NULL)
+                return NULL;
+        if (!carreld->has_ended)
+                process_end(carreld->pid, SIGKILL, 10.0);
+        free(carreld);
+        return NULL;
+}
+
+static bool is_ready_or_dead(void *arg)
+{
+        struct carreld *carreld = arg;
+        struct answer answer = request_within(CARREL_SOCKET, "GET", "/readyz", NULL, 2.0);
+        bool is_ready = answer.status == 200;
+
+        answer_release(&answer);
+        return is_ready || !process_is_running(carreld->pid);
+}
+
+void carreld_await_ready(struct carreld *carreld, double deadline_s)
+{
+        if (!wait_until(is_ready_or_dead, carreld, deadline_s))
+                fail_msg("carreld is not ready after %.0f s; see %s", deadline_s, CARRELD_LOG);
+        if (!process_is_running(carreld->pid))
+                fail_msg("carreld has ended instead of being ready; see %s", CARRELD_LOG);
+}
+
+static bool has_died(void *arg)
+{
+        const struct carreld *carreld = arg;
+
+        return !process_is_running(carreld->pid);
+}
+
+bool carreld_await_death(struct carreld *carreld, double deadline_s)
+{
+        if (!wait_until(has_died, carreld, deadline_s))
+                return false;
+        carreld->has_ended = true;
+        return process_end(carreld->pid, 0, 1.0) == 128 + SIGKILL;
+}
+
+pid_t carreld_pid(const struct carreld *carreld)
+{
+        return carreld->pid;
+}
+
+void carreld_ensure(const char *user)
+{
+        char path[256];
+
+        assert_true(snprintf(path, sizeof(path), "/v1/carrels/%s", user) < (int)sizeof(path));
+        request_expect(CARREL_SOCKET, "PUT", path, "{}", 200);
+}
+
+double carreld_metric(const char *series)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/metrics", NULL);
+        double value = -1.0;
+
+        assert_int_equal(answer.status, 200);
+        for (char *line = strtok(answer.body, "\n"); line != NULL; line = strtok(NULL, "\n"))
+                if (strncmp(line, series, strlen(series)) == 0 && line[strlen(series)] == ' ')
+                        value = strtod(line + strlen(series) + 1, NULL);
+        answer_release(&answer);
+        return value;
+}

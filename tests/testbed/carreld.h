@@ -1,0 +1,41 @@
+/* carreld under test, in the enclosure, with a private state directory and settings from the environment alone. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CARREL_SOCKET "/run/testbed/carrel/carrel.sock"
+#define CARREL_USERS "/run/testbed/users"
+#define CARREL_RUNTIME "/run/testbed/carrel"
+#define CARREL_HELPERS "/run/testbed/helpers"
+#define CARRELD_LOG "/run/testbed/carreld.log"
+
+/* The labels of every carrel, and the prefix of its container's name. */
+#define LABEL_PRODUCT "carrel.product"
+#define LABEL_POOL "carrel.pool"
+#define LABEL_USER "carrel.user"
+#define CARREL_PREFIX "carrel-"
+
+struct carreld;
+
+/* Starts it with settings, a NULL-terminated list of "CARREL_KEY=value" (NULL: none); does not wait. */
+struct carreld *carreld_new(const char *const *settings);
+/* SIGTERM; the test fails when it does not end with status 0 (a sanitizer's leak report is another status). */
+struct carreld *carreld_free(struct carreld *carreld);
+/* For a teardown after a failed test: ends it, whatever state it is in, and judges nothing. */
+struct carreld *carreld_kill(struct carreld *carreld);
+
+/* Waits until /readyz says 200; the test fails after deadline_s. */
+void carreld_await_ready(struct carreld *carreld, double deadline_s);
+/* Waits until it has died of SIGKILL by its own failpoint; false after deadline_s. */
+bool carreld_await_death(struct carreld *carreld, double deadline_s);
+pid_t carreld_pid(const struct carreld *carreld);
+
+/* PUT /v1/carrels/{user}; the test fails unless it answers 200. */
+void carreld_ensure(const char *user);
+
+/* A number of /metrics by the start of its line, e.g. "carrel_policy_dropped_packets_total"; -1 when absent. */
+double carreld_metric(const char *series);
+
+/* Path of a program of this build, e.g. "cli/carrel". Valid until the next call. */
+const char *built_program(const char *relative);

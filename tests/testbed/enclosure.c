@@ -1,0 +1,161 @@
+#include "enclosure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 512, CGROUP_DEPTH = 8 };
+
+#define CGROUP_VARIABLE "TESTBED_CGROUP"
+
+const char *enclosure_cgroup(void)
+{
+        return getenv(CGROUP_VARIABLE);
+}
+
+/* ---- the supervisor ---- */
+
+static void remove_tree(const char *path, unsigned depth)
+{
+        DIR *dir = depth > 0 ? opendir(path) : NULL;
+
+        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir)) {
+                char child[PATH_BYTES];
+
+                if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                    snprintf(child, sizeof(child), "%s/%s", path, entry->d_name) < (int)sizeof(child))
+                        remove_tree(child, depth - 1);
+        }
+        if (dir != NULL)
+                closedir(dir);
+        rmdir(path);
+}
+
+/* A cgroup v1 host has one hierarchy per directory of /sys/fs/cgroup, a v2 host has one in all. */
+static void remove_cgroups(void)
+{
+        DIR *dir = opendir("/sys/fs/cgroup");
+        char path[PATH_BYTES];
+
+        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir)) {
+                if (entry->d_name[0] != '.' && snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", entry->d_name,
+                                                        enclosure_cgroup()) < (int)sizeof(path))
+                        remove_tree(path, CGROUP_DEPTH);
+        }
+        if (dir != NULL)
+                closedir(dir);
+        if (snprintf(path, sizeof(path), "/sys/fs/cgroup%s", enclosure_cgroup()) < (int)sizeof(path))
+                remove_tree(path, CGROUP_DEPTH);
+}
+
+static int exit_status(int wait_status)
+{
+        return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+/* Ctrl-C and a runner's timeout reach us as these two: end the inside first, so that its cgroups can be removed. */
+static int supervise(pid_t init)
+{
+        sigset_t awaited;
+        int status = 0;
+
+        sigemptyset(&awaited);
+        sigaddset(&awaited, SIGCHLD);
+        sigaddset(&awaited, SIGINT);
+        sigaddset(&awaited, SIGTERM);
+        while (waitpid(init, &status, WNOHANG) == 0) {
+                int number = 0;
+
+                if (sigwait(&awaited, &number) == 0 && number != SIGCHLD)
+                        kill(init, SIGKILL);
+        }
+        remove_cgroups();
+        return exit_status(status);
+}
+
+/* ---- inside ---- */
+
+static bool furnish(void)
+{
+        return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+               mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
+               mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2g") == 0;
+}
+
+static int run_test(int (*run)(void), const sigset_t *mask)
+{
+        sigprocmask(SIG_SETMASK, mask, NULL);
+        return run();
+}
+
+/* Process 1 of the namespace: strangers are reparented to us, and must not stay as zombies. */
+static int be_init(int (*run)(void), const sigset_t *mask)
+{
+        pid_t test, ended;
+        int status = 0;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (!furnish()) {
+                fprintf(stderr, "testbed: cannot mount inside the enclosure: %s\n", strerror(errno));
+                return EXIT_FAILURE;
+        }
+        test = fork();
+        if (test == 0)
+                exit(run_test(run, mask));
+        do
+                ended = waitpid(-1, &status, 0);
+        while (ended != test && (ended > 0 || errno == EINTR));
+        return ended == test ? exit_status(status) : EXIT_FAILURE;
+}
+
+static const char *obstacle(void)
+{
+        if (geteuid() != 0)
+                return "needs root";
+        if (access("/usr/sbin/dockerd", X_OK) != 0 && access("/usr/bin/dockerd", X_OK) != 0)
+                return "needs dockerd (package docker.io)";
+        if (unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID) != 0)
+                return "needs the right to make namespaces";
+        return NULL;
+}
+
+static int skip(const char *reason)
+{
+        bool is_failure = getenv("CARREL_MUST_RUN") != NULL;
+
+        printf(is_failure ? "1..1\nnot ok 1 - %s\n" : "1..0 # SKIP %s\n", reason);
+        return is_failure ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int enclosure_run(int (*run)(void))
+{
+        char cgroup[64];
+        sigset_t awaited, mask;
+        const char *reason = obstacle();
+        pid_t init;
+
+        if (reason != NULL)
+                return skip(reason);
+        snprintf(cgroup, sizeof(cgroup), "/carrel-testbed-%ld", (long)getpid());
+        setenv(CGROUP_VARIABLE, cgroup, 1);
+        sigfillset(&awaited);
+        sigprocmask(SIG_SETMASK, &awaited, &mask);
+        fflush(NULL);
+        init = fork();
+        if (init < 0)
+                return skip("cannot fork");
+        if (init == 0)
+                _exit(be_init(run, &mask));
+        return supervise(init);
+}

@@ -1,0 +1,15 @@
+/* The private world a test program runs in: namespaces of its own for processes, mounts and network, and a fresh
+ * tmpfs on /run, so that engines, rules, sockets and state never meet the host's and vanish with the test.
+ *
+ *   supervisor (the host's namespaces) -> init (process 1 inside; reaps) -> the test
+ *
+ * However the test ends, process 1 ends with it and the kernel kills everything that is left inside
+ * (pid_namespaces(7)); if the supervisor is killed, PR_SET_PDEATHSIG takes process 1 along. */
+#pragma once
+
+/* Runs `run` inside a new enclosure and returns its result as main's exit status. Where an enclosure cannot be made
+ * (not root, no dockerd) it prints a TAP skip with the reason, or a failure when CARREL_MUST_RUN is set. */
+int enclosure_run(int (*run)(void));
+
+/* The cgroup, below every hierarchy's root, for the engine's containers; removed by the supervisor. */
+const char *enclosure_cgroup(void);
