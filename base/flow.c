@@ -14,8 +14,7 @@ enum flow_state {
         STATE_RESTING, /* between two acts */
         STATE_ACTING,  /* inside the act's own frame */
         STATE_WAITING, /* the act answered WAIT; its deadline runs */
-        STATE_SETTLED, /* the act's verdict is known and not yet acted upon */
-        STATE_ENDED    /* done is being told */
+        STATE_SETTLED  /* the act's verdict is known and not yet acted upon */
 };
 
 struct flow {
@@ -188,7 +187,6 @@ static bool move_on(struct flow *flow)
 
 static void end(struct flow *flow)
 {
-        flow->state = STATE_ENDED;
         if (flow->plan->done != NULL)
                 flow->plan->done(flow->subject, flow->has_failed ? &flow->why : NULL);
         flow->is_doomed = true;
@@ -259,7 +257,7 @@ void flow_fail(struct flow *flow, const struct fault *why)
 
 void flow_cancel(struct flow *flow, const struct fault *why)
 {
-        if (flow->has_failed || flow->state == STATE_ENDED)
+        if (flow->has_failed)
                 return;
         record_failure(flow, why);
         if (flow->state == STATE_WAITING) {
