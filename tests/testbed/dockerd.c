@@ -46,6 +46,7 @@ static void begin(struct dockerd *dockerd)
                                "--exec-root=" DATA_ROOT "/exec",
                                "--pidfile=" DATA_ROOT "/docker.pid",
                                "--exec-opt=native.cgroupdriver=cgroupfs",
+                               "--log-level=warn",
                                "--cgroup-parent",
                                enclosure_cgroup(),
                                NULL };

@@ -15,7 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, CGROUP_DEPTH = 8 };
+enum { PATH_BYTES = 512, CGROUP_DEPTH = 8, TAIL_BYTES = 8192 };
+
+#define LOG_DIR "/run/testbed"
 
 #define CGROUP_VARIABLE "TESTBED_CGROUP"
 
@@ -99,6 +101,35 @@ static int run_test(int (*run)(void), const sigset_t *mask)
         return run();
 }
 
+/* The logs vanish with the enclosure: after a failure their ends are all that a person will have. */
+static void print_tail(const char *name)
+{
+        char path[PATH_BYTES], tail[TAIL_BYTES];
+        FILE *log;
+        size_t length;
+
+        snprintf(path, sizeof(path), LOG_DIR "/%.128s", name);
+        log = fopen(path, "re");
+        if (log == NULL)
+                return;
+        if (fseek(log, -TAIL_BYTES, SEEK_END) != 0)
+                rewind(log);
+        length = fread(tail, 1, sizeof(tail), log);
+        fclose(log);
+        fprintf(stderr, "---- the end of %s\n%.*s\n", path, (int)length, tail);
+}
+
+static void print_logs(void)
+{
+        DIR *dir = opendir(LOG_DIR);
+
+        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
+                if (strstr(entry->d_name, ".log") != NULL)
+                        print_tail(entry->d_name);
+        if (dir != NULL)
+                closedir(dir);
+}
+
 /* Process 1 of the namespace: strangers are reparented to us, and must not stay as zombies. */
 static int be_init(int (*run)(void), const sigset_t *mask)
 {
@@ -116,6 +147,8 @@ static int be_init(int (*run)(void), const sigset_t *mask)
         do
                 ended = waitpid(-1, &status, 0);
         while (ended != test && (ended > 0 || errno == EINTR));
+        if (ended != test || status != 0)
+                print_logs();
         return ended == test ? exit_status(status) : EXIT_FAILURE;
 }
 

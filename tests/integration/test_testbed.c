@@ -1,0 +1,131 @@
+/* The positive controls of the whole suite: what the other programs take for granted of their surroundings. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dockerd.h"
+#include "enclosure.h"
+#include "outside.h"
+#include "process.h"
+#include "request.h"
+
+static struct dockerd *dockerd;
+
+static int start_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+static void decoys_run_and_are_counted(void **state)
+{
+        (void)state;
+        dockerd_decoy("decoy-a", "product=a", NULL);
+        dockerd_decoy("decoy-b", "product=b", NULL);
+        assert_int_equal(dockerd_count(NULL), 2);
+        assert_int_equal(dockerd_count("product=a"), 1);
+        assert_int_equal(dockerd_count("product"), 2);
+        assert_true(dockerd_is_running("decoy-a"));
+        dockerd_remove("decoy-a");
+        dockerd_remove("decoy-b");
+        assert_int_equal(dockerd_count(NULL), 0);
+}
+
+static void events_are_complete_and_in_order(void **state)
+{
+        struct dockerd_events *events = dockerd_events_new();
+
+        (void)state;
+        assert_int_equal(dockerd_events_count(events, "create", "seen-"), 0);
+        dockerd_decoy("seen-1", NULL, NULL);
+        dockerd_decoy("seen-2", NULL, NULL);
+        assert_int_equal(dockerd_events_count(events, "create", "seen-"), 2);
+        assert_int_equal(dockerd_events_count(events, "start", "seen-"), 2);
+        assert_int_equal(dockerd_events_peak(events, "seen-"), 1);
+        dockerd_remove("seen-1");
+        dockerd_remove("seen-2");
+        dockerd_events_free(events);
+}
+
+static void a_stopped_engine_is_silent_and_comes_back(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        dockerd_signal(dockerd, SIGSTOP);
+        answer = request_within(DOCKERD_SOCKET, "GET", "/_ping", NULL, 0.5);
+        assert_int_equal(answer.status, 0);
+        answer_release(&answer);
+        dockerd_signal(dockerd, SIGCONT);
+        request_expect(DOCKERD_SOCKET, "GET", "/_ping", NULL, 200);
+}
+
+static void a_restarted_engine_answers(void **state)
+{
+        (void)state;
+        dockerd_restart(dockerd, SIGKILL);
+        dockerd_restart(dockerd, SIGTERM);
+        request_expect(DOCKERD_SOCKET, "GET", "/_ping", NULL, 200);
+}
+
+static void the_outside_greets(void **state)
+{
+        struct outside *outside = outside_new();
+        static struct output output;
+
+        (void)state;
+        outside_add(outside, "169.254.169.254/32");
+        RUN(&output, "busybox", "nc", "-w", "3", OUTSIDE_ALLOWED, "7777");
+        assert_string_equal(output.text, OUTSIDE_GREETING "\n");
+        RUN(&output, "busybox", "nc", "-w", "3", "169.254.169.254", "7777");
+        assert_string_equal(output.text, OUTSIDE_GREETING "\n");
+        RUN(&output, "busybox", "nc", "-w", "1", "9.9.9.9", "7777");
+        assert_int_not_equal(output.status, 0);
+        outside_free(outside);
+}
+
+static void a_volley_answers_every_request(void **state)
+{
+        struct volley *volley = volley_new(DOCKERD_SOCKET, 10);
+
+        (void)state;
+        for (unsigned i = 0; i < 100; i++)
+                assert_int_equal(volley_add(volley, "GET", i % 2 != 0 ? "/_ping" : "/nowhere", NULL), i);
+        assert_int_equal(volley_run(volley, 20.0), 0);
+        for (unsigned i = 0; i < 100; i++)
+                assert_int_equal(volley_answer(volley, i)->status, i % 2 != 0 ? 200 : 404);
+        volley_free(volley);
+}
+
+static int inside(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(decoys_run_and_are_counted),
+                cmocka_unit_test(events_are_complete_and_in_order),
+                cmocka_unit_test(a_volley_answers_every_request),
+                cmocka_unit_test(the_outside_greets),
+                cmocka_unit_test(a_stopped_engine_is_silent_and_comes_back),
+                cmocka_unit_test(a_restarted_engine_answers),
+        };
+
+        return cmocka_run_group_tests_name("testbed", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}
