@@ -1,0 +1,261 @@
+#include "cgroup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc-file.h"
+#include "strings.h"
+
+enum { CONTAINER_ID_LEAST = 12, MOUNTINFO_MAX = 1 << 20, CGROUP_TEXT_MAX = 16384, MEMBERS_MAX = 1 << 20 };
+
+/* Finds one word of a list separated by commas: "cpu,cpuacct" has cpu, "name=systemd" has no systemd. */
+static bool list_has(const char *list, size_t length, const char *word)
+{
+        size_t word_length = strlen(word);
+        const char *end = list + length;
+
+        for (const char *at = list; at < end;) {
+                const char *comma = memchr(at, ',', (size_t)(end - at));
+                size_t span = (size_t)((comma != NULL ? comma : end) - at);
+
+                if (span == word_length && memcmp(at, word, span) == 0)
+                        return true;
+                at += span + 1;
+        }
+        return false;
+}
+
+static void place_mount(struct cgroup_mount *mount, const char *root, const char *point)
+{
+        if (mount->point[0] != '\0')
+                return;
+        if (str_copy(mount->root, sizeof(mount->root), root) != 0 ||
+            str_copy(mount->point, sizeof(mount->point), point) != 0)
+                mount->point[0] = '\0';
+}
+
+/* "36 31 0:32 /root /point opts optional... - type source super_options" */
+static void parse_mount_line(char *line, struct cgroup_mounts *mounts)
+{
+        char root[CGROUP_PATH_BYTES], point[CGROUP_PATH_BYTES], type[16], super[256];
+        const char *tail = strstr(line, " - ");
+
+        if (tail == NULL || sscanf(line, "%*s %*s %*s %511s %511s", root, point) != 2 ||
+            sscanf(tail, " - %15s %*s %255s", type, super) != 2)
+                return;
+        if (str_equal(type, "cgroup2"))
+                place_mount(&mounts->of[CGROUP_UNIFIED], root, point);
+        if (!str_equal(type, "cgroup"))
+                return;
+        if (list_has(super, strlen(super), "memory"))
+                place_mount(&mounts->of[CGROUP_MEMORY], root, point);
+        if (list_has(super, strlen(super), "pids"))
+                place_mount(&mounts->of[CGROUP_PIDS], root, point);
+}
+
+void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts)
+{
+        char line[4096];
+
+        *ret_mounts = (struct cgroup_mounts){ 0 };
+        while (*mountinfo != '\0') {
+                size_t length = strcspn(mountinfo, "\n");
+
+                if (length < sizeof(line)) {
+                        memcpy(line, mountinfo, length);
+                        line[length] = '\0';
+                        parse_mount_line(line, ret_mounts);
+                }
+                mountinfo += length + (mountinfo[length] == '\n');
+        }
+}
+
+int cgroup_read_mounts(struct cgroup_mounts *ret_mounts)
+{
+        char *text = NULL;
+        int error = proc_file_read("/proc/self/mountinfo", MOUNTINFO_MAX, &text);
+
+        if (error != 0)
+                return error;
+        cgroup_parse_mounts(text, ret_mounts);
+        free(text);
+        return 0;
+}
+
+bool cgroup_text_names(const char *text, const char *container_id)
+{
+        size_t length = strlen(container_id);
+
+        /* A shorter word would soon name something else too, and the empty one names everything. */
+        if (length < CONTAINER_ID_LEAST || strspn(container_id, "0123456789abcdef") != length)
+                return false;
+        for (const char *at = strstr(text, container_id); at != NULL; at = strstr(at + 1, container_id)) {
+                bool is_word_start = at > text && !isalnum((unsigned char)at[-1]);
+
+                if (is_word_start && !isalnum((unsigned char)at[length]))
+                        return true;
+        }
+        return false;
+}
+
+bool cgroup_holds(pid_t pid, const char *container_id)
+{
+        char *text = NULL;
+        bool holds;
+
+        if (proc_pid_read(pid, "cgroup", CGROUP_TEXT_MAX, &text) != 0)
+                return false;
+        holds = cgroup_text_names(text, container_id);
+        free(text);
+        return holds;
+}
+
+/* The file's path; "" when the hierarchy is not mounted or the path does not fit or leaves the mount. */
+static void join_path(const struct cgroup_mount *mount, const char *path, const char *file,
+                      char ret_path[static CGROUP_PATH_BYTES])
+{
+        size_t root_length = str_equal(mount->root, "/") ? 0 : strlen(mount->root);
+        int length;
+
+        ret_path[0] = '\0';
+        if (mount->point[0] == '\0' || strstr(path, "..") != NULL || strncmp(path, mount->root, root_length) != 0)
+                return;
+        length = snprintf(ret_path, CGROUP_PATH_BYTES, "%s%s/%s", mount->point, path + root_length, file);
+        if (length < 0 || length >= CGROUP_PATH_BYTES)
+                ret_path[0] = '\0';
+}
+
+static void fill_once(char target[static CGROUP_PATH_BYTES], const struct cgroup_mount *mount, const char *path,
+                      const char *file)
+{
+        if (target[0] == '\0')
+                join_path(mount, path, file, target);
+}
+
+/* "4:memory:/docker/<id>", and "0::/docker/<id>" for the unified hierarchy. */
+static void parse_line(const struct cgroup_mounts *mounts, const char *line, struct cgroup *cgroup)
+{
+        const char *controllers = strchr(line, ':');
+        const char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+        size_t length;
+
+        if (path == NULL)
+                return;
+        length = (size_t)(path - ++controllers);
+        path++;
+        if (list_has(controllers, length, "memory"))
+                fill_once(cgroup->oom_file, &mounts->of[CGROUP_MEMORY], path, "memory.oom_control");
+        if (list_has(controllers, length, "pids")) {
+                fill_once(cgroup->pids_file, &mounts->of[CGROUP_PIDS], path, "pids.events");
+                fill_once(cgroup->members_file, &mounts->of[CGROUP_PIDS], path, "cgroup.procs");
+        }
+        if (length == 0) {
+                fill_once(cgroup->oom_file, &mounts->of[CGROUP_UNIFIED], path, "memory.events");
+                fill_once(cgroup->pids_file, &mounts->of[CGROUP_UNIFIED], path, "pids.events");
+                fill_once(cgroup->members_file, &mounts->of[CGROUP_UNIFIED], path, "cgroup.procs");
+        }
+}
+
+int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                 struct cgroup *ret_cgroup)
+{
+        struct cgroup cgroup = { 0 };
+        char line[1024];
+
+        while (*text != '\0') {
+                size_t length = strcspn(text, "\n");
+
+                if (length < sizeof(line)) {
+                        memcpy(line, text, length);
+                        line[length] = '\0';
+                        if (cgroup_text_names(line, container_id))
+                                parse_line(mounts, line, &cgroup);
+                }
+                text += length + (text[length] == '\n');
+        }
+        if (cgroup.members_file[0] == '\0')
+                return -ENOENT;
+        *ret_cgroup = cgroup;
+        return 0;
+}
+
+int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id, struct cgroup *ret_cgroup)
+{
+        char *text = NULL;
+        int error;
+
+        if (proc_pid_read(pid, "cgroup", CGROUP_TEXT_MAX, &text) != 0)
+                return -ESRCH;
+        error = cgroup_parse(mounts, text, container_id, ret_cgroup);
+        if (error != 0 && !cgroup_text_names(text, container_id))
+                error = -ESRCH;
+        free(text);
+        return error;
+}
+
+int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_count)
+{
+        char *text = NULL;
+        pid_t *pids;
+        size_t count = 0, lines = 0;
+        int error = proc_file_read(cgroup->members_file, MEMBERS_MAX, &text);
+
+        if (error != 0)
+                return error;
+        for (const char *at = text; *at != '\0'; at++)
+                lines += *at == '\n';
+        pids = calloc(lines + 1, sizeof(*pids));
+        if (pids == NULL) {
+                free(text);
+                return -ENOMEM;
+        }
+        for (char *at = text; *at != '\0' && count <= lines;) {
+                char *end;
+                long pid = strtol(at, &end, 10);
+
+                /* 0 stands for a process of another pid namespace, which nobody here can name. */
+                if (pid > 0)
+                        pids[count++] = (pid_t)pid;
+                at = end + (*end == '\n');
+                if (end == at)
+                        break;
+        }
+        free(text);
+        *ret_pids = pids;
+        *ret_count = count;
+        return 0;
+}
+
+uint64_t cgroup_parse_counter(const char *text, const char *key)
+{
+        size_t length = strlen(key);
+
+        while (*text != '\0') {
+                if (strncmp(text, key, length) == 0 && text[length] == ' ')
+                        return strtoull(text + length + 1, NULL, 10);
+                text += strcspn(text, "\n");
+                text += *text == '\n';
+        }
+        return 0;
+}
+
+static uint64_t read_counter(const char *path, const char *key)
+{
+        char *text = NULL;
+        uint64_t value;
+
+        if (path[0] == '\0' || proc_file_read(path, CGROUP_TEXT_MAX, &text) != 0)
+                return 0;
+        value = cgroup_parse_counter(text, key);
+        free(text);
+        return value;
+}
+
+void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_counters)
+{
+        ret_counters->oom_kills = read_counter(cgroup->oom_file, "oom_kill");
+        ret_counters->pids_refused = read_counter(cgroup->pids_file, "max");
+}

@@ -1,0 +1,61 @@
+/* The cgroup a container's processes live in: who is in it, and what the kernel counted there. cgroup v1, v2 and
+ * the hybrid of both (cgroups(7); Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst).
+ * A container's processes cannot leave their cgroup (cgroupfs is read-only inside), so membership, unlike a pid or
+ * a parent, is a fact a hostile program cannot change. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum cgroup_hierarchy { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_UNIFIED, CGROUP_HIERARCHIES };
+enum { CGROUP_PATH_BYTES = 512 };
+
+struct cgroup_mount {
+        char point[CGROUP_PATH_BYTES]; /* "" when the hierarchy is not mounted */
+        char root[CGROUP_PATH_BYTES];  /* the part of the hierarchy that is mounted there, "/" as a rule */
+};
+
+/* Where this host has its hierarchies. */
+struct cgroup_mounts {
+        struct cgroup_mount of[CGROUP_HIERARCHIES];
+};
+
+/* The files of one container's cgroup; "" where a hierarchy lacks them. */
+struct cgroup {
+        char oom_file[CGROUP_PATH_BYTES];
+        char pids_file[CGROUP_PATH_BYTES];
+        char members_file[CGROUP_PATH_BYTES];
+};
+
+struct cgroup_counters {
+        uint64_t oom_kills;    /* processes killed for want of memory */
+        uint64_t pids_refused; /* forks refused by pids.max */
+};
+
+/* Parses the text of /proc/<pid>/mountinfo (proc(5)). What it does not name stays "". */
+void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts);
+/* The same, read for ourselves. 0 or a negative errno. */
+int cgroup_read_mounts(struct cgroup_mounts *ret_mounts);
+
+/* Parses the text of /proc/<pid>/cgroup into the files of the cgroup named after container_id.
+ * -ENOENT: no hierarchy names it. */
+int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                 struct cgroup *ret_cgroup);
+/* The same for a living process: the container's init as a rule. -ESRCH: that process is not in that container
+ * (it has ended and its pid was reused, or whoever told us the pid was wrong). */
+int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id, struct cgroup *ret_cgroup);
+
+/* Whether a line of /proc/<pid>/cgroup has the container's id (at least 12 hex digits) as a whole word. */
+bool cgroup_text_names(const char *text, const char *container_id);
+/* Whether pid is in the container now. false when it cannot be read. */
+bool cgroup_holds(pid_t pid, const char *container_id);
+
+/* Every process of the cgroup, in host pids; malloc'd. 0, -ENOENT (the cgroup is gone), -E2BIG, -ENOMEM. */
+int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_count);
+
+/* A counter that cannot be read is 0. */
+void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_counters);
+/* The number behind "key " at the start of a line; 0 when there is none. */
+uint64_t cgroup_parse_counter(const char *text, const char *key);

@@ -1,0 +1,20 @@
+/* Inside the exec room only: how an exec's life ends, and what its user is told. */
+#pragma once
+
+#include "exec-run.h"
+
+/* Each of the first three stops everything, answers the user if he waits, and frees the exec. */
+
+/* The program has ended, or nothing more will be learned: the result, or why there is none. */
+void exec_end_finish(struct exec *exec);
+/* Nothing was started. */
+void exec_end_fail(struct exec *exec, const struct fault *why);
+/* The container is gone. */
+void exec_end_lost(struct exec *exec, bool is_oom);
+
+/* Answers the user, and the exec lives on silently. The callback may end it: do not touch it behind this. */
+void exec_end_report(struct exec *exec);
+void exec_end_report_fault(struct exec *exec, const struct fault *why);
+
+/* Frees the memory of an exec that nothing refers to. */
+void exec_end_dispose(struct exec *exec);

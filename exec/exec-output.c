@@ -1,0 +1,13 @@
+#include "exec-output.h"
+
+void exec_output_append(struct exec_output *output, const void *bytes, size_t length)
+{
+        uint64_t room = output->cap_bytes > output->kept.length ? output->cap_bytes - output->kept.length : 0;
+        size_t fits = length < room ? length : (size_t)room;
+
+        if (fits < length)
+                output->is_truncated = true;
+        /* Once a piece is missing nothing may follow it: a gap would read as if it were whole. */
+        if (fits > 0 && !output->kept.has_failed && buffer_append(&output->kept, bytes, fits) != 0)
+                output->is_truncated = true;
+}

@@ -1,0 +1,462 @@
+#include "exec-run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "clock.h"
+#include "exec-end.h"
+
+enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
+
+static int make_id(char ret_id[static EXEC_ID_BYTES])
+{
+        unsigned char random[(EXEC_ID_BYTES - 1) / 2];
+        ssize_t length;
+
+        do
+                length = getrandom(random, sizeof(random), 0);
+        while (length < 0 && errno == EINTR);
+        if (length != (ssize_t)sizeof(random))
+                return length < 0 ? -errno : -EIO;
+        for (size_t i = 0; i < sizeof(random); i++)
+                snprintf(ret_id + 2 * i, 3, "%02x", random[i]);
+        return 0;
+}
+
+/* ---- output after the exit ---- */
+
+/* A child in the background may hold the streams open for as long as it likes. What the program itself wrote is in
+ * the pipes already, so a short quiet means that all of it has come; a paused reader stops the clocks, because then
+ * the quiet is ours. */
+static void start_drain(struct exec *exec)
+{
+        if (exec->is_paused)
+                return;
+        ev_timer_again(exec->execs->loop, &exec->drain_quiet);
+        ev_timer_again(exec->execs->loop, &exec->drain_max);
+}
+
+static bool is_draining(const struct exec *exec)
+{
+        return (exec->seen & (SAW_EXIT | SAW_END_OF_OUTPUT)) == SAW_EXIT;
+}
+
+static void on_drain_quiet(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct exec *exec = timer->data;
+
+        (void)loop, (void)events;
+        exec->seen |= SAW_END_OF_OUTPUT;
+        exec_end_finish(exec);
+}
+
+/* Still writing: what is cut off here was not the program's last word, and the result says so. */
+static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)loop, (void)events;
+        exec_end_finish(timer->data);
+}
+
+void exec_run_exited(struct exec *exec, int exit_code)
+{
+        if (exec->seen & SAW_EXIT)
+                return;
+        exec->seen |= SAW_EXIT;
+        exec->exit_code = exit_code;
+        if ((exec->seen & SAW_END_OF_OUTPUT) || exec->is_silent || exec->call == NULL)
+                exec_end_finish(exec);
+        else
+                start_drain(exec);
+}
+
+/* ---- dying ---- */
+
+static void kill_tree(struct exec *exec)
+{
+        int killed;
+
+        if (!exec->has_cgroup || (exec->seen & SAW_EXIT) || (exec->tree.root == 0 && !exec->tree.is_alone))
+                return;
+        killed = process_tree_kill(&exec->tree);
+        if (killed > 0 || killed == -EAGAIN)
+                exec->has_killed = true;
+}
+
+static int send_signal(struct exec *exec, int signal)
+{
+        int sent = signal == SIGKILL ? process_tree_kill(&exec->tree) : process_tree_signal(&exec->tree, signal);
+
+        return sent == 0 ? -ESRCH : sent;
+}
+
+static void deliver_signals(struct exec *exec)
+{
+        for (int signal = 1; signal < SIGNALS; signal++)
+                if (exec->pending_signals >> signal & 1)
+                        (void)send_signal(exec, signal);
+        exec->pending_signals = 0;
+}
+
+static void on_inquired(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct exec *exec = arg;
+
+        exec->inquiry = NULL;
+        if (why != NULL || (exec->seen & SAW_EXIT))
+                return;
+        if (!reply->exec->is_running) {
+                exec_run_exited(exec, reply->exec->exit_code);
+                return;
+        }
+        if (exec->tree.root == 0 && exec->has_cgroup && reply->exec->pid != 0)
+                exec->is_rootless = process_tree_adopt(&exec->tree, reply->exec->pid) != 0;
+        if (exec->tree.root != 0 || exec->is_rootless)
+                deliver_signals(exec);
+        if (exec->is_dying)
+                kill_tree(exec);
+}
+
+void exec_run_inquire(struct exec *exec)
+{
+        struct engine *engine = exec->execs->engine;
+
+        if (exec->inquiry != NULL || !(exec->seen & SAW_START) || (exec->seen & SAW_EXIT))
+                return;
+        if (engine->ops->exec_inspect(engine, exec->engine_id, on_inquired, exec, &exec->inquiry) != 0)
+                exec->inquiry = NULL;
+}
+
+/* Kills and asks, again and again: a fork may have slipped through, the engine may start the program only now, and
+ * the event of its end may have been lost. */
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct exec *exec = timer->data;
+        const struct exec_timing *timing = &exec->execs->timing;
+
+        (void)events;
+        if (!exec->is_dying && exec->pending_signals == 0 && !(exec->seen & SAW_END_OF_OUTPUT)) {
+                ev_timer_stop(loop, timer);
+                return;
+        }
+        timer->repeat = timer->repeat * 2 < timing->retry_max_s ? timer->repeat * 2 : timing->retry_max_s;
+        ev_timer_again(loop, timer);
+        if (exec->is_dying)
+                kill_tree(exec);
+        exec_run_inquire(exec);
+}
+
+static void start_retry(struct exec *exec, double first_s)
+{
+        exec->retry.repeat = first_s;
+        ev_timer_again(exec->execs->loop, &exec->retry);
+}
+
+static void die(struct exec *exec, double patience_s)
+{
+        exec->grace.repeat = patience_s;
+        ev_timer_again(exec->execs->loop, &exec->grace);
+        if (exec->is_dying)
+                return;
+        exec->is_dying = true;
+        kill_tree(exec);
+        start_retry(exec, exec->execs->timing.retry_first_s);
+        exec_run_inquire(exec);
+}
+
+/* Nobody has confirmed the end in time. The user is answered all the same; the killing goes on for a while. */
+static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct exec *exec = timer->data;
+
+        (void)events;
+        if (exec->is_silent || (exec->seen & SAW_EXIT)) {
+                exec_end_finish(exec);
+                return;
+        }
+        timer->repeat = exec->execs->timing.linger_s;
+        ev_timer_again(loop, timer);
+        exec_end_report(exec);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct exec *exec = timer->data;
+
+        (void)events;
+        ev_timer_stop(loop, timer);
+        if (exec->seen & SAW_EXIT) {
+                exec_end_finish(exec);
+                return;
+        }
+        exec->is_timed_out = true;
+        if (!exec->is_dying)
+                die(exec, exec->execs->timing.grace_s);
+}
+
+/* ---- the engine ---- */
+
+/* The event of the end may overtake the answer to the start: they come over two connections. */
+static void claim_early_death(struct exec *exec)
+{
+        struct execs *execs = exec->execs;
+
+        for (unsigned i = 0; i < DEATHS_KEPT; i++) {
+                if (!str_equal(execs->deaths[i].engine_id, exec->engine_id))
+                        continue;
+                execs->deaths[i].engine_id[0] = '\0';
+                exec->seen |= SAW_EXIT;
+                exec->exit_code = execs->deaths[i].exit_code;
+                start_drain(exec);
+                return;
+        }
+}
+
+static void on_started(void *arg, const char *engine_exec_id)
+{
+        struct exec *exec = arg;
+
+        if ((exec->seen & SAW_START) || engine_exec_id[0] == '\0' ||
+            str_copy(exec->engine_id, sizeof(exec->engine_id), engine_exec_id) != 0)
+                return;
+        exec->seen |= SAW_START;
+        claim_early_death(exec);
+        if (exec->is_dying || exec->pending_signals != 0)
+                exec_run_inquire(exec);
+        if (!exec->is_silent && exec->is_streaming && exec->sink.on_start != NULL)
+                exec->sink.on_start(exec->arg, exec->id);
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct exec *exec = arg;
+
+        if (exec->is_silent || (stream != 1 && stream != 2))
+                return;
+        if (ev_is_active(&exec->drain_quiet))
+                ev_timer_again(exec->execs->loop, &exec->drain_quiet);
+        if (exec->is_streaming)
+                exec->sink.on_output(exec->arg, stream, bytes, length);
+        else
+                exec_output_append(stream == 1 ? &exec->output : &exec->errors, bytes, length);
+}
+
+/* Whether the engine may have carried the operation out although it did not say so (engine.h). */
+static bool is_outcome_unknown(const struct fault *why)
+{
+        return why->kind == FAULT_DEADLINE || why->kind == FAULT_ENGINE_UNAVAILABLE;
+}
+
+/* Nothing is known to have been started. Where it may have been all the same, the killing goes on silently. */
+static void on_broken_start(struct exec *exec, const struct fault *why)
+{
+        if (!is_outcome_unknown(why)) {
+                exec_end_fail(exec, why);
+                return;
+        }
+        die(exec, exec->execs->timing.linger_s);
+        if (exec->is_timed_out)
+                exec_end_report(exec);
+        else
+                exec_end_report_fault(exec, why);
+}
+
+static void on_broken(struct exec *exec, const struct fault *why)
+{
+        if (exec->seen & SAW_EXIT) {
+                exec_end_finish(exec);
+        } else if (!(exec->seen & SAW_START)) {
+                on_broken_start(exec, why);
+        } else if (why->kind == FAULT_NOT_FOUND) {
+                exec_end_lost(exec, false);
+        } else {
+                exec->has_broken = true;
+                exec->broken = *why;
+                if (!exec->is_dying)
+                        die(exec, exec->execs->timing.grace_s);
+        }
+}
+
+static void on_call_done(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct exec *exec = arg;
+
+        exec->call = NULL;
+        if (why != NULL) {
+                on_broken(exec, why);
+                return;
+        }
+        exec->seen |= SAW_END_OF_OUTPUT;
+        if (exec->seen & SAW_EXIT)
+                exec_end_finish(exec);
+        else if (!reply->exec->is_running)
+                exec_run_exited(exec, reply->exec->exit_code);
+        else if (!exec->is_dying)
+                /* It closed its output and runs on. Its end comes as an event, and events are only a hint. */
+                start_retry(exec, exec->execs->timing.retry_max_s);
+}
+
+/* ---- the beginning ---- */
+
+static void look_at_cgroup(struct exec *exec, int container_pid)
+{
+        exec->has_cgroup = container_pid > 0 &&
+                           cgroup_find(&exec->execs->mounts, container_pid, exec->container_id, &exec->cgroup) == 0;
+        if (exec->has_cgroup)
+                cgroup_count(&exec->cgroup, &exec->before);
+}
+
+static void note_neighbours(struct exec *exec)
+{
+        LIST_EACH (&exec->execs->running, at) {
+                struct exec *other = LIST_ENTRY(at, struct exec, node);
+
+                if (str_equal(other->container_id, exec->container_id))
+                        other->tree.is_alone = exec->tree.is_alone = false;
+        }
+}
+
+static void init_timers(struct exec *exec, double timeout_s)
+{
+        const struct exec_timing *timing = &exec->execs->timing;
+
+        ev_init(&exec->deadline, on_deadline);
+        ev_init(&exec->drain_quiet, on_drain_quiet);
+        ev_init(&exec->drain_max, on_drain_max);
+        ev_init(&exec->retry, on_retry);
+        ev_init(&exec->grace, on_grace);
+        exec->deadline.repeat = timeout_s;
+        exec->drain_quiet.repeat = timing->drain_quiet_s;
+        exec->drain_max.repeat = timing->drain_max_s;
+        exec->deadline.data = exec->drain_quiet.data = exec->drain_max.data = exec;
+        exec->retry.data = exec->grace.data = exec;
+}
+
+static int fill(struct exec *exec, struct execs *execs, const char *container_id, int container_pid,
+                const struct exec_request *request)
+{
+        int error = make_id(exec->id);
+
+        if (error == 0)
+                error = str_copy(exec->container_id, sizeof(exec->container_id), container_id);
+        if (error != 0)
+                return error;
+        exec->program = strdup(request->argv[0]);
+        if (exec->program == NULL)
+                return -ENOMEM;
+        exec->execs = execs;
+        exec->is_streaming = request->is_streaming;
+        exec->output.cap_bytes = exec->errors.cap_bytes = request->max_output_bytes;
+        exec->tree = (struct process_tree){
+                .cgroup = &exec->cgroup,
+                .container_id = exec->container_id,
+                .init = container_pid,
+                .since_ms = clock_boottime_ms(),
+                .is_alone = true,
+        };
+        list_init(&exec->node);
+        look_at_cgroup(exec, container_pid);
+        init_timers(exec, request->timeout_s);
+        return 0;
+}
+
+static int ask_engine(struct exec *exec, const struct exec_request *request)
+{
+        static const struct exec_events EVENTS = { on_started, on_output };
+        struct engine *engine = exec->execs->engine;
+        struct exec_command command = {
+                .argv = request->argv,
+                .environment = request->environment,
+                .working_dir = request->working_dir != NULL ? request->working_dir : "/workspace",
+                .input = request->input,
+                .input_length = request->input_length,
+        };
+
+        return engine->ops->exec(engine, exec->container_id, &command, &EVENTS, on_call_done, exec, &exec->call);
+}
+
+int exec_run_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
+                   const struct exec_sink *sink, void *arg, struct exec **ret_exec)
+{
+        struct exec *exec = calloc(1, sizeof(*exec));
+        int error;
+
+        if (exec == NULL)
+                return -ENOMEM;
+        exec->sink = *sink;
+        exec->arg = arg;
+        error = fill(exec, execs, container_id, container_pid, request);
+        if (error == 0)
+                error = ask_engine(exec, request);
+        if (error != 0) {
+                exec_end_dispose(exec);
+                return error;
+        }
+        note_neighbours(exec);
+        list_append(&execs->running, &exec->node);
+        if (request->timeout_s > 0)
+                ev_timer_again(execs->loop, &exec->deadline);
+        *ret_exec = exec;
+        return 0;
+}
+
+/* ---- the user's handle ---- */
+
+void exec_run_cancel(struct exec *exec)
+{
+        if (exec->is_silent)
+                return;
+        exec->is_silent = true;
+        exec_run_pause(exec, false);
+        ev_timer_stop(exec->execs->loop, &exec->deadline);
+        /* Never freed here, as our caller may be its callback; one that has exited ends with its drain. */
+        if (!(exec->seen & SAW_EXIT))
+                die(exec, exec->execs->timing.linger_s);
+}
+
+void exec_run_pause(struct exec *exec, bool is_paused)
+{
+        struct ev_loop *loop = exec->execs->loop;
+
+        if (exec->is_paused == is_paused)
+                return;
+        exec->is_paused = is_paused;
+        if (exec->call != NULL)
+                engine_pause_output(exec->call, is_paused);
+        if (!is_draining(exec))
+                return;
+        ev_timer_stop(loop, &exec->drain_quiet);
+        ev_timer_stop(loop, &exec->drain_max);
+        start_drain(exec);
+}
+
+int exec_run_signal(struct exec *exec, int signal)
+{
+        int sent;
+
+        if (signal < 1 || signal >= SIGNALS)
+                return -EINVAL;
+        if (!exec->has_cgroup || exec->is_rootless || (exec->seen & SAW_EXIT))
+                return -ESRCH;
+        if (exec->tree.root != 0) {
+                sent = send_signal(exec, signal);
+                return sent < 0 ? sent : 0;
+        }
+        exec->pending_signals |= (uint64_t)1 << signal;
+        start_retry(exec, exec->execs->timing.retry_first_s);
+        exec_run_inquire(exec);
+        return 0;
+}
+
+struct exec *exec_run_free(struct exec *exec)
+{
+        if (exec == NULL)
+                return NULL;
+        kill_tree(exec);
+        exec->is_silent = true;
+        exec_end_finish(exec);
+        return NULL;
+}
