@@ -34,7 +34,8 @@ int64_t clock_wall_ms(void)
 
 void clock_format_utc(int64_t wall_ms, char text[static CLOCK_TEXT_BYTES])
 {
-        time_t seconds = (time_t)(wall_ms / 1000);
+        int64_t milliseconds = (wall_ms % 1000 + 1000) % 1000; /* from 0 to 999 before 1970 too */
+        time_t seconds = (time_t)((wall_ms - milliseconds) / 1000);
         struct tm utc = { 0 };
         char date[24] = "";
 
@@ -42,5 +43,5 @@ void clock_format_utc(int64_t wall_ms, char text[static CLOCK_TEXT_BYTES])
                 text[0] = '\0';
                 return;
         }
-        (void)snprintf(text, CLOCK_TEXT_BYTES, "%s.%03dZ", date, (int)(wall_ms % 1000));
+        (void)snprintf(text, CLOCK_TEXT_BYTES, "%s.%03dZ", date, (int)milliseconds);
 }

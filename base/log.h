@@ -15,8 +15,11 @@ __attribute__((warn_unused_result)) int log_new(struct log **ret_log, int fd, en
                                                 enum log_format format);
 struct log *log_free(struct log *log);
 
-/* event is a constant in snake_case; then pairs of (const char *key, const char *value), ended by NULL.
- * A NULL value leaves its key out. log may be NULL (silent). */
+/* Writes one record with one write(2). event is a constant in snake_case; then pairs of (const char *key, const char
+ * *value), ended by NULL; keys are constants. A NULL value leaves its key out; a value is cut after 1,024 bytes. log
+ * may be NULL (silent). A record that cannot be allocated or written is lost: the log never stops the daemon.
+ * logfmt writes what is not printable as \n, \xNN or \uNNNN; JSON as its escape, or U+FFFD where it is not UTF-8,
+ * DEL, a C1 control or a bidirectional one. */
 void log_event(struct log *log, enum log_level level, const char *event, ...) __attribute__((sentinel));
 
 /* Changes what is written; for SIGHUP. */

@@ -1,6 +1,13 @@
 /* Settings as a table: key, type, bounds, default, place. Read from an INI file (libinih), then overridden by
  * the environment: key "idle_ttl_s" is CARREL_IDLE_TTL_S. An unknown key, an unknown CARREL_* variable of the
- * table's namespace, or a value out of range is an error that names file, line and the allowed range. */
+ * table's namespace, or a value out of range is an error that names file, line and the allowed range.
+ *
+ * The file: key = value, under [carrel] or under no section; each key once; comments begin with # or ; at the start
+ * of a line, and with " ;" behind a value. A line has at most 198 bytes or so (libinih's bound); an indented line
+ * goes on with the value above it, joined by one space. A control character in a value is an error.
+ *
+ * All functions return 0 or a negative errno with why (FAULT_SETTING_INVALID). After a failure *values holds what was
+ * read before it, and is still to be released. */
 #pragma once
 
 #include <stddef.h>
@@ -27,9 +34,9 @@ struct setting {
         const char *(*check)(const char *value); /* NULL, or returns what is wrong with a text (static) */
 };
 
-/* Tables are alphabetical by key and end with a NULL key. */
+/* Tables are alphabetical by key and end with a NULL key. Keys are lower case, at most 63 bytes. */
 
-/* Fills every field of *values from the defaults. */
+/* Fills every field of *values, which is zeroed before, from the defaults. */
 int settings_defaults(const struct setting *table, void *values, struct fault *why);
 
 /* Reads the file over what is there. A missing file is -ENOENT (the caller decides). */

@@ -1,6 +1,8 @@
 #include "strings.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,14 +124,99 @@ int str_copy(char *target, size_t size, const char *text)
         return 0;
 }
 
+/* By the high bits of the first byte: how long the sequence is, and the least code point that needs that length. */
+static const struct {
+        unsigned char mask;
+        unsigned char lead;
+        unsigned char length;
+        uint32_t least;
+} UTF8_FORMS[] = {
+        { 0x80, 0x00, 1, 0x0 },
+        { 0xe0, 0xc0, 2, 0x80 },
+        { 0xf0, 0xe0, 3, 0x800 },
+        { 0xf8, 0xf0, 4, 0x10000 },
+};
+
+size_t str_decode_utf8(const char *text, uint32_t *ret_code)
+{
+        const unsigned char *bytes = (const unsigned char *)text;
+
+        for (size_t form = 0; form < sizeof UTF8_FORMS / sizeof UTF8_FORMS[0]; form++) {
+                uint32_t code = bytes[0] & (unsigned char)~UTF8_FORMS[form].mask;
+
+                if ((bytes[0] & UTF8_FORMS[form].mask) != UTF8_FORMS[form].lead)
+                        continue;
+                for (size_t i = 1; i < UTF8_FORMS[form].length; i++) {
+                        if ((bytes[i] & 0xc0) != 0x80) /* the terminating NUL stops here too */
+                                return 0;
+                        code = code << 6 | (bytes[i] & 0x3f);
+                }
+                if (code < UTF8_FORMS[form].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+                        return 0;
+                *ret_code = code;
+                return UTF8_FORMS[form].length;
+        }
+        return 0;
+}
+
+bool str_is_unprintable(uint32_t code)
+{
+        static const struct {
+                uint32_t first;
+                uint32_t last;
+        } RANGES[] = {
+                { 0x0, 0x1f }, { 0x7f, 0x9f }, { 0x200e, 0x200f }, { 0x2028, 0x202e }, { 0x2066, 0x2069 },
+        };
+
+        for (size_t i = 0; i < sizeof RANGES / sizeof RANGES[0]; i++)
+                if (code >= RANGES[i].first && code <= RANGES[i].last)
+                        return true;
+        return false;
+}
+
+static unsigned least_of(unsigned a, unsigned b, unsigned c)
+{
+        unsigned least = a < b ? a : b;
+
+        return least < c ? least : c;
+}
+
+/* Levenshtein's distance, one row of the matrix at a time. */
+unsigned str_distance(const char *a, const char *b)
+{
+        enum { LONGEST = 63 };
+        unsigned row[LONGEST + 1];
+        size_t a_length = strlen(a);
+        size_t b_length = strlen(b);
+
+        if (a_length > LONGEST || b_length > LONGEST)
+                return UINT_MAX;
+        for (size_t j = 0; j <= b_length; j++)
+                row[j] = (unsigned)j;
+        for (size_t i = 1; i <= a_length; i++) {
+                unsigned diagonal = row[0];
+
+                row[0] = (unsigned)i;
+                for (size_t j = 1; j <= b_length; j++) {
+                        unsigned above = row[j];
+                        bool is_same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+
+                        row[j] = least_of(above + 1, row[j - 1] + 1, diagonal + !is_same);
+                        diagonal = above;
+                }
+        }
+        return row[b_length];
+}
+
 static int buffer_reserve(struct buffer *buffer, size_t extra)
 {
         size_t needed;
         size_t capacity = buffer->capacity > 0 ? buffer->capacity : 128;
 
-        if (buffer->has_failed || __builtin_add_overflow(buffer->length, extra + 1, &needed))
+        if (buffer->has_failed || __builtin_add_overflow(buffer->length, extra, &needed) ||
+            __builtin_add_overflow(needed, 1U, &needed))
                 goto failed;
-        if (needed <= buffer->capacity)
+        if (buffer->data != NULL && needed <= buffer->capacity)
                 return 0;
         while (capacity < needed)
                 if (__builtin_mul_overflow(capacity, 2U, &capacity))

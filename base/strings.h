@@ -24,6 +24,18 @@ bool str_has_prefix(const char *text, const char *prefix);
 /* Copies text into target[size]; -ENAMETOOLONG (target is "") when it does not fit. */
 __attribute__((warn_unused_result)) int str_copy(char *target, size_t size, const char *text);
 
+/* Decodes the UTF-8 sequence at text (RFC 3629: shortest form, no surrogates, at most U+10FFFF).
+ * Returns its length in bytes, 1 to 4; 0 where text does not begin with one (and *ret_code is untouched). */
+size_t str_decode_utf8(const char *text, uint32_t *ret_code);
+
+/* Whether showing this code point could move the cursor, end the line or reorder the text around it:
+ * C0 and C1 controls, DEL, line and paragraph separators, the bidirectional controls. */
+bool str_is_unprintable(uint32_t code);
+
+/* How many single-character edits lie between a and b, letters taken in either case; UINT_MAX when one of them
+ * is longer than 63 bytes. For "did you mean". */
+unsigned str_distance(const char *a, const char *b);
+
 /* A growing byte buffer with a NUL behind its end. Zero-initialise; release with buffer_free.
  * A failed append leaves what was there and marks the buffer: check once, at the end. */
 struct buffer {
