@@ -1,2 +1,291 @@
-/* to come */
-typedef int placeholder_;
+#include "reaper.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdlib.h>
+
+#include "scan.h"
+#include "sweep.h"
+
+#define RECONCILE_RETRY_FIRST_S 0.2
+#define RECONCILE_RETRY_MAX_S 2.0
+/* A container the engine cannot remove must not keep everyone else from being served: after so many sweeps that the
+ * engine did answer, the rest is left to the periodic ones. */
+enum { RECONCILE_SWEEPS_MAX = 5 };
+
+/* Retirements in flight at once, and how soon to look again when there are that many. */
+enum { RETIRING_MAX = 32 };
+#define THROTTLED_S 0.25
+
+struct reaper {
+        struct ev_loop *loop;
+        struct pool *pool;
+        struct reaper_options options;
+        ev_timer scan_timer, sweep_timer, retry_timer;
+        struct scan scan;
+        struct sweep *sweep; /* the one that runs, or NULL */
+        bool is_reconciled;
+        bool is_sweep_due; /* the engine came back while a sweep ran: its list may be older than that */
+
+        reaper_on_swept on_swept; /* of reaper_sweep's caller, or NULL */
+        void *swept_arg;
+
+        reaper_on_swept on_ready;
+        void (*on_wait)(void *arg, const struct fault *why);
+        void *ready_arg;
+        double retry_s;
+        unsigned n_sweeps;
+};
+
+static int64_t to_ms(double s)
+{
+        const double longest_s = 1e12;
+
+        return (int64_t)((s < longest_s ? s : longest_s) * 1000.0);
+}
+
+static struct judge_rules rules_of(const struct reaper *reaper)
+{
+        return (struct judge_rules){
+                .idle_ttl_ms = to_ms(reaper->options.idle_ttl_s),
+                .max_lifetime_ms = to_ms(reaper->options.max_lifetime_s),
+        };
+}
+
+static void set_timer(struct reaper *reaper, ev_timer *timer, double after_s)
+{
+        ev_timer_stop(reaper->loop, timer);
+        ev_timer_set(timer, after_s, 0.0);
+        ev_timer_start(reaper->loop, timer);
+}
+
+/* ---- idle carrels ---- */
+
+static unsigned free_retirements(const struct reaper *reaper)
+{
+        struct pool_stats stats;
+
+        pool_stats(reaper->pool, &stats);
+        return stats.by_state[CARREL_RETIRING] < RETIRING_MAX ? RETIRING_MAX - stats.by_state[CARREL_RETIRING] : 0;
+}
+
+static void on_scan_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct reaper *reaper = timer->data;
+        struct judge_rules rules = rules_of(reaper);
+        struct scan_piece piece = scan_next(&reaper->scan, reaper->pool, &rules, free_retirements(reaper));
+
+        (void)loop, (void)events;
+        if (piece.is_throttled)
+                set_timer(reaper, timer, THROTTLED_S);
+        else
+                set_timer(reaper, timer, piece.is_last ? reaper->options.interval_s : 0.0);
+}
+
+unsigned reaper_reap(struct reaper *reaper, double idle_s)
+{
+        struct judge_rules rules = { .idle_ttl_ms = to_ms(idle_s) };
+        struct scan scan = { 0 };
+        struct scan_piece piece;
+        unsigned retired = 0;
+
+        do {
+                piece = scan_next(&scan, reaper->pool, &rules, UINT32_MAX);
+                retired += piece.retired;
+        } while (!piece.is_last);
+        return retired;
+}
+
+void reaper_explain(const struct reaper *reaper, const struct carrel_view *view, char *ret_text, size_t size)
+{
+        struct judge_rules rules = rules_of(reaper);
+        struct judge_facts facts;
+
+        scan_facts(view, &facts);
+        judge_explain(&facts, &rules, ret_text, size);
+}
+
+/* ---- sweeps ---- */
+
+static void plan_sweep(struct reaper *reaper)
+{
+        set_timer(reaper, &reaper->sweep_timer, reaper->is_sweep_due ? 0.0 : reaper->options.sweep_interval_s);
+        reaper->is_sweep_due = false;
+}
+
+static void on_swept(void *arg, const struct sweep_report *report, const struct fault *why)
+{
+        struct reaper *reaper = arg;
+        reaper_on_swept on_swept = reaper->on_swept;
+
+        reaper->sweep = NULL;
+        reaper->on_swept = NULL;
+        plan_sweep(reaper);
+        if (on_swept != NULL)
+                on_swept(reaper->swept_arg, report, why);
+}
+
+static int begin_sweep(struct reaper *reaper)
+{
+        return sweep_start(&reaper->sweep, reaper->pool, ORPHANS_SERVING, reaper->options.is_adopting, on_swept,
+                           reaper);
+}
+
+static void on_sweep_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct reaper *reaper = timer->data;
+
+        (void)loop, (void)events;
+        if (reaper->sweep == NULL && begin_sweep(reaper) != 0)
+                set_timer(reaper, timer, reaper->options.sweep_interval_s);
+}
+
+int reaper_sweep(struct reaper *reaper, reaper_on_swept on_caller_swept, void *arg)
+{
+        int error = reaper->sweep != NULL || !reaper->is_reconciled ? -EBUSY : begin_sweep(reaper);
+
+        if (error != 0)
+                return error;
+        reaper->on_swept = on_caller_swept;
+        reaper->swept_arg = arg;
+        return 0;
+}
+
+void reaper_sweep_forget(struct reaper *reaper, void *arg)
+{
+        if (reaper->swept_arg == arg)
+                reaper->on_swept = NULL;
+}
+
+/* ---- the start ---- */
+
+static void retry_later(struct reaper *reaper, const struct fault *why)
+{
+        set_timer(reaper, &reaper->retry_timer, reaper->retry_s);
+        reaper->retry_s = reaper->retry_s * 2 < RECONCILE_RETRY_MAX_S ? reaper->retry_s * 2 : RECONCILE_RETRY_MAX_S;
+        if (reaper->on_wait != NULL)
+                reaper->on_wait(reaper->ready_arg, why);
+}
+
+static void become_ready(struct reaper *reaper, const struct sweep_report *report)
+{
+        reaper->is_reconciled = true;
+        pool_set_reconciled(reaper->pool);
+        set_timer(reaper, &reaper->scan_timer, reaper->options.interval_s);
+        plan_sweep(reaper);
+        if (reaper->on_ready != NULL)
+                reaper->on_ready(reaper->ready_arg, report, NULL);
+}
+
+static void on_reconciled(void *arg, const struct sweep_report *report, const struct fault *why)
+{
+        struct reaper *reaper = arg;
+        struct fault left;
+
+        reaper->sweep = NULL;
+        if (report == NULL) {
+                retry_later(reaper, why);
+                return;
+        }
+        if (report->failed == 0 || ++reaper->n_sweeps == RECONCILE_SWEEPS_MAX) {
+                become_ready(reaper, report);
+                return;
+        }
+        fault_set(&left, FAULT_ENGINE_REFUSED, EBUSY, "The engine could not remove %u of the containers left behind.",
+                  report->failed);
+        retry_later(reaper, &left);
+}
+
+static void on_retry_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct reaper *reaper = timer->data;
+        struct fault why;
+        int error;
+
+        (void)loop, (void)events;
+        if (reaper->sweep != NULL || reaper->is_reconciled)
+                return;
+        error = sweep_start(&reaper->sweep, reaper->pool, ORPHANS_AT_START, reaper->options.is_adopting, on_reconciled,
+                            reaper);
+        if (error == 0)
+                return;
+        fault_set(&why, FAULT_INTERNAL, -error, "The engine's containers could not be asked for.");
+        retry_later(reaper, &why);
+}
+
+int reaper_reconcile(struct reaper *reaper, reaper_on_swept on_ready,
+                     void (*on_wait)(void *arg, const struct fault *why), void *arg)
+{
+        if (reaper->is_reconciled || reaper->sweep != NULL || ev_is_active(&reaper->retry_timer))
+                return -EBUSY;
+        reaper->on_ready = on_ready;
+        reaper->on_wait = on_wait;
+        reaper->ready_arg = arg;
+        reaper->retry_s = RECONCILE_RETRY_FIRST_S;
+        set_timer(reaper, &reaper->retry_timer, 0.0);
+        return 0;
+}
+
+/* ---- the reaper itself ---- */
+
+/* While the engine was away anything may have happened to its containers. */
+static void on_pool_event(void *arg, const struct pool_event *event)
+{
+        struct reaper *reaper = arg;
+
+        if (event->kind != POOL_ENGINE_BACK)
+                return;
+        if (reaper->sweep != NULL)
+                reaper->is_sweep_due = true;
+        else if (reaper->is_reconciled)
+                set_timer(reaper, &reaper->sweep_timer, 0.0);
+        else if (ev_is_active(&reaper->retry_timer))
+                set_timer(reaper, &reaper->retry_timer, 0.0);
+}
+
+int reaper_new(struct reaper **ret_reaper, struct ev_loop *loop, struct pool *pool,
+               const struct reaper_options *options)
+{
+        struct reaper *reaper = calloc(1, sizeof(*reaper));
+        int error;
+
+        if (reaper == NULL)
+                return -ENOMEM;
+        reaper->loop = loop;
+        reaper->pool = pool;
+        reaper->options = *options;
+        ev_init(&reaper->scan_timer, on_scan_timer);
+        ev_init(&reaper->sweep_timer, on_sweep_timer);
+        ev_init(&reaper->retry_timer, on_retry_timer);
+        reaper->scan_timer.data = reaper->sweep_timer.data = reaper->retry_timer.data = reaper;
+        error = pool_listen(pool, on_pool_event, reaper);
+        if (error != 0) {
+                free(reaper);
+                return error;
+        }
+        *ret_reaper = reaper;
+        return 0;
+}
+
+struct reaper *reaper_free(struct reaper *reaper)
+{
+        if (reaper == NULL)
+                return NULL;
+        pool_unlisten(reaper->pool, on_pool_event, reaper);
+        ev_timer_stop(reaper->loop, &reaper->scan_timer);
+        ev_timer_stop(reaper->loop, &reaper->sweep_timer);
+        ev_timer_stop(reaper->loop, &reaper->retry_timer);
+        reaper->sweep = sweep_abandon(reaper->sweep);
+        free(reaper);
+        return NULL;
+}
+
+void reaper_reconfigure(struct reaper *reaper, const struct reaper_options *options)
+{
+        reaper->options = *options;
+        if (!reaper->is_reconciled)
+                return;
+        set_timer(reaper, &reaper->scan_timer, options->interval_s);
+        if (reaper->sweep == NULL)
+                set_timer(reaper, &reaper->sweep_timer, options->sweep_interval_s);
+}

@@ -1,0 +1,93 @@
+#include "scan.h"
+
+#include <string.h>
+
+enum { PIECE = 128 };
+
+struct harvest {
+        const struct judge_rules *rules;
+        unsigned stop_max;
+        unsigned n_seen, n_stops;
+        bool is_full;
+        char last[USER_ID_MAX + 1];
+        char stops[PIECE][USER_ID_MAX + 1];
+};
+
+void scan_facts(const struct carrel_view *view, struct judge_facts *ret_facts)
+{
+        *ret_facts = (struct judge_facts){
+                .is_ready = view->state == CARREL_READY,
+                .execs = view->execs,
+                .lease_left_ms = view->lease_left_ms,
+                .idle_ms = view->idle_ms,
+                .age_ms = view->age_ms,
+        };
+}
+
+/* User ids fit by their grammar (pool.h). */
+static void copy_user(char target[static USER_ID_MAX + 1], const char *user)
+{
+        size_t length = strnlen(user, USER_ID_MAX);
+
+        memcpy(target, user, length);
+        target[length] = '\0';
+}
+
+static bool on_carrel(void *arg, const struct carrel_view *view)
+{
+        struct harvest *harvest = arg;
+        struct judge_facts facts;
+
+        scan_facts(view, &facts);
+        if (judge(&facts, harvest->rules).verdict == JUDGE_STOP) {
+                if (harvest->n_stops == harvest->stop_max) {
+                        harvest->is_full = true;
+                        return false;
+                }
+                copy_user(harvest->stops[harvest->n_stops++], view->user);
+        }
+        harvest->n_seen++;
+        copy_user(harvest->last, view->user);
+        return true;
+}
+
+struct second_look {
+        const struct judge_rules *rules;
+        struct judgement judgement;
+};
+
+static void on_second_look(void *arg, const struct carrel_view *view)
+{
+        struct second_look *look = arg;
+        struct judge_facts facts;
+
+        scan_facts(view, &facts);
+        look->judgement = judge(&facts, look->rules);
+}
+
+/* An earlier retirement's listeners may have used this carrel meanwhile. Between this look and pool_retire nothing
+ * else runs: that is what keeps a carrel with an exec in flight from being reaped. */
+static bool retire_judged(struct pool *pool, const char *user, const struct judge_rules *rules)
+{
+        struct second_look look = { .rules = rules };
+
+        if (!pool_inspect(pool, user, on_second_look, &look) || look.judgement.verdict != JUDGE_STOP)
+                return false;
+        pool_retire(pool, user, judge_why_name(look.judgement.why), NULL, NULL, NULL);
+        return true;
+}
+
+struct scan_piece scan_next(struct scan *scan, struct pool *pool, const struct judge_rules *rules, unsigned retire_max)
+{
+        struct harvest harvest = { .rules = rules, .stop_max = retire_max < PIECE ? retire_max : PIECE };
+        struct scan_piece piece = { 0 };
+
+        copy_user(harvest.last, scan->after);
+        pool_each(pool, scan->after, PIECE, on_carrel, &harvest);
+        for (unsigned i = 0; i < harvest.n_stops; i++)
+                piece.retired += retire_judged(pool, harvest.stops[i], rules);
+        piece.is_throttled = harvest.is_full;
+        piece.is_last = !harvest.is_full && harvest.n_seen < PIECE;
+        copy_user(scan->after, piece.is_last ? "" : harvest.last);
+        return piece;
+}
