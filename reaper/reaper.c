@@ -116,13 +116,13 @@ static void plan_sweep(struct reaper *reaper)
 static void on_swept(void *arg, const struct sweep_report *report, const struct fault *why)
 {
         struct reaper *reaper = arg;
-        reaper_on_swept on_swept = reaper->on_swept;
+        reaper_on_swept tell = reaper->on_swept;
 
         reaper->sweep = NULL;
         reaper->on_swept = NULL;
         plan_sweep(reaper);
-        if (on_swept != NULL)
-                on_swept(reaper->swept_arg, report, why);
+        if (tell != NULL)
+                tell(reaper->swept_arg, report, why);
 }
 
 static int begin_sweep(struct reaper *reaper)
