@@ -5,8 +5,9 @@
 #include "engine.h"
 #include "strings.h"
 
-/* POST /containers/create's body: the hardened template with spec's values in it. malloc'd JSON; NULL: -ENOMEM. */
-char *wire_encode_create(const struct container_spec *spec);
+/* POST /containers/create's body: the hardened template with spec's values in it (template.c). has_ipv6: the kernel
+ * has IPv6, so that it must be switched off inside. malloc'd JSON; NULL: -ENOMEM. */
+char *wire_encode_create(const struct container_spec *spec, bool has_ipv6);
 /* POST /containers/{id}/exec's body. */
 char *wire_encode_exec(const struct exec_command *command);
 
@@ -19,6 +20,13 @@ int wire_decode_image(const char *json, size_t length, struct image_info *ret_im
 int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16]);
 /* {"message":"..."} of an error answer; falls back to the trimmed text. */
 void wire_decode_message(const char *json, size_t length, char *ret_text, size_t size);
+
+/* One line of the progress that image load and build answer. Fields that the line does not tell stay as they are. */
+struct wire_progress {
+        char error[192];     /* the engine's sentence; "": none so far */
+        char reference[256]; /* "Loaded image: ..." */
+};
+int wire_decode_progress(const char *json, size_t length, struct wire_progress *ret_progress);
 
 /* One line of GET /events. storage holds the strings that *ret_event points into. -ENOENT: an event we ignore. */
 struct wire_event {

@@ -60,6 +60,14 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
         return fd;
 }
 
+static void header_has_come(struct http_call *call)
+{
+        if (call->on_header != NULL && call->status / 100 == 2)
+                call->on_header(call->arg);
+        if (!call->is_over)
+                tail_start(&call->tail);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 {
         struct http_call *call = arg;
@@ -73,7 +81,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
         call->status = (int)status;
         if (status >= 200 && length == 2 && memcmp(bytes, "\r\n", 2) == 0)
-                tail_start(&call->tail);
+                header_has_come(call);
         return length;
 }
 
@@ -265,6 +273,7 @@ int call_new(struct http_call **ret_call, struct ev_loop *loop, const struct htt
         list_init(&call->node);
         list_init(&call->resuming_node);
         call->loop = loop;
+        call->on_header = request->on_header;
         call->on_data = request->on_data;
         call->max_body_bytes = request->max_response_bytes > 0 ? request->max_response_bytes : DEFAULT_RESPONSE_BYTES;
         r = tail_init(&call->tail, loop, request->after_header, request->after_header_length,

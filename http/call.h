@@ -18,6 +18,7 @@ struct http_call {
         CURL *easy;
         struct curl_slist *headers;
         http_done done;
+        void (*on_header)(void *arg);
         void (*on_data)(void *arg, const void *bytes, size_t length);
         void *arg;
         ev_timer deadline;

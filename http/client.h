@@ -32,7 +32,8 @@ struct http_request {
          * over (Docker's exec stdin); then the sending direction is shut down. Copied. NULL: a plain call. */
         const void *after_header;
         size_t after_header_length;
-        bool is_hijacked; /* shut the sending direction down after after_header, even if that is empty */
+        bool is_hijacked;             /* shut the sending direction down after after_header, even if that is empty */
+        void (*on_header)(void *arg); /* the header of a 2xx answer has come. NULL: not wanted */
         /* Streams: called for every piece of a 2xx body instead of buffering it. NULL: buffered. */
         void (*on_data)(void *arg, const void *bytes, size_t length);
 };
@@ -57,7 +58,8 @@ struct http_client *http_client_free(struct http_client *client);
 __attribute__((warn_unused_result)) int http_send(struct http_client *client, const struct http_request *request,
                                                   http_done done, void *arg, struct http_call **ret_call);
 
-/* After this neither done nor on_data runs; may be called from inside on_data. NULL is fine. Returns NULL. */
+/* After this none of the callbacks runs; may be called from inside on_header and on_data. NULL is fine. Returns NULL.
+ */
 struct http_call *http_cancel(struct http_call *call);
 
 /* Backpressure for streams: while paused no on_data comes and the peer is not read. */

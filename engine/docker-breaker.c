@@ -1,0 +1,55 @@
+#include "docker-breaker.h"
+
+#define PING_DEADLINE_S 1.5
+
+static void schedule_ping(struct docker *docker)
+{
+        ev_timer_stop(docker->loop, &docker->ping_timer);
+        ev_timer_set(&docker->ping_timer, docker->ping_interval_s, 0.0);
+        ev_timer_start(docker->loop, &docker->ping_timer);
+}
+
+void breaker_open(struct docker *docker)
+{
+        docker->is_open = true;
+        docker->prefix[0] = '\0'; /* the engine that comes back may be another version */
+}
+
+static void on_pong(void *arg, const struct http_response *response, const struct fault *why)
+{
+        struct docker *docker = arg;
+
+        docker->ping = NULL;
+        if (response != NULL && response->status == 200)
+                docker->is_open = false;
+        else
+                breaker_open(docker);
+        schedule_ping(docker);
+}
+
+static void on_ping_due(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+        struct docker *docker = timer->data;
+        const struct http_request request = {
+                .method = "GET",
+                .path = "/_ping",
+                .deadline_s = PING_DEADLINE_S,
+                .max_response_bytes = 4096,
+        };
+
+        if (http_send(docker->streams, &request, on_pong, docker, &docker->ping) < 0)
+                schedule_ping(docker);
+}
+
+void breaker_start(struct docker *docker)
+{
+        ev_timer_init(&docker->ping_timer, on_ping_due, 0.0, 0.0);
+        docker->ping_timer.data = docker;
+        ev_timer_start(docker->loop, &docker->ping_timer);
+}
+
+void breaker_stop(struct docker *docker)
+{
+        ev_timer_stop(docker->loop, &docker->ping_timer);
+        docker->ping = http_cancel(docker->ping);
+}
