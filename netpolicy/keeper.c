@@ -1,0 +1,124 @@
+#include "keeper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "iptc.h"
+#include "nft.h"
+#include "rules.h"
+#include "sysctl.h"
+
+struct keeper {
+        bool has_policy;
+        bool was_applied; /* the policy has been in force before: what is missing now was taken away */
+        struct policy policy;
+        struct policy_names names;
+        struct ruleset ruleset;
+        struct keeper_state state;
+        bool has_counters;
+        uint64_t counters; /* as read last */
+};
+
+int keeper_new(struct keeper **ret_keeper)
+{
+        struct keeper *keeper = calloc(1, sizeof *keeper);
+
+        if (keeper == NULL)
+                return -ENOMEM;
+        (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "no policy yet");
+        *ret_keeper = keeper;
+        return 0;
+}
+
+struct keeper *keeper_free(struct keeper *keeper)
+{
+        free(keeper);
+        return NULL;
+}
+
+/* Rules that are put back start again from zero; those that stay go on. What was dropped before this process came
+ * is somebody else's count. */
+static void count_drops(struct keeper *keeper, uint64_t counters)
+{
+        if (!keeper->has_counters)
+                keeper->counters = counters;
+        keeper->has_counters = true;
+        keeper->state.dropped_packets += counters >= keeper->counters ? counters - keeper->counters : counters;
+        keeper->counters = counters;
+}
+
+static int check_rules(struct keeper *keeper, struct fault *why)
+{
+        struct iptc_state found;
+        int r = iptc_verify(&keeper->ruleset, &found, why);
+
+        if (r < 0)
+                return r;
+        count_drops(keeper, found.dropped_packets);
+        if (found.is_in_force)
+                return 0;
+        r = iptc_install(&keeper->ruleset, why);
+        if (r == 0 && keeper->was_applied)
+                keeper->state.heals++;
+        if (r == 0)
+                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force (%s)",
+                               keeper->was_applied ? "put back" : "just put in");
+        return r;
+}
+
+/* What only opens: when it fails, allowed targets may be out of reach, but nothing denied is within it. */
+static void open_ways(struct keeper *keeper)
+{
+        struct fault why = { 0 };
+        int r = sysctl_set("ipv4/ip_forward", "1");
+
+        if (r < 0)
+                (void)fault_set(&why, FAULT_INTERNAL, -r, "net.ipv4.ip_forward cannot be set: %s", strerror(-r));
+        if (nft_open_forward(keeper->names.interface_prefix, &why) < 0 || r < 0)
+                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s", why.message);
+}
+
+int keeper_check(struct keeper *keeper, struct fault *why)
+{
+        struct keeper_state *state = &keeper->state;
+        struct fault problem = { 0 };
+        int64_t now_ms = clock_boottime_ms();
+        int r;
+
+        if (!keeper->has_policy)
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, ENODATA, "carrel-netd has no policy yet");
+        (void)snprintf(state->detail, sizeof state->detail, "in force");
+        r = check_rules(keeper, &problem);
+        state->is_in_force = r == 0;
+        state->checked_ms = now_ms;
+        if (r < 0) {
+                (void)snprintf(state->detail, sizeof state->detail, "%.191s", problem.message);
+                return fault_pass(why, &problem);
+        }
+        keeper->was_applied = true;
+        open_ways(keeper);
+        return 0;
+}
+
+int keeper_apply(struct keeper *keeper, const struct policy *policy, struct fault *why)
+{
+        keeper->has_policy = true;
+        keeper->was_applied = false;
+        keeper->policy = *policy;
+        policy_name(&keeper->policy, &keeper->names);
+        rules_make(&keeper->ruleset, &keeper->policy);
+        return keeper_check(keeper, why);
+}
+
+const struct policy *keeper_policy(const struct keeper *keeper)
+{
+        return keeper->has_policy ? &keeper->policy : NULL;
+}
+
+const struct keeper_state *keeper_state(const struct keeper *keeper)
+{
+        return &keeper->state;
+}

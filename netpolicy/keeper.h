@@ -1,0 +1,33 @@
+/* Keeps one policy in force in the kernel of this network namespace: legacy x_tables, the nftables FORWARD chain
+ * where there is one, and forwarding itself. Blocks; lives in the helper process. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "policy.h"
+
+struct keeper;
+
+struct keeper_state {
+        bool is_in_force;         /* as of checked_ms */
+        int64_t checked_ms;       /* CLOCK_BOOTTIME when the last comparison began */
+        uint64_t heals;           /* times a check found the rules changed and put them back */
+        uint64_t dropped_packets; /* goes on when rules are put back */
+        char detail[192];         /* "in force", with a remark perhaps, or what is wrong */
+};
+
+__attribute__((warn_unused_result)) int keeper_new(struct keeper **ret_keeper);
+struct keeper *keeper_free(struct keeper *keeper);
+
+/* Copies the policy (a valid one) and puts it in force. Also when that fails, it is the one that every later check
+ * tries to put in force. 0, or a negative errno with why. */
+int keeper_apply(struct keeper *keeper, const struct policy *policy, struct fault *why);
+
+/* Compares with the kernel and heals. 0: in force. */
+int keeper_check(struct keeper *keeper, struct fault *why);
+
+/* NULL before the first apply. Borrowed. */
+const struct policy *keeper_policy(const struct keeper *keeper);
+const struct keeper_state *keeper_state(const struct keeper *keeper);

@@ -1,0 +1,218 @@
+#include "link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns.h"
+#include "route.h"
+#include "scope.h"
+#include "strings.h"
+#include "sysctl.h"
+
+enum {
+        GATEWAY = 0xa9fe0101, /* 169.254.1.1 */
+        SLOTS_MAX = 999999,   /* the longest prefix and six digits make an interface name */
+        SLOT_TRIES = 4096,
+        MTU_LEAST = 1280,
+        MTU_USUAL = 1500,
+        MTU_MOST = 9000,
+};
+
+static const char INSIDE[] = "eth0";
+
+struct plug {
+        struct nl_sock *host, *inside;
+        int netns_fd;
+        const struct policy *policy;
+        struct policy_names names;
+        uint32_t slots;
+        unsigned mtu;
+};
+
+static void plug_release(struct plug *plug)
+{
+        nl_socket_free(plug->host);
+        nl_socket_free(plug->inside);
+}
+
+static int refuse(struct fault *why, const char *what, int error)
+{
+        return fault_set(why, FAULT_INTERNAL, EIO, "cannot plug the carrel: %s: %s", what, nl_geterror(error));
+}
+
+static int plug_open(struct plug *plug, struct fault *why)
+{
+        uint32_t hosts = ~cidr_mask(plug->policy->network.length) - 1; /* but the network's first and last address */
+        int r;
+
+        plug->host = nl_socket_alloc();
+        if (plug->host == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot plug the carrel: out of memory");
+        r = nl_connect(plug->host, NETLINK_ROUTE);
+        if (r < 0)
+                return refuse(why, "netlink", r);
+        policy_name(plug->policy, &plug->names);
+        plug->slots = hosts < SLOTS_MAX ? hosts : SLOTS_MAX;
+        plug->mtu = route_outside_mtu(plug->host, MTU_USUAL);
+        if (plug->mtu < MTU_LEAST || plug->mtu > MTU_MOST)
+                plug->mtu = plug->mtu < MTU_LEAST ? MTU_LEAST : MTU_MOST;
+        return netns_connect(plug->netns_fd, &plug->inside, why);
+}
+
+/* rp_filter and IPv6 of the host's end, before it is up. */
+static int guard_interface(const char *name)
+{
+        char path[64];
+        int r;
+
+        (void)snprintf(path, sizeof path, "ipv4/conf/%s/rp_filter", name);
+        r = sysctl_set(path, "1");
+        if (r < 0)
+                return r;
+        (void)snprintf(path, sizeof path, "ipv6/conf/%s/disable_ipv6", name);
+        r = sysctl_set(path, "1");
+        return r == -ENOENT ? 0 : r;
+}
+
+static int set_up_inside(const struct plug *plug, uint32_t address)
+{
+        struct route_link loopback;
+        struct route_link link;
+        int r = route_find_link(plug->inside, "lo", 0, &loopback);
+
+        if (r == 0)
+                r = route_set_up(plug->inside, loopback.ifindex);
+        if (r == 0)
+                r = route_find_link(plug->inside, INSIDE, 0, &link);
+        if (r == 0)
+                r = route_add_address(plug->inside, link.ifindex, address, false);
+        if (r == 0)
+                r = route_set_up(plug->inside, link.ifindex);
+        if (r == 0)
+                r = route_add_default(plug->inside, link.ifindex, GATEWAY);
+        return r;
+}
+
+static int set_up_host(const struct plug *plug, int ifindex, uint32_t address)
+{
+        int r = route_add_address(plug->host, ifindex, GATEWAY, true);
+
+        if (r == 0)
+                r = route_set_up(plug->host, ifindex);
+        if (r == 0)
+                r = route_claim_host(plug->host, ifindex, address);
+        return r;
+}
+
+/* Every step copes with being done already. Returns 0 or a negative libnl error; -NLE_EXIST: the address leads to
+ * another interface. */
+static int set_up(const struct plug *plug, const char *name, int ifindex, uint32_t slot)
+{
+        uint32_t address = plug->policy->network.address + slot;
+        int r;
+
+        if (guard_interface(name) < 0)
+                return -NLE_FAILURE;
+        r = set_up_host(plug, ifindex, address);
+        return r == 0 ? set_up_inside(plug, address) : r;
+}
+
+static void tell(const struct plug *plug, const char *name, uint32_t slot, struct link_place *ret_place)
+{
+        struct in_addr address = { .s_addr = htonl(plug->policy->network.address + slot) };
+
+        (void)snprintf(ret_place->interface, sizeof ret_place->interface, "%.15s", name);
+        (void)inet_ntop(AF_INET, &address, ret_place->address, sizeof ret_place->address);
+}
+
+/* Whether the name is one of ours, and its slot. */
+static bool has_slot(const struct plug *plug, const char *name, uint32_t *ret_slot)
+{
+        uint64_t slot = 0;
+
+        if (!str_has_prefix(name, plug->names.interface_prefix) ||
+            str_parse_u64(name + strlen(plug->names.interface_prefix), 1, plug->slots, &slot) < 0)
+                return false;
+        *ret_slot = (uint32_t)slot;
+        return true;
+}
+
+/* Completes the pair that is there. */
+static int plug_again(const struct plug *plug, const struct route_link *inside, struct link_place *ret_place,
+                      struct fault *why)
+{
+        struct route_link outside;
+        uint32_t slot = 0;
+        int r;
+
+        if (inside->peer == 0 || route_find_link(plug->host, NULL, inside->peer, &outside) < 0 ||
+            outside.peer != inside->ifindex || !has_slot(plug, outside.name, &slot))
+                return fault_set(why, FAULT_INTERNAL, EEXIST, "the container already has an eth0 that is not ours");
+        r = set_up(plug, outside.name, outside.ifindex, slot);
+        if (r < 0)
+                return refuse(why, outside.name, r);
+        tell(plug, outside.name, slot, ret_place);
+        return 0;
+}
+
+/* Returns 0 or a negative libnl error; -NLE_EXIST: the slot is taken. Leaves nothing behind on failure. */
+static int plug_slot(const struct plug *plug, uint32_t slot, char name[static 16])
+{
+        int ifindex = 0;
+        int r;
+
+        (void)snprintf(name, 16, "%.9s%u", plug->names.interface_prefix, (unsigned)slot % (SLOTS_MAX + 1));
+        r = route_make_veth(plug->host, name, INSIDE, plug->netns_fd, plug->mtu, &ifindex);
+        if (r < 0)
+                return r;
+        r = set_up(plug, name, ifindex, slot);
+        if (r < 0)
+                (void)route_delete_link(plug->host, ifindex);
+        return r;
+}
+
+static int plug_anew(const struct plug *plug, uint32_t *slot, struct link_place *ret_place, struct fault *why)
+{
+        uint32_t tries = plug->slots < SLOT_TRIES ? plug->slots : SLOT_TRIES;
+        uint32_t candidate = *slot;
+        char name[16];
+
+        for (uint32_t i = 0; i < tries; i++) {
+                int r;
+
+                candidate = candidate >= plug->slots ? 1 : candidate + 1;
+                r = plug_slot(plug, candidate, name);
+                if (r == -NLE_EXIST)
+                        continue;
+                if (r < 0)
+                        return refuse(why, name, r);
+                *slot = candidate;
+                tell(plug, name, candidate, ret_place);
+                return 0;
+        }
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOSPC,
+                         "no free address in network_cidr: tried %u behind slot %u", (unsigned)tries, (unsigned)*slot);
+}
+
+int link_plug(int netns_fd, const struct policy *policy, uint32_t *slot, struct link_place *ret_place,
+              struct fault *why)
+{
+        AUTO(plug_release) struct plug plug = { .netns_fd = netns_fd, .policy = policy };
+        struct route_link inside;
+        int r = plug_open(&plug, why);
+
+        if (r < 0)
+                return r;
+        r = route_find_link(plug.inside, INSIDE, 0, &inside);
+        if (r == 0)
+                return plug_again(&plug, &inside, ret_place, why);
+        if (r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
+                return refuse(why, INSIDE, r);
+        return plug_anew(&plug, slot, ret_place, why);
+}

@@ -1,0 +1,204 @@
+/* carrel-netd: the helper that holds the network privileges. `carrel-netd FD` serves the socketpair FD until its
+ * other end closes; the rules stay in the kernel. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "keeper.h"
+#include "link.h"
+#include "privileges.h"
+#include "protocol.h"
+#include "scope.h"
+#include "strings.h"
+#include "target.h"
+
+enum { BEFORE_POLICY_MS = 1000 };
+
+struct netd {
+        int fd;
+        struct keeper *keeper;
+        int64_t interval_ms;
+        int64_t next_check_ms;
+        uint32_t slot; /* given last */
+};
+
+static struct protocol_reply make_reply(const struct netd *netd, enum protocol_verb verb, uint64_t number)
+{
+        const struct keeper_state *state = keeper_state(netd->keeper);
+        struct protocol_reply reply = {
+                .magic = PROTOCOL_MAGIC,
+                .version = PROTOCOL_VERSION,
+                .verb = (uint16_t)verb,
+                .number = number,
+                .state = {
+                        .checked_ms = state->checked_ms,
+                        .heals = state->heals,
+                        .dropped_packets = state->dropped_packets,
+                        .is_in_force = state->is_in_force,
+                },
+        };
+
+        (void)snprintf(reply.state.detail, sizeof reply.state.detail, "%s", state->detail);
+        return reply;
+}
+
+/* A client that does not read loses the message, not our time: its calls have deadlines, and the rules still need
+ * looking after. */
+static int send_reply(const struct netd *netd, const struct protocol_reply *reply)
+{
+        if (send(netd->fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+                return 0;
+        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+static int answer(const struct netd *netd, const struct protocol_request *request, const struct link_place *place,
+                  int result, const struct fault *why)
+{
+        struct protocol_reply reply = make_reply(netd, request->verb, request->number);
+
+        if (result < 0) {
+                reply.kind = why->kind;
+                reply.err = (uint32_t)why->err;
+                (void)snprintf(reply.message, sizeof reply.message, "%s", why->message);
+        } else if (request->verb == PROTOCOL_PLUG) {
+                (void)snprintf(reply.interface, sizeof reply.interface, "%s", place->interface);
+                (void)snprintf(reply.address, sizeof reply.address, "%s", place->address);
+        }
+        return send_reply(netd, &reply);
+}
+
+static int check(struct netd *netd, struct fault *why)
+{
+        netd->next_check_ms = clock_boottime_ms() + netd->interval_ms;
+        return keeper_check(netd->keeper, why);
+}
+
+/* Only where the rules are in force may anything be connected. */
+static int plug(struct netd *netd, const struct protocol_plug *wanted, struct link_place *ret_place, struct fault *why)
+{
+        AUTO(auto_close) int netns_fd = -1;
+        int r = check(netd, why);
+
+        if (r == 0)
+                r = target_open(wanted->pid, wanted->container_id, &netns_fd, why);
+        if (r == 0)
+                r = link_plug(netns_fd, keeper_policy(netd->keeper), &netd->slot, ret_place, why);
+        return r;
+}
+
+static int apply(struct netd *netd, const struct protocol_apply *wanted, struct fault *why)
+{
+        netd->interval_ms = wanted->check_interval_ms;
+        netd->next_check_ms = clock_boottime_ms() + netd->interval_ms;
+        return keeper_apply(netd->keeper, &wanted->policy, why);
+}
+
+static int serve(struct netd *netd, const struct protocol_request *request, size_t length)
+{
+        struct link_place place = { 0 };
+        struct fault why = { 0 };
+        int r = protocol_check_request(request, length, &why);
+
+        if (r < 0)
+                return r; /* carreld does not say such things: whatever this is, it is not obeyed */
+        switch (request->verb) {
+        case PROTOCOL_APPLY:
+                r = apply(netd, &request->apply, &why);
+                break;
+        case PROTOCOL_CONFIRM:
+                r = check(netd, &why);
+                break;
+        default:
+                r = plug(netd, &request->plug, &place, &why);
+                break;
+        }
+        return answer(netd, request, &place, r, &why);
+}
+
+/* Returns 1 when the other end has closed. */
+static int receive(struct netd *netd)
+{
+        struct protocol_request request;
+        ssize_t length = recv(netd->fd, &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
+
+        if (length == 0)
+                return 1;
+        if (length < 0)
+                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        return serve(netd, &request, (size_t)length);
+}
+
+/* The heartbeat: a look at the kernel, and a report of it. */
+static int beat(struct netd *netd)
+{
+        struct protocol_reply report;
+
+        (void)check(netd, NULL); /* what is wrong is in the report */
+        report = make_reply(netd, PROTOCOL_REPORT, 0);
+        return send_reply(netd, &report);
+}
+
+static int run(struct netd *netd)
+{
+        int r = 0;
+
+        while (r == 0) {
+                struct pollfd socket = { .fd = netd->fd, .events = POLLIN };
+                int64_t wait_ms = netd->next_check_ms - clock_boottime_ms();
+
+                if (wait_ms <= 0)
+                        r = beat(netd);
+                else if (poll(&socket, 1, (int)wait_ms) > 0)
+                        r = receive(netd);
+        }
+        return r;
+}
+
+/* Whoever stops carreld stops us, by closing the socket; a signal to the whole process group must not come first. */
+static void ignore_signals(void)
+{
+        static const int IGNORED[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM };
+
+        for (size_t i = 0; i < sizeof IGNORED / sizeof *IGNORED; i++)
+                (void)signal(IGNORED[i], SIG_IGN);
+}
+
+static int open_socket(int argc, char **argv, int *ret_fd)
+{
+        uint64_t fd = 0;
+        int type = 0;
+        socklen_t length = sizeof type;
+
+        if (argc != 2 || str_parse_u64(argv[1], 3, 1023, &fd) < 0 ||
+            getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
+                return -EINVAL;
+        *ret_fd = (int)fd;
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        struct netd netd = { .interval_ms = BEFORE_POLICY_MS };
+        struct fault why = { 0 };
+        int r;
+
+        if (open_socket(argc, argv, &netd.fd) < 0) {
+                (void)fprintf(stderr, "carrel-netd: started by carreld only, with the number of its socket\n");
+                return 2;
+        }
+        ignore_signals();
+        if (privileges_drop(&why) < 0) {
+                (void)fprintf(stderr, "carrel-netd: %s\n", why.message);
+                return 1;
+        }
+        if (keeper_new(&netd.keeper) < 0)
+                return 1;
+        r = run(&netd);
+        netd.keeper = keeper_free(netd.keeper);
+        return r < 0 ? 1 : 0;
+}

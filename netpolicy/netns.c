@@ -1,0 +1,60 @@
+#include "netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scope.h"
+#include "sysctl.h"
+
+static int connect_here(struct nl_sock **ret_socket)
+{
+        struct nl_sock *socket = nl_socket_alloc();
+
+        if (socket == NULL)
+                return -ENOMEM;
+        if (nl_connect(socket, NETLINK_ROUTE) < 0) {
+                nl_socket_free(socket);
+                return -EIO;
+        }
+        *ret_socket = socket;
+        return 0;
+}
+
+/* /proc/sys/net shows the namespace of whoever opens it. A kernel without IPv6 has nothing to turn off. */
+static int turn_ipv6_off(void)
+{
+        int r = sysctl_set("ipv6/conf/all/disable_ipv6", "1");
+
+        return r == -ENOENT ? 0 : r;
+}
+
+int netns_connect(int netns_fd, struct nl_sock **ret_socket, struct fault *why)
+{
+        AUTO(auto_close) int home_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        struct nl_sock *socket = NULL;
+        int r;
+
+        if (home_fd < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot open the host's network namespace: %s",
+                                 strerror(errno));
+        if (setns(netns_fd, CLONE_NEWNET) < 0)
+                return fault_set(why, FAULT_CARREL_LOST, errno, "cannot enter the carrel's network namespace: %s",
+                                 strerror(errno));
+        r = turn_ipv6_off();
+        if (r == 0)
+                r = connect_here(&socket);
+        if (setns(home_fd, CLONE_NEWNET) < 0)
+                abort();
+        if (r < 0)
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot prepare the carrel's network namespace: %s",
+                                 strerror(-r));
+        *ret_socket = socket;
+        return 0;
+}

@@ -1,0 +1,58 @@
+/* The egress policy as data: from the settings' texts, bounded and checked; pure.
+ * The built-in deny list is not part of it: rules.c adds it to every policy, so that no setting and no client of
+ * the helper can leave it out. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cidr.h"
+#include "fault.h"
+
+enum {
+        POLICY_DENIED_MAX = 256,
+        POLICY_PINHOLES_MAX = 64, /* allow and dns together */
+        POLICY_POOL_BYTES = 64,
+        POLICY_NETWORK_SHORTEST = 8,
+        POLICY_NETWORK_LONGEST = 28,
+        POLICY_PINHOLE_SHORTEST = 8, /* a wider pinhole would be a policy of its own */
+};
+
+/* What may be reached although a denied network covers it. */
+struct pinhole {
+        struct cidr to;
+        uint16_t port; /* tcp and udp; 0: every port */
+        uint16_t reserved;
+};
+
+/* Fixed layout without padding: it travels to the helper as it is. */
+struct policy {
+        char pool[POLICY_POOL_BYTES]; /* [A-Za-z0-9._-]+, padded with NULs */
+        struct cidr network;          /* where the carrels' addresses come from */
+        uint32_t denied_count;
+        uint32_t pinhole_count;
+        struct cidr denied[POLICY_DENIED_MAX];
+        struct pinhole pinholes[POLICY_PINHOLES_MAX];
+};
+
+struct policy_texts {
+        const char *pool, *network_cidr;
+        const char *deny, *allow, *dns; /* comma-separated, spaces around items are fine; NULL or "": none */
+};
+
+/* The names a pool has in the kernel. "default" owns interfaces "carrel<n>" and chains "CARREL...", another pool
+ * "car<5 hex digits>.<n>" and "CARREL-<5 hex digits>...", a hash of its name: neither's interface pattern matches
+ * the other's interfaces. In the filter table, which holds two, the hook's name is behind it: "CARREL-FORWARD". */
+struct policy_names {
+        char interface_prefix[16];
+        char chain[16];
+};
+
+/* Returns 0, or -EINVAL with the sentence in why (FAULT_SETTING_INVALID). */
+__attribute__((warn_unused_result)) int policy_parse(struct policy *ret_policy, const struct policy_texts *texts,
+                                                     struct fault *why);
+
+/* Checks a policy that came from outside: every bound, name and address. 0 or -EINVAL with why. */
+__attribute__((warn_unused_result)) int policy_validate(const struct policy *policy, struct fault *why);
+
+void policy_name(const struct policy *policy, struct policy_names *ret_names);

@@ -1,0 +1,84 @@
+#include "protocol.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "strings.h"
+
+_Static_assert(sizeof(struct protocol_request) == 16 + sizeof(struct protocol_apply), "no padding");
+_Static_assert(sizeof(struct protocol_reply) == 24 + 256 + 32 + sizeof(struct protocol_state), "no padding");
+_Static_assert(sizeof(struct protocol_state) == 24 + 200, "no padding");
+
+static const char ID_CHARACTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+static int refuse(struct fault *why, const char *problem)
+{
+        return fault_set(why, FAULT_INTERNAL, EPROTO, "a message to carrel-netd is wrong: %s", problem);
+}
+
+static int check_apply(const struct protocol_apply *apply, struct fault *why)
+{
+        if (apply->check_interval_ms < PROTOCOL_INTERVAL_LEAST_MS ||
+            apply->check_interval_ms > PROTOCOL_INTERVAL_MOST_MS)
+                return refuse(why, "the check interval");
+        return policy_validate(&apply->policy, why) < 0 ? -EPROTO : 0;
+}
+
+static int check_plug(const struct protocol_plug *plug, struct fault *why)
+{
+        size_t length = strnlen(plug->container_id, sizeof plug->container_id);
+
+        if (plug->pid <= 1)
+                return refuse(why, "the pid");
+        if (length < PROTOCOL_ID_LEAST || length == sizeof plug->container_id ||
+            strspn(plug->container_id, ID_CHARACTERS) != length)
+                return refuse(why, "the container id must be 12 to 128 letters, digits, _, . or -");
+        return 0;
+}
+
+size_t protocol_request_size(uint16_t verb)
+{
+        static const size_t BODIES[] = {
+                [PROTOCOL_APPLY] = sizeof(struct protocol_apply),
+                [PROTOCOL_CONFIRM] = 0,
+                [PROTOCOL_PLUG] = sizeof(struct protocol_plug),
+        };
+
+        if (verb < PROTOCOL_APPLY || verb > PROTOCOL_PLUG)
+                return 0;
+        return offsetof(struct protocol_request, apply) + BODIES[verb];
+}
+
+int protocol_check_request(const struct protocol_request *request, size_t length, struct fault *why)
+{
+        if (length < offsetof(struct protocol_request, apply) || request->magic != PROTOCOL_MAGIC ||
+            request->version != PROTOCOL_VERSION || length != protocol_request_size(request->verb))
+                return refuse(why, "its magic, version, verb or size");
+        switch (request->verb) {
+        case PROTOCOL_APPLY:
+                return check_apply(&request->apply, why);
+        case PROTOCOL_CONFIRM:
+                return 0;
+        default:
+                return check_plug(&request->plug, why);
+        }
+}
+
+static bool has_end(const char *text, size_t size)
+{
+        return memchr(text, '\0', size) != NULL;
+}
+
+int protocol_check_reply(const struct protocol_reply *reply, size_t length)
+{
+        if (length != sizeof *reply || reply->magic != PROTOCOL_MAGIC || reply->version != PROTOCOL_VERSION)
+                return -EPROTO;
+        if (reply->verb < PROTOCOL_APPLY || reply->verb > PROTOCOL_REPORT || reply->kind >= FAULT_KINDS)
+                return -EPROTO;
+        if (!has_end(reply->message, sizeof reply->message) || !has_end(reply->interface, sizeof reply->interface) ||
+            !has_end(reply->address, sizeof reply->address) ||
+            !has_end(reply->state.detail, sizeof reply->state.detail))
+                return -EPROTO;
+        return 0;
+}

@@ -1,0 +1,269 @@
+#include "rules.h"
+
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "strings.h"
+
+/* Networks that no carrel reaches, whatever the settings say: the attack catalogue of docs/threats.md.
+ * From the IANA special-purpose address registry (RFC 6890), with 6to4 relays (RFC 7526), multicast and class E. */
+static const struct cidr BUILT_IN[] = {
+        { 0x00000000, 8 },  /* this network */
+        { 0x0a000000, 8 },  /* private */
+        { 0x64400000, 10 }, /* carrier-grade NAT */
+        { 0x7f000000, 8 },  /* loopback */
+        { 0xa9fe0000, 16 }, /* link-local: cloud metadata */
+        { 0xac100000, 12 }, /* private */
+        { 0xc0000000, 24 }, /* protocol assignments */
+        { 0xc0000200, 24 }, /* documentation */
+        { 0xc0586300, 24 }, /* 6to4 relays */
+        { 0xc0a80000, 16 }, /* private */
+        { 0xc6120000, 15 }, /* benchmarks */
+        { 0xc6336400, 24 }, /* documentation */
+        { 0xcb007100, 24 }, /* documentation */
+        { 0xe0000000, 4 },  /* multicast */
+        { 0xf0000000, 4 },  /* reserved, and the limited broadcast */
+};
+
+enum { BUILT_IN_COUNT = sizeof BUILT_IN / sizeof *BUILT_IN };
+
+_Static_assert(RULE_ROOM >= POLICY_DENIED_MAX + 4 * POLICY_PINHOLES_MAX + BUILT_IN_COUNT + 32, "room for every policy");
+
+struct maker {
+        struct ruleset *ruleset;
+        const struct policy *policy;
+        char pattern[16]; /* "carrel+" */
+};
+
+static void add(struct maker *maker, struct rule rule)
+{
+        if (maker->ruleset->count < RULE_ROOM)
+                maker->ruleset->rules[maker->ruleset->count++] = rule;
+}
+
+static void add_pinholes(struct maker *maker, enum rule_verdict verdict)
+{
+        for (uint32_t i = 0; i < maker->policy->pinhole_count; i++) {
+                const struct pinhole *pinhole = &maker->policy->pinholes[i];
+
+                add(maker, (struct rule){ .destination = pinhole->to,
+                                          .protocol = IPPROTO_TCP,
+                                          .port = pinhole->port,
+                                          .verdict = verdict });
+                add(maker, (struct rule){ .destination = pinhole->to,
+                                          .protocol = IPPROTO_UDP,
+                                          .port = pinhole->port,
+                                          .verdict = verdict });
+        }
+}
+
+static void add_denied(struct maker *maker, const struct cidr *denied, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                add(maker, (struct rule){ .destination = denied[i], .verdict = RULE_DROP });
+}
+
+/* Here every packet of a carrel is judged, before conntrack and routing. RETURN, not ACCEPT: other people's rules
+ * behind ours still have their say. */
+static void add_judge(struct maker *maker)
+{
+        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+
+        add(maker, (struct rule){ .source = maker->policy->network, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP });
+        add(maker, (struct rule){ .flags = RULE_WRONG_PATH, .verdict = RULE_DROP });
+        add_pinholes(maker, RULE_RETURN);
+        add(maker, (struct rule){ .flags = RULE_TO_HOST, .verdict = RULE_DROP });
+        add_denied(maker, &maker->policy->network, 1);
+        add_denied(maker, BUILT_IN, BUILT_IN_COUNT);
+        add_denied(maker, maker->policy->denied, maker->policy->denied_count);
+        for (size_t i = 0; i < sizeof PROTOCOLS; i++)
+                add(maker, (struct rule){ .protocol = PROTOCOLS[i], .verdict = RULE_RETURN });
+        add(maker, (struct rule){ .verdict = RULE_DROP });
+}
+
+static void add_input(struct maker *maker)
+{
+        add_pinholes(maker, RULE_ACCEPT);
+        add(maker, (struct rule){ .verdict = RULE_DROP });
+}
+
+/* What the judge let pass may be forwarded; towards a carrel only the answers. */
+static void add_forward(struct maker *maker)
+{
+        struct rule from = { .verdict = RULE_ACCEPT };
+        struct rule answer = { .flags = RULE_IS_REPLY, .verdict = RULE_ACCEPT };
+
+        memcpy(from.in, maker->pattern, sizeof from.in);
+        add(maker, from);
+        add(maker, answer);
+        add(maker, (struct rule){ .verdict = RULE_DROP });
+}
+
+static void add_masquerade(struct maker *maker)
+{
+        struct rule rule = { .flags = RULE_NOT_OUT, .verdict = RULE_MASQUERADE };
+
+        memcpy(rule.out, maker->pattern, sizeof rule.out);
+        add(maker, rule);
+}
+
+static void add_drop(struct maker *maker)
+{
+        add(maker, (struct rule){ .verdict = RULE_DROP });
+}
+
+enum { BY_IN = 1 << 0, BY_OUT = 1 << 1, BY_SOURCE = 1 << 2 };
+
+static const struct {
+        enum rule_family family;
+        const char *table, *hook;
+        const char *suffix; /* behind the pool's chain name */
+        bool is_judge;
+        int anchors; /* one for each BY_* */
+        void (*add_rules)(struct maker *maker);
+} CHAINS[RULE_CHAINS] = {
+        { RULE_IPV4, "raw", "PREROUTING", "", true, BY_IN, add_judge },
+        { RULE_IPV4, "filter", "INPUT", "-INPUT", true, BY_IN, add_input },
+        { RULE_IPV4, "filter", "FORWARD", "-FORWARD", false, BY_IN | BY_OUT, add_forward },
+        { RULE_IPV4, "nat", "POSTROUTING", "", false, BY_SOURCE, add_masquerade },
+        { RULE_IPV6, "raw", "PREROUTING", "", true, BY_IN, add_drop },
+        { RULE_IPV6, "filter", "INPUT", "-INPUT", true, BY_IN, add_drop },
+        { RULE_IPV6, "filter", "FORWARD", "-FORWARD", true, BY_IN, add_drop },
+};
+
+static void add_anchor(struct rule_chain *chain, const struct maker *maker, int by)
+{
+        struct rule *anchor = &chain->anchors[chain->anchor_count++];
+
+        *anchor = (struct rule){ .verdict = RULE_JUMP };
+        memcpy(anchor->target, chain->name, sizeof anchor->target);
+        if (by == BY_SOURCE)
+                anchor->source = maker->policy->network;
+        else
+                memcpy(by == BY_IN ? anchor->in : anchor->out, maker->pattern, sizeof anchor->in);
+}
+
+static void make_chain(struct maker *maker, const char *prefix, size_t i)
+{
+        struct rule_chain *chain = &maker->ruleset->chains[i];
+        size_t first = maker->ruleset->count;
+
+        *chain = (struct rule_chain){ CHAINS[i].family, CHAINS[i].table, CHAINS[i].hook, CHAINS[i].is_judge };
+        (void)snprintf(chain->name, sizeof chain->name, "%s%s", prefix, CHAINS[i].suffix);
+        for (int by = BY_IN; by <= BY_SOURCE; by <<= 1)
+                if ((CHAINS[i].anchors & by) != 0)
+                        add_anchor(chain, maker, by);
+        CHAINS[i].add_rules(maker);
+        chain->rules = maker->ruleset->rules + first;
+        chain->count = maker->ruleset->count - first;
+}
+
+void rules_make(struct ruleset *ret_ruleset, const struct policy *policy)
+{
+        struct maker maker = { .ruleset = ret_ruleset, .policy = policy };
+        struct policy_names names;
+
+        policy_name(policy, &names);
+        (void)snprintf(maker.pattern, sizeof maker.pattern, "%.14s+", names.interface_prefix);
+        ret_ruleset->count = 0;
+        for (size_t i = 0; i < RULE_CHAINS; i++)
+                make_chain(&maker, names.chain, i);
+}
+
+bool rule_is_equal(const struct rule *a, const struct rule *b)
+{
+        return str_equal(a->in, b->in) && str_equal(a->out, b->out) && cidr_is_equal(a->source, b->source) &&
+               cidr_is_equal(a->destination, b->destination) && a->port == b->port && a->protocol == b->protocol &&
+               a->flags == b->flags && a->verdict == b->verdict && str_equal(a->target, b->target);
+}
+
+/* Two interface patterns that no interface fits. */
+static bool are_apart(const char *a, const char *b)
+{
+        size_t a_length = strlen(a);
+        size_t b_length = strlen(b);
+        bool is_a_prefix;
+        bool is_b_prefix;
+
+        if (a_length == 0 || b_length == 0)
+                return false;
+        is_a_prefix = a[a_length - 1] == '+';
+        is_b_prefix = b[b_length - 1] == '+';
+        a_length -= is_a_prefix;
+        b_length -= is_b_prefix;
+        if ((!is_a_prefix && is_b_prefix && a_length < b_length) ||
+            (is_a_prefix && !is_b_prefix && b_length < a_length))
+                return true;
+        if (!is_a_prefix && !is_b_prefix && a_length != b_length)
+                return true;
+        return strncmp(a, b, a_length < b_length ? a_length : b_length) != 0;
+}
+
+bool rule_is_disjoint(const struct rule *a, const struct rule *b)
+{
+        if (are_apart(a->in, b->in))
+                return true;
+        if (((a->flags | b->flags) & RULE_NOT_OUT) == 0 && are_apart(a->out, b->out))
+                return true;
+        return ((a->flags | b->flags) & RULE_NOT_SOURCE) == 0 && !cidr_overlaps(a->source, b->source);
+}
+
+static void append(char text[static RULE_TEXT_BYTES], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(char text[static RULE_TEXT_BYTES], const char *format, ...)
+{
+        size_t length = strlen(text);
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(text + length, RULE_TEXT_BYTES - length, format, args);
+        va_end(args);
+}
+
+static void append_cidr(char text[static RULE_TEXT_BYTES], const char *option, struct cidr cidr, bool is_inverted)
+{
+        char address[CIDR_TEXT_BYTES];
+
+        if (cidr.length == 0)
+                return;
+        cidr_format(cidr, address);
+        append(text, "%s%s %s ", is_inverted ? "! " : "", option, address);
+}
+
+static void append_flags(char text[static RULE_TEXT_BYTES], uint8_t flags)
+{
+        static const struct {
+                uint8_t flag;
+                const char *words;
+        } WORDS[] = {
+                { RULE_TO_HOST, "-m addrtype --dst-type LOCAL,BROADCAST " },
+                { RULE_IS_REPLY, "-m conntrack --ctstate RELATED,ESTABLISHED " },
+                { RULE_WRONG_PATH, "-m rpfilter --invert " },
+                { RULE_OPAQUE, "(and more) " },
+        };
+
+        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+                if ((flags & WORDS[i].flag) != 0)
+                        append(text, "%s", WORDS[i].words);
+}
+
+void rule_format(const struct rule *rule, char text[static RULE_TEXT_BYTES])
+{
+        static const char *const VERDICTS[] = { "DROP", "ACCEPT", "RETURN", "MASQUERADE", NULL, NULL };
+
+        text[0] = '\0';
+        if (rule->in[0] != '\0')
+                append(text, "-i %s ", rule->in);
+        if (rule->out[0] != '\0')
+                append(text, "%s-o %s ", (rule->flags & RULE_NOT_OUT) != 0 ? "! " : "", rule->out);
+        append_cidr(text, "-s", rule->source, (rule->flags & RULE_NOT_SOURCE) != 0);
+        append_cidr(text, "-d", rule->destination, false);
+        if (rule->protocol != 0)
+                append(text, "-p %u ", (unsigned)rule->protocol);
+        if (rule->port != 0)
+                append(text, "--dport %u ", (unsigned)rule->port);
+        append_flags(text, rule->flags);
+        append(text, "-j %s", VERDICTS[rule->verdict] != NULL ? VERDICTS[rule->verdict] : rule->target);
+}

@@ -1,0 +1,6 @@
+/* Network settings below /proc/sys/net, of the caller's own network namespace. */
+#pragma once
+
+/* Writes value into /proc/sys/net/<path> unless it is there already. 0, or a negative errno (-ENOENT: the kernel
+ * does not have it). */
+__attribute__((warn_unused_result)) int sysctl_set(const char *path, const char *value);
