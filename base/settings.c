@@ -237,31 +237,31 @@ static const struct setting *find_setting(const struct setting *table, const cha
         return NULL;
 }
 
-/* How a person writes the key: idle_ttl_s in a file, CARREL_IDLE_TTL_S in the environment. */
-static void spell(const char *key, bool is_variable, char ret_name[static LONGEST_NAME_BYTES])
+/* The variable of a key: CARREL_IDLE_TTL_S of idle_ttl_s. */
+static void name_variable(const char *key, char ret_name[static LONGEST_NAME_BYTES])
 {
-        size_t length = 0;
+        size_t length = strlen(PREFIX);
 
-        ret_name[0] = '\0';
-        if (is_variable)
-                length = (size_t)snprintf(ret_name, LONGEST_NAME_BYTES, PREFIX);
-        for (; *key != '\0' && length + 1 < LONGEST_NAME_BYTES; key++, length++) {
-                char shown = *key > ' ' && *key <= '~' ? *key : '?';
-
-                ret_name[length] = is_variable ? (char)toupper((unsigned char)shown) : shown;
-                ret_name[length + 1] = '\0';
+        memcpy(ret_name, PREFIX, length + 1);
+        for (; *key != '\0' && length + 1 < LONGEST_NAME_BYTES; key++) {
+                ret_name[length++] = (char)toupper((unsigned char)*key);
+                ret_name[length] = '\0';
         }
 }
 
-static int refuse_unknown(const struct setting *table, const char *key, bool is_variable, const struct place *place,
+/* written is a key, or the whole name of a variable. */
+static int refuse_unknown(const struct setting *table, const char *written, bool is_variable, const struct place *place,
                           struct fault *why)
 {
         const char *kind = is_variable ? "variable" : "key";
+        const char *key = written + (is_variable ? strlen(PREFIX) : 0);
         const char *nearest = NULL;
         unsigned least = 4; /* farther than three edits is a guess */
-        char name[LONGEST_NAME_BYTES];
+        char shown[LONGEST_NAME_BYTES] = "";
         char suggestion[LONGEST_NAME_BYTES];
 
+        for (size_t i = 0; written[i] != '\0' && i + 1 < sizeof shown; i++)
+                shown[i] = written[i] > ' ' && written[i] <= '~' ? written[i] : '?';
         for (; table->key != NULL; table++) {
                 unsigned distance = str_distance(key, table->key);
 
@@ -270,11 +270,12 @@ static int refuse_unknown(const struct setting *table, const char *key, bool is_
                         nearest = table->key;
                 }
         }
-        spell(key, is_variable, name);
         if (nearest == NULL)
-                return refuse(why, EINVAL, place, "unknown %s %s", kind, name);
-        spell(nearest, is_variable, suggestion);
-        return refuse(why, EINVAL, place, "unknown %s %s; did you mean %s?", kind, name, suggestion);
+                return refuse(why, EINVAL, place, "unknown %s %s", kind, shown);
+        if (is_variable)
+                name_variable(nearest, suggestion);
+        return refuse(why, EINVAL, place, "unknown %s %s; did you mean %s?", kind, shown,
+                      is_variable ? suggestion : nearest);
 }
 
 /* What the reader and the handler of libinih share while one file is read. */
@@ -287,6 +288,7 @@ struct reading {
         struct buffer value;
         struct place entry_place;
         struct place place; /* of the line read last */
+        bool is_below_key;  /* a key has come since the section began */
         bool is_continued;  /* that line is indented below a key, and so goes on with its value */
         int result;
         struct fault *why;
@@ -324,7 +326,9 @@ static char *read_line(char *line, int size, void *stream)
                 return NULL;
         line[length] = '\n';
         line[length + 1] = '\0';
-        reading->is_continued = reading->entry != NULL && isspace((unsigned char)line[0]);
+        if (line[0] == '[')
+                reading->is_below_key = false;
+        reading->is_continued = reading->is_below_key && isspace((unsigned char)line[0]);
         return line;
 }
 
@@ -356,6 +360,7 @@ static int begin_entry(struct reading *reading, const char *section, const char 
         if (reading->seen[entry - reading->table])
                 return refuse(reading->why, EINVAL, &reading->place, "%s is set a second time", entry->key);
         reading->seen[entry - reading->table] = true;
+        reading->is_below_key = true;
         reading->entry = entry;
         reading->entry_place = reading->place;
         buffer_consume(&reading->value, reading->value.length);
@@ -419,7 +424,7 @@ static const struct setting *find_variable(const struct setting *table, const ch
         for (; table->key != NULL; table++) {
                 char variable[LONGEST_NAME_BYTES];
 
-                spell(table->key, true, variable);
+                name_variable(table->key, variable);
                 if (strcmp(variable, name) == 0)
                         return table;
         }
@@ -448,7 +453,7 @@ static int read_variable(const struct setting *table, void *values, const char *
                 return 0;
         setting = find_variable(table, name);
         if (setting == NULL)
-                return refuse_unknown(table, name + strlen(PREFIX), true, &PLACE, why);
+                return refuse_unknown(table, name, true, &PLACE, why);
         return set_value(setting, values, equals + 1, name, &PLACE, why);
 }
 

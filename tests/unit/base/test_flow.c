@@ -227,34 +227,34 @@ static void world_run(struct world *world, bool is_cancelled_before_start)
 
 static const struct ending {
         const char *name;
-        enum conduct conduct;
         const char *abandoned; /* "a" when abandon is called */
+        enum conduct conduct;
         enum fault_kind kind;
 } ENDINGS[] = {
-        { "error", FAILS, "", FAULT_ENGINE_REFUSED },
-        { "error without a reason", FAILS_SILENTLY, "", FAULT_INTERNAL },
-        { "error after a wait", WAITS_AND_FAILS, "", FAULT_ENGINE_REFUSED },
-        { "error from within", FAILS_AT_ONCE, "", FAULT_ENGINE_REFUSED },
-        { "timeout", WAITS_FOREVER, "a", FAULT_DEADLINE },
-        { "cancel from the loop", IS_CANCELLED, "a", FAULT_CANCELLED },
-        { "cancel from within, waiting", CANCELS_AND_WAITS, "a", FAULT_CANCELLED },
-        { "cancel from within, done", CANCELS_AND_GOES_ON, "", FAULT_CANCELLED },
+        { "error", "", FAILS, FAULT_ENGINE_REFUSED },
+        { "error without a reason", "", FAILS_SILENTLY, FAULT_INTERNAL },
+        { "error after a wait", "", WAITS_AND_FAILS, FAULT_ENGINE_REFUSED },
+        { "error from within", "", FAILS_AT_ONCE, FAULT_ENGINE_REFUSED },
+        { "timeout", "a", WAITS_FOREVER, FAULT_DEADLINE },
+        { "cancel from the loop", "a", IS_CANCELLED, FAULT_CANCELLED },
+        { "cancel from within, waiting", "a", CANCELS_AND_WAITS, FAULT_CANCELLED },
+        { "cancel from within, done", "", CANCELS_AND_GOES_ON, FAULT_CANCELLED },
 };
 
 static const struct undoing {
         const char *name;
-        enum conduct conduct;
         const char *abandoned;
+        enum conduct conduct;
         bool has_failed;
 } UNDOINGS[] = {
-        { "at once", GOES_ON, "", false },
-        { "after a wait", WAITS, "", false },
-        { "from within", RESUMES_AT_ONCE, "", false },
-        { "error", FAILS, "", true },
-        { "error without a reason", FAILS_SILENTLY, "", true },
-        { "error after a wait", WAITS_AND_FAILS, "", true },
-        { "timeout", WAITS_FOREVER, "a", true },
-        { "cancel is ignored", CANCELS_AND_GOES_ON, "", false },
+        { "at once", "", GOES_ON, false },
+        { "after a wait", "", WAITS, false },
+        { "from within", "", RESUMES_AT_ONCE, false },
+        { "error", "", FAILS, true },
+        { "error without a reason", "", FAILS_SILENTLY, true },
+        { "error after a wait", "", WAITS_AND_FAILS, true },
+        { "timeout", "a", WAITS_FOREVER, true },
+        { "cancel is ignored", "", CANCELS_AND_GOES_ON, false },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -427,22 +427,22 @@ static void test_stack_of_a_long_table(void **state)
 static const struct failpoint_case {
         const char *value;
         const char *trace;
-        enum fault_kind kind;
         const char *message; /* part of it */
+        enum fault_kind kind;
         unsigned failed_undos;
 } FAILPOINTS[] = {
-        { "test.1.before:error", "r0u1u0F", FAULT_INTERNAL, "test.1.before", 0 },
-        { "test.1.after:error", "r0r1u1u0F", FAULT_INTERNAL, "test.1.after", 0 },
-        { "test.1.before:hang", "r0au1u0F", FAULT_DEADLINE, "step 1", 0 },
-        { "test.1.after:hang", "r0r1au1u0F", FAULT_DEADLINE, "step 1", 0 },
-        { "test.2.before:error,test.1.undo:error", "r0r1u2u0F", FAULT_INTERNAL, "test.2.before", 1 },
-        { "test.2.before:error,test.1.undo:hang", "r0r1u2au0F", FAULT_INTERNAL, "test.2.before", 1 },
-        { "test.1.before:eror", "r0u1u0F", FAULT_INTERNAL, "test.1.before", 0 }, /* a mistyped action fails loudly */
-        { "test.1.before", "r0r1r2D", FAULT_NONE, "", 0 },
-        { "tes.1.before:error", "r0r1r2D", FAULT_NONE, "", 0 },
-        { "test.1.undo:error", "r0r1r2D", FAULT_NONE, "", 0 },
-        { "xtest.1.before:error", "r0r1r2D", FAULT_NONE, "", 0 },
-        { "", "r0r1r2D", FAULT_NONE, "", 0 },
+        { "test.1.before:error", "r0u1u0F", "test.1.before", FAULT_INTERNAL, 0 },
+        { "test.1.after:error", "r0r1u1u0F", "test.1.after", FAULT_INTERNAL, 0 },
+        { "test.1.before:hang", "r0au1u0F", "step 1", FAULT_DEADLINE, 0 },
+        { "test.1.after:hang", "r0r1au1u0F", "step 1", FAULT_DEADLINE, 0 },
+        { "test.2.before:error,test.1.undo:error", "r0r1u2u0F", "test.2.before", FAULT_INTERNAL, 1 },
+        { "test.2.before:error,test.1.undo:hang", "r0r1u2au0F", "test.2.before", FAULT_INTERNAL, 1 },
+        { "test.1.before:eror", "r0u1u0F", "test.1.before", FAULT_INTERNAL, 0 }, /* a mistyped action fails loudly */
+        { "test.1.before", "r0r1r2D", "", FAULT_NONE, 0 },
+        { "tes.1.before:error", "r0r1r2D", "", FAULT_NONE, 0 },
+        { "test.1.undo:error", "r0r1r2D", "", FAULT_NONE, 0 },
+        { "xtest.1.before:error", "r0r1r2D", "", FAULT_NONE, 0 },
+        { "", "r0r1r2D", "", FAULT_NONE, 0 },
 };
 
 /* world_run with short deadlines everywhere, for what hangs. */

@@ -1,0 +1,337 @@
+/* Settings from a file and from the environment: what is taken, and how what is not is refused. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "scope.h"
+#include "settings.h"
+#include "strings.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct values {
+        char *deny;
+        char *socket;
+        uint64_t memory_bytes;
+        uint64_t uid;
+        double idle_ttl_s;
+        int engine;
+};
+
+static const char *check_path(const char *value)
+{
+        return value[0] == '/' ? NULL : "must be an absolute path";
+}
+
+static const char *const ENGINES[] = { "auto", "docker", "podman", NULL };
+
+static const struct setting TABLE[] = {
+        { "deny", SETTING_TEXT, offsetof(struct values, deny), "", 0, 1000, NULL, "denied", NULL },
+        { "engine", SETTING_CHOICE, offsetof(struct values, engine), "auto", 0, 0, ENGINES, "engine", NULL },
+        { "idle_ttl_s", SETTING_DECIMAL, offsetof(struct values, idle_ttl_s), "300", 0.1, 86400, NULL, "idle", NULL },
+        { "memory", SETTING_SIZE, offsetof(struct values, memory_bytes), "2g", 6291456, 1099511627776.0, NULL, "memory",
+          NULL },
+        { "socket", SETTING_TEXT, offsetof(struct values, socket), "/run/s", 2, 20, NULL, "socket", check_path },
+        { "uid", SETTING_NUMBER, offsetof(struct values, uid), "1000", 1, 4294967294.0, NULL, "uid", NULL },
+        { 0 },
+};
+
+static void set_up(struct values *values)
+{
+        struct fault why = { 0 };
+
+        *values = (struct values){ 0 };
+        assert_int_equal(settings_defaults(TABLE, values, &why), 0);
+}
+
+/* Reads text as a file, from memory. */
+static int read_text(struct values *values, const char *text, size_t length, struct fault *why)
+{
+        AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
+        char path[64];
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, length), length);
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return settings_read_file(TABLE, values, path, why);
+}
+
+static void test_defaults(void **state)
+{
+        struct values values;
+
+        set_up(&values);
+        assert_string_equal(values.deny, "");
+        assert_string_equal(values.socket, "/run/s");
+        assert_int_equal(values.memory_bytes, 2147483648);
+        assert_int_equal(values.uid, 1000);
+        assert_true(values.idle_ttl_s == 300);
+        assert_int_equal(values.engine, 0);
+        settings_release(TABLE, &values);
+        settings_release(TABLE, &values); /* a second time frees nothing */
+        assert_null(values.socket);
+}
+
+static void test_bad_default(void **state)
+{
+        static const struct setting BAD[] = { { "uid", SETTING_NUMBER, 0, "none", 1, 2, NULL, "uid", NULL }, { 0 } };
+        uint64_t uid = 0;
+        struct fault why = { 0 };
+
+        assert_int_equal(settings_defaults(BAD, &uid, &why), -EINVAL);
+        assert_string_equal(why.message, "default: uid must be a whole number from 1 to 2");
+}
+
+static void test_file(void **state)
+{
+        static const char TEXT[] = "\xef\xbb\xbf# a comment\n"
+                                   "; another\n"
+                                   "\n"
+                                   "uid = 7\r\n"
+                                   "[carrel]\n"
+                                   "engine=podman\n"
+                                   "  # between\n"
+                                   "idle_ttl_s : 0.5 ; a comment behind\n"
+                                   "memory = 512m\n"
+                                   "deny = 10.0.0.0/8,\n"
+                                   "\t172.16.0.0/12,\n"
+                                   "\n"
+                                   "# between the lines of one value\n"
+                                   "       192.168.0.0/16\n"
+                                   "socket=/run/x"; /* and no newline at the end */
+        struct values values;
+        struct fault why = { 0 };
+
+        set_up(&values);
+        if (read_text(&values, TEXT, strlen(TEXT), &why) < 0)
+                fail_msg("%s", why.message);
+        assert_int_equal(values.uid, 7);
+        assert_int_equal(values.engine, 2);
+        assert_true(values.idle_ttl_s == 0.5);
+        assert_int_equal(values.memory_bytes, 512 << 20);
+        assert_string_equal(values.deny, "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16");
+        assert_string_equal(values.socket, "/run/x");
+        settings_release(TABLE, &values);
+}
+
+#define LONG_LINE                                                                                                      \
+        "deny = 1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"  \
+        "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+
+/* What is refused, and the end of the sentence, behind the file's name. */
+static const struct refusal {
+        const char *text;
+        const char *sentence;
+} REFUSALS[] = {
+        { "uid = 0\n", ":1: uid must be a whole number from 1 to 4294967294" },
+        { "\n\nuid = 1x\n", ":3: uid must be a whole number from 1 to 4294967294" },
+        { "uid =\n", ":1: uid must be a whole number from 1 to 4294967294" },
+        { "uid = 1\n 2\n", ":1: uid must be a whole number from 1 to 4294967294" },
+        { "uid = 5 # five\n", ":1: uid must be a whole number from 1 to 4294967294" },
+        { "idle_ttl_s = 0\n", ":1: idle_ttl_s must be a number from 0.1 to 86400, with at most 6 decimals" },
+        { "idle_ttl_s = nan\n", ":1: idle_ttl_s must be a number from 0.1 to 86400, with at most 6 decimals" },
+        { "memory = 2t\n", ":1: memory must be a size such as 512m, from 6m to 1024g" },
+        { "memory = 1k\n", ":1: memory must be a size such as 512m, from 6m to 1024g" },
+        { "engine = Docker\n", ":1: engine must be one of auto, docker, podman" },
+        { "socket = /\n", ":1: socket must be 2 to 20 bytes long" },
+        { "socket = /12345678901234567890\n", ":1: socket must be 2 to 20 bytes long" },
+        { "socket = run\n", ":1: socket must be an absolute path" },
+        { "socket = /a\x1b[2J\n", ":1: socket holds a control character" },
+        { "socket = /a\tb\n", ":1: socket holds a control character" },
+        { "uid = 1\n[carrel]\nuid = 2\n", ":3: uid is set a second time" },
+        { "uid = 1\n[carrel]\n  uid = 2\n", ":3: uid is set a second time" },
+        { "[other]\nuid = 1\n", ":2: only the section [carrel] has settings, or none at all" },
+        { "idle_tll_s = 1\n", ":1: unknown key idle_tll_s; did you mean idle_ttl_s?" },
+        { "UID = 1\n", ":1: unknown key UID; did you mean uid?" },
+        { "colour = red\n", ":1: unknown key colour" },
+        { "= red\n", ":1: unknown key " },
+        { "co\x1b\xff = 1\n", ":1: unknown key co??" },
+        { "uid\n", ":1: expected key = value" },
+        { "uid = 1\n[carrel\n", ":2: expected key = value" },
+        { LONG_LINE "\n", ":1: the line is longer than 198 bytes; go on with the value on the next line, indented" },
+        { "# fine\nuid = 0", ":2: uid must be a whole number from 1 to 4294967294" },
+};
+
+static void test_refusals(void **state)
+{
+        for (size_t i = 0; i < COUNT(REFUSALS); i++) {
+                const struct refusal *refusal = &REFUSALS[i];
+                struct values values;
+                struct fault why = { 0 };
+                const char *sentence;
+
+                set_up(&values);
+                if (read_text(&values, refusal->text, strlen(refusal->text), &why) >= 0)
+                        fail_msg("taken: %s", refusal->text);
+                assert_int_equal(why.kind, FAULT_SETTING_INVALID);
+                assert_int_equal(strncmp(why.message, "/proc/self/fd/", 14), 0);
+                sentence = strchr(why.message, ':');
+                assert_non_null(sentence);
+                assert_string_equal(sentence, refusal->sentence);
+                assert_int_equal(values.uid == 1000 || values.uid == 1, 1); /* never the refused one */
+                settings_release(TABLE, &values);
+        }
+}
+
+static void test_nul_byte(void **state)
+{
+        static const char TEXT[] = "uid = 5\0; and more\n";
+        struct values values;
+        struct fault why = { 0 };
+
+        set_up(&values);
+        assert_int_equal(read_text(&values, TEXT, sizeof TEXT - 1, &why), -EINVAL);
+        assert_non_null(strstr(why.message, ":1: the line holds a NUL byte"));
+        assert_int_equal(values.uid, 1000);
+        settings_release(TABLE, &values);
+}
+
+static void test_long_value_over_many_lines(void **state)
+{
+        struct buffer text = { 0 };
+        struct values values;
+        struct fault why = { 0 };
+
+        (void)buffer_text(&text, "deny =\n");
+        for (int i = 0; i < 50; i++)
+                (void)buffer_format(&text, "  10.%d.0.0/16,\n", i);
+        set_up(&values);
+        assert_int_equal(read_text(&values, text.data, text.length, &why), 0);
+        assert_true(strlen(values.deny) > 600);
+        for (int i = 0; i < 50; i++)
+                (void)buffer_format(&text, "  10.%d.0.0/16,\n", i + 50);
+        assert_int_equal(read_text(&values, text.data, text.length, &why), -ERANGE);
+        assert_non_null(strstr(why.message, ":1: deny must be 0 to 1000 bytes long"));
+        settings_release(TABLE, &values);
+        buffer_free(&text);
+}
+
+static void test_unreadable_file(void **state)
+{
+        struct values values;
+        struct fault why = { 0 };
+        char path[300];
+
+        set_up(&values);
+        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", &why), -ENOENT);
+        assert_string_equal(why.message, "/nonexistent/carrel.conf: cannot be opened: No such file or directory");
+        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL), -ENOENT);
+        assert_true(settings_read_file(TABLE, &values, "/proc/self", &why) < 0); /* a directory */
+        memset(path, 'x', sizeof path);
+        memcpy(path + sizeof path - 12, "/carrel.conf", 12);
+        path[sizeof path - 1] = '\0';
+        assert_true(settings_read_file(TABLE, &values, path, &why) < 0);
+        assert_non_null(strstr(why.message, "/carrel.con: cannot be opened")); /* the tail of a long path stays */
+        settings_release(TABLE, &values);
+}
+
+static const char *const IGNORED[] = { "SOCKET_PATH", "FAILPOINT", NULL };
+
+static void test_environment(void **state)
+{
+        static const char *const ENVIRONMENT[] = { "HOME=/root",
+                                                   "CARREL_UID=9",
+                                                   "CARREL_IDLE_TTL_S=1.25",
+                                                   "CARREL_SOCKET_PATH=/x",
+                                                   "CARREL_FAILPOINT=a:b",
+                                                   "CARREL_DENY=a=b, c",
+                                                   "CARRELX=1",
+                                                   "carrel_uid=8",
+                                                   "CARREL_ENGINE=docker",
+                                                   "CARREL_NO_EQUALS_SIGN",
+                                                   NULL };
+        struct values values;
+        struct fault why = { 0 };
+
+        set_up(&values);
+        if (settings_read_environment(TABLE, &values, (char *const *)ENVIRONMENT, IGNORED, &why) < 0)
+                fail_msg("%s", why.message);
+        assert_int_equal(values.uid, 9);
+        assert_true(values.idle_ttl_s == 1.25);
+        assert_string_equal(values.deny, "a=b, c");
+        assert_int_equal(values.engine, 1);
+        settings_release(TABLE, &values);
+}
+
+static const struct refusal VARIABLES[] = {
+        { "CARREL_UID=0", "environment: CARREL_UID must be a whole number from 1 to 4294967294" },
+        { "CARREL_UID=", "environment: CARREL_UID must be a whole number from 1 to 4294967294" },
+        { "CARREL_SOCKET=/a\nb", "environment: CARREL_SOCKET holds a control character" },
+        { "CARREL_IDLE_TLL_S=1", "environment: unknown variable CARREL_IDLE_TLL_S; did you mean CARREL_IDLE_TTL_S?" },
+        { "CARREL_COLOUR=red", "environment: unknown variable CARREL_COLOUR" },
+        { "CARREL_uid=1", "environment: unknown variable CARREL_uid; did you mean CARREL_UID?" },
+        { "CARREL_=1", "environment: unknown variable CARREL_" },
+        { "CARREL_SOCKET_PATHS=1", "environment: unknown variable CARREL_SOCKET_PATHS" },
+};
+
+static void test_refused_variables(void **state)
+{
+        for (size_t i = 0; i < COUNT(VARIABLES); i++) {
+                const char *const environment[] = { VARIABLES[i].text, NULL };
+                struct values values;
+                struct fault why = { 0 };
+
+                set_up(&values);
+                assert_true(settings_read_environment(TABLE, &values, (char *const *)environment, IGNORED, &why) < 0);
+                assert_string_equal(why.message, VARIABLES[i].sentence);
+                assert_int_equal(why.kind, FAULT_SETTING_INVALID);
+                settings_release(TABLE, &values);
+        }
+}
+
+/* What settings_format writes, a file can hold, and gives the same value back. */
+static void test_format_round_trip(void **state)
+{
+        static const char TEXT[] = "deny = 10.0.0.0/8\nengine = docker\nidle_ttl_s = 0.25\nmemory = 6292480\nuid = 5\n";
+        static const char *const FORMATTED[] = { "10.0.0.0/8", "docker", "0.25", "6145k", "/run/s", "5" };
+        struct buffer text = { 0 };
+        struct values values;
+        struct values again;
+        struct fault why = { 0 };
+
+        set_up(&values);
+        set_up(&again);
+        assert_int_equal(read_text(&values, TEXT, strlen(TEXT), &why), 0);
+        for (size_t i = 0; TABLE[i].key != NULL; i++) {
+                char *formatted = settings_format(&TABLE[i], &values);
+
+                assert_string_equal(formatted, FORMATTED[i]);
+                (void)buffer_format(&text, "%s = %s\n", TABLE[i].key, formatted);
+                free(formatted);
+        }
+        assert_int_equal(read_text(&again, text.data, text.length, &why), 0);
+        assert_string_equal(again.deny, values.deny);
+        assert_int_equal(again.memory_bytes, values.memory_bytes);
+        assert_true(again.idle_ttl_s == values.idle_ttl_s);
+        assert_int_equal(again.engine, values.engine);
+        buffer_free(&text);
+        settings_release(TABLE, &values);
+        settings_release(TABLE, &again);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_bad_default),
+                cmocka_unit_test(test_file),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_nul_byte),
+                cmocka_unit_test(test_long_value_over_many_lines),
+                cmocka_unit_test(test_unreadable_file),
+                cmocka_unit_test(test_environment),
+                cmocka_unit_test(test_refused_variables),
+                cmocka_unit_test(test_format_round_trip),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
