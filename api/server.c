@@ -1,2 +1,195 @@
-/* to come */
-typedef int placeholder_;
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "connection.h"
+#include "events.h"
+#include "peers.h"
+#include "request.h"
+#include "room.h"
+
+enum { CONNECTIONS_DEFAULT = 1000, FLUSH_TURNS = 16 };
+static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60;
+
+/* ---- libmicrohttpd on libev ---- */
+
+/* One turn of libmicrohttpd. It says through MHD_get_timeout that it has more to do without any new event; that is left
+ * to the loop's next turn, so that a busy client does not starve the rest of the daemon. */
+static void turn(struct api_server *server)
+{
+        MHD_UNSIGNED_LONG_LONG wait_ms;
+
+        (void)MHD_run(server->http);
+        ev_timer_stop(server->loop, &server->again);
+        if (MHD_get_timeout(server->http, &wait_ms) != MHD_YES)
+                return;
+        ev_timer_set(&server->again, (double)wait_ms / 1000, 0);
+        ev_timer_start(server->loop, &server->again);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+        (void)loop;
+        (void)revents;
+        turn(watcher->data);
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+        (void)loop;
+        (void)revents;
+        turn(watcher->data);
+}
+
+/* libmicrohttpd would print to stderr; what matters is in the answers and the metrics. */
+__attribute__((format(printf, 2, 0))) static void ignore_message(void *arg, const char *format, va_list args)
+{
+        (void)arg;
+        (void)format;
+        (void)args;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *http, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+        if (code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL)
+                *socket_context = connection_new(arg, info->connect_fd);
+        else if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+                *socket_context = connection_free(*socket_context);
+}
+
+/* The only place where the request line is seen as it came, and where a request that was sent together with the one
+ * before it is seen to begin. Its answer would be the access handler's context: none yet. */
+static void *on_target(void *arg, const char *target, struct MHD_Connection *http)
+{
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        struct connection *connection = info == NULL ? NULL : info->socket_context;
+
+        (void)arg;
+        if (connection == NULL)
+                return NULL;
+        free(connection->target);
+        connection->target = strdup(target);
+        if (connection->phase == CONNECTION_IDLE)
+                connection_enter(connection, CONNECTION_READING);
+        return NULL;
+}
+
+static void on_peer(void *arg, bool is_gone)
+{
+        struct connection *connection = arg;
+        struct request *request = connection->request;
+
+        if (is_gone && request != NULL && request->is_suspended)
+                request_abandon(request);
+        else if (!is_gone && connection->phase == CONNECTION_IDLE)
+                connection_enter(connection, CONNECTION_READING);
+}
+
+static int start_http(struct api_server *server)
+{
+        unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+        const union MHD_DaemonInfo *info;
+
+        server->http = MHD_start_daemon(
+                flags, 0, NULL, NULL, request_on_access, server, MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
+                MHD_OPTION_LISTEN_SOCKET, server->options.listen_fd, MHD_OPTION_NOTIFY_COMPLETED, request_on_completed,
+                server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+                server, MHD_OPTION_CONNECTION_LIMIT, server->options.max_connections,
+                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                0U, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        if (server->http == NULL)
+                return -EIO;
+        server->options.listen_fd = -1; /* libmicrohttpd closes it */
+        info = MHD_get_daemon_info(server->http, MHD_DAEMON_INFO_EPOLL_FD);
+        if (info == NULL || info->epoll_fd < 0)
+                return -ENOSYS;
+        ev_io_set(&server->readable, info->epoll_fd, EV_READ);
+        ev_io_start(server->loop, &server->readable);
+        turn(server);
+        return 0;
+}
+
+/* ---- the server ---- */
+
+int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct pool *pool, struct reaper *reaper,
+                   struct metrics *metrics, const struct api_info *info, const struct api_options *options,
+                   struct fault *why)
+{
+        struct api_server *server = calloc(1, sizeof *server);
+        int r;
+
+        if (server == NULL) {
+                close(options->listen_fd);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
+        *server = (struct api_server){
+                .loop = loop, .pool = pool, .reaper = reaper, .metrics = metrics, .info = *info, .options = *options
+        };
+        if (server->options.max_connections == 0)
+                server->options.max_connections = CONNECTIONS_DEFAULT;
+        if (server->options.read_deadline_s <= 0)
+                server->options.read_deadline_s = READ_DEADLINE_S;
+        if (server->options.idle_deadline_s <= 0)
+                server->options.idle_deadline_s = IDLE_DEADLINE_S;
+        list_init(&server->requests);
+        list_init(&server->subscribers);
+        ev_io_init(&server->readable, on_readable, -1, EV_READ);
+        ev_timer_init(&server->again, on_again, 0, 0);
+        server->readable.data = server->again.data = server;
+        r = peers_new(&server->peers, loop, on_peer);
+        if (r == 0)
+                r = pool_listen(pool, events_on_event, server);
+        if (r == 0)
+                r = start_http(server);
+        if (r < 0) {
+                (void)api_server_free(server);
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot serve the API: %s", strerror(-r));
+        }
+        *ret_server = server;
+        return 0;
+}
+
+/* libmicrohttpd must not be stopped with a suspended connection (MHD_stop_daemon): each is answered and resumed. */
+static void answer_all(struct api_server *server)
+{
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
+        events_cut_all(server, "carreld is being stopped");
+        LIST_EACH (&server->requests, node) {
+                struct request *request = LIST_ENTRY(node, struct request, node);
+
+                if (request->state != REQUEST_WORKING && !request->is_suspended)
+                        continue;
+                request_drop(request);
+                answer_fault(request, &why);
+                request_resume(request);
+        }
+        for (int i = 0; i < FLUSH_TURNS; i++)
+                (void)MHD_run(server->http);
+}
+
+struct api_server *api_server_free(struct api_server *server)
+{
+        if (server == NULL)
+                return NULL;
+        pool_unlisten(server->pool, events_on_event, server);
+        if (server->http != NULL) {
+                answer_all(server);
+                MHD_stop_daemon(server->http);
+        }
+        ev_io_stop(server->loop, &server->readable);
+        ev_timer_stop(server->loop, &server->again);
+        server->peers = peers_free(server->peers);
+        if (server->options.listen_fd >= 0)
+                close(server->options.listen_fd);
+        free(server);
+        return NULL;
+}

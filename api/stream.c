@@ -1,2 +1,134 @@
-/* to come */
-typedef int placeholder_;
+#include "stream.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+#include "scope.h"
+
+enum { READ_BLOCK_BYTES = 16 << 10 };
+
+struct stream {
+        struct request *request;
+        struct buffer queue;
+        size_t read; /* of the queue's bytes: what the client has */
+        size_t limit_bytes;
+        bool is_full;
+        bool has_ended;
+        void (*on_drained)(void *arg);
+        void *arg;
+};
+
+int stream_new(struct stream **ret_stream, struct request *request, size_t limit_bytes, void (*on_drained)(void *arg),
+               void *arg)
+{
+        struct stream *stream = calloc(1, sizeof *stream);
+
+        if (stream == NULL)
+                return -ENOMEM;
+        *stream = (struct stream){
+                .request = request,
+                .limit_bytes = limit_bytes,
+                .on_drained = on_drained,
+                .arg = arg,
+        };
+        *ret_stream = stream;
+        return 0;
+}
+
+struct stream *stream_free(struct stream *stream)
+{
+        if (stream != NULL)
+                buffer_free(&stream->queue);
+        free(stream);
+        return NULL;
+}
+
+static size_t queued_bytes(const struct stream *stream)
+{
+        return stream->queue.length - stream->read;
+}
+
+/* Moving the rest to the front only when at least as much has been read costs constant time a byte. */
+static void compact(struct stream *stream)
+{
+        if (stream->read == 0 || stream->read < queued_bytes(stream))
+                return;
+        buffer_consume(&stream->queue, stream->read);
+        stream->read = 0;
+}
+
+static int push(struct stream *stream, cJSON *tree, size_t limit_bytes)
+{
+        AUTO(auto_free) char *line = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+        size_t length = line == NULL ? 0 : strlen(line);
+
+        cJSON_Delete(tree);
+        if (line == NULL)
+                return -ENOMEM;
+        if (stream->has_ended)
+                return 0;
+        if (queued_bytes(stream) + length + 1 > limit_bytes)
+                return -ENOBUFS;
+        line[length] = '\n';
+        compact(stream);
+        if (buffer_append(&stream->queue, line, length + 1) < 0)
+                return -ENOMEM;
+        if (queued_bytes(stream) >= STREAM_HIGH_BYTES)
+                stream->is_full = true;
+        request_resume(stream->request);
+        return 0;
+}
+
+int stream_push(struct stream *stream, cJSON *tree)
+{
+        return push(stream, tree, stream->limit_bytes);
+}
+
+int stream_push_last(struct stream *stream, cJSON *tree)
+{
+        return push(stream, tree, SIZE_MAX);
+}
+
+void stream_end(struct stream *stream)
+{
+        stream->has_ended = true;
+        request_resume(stream->request);
+}
+
+bool stream_is_full(const struct stream *stream)
+{
+        return stream->is_full;
+}
+
+static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
+{
+        struct stream *stream = arg;
+        size_t n = queued_bytes(stream) < size ? queued_bytes(stream) : size;
+
+        (void)position;
+        if (stream->request->is_gone)
+                return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (n == 0 && stream->has_ended)
+                return MHD_CONTENT_READER_END_OF_STREAM;
+        if (n == 0) {
+                request_suspend(stream->request);
+                return 0;
+        }
+        memcpy(target, stream->queue.data + stream->read, n);
+        stream->read += n;
+        if (stream->is_full && queued_bytes(stream) <= STREAM_LOW_BYTES) {
+                stream->is_full = false;
+                if (stream->on_drained != NULL)
+                        stream->on_drained(stream->arg);
+        }
+        return (ssize_t)n;
+}
+
+struct MHD_Response *stream_response(struct stream *stream)
+{
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, READ_BLOCK_BYTES, on_read, stream, NULL);
+}

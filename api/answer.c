@@ -1,0 +1,81 @@
+#include "answer.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors.h"
+#include "stream.h"
+
+/* Takes body. */
+static struct MHD_Response *make_response(char *body, const char *content_type)
+{
+        struct MHD_Response *response;
+
+        if (body == NULL)
+                return NULL;
+        response = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
+        if (response == NULL)
+                free(body);
+        else
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+        return response;
+}
+
+static struct MHD_Response *make_json(cJSON *tree)
+{
+        char *body = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+
+        cJSON_Delete(tree);
+        return make_response(body, "application/json");
+}
+
+void answer_json(struct request *request, unsigned status, cJSON *tree)
+{
+        struct MHD_Response *response = make_json(tree);
+        struct fault why;
+
+        if (response != NULL) {
+                request_answer(request, status, response);
+                return;
+        }
+        (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+        answer_fault(request, &why);
+}
+
+void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow)
+{
+        struct MHD_Response *response = make_json(error_render(why));
+        unsigned retry_after_s = error_retry_after_s(why, status);
+        char seconds[16];
+
+        (void)snprintf(seconds, sizeof seconds, "%u", retry_after_s);
+        if (response != NULL && retry_after_s > 0)
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+        if (response != NULL && allow != NULL)
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+        if (response != NULL && error_closes_connection(why->kind))
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+        request_answer(request, status, response);
+}
+
+void answer_fault(struct request *request, const struct fault *why)
+{
+        answer_fault_as(request, error_status(why->kind), why, NULL);
+}
+
+void answer_text(struct request *request, const char *content_type, struct buffer *text)
+{
+        request_answer(request, MHD_HTTP_OK, make_response(buffer_take(text), content_type));
+}
+
+void answer_stream(struct request *request)
+{
+        struct MHD_Response *response = stream_response(request->stream);
+
+        if (response != NULL)
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+        request_answer(request, MHD_HTTP_OK, response);
+}

@@ -1,0 +1,16 @@
+/* Answers of every kind. */
+#pragma once
+
+#include "request.h"
+
+struct cJSON;
+
+/* Prints and frees tree; NULL (out of memory) is answered as resource_exhausted. */
+void answer_json(struct request *request, unsigned status, struct cJSON *tree);
+void answer_fault(struct request *request, const struct fault *why);
+/* A status other than the table's, and the methods for Allow, or NULL. */
+void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow);
+/* Takes the buffer's content. */
+void answer_text(struct request *request, const char *content_type, struct buffer *text);
+/* NDJSON from request->stream. */
+void answer_stream(struct request *request);

@@ -1,0 +1,35 @@
+/* One accepted connection: whose it is, and the deadline of what it does now. Made and freed by libmicrohttpd's
+ * connection notifications. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "fault.h"
+#include "room.h"
+
+enum connection_phase {
+        CONNECTION_IDLE,    /* between requests: idle_deadline_s */
+        CONNECTION_READING, /* from a request's first byte to its last: read_deadline_s, however busily it trickles */
+        CONNECTION_WORKING, /* the pool has its own deadlines, and a stream has none */
+        CONNECTION_WRITING  /* the client must take its answer: idle_deadline_s */
+};
+
+struct connection {
+        struct api_server *server;
+        struct request *request; /* the one under way, or NULL; not owned */
+        int fd;                  /* libmicrohttpd's */
+        bool is_admin;
+        enum connection_phase phase;
+        ev_timer deadline;
+        char *target; /* of the request line, as it came; NULL before the first request */
+};
+
+/* NULL when out of memory or descriptors. */
+struct connection *connection_new(struct api_server *server, int fd);
+struct connection *connection_free(struct connection *connection);
+
+void connection_enter(struct connection *connection, enum connection_phase phase);
+
+/* Ends the connection from outside of libmicrohttpd, which cannot answer a request it has not read yet. why, unless
+ * NULL, is written first; only for a connection that has no answer under way. */
+void connection_cut(struct connection *connection, unsigned status, const struct fault *why);

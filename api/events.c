@@ -1,0 +1,101 @@
+#include "events.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "answer.h"
+#include "clock.h"
+#include "handlers.h"
+#include "metrics-table.h"
+#include "put.h"
+#include "render.h"
+#include "stream.h"
+
+struct subscriber {
+        struct list node; /* in server->subscribers until it is cut */
+        struct request *request;
+        uint64_t seq;
+};
+
+static void count(struct metrics *metrics, const struct pool_event *event)
+{
+        if (event->kind == POOL_EXEC_ENDED)
+                metrics_add(metrics, METRIC_EXECS, 1, exec_cause_name(event->cause), NULL, NULL);
+        else if (event->kind == POOL_RETIRED)
+                metrics_add(metrics, METRIC_RETIRED, 1, event->detail, NULL, NULL);
+}
+
+/* A line that is about the stream itself. */
+static cJSON *render_notice(const char *name, uint64_t seq, const char *reason)
+{
+        char time[CLOCK_TEXT_BYTES];
+        cJSON *object = cJSON_CreateObject();
+
+        clock_format_utc(clock_wall_ms(), time);
+        put_text(&object, "event", name);
+        put_number(&object, "seq", (double)seq);
+        put_child(&object, "time", cJSON_CreateString(time));
+        if (reason != NULL)
+                put_text(&object, "reason", reason);
+        return object;
+}
+
+/* Only this reader: the others and the pool never wait for a slow one. */
+static void cut(struct subscriber *subscriber, const char *reason)
+{
+        list_remove(&subscriber->node);
+        (void)stream_push_last(subscriber->request->stream, render_notice("cut", subscriber->seq++, reason));
+        stream_end(subscriber->request->stream);
+}
+
+void events_on_event(void *arg, const struct pool_event *event)
+{
+        struct api_server *server = arg;
+        int64_t wall_ms = clock_wall_ms();
+
+        count(server->metrics, event);
+        LIST_EACH (&server->subscribers, node) {
+                struct subscriber *subscriber = LIST_ENTRY(node, struct subscriber, node);
+                int r = stream_push(subscriber->request->stream, render_event(event, subscriber->seq, wall_ms));
+
+                if (r == 0)
+                        subscriber->seq++;
+                else
+                        cut(subscriber, r == -ENOBUFS ? "the reader is too slow" : "carreld is out of memory");
+        }
+}
+
+void events_cut_all(struct api_server *server, const char *reason)
+{
+        LIST_EACH (&server->subscribers, node) {
+                cut(LIST_ENTRY(node, struct subscriber, node), reason);
+        }
+}
+
+static void release_subscriber(void *work)
+{
+        struct subscriber *subscriber = work;
+
+        list_remove(&subscriber->node);
+        free(subscriber);
+}
+
+void handle_events(struct request *request)
+{
+        struct subscriber *subscriber = calloc(1, sizeof *subscriber);
+        struct fault why;
+
+        if (subscriber == NULL || stream_new(&request->stream, request, STREAM_HIGH_BYTES, NULL, NULL) < 0) {
+                free(subscriber);
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+                answer_fault(request, &why);
+                return;
+        }
+        subscriber->request = request;
+        list_append(&request->server->subscribers, &subscriber->node);
+        request->work = subscriber;
+        request->release = release_subscriber;
+        (void)stream_push(request->stream, render_notice("listening", subscriber->seq++, NULL));
+        answer_stream(request);
+}

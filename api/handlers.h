@@ -1,0 +1,30 @@
+/* The handlers of the routes; each is described in docs/api.md. */
+#pragma once
+
+#include "request.h"
+
+/* routes-carrels.c */
+void handle_ensure(struct request *request);
+void handle_list(struct request *request);
+void handle_inspect(struct request *request);
+void handle_why(struct request *request);
+void handle_touch(struct request *request);
+void handle_remove(struct request *request);
+
+/* routes-exec.c */
+void handle_exec(struct request *request);
+void handle_exec_list(struct request *request);
+void handle_exec_signal(struct request *request);
+
+/* routes-admin.c */
+void handle_reap(struct request *request);
+void handle_sweep(struct request *request);
+void handle_info(struct request *request);
+
+/* routes-health.c */
+void handle_healthz(struct request *request);
+void handle_readyz(struct request *request);
+void handle_metrics(struct request *request);
+
+/* events.c */
+void handle_events(struct request *request);

@@ -1,0 +1,144 @@
+#include "json.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "utf8.h"
+
+struct scan {
+        const char *at, *end;
+        unsigned depth;
+        unsigned values; /* an upper bound of the tree's nodes: each has a bracket, colon or comma before it, but the
+                            first */
+};
+
+static bool is_digit(const struct scan *scan)
+{
+        return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
+}
+
+static bool skip(struct scan *scan, char letter)
+{
+        bool is_there = scan->at < scan->end && *scan->at == letter;
+
+        scan->at += is_there;
+        return is_there;
+}
+
+/* At least one. */
+static bool skip_digits(struct scan *scan)
+{
+        const char *from = scan->at;
+
+        while (is_digit(scan))
+                scan->at++;
+        return scan->at > from;
+}
+
+/* RFC 8259, section 6. */
+static const char *scan_number(struct scan *scan)
+{
+        static const char WRONG[] = "a malformed number";
+
+        (void)skip(scan, '-');
+        if (!skip(scan, '0') && !skip_digits(scan))
+                return WRONG;
+        if (skip(scan, '.') && !skip_digits(scan))
+                return WRONG;
+        if (skip(scan, 'e') || skip(scan, 'E')) {
+                if (!skip(scan, '+'))
+                        (void)skip(scan, '-');
+                if (!skip_digits(scan))
+                        return WRONG;
+        }
+        return is_digit(scan) ? WRONG : NULL;
+}
+
+static const char *scan_string(struct scan *scan)
+{
+        while (!skip(scan, '"')) {
+                size_t left = (size_t)(scan->end - scan->at);
+                int step = left == 0 ? 0 : utf8_step(scan->at, left);
+
+                if (left == 0)
+                        return "a string without its end";
+                if (step <= 0)
+                        return "bytes that are not UTF-8";
+                if ((unsigned char)*scan->at < 0x20)
+                        return "a control character in a string";
+                if (left >= 6 && memcmp(scan->at, "\\u0000", 6) == 0)
+                        return "a NUL character in a string";
+                /* The escaped character cannot end the string; whether it is an escape is for cJSON to say. */
+                if (*scan->at == '\\' && left >= 2 && (unsigned char)scan->at[1] >= 0x20 &&
+                    (unsigned char)scan->at[1] < 0x80)
+                        step = 2;
+                scan->at += step;
+        }
+        return NULL;
+}
+
+static const char *scan_mark(struct scan *scan)
+{
+        char mark = *scan->at++;
+
+        if (mark == '{' || mark == '[') {
+                scan->depth++;
+                scan->values++;
+        } else if (mark == '}' || mark == ']') {
+                scan->depth -= scan->depth > 0;
+        } else if (mark == ',' || mark == ':') {
+                scan->values++;
+        } else if ((mark < 'a' || mark > 'z') && strchr(" \t\r\n", mark) == NULL) {
+                return "a character that is no JSON";
+        }
+        if (scan->depth > JSON_DEPTH_MAX)
+                return "too many levels";
+        return scan->values > JSON_VALUES_MAX ? "too many values" : NULL;
+}
+
+/* What is wrong with the text, or NULL. */
+static const char *scan_text(struct scan *scan)
+{
+        const char *wrong = NULL;
+
+        while (wrong == NULL && scan->at < scan->end) {
+                if (*scan->at == '"') {
+                        scan->at++;
+                        wrong = scan_string(scan);
+                } else if (*scan->at == '-' || is_digit(scan)) {
+                        wrong = scan_number(scan);
+                } else if (*scan->at == '\0') {
+                        wrong = "a NUL byte";
+                } else {
+                        wrong = scan_mark(scan);
+                }
+        }
+        return wrong;
+}
+
+cJSON *json_parse(const char *text, size_t length, struct fault *why)
+{
+        struct scan scan = { .at = text, .end = text + length };
+        const char *wrong = scan_text(&scan);
+        const char *end = text;
+        cJSON *tree;
+
+        if (wrong != NULL) {
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
+                                "the body is not acceptable JSON: %s near byte %td", wrong, scan.at - text);
+                return NULL;
+        }
+        tree = cJSON_ParseWithLengthOpts(text, length, &end, false);
+        /* Without a NUL behind the text cJSON cannot be asked to insist on its end. */
+        while (tree != NULL && end < text + length && strchr(" \t\r\n", *end) != NULL)
+                end++;
+        if (tree == NULL || end != text + length) {
+                cJSON_Delete(tree);
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the body is malformed JSON near byte %td",
+                                end - text);
+                return NULL;
+        }
+        return tree;
+}

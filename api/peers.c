@@ -1,0 +1,90 @@
+#include "peers.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct peers {
+        struct ev_loop *loop;
+        ev_io readable;
+        int epoll_fd;
+        void (*on_event)(void *arg, bool is_gone);
+};
+
+enum { EVENTS_MAX = 64 };
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+        struct peers *peers = watcher->data;
+        struct epoll_event events[EVENTS_MAX];
+        int n = epoll_wait(peers->epoll_fd, events, EVENTS_MAX, 0);
+
+        (void)loop;
+        (void)revents;
+        for (int i = 0; i < n; i++)
+                peers->on_event(events[i].data.ptr, (events[i].events & (EPOLLHUP | EPOLLERR)) != 0);
+}
+
+int peers_new(struct peers **ret_peers, struct ev_loop *loop, void (*on_event)(void *arg, bool is_gone))
+{
+        struct peers *peers = calloc(1, sizeof *peers);
+
+        if (peers == NULL)
+                return -ENOMEM;
+        peers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (peers->epoll_fd < 0) {
+                int r = -errno;
+
+                free(peers);
+                return r;
+        }
+        peers->loop = loop;
+        peers->on_event = on_event;
+        ev_io_init(&peers->readable, on_readable, peers->epoll_fd, EV_READ);
+        /* After libmicrohttpd's turn: what it has read whole by then needs no deadline. */
+        ev_set_priority(&peers->readable, EV_MINPRI);
+        peers->readable.data = peers;
+        ev_io_start(loop, &peers->readable);
+        return 0;
+}
+
+struct peers *peers_free(struct peers *peers)
+{
+        if (peers == NULL)
+                return NULL;
+        ev_io_stop(peers->loop, &peers->readable);
+        close(peers->epoll_fd);
+        free(peers);
+        return NULL;
+}
+
+int peers_add(struct peers *peers, int fd, void *arg)
+{
+        struct epoll_event event = { .events = EPOLLONESHOT, .data.ptr = arg };
+
+        return epoll_ctl(peers->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+void peers_remove(struct peers *peers, int fd)
+{
+        (void)epoll_ctl(peers->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void watch(struct peers *peers, int fd, unsigned events, void *arg)
+{
+        struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = arg };
+
+        (void)epoll_ctl(peers->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
+void peers_await_input(struct peers *peers, int fd, void *arg)
+{
+        watch(peers, fd, EPOLLIN, arg);
+}
+
+void peers_await_departure(struct peers *peers, int fd, void *arg)
+{
+        watch(peers, fd, 0, arg);
+}

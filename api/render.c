@@ -1,0 +1,217 @@
+#include "render.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "clock.h"
+#include "put.h"
+#include "server.h"
+#include "utf8.h"
+
+static cJSON *render_limits(const struct carrel_spec *spec)
+{
+        cJSON *limits = cJSON_CreateObject();
+
+        put_number(&limits, "memory", (double)spec->memory_bytes);
+        put_number(&limits, "cpus", (double)spec->cpu_millis / 1000);
+        put_number(&limits, "pids", spec->pids);
+        return limits;
+}
+
+static void put_time(cJSON **object, const char *key, int64_t wall_ms)
+{
+        char text[CLOCK_TEXT_BYTES];
+
+        clock_format_utc(wall_ms, text);
+        put_child(object, key, wall_ms == 0 ? cJSON_CreateNull() : cJSON_CreateString(text));
+}
+
+cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "user", carrel->user);
+        put_text(&object, "container", carrel->container);
+        put_text(&object, "container_id", carrel->container_id);
+        if (outcome != NULL)
+                put_text(&object, "outcome", outcome);
+        put_text(&object, "state", carrel_state_name(carrel->state));
+        put_text(&object, "step", carrel->step);
+        put_number(&object, "generation", (double)carrel->generation);
+        put_text(&object, "engine", engine);
+        put_text(&object, "image", carrel->spec->image);
+        put_text(&object, "policy", carrel_policy_name(carrel->spec->policy));
+        put_child(&object, "limits", render_limits(carrel->spec));
+        put_text(&object, "address", carrel->address);
+        put_time(&object, "started_at", carrel->started_wall_ms);
+        put_seconds(&object, "age_s", (double)carrel->age_ms);
+        put_seconds(&object, "idle_s", (double)carrel->idle_ms);
+        put_seconds(&object, "lease_left_s", (double)carrel->lease_left_ms);
+        put_number(&object, "execs", carrel->execs);
+        return object;
+}
+
+cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "user", carrel->user);
+        put_text(&object, "state", carrel_state_name(carrel->state));
+        put_text(&object, "step", carrel->step);
+        put_text(&object, "reason", carrel->reason);
+        put_text(&object, "reaper", reaper);
+        put_text(&object, "last_fault", carrel->last_fault);
+        put_seconds(&object, "idle_s", (double)carrel->idle_ms);
+        put_seconds(&object, "lease_left_s", (double)carrel->lease_left_ms);
+        put_number(&object, "execs", carrel->execs);
+        return object;
+}
+
+cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "event", pool_event_name(event->kind));
+        put_number(&object, "seq", (double)seq);
+        put_time(&object, "time", wall_ms);
+        put_text(&object, "user", event->user);
+        put_text(&object, "container_id", event->container_id);
+        put_text(&object, "detail", event->detail);
+        put_seconds(&object, "duration_s", event->duration_s * 1000);
+        if (event->kind == POOL_EXEC_ENDED)
+                put_text(&object, "cause", exec_cause_name(event->cause));
+        return object;
+}
+
+cJSON *render_exec(const struct exec_view *exec, const char *user)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "exec_id", exec->exec_id);
+        put_text(&object, "user", user);
+        put_text(&object, "container_id", exec->container_id);
+        put_text(&object, "program", exec->program);
+        put_seconds(&object, "running_s", exec->running_s * 1000);
+        return object;
+}
+
+static void put_exec_end(cJSON **object, const struct exec_result *result)
+{
+        put_text(object, "exec_id", result->exec_id);
+        put_text(object, "cause", exec_cause_name(result->cause));
+        put_number(object, "exit_code", result->exit_code);
+        put_number(object, "signal", result->signal);
+}
+
+cJSON *render_exec_end(const struct exec_result *result)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_exec_end(&object, result);
+        put_seconds(&object, "duration_ms", result->duration_s * 1e6);
+        return object;
+}
+
+/* One stream's bytes as a C string that JSON can carry. An absent stream is an empty one. */
+static char *encode_output(const char *bytes, size_t length, bool is_text)
+{
+        if (!is_text)
+                return base64_encode(bytes, length);
+        return length == 0 ? strdup("") : strndup(bytes, length);
+}
+
+cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
+{
+        cJSON *object = cJSON_CreateObject();
+        bool is_text = utf8_is_text(result->output, result->output_length) &&
+                       utf8_is_text(result->errors, result->errors_length);
+
+        ret_texts[0] = encode_output(result->output, result->output_length, is_text);
+        ret_texts[1] = encode_output(result->errors, result->errors_length, is_text);
+        put_exec_end(&object, result);
+        if (ret_texts[0] == NULL || ret_texts[1] == NULL)
+                put_child(&object, "stdout", NULL);
+        put_text(&object, "stdout", ret_texts[0]);
+        put_text(&object, "stderr", ret_texts[1]);
+        put_text(&object, "encoding", is_text ? "utf-8" : "base64");
+        put_bool(&object, "truncated", result->is_output_truncated || result->is_errors_truncated);
+        put_bool(&object, "stdout_truncated", result->is_output_truncated);
+        put_bool(&object, "stderr_truncated", result->is_errors_truncated);
+        put_seconds(&object, "duration_ms", result->duration_s * 1e6);
+        return object;
+}
+
+cJSON *render_sweep(const struct sweep_report *report)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_number(&object, "kept", report->kept);
+        put_number(&object, "adopted", report->adopted);
+        put_number(&object, "removed", report->removed);
+        put_number(&object, "lost", report->lost);
+        put_number(&object, "failed", report->failed);
+        return object;
+}
+
+static cJSON *render_engine(const struct api_state *state)
+{
+        cJSON *engine = cJSON_CreateObject();
+
+        put_child(&engine, "kind", cJSON_CreateString(state->engine));
+        put_child(&engine, "version", cJSON_CreateString(state->engine_version));
+        put_child(&engine, "api_version", cJSON_CreateString(state->engine_api_version));
+        put_bool(&engine, "is_available", state->is_engine_available != 0);
+        return engine;
+}
+
+static cJSON *render_policy(const struct api_state *state)
+{
+        cJSON *policy = cJSON_CreateObject();
+
+        put_bool(&policy, "is_in_force", state->is_policy_in_force != 0);
+        put_child(&policy, "detail", cJSON_CreateString(state->policy_detail));
+        put_number(&policy, "heals", (double)state->policy_heals);
+        put_number(&policy, "alarms", (double)state->policy_alarms);
+        put_number(&policy, "dropped_packets", (double)state->policy_dropped_packets);
+        return policy;
+}
+
+static cJSON *render_stats(const struct pool_stats *stats)
+{
+        cJSON *object = cJSON_CreateObject();
+        cJSON *carrels = cJSON_CreateObject();
+        cJSON *ensures = cJSON_CreateObject();
+
+        for (int state = 0; state < CARREL_STATES; state++)
+                put_number(&carrels, carrel_state_name((enum carrel_state)state), stats->by_state[state]);
+        for (int outcome = 0; outcome < OUTCOMES; outcome++)
+                put_number(&ensures, ensure_outcome_name((enum ensure_outcome)outcome),
+                           (double)stats->ensures[outcome]);
+        put_child(&object, "carrels", carrels);
+        put_number(&object, "starts_in_flight", stats->starts_in_flight);
+        put_number(&object, "starts_queued", stats->starts_queued);
+        put_number(&object, "waiters", stats->waiters);
+        put_number(&object, "execs", stats->execs);
+        put_child(&object, "ensures", ensures);
+        put_number(&object, "ensure_failures", (double)stats->ensure_failures);
+        put_bool(&object, "has_reconciled", stats->has_reconciled);
+        return object;
+}
+
+cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
+{
+        struct api_state state = { 0 };
+        cJSON *object = cJSON_CreateObject();
+        cJSON *settings = info->settings_json == NULL ? NULL : cJSON_Parse(info->settings_json);
+
+        info->describe(info->arg, &state);
+        put_text(&object, "version", info->version);
+        put_text(&object, "pool", info->pool);
+        put_child(&object, "engine", render_engine(&state));
+        put_child(&object, "policy", render_policy(&state));
+        put_child(&object, "stats", render_stats(stats));
+        put_child(&object, "settings", settings == NULL ? cJSON_CreateNull() : settings);
+        return object;
+}

@@ -1,0 +1,25 @@
+/* What the pool shows, as JSON; docs/api.md has the shapes. Every tree borrows its strings: print it before they go.
+ * Free with cJSON_Delete; NULL when out of memory. */
+#pragma once
+
+#include <stdint.h>
+
+#include "pool.h"
+#include "reaper.h"
+
+struct api_info;
+struct cJSON;
+
+/* engine is its kind ("docker"); outcome NULL leaves the field out. */
+struct cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome);
+/* reaper is the reaper's sentence. */
+struct cJSON *render_why(const struct carrel_view *carrel, const char *reaper);
+struct cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms);
+struct cJSON *render_exec(const struct exec_view *exec, const char *user);
+/* The end of an exec without its output. */
+struct cJSON *render_exec_end(const struct exec_result *result);
+/* The end with both outputs. ret_texts are what the tree borrows, for the caller to free after printing; may be NULL.
+ */
+struct cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2]);
+struct cJSON *render_sweep(const struct sweep_report *report);
+struct cJSON *render_info(const struct api_info *info, const struct pool_stats *stats);

@@ -1,0 +1,303 @@
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "errors.h"
+#include "metrics-table.h"
+#include "peers.h"
+#include "routes.h"
+#include "stream.h"
+#include "url.h"
+
+/* ---- waiting and answering ---- */
+
+void request_suspend(struct request *request)
+{
+        if (request->is_suspended)
+                return;
+        request->is_suspended = true;
+        MHD_suspend_connection(request->http);
+        peers_await_departure(request->server->peers, request->connection->fd, request->connection);
+}
+
+/* libmicrohttpd wakes itself through its epoll descriptor and calls us again from its own turn. */
+void request_resume(struct request *request)
+{
+        if (!request->is_suspended)
+                return;
+        request->is_suspended = false;
+        MHD_resume_connection(request->http);
+}
+
+void request_answer(struct request *request, unsigned status, struct MHD_Response *response)
+{
+        if (request->state >= REQUEST_ANSWERED) {
+                if (response != NULL)
+                        MHD_destroy_response(response);
+                return;
+        }
+        request->state = REQUEST_ANSWERED;
+        request->status = status;
+        request->response = response;
+        request->is_gone |= response == NULL;
+        request_resume(request);
+}
+
+void request_drop(struct request *request)
+{
+        void (*release)(void *work) = request->release;
+
+        request->release = NULL;
+        if (release != NULL)
+                release(request->work);
+        request->wait = pool_leave(request->wait);
+}
+
+void request_abandon(struct request *request)
+{
+        request->is_gone = true;
+        request_drop(request);
+        request_resume(request);
+}
+
+/* ---- the head ---- */
+
+struct head {
+        unsigned content_lengths;
+        unsigned transfer_encodings;
+        bool is_chunked;
+        bool is_expecting;
+        uint64_t content_length;
+};
+
+static char lower(char letter)
+{
+        return (char)(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
+}
+
+/* Not strcasecmp(3): that of <strings.h> is hidden behind base's header of the same name. */
+static bool equals_caseless(const char *a, const char *b)
+{
+        while (*a != '\0' && lower(*a) == lower(*b)) {
+                a++;
+                b++;
+        }
+        return lower(*a) == lower(*b);
+}
+
+static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+        struct head *head = arg;
+
+        (void)kind;
+        if (equals_caseless(key, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+                head->content_lengths++;
+                if (value == NULL || str_parse_u64(value, 0, UINT64_MAX, &head->content_length) < 0)
+                        head->content_lengths++;
+        } else if (equals_caseless(key, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+                head->transfer_encodings++;
+                head->is_chunked = value != NULL && equals_caseless(value, "chunked");
+        } else if (equals_caseless(key, MHD_HTTP_HEADER_EXPECT)) {
+                head->is_expecting = true;
+        }
+        return MHD_YES;
+}
+
+static size_t head_bytes(struct MHD_Connection *http)
+{
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+        return info == NULL ? 0 : info->header_size;
+}
+
+/* What must be refused before the body is read. Two lengths, or a length beside chunks, are how requests are smuggled
+ * past a proxy (RFC 9112, section 6.3); libmicrohttpd would quietly take one of them. *ret_status is 0 when all is
+ * well. */
+static void check_head(struct MHD_Connection *http, unsigned *ret_status, struct fault *why)
+{
+        struct head head = { 0 };
+
+        *ret_status = 0;
+        (void)MHD_get_connection_values(http, MHD_HEADER_KIND, count_header, &head);
+        if (head_bytes(http) > API_HEADER_MAX_BYTES) {
+                *ret_status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+                (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE,
+                                "request line and headers have more than %d bytes", API_HEADER_MAX_BYTES);
+        } else if (head.content_lengths + head.transfer_encodings > 1) {
+                *ret_status = MHD_HTTP_BAD_REQUEST;
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
+                                "a request has one Content-Length or one Transfer-Encoding");
+        } else if (head.transfer_encodings > 0 && !head.is_chunked) {
+                *ret_status = MHD_HTTP_BAD_REQUEST;
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the only Transfer-Encoding taken is chunked");
+        } else if (head.content_length > (head.is_expecting ? API_BODY_MAX_BYTES : API_DRAIN_MAX_BYTES)) {
+                *ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
+                (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes",
+                                API_BODY_MAX_BYTES);
+        }
+}
+
+static enum MHD_Result send_answer(struct request *request)
+{
+        enum MHD_Result result;
+
+        if (request->is_gone || request->response == NULL)
+                return MHD_NO;
+        request->state = REQUEST_SENDING;
+        connection_enter(request->connection, request->stream != NULL ? CONNECTION_WORKING : CONNECTION_WRITING);
+        result = MHD_queue_response(request->http, request->status, request->response);
+        MHD_destroy_response(request->response);
+        request->response = NULL;
+        return result;
+}
+
+static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
+                             void **context)
+{
+        struct request *request = calloc(1, sizeof *request);
+        struct fault why;
+        unsigned status;
+
+        if (request == NULL)
+                return MHD_NO;
+        request->server = connection->server;
+        request->connection = connection;
+        request->http = http;
+        request->method = method;
+        list_append(&connection->server->requests, &request->node);
+        connection->request = request;
+        *context = request;
+        check_head(http, &status, &why);
+        if (status == 0)
+                return MHD_YES;
+        answer_fault_as(request, status, &why, NULL);
+        return send_answer(request);
+}
+
+/* ---- the body ---- */
+
+static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
+{
+        struct fault why;
+
+        request->received_bytes += length;
+        if (request->received_bytes <= API_BODY_MAX_BYTES)
+                return buffer_append(&request->body, bytes, length) == 0 ? MHD_YES : MHD_NO;
+        buffer_free(&request->body);
+        if (request->received_bytes <= API_DRAIN_MAX_BYTES)
+                return MHD_YES;
+        /* libmicrohttpd takes no answer while a body comes in. */
+        (void)fault_set(&why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes", API_BODY_MAX_BYTES);
+        connection_cut(request->connection, MHD_HTTP_CONTENT_TOO_LARGE, &why);
+        return MHD_NO;
+}
+
+/* ---- the work ---- */
+
+static int check_use(const struct request *request, const struct route *route, struct fault *why)
+{
+        if ((route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
+                return fault_set(why, FAULT_FORBIDDEN, EACCES, "%s %s is for admins", route->method, route->path);
+        if (request->received_bytes > API_BODY_MAX_BYTES)
+                return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes",
+                                 API_BODY_MAX_BYTES);
+        if ((route->flags & ROUTE_BODY) == 0 && request->received_bytes > 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no body", route->method, route->path);
+        if (route->query == 0 && request->query != NULL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no query", route->method,
+                                 route->path);
+        return 0;
+}
+
+static void dispatch(struct request *request)
+{
+        char *path = request->connection->target;
+        struct route_match match = { 0 };
+        struct fault why;
+
+        request->state = REQUEST_WORKING;
+        request->query = strchr(path, '?');
+        if (request->query != NULL)
+                *request->query++ = '\0';
+        if (route_find(request->method, path, &match, &why) < 0) {
+                answer_fault_as(request, error_status(why.kind), &why,
+                                why.kind == FAULT_METHOD_NOT_ALLOWED ? match.allow : NULL);
+                return;
+        }
+        request->route = match.route;
+        memcpy(request->parameter, match.parameter, sizeof request->parameter);
+        if (check_use(request, match.route, &why) < 0)
+                answer_fault(request, &why);
+        else
+                match.route->handle(request);
+}
+
+enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_length, void **context)
+{
+        struct request *request = *context;
+
+        (void)arg;
+        (void)url;
+        (void)version;
+        if (request == NULL) {
+                const union MHD_ConnectionInfo *info =
+                        MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+                struct connection *connection = info == NULL ? NULL : info->socket_context;
+
+                return connection == NULL || connection->target == NULL ? MHD_NO
+                                                                        : begin(connection, http, method, context);
+        }
+        if (*upload_length > 0) {
+                size_t length = *upload_length;
+
+                *upload_length = 0;
+                return receive(request, upload, length);
+        }
+        if (request->state == REQUEST_READING) {
+                connection_enter(request->connection, CONNECTION_WORKING);
+                dispatch(request);
+        }
+        if (request->state == REQUEST_ANSWERED || request->is_gone)
+                return send_answer(request);
+        request_suspend(request);
+        return MHD_YES;
+}
+
+/* ---- the end ---- */
+
+static void count_request(const struct request *request)
+{
+        char status[8];
+
+        (void)snprintf(status, sizeof status, "%u", request->status);
+        metrics_add(request->server->metrics, METRIC_HTTP_REQUESTS, 1,
+                    request->route == NULL ? "none" : request->route->label, request->status == 0 ? "cut" : status,
+                    NULL);
+}
+
+void request_on_completed(void *arg, struct MHD_Connection *http, void **context, enum MHD_RequestTerminationCode code)
+{
+        struct request *request = *context;
+
+        (void)arg;
+        (void)http;
+        (void)code;
+        *context = NULL;
+        if (request == NULL)
+                return;
+        count_request(request);
+        request_drop(request);
+        list_remove(&request->node);
+        request->connection->request = NULL;
+        connection_enter(request->connection, CONNECTION_IDLE);
+        if (request->response != NULL)
+                MHD_destroy_response(request->response);
+        request->stream = stream_free(request->stream);
+        buffer_free(&request->body);
+        free(request);
+}

@@ -1,0 +1,39 @@
+/* What the files of this room share: the server, its connections and its requests. */
+#pragma once
+
+#include <ev.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "list.h"
+#include "pool.h"
+#include "server.h"
+#include "strings.h"
+
+struct connection;
+struct peers;
+struct request;
+struct route;
+struct stream;
+
+enum {
+        API_BODY_MAX_BYTES = 1 << 20,
+        API_DRAIN_MAX_BYTES = 8 << 20, /* of a body too large, so that a plain client gets to read its 413 */
+        API_HEADER_MAX_BYTES = 16 << 10,
+        API_CONNECTION_MEMORY_BYTES = 48 << 10 /* of libmicrohttpd; headers between the two get our own 431 */
+};
+
+struct api_server {
+        struct ev_loop *loop;
+        struct pool *pool;
+        struct reaper *reaper;
+        struct metrics *metrics;
+        struct api_info info;
+        struct api_options options;
+        struct MHD_Daemon *http;
+        struct peers *peers;
+        ev_io readable; /* of libmicrohttpd's epoll descriptor */
+        ev_timer again; /* it has more to do than one turn */
+        struct list requests;
+        struct list subscribers; /* events.c */
+};

@@ -1,0 +1,67 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+
+#include "answer.h"
+#include "handlers.h"
+#include "parse.h"
+#include "put.h"
+#include "reaper.h"
+#include "render.h"
+
+void handle_reap(struct request *request)
+{
+        double idle_s;
+        struct fault why;
+        cJSON *answer;
+
+        if (parse_reap(request->body.data, request->body.length, &idle_s, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        answer = cJSON_CreateObject();
+        put_number(&answer, "retiring", reaper_reap(request->server->reaper, idle_s));
+        answer_json(request, MHD_HTTP_OK, answer);
+}
+
+static void forget_sweep(void *work)
+{
+        struct request *request = work;
+
+        reaper_sweep_forget(request->server->reaper, request);
+}
+
+static void on_swept(void *arg, const struct sweep_report *report, const struct fault *why)
+{
+        struct request *request = arg;
+
+        request->release = NULL;
+        if (why != NULL)
+                answer_fault(request, why);
+        else
+                answer_json(request, MHD_HTTP_OK, render_sweep(report));
+}
+
+void handle_sweep(struct request *request)
+{
+        int r = reaper_sweep(request->server->reaper, on_swept, request);
+        struct fault why;
+
+        if (r == 0) {
+                request->work = request;
+                request->release = forget_sweep;
+                return;
+        }
+        if (r == -EBUSY)
+                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "another sweep runs; try again when it is over");
+        else
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, -r, "the sweep could not be started");
+        answer_fault(request, &why);
+}
+
+void handle_info(struct request *request)
+{
+        struct pool_stats stats = { 0 };
+
+        pool_stats(request->server->pool, &stats);
+        answer_json(request, MHD_HTTP_OK, render_info(&request->server->info, &stats));
+}

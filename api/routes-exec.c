@@ -1,0 +1,307 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "base64.h"
+#include "exec.h"
+#include "handlers.h"
+#include "metrics-table.h"
+#include "parse.h"
+#include "put.h"
+#include "render.h"
+#include "routes.h"
+#include "scope.h"
+#include "stream.h"
+#include "url.h"
+#include "utf8.h"
+
+/* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
+ * the engine, and the stream is cut. */
+enum { EXEC_STREAM_MAX_BYTES = 8 << 20, TAIL_BYTES = 3 };
+
+struct exec_work {
+        struct request *request;
+        struct exec_body body;
+        struct exec *exec; /* NULL: not started, or over */
+        uint64_t seq;      /* of the next line */
+        struct output_tail {
+                char bytes[TAIL_BYTES]; /* the beginning of a character whose rest is still to come */
+                size_t length;
+        } tails[2]; /* of stdout, stderr */
+};
+
+static void release_exec(void *arg)
+{
+        struct exec_work *work = arg;
+
+        if (work->exec != NULL)
+                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+        exec_body_release(&work->body);
+        free(work);
+}
+
+/* ---- the buffered answer ---- */
+
+static void answer_result(struct request *request, const struct exec_result *result)
+{
+        char *texts[2] = { NULL, NULL };
+
+        answer_json(request, MHD_HTTP_OK, render_exec_result(result, texts));
+        free(texts[0]);
+        free(texts[1]);
+}
+
+/* ---- the stream ---- */
+
+static cJSON *begin_line(struct exec_work *work, const char *name)
+{
+        cJSON *line = cJSON_CreateObject();
+
+        put_text(&line, "event", name);
+        put_number(&line, "seq", (double)work->seq++);
+        return line;
+}
+
+/* The client gets no "exit" line then, and so knows. */
+static void cut_stream(struct exec_work *work)
+{
+        if (work->exec != NULL)
+                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+        stream_end(work->request->stream);
+}
+
+static void on_drained(void *arg)
+{
+        struct exec_work *work = arg;
+
+        if (work->exec != NULL)
+                exec_pause(work->exec, false);
+}
+
+static void on_start(void *arg, const char *exec_id)
+{
+        struct exec_work *work = arg;
+        struct request *request = work->request;
+        cJSON *line;
+
+        if (stream_new(&request->stream, request, EXEC_STREAM_MAX_BYTES, on_drained, work) < 0) {
+                work->exec = pool_exec_cancel(request->server->pool, work->exec);
+                answer_json(request, MHD_HTTP_OK, NULL);
+                return;
+        }
+        line = begin_line(work, "start");
+        put_text(&line, "exec_id", exec_id);
+        if (stream_push(request->stream, line) < 0)
+                cut_stream(work);
+        answer_stream(request);
+}
+
+/* Whole characters only, or anything as base64. */
+static int push_output(struct exec_work *work, int stream, const char *bytes, size_t length)
+{
+        bool is_text = utf8_is_text(bytes, length);
+        AUTO(auto_free) char *data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
+        cJSON *line = begin_line(work, stream == 1 ? "stdout" : "stderr");
+
+        if (data == NULL)
+                put_child(&line, "data", NULL);
+        put_text(&line, "data", data);
+        put_text(&line, "encoding", is_text ? "utf-8" : "base64");
+        return stream_push(work->request->stream, line);
+}
+
+/* Puts a character that two reads cut in two together again, so that text stays text. */
+static int push_joined(struct exec_work *work, int stream, const char *bytes, size_t length)
+{
+        struct output_tail *tail = &work->tails[stream - 1];
+        struct buffer joined = { 0 };
+        size_t unfinished;
+        int r = 0;
+
+        (void)buffer_append(&joined, tail->bytes, tail->length);
+        (void)buffer_append(&joined, bytes, length);
+        if (joined.has_failed) {
+                buffer_free(&joined);
+                return -ENOMEM;
+        }
+        unfinished = utf8_unfinished(joined.data, joined.length);
+        tail->length = unfinished;
+        memcpy(tail->bytes, joined.data + joined.length - unfinished, unfinished);
+        if (joined.length > unfinished)
+                r = push_output(work, stream, joined.data, joined.length - unfinished);
+        buffer_free(&joined);
+        return r;
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct exec_work *work = arg;
+
+        if (work->request->stream == NULL || length == 0 || stream < 1 || stream > 2)
+                return;
+        if (push_joined(work, stream, bytes, length) < 0)
+                cut_stream(work);
+        else if (work->exec != NULL && stream_is_full(work->request->stream))
+                exec_pause(work->exec, true);
+}
+
+static void end_stream(struct exec_work *work, const struct exec_result *result)
+{
+        cJSON *line;
+
+        for (int stream = 1; stream <= 2; stream++) {
+                const struct output_tail *tail = &work->tails[stream - 1];
+
+                if (tail->length > 0)
+                        (void)push_output(work, stream, tail->bytes, tail->length);
+        }
+        line = begin_line(work, "exit");
+        if (line != NULL && result != NULL) {
+                cJSON *end = render_exec_end(result);
+
+                while (end != NULL && end->child != NULL) {
+                        cJSON *item = cJSON_DetachItemViaPointer(end, end->child);
+
+                        put_child(&line, item->string, item);
+                }
+        }
+        (void)stream_push_last(work->request->stream, line);
+        stream_end(work->request->stream);
+}
+
+/* ---- the road: ensure, start, end ---- */
+
+static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct exec_work *work = arg;
+        struct request *request = work->request;
+
+        work->exec = NULL;
+        if (why != NULL && request->stream == NULL)
+                answer_fault(request, why);
+        else if (request->stream == NULL && work->body.request.is_streaming)
+                on_start(work, result->exec_id);
+        else if (request->stream == NULL)
+                answer_result(request, result);
+        if (request->stream != NULL)
+                end_stream(work, result);
+}
+
+static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+{
+        static const struct exec_sink SINK = { .on_start = on_start, .on_output = on_output, .on_done = on_done };
+        static const struct exec_sink BUFFERED_SINK = { .on_done = on_done };
+        struct exec_work *work = arg;
+        struct request *request = work->request;
+        struct fault refusal;
+
+        request->wait = NULL;
+        if (why != NULL) {
+                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
+                answer_fault(request, why);
+                return;
+        }
+        if (pool_exec(request->server->pool, ensured->carrel.user, &work->body.request,
+                      work->body.request.is_streaming ? &SINK : &BUFFERED_SINK, work, &work->exec, &refusal) < 0)
+                answer_fault(request, &refusal);
+}
+
+static bool wants_stream(const struct request *request)
+{
+        const char *accept = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+
+        return accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
+}
+
+void handle_exec(struct request *request)
+{
+        static const struct carrel_spec ANY = { 0 };
+        struct exec_work *work = calloc(1, sizeof *work);
+        struct fault why;
+
+        if (work == NULL) {
+                answer_json(request, MHD_HTTP_OK, NULL);
+                return;
+        }
+        if (parse_exec(request->body.data, request->body.length, &work->body, &why) < 0) {
+                free(work);
+                answer_fault(request, &why);
+                return;
+        }
+        work->request = request;
+        work->body.request.is_streaming = wants_stream(request);
+        request->work = work;
+        request->release = release_exec;
+        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, work,
+                    &request->wait);
+}
+
+/* ---- looking and signalling ---- */
+
+struct exec_listing {
+        struct request *request;
+        const struct list_query *query;
+        cJSON *execs;
+};
+
+static void add_exec(void *arg, const struct exec_view *view)
+{
+        struct exec_listing *listing = arg;
+        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
+
+        if (listing->query->user[0] == '\0' || str_equal(listing->query->user, user))
+                put_copy(&listing->execs, render_exec(view, user));
+}
+
+void handle_exec_list(struct request *request)
+{
+        const struct execs *execs = request->server->options.execs;
+        struct list_query query;
+        struct exec_listing listing = { .request = request, .query = &query };
+        cJSON *answer;
+        struct fault why;
+
+        if (url_parse_query(request->query, request->route->query, &query, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        listing.execs = cJSON_CreateArray();
+        if (execs != NULL)
+                execs_each(execs, NULL, add_exec, &listing);
+        answer = cJSON_CreateObject();
+        put_child(&answer, "execs", listing.execs);
+        answer_json(request, MHD_HTTP_OK, answer);
+}
+
+static int signal_exec(struct request *request, int signal, struct fault *why)
+{
+        struct execs *execs = request->server->options.execs;
+        int r = execs == NULL ? -ENOENT : execs_signal(execs, request->parameter, signal);
+
+        if (r == -EINVAL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "signal %d cannot be sent", signal);
+        if (r == -ENOENT)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over");
+        if (r < 0)
+                return fault_set(why, FAULT_NOT_FOUND, -r, "the exec has no process that could be signalled");
+        return 0;
+}
+
+void handle_exec_signal(struct request *request)
+{
+        struct fault why;
+        cJSON *answer;
+        int signal;
+
+        if (parse_signal(request->body.data, request->body.length, &signal, &why) < 0 ||
+            signal_exec(request, signal, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        answer = cJSON_CreateObject();
+        put_text(&answer, "exec_id", request->parameter);
+        put_number(&answer, "signal", signal);
+        answer_json(request, MHD_HTTP_OK, answer);
+}

@@ -1,0 +1,113 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+
+#include "answer.h"
+#include "errors.h"
+#include "handlers.h"
+#include "metrics-table.h"
+#include "put.h"
+
+static cJSON *render_status(const char *status)
+{
+        cJSON *answer = cJSON_CreateObject();
+
+        put_text(&answer, "status", status);
+        return answer;
+}
+
+/* That it is answered at all is the news. */
+void handle_healthz(struct request *request)
+{
+        answer_json(request, MHD_HTTP_OK, render_status("ok"));
+}
+
+/* ---- readiness ---- */
+
+struct lack {
+        const char *name; /* in "missing" */
+        enum fault_kind kind;
+        const char *sentence;
+};
+
+/* In the order in which they hold each other up. */
+static const struct lack ENGINE_LACK = { "engine", FAULT_ENGINE_UNAVAILABLE, "the engine does not answer" };
+static const struct lack POLICY_LACK = { "policy", FAULT_POLICY_NOT_IN_FORCE, "the egress policy is not in force" };
+static const struct lack RECONCILED_LACK = { "reconciled", FAULT_ENGINE_UNAVAILABLE,
+                                             "the containers of the last run are not sorted yet" };
+
+static void answer_not_ready(struct request *request, const struct lack *const *lacks)
+{
+        cJSON *missing = cJSON_CreateArray();
+        cJSON *answer;
+        struct fault why;
+
+        (void)fault_set(&why, lacks[0]->kind, EAGAIN, "not ready: %s", lacks[0]->sentence);
+        for (size_t i = 0; lacks[i] != NULL; i++)
+                put_child(&missing, NULL, cJSON_CreateStringReference(lacks[i]->name));
+        answer = error_render(&why);
+        put_child(&answer, "missing", missing);
+        answer_json(request, MHD_HTTP_SERVICE_UNAVAILABLE, answer);
+}
+
+void handle_readyz(struct request *request)
+{
+        const struct api_info *info = &request->server->info;
+        const struct lack *lacks[4] = { NULL };
+        struct api_state state = { 0 };
+        struct pool_stats stats = { 0 };
+        size_t n = 0;
+
+        info->describe(info->arg, &state);
+        pool_stats(request->server->pool, &stats);
+        if (!state.is_engine_available)
+                lacks[n++] = &ENGINE_LACK;
+        if (!state.is_policy_in_force)
+                lacks[n++] = &POLICY_LACK;
+        if (!stats.has_reconciled)
+                lacks[n++] = &RECONCILED_LACK;
+        if (n == 0)
+                answer_json(request, MHD_HTTP_OK, render_status("ready"));
+        else
+                answer_not_ready(request, lacks);
+}
+
+/* ---- metrics ---- */
+
+static void set_stats(struct metrics *metrics, const struct pool_stats *stats)
+{
+        for (int state = 0; state < CARREL_STATES; state++)
+                metrics_set(metrics, METRIC_CARRELS, stats->by_state[state],
+                            carrel_state_name((enum carrel_state)state), NULL, NULL);
+        for (int outcome = 0; outcome < OUTCOMES; outcome++)
+                metrics_set(metrics, METRIC_ENSURES, (double)stats->ensures[outcome],
+                            ensure_outcome_name((enum ensure_outcome)outcome), NULL, NULL);
+        metrics_set(metrics, METRIC_STARTS_IN_FLIGHT, stats->starts_in_flight, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_STARTS_QUEUED, stats->starts_queued, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_EXECS_RUNNING, stats->execs, NULL, NULL, NULL);
+}
+
+static void set_state(struct metrics *metrics, const struct api_state *state)
+{
+        metrics_set(metrics, METRIC_ENGINE_UP, state->is_engine_available != 0, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_POLICY_IN_FORCE, state->is_policy_in_force != 0, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_POLICY_HEALS, (double)state->policy_heals, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_POLICY_ALARMS, (double)state->policy_alarms, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_DROPPED_PACKETS, (double)state->policy_dropped_packets, NULL, NULL, NULL);
+}
+
+void handle_metrics(struct request *request)
+{
+        const struct api_server *server = request->server;
+        struct pool_stats stats = { 0 };
+        struct api_state state = { 0 };
+        struct buffer text = { 0 };
+
+        pool_stats(server->pool, &stats);
+        server->info.describe(server->info.arg, &state);
+        set_stats(server->metrics, &stats);
+        set_state(server->metrics, &state);
+        if (server->metrics != NULL)
+                metrics_render(server->metrics, &text);
+        answer_text(request, "text/plain; version=0.0.4; charset=utf-8", &text);
+        buffer_free(&text);
+}

@@ -1,0 +1,36 @@
+/* The routes as a table: method, path template, handler. Matching is pure. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "fault.h"
+#include "pool.h"
+
+struct request;
+
+enum route_flags { ROUTE_ADMIN = 1, ROUTE_BODY = 2 };
+
+struct route {
+        const char *method;
+        const char *path; /* segments; {user} and {id} stand for one each */
+        void (*handle)(struct request *request);
+        unsigned flags;
+        unsigned query;    /* QUERY_* of url.h that it takes */
+        const char *label; /* for the metrics */
+};
+
+/* Every route, in the order of paths; ends with a NULL method. */
+extern const struct route ROUTES[];
+
+enum { ROUTE_ALLOW_BYTES = 64 };
+
+struct route_match {
+        const struct route *route;
+        char parameter[USER_ID_MAX + 1]; /* decoded; "" when the path has none */
+        char allow[ROUTE_ALLOW_BYTES];   /* on FAULT_METHOD_NOT_ALLOWED: what the path takes */
+};
+
+/* path is the raw one, without the query. HEAD goes where GET goes. FAULT_NOT_FOUND, FAULT_METHOD_NOT_ALLOWED (with
+ * ret_match->allow), FAULT_USER_ID_INVALID. */
+__attribute__((warn_unused_result)) int route_find(const char *method, const char *path, struct route_match *ret_match,
+                                                   struct fault *why);

@@ -1,0 +1,33 @@
+/* The body of an NDJSON answer: a bounded queue between a producer and a client that reads at its own pace. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct MHD_Response;
+struct cJSON;
+struct request;
+struct stream;
+
+enum {
+        STREAM_HIGH_BYTES = 256 << 10, /* the producer should pause */
+        STREAM_LOW_BYTES = 64 << 10    /* and may go on */
+};
+
+/* Pushes beyond limit_bytes fail. on_drained (may be NULL) is called when a queue that was full has fallen to
+ * STREAM_LOW_BYTES. Belongs to request, which is woken and put to rest as needed. */
+__attribute__((warn_unused_result)) int stream_new(struct stream **ret_stream, struct request *request,
+                                                   size_t limit_bytes, void (*on_drained)(void *arg), void *arg);
+struct stream *stream_free(struct stream *stream);
+
+/* Adds a line, and frees tree (NULL: out of memory). 0, -ENOBUFS (over the limit; nothing was added) or -ENOMEM.
+ * After stream_end nothing is added. */
+int stream_push(struct stream *stream, struct cJSON *tree);
+/* The same beyond the limit, for a last word. */
+int stream_push_last(struct stream *stream, struct cJSON *tree);
+/* No more lines; the answer ends when the client has read what is there. */
+void stream_end(struct stream *stream);
+bool stream_is_full(const struct stream *stream);
+
+/* The response that reads from the stream; NULL when out of memory. */
+struct MHD_Response *stream_response(struct stream *stream);

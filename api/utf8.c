@@ -1,0 +1,76 @@
+#include "utf8.h"
+
+#include <string.h>
+
+/* RFC 3629, section 4: the lead byte decides the length and the range of the second byte. */
+static const struct {
+        unsigned char lead_least, lead_most, second_least, second_most, length;
+} FORMS[] = {
+        { 0x00, 0x7F, 0x00, 0x00, 1 }, { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 },
+        { 0xE1, 0xEC, 0x80, 0xBF, 3 }, { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 },
+        { 0xF0, 0xF0, 0x90, 0xBF, 4 }, { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
+};
+enum { N_FORMS = sizeof FORMS / sizeof *FORMS };
+
+static int check_rest(const unsigned char *at, size_t length, size_t form)
+{
+        for (size_t i = 1; i < FORMS[form].length; i++) {
+                unsigned char least = i == 1 ? FORMS[form].second_least : 0x80;
+                unsigned char most = i == 1 ? FORMS[form].second_most : 0xBF;
+
+                if (i == length)
+                        return -1;
+                if (at[i] < least || at[i] > most)
+                        return 0;
+        }
+        return FORMS[form].length;
+}
+
+int utf8_step(const void *text, size_t length)
+{
+        const unsigned char *at = text;
+
+        for (size_t i = 0; i < N_FORMS; i++)
+                if (*at >= FORMS[i].lead_least && *at <= FORMS[i].lead_most)
+                        return check_rest(at, length, i);
+        return 0;
+}
+
+bool utf8_is_text(const void *bytes, size_t length)
+{
+        const char *at = bytes;
+
+        for (size_t left = length; left > 0;) {
+                int step = utf8_step(at, left);
+
+                if (step <= 0 || *at == '\0')
+                        return false;
+                at += step;
+                left -= (size_t)step;
+        }
+        return true;
+}
+
+size_t utf8_unfinished(const void *bytes, size_t length)
+{
+        const char *end = (const char *)bytes + length;
+
+        for (size_t tail = 1; tail <= 3 && tail <= length; tail++)
+                if (utf8_step(end - tail, tail) == -1)
+                        return tail;
+        return 0;
+}
+
+void utf8_mend(char *text)
+{
+        for (size_t left = strlen(text); left > 0;) {
+                int step = utf8_step(text, left);
+
+                if (step <= 0) {
+                        *text = '?';
+                        step = 1;
+                }
+                text += step;
+                left -= (size_t)step;
+        }
+}
