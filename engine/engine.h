@@ -198,7 +198,8 @@ struct engine_ops {
                            struct engine_call **ret_call);
 
         /* Follows the events of containers with label key=value for the engine's life, reconnecting by itself
-         * (0.1 s, doubling to 2 s). RESYNC is the first event of each connection. One watcher only. */
+         * (0.1 s, doubling to 2 s). RESYNC is the first event of each connection, and what happened in
+         * the second before it may be told again. One watcher only. */
         int (*watch)(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg);
 };
 
