@@ -1,0 +1,57 @@
+/* The synchronous face of carreld's API: the http room's client on a private event loop that runs inside each call. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cjson/cJSON.h>
+
+struct api_client;
+
+/* The exit statuses of carrel(1). */
+enum cli_status {
+        STATUS_OK = 0,
+        STATUS_FAILED = 1,      /* carreld answered, and its answer was a failure; or nothing could be written */
+        STATUS_USAGE = 2,       /* the command line */
+        STATUS_UNREACHABLE = 3, /* carreld does not answer */
+        STATUS_EXEC_FAILED = 125
+};
+
+/* Why a call failed. */
+struct api_error {
+        enum cli_status status;
+        int http_status;   /* 0: no answer came */
+        int signal;        /* a stream was ended by this signal to us; else 0 */
+        bool is_abandoned; /* a stream was ended by its own on_line */
+        bool is_retryable;
+        char code[64];     /* the API's, "" when no answer came */
+        char message[512]; /* a sentence, as it came: clean it before it is shown */
+};
+
+/* Nothing is connected yet. socket_path is borrowed; deadline_s is that of each api_call. Returns 0, -ENOMEM or
+ * another errno. */
+__attribute__((warn_unused_result)) int api_client_new(struct api_client **ret_client, const char *socket_path,
+                                                       double deadline_s);
+struct api_client *api_client_free(struct api_client *client);
+
+/* One call. path is escaped already (api-path.h); body may be NULL. Returns 0 with the 2xx answer's JSON
+ * (an empty body is an empty object; free it with cJSON_Delete), or a negative errno with *ret_error filled. */
+int api_call(struct api_client *client, const char *method, const char *path, const cJSON *body, cJSON **ret_answer,
+             struct api_error *ret_error);
+
+/* A line of an NDJSON stream. A negative answer ends the stream at once: the connection is closed. */
+typedef int (*api_on_line)(void *arg, const cJSON *line);
+
+struct api_stream_request {
+        const char *method, *path;
+        const cJSON *body; /* may be NULL */
+        int interrupt_fd;  /* of interrupt_open, or -1: a signal there ends the stream */
+        api_on_line on_line;
+        void *arg;
+};
+
+/* Returns 0 when the stream ended by itself, at a line's end. On failure *ret_error says which of the many ends. */
+int api_stream(struct api_client *client, const struct api_stream_request *request, struct api_error *ret_error);
+
+/* Lets `seconds` pass. */
+void api_client_wait(struct api_client *client, double seconds);

@@ -1,0 +1,88 @@
+#include "calls.h"
+#include "scope.h"
+#include "verbs.h"
+#include "view.h"
+
+struct ensure_values {
+        const char *image;
+        const char *policy;
+        const char *on_conflict;
+        struct option_number memory, cpus, pids;
+};
+
+static const char *const POLICIES[] = { "internet", "none", NULL };
+static const char *const CONFLICTS[] = { "fail", "replace", NULL };
+
+#define AT(field) offsetof(struct ensure_values, field)
+
+/* The ranges are the API's (docs/api.md); the pool's own limits are lower. */
+static const struct option_spec OPTIONS[] = {
+        { 0, "cpus", OPTION_DECIMAL, AT(cpus), 0.01, 1024, .argument = "N", .help = "CPUs, at most the pool's" },
+        { 0, "image", OPTION_TEXT, AT(image), .argument = "IMAGE", .help = "image of the container" },
+        { 0, "memory", OPTION_SIZE, AT(memory), 1, 9e15, .argument = "SIZE",
+          .help = "memory with swap (512m, 2g), at most the pool's" },
+        { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "fail|replace",
+          .help = "when it runs with another spec; default replace" },
+        { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N", .help = "processes, at most the pool's" },
+        { 0, "policy", OPTION_CHOICE, AT(policy), .choices = POLICIES, .argument = "internet|none",
+          .help = "egress policy" },
+        { .name = NULL },
+};
+
+static const struct field FIELDS[] = {
+        { "USER", "user", FIELD_TEXT },       { "CONTAINER", "container", FIELD_TEXT },
+        { "OUTCOME", "outcome", FIELD_TEXT }, { "STATE", "state", FIELD_TEXT },
+        { "POLICY", "policy", FIELD_TEXT },   { "IMAGE", "image", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+static bool add_text(cJSON *object, const char *name, const char *text)
+{
+        return text == NULL || cJSON_AddStringToObject(object, name, text) != NULL;
+}
+
+static bool add_number(cJSON *object, const char *name, const struct option_number *number)
+{
+        return !number->is_given || cJSON_AddNumberToObject(object, name, number->value) != NULL;
+}
+
+/* false: out of memory. */
+static bool fill_body(cJSON *body, const struct ensure_values *values)
+{
+        bool has_limits = values->memory.is_given || values->cpus.is_given || values->pids.is_given;
+        cJSON *limits = has_limits ? cJSON_AddObjectToObject(body, "limits") : NULL;
+
+        if (has_limits && (limits == NULL || !add_number(limits, "memory", &values->memory) ||
+                           !add_number(limits, "cpus", &values->cpus) || !add_number(limits, "pids", &values->pids)))
+                return false;
+        return add_text(body, "image", values->image) && add_text(body, "policy", values->policy) &&
+               add_text(body, "on_conflict", values->on_conflict);
+}
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        AUTO(auto_json) cJSON *body = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *answers = cJSON_CreateArray();
+
+        if (body == NULL || answers == NULL || !fill_body(body, values))
+                return cli_no_memory(cli);
+        const struct cli_action action = { "PUT", "/v1/carrels", "", body };
+        int status = cli_call_each(cli, &action, operands, answers);
+        int shown = cli_show_each(cli, FIELDS, "container", answers);
+        return status != STATUS_OK ? status : shown;
+}
+
+const struct verb CMD_ENSURE = {
+        .name = "ensure",
+        .operands = "USER...",
+        .summary = "Give each user a running carrel, whatever state it was in",
+        .help = "A running one that matches is reused; a stopped, dead or different one is made anew. What no option\n"
+                "says stays as the live carrel has it, or is the pool's default. -q prints the container's name.",
+        .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m",
+        .options = OPTIONS,
+        .values_size = sizeof(struct ensure_values),
+        .min_operands = 1,
+        .max_operands = OPERANDS_ANY,
+        .is_slow = true,
+        .run = run,
+};

@@ -1,0 +1,48 @@
+#include "calls.h"
+#include "scope.h"
+#include "verbs.h"
+#include "view.h"
+
+static const struct field FIELDS[] = {
+        { "user", "user", FIELD_TEXT },
+        { "state", "state", FIELD_TEXT },
+        { "step", "step", FIELD_TEXT },
+        { "container", "container", FIELD_TEXT },
+        { "container id", "container_id", FIELD_TEXT },
+        { "generation", "generation", FIELD_TEXT },
+        { "engine", "engine", FIELD_TEXT },
+        { "image", "image", FIELD_TEXT },
+        { "policy", "policy", FIELD_TEXT },
+        { "memory", "limits.memory", FIELD_BYTES },
+        { "cpus", "limits.cpus", FIELD_TEXT },
+        { "pids", "limits.pids", FIELD_TEXT },
+        { "address", "address", FIELD_TEXT },
+        { "started", "started_at", FIELD_TEXT },
+        { "age", "age_s", FIELD_SECONDS },
+        { "idle", "idle_s", FIELD_SECONDS },
+        { "lease left", "lease_left_s", FIELD_SECONDS },
+        { "execs", "execs", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        int status = cli_path(cli, "/v1/carrels", operands[0], "", &path);
+
+        if (status == STATUS_OK)
+                status = cli_call(cli, "GET", path.data, NULL, &answer);
+        return status == STATUS_OK ? cli_show_one(cli, FIELDS, answer) : status;
+}
+
+const struct verb CMD_INSPECT = {
+        .name = "inspect",
+        .operands = "USER",
+        .summary = "Show everything about one carrel",
+        .help = "Exits 1 when the user has none; -q prints nothing.",
+        .examples = "  carrel inspect ada\n  carrel inspect ada -o json",
+        .min_operands = 1,
+        .max_operands = 1,
+        .run = run,
+};

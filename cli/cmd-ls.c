@@ -1,0 +1,51 @@
+#include "calls.h"
+#include "scope.h"
+#include "verbs.h"
+#include "view.h"
+
+struct ls_values {
+        const char *state;
+};
+
+static const char *const STATES[] = { "lost", "queued", "ready", "retiring", "starting", NULL };
+
+static const struct option_spec OPTIONS[] = {
+        { 's', "state", OPTION_CHOICE, offsetof(struct ls_values, state), .choices = STATES, .argument = "STATE",
+          .help = "only those in STATE: lost, queued, ready, retiring, starting" },
+        { .name = NULL },
+};
+
+static const struct field FIELDS[] = {
+        { "USER", "user", FIELD_TEXT },    { "STATE", "state", FIELD_TEXT },         { "POLICY", "policy", FIELD_TEXT },
+        { "AGE", "age_s", FIELD_SECONDS }, { "IDLE", "idle_s", FIELD_SECONDS },      { "EXECS", "execs", FIELD_TEXT },
+        { "IMAGE", "image", FIELD_TEXT },  { "CONTAINER", "container", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
+};
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        const struct ls_values *ls = values;
+        AUTO(auto_json) cJSON *answer = cJSON_CreateObject();
+        cJSON *carrels = cJSON_AddArrayToObject(answer, "carrels");
+
+        if (carrels == NULL)
+                return cli_no_memory(cli);
+        int status = cli_list_carrels(cli, ls->state, carrels);
+        if (status != STATUS_OK)
+                return status;
+        if (cli_is_json(cli))
+                return cli_shown(cli, view_json(cli, answer));
+        if (carrels->child == NULL && cli->width > 0 && !cli->is_quiet)
+                cli_complain(cli, "there is no carrel; `carrel ensure USER` makes one");
+        return cli_show_each(cli, FIELDS, "user", carrels);
+}
+
+const struct verb CMD_LS = {
+        .name = "ls",
+        .operands = "",
+        .summary = "List the carrels, in the order of user ids",
+        .help = "Looking is no activity. -q prints the user ids.",
+        .examples = "  carrel ls\n  carrel ls --state ready -q",
+        .options = OPTIONS,
+        .values_size = sizeof(struct ls_values),
+        .run = run,
+};

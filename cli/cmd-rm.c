@@ -1,0 +1,117 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "scope.h"
+#include "verbs.h"
+#include "view.h"
+
+struct rm_values {
+        bool is_all;
+        bool is_confirmed;
+};
+
+static const struct option_spec OPTIONS[] = {
+        { 'a', "all", OPTION_FLAG, offsetof(struct rm_values, is_all), .help = "every user's carrel" },
+        { 'y', "yes", OPTION_FLAG, offsetof(struct rm_values, is_confirmed), .help = "with --all: do not ask" },
+        { .name = NULL },
+};
+
+static const struct field FIELDS[] = {
+        { "USER", "user", FIELD_TEXT },
+        { "OUTCOME", "outcome", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+static int remove_users(struct cli *cli, char *const *users)
+{
+        const struct cli_action action = { "DELETE", "/v1/carrels", "", NULL };
+        AUTO(auto_json) cJSON *answers = cJSON_CreateArray();
+
+        if (answers == NULL)
+                return cli_no_memory(cli);
+        int status = cli_call_each(cli, &action, users, answers);
+        int shown = cli_show_each(cli, FIELDS, NULL, answers);
+        return status != STATUS_OK ? status : shown;
+}
+
+/* Asks on the terminal; only "y" and "yes" are a yes. */
+static bool is_agreed(const struct cli *cli, int count)
+{
+        char answer[16] = "";
+
+        (void)fprintf(cli->err, "Remove %d carrel%s and end what runs in %s? The users' files stay. [y/N] ", count,
+                      count == 1 ? "" : "s", count == 1 ? "it" : "them");
+        (void)fflush(cli->err);
+        if (fgets(answer, sizeof answer, stdin) == NULL)
+                return false;
+        return strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0;
+}
+
+/* The users of the listed carrels; borrowed texts, NULL at the end. */
+static char **list_users(const cJSON *carrels, int *ret_count)
+{
+        char **users = calloc((size_t)cJSON_GetArraySize(carrels) + 1, sizeof *users);
+        const cJSON *carrel;
+        int count = 0;
+
+        if (users == NULL)
+                return NULL;
+        cJSON_ArrayForEach(carrel, carrels)
+        {
+                users[count] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(carrel, "user"));
+                if (users[count] != NULL)
+                        count++;
+        }
+        *ret_count = count;
+        return users;
+}
+
+static int remove_all(struct cli *cli, bool is_confirmed)
+{
+        AUTO(auto_json) cJSON *carrels = cJSON_CreateArray();
+        AUTO(auto_free) char **users = NULL;
+        int count = 0;
+        int status;
+
+        if (!is_confirmed && isatty(STDIN_FILENO) != 1)
+                return cli_fail_usage(cli, "rm", "--all asks on a terminal first; without one, add --yes");
+        if (carrels == NULL)
+                return cli_no_memory(cli);
+        status = cli_list_carrels(cli, NULL, carrels);
+        if (status != STATUS_OK)
+                return status;
+        users = list_users(carrels, &count);
+        if (users == NULL)
+                return cli_no_memory(cli);
+        if (count > 0 && !is_confirmed && !is_agreed(cli, count)) {
+                cli_complain(cli, "nothing was removed");
+                return STATUS_FAILED;
+        }
+        return remove_users(cli, users);
+}
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        const struct rm_values *rm = values;
+
+        if (rm->is_all && n_operands > 0)
+                return cli_fail_usage(cli, "rm", "name users or give --all, not both");
+        if (!rm->is_all && n_operands == 0)
+                return cli_fail_usage(cli, "rm", "name a user, or give --all");
+        return rm->is_all ? remove_all(cli, rm->is_confirmed) : remove_users(cli, operands);
+}
+
+const struct verb CMD_RM = {
+        .name = "rm",
+        .operands = "USER... | --all",
+        .summary = "Remove carrels; the users' files stay",
+        .help = "Ends what runs in them. Answers when the containers are gone.",
+        .examples = "  carrel rm ada grace\n  carrel rm --all --yes",
+        .options = OPTIONS,
+        .values_size = sizeof(struct rm_values),
+        .max_operands = OPERANDS_ANY,
+        .is_slow = true,
+        .run = run,
+};

@@ -1,0 +1,55 @@
+#include "verbs.h"
+
+#include "strings.h"
+
+const struct verb *const VERBS[] = { &CMD_DOCTOR,  &CMD_ENSURE, &CMD_EVENTS, &CMD_EXEC,    &CMD_HELP, &CMD_INFO,
+                                     &CMD_INSPECT, &CMD_KILL,   &CMD_LS,     &CMD_POLICY,  &CMD_PS,   &CMD_REAP,
+                                     &CMD_RM,      &CMD_SWEEP,  &CMD_TOUCH,  &CMD_VERSION, &CMD_WHY,  NULL };
+
+const struct option_spec COMMON_OPTIONS[] = {
+        { 'h', "help", OPTION_FLAG, offsetof(struct cli, wants_help), .help = "show help and exit" },
+        { 'o', "output", OPTION_CHOICE, offsetof(struct cli, output), .choices = OUTPUT_NAMES, .argument = "table|json",
+          .help = "how answers are written; default table" },
+        { 'q', "quiet", OPTION_FLAG, offsetof(struct cli, is_quiet), .help = "names only, or nothing" },
+        { 0, "socket", OPTION_TEXT, offsetof(struct cli, socket_path), .argument = "PATH",
+          .help = "carreld's socket; default $CARREL_SOCKET or /run/carrel/carrel.sock" },
+        { .name = NULL },
+};
+
+const struct verb *verb_find(const char *name)
+{
+        for (size_t i = 0; VERBS[i] != NULL; i++)
+                if (str_equal(VERBS[i]->name, name))
+                        return VERBS[i];
+        return NULL;
+}
+
+void verb_print_help(const struct verb *verb, FILE *out)
+{
+        (void)fprintf(out, "Usage: carrel %s [OPTION...]%s%s\n\n%s.\n", verb->name, *verb->operands != '\0' ? " " : "",
+                      verb->operands, verb->summary);
+        if (verb->help != NULL)
+                (void)fprintf(out, "\n%s\n", verb->help);
+        (void)fputs("\nOptions:\n", out);
+        options_print(verb->options, out);
+        options_print(COMMON_OPTIONS, out);
+        (void)fprintf(out, "\nExamples:\n%s\n", verb->examples);
+}
+
+void verbs_print_help(FILE *out)
+{
+        (void)fputs("Usage: carrel [OPTION...] VERB [ARGUMENT...]\n\n"
+                    "One hardened container per user: ask for it before every use, and run programs in it.\n\n"
+                    "Verbs:\n",
+                    out);
+        for (size_t i = 0; VERBS[i] != NULL; i++)
+                (void)fprintf(out, "  %-9s %s\n", VERBS[i]->name, VERBS[i]->summary);
+        (void)fputs("\nOptions:\n", out);
+        options_print(COMMON_OPTIONS, out);
+        (void)fputs("\nExamples:\n"
+                    "  carrel ensure ada\n"
+                    "  carrel exec ada -- sh -c 'id; pwd'\n"
+                    "  carrel doctor\n"
+                    "\n`carrel VERB --help` explains a verb; carrel(1) has the exit statuses.\n",
+                    out);
+}

@@ -1,0 +1,20 @@
+/* The table of verbs. */
+#pragma once
+
+#include "verb.h"
+
+/* Each is defined in its cmd-<verb>.c. */
+extern const struct verb CMD_DOCTOR, CMD_ENSURE, CMD_EVENTS, CMD_EXEC, CMD_HELP, CMD_INFO, CMD_INSPECT, CMD_KILL,
+        CMD_LS, CMD_POLICY, CMD_PS, CMD_REAP, CMD_RM, CMD_SWEEP, CMD_TOUCH, CMD_VERSION, CMD_WHY;
+
+/* Alphabetical; ends with NULL. */
+extern const struct verb *const VERBS[];
+
+const struct verb *verb_find(const char *name); /* NULL: there is none */
+
+/* The help of one verb, and of carrel itself. */
+void verb_print_help(const struct verb *verb, FILE *out);
+void verbs_print_help(FILE *out);
+
+/* The options every verb takes; the values are struct cli's. */
+extern const struct option_spec COMMON_OPTIONS[];
