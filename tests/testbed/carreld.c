@@ -1,5 +1,6 @@
 #include "carreld.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -166,12 +167,92 @@ pid_t carreld_pid(const struct carreld *carreld)
         return carreld->pid;
 }
 
-void carreld_ensure(const char *user)
+static void carrel_path(const char *user, const char *rest, char ret_path[static 256])
 {
+        assert_true(snprintf(ret_path, 256, "/v1/carrels/%s%s", user, rest) < 256);
+}
+
+struct answer carreld_ensure(const char *user)
+{
+        struct answer answer;
         char path[256];
 
-        assert_true(snprintf(path, sizeof(path), "/v1/carrels/%s", user) < (int)sizeof(path));
-        request_expect(CARREL_SOCKET, "PUT", path, "{}", 200);
+        carrel_path(user, "", path);
+        answer = request_within(CARREL_SOCKET, "PUT", path, "{}", 90.0);
+        if (answer.status != 200)
+                fail_msg("ensure of %s answered %d: %s", user, answer.status, answer.body);
+        return answer;
+}
+
+void carreld_must_ensure(const char *user)
+{
+        struct answer answer = carreld_ensure(user);
+
+        answer_release(&answer);
+}
+
+struct answer carreld_exec(const char *user, const char *script, double timeout_s)
+{
+        const char *const argv[] = { "sh", "-c", script };
+        cJSON *body = cJSON_CreateObject();
+        struct answer answer;
+        char path[256];
+        char *text;
+
+        cJSON_AddItemToObject(body, "argv", cJSON_CreateStringArray(argv, 3));
+        if (timeout_s > 0.0)
+                cJSON_AddNumberToObject(body, "timeout_s", timeout_s);
+        text = cJSON_PrintUnformatted(body);
+        assert_non_null(text);
+        carrel_path(user, "/exec", path);
+        answer = request_within(CARREL_SOCKET, "POST", path, text, 120.0);
+        free(text);
+        cJSON_Delete(body);
+        return answer;
+}
+
+void carreld_must_exec(const char *user, const char *script, char *ret_text, size_t size)
+{
+        struct answer answer = carreld_exec(user, script, 60.0);
+
+        if (answer.status != 200 || answer_number(&answer, "exit_code") != 0)
+                fail_msg("%s in the carrel of %s: %d %s", script, user, answer.status, answer.body);
+        snprintf(ret_text, size, "%s", answer_text(&answer, "stdout"));
+        for (size_t length = strlen(ret_text); length > 0 && ret_text[length - 1] == '\n'; length--)
+                ret_text[length - 1] = '\0';
+        answer_release(&answer);
+}
+
+bool carreld_has_state(const char *user, const char *state)
+{
+        struct answer answer;
+        bool is_so;
+        char path[256];
+
+        carrel_path(user, "", path);
+        answer = request(CARREL_SOCKET, "GET", path, NULL);
+        is_so = answer.status == 200 ? strcmp(answer_text(&answer, "state"), state) == 0
+                                     : answer.status == 404 && state[0] == '\0';
+        answer_release(&answer);
+        return is_so;
+}
+
+struct expected_state {
+        const char *user, *state;
+};
+
+static bool is_expected(void *arg)
+{
+        const struct expected_state *expected = arg;
+
+        return carreld_has_state(expected->user, expected->state);
+}
+
+bool carreld_await_state(const char *user, const char *state, double deadline_s)
+{
+        struct expected_state expected = { user, state };
+
+        return wait_until(is_expected, &expected, deadline_s);
 }
 
 double carreld_metric(const char *series)

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+#include "request.h"
 
 #define CARREL_SOCKET "/run/testbed/carrel/carrel.sock"
 #define CARREL_USERS "/run/testbed/users"
@@ -11,9 +14,9 @@
 #define CARRELD_LOG "/run/testbed/carreld.log"
 
 /* The labels of every carrel, and the prefix of its container's name. */
-#define LABEL_PRODUCT "carrel.product"
-#define LABEL_POOL "carrel.pool"
-#define LABEL_USER "carrel.user"
+#define LABEL_PRODUCT "io.carrel.product"
+#define LABEL_POOL "io.carrel.pool"
+#define LABEL_USER "io.carrel.user"
 #define CARREL_PREFIX "carrel-"
 
 struct carreld;
@@ -31,8 +34,18 @@ void carreld_await_ready(struct carreld *carreld, double deadline_s);
 bool carreld_await_death(struct carreld *carreld, double deadline_s);
 pid_t carreld_pid(const struct carreld *carreld);
 
-/* PUT /v1/carrels/{user}; the test fails unless it answers 200. */
-void carreld_ensure(const char *user);
+/* PUT /v1/carrels/{user}; the test fails unless it answers 200. Release the answer. */
+struct answer carreld_ensure(const char *user);
+/* The same, where only success matters. */
+void carreld_must_ensure(const char *user);
+/* Runs `sh -c script` in the user's carrel by POST .../exec; timeout_s 0: none. Release the answer. */
+struct answer carreld_exec(const char *user, const char *script, double timeout_s);
+/* The same; the test fails unless it exits with 0. Its stdout, cut at size, without a newline at its end. */
+void carreld_must_exec(const char *user, const char *script, char *ret_text, size_t size);
+/* Whether the user's carrel is in this state ("" : there is none). */
+bool carreld_has_state(const char *user, const char *state);
+/* Waits for that state; false after deadline_s. */
+bool carreld_await_state(const char *user, const char *state, double deadline_s);
 
 /* A number of /metrics by the start of its line, e.g. "carrel_policy_dropped_packets_total"; -1 when absent. */
 double carreld_metric(const char *series);

@@ -38,7 +38,7 @@ static bool does_answer(void *arg)
         return is_up;
 }
 
-static void begin(struct dockerd *dockerd)
+void dockerd_start(struct dockerd *dockerd)
 {
         const char *argv[] = { "dockerd",
                                "--host=unix://" DOCKERD_SOCKET,
@@ -78,7 +78,7 @@ struct dockerd *dockerd_new(void)
         mkdir("/run/testbed", 0755);
         mkdir(DATA_ROOT, 0711);
         MUST_RUN("ip", "link", "set", "lo", "up");
-        begin(dockerd);
+        dockerd_start(dockerd);
         load_image();
         return dockerd;
 }
@@ -98,10 +98,15 @@ void dockerd_signal(struct dockerd *dockerd, int signal)
         assert_return_code(kill(dockerd->pid, signal), errno);
 }
 
-void dockerd_restart(struct dockerd *dockerd, int signal)
+void dockerd_stop(struct dockerd *dockerd, int signal)
 {
         process_end(dockerd->pid, signal, 30.0);
-        begin(dockerd);
+}
+
+void dockerd_restart(struct dockerd *dockerd, int signal)
+{
+        dockerd_stop(dockerd, signal);
+        dockerd_start(dockerd);
 }
 
 /* ---- questions ---- */

@@ -15,7 +15,11 @@ struct dockerd *dockerd_new(void);
 struct dockerd *dockerd_free(struct dockerd *dockerd);
 
 void dockerd_signal(struct dockerd *dockerd, int signal);
-/* Ends it with `signal` and starts it again; waits until it answers. */
+/* Ends it with `signal`. */
+void dockerd_stop(struct dockerd *dockerd, int signal);
+/* Starts it after dockerd_stop; waits until it answers. */
+void dockerd_start(struct dockerd *dockerd);
+/* Both. */
 void dockerd_restart(struct dockerd *dockerd, int signal);
 
 /* How many containers of any state have this label ("key=value" or "key"; NULL: all). */

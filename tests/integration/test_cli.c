@@ -1,0 +1,235 @@
+/* The command line by hand, against a real carreld and a real engine, and carreld's own command line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "dockerd.h"
+#include "enclosure.h"
+#include "process.h"
+
+enum { ARGUMENTS_MAX = 12 };
+
+static struct dockerd *dockerd;
+static struct carreld *carreld;
+
+static int start(void **state)
+{
+        (void)state;
+        dockerd = dockerd_new();
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, 20.0);
+        return 0;
+}
+
+static int stop(void **state)
+{
+        (void)state;
+        carreld = carreld_free(carreld);
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+/* Runs carrel with the socket in front of the arguments. */
+static void run_carrel(struct output *ret_output, const char *const *arguments)
+{
+        const char *argv[ARGUMENTS_MAX + 4] = { built_program("cli/carrel"), "--socket", CARREL_SOCKET };
+
+        for (size_t i = 0; arguments[i] != NULL; i++) {
+                assert_true(i < ARGUMENTS_MAX);
+                argv[3 + i] = arguments[i];
+        }
+        process_run(ret_output, argv);
+}
+
+struct session_line {
+        const char *arguments[ARGUMENTS_MAX];
+        int status;
+        const char *said; /* part of what was printed; NULL: nothing was */
+};
+
+static void follow(const struct session_line *lines, size_t n_lines)
+{
+        static struct output output;
+
+        for (size_t i = 0; i < n_lines; i++) {
+                const char *const *arguments = lines[i].arguments;
+                bool is_said;
+
+                run_carrel(&output, arguments);
+                is_said = lines[i].said != NULL ? strstr(output.text, lines[i].said) != NULL : output.text[0] == '\0';
+                if (output.status != lines[i].status || !is_said)
+                        fail_msg("carrel %s %s %s: %d, %s", arguments[0], arguments[1] != NULL ? arguments[1] : "",
+                                 arguments[1] != NULL && arguments[2] != NULL ? arguments[2] : "", output.status,
+                                 output.text);
+        }
+}
+
+static void a_day_at_the_command_line(void **state)
+{
+        static const struct session_line lines[] = {
+                { { "version" }, 0, "0.1.0" },
+                { { "info" }, 0, "docker" },
+                { { "policy" }, 0, "in force" },
+                { { "ls", "-q" }, 0, NULL },
+                { { "inspect", "ada" }, 1, "ada" },
+                { { "ensure", "ada" }, 0, "created" },
+                { { "ensure", "ada" }, 0, "reused" },
+                { { "ensure", "ada", "--pids", "32", "--on-conflict", "fail" }, 1, "spec" },
+                { { "ensure", "ada", "--pids", "32" }, 0, "replaced" },
+                { { "-o", "json", "inspect", "ada" }, 0, "\"pids\":" },
+                { { "ls" }, 0, "ada" },
+                { { "exec", "ada", "--", "echo", "hello there" }, 0, "hello there\n" },
+                { { "exec", "ada", "--", "sh", "-c", "echo wrong >&2; exit 7" }, 7, "wrong\n" },
+                { { "exec", "ada", "--timeout", "1", "--", "sleep", "20" }, 124, "timeout" },
+                { { "exec", "ada", "--", "sh", "-c", "kill -KILL $$" }, 137, "" },
+                { { "exec", "ada", "--", "/no/such/program" }, 127, "" },
+                { { "exec", "ada", "-w", "/tmp", "-e", "A=b", "--", "sh", "-c", "pwd; echo $A" }, 0, "/tmp\nb\n" },
+                { { "why", "ada" }, 0, "ada" },
+                { { "touch", "ada", "--lease", "100" }, 0, "" },
+                { { "reap", "--idle", "0" }, 0, "0" },
+                { { "touch", "ada", "--lease", "0" }, 0, "" },
+                { { "ps", "-q" }, 0, NULL },
+                { { "sweep" }, 0, "1" },
+                { { "rm", "ada" }, 0, "removed" },
+                { { "rm", "ada" }, 1, "ada" },
+                { { "ls", "-q" }, 0, NULL },
+        };
+
+        (void)state;
+        follow(lines, sizeof(lines) / sizeof(*lines));
+        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+}
+
+static void mistakes_say_what_to_do(void **state)
+{
+        static const struct session_line lines[] = {
+                { { "help" }, 0, "ensure" },
+                { { "ensure", "--help" }, 0, "--policy" },
+                { { "nonsense" }, 2, "nonsense" },
+                { { "ensure" }, 2, "USER" },
+                { { "ensure", "ada", "--policy", "open" }, 2, "internet" },
+                { { "ensure", "../ada" }, 1, "id" },
+                { { "ensure", "ada", "--image", "no-such-image:1" }, 1, "no-such-image:1" },
+                { { "--socket", "/run/nowhere.sock", "ls" }, 3, "/run/nowhere.sock" },
+        };
+
+        (void)state;
+        follow(lines, sizeof(lines) / sizeof(*lines));
+}
+
+static void bytes_pass_through_unchanged(void **state)
+{
+        static struct output output;
+        char command[512];
+
+        (void)state;
+        snprintf(command, sizeof(command),
+                 "head -c 300000 /dev/urandom >/run/testbed/bytes && "
+                 "%s --socket %s exec ada -- cat </run/testbed/bytes | cmp - /run/testbed/bytes",
+                 built_program("cli/carrel"), CARREL_SOCKET);
+        RUN(&output, "sh", "-c", command);
+        if (output.status != 0)
+                fail_msg("%s", output.text);
+}
+
+static void escapes_do_not_reach_the_terminal(void **state)
+{
+        static struct output output;
+        const char *const arguments[] = { "ensure", "ada\033[31m\nbob", NULL };
+
+        (void)state;
+        run_carrel(&output, arguments);
+        assert_int_equal(output.status, 1);
+        assert_null(strchr(output.text, '\033'));
+        assert_true(strchr(output.text, '\n') == NULL || strchr(output.text, '\n')[1] == '\0');
+}
+
+static void doctor_finds_nothing_wrong(void **state)
+{
+        static struct output output;
+        const char *const arguments[] = { "doctor", NULL };
+
+        (void)state;
+        run_carrel(&output, arguments);
+        if (output.status != 0)
+                fail_msg("%s", output.text);
+}
+
+/* ---- carreld's own ---- */
+
+static void write_file(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        assert_true(fputs(text, file) >= 0);
+        fclose(file);
+}
+
+static void settings_errors_name_file_line_and_range(void **state)
+{
+        static const struct {
+                const char *text, *said;
+        } cases[] = {
+                { "idle_ttl_s = 0\n", "idle_ttl_s" },
+                { "\n\nno_such_key = 1\n", "/run/testbed/check.conf:3" },
+                { "max_carrels = many\n", "max_carrels" },
+                { "pids = 7\n", "65536" },
+                { "network_cidr = nonsense\n", "network_cidr" },
+                { "deny = 10.0.0.0/33\n", "deny" },
+        };
+        static struct output output;
+
+        (void)state;
+        unsetenv("CARREL_MUST_RUN");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                write_file("/run/testbed/check.conf", cases[i].text);
+                RUN(&output, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
+                if (output.status != 2 || strstr(output.text, cases[i].said) == NULL)
+                        fail_msg("%s: %d, %s", cases[i].text, output.status, output.text);
+        }
+}
+
+static void the_example_file_is_the_defaults(void **state)
+{
+        static struct output defaults, example;
+        char command[512];
+
+        (void)state;
+        write_file("/run/testbed/check.conf", "");
+        RUN(&defaults, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
+        assert_int_equal(defaults.status, 0);
+        snprintf(command, sizeof(command), "sed -n 's/^#\\([a-z_]* =\\)/\\1/p' %s/dist/carrel.conf >%s",
+                 getenv("TESTBED_SOURCE_DIR"), "/run/testbed/check.conf");
+        MUST_RUN("sh", "-c", command);
+        RUN(&example, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
+        assert_string_equal(example.text, defaults.text);
+}
+
+static int inside(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_day_at_the_command_line),
+                cmocka_unit_test(mistakes_say_what_to_do),
+                cmocka_unit_test(bytes_pass_through_unchanged),
+                cmocka_unit_test(escapes_do_not_reach_the_terminal),
+                cmocka_unit_test(doctor_finds_nothing_wrong),
+                cmocka_unit_test(settings_errors_name_file_line_and_range),
+                cmocka_unit_test(the_example_file_is_the_defaults),
+        };
+
+        return cmocka_run_group_tests_name("cli", tests, start, stop);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}

@@ -1,0 +1,312 @@
+/* What a carrel can reach, through carreld and a real engine, with the whole world in two namespaces. Each denied
+ * target has its positive control: the host, which no rule judges, reaches it at the same moment. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "dockerd.h"
+#include "enclosure.h"
+#include "outside.h"
+#include "process.h"
+#include "request.h"
+
+/* Of the operator: a database network, and a pinhole into a private one. */
+#define OPERATORS "9.8.7.0/24"
+#define PINHOLE "10.1.2.3"
+#define HEAL_S 2.0
+
+static struct dockerd *dockerd;
+static struct outside *outside;
+static struct carreld *carreld;
+
+static const char *const DENIED[] = {
+        "169.254.169.254", "10.0.0.1",  "10.1.2.4",    "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1",
+        "192.0.0.1",       "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.51.100.1",   "203.0.113.1", "9.8.7.6",
+};
+enum { N_DENIED = sizeof(DENIED) / sizeof(*DENIED) };
+
+static int start(void **state)
+{
+        char address[32];
+
+        (void)state;
+        dockerd = dockerd_new();
+        outside = outside_new();
+        for (size_t i = 0; i < N_DENIED; i++) {
+                snprintf(address, sizeof(address), "%s/32", DENIED[i]);
+                outside_add(outside, address);
+        }
+        outside_add(outside, PINHOLE "/32");
+        carreld = carreld_new(
+                (const char *const[]){ "CARREL_DENY=" OPERATORS, "CARREL_ALLOW=" PINHOLE "/32:7777", NULL });
+        carreld_await_ready(carreld, 20.0);
+        carreld_must_ensure("ada");
+        return 0;
+}
+
+static int stop(void **state)
+{
+        (void)state;
+        carreld = carreld_free(carreld);
+        outside = outside_free(outside);
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+/* ---- probes ---- */
+
+static bool does_carrel_reach(const char *user, const char *address)
+{
+        struct answer answer;
+        char script[128];
+        bool is_reached;
+
+        snprintf(script, sizeof(script), "nc -w 1 %s %d </dev/null", address, OUTSIDE_PORT);
+        answer = carreld_exec(user, script, 10.0);
+        assert_int_equal(answer.status, 200);
+        is_reached = strstr(answer_text(&answer, "stdout"), OUTSIDE_GREETING) != NULL;
+        answer_release(&answer);
+        return is_reached;
+}
+
+static bool does_host_reach(const char *address)
+{
+        static struct output output;
+
+        RUN(&output, "busybox", "nc", "-w", "2", address, "7777");
+        return strstr(output.text, OUTSIDE_GREETING) != NULL;
+}
+
+static bool has_risen(void *arg)
+{
+        return carreld_metric("carrel_dropped_packets_total") > *(double *)arg;
+}
+
+static void expect_denied(const char *address)
+{
+        double dropped = carreld_metric("carrel_dropped_packets_total");
+
+        if (does_carrel_reach("ada", address))
+                fail_msg("%s was reached", address);
+        if (!does_host_reach(address))
+                fail_msg("%s is not there at all, so that nothing was shown", address);
+        if (!wait_until(has_risen, &dropped, 3.0))
+                fail_msg("no counter rose for %s", address);
+}
+
+/* ---- tests ---- */
+
+static void denied_targets_are_dropped_and_counted(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < N_DENIED; i++)
+                expect_denied(DENIED[i]);
+}
+
+static void allowed_targets_are_open(void **state)
+{
+        (void)state;
+        assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
+        assert_true(does_carrel_reach("ada", PINHOLE));
+}
+
+static void the_host_is_closed_on_all_its_addresses(void **state)
+{
+        static const char *const addresses[] = { "5.6.7.1", "169.254.1.1", "172.17.0.1" };
+        const char *const argv[] = { "busybox", "httpd", "-f", "-p", "7777", "-h", "/run/testbed/www", NULL };
+        pid_t server;
+        char script[128];
+
+        (void)state;
+        MUST_RUN("mkdir", "-p", "/run/testbed/www");
+        MUST_RUN("touch", "/run/testbed/www/index.html");
+        server = process_spawn(argv, NULL, "/run/testbed/httpd.log");
+        for (size_t i = 0; i < 3; i++) {
+                struct answer answer;
+
+                snprintf(script, sizeof(script), "wget -q -T 1 -O /dev/null http://%s:7777/", addresses[i]);
+                answer = carreld_exec("ada", script, 10.0);
+                assert_int_equal(answer.status, 200);
+                if (answer_number(&answer, "exit_code") == 0)
+                        fail_msg("the host was reached on %s", addresses[i]);
+                answer_release(&answer);
+        }
+        MUST_RUN("busybox", "wget", "-q", "-T", "2", "-O", "/dev/null", "http://5.6.7.1:7777/");
+        process_end(server, SIGKILL, 5.0);
+}
+
+static void neighbours_are_closed(void **state)
+{
+        struct volley *listening = volley_new(CARREL_SOCKET, 1);
+        struct answer bob = carreld_ensure("bob");
+        char script[160], text[32];
+
+        (void)state;
+        volley_add(
+                listening, "POST", "/v1/carrels/bob/exec",
+                "{\"argv\":[\"sh\",\"-c\",\"while true; do echo greetings | nc -l -p 7777; done\"],\"timeout_s\":8}");
+        volley_run(listening, 0.5);
+        assert_false(does_carrel_reach("ada", answer_text(&bob, "address")));
+        snprintf(script, sizeof(script), "nc -w 2 %s 7777 </dev/null", answer_text(&bob, "address"));
+        carreld_must_exec("bob", script, text, sizeof(text));
+        assert_string_equal(text, OUTSIDE_GREETING);
+        volley_free(listening);
+        answer_release(&bob);
+}
+
+static void policy_none_reaches_nothing(void **state)
+{
+        (void)state;
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/hermit", "{\"policy\":\"none\"}", 200);
+        assert_false(does_carrel_reach("hermit", OUTSIDE_ALLOWED));
+        assert_false(does_carrel_reach("hermit", PINHOLE));
+        assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
+}
+
+/* ---- rules that vanish ---- */
+
+static bool is_in_force(void *arg)
+{
+        (void)arg;
+        return carreld_metric("carrel_policy_in_force") == 1.0;
+}
+
+static bool has_healed(void *arg)
+{
+        return carreld_metric("carrel_policy_heals_total") > *(double *)arg && is_in_force(NULL);
+}
+
+static void flushed_rules_are_healed(void **state)
+{
+        static const struct {
+                const char *argv[8];
+                bool is_ours_hit;
+        } cases[] = {
+                { { "iptables-legacy", "-t", "raw", "-F", NULL }, true },
+                { { "ip6tables-legacy", "-t", "raw", "-F", NULL }, true },
+                { { "iptables-legacy", "-F", NULL }, true },
+                { { "iptables", "-F", NULL }, false },
+                { { "nft", "flush", "ruleset", NULL }, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                double heals = carreld_metric("carrel_policy_heals_total");
+
+                process_must_run(cases[i].argv);
+                if (cases[i].is_ours_hit && !wait_until(has_healed, &heals, HEAL_S))
+                        fail_msg("%s %s %s: not healed within %.0f s", cases[i].argv[0], cases[i].argv[1],
+                                 cases[i].argv[2], HEAL_S);
+                assert_true(wait_until(is_in_force, NULL, HEAL_S));
+                assert_false(does_carrel_reach("ada", "169.254.169.254"));
+                assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
+        }
+}
+
+static pid_t helper_pid(void)
+{
+        char path[64], text[64] = "";
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
+        file = fopen(path, "re");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof(text), file));
+        fclose(file);
+        return (pid_t)atoi(text);
+}
+
+static bool is_refused(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "PUT", arg, "{}");
+        bool is_so = answer.status == 503 && strcmp(answer_text(&answer, "error.code"), "policy_not_in_force") == 0;
+
+        answer_release(&answer);
+        return is_so;
+}
+
+/* While nobody can say that the rules stand, nobody gets a carrel: neither a new one nor his own. */
+static void ensure_is_refused_while_the_policy_is_unknown(void **state)
+{
+        pid_t helper = helper_pid();
+        char new_user[] = "/v1/carrels/newcomer", old_user[] = "/v1/carrels/ada";
+        double heals = carreld_metric("carrel_policy_heals_total");
+
+        (void)state;
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        MUST_RUN("iptables-legacy", "-t", "raw", "-F");
+        assert_true(wait_until(is_refused, new_user, 15.0));
+        assert_true(wait_until(is_refused, old_user, 5.0));
+        assert_int_equal(dockerd_count(LABEL_USER "=newcomer"), 0);
+        assert_int_equal(kill(helper, SIGCONT), 0);
+        assert_true(wait_until(has_healed, &heals, HEAL_S));
+        carreld_must_ensure("newcomer");
+        carreld_must_ensure("ada");
+}
+
+static bool has_new_helper(void *arg)
+{
+        char path[64], text[64] = "";
+        FILE *file;
+        pid_t now = 0;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
+        file = fopen(path, "re");
+        if (file != NULL && fgets(text, sizeof(text), file) != NULL)
+                now = (pid_t)atoi(text);
+        if (file != NULL)
+                fclose(file);
+        return now > 0 && now != *(pid_t *)arg;
+}
+
+static void a_killed_helper_is_started_again(void **state)
+{
+        pid_t helper = helper_pid();
+
+        (void)state;
+        assert_int_equal(kill(helper, SIGKILL), 0);
+        assert_true(wait_until(has_new_helper, &helper, 5.0));
+        assert_true(wait_until(is_in_force, NULL, 5.0));
+        carreld_must_ensure("late");
+        assert_true(does_carrel_reach("late", OUTSIDE_ALLOWED));
+        assert_false(does_carrel_reach("late", "169.254.169.254"));
+}
+
+static void the_network_outlives_an_engine_restart(void **state)
+{
+        (void)state;
+        dockerd_restart(dockerd, SIGKILL);
+        assert_false(does_host_reach("9.9.9.9"));
+        expect_denied("169.254.169.254");
+        assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
+}
+
+static int inside(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(allowed_targets_are_open),
+                cmocka_unit_test(denied_targets_are_dropped_and_counted),
+                cmocka_unit_test(the_host_is_closed_on_all_its_addresses),
+                cmocka_unit_test(neighbours_are_closed),
+                cmocka_unit_test(policy_none_reaches_nothing),
+                cmocka_unit_test(flushed_rules_are_healed),
+                cmocka_unit_test(ensure_is_refused_while_the_policy_is_unknown),
+                cmocka_unit_test(a_killed_helper_is_started_again),
+                cmocka_unit_test(the_network_outlives_an_engine_restart),
+        };
+
+        return cmocka_run_group_tests_name("egress", tests, start, stop);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}

@@ -1,0 +1,355 @@
+/* carreld killed at every named step, and an engine that stops, hangs and restarts. After each fault: at most one
+ * container per user, nothing foreign touched, and the next ensure works. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "dockerd.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+
+#define ENSURE_TIMEOUT_S 6.0
+#define CONVERGE_S 10.0
+
+static struct dockerd *dockerd;
+static struct carreld *carreld;
+
+/* ---- what must not be touched ---- */
+
+static const struct {
+        const char *name, *label, *other_label;
+} DECOYS[] = {
+        { "decoy-product", LABEL_PRODUCT "=else", LABEL_POOL "=default" },
+        { "decoy-pool", LABEL_PRODUCT "=carrel", LABEL_POOL "=other" },
+        { "carrel-decoy", NULL, NULL },
+};
+enum { N_DECOYS = sizeof(DECOYS) / sizeof(*DECOYS) };
+
+static char decoy_ids[N_DECOYS][80];
+static struct output rules_before;
+
+static void add_decoys(void)
+{
+        for (size_t i = 0; i < N_DECOYS; i++) {
+                dockerd_decoy(DECOYS[i].name, DECOYS[i].label, DECOYS[i].other_label);
+                dockerd_id(DECOYS[i].name, decoy_ids[i]);
+        }
+        MUST_RUN("docker", "network", "create", "--label", LABEL_POOL "=default", "decoy-network");
+        MUST_RUN("iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-s", "198.51.100.77", "-j", "DROP");
+        MUST_RUN("iptables-legacy", "-N", "DECOY");
+        MUST_RUN("iptables-legacy", "-A", "DECOY", "-d", "198.51.100.78", "-j", "REJECT");
+        MUST_RUN("nft", "add", "table", "inet", "decoy");
+        RUN(&rules_before, "iptables-legacy", "-S", "DECOY");
+}
+
+static void expect_decoys(void)
+{
+        static struct output output;
+        char id[80];
+
+        for (size_t i = 0; i < N_DECOYS; i++) {
+                dockerd_id(DECOYS[i].name, id);
+                assert_string_equal(id, decoy_ids[i]);
+                assert_true(dockerd_is_running(DECOYS[i].name));
+        }
+        MUST_RUN("docker", "network", "inspect", "decoy-network");
+        MUST_RUN("iptables-legacy", "-t", "raw", "-C", "PREROUTING", "-s", "198.51.100.77", "-j", "DROP");
+        RUN(&output, "iptables-legacy", "-S", "DECOY");
+        assert_string_equal(output.text, rules_before.text);
+        MUST_RUN("nft", "list", "table", "inet", "decoy");
+}
+
+/* ---- life ---- */
+
+static int start_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_new();
+        add_decoys();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+static void start_daemon(const char *startup, const char *failpoint)
+{
+        carreld = carreld_new((const char *const[]){ "CARREL_ENSURE_TIMEOUT_S=6", startup, failpoint, NULL });
+        carreld_await_ready(carreld, CONVERGE_S);
+}
+
+static int start_default(void **state)
+{
+        (void)state;
+        start_daemon("CARREL_STARTUP=clear", NULL);
+        return 0;
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+/* I1 and I6, seen from the engine: one container for the user, and no other of this pool. */
+static void expect_one(const char *user)
+{
+        char label[128];
+
+        snprintf(label, sizeof(label), LABEL_USER "=%s", user);
+        assert_int_equal(dockerd_count(label), 1);
+        expect_decoys();
+}
+
+/* ---- kill -9 ---- */
+
+static const char *const STARTUPS[] = { "CARREL_STARTUP=clear", "CARREL_STARTUP=adopt" };
+
+static const char *const ENSURE_STEPS[] = { "clear",    "directory", "create", "confine", "start",
+                                            "identify", "verify",    "plug",   "confirm" };
+static const char *const RETIRE_STEPS[] = { "quiesce", "remove" };
+static const char *const MOMENTS[] = { "before", "after" };
+
+enum { N_ENSURE_STEPS = 9, N_RETIRE_STEPS = 2 };
+
+static double seconds_until_ensured(const char *startup)
+{
+        double began_s = now_s();
+
+        start_daemon(startup, NULL);
+        carreld_must_ensure("ada");
+        return now_s() - began_s;
+}
+
+static void expect_death(const char *method, const char *failpoint)
+{
+        struct answer answer = request(CARREL_SOCKET, method, "/v1/carrels/ada", NULL);
+
+        /* No answer: the connection died with carreld. Any answer means that the failpoint was not reached. */
+        if (answer.status != 0 || !carreld_await_death(carreld, 5.0))
+                fail_msg("%s: not killed, %d %s", failpoint, answer.status, answer.body);
+        answer_release(&answer);
+        carreld = carreld_kill(carreld);
+}
+
+static void kill_and_converge(const char *startup, const char *method, const char *failpoint)
+{
+        double duration_s;
+
+        start_daemon(startup, failpoint);
+        if (strcmp(method, "DELETE") == 0)
+                carreld_must_ensure("ada");
+        expect_death(method, failpoint);
+        assert_in_range(dockerd_count(LABEL_USER "=ada"), 0, 1);
+        duration_s = seconds_until_ensured(startup);
+        if (duration_s > CONVERGE_S)
+                fail_msg("%s, %s: converged after %.1f s", failpoint, startup, duration_s);
+        expect_one("ada");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        assert_int_equal(dockerd_count(LABEL_USER), 0);
+        end_daemon();
+}
+
+static void killed_at_every_step_of(const char *flow, const char *const *steps, size_t n_steps, const char *method)
+{
+        char failpoint[128];
+
+        for (size_t i = 0; i < 2 * 2 * n_steps; i++) {
+                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=%s.%s.%s:kill", flow, steps[i / 4],
+                         MOMENTS[i / 2 % 2]);
+                kill_and_converge(STARTUPS[i % 2], method, failpoint);
+        }
+}
+
+static void killed_at_every_step_of_ensure(void **state)
+{
+        (void)state;
+        killed_at_every_step_of("ensure", ENSURE_STEPS, N_ENSURE_STEPS, "PUT");
+}
+
+static void killed_at_every_step_of_retire(void **state)
+{
+        (void)state;
+        killed_at_every_step_of("retire", RETIRE_STEPS, N_RETIRE_STEPS, "DELETE");
+}
+
+/* The unwinding of a failed ensure is cut short too. */
+static void killed_in_the_undo_of_create(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < 2; i++)
+                kill_and_converge(STARTUPS[i], "PUT",
+                                  "CARREL_FAILPOINT=ensure.confirm.after:error,ensure.create.undo:kill");
+}
+
+static void a_failure_at_any_step_leaves_nothing(void **state)
+{
+        char failpoint[128];
+
+        (void)state;
+        for (size_t i = 0; i < 2 * N_ENSURE_STEPS; i++) {
+                struct answer answer;
+
+                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=ensure.%s.%s:error", ENSURE_STEPS[i / 2],
+                         MOMENTS[i % 2]);
+                start_daemon(STARTUPS[0], failpoint);
+                answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", NULL);
+                if (answer.status < 500 || dockerd_count(LABEL_USER "=ada") != 0)
+                        fail_msg("%s: %d %s", failpoint, answer.status, answer.body);
+                answer_release(&answer);
+                expect_decoys();
+                end_daemon();
+        }
+}
+
+/* ---- the engine ---- */
+
+static bool is_ready(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/readyz", NULL);
+        bool is_so = answer.status == 200;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_so;
+}
+
+/* I4: exactly one answer, by its deadline, with a code a client can act on. */
+static void expect_retryable(const struct answer *answer)
+{
+        if (answer->status != 503 && answer->status != 504)
+                fail_msg("answered %d: %s", answer->status, answer->body);
+        assert_true(answer->duration_s < ENSURE_TIMEOUT_S + 2.0);
+        assert_true(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(answer->json, "error"), "retryable")));
+}
+
+static void a_hanging_engine_costs_only_time(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        dockerd_signal(dockerd, SIGSTOP);
+        answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/bob", NULL);
+        expect_retryable(&answer);
+        answer_release(&answer);
+        /* The loop turns, and what is known is known. */
+        request_expect(CARREL_SOCKET, "GET", "/healthz", NULL, 200);
+        request_expect(CARREL_SOCKET, "GET", "/readyz", NULL, 503);
+        carreld_must_ensure("ada");
+        dockerd_signal(dockerd, SIGCONT);
+        assert_true(wait_until(is_ready, NULL, CONVERGE_S));
+        carreld_must_ensure("bob");
+        expect_one("ada");
+        expect_one("bob");
+        end_daemon();
+}
+
+static void an_absent_engine_is_said_so_and_comes_back(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        dockerd_stop(dockerd, SIGTERM);
+        answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", NULL);
+        expect_retryable(&answer);
+        assert_string_equal(answer_text(&answer, "error.code"), "engine_unavailable");
+        assert_in_range(answer.retry_after_s, 1, 60);
+        answer_release(&answer);
+        dockerd_start(dockerd);
+        for (size_t i = 0; i < N_DECOYS; i++)
+                MUST_RUN("docker", "start", DECOYS[i].name);
+        assert_true(wait_until(is_ready, NULL, CONVERGE_S));
+        carreld_must_ensure("ada");
+        expect_one("ada");
+        end_daemon();
+}
+
+static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
+{
+        enum { N_USERS = 12 };
+        struct volley *volley = volley_new(CARREL_SOCKET, N_USERS);
+        char text[64];
+
+        (void)state;
+        for (unsigned i = 0; i < N_USERS; i++) {
+                snprintf(text, sizeof(text), "/v1/carrels/user-%u", i);
+                volley_add(volley, "PUT", text, NULL);
+        }
+        assert_int_not_equal(volley_run(volley, 0.3), 0);
+        dockerd_restart(dockerd, SIGKILL);
+        assert_int_equal(volley_run(volley, ENSURE_TIMEOUT_S + 10.0), 0);
+        for (unsigned i = 0; i < N_USERS; i++)
+                if (volley_answer(volley, i)->status != 200)
+                        expect_retryable(volley_answer(volley, i));
+        volley_free(volley);
+        for (size_t i = 0; i < N_DECOYS; i++)
+                MUST_RUN("docker", "start", DECOYS[i].name);
+        assert_true(wait_until(is_ready, NULL, CONVERGE_S));
+        for (unsigned i = 0; i < N_USERS; i++) {
+                snprintf(text, sizeof(text), "user-%u", i);
+                carreld_must_ensure(text);
+                expect_one(text);
+        }
+        end_daemon();
+}
+
+static void carreld_waits_for_an_engine_that_is_not_there_yet(void **state)
+{
+        (void)state;
+        dockerd_stop(dockerd, SIGTERM);
+        carreld = carreld_new(NULL);
+        assert_false(wait_until(is_ready, NULL, 1.0));
+        dockerd_start(dockerd);
+        for (size_t i = 0; i < N_DECOYS; i++)
+                MUST_RUN("docker", "start", DECOYS[i].name);
+        carreld_await_ready(carreld, CONVERGE_S);
+        carreld_must_ensure("ada");
+        end_daemon();
+}
+
+static int inside(void)
+{
+#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
+#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_ENGINE(killed_at_every_step_of_ensure),
+                WITH_ENGINE(killed_at_every_step_of_retire),
+                WITH_ENGINE(killed_in_the_undo_of_create),
+                WITH_ENGINE(a_failure_at_any_step_leaves_nothing),
+                WITH_DAEMON(a_hanging_engine_costs_only_time),
+                WITH_DAEMON(an_absent_engine_is_said_so_and_comes_back),
+                WITH_DAEMON(an_engine_that_restarts_mid_ensure_loses_nobody),
+                WITH_ENGINE(carreld_waits_for_an_engine_that_is_not_there_yet),
+        };
+
+        return cmocka_run_group_tests_name("faults", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}

@@ -1,0 +1,432 @@
+/* One carrel per user, whatever happens around it: on a real engine, under load and behind carreld's back. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "dockerd.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+
+enum { ENSURES = 10000, CONNECTIONS = 200, USERS = 200, STARTS = 4 };
+
+static struct dockerd *dockerd;
+static struct carreld *carreld;
+
+static int start_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+static void start_daemon(const char *const *settings)
+{
+        carreld = carreld_new(settings);
+        carreld_await_ready(carreld, 20.0);
+}
+
+static int start_default(void **state)
+{
+        (void)state;
+        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", NULL });
+        return 0;
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+/* The end of every test that got there: carreld must leave cleanly, which is where a leak would be reported. */
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+static void expect_outcome(const char *user, const char *outcome)
+{
+        struct answer answer = carreld_ensure(user);
+
+        assert_string_equal(answer_text(&answer, "outcome"), outcome);
+        assert_string_equal(answer_text(&answer, "state"), "ready");
+        answer_release(&answer);
+}
+
+/* ---- many at once ---- */
+
+static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
+{
+        struct dockerd_events *events = dockerd_events_new();
+        struct volley *volley = volley_new(CARREL_SOCKET, CONNECTIONS);
+        const char *id;
+
+        (void)state;
+        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 0);
+        for (unsigned i = 0; i < ENSURES; i++)
+                volley_add(volley, "PUT", "/v1/carrels/ada", "{}");
+        assert_int_equal(volley_run(volley, 60.0), 0);
+        id = answer_text(volley_answer(volley, 0), "container_id");
+        assert_int_equal(strlen(id), 64);
+        for (unsigned i = 0; i < ENSURES; i++) {
+                assert_int_equal(volley_answer(volley, i)->status, 200);
+                assert_string_equal(answer_text(volley_answer(volley, i), "container_id"), id);
+        }
+        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 1);
+        assert_int_equal(dockerd_events_count(events, "start", CARREL_PREFIX), 1);
+        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+        volley_free(volley);
+        dockerd_events_free(events);
+        end_daemon();
+}
+
+static void two_hundred_users_at_once_all_get_theirs(void **state)
+{
+        struct dockerd_events *events = dockerd_events_new();
+        struct volley *volley = volley_new(CARREL_SOCKET, USERS);
+        char path[64];
+
+        (void)state;
+        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 0);
+        for (unsigned i = 0; i < USERS; i++) {
+                snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
+                volley_add(volley, "PUT", path, "{\"limits\":{\"memory\":\"32m\"}}");
+        }
+        for (size_t left = USERS; left > 0; left = volley_run(volley, 0.05))
+                assert_in_range(carreld_metric("carrel_starts_in_flight"), 0, STARTS);
+        for (unsigned i = 0; i < USERS; i++)
+                if (volley_answer(volley, i)->status != 200)
+                        fail_msg("user %u: %d %s", i, volley_answer(volley, i)->status, volley_answer(volley, i)->body);
+        assert_int_equal(dockerd_count(LABEL_PRODUCT), USERS);
+        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), USERS);
+        assert_in_range(dockerd_events_peak(events, CARREL_PREFIX), 1, STARTS);
+        volley_free(volley);
+        dockerd_events_free(events);
+        end_daemon();
+}
+
+static void a_waiter_that_leaves_takes_nobody_along(void **state)
+{
+        struct volley *leaving = volley_new(CARREL_SOCKET, 20);
+        struct volley *staying = volley_new(CARREL_SOCKET, 20);
+
+        (void)state;
+        for (unsigned i = 0; i < 20; i++) {
+                volley_add(leaving, "PUT", "/v1/carrels/ada", "{}");
+                volley_add(staying, "PUT", "/v1/carrels/ada", "{}");
+        }
+        /* The leaving ones come first, so that one of them is the one the flow was started for. */
+        assert_int_equal(volley_run(leaving, 0.01), 20);
+        volley_run(staying, 0.01);
+        volley_free(leaving);
+        assert_int_equal(volley_run(staying, 30.0), 0);
+        for (unsigned i = 0; i < 20; i++)
+                assert_int_equal(volley_answer(staying, i)->status, 200);
+        volley_free(staying);
+        end_daemon();
+}
+
+/* ---- another spec ---- */
+
+static void another_spec_replaces_or_conflicts(void **state)
+{
+        struct answer first, kept, replaced;
+
+        (void)state;
+        first = carreld_ensure("ada");
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"pids\":64},\"on_conflict\":\"fail\"}",
+                       409);
+        kept = carreld_ensure("ada");
+        assert_string_equal(answer_text(&kept, "container_id"), answer_text(&first, "container_id"));
+        replaced = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"pids\":64}}");
+        assert_int_equal(replaced.status, 200);
+        assert_string_equal(answer_text(&replaced, "outcome"), "replaced");
+        assert_string_not_equal(answer_text(&replaced, "container_id"), answer_text(&first, "container_id"));
+        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+        /* What is not said stays as it is. */
+        expect_outcome("ada", "reused");
+        answer_release(&first);
+        answer_release(&kept);
+        answer_release(&replaced);
+        end_daemon();
+}
+
+static void files_outlive_the_container(void **state)
+{
+        char text[64];
+
+        (void)state;
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "echo kept > /workspace/note; echo gone > /tmp/note", text, sizeof(text));
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof(text));
+        assert_string_equal(text, "kept\n0");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/nobody", NULL, 404);
+        end_daemon();
+}
+
+/* ---- behind carreld's back ---- */
+
+static void remove_it(void)
+{
+        dockerd_remove(CARREL_PREFIX "ada");
+}
+
+/* What the kernel's OOM killer does to process 1. */
+static void kill_it(void)
+{
+        int pid = dockerd_pid(CARREL_PREFIX "ada");
+
+        assert_true(pid > 0);
+        kill(pid, SIGKILL);
+}
+
+static void stop_it(void)
+{
+        MUST_RUN("docker", "stop", "--time=5", CARREL_PREFIX "ada");
+}
+
+static void restart_engine(void)
+{
+        dockerd_restart(dockerd, SIGTERM);
+}
+
+static void crash_engine_and_kill_it(void)
+{
+        int pid = dockerd_pid(CARREL_PREFIX "ada");
+
+        dockerd_signal(dockerd, SIGSTOP);
+        kill(pid, SIGKILL);
+        dockerd_signal(dockerd, SIGCONT);
+        dockerd_restart(dockerd, SIGKILL);
+}
+
+static bool is_not_ready(void *arg)
+{
+        (void)arg;
+        return !carreld_has_state("ada", "ready");
+}
+
+static bool is_ready(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/readyz", NULL);
+        bool is_so = answer.status == 200;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_so;
+}
+
+static void a_carrel_that_vanishes_is_made_anew(void **state)
+{
+        static const struct {
+                const char *what;
+                void (*act)(void);
+        } cases[] = {
+                { "removed", remove_it },
+                { "killed", kill_it },
+                { "stopped", stop_it },
+                { "engine restarted", restart_engine },
+                { "engine crashed, container killed", crash_engine_and_kill_it },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                struct answer before = carreld_ensure("ada"), after;
+
+                cases[i].act();
+                if (!wait_until(is_not_ready, NULL, 1.0))
+                        fail_msg("%s: still ready after a second", cases[i].what);
+                assert_true(wait_until(is_ready, NULL, 10.0));
+                after = carreld_ensure("ada");
+                assert_string_not_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
+                assert_true(dockerd_is_running(CARREL_PREFIX "ada"));
+                assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+                answer_release(&before);
+                answer_release(&after);
+        }
+        end_daemon();
+}
+
+static void a_foreign_container_of_that_name_is_left_alone(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        dockerd_decoy(CARREL_PREFIX "ada", NULL, NULL);
+        answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 90.0);
+        assert_in_range(answer.status, 409, 503);
+        assert_string_equal(answer_text(&answer, "error.code"), "name_taken");
+        answer_release(&answer);
+        assert_true(dockerd_is_running(CARREL_PREFIX "ada"));
+        dockerd_remove(CARREL_PREFIX "ada");
+        expect_outcome("ada", "created");
+        end_daemon();
+}
+
+/* ---- limits of the pool ---- */
+
+static void expect_refusal(const char *user, int status, const char *code)
+{
+        struct answer answer;
+        char path[128];
+
+        snprintf(path, sizeof(path), "/v1/carrels/%s", user);
+        answer = request(CARREL_SOCKET, "PUT", path, "{}");
+        assert_int_equal(answer.status, status);
+        assert_string_equal(answer_text(&answer, "error.code"), code);
+        assert_in_range(answer.retry_after_s, 1, 600);
+        answer_release(&answer);
+}
+
+static void a_full_pool_says_so_and_recovers(void **state)
+{
+        (void)state;
+        start_daemon((const char *const[]){ "CARREL_MAX_CARRELS=2", NULL });
+        carreld_must_ensure("ada");
+        carreld_must_ensure("bob");
+        expect_refusal("eve", 503, "pool_full");
+        expect_outcome("ada", "reused");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
+        expect_outcome("eve", "created");
+        end_daemon();
+}
+
+static void a_full_queue_says_so(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, 4);
+        unsigned answers[2] = { 0, 0 };
+
+        (void)state;
+        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=1", "CARREL_MAX_QUEUED_STARTS=1", NULL });
+        for (unsigned i = 0; i < 4; i++) {
+                char path[64];
+
+                snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
+                volley_add(volley, "PUT", path, "{}");
+        }
+        assert_int_equal(volley_run(volley, 30.0), 0);
+        for (unsigned i = 0; i < 4; i++) {
+                const struct answer *answer = volley_answer(volley, i);
+
+                assert_true(answer->status == 200 || strcmp(answer_text(answer, "error.code"), "queue_full") == 0);
+                answers[answer->status == 200]++;
+        }
+        /* One started, one queued; the others came while both places were taken. */
+        assert_int_equal(answers[1], 2);
+        assert_int_equal(answers[0], 2);
+        volley_free(volley);
+        end_daemon();
+}
+
+static void a_missing_image_is_named_with_its_remedy(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"image\":\"no-such-image:1\"}");
+        assert_in_range(answer.status, 400, 599);
+        assert_string_equal(answer_text(&answer, "error.code"), "image_missing");
+        assert_non_null(strstr(answer_text(&answer, "error.message"), "no-such-image:1"));
+        answer_release(&answer);
+        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        expect_outcome("ada", "created");
+        end_daemon();
+}
+
+/* ---- two pools on one engine ---- */
+
+static void pools_do_not_touch_each_other(void **state)
+{
+        char id[80], id_after[80];
+
+        (void)state;
+        start_daemon((const char *const[]){ "CARREL_POOL=other", "CARREL_PREFIX=other-", NULL });
+        carreld_must_ensure("ada");
+        /* Left behind on purpose: the next carreld clears its own pool at start, and only that. */
+        carreld = carreld_kill(carreld);
+        dockerd_id("other-ada", id);
+        start_daemon(NULL);
+        carreld_must_ensure("ada");
+        request_expect(CARREL_SOCKET, "POST", "/v1/sweep", NULL, 200);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        dockerd_id("other-ada", id_after);
+        assert_string_equal(id_after, id);
+        assert_true(dockerd_is_running("other-ada"));
+        end_daemon();
+        start_daemon((const char *const[]){ "CARREL_POOL=other", "CARREL_PREFIX=other-", NULL });
+        assert_int_equal(dockerd_count(LABEL_POOL "=other"), 0);
+        end_daemon();
+}
+
+static void what_matches_is_adopted(void **state)
+{
+        static const char *const adopting[] = { "CARREL_STARTUP=adopt", NULL };
+        struct answer before, after;
+
+        (void)state;
+        start_daemon(adopting);
+        before = carreld_ensure("ada");
+        carreld_must_ensure("bob");
+        carreld = carreld_kill(carreld);
+        MUST_RUN("docker", "stop", "--time=5", CARREL_PREFIX "bob");
+        start_daemon(adopting);
+        after = carreld_ensure("ada");
+        assert_string_equal(answer_text(&after, "outcome"), "reused");
+        assert_string_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
+        assert_true(carreld_has_state("bob", ""));
+        assert_int_equal(dockerd_count(LABEL_USER "=bob"), 0);
+        answer_release(&before);
+        answer_release(&after);
+        end_daemon();
+        start_daemon(NULL);
+        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        end_daemon();
+}
+
+static int inside(void)
+{
+#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
+#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_DAEMON(ten_thousand_ensures_of_one_user_make_one_container),
+                WITH_DAEMON(a_waiter_that_leaves_takes_nobody_along),
+                WITH_DAEMON(another_spec_replaces_or_conflicts),
+                WITH_DAEMON(files_outlive_the_container),
+                WITH_DAEMON(a_foreign_container_of_that_name_is_left_alone),
+                WITH_DAEMON(a_missing_image_is_named_with_its_remedy),
+                WITH_DAEMON(a_carrel_that_vanishes_is_made_anew),
+                WITH_ENGINE(a_full_pool_says_so_and_recovers),
+                WITH_ENGINE(a_full_queue_says_so),
+                WITH_ENGINE(pools_do_not_touch_each_other),
+                WITH_ENGINE(what_matches_is_adopted),
+                WITH_DAEMON(two_hundred_users_at_once_all_get_theirs),
+        };
+
+        return cmocka_run_group_tests_name("pool", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}

@@ -1,0 +1,215 @@
+/* Who is reaped, and who is not. Short lives: a TTL of one second, a look every tenth. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "dockerd.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+
+static struct dockerd *dockerd;
+static struct carreld *carreld;
+
+static int start_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        dockerd = dockerd_free(dockerd);
+        return 0;
+}
+
+static void start_daemon(const char *ttl, const char *lifetime)
+{
+        carreld = carreld_new((const char *const[]){ ttl, lifetime, "CARREL_REAP_INTERVAL_S=0.1", NULL });
+        carreld_await_ready(carreld, 20.0);
+}
+
+static int start_default(void **state)
+{
+        (void)state;
+        start_daemon("CARREL_IDLE_TTL_S=1", "CARREL_MAX_LIFETIME_S=0");
+        return 0;
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+/* Both are judged on the same clock by the same carreld: when the idle control has gone, the other one's time is over
+ * too, were it not held. */
+static void expect_only_the_control_is_reaped(const char *held)
+{
+        assert_true(carreld_await_state("control", "", 10.0));
+        assert_true(carreld_has_state(held, "ready"));
+}
+
+static void an_idle_one_is_reaped_after_its_ttl(void **state)
+{
+        double began_s;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        began_s = now_s();
+        assert_true(carreld_await_state("ada", "", 10.0));
+        /* Not earlier than its TTL, counted from before the answer came. */
+        assert_true(now_s() - began_s > 0.9);
+        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        end_daemon();
+}
+
+static void a_busy_one_is_not(void **state)
+{
+        struct volley *busy = volley_new(CARREL_SOCKET, 1);
+
+        (void)state;
+        carreld_must_ensure("ada");
+        volley_add(busy, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"sleep\",\"30\"],\"timeout_s\":4}");
+        volley_run(busy, 0.2);
+        carreld_must_ensure("control");
+        expect_only_the_control_is_reaped("ada");
+        assert_int_equal(volley_run(busy, 10.0), 0);
+        assert_string_equal(answer_text(volley_answer(busy, 0), "cause"), "timeout");
+        /* And when the program has ended it is idle like any other. */
+        assert_true(carreld_await_state("ada", "", 10.0));
+        volley_free(busy);
+        end_daemon();
+}
+
+static void a_leased_one_is_not(void **state)
+{
+        (void)state;
+        carreld_must_ensure("ada");
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":600}", 200);
+        carreld_must_ensure("control");
+        expect_only_the_control_is_reaped("ada");
+        request_expect(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":0}", 200);
+        assert_true(carreld_has_state("ada", "ready"));
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":0}", 200);
+        assert_true(carreld_await_state("ada", "", 10.0));
+        end_daemon();
+}
+
+static bool is_control_gone(void *arg)
+{
+        (void)arg;
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{}", 200);
+        return carreld_has_state("control", "");
+}
+
+static void a_touched_one_is_not(void **state)
+{
+        (void)state;
+        carreld_must_ensure("control");
+        carreld_must_ensure("ada");
+        assert_true(wait_until(is_control_gone, NULL, 10.0));
+        assert_true(carreld_has_state("ada", "ready"));
+        end_daemon();
+}
+
+static bool is_gone_while_listed(void *arg)
+{
+        (void)arg;
+        request_expect(CARREL_SOCKET, "GET", "/v1/carrels", NULL, 200);
+        return carreld_has_state("ada", "");
+}
+
+static void looking_is_no_activity(void **state)
+{
+        (void)state;
+        carreld_must_ensure("ada");
+        assert_true(wait_until(is_gone_while_listed, NULL, 10.0));
+        end_daemon();
+}
+
+static void nobody_outlives_his_lifetime(void **state)
+{
+        (void)state;
+        start_daemon("CARREL_IDLE_TTL_S=1000", "CARREL_MAX_LIFETIME_S=1");
+        carreld_must_ensure("ada");
+        assert_true(carreld_await_state("ada", "", 10.0));
+        end_daemon();
+}
+
+static void reap_takes_the_idle_now(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        start_daemon("CARREL_IDLE_TTL_S=1000", "CARREL_MAX_LIFETIME_S=0");
+        carreld_must_ensure("ada");
+        carreld_must_ensure("bob");
+        answer = request(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":900}");
+        assert_int_equal(answer_number(&answer, "retiring"), 0);
+        answer_release(&answer);
+        answer = request(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":0}");
+        assert_int_equal(answer_number(&answer, "retiring"), 2);
+        answer_release(&answer);
+        assert_true(carreld_await_state("ada", "", 10.0) && carreld_await_state("bob", "", 10.0));
+        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        end_daemon();
+}
+
+static void a_sweep_removes_orphans_alone(void **state)
+{
+        (void)state;
+        start_daemon("CARREL_IDLE_TTL_S=1000", "CARREL_MAX_LIFETIME_S=0");
+        carreld_must_ensure("ada");
+        dockerd_decoy("orphan", LABEL_PRODUCT "=carrel", LABEL_POOL "=default");
+        dockerd_decoy("neighbour", LABEL_PRODUCT "=carrel", LABEL_POOL "=other");
+        dockerd_decoy("stranger", LABEL_PRODUCT "=else", LABEL_POOL "=default");
+        request_expect(CARREL_SOCKET, "POST", "/v1/sweep", NULL, 200);
+        assert_false(dockerd_is_running("orphan"));
+        assert_true(dockerd_is_running("neighbour"));
+        assert_true(dockerd_is_running("stranger"));
+        assert_true(carreld_has_state("ada", "ready"));
+        dockerd_remove("neighbour");
+        dockerd_remove("stranger");
+        end_daemon();
+}
+
+static int inside(void)
+{
+#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
+#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_DAEMON(an_idle_one_is_reaped_after_its_ttl),
+                WITH_DAEMON(a_busy_one_is_not),
+                WITH_DAEMON(a_leased_one_is_not),
+                WITH_DAEMON(a_touched_one_is_not),
+                WITH_DAEMON(looking_is_no_activity),
+                WITH_ENGINE(nobody_outlives_his_lifetime),
+                WITH_ENGINE(reap_takes_the_idle_now),
+                WITH_ENGINE(a_sweep_removes_orphans_alone),
+        };
+
+        return cmocka_run_group_tests_name("reap", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}
