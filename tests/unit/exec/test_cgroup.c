@@ -1,0 +1,159 @@
+/* What procfs and cgroupfs say, in v1, v2 and hybrid form, and what is refused. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cgroup.h"
+#include "proc-file.h"
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const char V1[] = "31 24 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
+                         "35 31 0:32 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n"
+                         "39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+                         "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
+                         "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+static const char V2[] = "29 22 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+static const char SUBTREE[] = "29 22 0:26 /outer /cg rw - cgroup2 cgroup2 rw\n";
+
+static const struct parse_case {
+        const char *name, *mounts, *text, *id;
+        int error;
+        const char *oom_file, *pids_file, *members_file;
+} CASES[] = {
+        { "v1", V1, "8:pids:/docker/" ID "\n4:memory:/docker/" ID "\n0::/\n", ID, 0,
+          "/sys/fs/cgroup/memory/docker/" ID "/memory.oom_control", "/sys/fs/cgroup/pids/docker/" ID "/pids.events",
+          "/sys/fs/cgroup/pids/docker/" ID "/cgroup.procs" },
+        { "v2, systemd's name", V2, "0::/system.slice/docker-" ID ".scope\n", ID, 0,
+          "/sys/fs/cgroup/system.slice/docker-" ID ".scope/memory.events",
+          "/sys/fs/cgroup/system.slice/docker-" ID ".scope/pids.events",
+          "/sys/fs/cgroup/system.slice/docker-" ID ".scope/cgroup.procs" },
+        { "controllers together", "1 2 0:3 / /c rw - cgroup cgroup rw,cpu,memory,pids\n",
+          "3:cpu,memory,pids:/d/" ID "\n", ID, 0, "/c/d/" ID "/memory.oom_control", "/c/d/" ID "/pids.events",
+          "/c/d/" ID "/cgroup.procs" },
+        { "only a part is mounted", SUBTREE, "0::/outer/d/" ID "\n", ID, 0, "/cg/d/" ID "/memory.events",
+          "/cg/d/" ID "/pids.events", "/cg/d/" ID "/cgroup.procs" },
+        { "outside that part", SUBTREE, "0::/d/" ID "\n", ID, -ENOENT, NULL, NULL, NULL },
+        { "above our namespace", V2, "0::/../d/" ID "\n", ID, -ENOENT, NULL, NULL, NULL },
+        { "another container", V2, "0::/docker/f" ID "\n", ID, -ENOENT, NULL, NULL, NULL },
+        { "our own cgroup", V1, "8:pids:/\n4:memory:/\n0::/\n", ID, -ENOENT, NULL, NULL, NULL },
+        { "nothing is mounted", "", "0::/docker/" ID "\n", ID, -ENOENT, NULL, NULL, NULL },
+        { "the empty id", V2, "0::/docker/" ID "\n", "", -ENOENT, NULL, NULL, NULL },
+        { "a short id", V2, "0::/docker/0123\n", "0123", -ENOENT, NULL, NULL, NULL },
+        { "garbage", V2, "::::\n\n:\nx", ID, -ENOENT, NULL, NULL, NULL },
+};
+
+static void files_of_a_cgroup(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+                struct cgroup_mounts mounts;
+                struct cgroup cgroup = { .oom_file = "untouched" };
+                int error;
+
+                cgroup_parse_mounts(CASES[i].mounts, &mounts);
+                error = cgroup_parse(&mounts, CASES[i].text, CASES[i].id, &cgroup);
+                if (error != CASES[i].error)
+                        fail_msg("%s: %d", CASES[i].name, error);
+                if (error != 0) {
+                        assert_string_equal(cgroup.oom_file, "untouched");
+                        continue;
+                }
+                assert_string_equal(cgroup.oom_file, CASES[i].oom_file);
+                assert_string_equal(cgroup.pids_file, CASES[i].pids_file);
+                assert_string_equal(cgroup.members_file, CASES[i].members_file);
+        }
+}
+
+static void whole_words_only(void **state)
+{
+        static const struct {
+                const char *text;
+                bool names;
+        } TABLE[] = {
+                { "/docker/abcdef012345", true },        { "/docker/abcdef012345/sub", true },
+                { "/d-abcdef012345.scope\n", true },     { "/docker/abcdef0123456", false },
+                { "/docker/0abcdef012345", false },      { "abcdef012345", false },
+                { "/aabcdef012345/abcdef012345", true }, { "", false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++)
+                if (cgroup_text_names(TABLE[i].text, "abcdef012345") != TABLE[i].names)
+                        fail_msg("%s", TABLE[i].text);
+        assert_false(cgroup_text_names("/docker/../../../../", "../../../.."));
+}
+
+static void counters(void **state)
+{
+        static const char TEXT[] = "low 0\nmax 7\noom 5\noom_kill 3\noom_group_kill 1\n";
+
+        (void)state;
+        assert_int_equal(cgroup_parse_counter(TEXT, "oom_kill"), 3);
+        assert_int_equal(cgroup_parse_counter(TEXT, "max"), 7);
+        assert_int_equal(cgroup_parse_counter(TEXT, "oom_k"), 0);
+        assert_int_equal(cgroup_parse_counter("", "max"), 0);
+        assert_int_equal(cgroup_parse_counter("max", "max"), 0);
+}
+
+static void one_process(void **state)
+{
+        static const struct {
+                const char *stat;
+                int error;
+                struct process process;
+        } TABLE[] = {
+                { "42 (sh) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 4096 1",
+                  0,
+                  { 42, 7, 40, 98765, 'S' } },
+                { "42 (a) Z 1 (b) T 7 42 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 5 6", 0, { 42, 7, 40, 5, 'T' } },
+                { "42 (\n)) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 18446744073709551615 0",
+                  0,
+                  { 42, 1, 1, UINT64_MAX, 'R' } },
+                { "42 (sh) S 7 42 40", -EBADMSG, { 0 } },
+                { "42 sh S", -EBADMSG, { 0 } },
+                { "", -EBADMSG, { 0 } },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++) {
+                struct process process = { 0 };
+
+                assert_int_equal(process_parse(TABLE[i].stat, &process), TABLE[i].error);
+                assert_int_equal(process.pid, TABLE[i].process.pid);
+                assert_int_equal(process.parent, TABLE[i].process.parent);
+                assert_int_equal(process.session, TABLE[i].process.session);
+                assert_true(process.start_ticks == TABLE[i].process.start_ticks);
+                assert_int_equal(process.state, TABLE[i].process.state);
+        }
+}
+
+static void this_process(void **state)
+{
+        struct process process = { 0 };
+        struct cgroup_mounts mounts;
+        struct cgroup cgroup;
+
+        (void)state;
+        assert_int_equal(process_read(getpid(), &process), 0);
+        assert_int_equal(process.parent, getppid());
+        assert_int_equal(process.session, getsid(0));
+        assert_int_equal(cgroup_read_mounts(&mounts), 0);
+        assert_int_equal(cgroup_find(&mounts, getpid(), ID, &cgroup), -ESRCH);
+        assert_false(cgroup_holds(getpid(), ID));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(files_of_a_cgroup), cmocka_unit_test(whole_words_only), cmocka_unit_test(counters),
+                cmocka_unit_test(one_process),       cmocka_unit_test(this_process),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Short, as nothing here is slow; the order of the periods is that of life. */
+static const struct exec_timing TIMING = {
+        .drain_quiet_s = 0.02,
+        .drain_max_s = 0.2,
+        .grace_s = 0.2,
+        .linger_s = 0.2,
+        .retry_first_s = 0.002,
+        .retry_max_s = 0.02,
+};
+
+static void on_bark(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct world *world = timer->data;
+
+        (void)events;
+        world->has_barked = true;
+        ev_break(loop, EVBREAK_ALL);
+}
+
+void world_open(struct world *world)
+{
+        *world = (struct world){ .loop = ev_loop_new(EVFLAG_AUTO) };
+        assert_non_null(world->loop);
+        double_init(&world->engine, world->loop);
+        assert_int_equal(execs_new(&world->execs, world->loop, &world->engine.base), 0);
+        world->execs->timing = TIMING;
+        ev_timer_init(&world->watchdog, on_bark, 30.0, 0.0);
+        world->watchdog.data = world;
+        ev_timer_start(world->loop, &world->watchdog);
+}
+
+void world_close(struct world *world)
+{
+        world->execs = execs_free(world->execs);
+        ev_timer_stop(world->loop, &world->watchdog);
+        ev_loop_destroy(world->loop);
+}
+
+static void on_start(void *arg, const char *exec_id)
+{
+        struct world *world = arg;
+
+        assert_int_equal(strlen(exec_id), EXEC_ID_BYTES - 1);
+        world->n_starts++;
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct world *world = arg;
+        size_t used = strlen(world->streamed);
+
+        snprintf(world->streamed + used, sizeof(world->streamed) - used, "%d%.*s", stream, (int)length,
+                 (const char *)bytes);
+        if (world->cancels_on_output)
+                world->exec = exec_cancel(world->exec);
+}
+
+static void keep_text(char target[static WORLD_TEXT_BYTES], const char *text, size_t length)
+{
+        assert_true(length < WORLD_TEXT_BYTES);
+        memcpy(target, text, length);
+        target[length] = '\0';
+}
+
+static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct world *world = arg;
+
+        assert_true((result == NULL) != (why == NULL));
+        world->n_answers++;
+        world->fault = why != NULL ? why->kind : FAULT_NONE;
+        if (result != NULL) {
+                world->result = *result;
+                keep_text(world->output, result->output, result->output_length);
+                keep_text(world->errors, result->errors, result->errors_length);
+        }
+        if (world->cancels_on_done)
+                exec_cancel(world->exec);
+        if (world->starts_on_done) {
+                world->starts_on_done = false;
+                assert_int_equal(world_start(world, NULL, &(struct exec_request){ 0 }), 0);
+        }
+}
+
+int world_start(struct world *world, const struct cell *cell, const struct exec_request *request)
+{
+        static const char *const ARGV[] = { "true", NULL };
+        static const struct exec_sink SINK = { on_start, on_output, on_done };
+        struct exec_request filled = *request;
+
+        if (filled.argv == NULL)
+                filled.argv = ARGV;
+        if (filled.max_output_bytes == 0)
+                filled.max_output_bytes = 64;
+        ev_now_update(world->loop);
+        return exec_start(world->execs, cell != NULL ? cell->id : WORLD_CONTAINER, cell != NULL ? cell->init : 0,
+                          &filled, &SINK, world, &world->exec);
+}
+
+void world_event(struct world *world, enum engine_event_kind kind, int index, int exit_code)
+{
+        char id[32];
+        struct engine_event event = {
+                .kind = kind, .id = WORLD_CONTAINER, .exec_id = double_id(index, id), .exit_code = exit_code
+        };
+
+        execs_on_event(world->execs, &event);
+}
+
+void world_await_answers(struct world *world, unsigned answers)
+{
+        while (world->n_answers < answers && !world->has_barked)
+                ev_run(world->loop, EVRUN_ONCE);
+        assert_false(world->has_barked);
+}
+
+void world_await_quiet(struct world *world)
+{
+        while (!list_is_empty(&world->execs->running) && !world->has_barked)
+                ev_run(world->loop, EVRUN_ONCE);
+        assert_false(world->has_barked);
+}

@@ -1,0 +1,35 @@
+/* One exec room on a double of the engine, and what its user was told. */
+#pragma once
+
+#include "cell.h"
+#include "double.h"
+#include "exec-run.h"
+
+enum { WORLD_TEXT_BYTES = 256 };
+
+struct world {
+        struct ev_loop *loop;
+        struct double_engine engine;
+        struct execs *execs;
+        struct exec *exec; /* the last that world_start began */
+        ev_timer watchdog; /* a test that hangs fails */
+        bool has_barked;
+        unsigned n_starts, n_answers;
+        struct exec_result result; /* of the last answer; its texts are below */
+        char output[WORLD_TEXT_BYTES], errors[WORLD_TEXT_BYTES];
+        char streamed[WORLD_TEXT_BYTES]; /* all pieces, each with its stream's number before it */
+        enum fault_kind fault;           /* FAULT_NONE: the last answer was a result */
+        bool cancels_on_output, cancels_on_done, starts_on_done;
+};
+
+#define WORLD_CONTAINER "feedfacefeedfacefeedface"
+
+void world_open(struct world *world);
+void world_close(struct world *world);
+/* Fields of request that are zero get defaults: argv {"true"}, 64 bytes of output. cell may be NULL. */
+int world_start(struct world *world, const struct cell *cell, const struct exec_request *request);
+void world_event(struct world *world, enum engine_event_kind kind, int index, int exit_code);
+/* Runs the loop until there are so many answers. */
+void world_await_answers(struct world *world, unsigned answers);
+/* ... until no exec is left, silent ones included. */
+void world_await_quiet(struct world *world);
