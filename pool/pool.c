@@ -1,2 +1,337 @@
-/* to come */
-typedef int placeholder_;
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chore.h"
+#include "clock.h"
+#include "ensure.h"
+#include "inside.h"
+#include "running.h"
+#include "survey.h"
+#include "task.h"
+#include "template.h"
+#include "user-id.h"
+#include "userdir.h"
+#include "wait.h"
+#include "watch.h"
+
+enum { LEASE_MAX_S = 86400 };
+
+/* ---- the life of a pool ---- */
+
+static int open_state(struct pool *pool, const struct pool_options *options, struct fault *why)
+{
+        int err;
+
+        if (options_copy(&pool->options, options) < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        err = options_check(&pool->options, why);
+        if (err == 0)
+                err = userdir_open(pool->options.users_dir, &pool->users_fd, why);
+        if (err == 0)
+                err = ledger_open(&pool->ledger, pool->options.runtime_dir, pool->options.pool, NULL, why);
+        if (err < 0)
+                return err;
+        pool->generation_floor = ledger_generation_floor(pool->ledger);
+        admission_init(&pool->admission, pool->options.max_concurrent_starts, pool->options.max_queued_starts);
+        return 0;
+}
+
+/* A pool that owns nothing yet. */
+static struct pool *pool_alloc(struct ev_loop *loop)
+{
+        struct pool *pool = calloc(1, sizeof *pool);
+
+        if (pool == NULL)
+                return NULL;
+        pool->loop = loop;
+        pool->users_fd = -1;
+        table_init(&pool->table, loop);
+        listeners_init(&pool->listeners);
+        list_init(&pool->chores);
+        admission_init(&pool->admission, 1, 0);
+        ev_timer_init(&pool->grant, ensure_grant, 0.0, 0.0);
+        pool->grant.data = pool;
+        return pool;
+}
+
+int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,
+             struct execs *execs, const struct pool_options *options, const struct flow_observer *observer,
+             struct fault *why)
+{
+        struct pool *pool = pool_alloc(loop);
+        int err;
+
+        if (pool == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        pool->engine = engine;
+        pool->netpolicy = netpolicy;
+        pool->execs = execs;
+        pool->observer = observer;
+        err = open_state(pool, options, why);
+        if (err == 0) {
+                err = engine->ops->watch(engine, LABEL_POOL, pool->options.pool, watch_on_event, pool);
+                if (err < 0)
+                        (void)fault_set(why, FAULT_INTERNAL, -err, "cannot follow the engine's events");
+        }
+        if (err < 0) {
+                pool_free(pool);
+                return err;
+        }
+        *ret_pool = pool;
+        return 0;
+}
+
+static void close_carrel(struct carrel *carrel, const struct fault *why)
+{
+        if (carrel->task != NULL)
+                task_free(carrel->task);
+        wait_answer_all(&carrel->waiters, why);
+        wait_answer_all(&carrel->retirers, why);
+        running_detach(carrel);
+}
+
+struct pool *pool_free(struct pool *pool)
+{
+        struct fault why = { 0 };
+
+        if (pool == NULL)
+                return NULL;
+        (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
+        pool->is_closing = true; /* whoever is answered now may ask again, and is refused */
+        ev_timer_stop(pool->loop, &pool->grant);
+        survey_cancel(pool);
+        chores_free(pool);
+        running_cancel_all(pool);
+        for (struct carrel *carrel = pool->table.users; carrel != NULL; carrel = table_next(carrel))
+                close_carrel(carrel, &why);
+        table_release(&pool->table);
+        ledger_close(pool->ledger);
+        listeners_release(&pool->listeners);
+        options_release(&pool->options);
+        if (pool->users_fd >= 0)
+                close(pool->users_fd);
+        free(pool);
+        return NULL;
+}
+
+int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why)
+{
+        struct pool_options wanted = pool->options;
+        struct pool_options copy;
+        int err;
+
+        wanted.defaults = options->defaults;
+        wanted.dns = options->dns;
+        wanted.max_carrels = options->max_carrels;
+        wanted.max_concurrent_starts = options->max_concurrent_starts;
+        wanted.max_queued_starts = options->max_queued_starts;
+        wanted.ensure_timeout_s = options->ensure_timeout_s;
+        if (options_copy(&copy, &wanted) < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        err = options_check(&copy, why);
+        if (err < 0) {
+                options_release(&copy);
+                return err;
+        }
+        options_release(&pool->options);
+        pool->options = copy;
+        pool->admission.max_starts = copy.max_concurrent_starts;
+        pool->admission.max_queued = copy.max_queued_starts;
+        ev_timer_start(pool->loop, &pool->grant);
+        return 0;
+}
+
+void pool_set_reconciled(struct pool *pool)
+{
+        pool->has_reconciled = true;
+        ledger_forget_recalled(pool->ledger);
+}
+
+/* ---- for the parts ---- */
+
+struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_state state)
+{
+        struct carrel *carrel = carrel_new(pool, user, pool->options.prefix);
+
+        if (carrel != NULL && table_add(&pool->table, carrel, state) < 0)
+                carrel = carrel_free(carrel);
+        return carrel;
+}
+
+/* The floor lets a forgotten user's generations go on rising without a word kept about him. */
+void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
+{
+        if (carrel->generation > pool->generation_floor)
+                pool->generation_floor = carrel->generation;
+        ledger_release(pool->ledger, carrel->slot);
+        carrel->slot = -1;
+        running_detach(carrel);
+        table_forget(&pool->table, carrel);
+}
+
+void pool_raise_generation(struct carrel *carrel, uint64_t generation)
+{
+        struct pool *pool = carrel->pool;
+        uint64_t last = carrel->generation > pool->generation_floor ? carrel->generation : pool->generation_floor;
+
+        carrel->generation = generation > 0 ? generation : last + 1;
+        if (carrel->slot < 0)
+                carrel->slot = ledger_claim(pool->ledger, carrel->user, carrel->generation);
+        else
+                ledger_set_generation(pool->ledger, carrel->slot, carrel->generation);
+}
+
+static void on_death(struct ev_loop *loop, ev_io *io, int events)
+{
+        struct carrel *carrel = io->data;
+
+        carrel_drop_process(carrel);
+        pool_carrel_lost(carrel, "its init ended", false);
+}
+
+void pool_carrel_ready(struct carrel *carrel, int64_t last_use_ms)
+{
+        struct pool *pool = carrel->pool;
+
+        table_set_state(&pool->table, carrel, CARREL_READY);
+        carrel->ready_ms = clock_boottime_ms();
+        carrel->ready_number = ++pool->last_ready_number;
+        carrel->last_fault[0] = '\0';
+        carrel_set_reason(carrel, "is running");
+        carrel->last_use_ms = last_use_ms > 0 ? last_use_ms : carrel->ready_ms;
+        ledger_set_times(pool->ledger, carrel->slot, carrel->last_use_ms, carrel->lease_until_ms);
+        carrel_watch_process(carrel, on_death);
+}
+
+void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
+{
+        struct pool *pool = carrel->pool;
+        char id[CONTAINER_ID_BYTES];
+        const struct pool_event event = {
+                .kind = POOL_LOST, .user = carrel->user, .container_id = id, .detail = reason
+        };
+
+        if (carrel->state == CARREL_QUEUED && carrel->task->from == CARREL_READY)
+                carrel->task->from = CARREL_LOST; /* it waits to be replaced anyway */
+        else if (carrel->state == CARREL_READY)
+                table_set_state(&pool->table, carrel, CARREL_LOST);
+        else
+                return;
+        memcpy(id, carrel->id, sizeof id);
+        carrel_drop_process(carrel);
+        if (carrel->state == CARREL_LOST)
+                carrel_set_reason(carrel, reason);
+        running_lose(carrel, id, is_oom);
+        listeners_tell(&pool->listeners, &event);
+}
+
+void pool_tell(struct pool *pool, enum pool_event_kind kind, const struct carrel *carrel, const char *detail,
+               double duration_s)
+{
+        const struct pool_event event = {
+                .kind = kind,
+                .user = carrel->user,
+                .container_id = carrel->id,
+                .detail = detail,
+                .duration_s = duration_s,
+        };
+
+        listeners_tell(&pool->listeners, &event);
+}
+
+/* ---- listening and looking ---- */
+
+int pool_listen(struct pool *pool, void (*on_event)(void *arg, const struct pool_event *event), void *arg)
+{
+        return listeners_add(&pool->listeners, on_event, arg);
+}
+
+void pool_unlisten(struct pool *pool, void (*on_event)(void *arg, const struct pool_event *event), void *arg)
+{
+        listeners_remove(&pool->listeners, on_event, arg);
+}
+
+void pool_announce(struct pool *pool, const struct pool_event *event)
+{
+        listeners_tell(&pool->listeners, event);
+}
+
+static struct carrel *find(const struct pool *pool, const char *user)
+{
+        return user_id_is_valid(user) ? table_find(&pool->table, user) : NULL;
+}
+
+void pool_mark_lost(struct pool *pool, const char *user, const char *reason)
+{
+        struct carrel *carrel = find(pool, user);
+
+        if (carrel != NULL)
+                pool_carrel_lost(carrel, reason, false);
+}
+
+int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why)
+{
+        struct carrel *carrel = find(pool, user);
+
+        if (carrel == NULL)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "the user has no carrel");
+        carrel_lease(carrel, lease_s < LEASE_MAX_S ? lease_s : LEASE_MAX_S);
+        return 0;
+}
+
+bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void *arg, const struct carrel_view *view),
+                  void *arg)
+{
+        const struct carrel *carrel = find(pool, user);
+        struct carrel_view view;
+
+        if (carrel == NULL)
+                return false;
+        carrel_view(carrel, clock_boottime_ms(), &view);
+        visit(arg, &view);
+        return true;
+}
+
+void pool_each(const struct pool *pool, const char *after, size_t limit,
+               bool (*visit)(void *arg, const struct carrel_view *view), void *arg)
+{
+        /* Sorting changes the order of iteration and nothing that is known. */
+        struct table *table = &((struct pool *)pool)->table;
+        int64_t now_ms = clock_boottime_ms();
+        struct carrel *next;
+
+        for (struct carrel *carrel = table_first(table, after); carrel != NULL && limit > 0; carrel = next) {
+                struct carrel_view view;
+
+                next = table_next(carrel);
+                if (carrel->is_doomed) /* by a visit: its links are good until the loop's next turn */
+                        continue;
+                limit--;
+                carrel_view(carrel, now_ms, &view);
+                if (!visit(arg, &view))
+                        return;
+        }
+}
+
+void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
+{
+        struct engine_about about;
+        struct pool_stats stats = {
+                .starts_in_flight = pool->admission.in_flight,
+                .starts_queued = pool->admission.n_queued,
+                .waiters = pool->n_waiters,
+                .execs = running_count(pool),
+                .ensure_failures = pool->ensure_failures,
+                .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
+                .has_reconciled = pool->has_reconciled,
+        };
+
+        pool->engine->ops->about(pool->engine, &about);
+        stats.is_engine_available = about.is_available;
+        memcpy(stats.by_state, pool->table.by_state, sizeof stats.by_state);
+        memcpy(stats.ensures, pool->ensures, sizeof stats.ensures);
+        *ret_stats = stats;
+}

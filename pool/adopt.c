@@ -1,0 +1,150 @@
+/* pool_adopt: a running container of an earlier carreld becomes its user's carrel again, if everything about it is what
+ * we would make ourselves. It is inspected, then goes the second half of the road that a new one goes. */
+#include <errno.h>
+#include <string.h>
+
+#include "chore.h"
+#include "clock.h"
+#include "ensure.h"
+#include "inside.h"
+#include "retire.h"
+#include "spec.h"
+#include "steps.h"
+#include "survey.h"
+#include "task.h"
+#include "template.h"
+
+static const struct step STEPS[] = {
+        { "confine", step_confine, NULL, 3.0 }, { "identify", step_identify, NULL, 10.0 },
+        { "verify", step_verify, NULL, 0 },     { "plug", step_plug, NULL, 5.0 },
+        { "confirm", step_confirm, NULL, 3.0 }, { 0 },
+};
+
+static void on_adopt_done(void *subject, const struct fault *why)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+        double duration_s = clock_boottime_s() - task->began_s;
+        pool_on_done on_done = task->on_done;
+        void *arg = task->arg;
+        struct list waits;
+
+        list_init(&waits);
+        list_move_all(&waits, &carrel->waiters);
+        task->flow = NULL; /* it frees itself */
+        if (why == NULL)
+                pool_carrel_ready(carrel, carrel->last_use_ms);
+        task_free(task);
+        retire_after_start(carrel, why != NULL);
+        if (why == NULL)
+                pool_tell(pool, POOL_ADOPTED, carrel, "", duration_s);
+        on_done(arg, why);
+        if (why == NULL)
+                ensure_hand_out(carrel, &waits, OUTCOME_REUSED, NULL);
+        else
+                ensure_reconsider(&waits);
+}
+
+static const struct flow_plan ADOPT = { "adopt", STEPS, task_abandon, on_adopt_done };
+
+static int refuse(struct fault *why, const char *sentence)
+{
+        return fault_set(why, FAULT_ENGINE_REFUSED, EINVAL, "not adopted: %s", sentence);
+}
+
+static int check_container(const struct pool *pool, const struct container_info *info, const char *wanted_id,
+                           struct carrel_spec *ret_spec, struct fault *why)
+{
+        const char *user = container_label(info, LABEL_USER);
+        size_t prefix = strlen(pool->options.prefix);
+
+        if (strcmp(info->id, wanted_id) != 0 || !survey_is_adoptable(pool, info, ret_spec))
+                return refuse(why, "it is not what this pool would make");
+        if (strncmp(info->name, pool->options.prefix, prefix) != 0 || strcmp(info->name + prefix, user) != 0)
+                return refuse(why, "it has another name than its user's carrel");
+        if (table_find(&pool->table, user) != NULL)
+                return refuse(why, "its user has a carrel already");
+        if (table_held(&pool->table) >= pool->options.max_carrels)
+                return refuse(why, "max_carrels is reached");
+        return 0;
+}
+
+/* What the earlier daemon knew, before the carrel's slot is claimed. */
+static void recall_times(struct carrel *carrel)
+{
+        struct ledger_entry entry;
+
+        if (!ledger_recall(carrel->pool->ledger, carrel->user, clock_boottime_ms(), &entry))
+                return;
+        carrel->last_use_ms = entry.last_use_ms;
+        carrel->lease_until_ms = entry.lease_until_ms;
+}
+
+/* On failure the carrel is to be forgotten. */
+static int enter(struct carrel *carrel, const struct container_info *info, const struct carrel_spec *spec,
+                 const struct chore *chore, struct fault *why)
+{
+        struct pool *pool = carrel->pool;
+        struct task *task = task_new(carrel);
+
+        if (task == NULL || table_set_id(&pool->table, carrel, info->id) < 0 ||
+            spec_hash(spec, &pool->options, carrel->spec_hash) < 0 ||
+            flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {
+                task_free(task);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot begin an adoption: out of memory");
+        }
+        task->spec = carrel->spec = *spec;
+        task->on_done = chore->on_done;
+        task->arg = chore->arg;
+        carrel_set_reason(carrel, "adopted from an earlier carreld");
+        recall_times(carrel);
+        pool_raise_generation(carrel, template_generation(info));
+        return 0;
+}
+
+static void on_inspected(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct chore *chore = arg;
+        struct pool *pool = chore->pool;
+        struct carrel_spec spec;
+        struct carrel *carrel = NULL;
+        struct fault own = { 0 };
+        int err = 0;
+
+        chore->call = NULL;
+        if (why != NULL)
+                err = fault_pass(&own, why);
+        else if (reply->n_containers != 1)
+                err = refuse(&own, "the engine does not describe it");
+        else
+                err = check_container(pool, reply->containers, chore->container_id, &spec, &own);
+        if (err == 0) {
+                carrel = pool_add_carrel(pool, container_label(reply->containers, LABEL_USER), CARREL_STARTING);
+                err = carrel != NULL ? enter(carrel, reply->containers, &spec, chore, &own)
+                                     : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
+        if (err == 0) {
+                chore_free(chore); /* the flow answers its caller */
+                return;
+        }
+        if (carrel != NULL)
+                pool_forget_carrel(pool, carrel);
+        chore_done(chore, &own);
+}
+
+int pool_adopt(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
+{
+        struct chore *chore;
+        int err;
+
+        if (table_find_id(&pool->table, container_id) != NULL)
+                return -EBUSY;
+        chore = chore_new(pool, container_id, on_done, arg);
+        if (chore == NULL)
+                return -ENOMEM;
+        err = pool->engine->ops->inspect(pool->engine, chore->container_id, on_inspected, chore, &chore->call);
+        if (err < 0)
+                chore_free(chore);
+        return err;
+}

@@ -1,0 +1,156 @@
+#include "carrel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "flow.h"
+#include "inside.h"
+#include "strings.h"
+#include "task.h"
+
+static const char *const STATE_NAMES[CARREL_STATES] = {
+        [CARREL_QUEUED] = "queued",     [CARREL_STARTING] = "starting", [CARREL_READY] = "ready",
+        [CARREL_RETIRING] = "retiring", [CARREL_LOST] = "lost",
+};
+
+const char *carrel_state_name(enum carrel_state state)
+{
+        return state < CARREL_STATES ? STATE_NAMES[state] : "";
+}
+
+static const char *const OUTCOME_NAMES[OUTCOMES] = {
+        [OUTCOME_CREATED] = "created",
+        [OUTCOME_REUSED] = "reused",
+        [OUTCOME_REPLACED] = "replaced",
+};
+
+const char *ensure_outcome_name(enum ensure_outcome outcome)
+{
+        return outcome < OUTCOMES ? OUTCOME_NAMES[outcome] : "";
+}
+
+struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefix)
+{
+        struct carrel *carrel = calloc(1, sizeof *carrel);
+
+        if (carrel == NULL)
+                return NULL;
+        carrel->pool = pool;
+        carrel->pidfd = -1;
+        carrel->slot = -1;
+        list_init(&carrel->doomed);
+        list_init(&carrel->execs);
+        list_init(&carrel->waiters);
+        list_init(&carrel->retirers);
+        /* options_check has made sure that both fit. */
+        (void)snprintf(carrel->user, sizeof carrel->user, "%s", user);
+        (void)snprintf(carrel->name, sizeof carrel->name, "%s%s", prefix, user);
+        return carrel;
+}
+
+struct carrel *carrel_free(struct carrel *carrel)
+{
+        if (carrel == NULL)
+                return NULL;
+        carrel_drop_process(carrel);
+        list_remove(&carrel->doomed);
+        free(carrel);
+        return NULL;
+}
+
+void carrel_set_reason(struct carrel *carrel, const char *reason)
+{
+        (void)snprintf(carrel->reason, sizeof carrel->reason, "%s", reason);
+}
+
+void carrel_set_fault(struct carrel *carrel, const struct fault *why)
+{
+        (void)snprintf(carrel->last_fault, sizeof carrel->last_fault, "%s", why->message);
+}
+
+int carrel_hold_process(struct carrel *carrel, int pid)
+{
+        int fd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself (pidfd_open(2)) */
+
+        if (fd < 0)
+                return -errno;
+        carrel_drop_process(carrel);
+        carrel->pid = pid;
+        carrel->pidfd = fd;
+        return 0;
+}
+
+bool carrel_has_ended(const struct carrel *carrel)
+{
+        struct pollfd poller = { .fd = carrel->pidfd, .events = POLLIN };
+
+        return carrel->pidfd >= 0 && poll(&poller, 1, 0) != 0;
+}
+
+void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop *loop, ev_io *io, int events))
+{
+        if (carrel->pidfd < 0)
+                return;
+        ev_io_init(&carrel->death, on_death, carrel->pidfd, EV_READ);
+        carrel->death.data = carrel;
+        ev_io_start(carrel->pool->loop, &carrel->death);
+}
+
+void carrel_drop_process(struct carrel *carrel)
+{
+        if (ev_is_active(&carrel->death))
+                ev_io_stop(carrel->pool->loop, &carrel->death);
+        if (carrel->pidfd >= 0)
+                close(carrel->pidfd);
+        carrel->pidfd = -1;
+        carrel->pid = 0;
+}
+
+void carrel_touch(struct carrel *carrel)
+{
+        carrel->last_use_ms = clock_boottime_ms();
+        ledger_set_times(carrel->pool->ledger, carrel->slot, carrel->last_use_ms, carrel->lease_until_ms);
+}
+
+void carrel_lease(struct carrel *carrel, uint64_t lease_s)
+{
+        if (lease_s > 0)
+                carrel->lease_until_ms = clock_boottime_ms() + (int64_t)lease_s * 1000;
+        carrel_touch(carrel);
+}
+
+static int64_t since(int64_t then_ms, int64_t now_ms)
+{
+        return then_ms > 0 && now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view)
+{
+        bool is_ready = carrel->state == CARREL_READY;
+
+        *ret_view = (struct carrel_view){
+                .user = carrel->user,
+                .container = carrel->name,
+                .container_id = carrel->id,
+                .spec_hash = carrel->spec_hash,
+                .spec = &carrel->spec,
+                .state = carrel->state,
+                .step = task_step(carrel->task),
+                .generation = carrel->generation,
+                .started_wall_ms = carrel->started_wall_ms,
+                .idle_ms = carrel->n_execs > 0 ? 0 : since(carrel->last_use_ms, now_ms),
+                .lease_left_ms = carrel->lease_until_ms > now_ms ? carrel->lease_until_ms - now_ms : 0,
+                .age_ms = is_ready ? since(carrel->ready_ms, now_ms) : 0,
+                .execs = carrel->n_execs,
+                .address = carrel->link.address,
+                .interface = carrel->link.interface,
+                .last_fault = carrel->last_fault,
+                .reason = carrel->reason,
+        };
+}

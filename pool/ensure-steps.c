@@ -1,0 +1,243 @@
+#include "ensure-steps.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "inside.h"
+#include "running.h"
+#include "steps.h"
+#include "task.h"
+#include "template.h"
+#include "userdir.h"
+
+enum { CREATES_MAX = 3 };
+
+/* ---- clear: the container that was, if there is one, and whatever runs in it ---- */
+
+static void on_cleared(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->call = NULL;
+        if (why == NULL)
+                task->stale_id[0] = '\0';
+        task_resume(task, why);
+}
+
+static enum flow_verdict clear_stale(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct engine *engine = task->carrel->pool->engine;
+
+        if (task->stale_id[0] == '\0')
+                return FLOW_NEXT;
+        running_lose(task->carrel, task->stale_id, false);
+        return task_asked(task, engine->ops->remove(engine, task->stale_id, on_cleared, task, &task->call));
+}
+
+static enum flow_verdict prepare_directory(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+        const struct pool *pool = task->carrel->pool;
+
+        if (userdir_prepare(pool->users_fd, task->carrel->user, pool->options.uid, pool->options.gid, flow_why(flow)) <
+            0)
+                return FLOW_FAIL;
+        return FLOW_NEXT;
+}
+
+/* ---- create: an answer "name taken" leads to a look at who has it; what is ours is removed, and again ---- */
+
+static int ask_create(struct task *task, struct fault *why);
+
+static void on_taken_removed(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        struct fault own = { 0 };
+
+        task->call = NULL;
+        if (why == NULL && ask_create(task, &own) < 0)
+                why = &own;
+        if (why != NULL)
+                flow_fail(task->flow, why);
+}
+
+/* Decides about the container that has our name. 0: a call is under way. */
+static int settle_taken(struct task *task, const struct engine_reply *reply, struct fault *why)
+{
+        const struct carrel *carrel = task->carrel;
+        struct engine *engine = carrel->pool->engine;
+
+        if (reply->n_containers != 1 || !template_is_ours(reply->containers, carrel->pool->options.pool, carrel->user))
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST,
+                                 "a container that is not this pool's has the name %s: remove or rename it, "
+                                 "or set another prefix",
+                                 carrel->name);
+        task->outcome = OUTCOME_REPLACED;
+        if (engine->ops->remove(engine, reply->containers->id, on_taken_removed, task, &task->call) < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        return 0;
+}
+
+static void on_taken_found(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        struct fault own = { 0 };
+        int err;
+
+        task->call = NULL;
+        if (why != NULL && why->kind != FAULT_NOT_FOUND) {
+                flow_fail(task->flow, why);
+                return;
+        }
+        err = why == NULL ? settle_taken(task, reply, &own) : ask_create(task, &own);
+        if (err < 0)
+                flow_fail(task->flow, &own);
+}
+
+static int look_who_has_name(struct task *task, struct fault *why)
+{
+        struct engine *engine = task->carrel->pool->engine;
+
+        if (task->creates >= CREATES_MAX)
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "the name %s is taken again and again",
+                                 task->carrel->name);
+        if (engine->ops->inspect(engine, task->carrel->name, on_taken_found, task, &task->call) < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        return 0;
+}
+
+static int take_id(struct carrel *carrel, const char *id, struct fault *why)
+{
+        if (id == NULL || id[0] == '\0' || table_set_id(&carrel->pool->table, carrel, id) < 0)
+                return fault_set(why, FAULT_ENGINE_REFUSED, EBADMSG, "the engine gave no usable container id");
+        return 0;
+}
+
+static void on_created(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        struct fault own = { 0 };
+        bool is_taken = why != NULL && why->kind == FAULT_NAME_TAKEN;
+
+        task->call = NULL;
+        if (is_taken && look_who_has_name(task, &own) == 0)
+                return;
+        if (is_taken || (why == NULL && take_id(task->carrel, reply->id, &own) < 0))
+                why = &own;
+        task_resume(task, why);
+}
+
+static int ask_create(struct task *task, struct fault *why)
+{
+        const struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+        struct template template;
+        int err = template_fill(&template, &pool->options, carrel->user, carrel->name, &carrel->spec, carrel->spec_hash,
+                                carrel->generation, why);
+
+        if (err < 0)
+                return err;
+        task->creates++;
+        err = pool->engine->ops->create(pool->engine, &template.spec, on_created, task, &task->call);
+        template_release(&template);
+        if (err < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot ask for a container: %s",
+                                 strerrordesc_np(-err));
+        return 0;
+}
+
+static enum flow_verdict create_container(struct flow *flow, void *subject)
+{
+        return ask_create(subject, flow_why(flow)) < 0 ? FLOW_FAIL : FLOW_WAIT;
+}
+
+/* ---- undo of create: any answer, and none, may have left a container. It is removed by the id if that is known;
+ * else looked up by name, and removed only when its labels say that this very flow made it ---- */
+
+static void on_create_undone(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->call = NULL;
+        task->is_undo_unclean = why != NULL;
+        if (why == NULL)
+                (void)table_set_id(&task->carrel->pool->table, task->carrel, "");
+        task_resume(task, why);
+}
+
+static int ask_remove(struct task *task, const char *id)
+{
+        struct engine *engine = task->carrel->pool->engine;
+
+        return engine->ops->remove(engine, id, on_create_undone, task, &task->call);
+}
+
+static void on_left_found(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        const struct carrel *carrel = task->carrel;
+        bool is_this_flows = why == NULL && reply->n_containers == 1 &&
+                             template_is_ours(reply->containers, carrel->pool->options.pool, carrel->user) &&
+                             template_generation(reply->containers) == carrel->generation;
+        struct fault own = { 0 };
+
+        task->call = NULL;
+        if (is_this_flows && ask_remove(task, reply->containers->id) == 0)
+                return;
+        if (is_this_flows) {
+                (void)fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                why = &own;
+        }
+        if (why != NULL && why->kind == FAULT_NOT_FOUND)
+                why = NULL;
+        task->is_undo_unclean = why != NULL;
+        task_resume(task, why);
+}
+
+static enum flow_verdict remove_container(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct engine *engine = carrel->pool->engine;
+
+        if (task->creates == 0)
+                return FLOW_NEXT;
+        task->is_undo_unclean = true; /* until the engine says otherwise */
+        carrel_drop_process(carrel);
+        if (carrel->id[0] != '\0')
+                return task_asked(task, ask_remove(task, carrel->id));
+        return task_asked(task, engine->ops->inspect(engine, carrel->name, on_left_found, task, &task->call));
+}
+
+/* ---- start ---- */
+
+static void on_started(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->call = NULL;
+        task_resume(task, why);
+}
+
+/* Its undo is create's: removing a container ends it. */
+static enum flow_verdict start_container(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct engine *engine = task->carrel->pool->engine;
+
+        return task_asked(task, engine->ops->start(engine, task->carrel->id, on_started, task, &task->call));
+}
+
+const struct step ENSURE_STEPS[] = {
+        { "clear", clear_stale, NULL, 15.0 },
+        { "directory", prepare_directory, NULL, 0 },
+        { "create", create_container, remove_container, 20.0 },
+        { "confine", step_confine, NULL, 3.0 },
+        { "start", start_container, NULL, 15.0 },
+        { "identify", step_identify, NULL, 10.0 },
+        { "verify", step_verify, NULL, 0 },
+        { "plug", step_plug, NULL, 5.0 },
+        { "confirm", step_confirm, NULL, 3.0 },
+        { 0 },
+};

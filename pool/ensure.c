@@ -1,0 +1,342 @@
+#include "ensure.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "ensure-steps.h"
+#include "inside.h"
+#include "judge-ensure.h"
+#include "retire.h"
+#include "spec.h"
+#include "task.h"
+#include "user-id.h"
+
+enum { RETRY_AFTER_S = 1 };
+
+/* ---- judging ---- */
+
+static bool is_engine_available(const struct pool *pool)
+{
+        struct engine_about about;
+
+        pool->engine->ops->about(pool->engine, &about);
+        return about.is_available;
+}
+
+static const struct carrel_spec *spec_of(const struct carrel *carrel)
+{
+        return carrel->task != NULL ? &carrel->task->spec : &carrel->spec;
+}
+
+static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
+                                 struct fault *why)
+{
+        struct ensure_facts facts = {
+                .is_closing = pool->is_closing,
+                .has_reconciled = pool->has_reconciled,
+                .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
+                .has_carrel = carrel != NULL,
+                .on_conflict = asked->on_conflict,
+                .n_held = table_held(&pool->table),
+                .max_carrels = pool->options.max_carrels,
+                .admission = admission_peek(&pool->admission),
+                .queue_retry_after_s = admission_retry_after_s(&pool->admission),
+        };
+
+        if (carrel != NULL) {
+                facts.state = carrel->state;
+                facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
+                facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
+        }
+        /* A reuse does not depend on the engine, and is too frequent to ask after it. */
+        facts.is_engine_available =
+                (facts.has_carrel && facts.is_match && facts.state == CARREL_READY) || is_engine_available(pool);
+        return judge_ensure(&facts, why);
+}
+
+/* ---- starting ---- */
+
+static void on_ensure_done(void *subject, const struct fault *why);
+
+static const struct flow_plan ENSURE = { "ensure", ENSURE_STEPS, task_abandon, on_ensure_done };
+
+/* The task has been granted a start. On failure nothing has changed. */
+static int begin(struct task *task, struct fault *why)
+{
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+        char hash[SPEC_HASH_BYTES];
+        int err = spec_hash(&task->spec, &pool->options, hash);
+
+        if (err == 0)
+                err = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
+        if (err < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot begin a start: out of memory");
+        memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
+        (void)table_set_id(&pool->table, carrel, "");
+        carrel_drop_process(carrel);
+        table_set_state(&pool->table, carrel, CARREL_STARTING);
+        carrel_set_reason(carrel, task->stale_id[0] != '\0' ? "is being replaced" : "is being made");
+        carrel->spec = task->spec;
+        memcpy(carrel->spec_hash, hash, sizeof hash);
+        carrel->link = (struct netpolicy_link){ 0 };
+        carrel->started_wall_ms = 0;
+        carrel->oom_ms = 0;
+        pool_raise_generation(carrel, 0);
+        return 0;
+}
+
+/* Back to before the start. */
+static void drop_task(struct task *task)
+{
+        struct carrel *carrel = task->carrel;
+        enum carrel_state from = task->from;
+
+        task_free(task);
+        if (from == CARREL_QUEUED)
+                pool_forget_carrel(carrel->pool, carrel);
+        else
+                table_set_state(&carrel->pool->table, carrel, from);
+}
+
+void ensure_withdraw(struct carrel *carrel)
+{
+        admission_withdraw(&carrel->pool->admission, &carrel->task->queued);
+        drop_task(carrel->task);
+}
+
+void ensure_unwanted(struct carrel *carrel)
+{
+        if (!carrel->is_doomed && carrel->task != NULL && carrel->state == CARREL_QUEUED &&
+            list_is_empty(&carrel->waiters))
+                ensure_withdraw(carrel);
+}
+
+/* A new task for the carrel, granted or queued. `from` QUEUED: the carrel was made for this. */
+static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum carrel_state from, struct fault *why)
+{
+        struct pool *pool = carrel->pool;
+        struct task *task = task_new(carrel);
+        enum admission_answer answer;
+        int err = 0;
+
+        if (task == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        task->spec = *spec;
+        task->from = from;
+        task->outcome = from == CARREL_QUEUED ? OUTCOME_CREATED : OUTCOME_REPLACED;
+        table_set_state(&pool->table, carrel, CARREL_QUEUED);
+        carrel_set_reason(carrel, "waits for a free start");
+        answer = admission_request(&pool->admission, &task->queued);
+        if (answer == ADMISSION_GRANTED)
+                err = begin(task, why);
+        if (err < 0)
+                admission_release(&pool->admission);
+        if (answer == ADMISSION_REFUSED) /* judged before; only to be complete */
+                err = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are waiting already");
+        if (err < 0)
+                drop_task(task);
+        return err;
+}
+
+static int start(struct pool *pool, struct carrel **carrel, const struct pool_wait *asked, struct fault *why)
+{
+        bool is_live = *carrel != NULL && (*carrel)->state == CARREL_READY;
+        const struct carrel_spec *base = is_live ? &(*carrel)->spec : &pool->options.defaults;
+        struct carrel_spec spec;
+        int err = spec_resolve(&asked->spec, base, &pool->options.defaults, &spec, why);
+
+        if (err < 0)
+                return err;
+        if (*carrel != NULL)
+                return enter(*carrel, &spec, (*carrel)->state, why);
+        *carrel = pool_add_carrel(pool, asked->user, CARREL_QUEUED);
+        if (*carrel == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        err = enter(*carrel, &spec, CARREL_QUEUED, why);
+        if (err < 0 && !(*carrel)->is_doomed)
+                pool_forget_carrel(pool, *carrel);
+        return err;
+}
+
+/* Finds a request its place at a carrel. On failure the request is as before. */
+static int place(struct carrel *carrel, struct pool_wait *wait, enum ensure_verdict verdict, struct fault *why)
+{
+        int err = verdict == ENSURE_START ? start(wait->pool, &carrel, wait, why) : 0;
+
+        if (err < 0)
+                return err;
+        wait_at(wait, carrel, &carrel->waiters);
+        wait->is_with_task = verdict != ENSURE_WAIT;
+        return 0;
+}
+
+/* ---- answering ---- */
+
+static void fill_ensured(struct carrel *carrel, enum ensure_outcome outcome, struct pool_ensured *ret_ensured)
+{
+        carrel->pool->ensures[outcome]++;
+        carrel_view(carrel, clock_boottime_ms(), &ret_ensured->carrel);
+        ret_ensured->outcome = outcome;
+}
+
+static void fill_reused(struct carrel *carrel, struct pool_ensured *ret_ensured)
+{
+        carrel_touch(carrel);
+        fill_ensured(carrel, OUTCOME_REUSED, ret_ensured);
+        pool_tell(carrel->pool, POOL_REUSED, carrel, "", 0);
+}
+
+static void refuse_wait(struct pool_wait *wait, const struct fault *why)
+{
+        struct fault told = *why;
+
+        if (told.retry_after_s == 0 && fault_is_retryable(told.kind))
+                told.retry_after_s = RETRY_AFTER_S;
+        wait->pool->ensure_failures++;
+        wait_answer(wait, NULL, &told);
+}
+
+static void reconsider(struct pool_wait *wait)
+{
+        struct pool *pool = wait->pool;
+        struct carrel *carrel = table_find(&pool->table, wait->user);
+        struct fault why = { 0 };
+        enum ensure_verdict verdict = judge(pool, carrel, wait, &why);
+        struct pool_ensured ensured;
+
+        if (verdict == ENSURE_REUSE) {
+                fill_reused(carrel, &ensured);
+                wait_answer(wait, &ensured, NULL);
+                return;
+        }
+        if (verdict == ENSURE_REFUSE || place(carrel, wait, verdict, &why) < 0)
+                refuse_wait(wait, &why);
+}
+
+void ensure_reconsider(struct list *waits)
+{
+        for (struct pool_wait *wait = wait_pop(waits); wait != NULL; wait = wait_pop(waits))
+                reconsider(wait);
+}
+
+/* A callback may do anything to the carrel: what it is, is looked at again for each. */
+void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outcome outcome, const struct fault *why)
+{
+        uint64_t generation = carrel->generation;
+        struct pool_ensured ensured;
+
+        for (struct pool_wait *wait = wait_pop(waits); wait != NULL; wait = wait_pop(waits)) {
+                bool is_answer = why != NULL || (!carrel->is_doomed && carrel->state == CARREL_READY &&
+                                                 carrel->generation == generation);
+
+                if (!wait->is_with_task || !is_answer) {
+                        reconsider(wait);
+                } else if (why != NULL) {
+                        refuse_wait(wait, why);
+                } else {
+                        fill_ensured(carrel, outcome, &ensured);
+                        wait_answer(wait, &ensured, NULL);
+                }
+        }
+}
+
+/* What is left of a carrel whose start failed: nothing, or the container that was to be cleared. */
+static void settle_failure(struct task *task, const struct fault *why)
+{
+        struct carrel *carrel = task->carrel;
+        struct table *table = &carrel->pool->table;
+
+        carrel_set_fault(carrel, why);
+        if (task->stale_id[0] == '\0' || table_set_id(table, carrel, task->stale_id) < 0)
+                return;
+        table_set_state(table, carrel, CARREL_LOST);
+        carrel_set_reason(carrel, "could not be replaced");
+}
+
+/* The state is settled before anybody is told: whoever is told may ask for anything. */
+static void on_ensure_done(void *subject, const struct fault *why)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+        enum ensure_outcome outcome = task->outcome;
+        double duration_s = clock_boottime_s() - task->began_s;
+        bool is_unclean = task->is_undo_unclean;
+        struct list waits;
+
+        list_init(&waits);
+        list_move_all(&waits, &carrel->waiters);
+        task->flow = NULL; /* it frees itself */
+        admission_release(&pool->admission);
+        ev_timer_start(pool->loop, &pool->grant);
+        if (why == NULL)
+                pool_carrel_ready(carrel, 0);
+        else
+                settle_failure(task, why);
+        task_free(task);
+        retire_after_start(carrel, is_unclean);
+        if (why != NULL)
+                pool_tell(pool, POOL_ENSURE_FAILED, carrel, why->message, duration_s);
+        else
+                pool_tell(pool, outcome == OUTCOME_CREATED ? POOL_CREATED : POOL_REPLACED, carrel, "", duration_s);
+        ensure_hand_out(carrel, &waits, outcome, why);
+}
+
+void ensure_grant(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct pool *pool = timer->data;
+
+        for (struct list *node = admission_next(&pool->admission); node != NULL;
+             node = admission_next(&pool->admission)) {
+                struct task *task = LIST_ENTRY(node, struct task, queued);
+                struct fault why = { 0 };
+                struct list waits;
+
+                if (begin(task, &why) == 0)
+                        continue;
+                list_init(&waits);
+                list_move_all(&waits, &task->carrel->waiters);
+                admission_release(&pool->admission);
+                drop_task(task);
+                wait_answer_all(&waits, &why);
+        }
+}
+
+/* ---- the main road ---- */
+
+void pool_ensure(struct pool *pool, const char *user, const struct carrel_spec *spec, enum on_conflict on_conflict,
+                 pool_on_ensured on_ensured, void *arg, struct pool_wait **ret_wait)
+{
+        struct pool_wait asked = { .pool = pool, .spec = *spec, .on_conflict = on_conflict };
+        struct pool_ensured ensured;
+        struct carrel *carrel = NULL;
+        struct pool_wait *wait;
+        struct fault why = { 0 };
+        enum ensure_verdict verdict = ENSURE_REFUSE;
+
+        *ret_wait = NULL;
+        if (user_id_check(user, strnlen(user, USER_ID_MAX + 1), &why) == 0) {
+                memcpy(asked.user, user, strlen(user) + 1);
+                carrel = table_find(&pool->table, user);
+                verdict = judge(pool, carrel, &asked, &why);
+        }
+        if (verdict == ENSURE_REUSE) {
+                fill_reused(carrel, &ensured);
+                on_ensured(arg, &ensured, NULL);
+                return;
+        }
+        asked.on_ensured = on_ensured;
+        asked.arg = arg;
+        wait = verdict != ENSURE_REFUSE ? wait_new(&asked) : NULL;
+        if (wait != NULL && place(carrel, wait, verdict, &why) == 0) {
+                *ret_wait = wait;
+                return;
+        }
+        pool_leave(wait);
+        if (why.kind == FAULT_NONE)
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        pool->ensure_failures++;
+        on_ensured(arg, NULL, &why);
+}

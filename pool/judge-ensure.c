@@ -1,0 +1,53 @@
+#include "judge-ensure.h"
+
+#include <errno.h>
+
+enum { RETRY_SOON_S = 1, RETRY_FULL_S = 5 };
+
+static enum ensure_verdict refuse(struct fault *why, enum fault_kind kind, int err, unsigned retry_after_s,
+                                  const char *sentence)
+{
+        (void)fault_set(why, kind, err, "%s", sentence);
+        why->retry_after_s = retry_after_s;
+        return ENSURE_REFUSE;
+}
+
+static enum ensure_verdict judge_start(const struct ensure_facts *facts, struct fault *why)
+{
+        bool is_counted = facts->has_carrel && facts->state != CARREL_LOST;
+
+        if (!facts->is_engine_available)
+                return refuse(why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, RETRY_SOON_S,
+                              "the container engine does not answer");
+        if (!is_counted && facts->n_held >= facts->max_carrels)
+                return refuse(why, FAULT_POOL_FULL, EAGAIN, RETRY_FULL_S,
+                              "max_carrels is reached: wait until one is reaped, or raise the setting");
+        if (facts->admission == ADMISSION_REFUSED)
+                return refuse(why, FAULT_QUEUE_FULL, EAGAIN, facts->queue_retry_after_s,
+                              "too many starts are waiting already");
+        return ENSURE_START;
+}
+
+enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault *why)
+{
+        if (facts->is_closing)
+                return refuse(why, FAULT_CANCELLED, ECANCELED, RETRY_SOON_S, "carreld is being stopped");
+        if (!facts->has_reconciled)
+                return refuse(why, FAULT_ENGINE_UNAVAILABLE, EAGAIN, RETRY_SOON_S,
+                              "carreld is still comparing itself with the container engine");
+        if (facts->has_carrel && (facts->state == CARREL_QUEUED || facts->state == CARREL_STARTING))
+                return facts->is_match && facts->is_task_open ? ENSURE_JOIN : ENSURE_WAIT;
+        if (facts->has_carrel && facts->state == CARREL_RETIRING)
+                return ENSURE_WAIT;
+        if (!facts->is_policy_in_force)
+                return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN, RETRY_SOON_S,
+                              "the egress policy is not in force: no carrel is given out meanwhile");
+        if (facts->has_carrel && facts->state == CARREL_READY) {
+                if (facts->is_match)
+                        return ENSURE_REUSE;
+                if (facts->on_conflict == CONFLICT_FAIL)
+                        return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0,
+                                      "the user's carrel is running with another spec");
+        }
+        return judge_start(facts, why);
+}

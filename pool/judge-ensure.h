@@ -1,0 +1,30 @@
+/* What an ensure gets, as a pure function of what is known. */
+#pragma once
+
+#include "admission.h"
+#include "pool.h"
+
+struct ensure_facts {
+        bool is_closing;
+        bool has_reconciled;
+        bool is_policy_in_force;
+        bool is_engine_available;
+        bool has_carrel;
+        enum carrel_state state; /* when has_carrel */
+        bool is_match;     /* READY: the live carrel is what was asked for; QUEUED, STARTING: what is being made is */
+        bool is_task_open; /* what is being made has not failed already */
+        enum on_conflict on_conflict;
+        unsigned n_held, max_carrels;
+        enum admission_answer admission;
+        unsigned queue_retry_after_s;
+};
+
+enum ensure_verdict {
+        ENSURE_REUSE,
+        ENSURE_JOIN,  /* the result of the running start is this request's too */
+        ENSURE_WAIT,  /* for the end of what runs; then judge again */
+        ENSURE_START, /* make one, or make it anew; it may have to queue */
+        ENSURE_REFUSE /* *why says what and when to try again */
+};
+
+enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault *why);

@@ -1,0 +1,210 @@
+#include "running.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+#include "user-id.h"
+
+struct running {
+        UT_hash_handle hh; /* in pool->running, by exec_id */
+        struct list node;  /* in carrel->execs */
+        struct pool *pool;
+        struct carrel *carrel; /* NULL: forgotten meanwhile */
+        struct exec *exec;
+        struct exec_sink sink; /* the caller's */
+        void *arg;
+        char exec_id[EXEC_ID_BYTES];
+        char user[USER_ID_MAX + 1];
+        char container_id[CONTAINER_ID_BYTES];
+};
+
+/* Out of the pool's books; the carrel is idle from now on, if this was its last. */
+static void let_go(struct running *running)
+{
+        struct carrel *carrel = running->carrel;
+
+        HASH_DEL(running->pool->running, running);
+        list_remove(&running->node);
+        if (carrel == NULL)
+                return;
+        carrel->n_execs--;
+        carrel_touch(carrel);
+}
+
+static void tell_end(const struct running *running, enum exec_cause cause, double duration_s, const char *detail)
+{
+        const struct pool_event event = {
+                .kind = POOL_EXEC_ENDED,
+                .user = running->user,
+                .container_id = running->container_id,
+                .detail = detail,
+                .duration_s = duration_s,
+                .cause = cause,
+        };
+
+        listeners_tell(&running->pool->listeners, &event);
+}
+
+static void on_exec_start(void *arg, const char *exec_id)
+{
+        const struct running *running = arg;
+
+        if (running->sink.on_start != NULL)
+                running->sink.on_start(running->arg, exec_id);
+}
+
+static void on_exec_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        const struct running *running = arg;
+
+        if (running->sink.on_output != NULL)
+                running->sink.on_output(running->arg, stream, bytes, length);
+}
+
+static void on_exec_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct running *running = arg;
+
+        let_go(running);
+        if (result != NULL)
+                tell_end(running, result->cause, result->duration_s, exec_cause_name(result->cause));
+        running->sink.on_done(running->arg, result, why);
+        free(running);
+}
+
+static const struct exec_sink SINK = { on_exec_start, on_exec_output, on_exec_done };
+
+/* Enters a started exec into the books. */
+static int hold(struct running *running, struct carrel *carrel)
+{
+        struct pool *pool = carrel->pool;
+
+        (void)snprintf(running->exec_id, sizeof running->exec_id, "%s", exec_id(running->exec));
+        HASH_ADD_STR(pool->running, exec_id, running);
+        if (running->hh.tbl == NULL)
+                return -ENOMEM;
+        list_append(&carrel->execs, &running->node);
+        carrel->n_execs++;
+        carrel_touch(carrel);
+        return 0;
+}
+
+static struct running *running_new(struct carrel *carrel, const struct exec_sink *sink, void *arg)
+{
+        struct running *running = calloc(1, sizeof *running);
+
+        if (running == NULL)
+                return NULL;
+        running->pool = carrel->pool;
+        running->carrel = carrel;
+        running->sink = *sink;
+        running->arg = arg;
+        list_init(&running->node);
+        memcpy(running->user, carrel->user, sizeof running->user);
+        memcpy(running->container_id, carrel->id, sizeof running->container_id);
+        return running;
+}
+
+static int start(struct carrel *carrel, const struct exec_request *request, const struct exec_sink *sink, void *arg,
+                 struct exec **ret_exec)
+{
+        struct running *running = running_new(carrel, sink, arg);
+        int err;
+
+        if (running == NULL)
+                return -ENOMEM;
+        err = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &SINK, running, &running->exec);
+        if (err == 0) {
+                err = hold(running, carrel);
+                if (err == 0) {
+                        *ret_exec = running->exec;
+                        return 0;
+                }
+                exec_cancel(running->exec);
+        }
+        free(running);
+        return err;
+}
+
+int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
+              void *arg, struct exec **ret_exec, struct fault *why)
+{
+        struct carrel *carrel = user_id_is_valid(user) ? table_find(&pool->table, user) : NULL;
+        int err;
+
+        if (pool->is_closing)
+                return fault_set(why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
+        if (carrel == NULL)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "the user has no carrel: ensure it first");
+        if (carrel->state != CARREL_READY)
+                return fault_set(why, FAULT_CARREL_LOST, EAGAIN, "the carrel of %s is %s: ensure it first", user,
+                                 carrel_state_name(carrel->state));
+        err = start(carrel, request, sink, arg, ret_exec);
+        if (err < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot start an exec: %s",
+                                 strerrordesc_np(-err));
+        return 0;
+}
+
+static struct running *find(const struct pool *pool, const char *id)
+{
+        struct running *found;
+
+        HASH_FIND_STR(pool->running, id, found);
+        return found;
+}
+
+struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
+{
+        struct running *running = exec != NULL ? find(pool, exec_id(exec)) : NULL;
+
+        if (exec != NULL)
+                exec_cancel(exec);
+        if (running == NULL)
+                return NULL;
+        let_go(running);
+        tell_end(running, EXEC_CANCELLED, 0, exec_cause_name(EXEC_CANCELLED));
+        free(running);
+        return NULL;
+}
+
+const char *pool_exec_user(const struct pool *pool, const char *id)
+{
+        const struct running *running = find(pool, id);
+
+        return running != NULL ? running->user : NULL;
+}
+
+void running_lose(struct carrel *carrel, const char *container_id, bool is_oom)
+{
+        execs_container_lost(carrel->pool->execs, container_id, is_oom);
+}
+
+/* What the exec room has not ended by then has no carrel any more. */
+void running_detach(struct carrel *carrel)
+{
+        for (struct list *node = list_pop(&carrel->execs); node != NULL; node = list_pop(&carrel->execs))
+                LIST_ENTRY(node, struct running, node)->carrel = NULL;
+        carrel->n_execs = 0;
+}
+
+void running_cancel_all(struct pool *pool)
+{
+        struct running *running;
+        struct running *next;
+
+        HASH_ITER(hh, pool->running, running, next)
+        {
+                exec_cancel(running->exec);
+                let_go(running);
+                free(running);
+        }
+}
+
+unsigned running_count(const struct pool *pool)
+{
+        return HASH_COUNT(pool->running);
+}

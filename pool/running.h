@@ -1,0 +1,12 @@
+/* The execs that run in carrels, so that a busy carrel is never idle. Inside the pool room only. */
+#pragma once
+
+#include "carrel.h"
+
+/* The container is gone, or about to be removed: its execs end with carrel_lost (or oom). */
+void running_lose(struct carrel *carrel, const char *container_id, bool is_oom);
+/* The carrel is forgotten; what still ends in it ends without it. */
+void running_detach(struct carrel *carrel);
+/* Ends all without a word, for the pool's end. */
+void running_cancel_all(struct pool *pool);
+unsigned running_count(const struct pool *pool);

@@ -1,0 +1,205 @@
+#include "spec.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scope.h"
+#include "strings.h"
+
+/* Rises with every change of template.c, or of the encoder's constants, that makes a different container. */
+#define TEMPLATE_VERSION "carrel-template-1"
+
+/* Docker's least memory is 6 MiB ("Minimum memory limit allowed is 6MB", Engine API), its least CPU quota 1 ms of
+ * each 100 ms period (sched-bwc in the kernel's documentation). */
+#define MEMORY_LEAST_BYTES 6291456u
+#define CPU_LEAST_MILLIS 10u
+#define PIDS_LEAST 8u
+
+#define LABEL_BYTES_MAX 1024u
+#define EXACT_MAX 9007199254740992.0 /* 2^53: above it a JSON number is no longer exact */
+
+static const char *const POLICY_NAMES[] = {
+        [POLICY_UNSET] = "", [POLICY_INTERNET] = "internet", [POLICY_NONE] = "none"
+};
+
+const char *carrel_policy_name(enum carrel_policy policy)
+{
+        return policy <= POLICY_NONE ? POLICY_NAMES[policy] : "";
+}
+
+static bool is_image_reference(const char *image)
+{
+        size_t length = strnlen(image, POOL_IMAGE_BYTES);
+
+        return length < POOL_IMAGE_BYTES &&
+               strspn(image, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") == length;
+}
+
+static int resolve_limit(const char *what, uint64_t asked, uint64_t base, uint64_t least, uint64_t ceiling,
+                         uint64_t *ret_value, struct fault *why)
+{
+        if (asked == 0) {
+                *ret_value = base < ceiling ? base : ceiling;
+                return 0;
+        }
+        if (asked < least || asked > ceiling)
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE,
+                                 "%s is %" PRIu64 ", this pool allows %" PRIu64 " to %" PRIu64, what, asked, least,
+                                 ceiling);
+        *ret_value = asked;
+        return 0;
+}
+
+int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base, const struct carrel_spec *ceiling,
+                 struct carrel_spec *ret_spec, struct fault *why)
+{
+        struct carrel_spec resolved = *base;
+        uint64_t pids = 0;
+        int err;
+
+        if (!is_image_reference(asked->image))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not an image reference");
+        if (asked->image[0] != '\0')
+                memcpy(resolved.image, asked->image, sizeof resolved.image);
+        if (asked->policy != POLICY_UNSET)
+                resolved.policy = asked->policy;
+        err = resolve_limit("memory", asked->memory_bytes, base->memory_bytes, MEMORY_LEAST_BYTES,
+                            ceiling->memory_bytes, &resolved.memory_bytes, why);
+        if (err == 0)
+                err = resolve_limit("cpu_millis", asked->cpu_millis, base->cpu_millis, CPU_LEAST_MILLIS,
+                                    ceiling->cpu_millis, &resolved.cpu_millis, why);
+        if (err == 0)
+                err = resolve_limit("pids", asked->pids, base->pids, PIDS_LEAST, ceiling->pids, &pids, why);
+        if (err < 0)
+                return err;
+        resolved.pids = (uint32_t)pids;
+        *ret_spec = resolved;
+        return 0;
+}
+
+bool spec_matches(const struct carrel_spec *asked, const struct carrel_spec *live)
+{
+        return (asked->image[0] == '\0' || strcmp(asked->image, live->image) == 0) &&
+               (asked->policy == POLICY_UNSET || asked->policy == live->policy) &&
+               (asked->memory_bytes == 0 || asked->memory_bytes == live->memory_bytes) &&
+               (asked->cpu_millis == 0 || asked->cpu_millis == live->cpu_millis) &&
+               (asked->pids == 0 || asked->pids == live->pids);
+}
+
+char *spec_encode(const struct carrel_spec *spec)
+{
+        cJSON *json = cJSON_CreateObject();
+        char *text = NULL;
+
+        if (cJSON_AddStringToObject(json, "image", spec->image) != NULL &&
+            cJSON_AddStringToObject(json, "policy", carrel_policy_name(spec->policy)) != NULL &&
+            cJSON_AddNumberToObject(json, "memory_bytes", (double)spec->memory_bytes) != NULL &&
+            cJSON_AddNumberToObject(json, "cpu_millis", (double)spec->cpu_millis) != NULL &&
+            cJSON_AddNumberToObject(json, "pids", (double)spec->pids) != NULL)
+                text = cJSON_PrintUnformatted(json);
+        cJSON_Delete(json);
+        return text;
+}
+
+static bool decode_number(const cJSON *json, const char *key, double max, uint64_t *ret_value)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1) || item->valuedouble > max)
+                return false;
+        *ret_value = (uint64_t)item->valuedouble;
+        return true;
+}
+
+static enum carrel_policy policy_from_name(const char *name)
+{
+        if (str_equal(name, carrel_policy_name(POLICY_INTERNET)))
+                return POLICY_INTERNET;
+        return str_equal(name, carrel_policy_name(POLICY_NONE)) ? POLICY_NONE : POLICY_UNSET;
+}
+
+static bool decode_fields(const cJSON *json, struct carrel_spec *spec)
+{
+        const char *image = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "image"));
+        uint64_t pids = 0;
+
+        if (image == NULL || image[0] == '\0' || str_copy(spec->image, sizeof spec->image, image) < 0 ||
+            !is_image_reference(spec->image))
+                return false;
+        spec->policy = policy_from_name(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "policy")));
+        if (spec->policy == POLICY_UNSET || !decode_number(json, "memory_bytes", EXACT_MAX, &spec->memory_bytes) ||
+            !decode_number(json, "cpu_millis", EXACT_MAX, &spec->cpu_millis) ||
+            !decode_number(json, "pids", UINT32_MAX, &pids))
+                return false;
+        spec->pids = (uint32_t)pids;
+        return true;
+}
+
+int spec_decode(const char *json, struct carrel_spec *ret_spec)
+{
+        struct carrel_spec spec = { 0 };
+        size_t length = strnlen(json, LABEL_BYTES_MAX);
+        cJSON *parsed = length < LABEL_BYTES_MAX ? cJSON_ParseWithLength(json, length) : NULL;
+        bool is_good = parsed != NULL && decode_fields(parsed, &spec);
+
+        cJSON_Delete(parsed);
+        if (!is_good)
+                return -EBADMSG;
+        *ret_spec = spec;
+        return 0;
+}
+
+/* Every part with its length before it, so that no two lists of parts give the same bytes. */
+static void hash_text(struct sha256_ctx *sha, const char *text)
+{
+        size_t length = strlen(text);
+        char prefix[24];
+
+        (void)snprintf(prefix, sizeof prefix, "%zu:", length);
+        sha256_update(sha, strlen(prefix), (const uint8_t *)prefix);
+        sha256_update(sha, length, (const uint8_t *)text);
+}
+
+static void hash_number(struct sha256_ctx *sha, uint64_t number)
+{
+        char text[24];
+
+        (void)snprintf(text, sizeof text, "%" PRIu64, number);
+        hash_text(sha, text);
+}
+
+static void hash_options(struct sha256_ctx *sha, const struct pool_options *options)
+{
+        const char *const texts[] = { options->users_dir, options->init_path, options->dns, options->runtime,
+                                      options->cgroup_parent };
+        const uint64_t numbers[] = { options->tmp_bytes, options->shm_bytes, options->uid, options->gid,
+                                     options->nofile };
+
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+                hash_text(sha, texts[i]);
+        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+                hash_number(sha, numbers[i]);
+}
+
+int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, char ret_hash[static SPEC_HASH_BYTES])
+{
+        struct sha256_ctx sha;
+        uint8_t digest[(SPEC_HASH_BYTES - 1) / 2];
+        AUTO(auto_free) char *json = spec_encode(spec);
+
+        if (json == NULL)
+                return -ENOMEM;
+        sha256_init(&sha);
+        hash_text(&sha, TEMPLATE_VERSION);
+        hash_text(&sha, json);
+        hash_options(&sha, options);
+        sha256_digest(&sha, sizeof digest, digest);
+        for (size_t i = 0; i < sizeof digest; i++)
+                (void)snprintf(ret_hash + 2 * i, 3, "%02x", digest[i]);
+        return 0;
+}

@@ -1,0 +1,133 @@
+#include "steps.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "hardening.h"
+#include "inside.h"
+#include "task.h"
+#include "template.h"
+
+static void on_confirmed(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->net_call = NULL;
+        task_resume(task, why);
+}
+
+enum flow_verdict step_confine(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+
+        return task_asked(task, netpolicy_confirm(task->carrel->pool->netpolicy, on_confirmed, task, &task->net_call));
+}
+
+/* Whether the engine's answer is about our container, running. */
+static int check_identity(const struct carrel *carrel, const struct engine_reply *reply, struct fault *why)
+{
+        const struct container_info *info = reply->containers;
+
+        if (reply->n_containers != 1 || strcmp(info->id, carrel->id) != 0 ||
+            !template_is_ours(info, carrel->pool->options.pool, carrel->user) ||
+            template_generation(info) != carrel->generation)
+                return fault_set(why, FAULT_ENGINE_REFUSED, EBADMSG,
+                                 "the engine describes another container than the one asked for");
+        if (info->status != CONTAINER_RUNNING)
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended at once, with exit code %d",
+                                 info->exit_code);
+        return 0;
+}
+
+static int hold_process(struct carrel *carrel, int pid, struct fault *why)
+{
+        int err;
+
+        if (pid <= 0 && !carrel->pool->options.is_verifying_hardening)
+                return 0;
+        err = pid > 1 ? carrel_hold_process(carrel, pid) : -ESRCH;
+        if (err < 0)
+                return fault_set(why, FAULT_CARREL_LOST, -err, "the container's process cannot be held: %s",
+                                 strerrordesc_np(-err));
+        return 0;
+}
+
+static void on_identified(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        struct carrel *carrel = task->carrel;
+        struct fault own = { 0 };
+
+        task->call = NULL;
+        if (why == NULL &&
+            (check_identity(carrel, reply, &own) < 0 || hold_process(carrel, reply->containers->pid, &own) < 0))
+                why = &own;
+        if (why == NULL)
+                carrel->started_wall_ms =
+                        reply->containers->started_wall_ms > 0 ? reply->containers->started_wall_ms : clock_wall_ms();
+        task_resume(task, why);
+}
+
+enum flow_verdict step_identify(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct engine *engine = task->carrel->pool->engine;
+
+        return task_asked(task, engine->ops->inspect(engine, task->carrel->id, on_identified, task, &task->call));
+}
+
+enum flow_verdict step_verify(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+        const struct pool_options *options = &carrel->pool->options;
+
+        if (!options->is_verifying_hardening)
+                return FLOW_NEXT;
+        if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0)
+                return FLOW_FAIL;
+        return FLOW_NEXT;
+}
+
+static void on_plugged(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->net_call = NULL;
+        if (why == NULL && link != NULL)
+                task->carrel->link = *link;
+        task_resume(task, why);
+}
+
+enum flow_verdict step_plug(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+
+        if (carrel->spec.policy == POLICY_NONE)
+                return FLOW_NEXT;
+        return task_asked(task, netpolicy_plug(carrel->pool->netpolicy, carrel->pid, carrel->id, on_plugged, task,
+                                               &task->net_call));
+}
+
+static void on_confirmed_again(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        struct task *task = arg;
+        struct fault own = { 0 };
+
+        task->net_call = NULL;
+        if (why == NULL && (task->has_died || carrel_has_ended(task->carrel))) {
+                (void)fault_set(&own, FAULT_CARREL_LOST, ESRCH, "the container ended while it was made ready");
+                why = &own;
+        }
+        task_resume(task, why);
+}
+
+enum flow_verdict step_confirm(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+
+        return task_asked(task,
+                          netpolicy_confirm(task->carrel->pool->netpolicy, on_confirmed_again, task, &task->net_call));
+}

@@ -1,0 +1,16 @@
+/* The steps that a start and an adoption share. Their subject is a struct task; task->carrel->id names the container.
+ * Inside the pool room only. */
+#pragma once
+
+#include "flow.h"
+
+/* The egress policy is in the kernel now. */
+enum flow_verdict step_confine(struct flow *flow, void *subject);
+/* The container runs, is the one we mean, and its process is held by a pidfd. */
+enum flow_verdict step_identify(struct flow *flow, void *subject);
+/* The kernel says that the hardening is real. */
+enum flow_verdict step_verify(struct flow *flow, void *subject);
+/* The container has its link, unless its policy is none. */
+enum flow_verdict step_plug(struct flow *flow, void *subject);
+/* The policy is still in force, and the container has not died meanwhile. */
+enum flow_verdict step_confirm(struct flow *flow, void *subject);

@@ -1,0 +1,192 @@
+#include "survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chore.h"
+#include "scope.h"
+#include "spec.h"
+#include "strings.h"
+#include "template.h"
+#include "user-id.h"
+
+bool survey_is_adoptable(const struct pool *pool, const struct container_info *info, struct carrel_spec *ret_spec)
+{
+        const char *json = container_label(info, LABEL_SPEC);
+        const char *claimed = container_label(info, LABEL_SPEC_HASH);
+        char hash[SPEC_HASH_BYTES];
+
+        return info->status == CONTAINER_RUNNING && json != NULL && claimed != NULL && template_generation(info) > 0 &&
+               user_id_is_valid(container_label(info, LABEL_USER)) &&
+               template_is_ours(info, pool->options.pool, NULL) && spec_decode(json, ret_spec) == 0 &&
+               spec_hash(ret_spec, &pool->options, hash) == 0 && strcmp(hash, claimed) == 0;
+}
+
+static bool is_alive(const struct container_info *info)
+{
+        return info->status == CONTAINER_RUNNING || info->status == CONTAINER_PAUSED;
+}
+
+static enum survey_claim claim_of(const struct pool *pool, const struct container_info *info, const char *user)
+{
+        const struct carrel *carrel = user[0] != '\0' ? table_find(&pool->table, user) : NULL;
+        struct carrel_spec spec;
+
+        if (carrel != NULL && carrel->task != NULL)
+                return CLAIM_IN_FLOW;
+        if (carrel != NULL && carrel->state == CARREL_READY && strcmp(carrel->id, info->id) == 0)
+                return CLAIM_OURS;
+        if (carrel != NULL)
+                return CLAIM_ORPHAN;
+        return survey_is_adoptable(pool, info, &spec) ? CLAIM_ADOPTABLE : CLAIM_ORPHAN;
+}
+
+/* Everything in the list that is this pool's. The pool's label alone is not enough: another product may use it. */
+static size_t judge_list(const struct pool *pool, const struct engine_reply *reply, struct survey_container *ret_found)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < reply->n_containers; i++) {
+                const struct container_info *info = &reply->containers[i];
+                const char *user = container_label(info, LABEL_USER);
+                struct survey_container *found = &ret_found[count];
+
+                if (!template_is_ours(info, pool->options.pool, NULL) ||
+                    str_copy(found->id, sizeof found->id, info->id) < 0 ||
+                    str_copy(found->user, sizeof found->user, user_id_is_valid(user) ? user : "") < 0)
+                        continue;
+                found->claim = claim_of(pool, info, found->user);
+                found->is_running = is_alive(info);
+                count++;
+        }
+        return count;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+        return strcmp(((const struct survey_container *)a)->id, ((const struct survey_container *)b)->id);
+}
+
+static bool is_listed(const struct carrel *carrel, const struct survey_container *sorted, size_t count, bool must_run)
+{
+        struct survey_container key = { 0 };
+        const struct survey_container *found;
+
+        memcpy(key.id, carrel->id, sizeof key.id);
+        found = bsearch(&key, sorted, count, sizeof *sorted, compare_ids);
+        return found != NULL && (found->is_running || !must_run);
+}
+
+/* Carrels that the list should have held, running, and does not: `ret_missing` gets the READY ones. The lost ones whose
+ * container has gone are forgotten: nothing of them is left anywhere. */
+static size_t find_missing(struct pool *pool, const struct survey_container *sorted, size_t count,
+                           const char **ret_missing)
+{
+        struct carrel *carrel;
+        struct carrel *next;
+        size_t n_missing = 0;
+
+        HASH_ITER(by_user, pool->table.users, carrel, next)
+        {
+                if (carrel->task != NULL || carrel->ready_number > pool->survey.asked_at_ready_number)
+                        continue;
+                if (carrel->state == CARREL_READY && !is_listed(carrel, sorted, count, true))
+                        ret_missing[n_missing++] = carrel->user;
+                else if (carrel->state == CARREL_LOST && !is_listed(carrel, sorted, count, false))
+                        pool_forget_carrel(pool, carrel);
+        }
+        return n_missing;
+}
+
+/* Ends the survey, then tells. */
+static void finish(struct pool *pool, const struct survey *survey, const struct fault *why)
+{
+        pool_on_survey on_survey = pool->survey.on_survey;
+        void *arg = pool->survey.arg;
+
+        pool->survey = (struct survey_task){ 0 };
+        on_survey(arg, survey, why);
+}
+
+static void on_listed(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct pool *pool = arg;
+        AUTO(auto_free) struct survey_container *found = NULL;
+        AUTO(auto_free) const char **missing = NULL;
+        struct survey survey = { 0 };
+        struct fault own = { 0 };
+
+        pool->survey.call = NULL;
+        if (why == NULL) {
+                found = calloc(reply->n_containers + 1, sizeof *found);
+                missing = calloc(HASH_CNT(by_user, pool->table.users) + 1, sizeof *missing);
+        }
+        if (why == NULL && (found == NULL || missing == NULL)) {
+                (void)fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                why = &own;
+        }
+        if (why != NULL) {
+                finish(pool, NULL, why);
+                return;
+        }
+        survey.n_containers = judge_list(pool, reply, found);
+        qsort(found, survey.n_containers, sizeof *found, compare_ids);
+        (void)find_missing(pool, found, survey.n_containers, missing);
+        survey.containers = found;
+        survey.missing = missing;
+        finish(pool, &survey, NULL);
+}
+
+int pool_survey(struct pool *pool, pool_on_survey on_survey, void *arg)
+{
+        struct engine *engine = pool->engine;
+        int err;
+
+        if (pool->survey.on_survey != NULL)
+                return -EBUSY;
+        pool->survey = (struct survey_task){ .on_survey = on_survey, .arg = arg };
+        pool->survey.asked_at_ready_number = pool->last_ready_number;
+        err = engine->ops->list(engine, LABEL_POOL, pool->options.pool, on_listed, pool, &pool->survey.call);
+        if (err < 0)
+                pool->survey = (struct survey_task){ 0 };
+        return err;
+}
+
+void survey_cancel(struct pool *pool)
+{
+        engine_cancel(pool->survey.call);
+        pool->survey = (struct survey_task){ 0 };
+}
+
+static void on_discarded(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct chore *chore = arg;
+        struct pool *pool = chore->pool;
+        struct carrel *lost = table_find_id(&pool->table, chore->container_id);
+        const struct pool_event event = { .kind = POOL_ORPHAN_REMOVED, .container_id = chore->container_id };
+
+        chore->call = NULL;
+        if (why == NULL && lost != NULL && lost->state == CARREL_LOST)
+                pool_forget_carrel(pool, lost);
+        if (why == NULL)
+                listeners_tell(&pool->listeners, &event);
+        chore_done(chore, why);
+}
+
+int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
+{
+        const struct carrel *carrel = table_find_id(&pool->table, container_id);
+        struct chore *chore;
+        int err;
+
+        if (carrel != NULL && carrel->state != CARREL_LOST)
+                return -EBUSY;
+        chore = chore_new(pool, container_id, on_done, arg);
+        if (chore == NULL)
+                return -ENOMEM;
+        err = pool->engine->ops->remove(pool->engine, chore->container_id, on_discarded, chore, &chore->call);
+        if (err < 0)
+                chore_free(chore);
+        return err;
+}

@@ -1,0 +1,69 @@
+#include "task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "inside.h"
+
+struct task *task_new(struct carrel *carrel)
+{
+        struct task *task = calloc(1, sizeof *task);
+
+        if (task == NULL)
+                return NULL;
+        task->carrel = carrel;
+        task->began_s = clock_boottime_s();
+        list_init(&task->queued);
+        carrel->task = task;
+        return task;
+}
+
+struct task *task_free(struct task *task)
+{
+        if (task == NULL)
+                return NULL;
+        task_abandon(task);
+        flow_free(task->flow);
+        list_remove(&task->queued);
+        task->carrel->task = NULL;
+        free(task);
+        return NULL;
+}
+
+void task_abandon(void *subject)
+{
+        struct task *task = subject;
+
+        task->call = engine_cancel(task->call);
+        task->net_call = netpolicy_cancel(task->net_call);
+}
+
+const char *task_step(const struct task *task)
+{
+        if (task == NULL)
+                return "";
+        return task->flow != NULL ? flow_step_name(task->flow) : "queued";
+}
+
+bool task_is_open(const struct task *task)
+{
+        return task->flow == NULL || !flow_is_unwinding(task->flow);
+}
+
+enum flow_verdict task_asked(struct task *task, int err)
+{
+        if (err == 0)
+                return FLOW_WAIT;
+        (void)fault_set(flow_why(task->flow), FAULT_RESOURCE_EXHAUSTED, -err, "cannot ask for %s: %s",
+                        flow_step_name(task->flow), strerrordesc_np(-err));
+        return FLOW_FAIL;
+}
+
+void task_resume(struct task *task, const struct fault *why)
+{
+        if (why != NULL)
+                flow_fail(task->flow, why);
+        else
+                flow_next(task->flow);
+}

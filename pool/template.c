@@ -1,0 +1,161 @@
+#include "template.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spec.h"
+#include "strings.h"
+
+/* With no resolver configured the engine must not pick the host's: its embedded resolver would dial it from the
+ * host's namespace, past every rule (docs/threats.md). Nothing listens here inside a carrel. */
+#define NO_RESOLVER "127.0.0.1"
+
+static bool is_address(const char *text)
+{
+        unsigned char bytes[sizeof(struct in6_addr)];
+
+        return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* Cuts text at its commas. Returns 0, or -EINVAL for what is no list of addresses. */
+static int split_dns(char *text, const char *ret_dns[static TEMPLATE_DNS_MAX + 1])
+{
+        size_t count = 0;
+
+        for (char *rest = text; rest != NULL && rest[0] != '\0';) {
+                char *address = strsep(&rest, ",");
+
+                address += strspn(address, " ");
+                address[strcspn(address, " ")] = '\0';
+                if (count == TEMPLATE_DNS_MAX || !is_address(address))
+                        return -EINVAL;
+                ret_dns[count++] = address;
+        }
+        if (count == 0)
+                ret_dns[count++] = NO_RESOLVER;
+        ret_dns[count] = NULL;
+        return 0;
+}
+
+int template_check_dns(const char *dns, struct fault *why)
+{
+        char text[TEMPLATE_DNS_BYTES];
+        const char *addresses[TEMPLATE_DNS_MAX + 1];
+
+        if (str_copy(text, sizeof text, dns) == 0 && split_dns(text, addresses) == 0)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "dns: at most %d IP addresses, separated by commas",
+                         TEMPLATE_DNS_MAX);
+}
+
+static void fill_mounts(struct template *t, const struct pool_options *options)
+{
+        (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, "rw,nosuid,nodev,exec,size=%" PRIu64 ",mode=1777",
+                       options->tmp_bytes);
+        t->tmpfs[0] = (struct tmpfs_mount){ "/tmp", t->tmpfs_options };
+        t->binds[0] = (struct bind_mount){ options->init_path, TEMPLATE_INIT, true };
+        t->binds[1] = (struct bind_mount){ t->workspace, TEMPLATE_WORKSPACE, false };
+        t->spec.tmpfs = t->tmpfs;
+        t->spec.n_tmpfs = TEMPLATE_TMPFS;
+        t->spec.binds = t->binds;
+        t->spec.n_binds = TEMPLATE_BINDS;
+}
+
+static void fill_process(struct template *t, const struct pool_options *options, const char *user)
+{
+        (void)snprintf(t->user_variable, sizeof t->user_variable, "USER=%s", user);
+        t->argv[0] = TEMPLATE_INIT;
+        t->environment[0] = "HOME=" TEMPLATE_WORKSPACE;
+        t->environment[1] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        t->environment[2] = t->user_variable;
+        t->spec.argv = t->argv;
+        t->spec.environment = t->environment;
+        t->spec.working_dir = TEMPLATE_WORKSPACE;
+        t->spec.hostname =
+                "carrel"; /* not the user's id: it may be longer than a host name, and is nobody's business */
+        t->spec.uid = options->uid;
+        t->spec.gid = options->gid;
+}
+
+static void fill_limits(struct template *t, const struct pool_options *options, const struct carrel_spec *spec)
+{
+        t->spec.memory_bytes = spec->memory_bytes;
+        t->spec.cpu_millis = spec->cpu_millis;
+        t->spec.pids = spec->pids;
+        t->spec.nofile = options->nofile;
+        t->spec.shm_bytes = options->shm_bytes;
+        t->spec.runtime = options->runtime;
+        t->spec.cgroup_parent = options->cgroup_parent;
+}
+
+static void fill_labels(struct template *t, const char *pool, const char *user, const char *hash, uint64_t generation)
+{
+        (void)snprintf(t->generation, sizeof t->generation, "%" PRIu64, generation);
+        t->labels[0] = (struct label){ LABEL_PRODUCT, PRODUCT };
+        t->labels[1] = (struct label){ LABEL_POOL, pool };
+        t->labels[2] = (struct label){ LABEL_USER, user };
+        t->labels[3] = (struct label){ LABEL_SPEC_HASH, hash };
+        t->labels[4] = (struct label){ LABEL_SPEC, t->spec_json };
+        t->labels[5] = (struct label){ LABEL_GENERATION, t->generation };
+        t->spec.labels = t->labels;
+        t->spec.n_labels = TEMPLATE_LABELS;
+}
+
+int template_fill(struct template *ret_template, const struct pool_options *options, const char *user, const char *name,
+                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why)
+{
+        struct template *t = ret_template;
+
+        *t = (struct template){ .spec_json = spec_encode(spec) };
+        if (t->spec_json == NULL || asprintf(&t->workspace, "%s/%s", options->users_dir, user) < 0) {
+                t->workspace = NULL; /* asprintf leaves it undefined on failure */
+                template_release(t);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
+        if (str_copy(t->dns_text, sizeof t->dns_text, options->dns) < 0 || split_dns(t->dns_text, t->dns) < 0) {
+                template_release(t);
+                return template_check_dns(options->dns, why);
+        }
+        t->spec.name = name;
+        t->spec.image = spec->image;
+        t->spec.dns = t->dns;
+        fill_mounts(t, options);
+        fill_process(t, options, user);
+        fill_limits(t, options, spec);
+        fill_labels(t, options->pool, user, hash, generation);
+        return 0;
+}
+
+void template_release(struct template *template)
+{
+        free(template->workspace);
+        free(template->spec_json);
+        template->workspace = template->spec_json = NULL;
+}
+
+static bool label_is(const struct container_info *info, const char *key, const char *value)
+{
+        const char *found = container_label(info, key);
+
+        return found != NULL && strcmp(found, value) == 0;
+}
+
+bool template_is_ours(const struct container_info *info, const char *pool, const char *user)
+{
+        return label_is(info, LABEL_PRODUCT, PRODUCT) && label_is(info, LABEL_POOL, pool) &&
+               (user == NULL || label_is(info, LABEL_USER, user));
+}
+
+uint64_t template_generation(const struct container_info *info)
+{
+        const char *text = container_label(info, LABEL_GENERATION);
+        uint64_t generation = 0;
+
+        if (text == NULL || str_parse_u64(text, 1, UINT64_MAX, &generation) < 0)
+                return 0;
+        return generation;
+}

@@ -1,0 +1,120 @@
+#include "userdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "scope.h"
+#include "strings.h"
+
+enum { DIRECTORY_MODE = 0700, USERS_DIR_MODE = 0711, PERMISSIONS = 07777 };
+
+static int check_ancestor(int fd, const char *users_dir, const char *component, struct fault *why)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "fstat of %s in %s", component, users_dir);
+        if (status.st_uid != 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EPERM, "users_dir %s: %s does not belong to root",
+                                 users_dir, component);
+        if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EPERM,
+                                 "users_dir %s: %s may be written by its group or by others", users_dir, component);
+        return 0;
+}
+
+/* One component down. *fd is replaced; a symlink is refused, wherever it leads. */
+static int descend(int *fd, const char *users_dir, const char *component, bool is_last, struct fault *why)
+{
+        AUTO(auto_close) int next = -1;
+        int err;
+
+        if (strcmp(component, "..") == 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "users_dir %s has a '..' in it", users_dir);
+        if (is_last && mkdirat(*fd, component, USERS_DIR_MODE) < 0 && errno != EEXIST)
+                return fault_set(why, FAULT_SETTING_INVALID, errno, "users_dir %s cannot be made", users_dir);
+        next = openat(*fd, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, errno,
+                                 "users_dir %s: %s is not there or not a directory: %s", users_dir, component,
+                                 strerrordesc_np(errno));
+        err = check_ancestor(next, users_dir, component, why);
+        if (err < 0)
+                return err;
+        close(*fd);
+        *fd = TAKE_FD(next);
+        return 0;
+}
+
+int userdir_open(const char *users_dir, int *ret_fd, struct fault *why)
+{
+        AUTO(auto_close) int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        AUTO(auto_free) char *path = strdup(users_dir);
+        int err;
+
+        if (fd < 0 || path == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, fd < 0 ? errno : ENOMEM, "cannot open /");
+        err = check_ancestor(fd, users_dir, "/", why);
+        for (char *rest = path; err == 0 && rest != NULL;) {
+                char *component = strsep(&rest, "/");
+
+                if (rest != NULL)
+                        rest += strspn(rest, "/");
+                if (component[0] != '\0' && strcmp(component, ".") != 0)
+                        err = descend(&fd, users_dir, component, rest == NULL || rest[0] == '\0', why);
+        }
+        if (err < 0)
+                return err;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int open_beneath(int users_fd, const char *user)
+{
+        const struct open_how how = {
+                .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        };
+
+        return (int)syscall(SYS_openat2, users_fd, user, &how, sizeof how);
+}
+
+/* Gives the directory to its user. It is root's right after mkdirat, also when a carreld was killed in between. */
+static int own(int fd, const struct stat *status, const char *user, uint32_t uid, uint32_t gid, struct fault *why)
+{
+        if (status->st_uid != uid && status->st_uid != geteuid())
+                return fault_set(why, FAULT_INTERNAL, EPERM,
+                                 "the directory of %s belongs to uid %u: give it to %u, or move it away", user,
+                                 status->st_uid, uid);
+        if ((status->st_uid != uid || status->st_gid != gid) && fchown(fd, uid, gid) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot give the directory of %s to %u:%u", user, uid,
+                                 gid);
+        if ((status->st_mode & PERMISSIONS) != DIRECTORY_MODE && fchmod(fd, DIRECTORY_MODE) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot set the mode of the directory of %s", user);
+        return 0;
+}
+
+int userdir_prepare(int users_fd, const char *user, uint32_t uid, uint32_t gid, struct fault *why)
+{
+        AUTO(auto_close) int fd = -1;
+        struct stat status;
+
+        if (mkdirat(users_fd, user, DIRECTORY_MODE) < 0 && errno != EEXIST)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, errno, "cannot make the directory of %s: %s", user,
+                                 strerrordesc_np(errno));
+        fd = open_beneath(users_fd, user);
+        if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+                return fault_set(why, FAULT_INTERNAL, errno,
+                                 "what stands in place of the directory of %s is no directory: move it away", user);
+        if (fd < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot open the directory of %s: %s", user,
+                                 strerrordesc_np(errno));
+        if (fstat(fd, &status) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "fstat of the directory of %s", user);
+        return own(fd, &status, user, uid, gid, why);
+}
