@@ -16,7 +16,14 @@
 #include "process.h"
 #include "request.h"
 
-enum { MIB = 1 << 20, HEADER_BYTES = 20000, ANSWER_BYTES = 65536, FLOODS = 100, RSS_SLACK_KB = 32 * 1024 };
+enum {
+        MIB = 1 << 20,
+        LARGE_BODY_BYTES = MIB + 4096,
+        HEADER_BYTES = 20000,
+        ANSWER_BYTES = 65536,
+        FLOODS = 100,
+        RSS_SLACK_KB = 32 * 1024
+};
 
 static struct dockerd *dockerd;
 static struct carreld *carreld;
@@ -148,25 +155,36 @@ static void malformed_bytes_are_refused_and_cut(void **state)
                 expect_raw(cases[i].bytes, strlen(cases[i].bytes), cases[i].status, 15.0);
 }
 
+/* Head, `length` times the filler, tail, in `big`; returns the whole length. */
+static size_t compose(const char *head, char filler, size_t length, const char *tail)
+{
+        FILE *file = fmemopen(big, sizeof(big), "w");
+        size_t whole = strlen(head) + length + strlen(tail);
+
+        assert_true(file != NULL && whole < sizeof(big));
+        fputs(head, file);
+        for (size_t i = 0; i < length; i++)
+                fputc(filler, file);
+        fputs(tail, file);
+        fclose(file);
+        return whole;
+}
+
 static void large_headers_are_refused(void **state)
 {
-        int length = snprintf(big, sizeof(big), "GET /v1/info HTTP/1.1\r\nHost: x\r\nX-Large: ");
+        size_t length = compose("GET /v1/info HTTP/1.1\r\nHost: x\r\nX-Large: ", 'a', HEADER_BYTES, "\r\n\r\n");
 
         (void)state;
-        memset(big + length, 'a', HEADER_BYTES);
-        memcpy(big + length + HEADER_BYTES, "\r\n\r\n", 5);
-        expect_raw(big, (size_t)length + HEADER_BYTES + 4, 431, 15.0);
+        expect_raw(big, length, 431, 15.0);
 }
 
 static size_t large_body(void)
 {
-        int length =
-                snprintf(big, sizeof(big),
-                         "POST " EXEC " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", MIB + 4096);
+        char head[128];
 
-        memset(big + length, ' ', MIB + 4096);
-        memcpy(big + length + MIB + 4096, "\r\n0\r\n\r\n", 7);
-        return (size_t)length + MIB + 4096 + 7;
+        snprintf(head, sizeof(head), "POST " EXEC " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n",
+                 LARGE_BODY_BYTES);
+        return compose(head, ' ', LARGE_BODY_BYTES, "\r\n0\r\n\r\n");
 }
 
 static long rss_kb(void)

@@ -43,7 +43,7 @@ static void add_decoys(void)
                 dockerd_decoy(DECOYS[i].name, DECOYS[i].label, DECOYS[i].other_label);
                 dockerd_id(DECOYS[i].name, decoy_ids[i]);
         }
-        MUST_RUN("docker", "network", "create", "--label", LABEL_POOL "=default", "decoy-network");
+        MUST_RUN("docker", "network", "create", "--label", (LABEL_POOL "=default"), "decoy-network");
         MUST_RUN("iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-s", "198.51.100.77", "-j", "DROP");
         MUST_RUN("iptables-legacy", "-N", "DECOY");
         MUST_RUN("iptables-legacy", "-A", "DECOY", "-d", "198.51.100.78", "-j", "REJECT");
@@ -176,7 +176,7 @@ static void killed_at_every_step_of(const char *flow, const char *const *steps, 
 {
         char failpoint[128];
 
-        for (size_t i = 0; i < 2 * 2 * n_steps; i++) {
+        for (size_t i = 0; i < 4 * n_steps; i++) {
                 snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=%s.%s.%s:kill", flow, steps[i / 4],
                          MOMENTS[i / 2 % 2]);
                 kill_and_converge(STARTUPS[i % 2], method, failpoint);
@@ -209,7 +209,7 @@ static void a_failure_at_any_step_leaves_nothing(void **state)
         char failpoint[128];
 
         (void)state;
-        for (size_t i = 0; i < 2 * N_ENSURE_STEPS; i++) {
+        for (unsigned i = 0; i < 2 * N_ENSURE_STEPS; i++) {
                 struct answer answer;
 
                 snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=ensure.%s.%s:error", ENSURE_STEPS[i / 2],

@@ -203,7 +203,7 @@ static void kill_it(void)
 
 static void stop_it(void)
 {
-        MUST_RUN("docker", "stop", "--time=5", CARREL_PREFIX "ada");
+        MUST_RUN("docker", "stop", "--time=5", (CARREL_PREFIX "ada"));
 }
 
 static void restart_engine(void)
@@ -389,7 +389,7 @@ static void what_matches_is_adopted(void **state)
         before = carreld_ensure("ada");
         carreld_must_ensure("bob");
         carreld = carreld_kill(carreld);
-        MUST_RUN("docker", "stop", "--time=5", CARREL_PREFIX "bob");
+        MUST_RUN("docker", "stop", "--time=5", (CARREL_PREFIX "bob"));
         start_daemon(adopting);
         after = carreld_ensure("ada");
         assert_string_equal(answer_text(&after, "outcome"), "reused");

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,8 +158,6 @@ static const char *obstacle(void)
                 return "needs root";
         if (access("/usr/sbin/dockerd", X_OK) != 0 && access("/usr/bin/dockerd", X_OK) != 0)
                 return "needs dockerd (package docker.io)";
-        if (unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID) != 0)
-                return "needs the right to make namespaces";
         return NULL;
 }
 
@@ -185,9 +183,11 @@ int enclosure_run(int (*run)(void))
         sigfillset(&awaited);
         sigprocmask(SIG_SETMASK, &awaited, &mask);
         fflush(NULL);
-        init = fork();
+        /* clone(2), not unshare(2): after the latter this process could never fork again once process 1 has ended,
+         * and a leak checker at its exit wants to. */
+        init = (pid_t)syscall(SYS_clone, CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
         if (init < 0)
-                return skip("cannot fork");
+                return skip("needs the right to make namespaces");
         if (init == 0)
                 _exit(be_init(run, &mask));
         return supervise(init);

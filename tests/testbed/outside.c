@@ -98,7 +98,7 @@ static void wire(struct outside *outside)
         MUST_RUN("ip", "link", "set", "out0", "up");
         MUST_RUN("ip", "route", "replace", "default", "via", FAR);
         IN_NAMESPACE(outside, "link", "set", "lo", "up");
-        IN_NAMESPACE(outside, "address", "add", FAR "/30", "dev", "in0");
+        IN_NAMESPACE(outside, "address", "add", (FAR "/30"), "dev", "in0");
         IN_NAMESPACE(outside, "link", "set", "in0", "up");
         IN_NAMESPACE(outside, "route", "add", "default", "dev", "in0");
         outside_add(outside, OUTSIDE_ALLOWED "/32");

@@ -19,8 +19,6 @@
 
 #include <cmocka.h>
 
-extern char **environ;
-
 double now_s(void)
 {
         struct timespec now;

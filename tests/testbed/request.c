@@ -216,7 +216,7 @@ struct volley *volley_free(struct volley *volley)
 
 size_t volley_add(struct volley *volley, const char *method, const char *path, const char *body)
 {
-        struct exchange **grown = realloc(volley->exchanges, (volley->n_exchanges + 1) * sizeof(*volley->exchanges));
+        struct exchange **grown = reallocarray(volley->exchanges, volley->n_exchanges + 1, sizeof(struct exchange *));
 
         assert_non_null(grown);
         volley->exchanges = grown;

@@ -11,10 +11,13 @@
 static int inside(void)
 {
         const char *program = getenv("TESTBED_PROGRAM");
-        struct dockerd *dockerd = dockerd_new();
+        struct dockerd *dockerd;
         int status = 0;
         pid_t pid;
 
+        if (program == NULL)
+                return EXIT_FAILURE;
+        dockerd = dockerd_new();
         setenv("CARREL_TEST_DOCKER_SOCKET", DOCKERD_SOCKET, 1);
         pid = fork();
         if (pid == 0) {
