@@ -30,6 +30,17 @@ static void on_step(void *arg, const char *flow, const char *step, double durati
         metrics_observe(daemon->metrics, METRIC_STEP_DURATION, duration_s, flow, step, NULL);
 }
 
+/* A failed undo is told nowhere else: what it left is the next sweep's. */
+static void on_undo(void *arg, const char *flow, const char *step, double duration_s, const struct fault *why)
+{
+        struct daemon *daemon = arg;
+
+        (void)duration_s;
+        if (why != NULL)
+                log_event(daemon->log, LOG_LEVEL_WARNING, "undo_failed", "flow", flow, "step", step, "reason",
+                          why->message, NULL);
+}
+
 static void on_policy_change(void *arg, const struct netpolicy_status *status)
 {
         struct daemon *daemon = arg;
@@ -123,7 +134,7 @@ static void release_files(struct daemon *daemon)
 
 static int make_metrics(struct daemon *daemon, struct fault *why)
 {
-        daemon->observer = (struct flow_observer){ .on_step = on_step, .arg = daemon };
+        daemon->observer = (struct flow_observer){ .on_step = on_step, .on_undo = on_undo, .arg = daemon };
         daemon->settings_json = config_to_json(&daemon->config);
         if (daemon->settings_json == NULL || metrics_new(&daemon->metrics, METRICS_TABLE) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
