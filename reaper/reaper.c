@@ -275,7 +275,7 @@ struct reaper *reaper_free(struct reaper *reaper)
         ev_timer_stop(reaper->loop, &reaper->scan_timer);
         ev_timer_stop(reaper->loop, &reaper->sweep_timer);
         ev_timer_stop(reaper->loop, &reaper->retry_timer);
-        reaper->sweep = sweep_abandon(reaper->sweep);
+        reaper->sweep = sweep_free(reaper->sweep);
         free(reaper);
         return NULL;
 }

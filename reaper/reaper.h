@@ -22,6 +22,8 @@ struct reaper_options {
 
 __attribute__((warn_unused_result)) int reaper_new(struct reaper **ret_reaper, struct ev_loop *loop, struct pool *pool,
                                                    const struct reaper_options *options);
+/* Before pool_free, and with no turn of the loop in between: a sweep's open questions to the pool cannot be recalled,
+ * and pool_free drops them. NULL is fine; returns NULL. */
 struct reaper *reaper_free(struct reaper *reaper);
 void reaper_reconfigure(struct reaper *reaper, const struct reaper_options *options);
 

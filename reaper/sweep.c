@@ -17,7 +17,7 @@ struct sweep {
         struct pool *pool;
         enum orphan_phase phase;
         bool is_adopting;
-        sweep_done done; /* NULL: abandoned */
+        sweep_done done;
         void *arg;
         bool is_pumping;
         struct sweep_item *items;
@@ -26,17 +26,19 @@ struct sweep {
         struct sweep_report report;
 };
 
-static void dispose(struct sweep *sweep)
+struct sweep *sweep_free(struct sweep *sweep)
 {
+        if (sweep == NULL)
+                return NULL;
         free(sweep->items);
         free(sweep);
+        return NULL;
 }
 
 static void end(struct sweep *sweep, const struct fault *why)
 {
-        if (sweep->done != NULL)
-                sweep->done(sweep->arg, why == NULL ? &sweep->report : NULL, why);
-        dispose(sweep);
+        sweep->done(sweep->arg, why == NULL ? &sweep->report : NULL, why);
+        sweep_free(sweep);
 }
 
 static void on_removed(void *arg, const struct fault *why);
@@ -76,7 +78,7 @@ static void pump(struct sweep *sweep)
         if (sweep->is_pumping)
                 return;
         sweep->is_pumping = true;
-        while (sweep->done != NULL && sweep->in_flight < IN_FLIGHT_MAX && sweep->n_begun < sweep->n_items) {
+        while (sweep->in_flight < IN_FLIGHT_MAX && sweep->n_begun < sweep->n_items) {
                 struct sweep_item *item = &sweep->items[sweep->n_begun++];
 
                 if (item->verdict == ORPHAN_ADOPT)
@@ -109,7 +111,7 @@ static void on_adopted(void *arg, const struct fault *why)
         sweep->in_flight--;
         if (why == NULL)
                 sweep->report.adopted++;
-        else if (sweep->done != NULL)
+        else
                 remove_item(item);
         pump(sweep);
 }
@@ -142,10 +144,6 @@ static void on_survey(void *arg, const struct survey *survey, const struct fault
         struct sweep *sweep = arg;
         struct fault no_memory;
 
-        if (sweep->done == NULL) {
-                dispose(sweep);
-                return;
-        }
         if (why != NULL) {
                 end(sweep, why);
                 return;
@@ -178,16 +176,9 @@ int sweep_start(struct sweep **ret_sweep, struct pool *pool, enum orphan_phase p
         sweep->arg = arg;
         error = pool_survey(pool, on_survey, sweep);
         if (error != 0) {
-                dispose(sweep);
+                sweep_free(sweep);
                 return error;
         }
         *ret_sweep = sweep;
         return 0;
-}
-
-struct sweep *sweep_abandon(struct sweep *sweep)
-{
-        if (sweep != NULL)
-                sweep->done = NULL;
-        return NULL;
 }

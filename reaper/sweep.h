@@ -15,6 +15,6 @@ __attribute__((warn_unused_result)) int sweep_start(struct sweep **ret_sweep, st
                                                     enum orphan_phase phase, bool is_adopting, sweep_done done,
                                                     void *arg);
 
-/* done never runs and nothing more is begun. What the pool still has to answer cannot be recalled, so the sweep's
- * memory goes with the last answer. NULL is fine; returns NULL. */
-struct sweep *sweep_abandon(struct sweep *sweep);
+/* done never runs. Only right before pool_free, which drops what the pool still has to answer. NULL is fine; returns
+ * NULL. */
+struct sweep *sweep_free(struct sweep *sweep);
