@@ -1,14 +1,303 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "calls.h"
+#include "doctor-findings.h"
+#include "doctor-inside.h"
+#include "scope.h"
 #include "verbs.h"
+#include "view.h"
+
+/* The cloud's metadata service: the first thing a hostile program looks for. */
+static const char DENIED_ADDRESS[] = "169.254.169.254";
+static const char DENIED_PORT[] = "80";
+
+static const double PROBE_TIMEOUT_S = 20;
+/* carrel-netd reads the counters once a second. */
+static const double COUNTER_WAIT_S = 0.25;
+enum { COUNTER_WAITS = 12, USER_BYTES = 32 };
+
+struct doctor_values {
+        const char *allowed;
+};
+
+static const struct option_spec OPTIONS[] = {
+        { 'a', "allowed", OPTION_TEXT, offsetof(struct doctor_values, allowed), .argument = "ADDRESS:PORT",
+          .help = "a target the policy allows, to prove that it can be reached" },
+        { .name = NULL },
+};
+
+static const struct field FIELDS[] = {
+        { "CHECK", "check", FIELD_TEXT },
+        { "RESULT", "result", FIELD_TEXT },
+        { "DETAIL", "detail", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+struct doctor {
+        struct cli *cli;
+        struct doctor_findings findings;
+        const char *allowed;
+        char user[USER_BYTES]; /* the probe's */
+};
+
+/* A GET of carreld's own state; false when it failed, which is noted. */
+static bool look(struct doctor *doctor, enum doctor_check check, const char *path, cJSON **ret_answer)
+{
+        struct api_error error;
+
+        if (api_call(doctor->cli->api, "GET", path, NULL, ret_answer, &error) == 0)
+                return true;
+        doctor_note(&doctor->findings, check, VERDICT_FAIL, "%s", error.message);
+        return false;
+}
+
+static void check_ready(struct doctor *doctor)
+{
+        AUTO(auto_json) cJSON *answer = NULL;
+
+        if (look(doctor, CHECK_READY, "/readyz", &answer))
+                doctor_note(&doctor->findings, CHECK_READY, VERDICT_OK, "carreld hands out carrels");
+}
+
+static void check_info(struct doctor *doctor)
+{
+        AUTO(auto_json) cJSON *info = NULL;
+
+        if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_POLICY, "carreld does not say");
+                return;
+        }
+        if (cJSON_IsTrue(view_find(info, "engine.is_available")))
+                doctor_note(&doctor->findings, CHECK_ENGINE, VERDICT_OK, "%s %s", view_text(info, "engine.kind"),
+                            view_text(info, "engine.version"));
+        else
+                doctor_note(&doctor->findings, CHECK_ENGINE, VERDICT_FAIL, "the engine does not answer carreld");
+        if (cJSON_IsTrue(view_find(info, "policy.is_in_force")))
+                doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_OK, "%.0f heals, %.0f alarms",
+                            view_number(info, "policy.heals", 0), view_number(info, "policy.alarms", 0));
+        else
+                doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_FAIL, "%s", view_text(info, "policy.detail"));
+}
+
+static bool check_ensure(struct doctor *doctor)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        struct api_error error;
+
+        if (buffer_format(&path, "/v1/carrels/%s", doctor->user) < 0)
+                return false;
+        if (api_call(doctor->cli->api, "PUT", path.data, NULL, &answer, &error) < 0) {
+                doctor_note(&doctor->findings, CHECK_ENSURE, VERDICT_FAIL, "%s", error.message);
+                return false;
+        }
+        doctor_note(&doctor->findings, CHECK_ENSURE, VERDICT_OK, "%s from %s", view_text(answer, "container"),
+                    view_text(answer, "image"));
+        return true;
+}
+
+static cJSON *probe_body(const char *script, const char *address, const char *port)
+{
+        const char *const argv[] = { "/bin/sh", "-c", script, "doctor", address, port };
+        cJSON *body = cJSON_CreateObject();
+        cJSON *list = cJSON_CreateStringArray(argv, sizeof argv / sizeof *argv);
+
+        if (list == NULL || !cJSON_AddItemToObject(body, "argv", list))
+                cJSON_Delete(list);
+        else if (cJSON_AddNumberToObject(body, "timeout_s", PROBE_TIMEOUT_S) != NULL)
+                return body;
+        cJSON_Delete(body);
+        return NULL;
+}
+
+/* Runs a script in the probe; malloc'd output, or NULL with the reason in ret_reason. */
+static char *run_probe(struct doctor *doctor, const char *script, const char *address, const char *port,
+                       char *ret_reason, size_t size)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *body = probe_body(script, address, port);
+        AUTO(auto_json) cJSON *answer = NULL;
+        struct api_error error;
+
+        (void)snprintf(ret_reason, size, "out of memory");
+        if (body == NULL || buffer_format(&path, "/v1/carrels/%s/exec", doctor->user) < 0)
+                return NULL;
+        if (api_call(doctor->cli->api, "POST", path.data, body, &answer, &error) < 0) {
+                (void)snprintf(ret_reason, size, "%s", error.message);
+                return NULL;
+        }
+        if (!str_equal(view_text(answer, "cause"), "exit") || view_number(answer, "exit_code", -1) != 0) {
+                (void)snprintf(ret_reason, size, "/bin/sh of the image ended with %s %.0f: %.200s",
+                               view_text(answer, "cause"), view_number(answer, "exit_code", -1),
+                               view_text(answer, "stderr"));
+                return NULL;
+        }
+        return strdup(view_text(answer, "stdout"));
+}
+
+static void check_inside(struct doctor *doctor)
+{
+        char reason[512];
+        AUTO(auto_free) char *report = run_probe(doctor, DOCTOR_INSIDE_SCRIPT, "", "", reason, sizeof reason);
+
+        if (report == NULL)
+                doctor_skip(&doctor->findings, CHECK_USER, CHECK_MEMORY, reason);
+        else
+                doctor_judge_inside(&doctor->findings, report);
+}
+
+static double dropped_packets(struct doctor *doctor)
+{
+        AUTO(auto_json) cJSON *info = NULL;
+        struct api_error error;
+
+        if (api_call(doctor->cli->api, "GET", "/v1/info", NULL, &info, &error) < 0)
+                return 0;
+        return view_number(info, "policy.dropped_packets", 0);
+}
+
+static void check_denied(struct doctor *doctor)
+{
+        double before = dropped_packets(doctor);
+        double rise = 0;
+        char reason[512];
+        AUTO(auto_free)
+        char *report = run_probe(doctor, DOCTOR_EGRESS_SCRIPT, DENIED_ADDRESS, DENIED_PORT, reason, sizeof reason);
+
+        if (report == NULL) {
+                doctor_skip(&doctor->findings, CHECK_EGRESS_DENIED, CHECK_EGRESS_DENIED, reason);
+                return;
+        }
+        for (int i = 0; i < COUNTER_WAITS && rise <= 0; i++) {
+                api_client_wait(doctor->cli->api, COUNTER_WAIT_S);
+                rise = dropped_packets(doctor) - before;
+        }
+        doctor_judge_denied(&doctor->findings, "169.254.169.254:80", report, rise);
+}
+
+static void check_allowed(struct doctor *doctor)
+{
+        AUTO(auto_free) char *address = doctor->allowed != NULL ? strdup(doctor->allowed) : NULL;
+        char *colon = address != NULL ? strrchr(address, ':') : NULL;
+        char reason[512] = "name a target with --allowed ADDRESS:PORT to prove it";
+        AUTO(auto_free) char *report = NULL;
+
+        if (colon != NULL) {
+                *colon = '\0';
+                report = run_probe(doctor, DOCTOR_EGRESS_SCRIPT, address, colon + 1, reason, sizeof reason);
+        }
+        if (report == NULL)
+                doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED, reason);
+        else
+                doctor_judge_allowed(&doctor->findings, doctor->allowed, report);
+}
+
+/* Also after an ensure that failed: it may have made something. */
+static void check_remove(struct doctor *doctor, bool is_ensured)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        struct api_error error;
+
+        if (buffer_format(&path, "/v1/carrels/%s", doctor->user) < 0)
+                return;
+        if (api_call(doctor->cli->api, "DELETE", path.data, NULL, &answer, &error) == 0)
+                doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_OK, "%s", doctor->user);
+        else if (!is_ensured && str_equal(error.code, "not_found"))
+                doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_SKIP, "there was none");
+        else
+                doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_FAIL, "%s: %s", doctor->user, error.message);
+}
+
+static void examine(struct doctor *doctor)
+{
+        AUTO(auto_json) cJSON *answer = NULL;
+
+        if (!look(doctor, CHECK_SOCKET, "/healthz", &answer)) {
+                doctor_skip(&doctor->findings, CHECK_READY, CHECK_REMOVE, "needs the socket");
+                return;
+        }
+        doctor_note(&doctor->findings, CHECK_SOCKET, VERDICT_OK, "%s", doctor->cli->socket_path);
+        check_ready(doctor);
+        check_info(doctor);
+        bool is_ensured = check_ensure(doctor);
+        if (is_ensured) {
+                check_inside(doctor);
+                check_denied(doctor);
+                check_allowed(doctor);
+        } else {
+                doctor_skip(&doctor->findings, CHECK_USER, CHECK_EGRESS_ALLOWED, "needs a carrel");
+        }
+        check_remove(doctor, is_ensured);
+}
+
+static int print_mends(const struct cli *cli, const cJSON *findings)
+{
+        const cJSON *finding;
+
+        cJSON_ArrayForEach(finding, findings)
+        {
+                AUTO(auto_buffer) struct buffer line = { 0 };
+
+                if (view_find(finding, "mend") == NULL)
+                        continue;
+                (void)buffer_format(&line, "%s: %s. To mend it: %s.", view_text(finding, "check"),
+                                    view_text(finding, "detail"), view_text(finding, "mend"));
+                if (line.has_failed || cli_print_line(cli, line.data) < 0)
+                        return cli_no_memory(cli);
+        }
+        return STATUS_OK;
+}
+
+static int show(const struct cli *cli, const cJSON *all)
+{
+        const cJSON *findings = view_find(all, "checks");
+
+        if (cli_is_json(cli))
+                return cli_shown(cli, view_json(cli, all));
+        if (!cli->is_quiet && view_rows(cli, FIELDS, findings) < 0)
+                return cli_no_memory(cli);
+        return print_mends(cli, findings);
+}
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
-        return STATUS_OK;
+        const struct doctor_values *chosen = values;
+        AUTO(auto_json) cJSON *all = cJSON_CreateObject();
+        struct doctor doctor = { .cli = cli, .allowed = chosen->allowed };
+        uint32_t random = 0;
+
+        doctor.findings.array = cJSON_AddArrayToObject(all, "checks");
+        if (doctor.findings.array == NULL)
+                return cli_no_memory(cli);
+        if (chosen->allowed != NULL && strrchr(chosen->allowed, ':') == NULL)
+                return cli_fail_usage(cli, "doctor", "--allowed needs ADDRESS:PORT");
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+                return STATUS_FAILED;
+        (void)snprintf(doctor.user, sizeof doctor.user, "doctor-%08x", random);
+        if (cli->width > 0 && !cli->is_quiet && !cli_is_json(cli))
+                cli_complain(cli, "trying everything in a carrel of its own: some seconds");
+        examine(&doctor);
+        if (doctor.findings.has_failed_to_note ||
+            cJSON_AddNumberToObject(all, "failed", doctor.findings.failures) == NULL)
+                return cli_no_memory(cli);
+        int status = show(cli, all);
+        return status == STATUS_OK && doctor.findings.failures > 0 ? STATUS_FAILED : status;
 }
 
 const struct verb CMD_DOCTOR = {
         .name = "doctor",
         .operands = "",
-        .summary = "Prove carrel's promises on this machine, and say how to mend what fails (admin)",
-        .examples = "  carrel doctor",
+        .summary = "Prove carrel's promises on this machine, and say how to mend what fails",
+        .help = "Makes a carrel for a user doctor-<random>, looks around inside it, and removes it. SKIP says why a "
+                "check\n"
+                "could not be done. Exits 1 when a check fails; -q prints only those.",
+        .examples = "  carrel doctor\n  carrel doctor --allowed 192.0.2.10:443",
+        .options = OPTIONS,
+        .values_size = sizeof(struct doctor_values),
+        .is_slow = true,
         .run = run,
 };

@@ -1,0 +1,206 @@
+#include "doctor-inside.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "strings.h"
+
+const char DOCTOR_INSIDE_SCRIPT[] =
+        "while read -r key value rest; do\n"
+        "  case $key in CapBnd:|NoNewPrivs:|Seccomp:|Uid:) echo \"$key $value\";; esac\n"
+        "done </proc/self/status\n"
+        "while read -r device mount type options rest; do\n"
+        "  if [ \"$mount\" = / ]; then echo \"Root: $options\"; fi\n"
+        "done </proc/self/mounts\n"
+        "write() { if (: >\"$2\") 2>/dev/null; then echo \"$1: yes\"; rm -f \"$2\"; else echo \"$1: no\"; fi; }\n"
+        "write Tmp /tmp/.carrel-doctor\n"
+        "write Workspace /workspace/.carrel-doctor\n"
+        "show() { if [ -r \"$2\" ]; then read -r value <\"$2\"; echo \"$1: $value\"; fi; }\n"
+        "show Pids /sys/fs/cgroup/pids.max\n"
+        "show Pids /sys/fs/cgroup/pids/pids.max\n"
+        "show Memory /sys/fs/cgroup/memory.max\n"
+        "show Memory /sys/fs/cgroup/memory/memory.limit_in_bytes\n";
+
+const char DOCTOR_EGRESS_SCRIPT[] = "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
+                                    "by_python3() { python3 -c 'import socket, sys\n"
+                                    "try:\n"
+                                    "    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)\n"
+                                    "    print(\"connected\")\n"
+                                    "except OSError as e:\n"
+                                    "    print(e)' \"$1\" \"$2\"; }\n"
+                                    "by_nc() { nc -w 3 \"$1\" \"$2\" </dev/null 2>&1 && echo connected; }\n"
+                                    "by_wget() { wget -T 3 -O /dev/null \"http://$1:$2/\" 2>&1 && echo connected; }\n"
+                                    "for tool in python3 nc wget; do\n"
+                                    "  has $tool || continue\n"
+                                    "  echo \"Tool: $tool\"\n"
+                                    "  echo Control: $(by_$tool 127.0.0.1 1)\n"
+                                    "  echo Target: $(by_$tool \"$1\" \"$2\")\n"
+                                    "  exit 0\n"
+                                    "done\n";
+
+const char *doctor_line(const char *report, const char *key, char *ret_value, size_t size)
+{
+        size_t key_length = strlen(key);
+
+        ret_value[0] = '\0';
+        while (*report != '\0') {
+                size_t length = strcspn(report, "\n");
+
+                if (length >= key_length && strncmp(report, key, key_length) == 0) {
+                        size_t start = key_length + strspn(report + key_length, " ");
+                        size_t count = start < length ? length - start : 0;
+
+                        if (count >= size)
+                                count = size - 1;
+                        memcpy(ret_value, report + start, count);
+                        ret_value[count] = '\0';
+                }
+                report += length + (report[length] == '\n');
+        }
+        return ret_value;
+}
+
+static bool is_capless(const char *value)
+{
+        return *value != '\0' && strspn(value, "0") == strlen(value);
+}
+
+static bool is_one(const char *value)
+{
+        return str_equal(value, "1");
+}
+
+static bool is_filter(const char *value)
+{
+        return str_equal(value, "2");
+}
+
+static bool is_not_root(const char *value)
+{
+        return !str_equal(value, "0");
+}
+
+static bool is_read_only(const char *value)
+{
+        return str_equal(value, "ro") || str_has_prefix(value, "ro,");
+}
+
+static bool is_yes(const char *value)
+{
+        return str_equal(value, "yes");
+}
+
+/* cgroup v2 says "max", v1 a number near 2^63, where nothing is limited. */
+static bool is_limit(const char *value)
+{
+        uint64_t limit = 0;
+
+        return str_parse_u64(value, 1, UINT64_C(1) << 60, &limit) == 0;
+}
+
+static const struct {
+        enum doctor_check check;
+        const char *key;
+        bool (*is_kept)(const char *value);
+        const char *missing; /* why there may honestly be no such line; NULL: then the check fails */
+} PROMISES[] = {
+        { CHECK_USER, "Uid:", is_not_root, NULL },
+        { CHECK_CAPABILITIES, "CapBnd:", is_capless, NULL },
+        { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, NULL },
+        { CHECK_SECCOMP, "Seccomp:", is_filter, NULL },
+        { CHECK_ROOT, "Root:", is_read_only, NULL },
+        { CHECK_TMP, "Tmp:", is_yes, NULL },
+        { CHECK_WORKSPACE, "Workspace:", is_yes, NULL },
+        { CHECK_PIDS, "Pids:", is_limit, "the runtime shows no cgroup inside" },
+        { CHECK_MEMORY, "Memory:", is_limit, "the runtime shows no cgroup inside" },
+};
+
+void doctor_judge_inside(struct doctor_findings *findings, const char *report)
+{
+        for (size_t i = 0; i < sizeof PROMISES / sizeof *PROMISES; i++) {
+                char value[256];
+
+                (void)doctor_line(report, PROMISES[i].key, value, sizeof value);
+                if (*value == '\0' && PROMISES[i].missing != NULL)
+                        doctor_note(findings, PROMISES[i].check, VERDICT_SKIP, "%s", PROMISES[i].missing);
+                else if (*value == '\0')
+                        doctor_note(findings, PROMISES[i].check, VERDICT_FAIL, "the probe said nothing about it");
+                else
+                        doctor_note(findings, PROMISES[i].check, PROMISES[i].is_kept(value) ? VERDICT_OK : VERDICT_FAIL,
+                                    "%s %s", PROMISES[i].key, value);
+        }
+}
+
+enum reach { REACH_ANSWERED, REACH_SILENT, REACH_UNCLEAR };
+
+/* In the words of Python, of busybox and of wget. A refusal is an answer: a packet has come back. */
+static const struct {
+        const char *word;
+        enum reach reach;
+} WORDS[] = {
+        { "connected", REACH_ANSWERED },       { "refused", REACH_ANSWERED },
+        { "server returned", REACH_ANSWERED }, { "HTTP request sent", REACH_ANSWERED },
+        { "reset by peer", REACH_ANSWERED },   { "timed out", REACH_SILENT },
+        { "timeout", REACH_SILENT },           { "unreachable", REACH_SILENT },
+        { "No route to host", REACH_SILENT },  { "not permitted", REACH_SILENT },
+};
+
+static enum reach read_reach(const char *message)
+{
+        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+                if (strcasestr(message, WORDS[i].word) != NULL)
+                        return WORDS[i].reach;
+        return REACH_UNCLEAR;
+}
+
+/* The probe as a whole: false (and noted) when it proves nothing. */
+static bool read_probe(struct doctor_findings *findings, enum doctor_check check, const char *report, char *ret_message,
+                       size_t size, enum reach *ret_reach)
+{
+        char tool[32];
+        char control[192];
+
+        (void)doctor_line(report, "Tool:", tool, sizeof tool);
+        (void)doctor_line(report, "Control:", control, sizeof control);
+        (void)doctor_line(report, "Target:", ret_message, size);
+        *ret_reach = read_reach(ret_message);
+        if (*tool == '\0')
+                doctor_note(findings, check, VERDICT_SKIP, "the image has no python3, nc or wget to try it with");
+        else if (strcasestr(control, "refused") == NULL)
+                doctor_note(findings, check, VERDICT_SKIP, "%s inside cannot tell a refused connection: \"%s\"", tool,
+                            control);
+        else if (*ret_reach == REACH_UNCLEAR)
+                doctor_note(findings, check, VERDICT_SKIP, "%s inside said \"%s\"", tool, ret_message);
+        else
+                return true;
+        return false;
+}
+
+void doctor_judge_denied(struct doctor_findings *findings, const char *target, const char *report, double dropped)
+{
+        char message[192];
+        enum reach reach;
+
+        if (!read_probe(findings, CHECK_EGRESS_DENIED, report, message, sizeof message, &reach))
+                return;
+        if (reach == REACH_ANSWERED)
+                doctor_note(findings, CHECK_EGRESS_DENIED, VERDICT_FAIL, "%s answers from inside: %s", target, message);
+        else if (dropped > 0)
+                doctor_note(findings, CHECK_EGRESS_DENIED, VERDICT_OK, "%s: no answer, and %.0f packets dropped",
+                            target, dropped);
+        else
+                doctor_note(findings, CHECK_EGRESS_DENIED, VERDICT_OK,
+                            "%s: no answer (%s); the policy's counter did not rise", target, message);
+}
+
+void doctor_judge_allowed(struct doctor_findings *findings, const char *target, const char *report)
+{
+        char message[192];
+        enum reach reach;
+
+        if (!read_probe(findings, CHECK_EGRESS_ALLOWED, report, message, sizeof message, &reach))
+                return;
+        doctor_note(findings, CHECK_EGRESS_ALLOWED, reach == REACH_ANSWERED ? VERDICT_OK : VERDICT_FAIL, "%s: %s",
+                    target, message);
+}
