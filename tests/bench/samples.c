@@ -1,0 +1,118 @@
+#include "samples.h"
+
+#include <cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+int samples_open(struct samples *ret_samples, size_t capacity)
+{
+        double *ms = calloc(capacity, sizeof(*ms));
+
+        if (ms == NULL)
+                return -ENOMEM;
+        *ret_samples = (struct samples){ .ms = ms, .capacity = capacity };
+        return 0;
+}
+
+void samples_close(struct samples *samples)
+{
+        free(samples->ms);
+        *samples = (struct samples){ 0 };
+}
+
+void samples_add(struct samples *samples, double ms)
+{
+        if (samples->count < samples->capacity)
+                samples->ms[samples->count++] = ms;
+}
+
+static int compare(const void *a, const void *b)
+{
+        double left = *(const double *)a, right = *(const double *)b;
+
+        return (left > right) - (left < right);
+}
+
+double samples_percentile(struct samples *samples, double percent)
+{
+        size_t rank;
+
+        if (samples->count == 0)
+                return 0.0;
+        qsort(samples->ms, samples->count, sizeof(*samples->ms), compare);
+        rank = (size_t)ceil(percent / 100.0 * (double)samples->count);
+        return samples->ms[rank > 0 ? rank - 1 : 0];
+}
+
+void rows_print(FILE *out, struct row *rows, size_t count)
+{
+        fprintf(out, "%-36s %7s %9s %9s %9s   %-22s %9s %8s\n", "operation (ms)", "n", "p50", "p95", "p99", "baseline",
+                "p50", "ratio");
+        for (size_t i = 0; i < count; i++) {
+                struct row *row = &rows[i];
+                double p50 = samples_percentile(&row->ours, 50.0);
+                double theirs = samples_percentile(&row->theirs, 50.0);
+
+                fprintf(out, "%-36s %7zu %9.3f %9.3f %9.3f", row->operation, row->ours.count, p50,
+                        samples_percentile(&row->ours, 95.0), samples_percentile(&row->ours, 99.0));
+                if (row->theirs.count > 0 && p50 > 0)
+                        fprintf(out, "   %-22s %9.3f %7.1fx\n", row->baseline, theirs, theirs / p50);
+                else
+                        fprintf(out, "   %-22s %9s %8s\n", "-", "-", "-");
+        }
+}
+
+static int add_row(cJSON *array, struct row *row)
+{
+        cJSON *item = cJSON_CreateObject();
+
+        if (item == NULL || !cJSON_AddItemToArray(array, item)) {
+                cJSON_Delete(item);
+                return -ENOMEM;
+        }
+        if (!cJSON_AddStringToObject(item, "operation", row->operation) ||
+            !cJSON_AddNumberToObject(item, "n", (double)row->ours.count) ||
+            !cJSON_AddNumberToObject(item, "p50_ms", samples_percentile(&row->ours, 50.0)) ||
+            !cJSON_AddNumberToObject(item, "p95_ms", samples_percentile(&row->ours, 95.0)) ||
+            !cJSON_AddNumberToObject(item, "p99_ms", samples_percentile(&row->ours, 99.0)))
+                return -ENOMEM;
+        if (row->theirs.count == 0)
+                return 0;
+        if (!cJSON_AddStringToObject(item, "baseline", row->baseline) ||
+            !cJSON_AddNumberToObject(item, "baseline_n", (double)row->theirs.count) ||
+            !cJSON_AddNumberToObject(item, "baseline_p50_ms", samples_percentile(&row->theirs, 50.0)))
+                return -ENOMEM;
+        return 0;
+}
+
+static int write_text(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+        int error = 0;
+
+        if (file == NULL)
+                return -errno;
+        if (fprintf(file, "%s\n", text) < 0)
+                error = -EIO;
+        if (fclose(file) != 0 && error == 0)
+                error = -errno;
+        return error;
+}
+
+int rows_write_json(const char *path, struct row *rows, size_t count)
+{
+        cJSON *array = cJSON_CreateArray();
+        char *text = NULL;
+        int error = array == NULL ? -ENOMEM : 0;
+
+        for (size_t i = 0; i < count && error == 0; i++)
+                error = add_row(array, &rows[i]);
+        if (error == 0)
+                text = cJSON_Print(array);
+        if (error == 0)
+                error = text != NULL ? write_text(path, text) : -ENOMEM;
+        cJSON_free(text);
+        cJSON_Delete(array);
+        return error;
+}

@@ -1,0 +1,29 @@
+/* Durations of one operation, and the table and JSON they are shown in. */
+#pragma once
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct samples {
+        double *ms;
+        size_t count, capacity;
+};
+
+/* Room for capacity values; 0 or -ENOMEM. */
+int samples_open(struct samples *ret_samples, size_t capacity);
+void samples_close(struct samples *samples);
+/* A value beyond the capacity is dropped. */
+void samples_add(struct samples *samples, double ms);
+/* Nearest rank, percent in (0, 100]; 0 without values. Sorts. */
+double samples_percentile(struct samples *samples, double percent);
+
+struct row {
+        const char *operation;
+        const char *baseline; /* what the baseline ran; NULL: there is none */
+        struct samples ours, theirs;
+};
+
+/* One line each: operation, n, p50, p95, p99, baseline p50, ratio. */
+void rows_print(FILE *out, struct row *rows, size_t count);
+/* The same as a JSON array. 0 or a negative errno. */
+int rows_write_json(const char *path, struct row *rows, size_t count);
