@@ -1,0 +1,139 @@
+#include "prelude.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor-inside.h"
+#include "view.h"
+
+static struct doctor_findings open_findings(void)
+{
+        struct doctor_findings findings = { .array = cJSON_CreateArray() };
+
+        assert_non_null(findings.array);
+        return findings;
+}
+
+static const char *result_of(const struct doctor_findings *findings, int index)
+{
+        return view_text(cJSON_GetArrayItem(findings->array, index), "result");
+}
+
+static const char GOOD[] = "Uid: 1000\nCapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\nRoot: ro,relatime\n"
+                           "Tmp: yes\nWorkspace: yes\nPids: 256\nMemory: 2147483648\n";
+
+static void a_hardened_carrel_passes(void **state)
+{
+        struct doctor_findings findings = open_findings();
+
+        doctor_judge_inside(&findings, GOOD);
+        assert_int_equal(cJSON_GetArraySize(findings.array), CHECK_MEMORY - CHECK_USER + 1);
+        assert_int_equal(findings.failures, 0);
+        for (int i = 0; i < cJSON_GetArraySize(findings.array); i++)
+                assert_string_equal(result_of(&findings, i), "OK");
+        cJSON_Delete(findings.array);
+}
+
+/* Each line in front of or instead of the good one: the last one of a key counts. */
+static void each_weakness_is_found(void **state)
+{
+        static const struct {
+                enum doctor_check check;
+                const char *line;
+        } CASES[] = {
+                { CHECK_USER, "Uid: 0\n" },
+                { CHECK_CAPABILITIES, "CapBnd: 0000000000000400\n" },
+                { CHECK_CAPABILITIES, "CapBnd: 00000000a80425fb\n" },
+                { CHECK_NEW_PRIVILEGES, "NoNewPrivs: 0\n" },
+                { CHECK_SECCOMP, "Seccomp: 0\n" },
+                { CHECK_SECCOMP, "Seccomp: 1\n" },
+                { CHECK_ROOT, "Root: rw,relatime\n" },
+                { CHECK_ROOT, "Root: rolled\n" },
+                { CHECK_TMP, "Tmp: no\n" },
+                { CHECK_WORKSPACE, "Workspace: no\n" },
+                { CHECK_PIDS, "Pids: max\n" },
+                { CHECK_PIDS, "Pids: 0\n" },
+                { CHECK_MEMORY, "Memory: 9223372036854771712\n" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+                char report[512];
+
+                (void)snprintf(report, sizeof report, "%s%s", GOOD, CASES[i].line);
+                doctor_judge_inside(&findings, report);
+                assert_int_equal(findings.failures, 1);
+                const cJSON *finding = cJSON_GetArrayItem(findings.array, (int)(CASES[i].check - CHECK_USER));
+                assert_string_equal(view_text(finding, "result"), "FAIL");
+                assert_true(strlen(view_text(finding, "mend")) > 0);
+                cJSON_Delete(findings.array);
+        }
+}
+
+static void silence_is_no_pass(void **state)
+{
+        struct doctor_findings findings = open_findings();
+
+        doctor_judge_inside(&findings, "");
+        assert_int_equal(findings.failures, CHECK_WORKSPACE - CHECK_USER + 1);
+        assert_string_equal(result_of(&findings, CHECK_PIDS - CHECK_USER), "SKIP");
+        assert_string_equal(result_of(&findings, CHECK_MEMORY - CHECK_USER), "SKIP");
+        cJSON_Delete(findings.array);
+}
+
+#define TOOL "Tool: nc\n"
+#define CONTROL "Control: nc: can't connect to remote host (127.0.0.1): Connection refused\n"
+
+static void egress_needs_its_control(void **state)
+{
+        static const struct {
+                const char *report;
+                double dropped;
+                const char *denied, *allowed;
+        } CASES[] = {
+                { "", 0, "SKIP", "SKIP" },
+                { TOOL "Target: nc: timed out\n", 3, "SKIP", "SKIP" },
+                { TOOL "Control: Segmentation fault\nTarget: nc: timed out\n", 3, "SKIP", "SKIP" },
+                { TOOL CONTROL "Target: nc: timed out\n", 3, "OK", "FAIL" },
+                { TOOL CONTROL "Target: timed out\n", 0, "OK", "FAIL" },
+                { TOOL CONTROL "Target: [Errno 101] Network is unreachable\n", 0, "OK", "FAIL" },
+                { TOOL CONTROL "Target: connected\n", 3, "FAIL", "OK" },
+                { TOOL CONTROL "Target: Connection refused\n", 0, "FAIL", "OK" },
+                { TOOL CONTROL "Target: something else\n", 0, "SKIP", "SKIP" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+
+                doctor_judge_denied(&findings, "target", CASES[i].report, CASES[i].dropped);
+                doctor_judge_allowed(&findings, "target", CASES[i].report);
+                assert_string_equal(result_of(&findings, 0), CASES[i].denied);
+                assert_string_equal(result_of(&findings, 1), CASES[i].allowed);
+                cJSON_Delete(findings.array);
+        }
+}
+
+static void every_check_has_its_name(void **state)
+{
+        struct doctor_findings findings = open_findings();
+
+        for (int check = 0; check < CHECKS; check++) {
+                doctor_note(&findings, (enum doctor_check)check, VERDICT_FAIL, "x");
+                const cJSON *finding = cJSON_GetArrayItem(findings.array, check);
+                assert_true(strlen(view_text(finding, "check")) > 0);
+                assert_true(strlen(view_text(finding, "mend")) > 0);
+        }
+        assert_int_equal(findings.failures, CHECKS);
+        cJSON_Delete(findings.array);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_hardened_carrel_passes), cmocka_unit_test(each_weakness_is_found),
+                cmocka_unit_test(silence_is_no_pass),       cmocka_unit_test(egress_needs_its_control),
+                cmocka_unit_test(every_check_has_its_name),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
