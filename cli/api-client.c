@@ -79,7 +79,8 @@ static void read_success(struct pending *pending, const struct http_response *re
                         return;
                 }
                 pending->error->status = STATUS_FAILED;
-                (void)strcpy(pending->error->message, "carreld's answer ended in the middle of a line");
+                (void)snprintf(pending->error->message, sizeof pending->error->message,
+                               "carreld's answer ended in the middle of a line");
                 finish(pending, -EPROTO);
                 return;
         }

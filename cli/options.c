@@ -46,7 +46,8 @@ static int merge_one(struct merged *merged, const struct option_spec *spec, void
 static int merge(struct merged *merged, const struct option_group *groups, size_t n_groups, enum operand_order order)
 {
         /* The leading ':' makes getopt silent and lets it tell a missing argument from an unknown option. */
-        (void)strcpy(merged->shorts, order == OPERANDS_END ? "+:" : ":");
+        if (str_copy(merged->shorts, sizeof merged->shorts, order == OPERANDS_END ? "+:" : ":") < 0)
+                return -E2BIG;
         for (size_t i = 0; i < n_groups; i++) {
                 const struct option_spec *spec = groups[i].table;
 

@@ -34,7 +34,7 @@ static void print_clean(FILE *out, const char *text)
         buffer_free(&clean);
 }
 
-static void complain(const struct cli *cli, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void complain(const struct cli *cli, const char *format, va_list args)
 {
         char message[1024];
 

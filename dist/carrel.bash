@@ -1,0 +1,47 @@
+# Completion of carrel(1) for bash: verbs, options, user ids and exec ids.
+
+_carrel_ids() {
+        local verb=$1 socket=$2
+        timeout 2 carrel ${socket:+--socket "$socket"} "$verb" -q 2>/dev/null
+}
+
+_carrel() {
+        local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+        local verbs='doctor ensure events exec help info inspect kill ls policy ps reap rm sweep touch version why'
+        local verb='' socket='' words='' i
+
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                case ${COMP_WORDS[i]} in
+                --) return ;; # behind it is the program's own command line
+                --socket) socket=${COMP_WORDS[++i]} ;;
+                -o | --output) ((i++)) ;;
+                -*) ;;
+                *) verb=${verb:-${COMP_WORDS[i]}} ;;
+                esac
+        done
+        case $previous in
+        -o | --output) words='table json' ;;
+        --socket)
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+                ;;
+        --policy) words='internet none' ;;
+        --on-conflict) words='fail replace' ;;
+        --state) words='lost queued ready retiring starting' ;;
+        *)
+                if [[ $current == -* ]]; then
+                        words=$(carrel ${verb:+"$verb"} --help 2>/dev/null | grep -Eo -- '--[a-z-]+' | sort -u)
+                else
+                        case $verb in
+                        '') words=$verbs ;;
+                        help) words=$verbs ;;
+                        ensure | exec | inspect | ps | rm | touch | why) words=$(_carrel_ids ls "$socket") ;;
+                        kill) words=$(_carrel_ids ps "$socket") ;;
+                        esac
+                fi
+                ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _carrel carrel
