@@ -45,9 +45,9 @@ void answer_json(struct request *request, unsigned status, cJSON *tree)
         answer_fault(request, &why);
 }
 
-void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow)
+void answer_error(struct request *request, unsigned status, const struct fault *why, const char *allow, cJSON *tree)
 {
-        struct MHD_Response *response = make_json(error_render(why));
+        struct MHD_Response *response = make_json(tree);
         unsigned retry_after_s = error_retry_after_s(why, status);
         char seconds[16];
 
@@ -59,6 +59,11 @@ void answer_fault_as(struct request *request, unsigned status, const struct faul
         if (response != NULL && error_closes_connection(why->kind))
                 (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
         request_answer(request, status, response);
+}
+
+void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow)
+{
+        answer_error(request, status, why, allow, error_render(why));
 }
 
 void answer_fault(struct request *request, const struct fault *why)

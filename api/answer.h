@@ -10,6 +10,9 @@ void answer_json(struct request *request, unsigned status, struct cJSON *tree);
 void answer_fault(struct request *request, const struct fault *why);
 /* A status other than the table's, and the methods for Allow, or NULL. */
 void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow);
+/* The same with a body of its own, which it frees: error_render's with something added. */
+void answer_error(struct request *request, unsigned status, const struct fault *why, const char *allow,
+                  struct cJSON *tree);
 /* Takes the buffer's content. */
 void answer_text(struct request *request, const char *content_type, struct buffer *text);
 /* NDJSON from request->stream. */

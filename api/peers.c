@@ -43,10 +43,11 @@ int peers_new(struct peers **ret_peers, struct ev_loop *loop, void (*on_event)(v
         peers->loop = loop;
         peers->on_event = on_event;
         ev_io_init(&peers->readable, on_readable, peers->epoll_fd, EV_READ);
-        /* After libmicrohttpd's turn: what it has read whole by then needs no deadline. */
-        ev_set_priority(&peers->readable, EV_MINPRI);
+        /* Before libmicrohttpd's turn: what it has read by then no longer makes the descriptor readable. */
+        ev_set_priority(&peers->readable, EV_MAXPRI);
         peers->readable.data = peers;
         ev_io_start(loop, &peers->readable);
+        *ret_peers = peers;
         return 0;
 }
 

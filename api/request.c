@@ -24,13 +24,13 @@ void request_suspend(struct request *request)
         peers_await_departure(request->server->peers, request->connection->fd, request->connection);
 }
 
-/* libmicrohttpd wakes itself through its epoll descriptor and calls us again from its own turn. */
 void request_resume(struct request *request)
 {
         if (!request->is_suspended)
                 return;
         request->is_suspended = false;
         MHD_resume_connection(request->http);
+        server_wake(request->server);
 }
 
 void request_answer(struct request *request, unsigned status, struct MHD_Response *response)
@@ -259,6 +259,8 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const 
                 return receive(request, upload, length);
         }
         if (request->state == REQUEST_READING) {
+                if (request->server->is_stopping)
+                        return MHD_NO;
                 connection_enter(request->connection, CONNECTION_WORKING);
                 dispatch(request);
         }

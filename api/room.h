@@ -32,8 +32,13 @@ struct api_server {
         struct api_options options;
         struct MHD_Daemon *http;
         struct peers *peers;
-        ev_io readable; /* of libmicrohttpd's epoll descriptor */
-        ev_timer again; /* it has more to do than one turn */
+        ev_io readable;   /* of libmicrohttpd's epoll descriptor */
+        ev_timer again;   /* it has more to do than one turn */
+        bool is_stopping; /* nothing is begun any more */
         struct list requests;
         struct list subscribers; /* events.c */
 };
+
+/* libmicrohttpd gets a turn soon. On an external loop it has no wake-up of its own for a resumed connection, and
+ * MHD_get_timeout of 0.9.75 does not count one. */
+void server_wake(struct api_server *server);

@@ -46,7 +46,7 @@ static void answer_not_ready(struct request *request, const struct lack *const *
                 put_child(&missing, NULL, cJSON_CreateStringReference(lacks[i]->name));
         answer = error_render(&why);
         put_child(&answer, "missing", missing);
-        answer_json(request, MHD_HTTP_SERVICE_UNAVAILABLE, answer);
+        answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &why, NULL, answer);
 }
 
 void handle_readyz(struct request *request)

@@ -11,6 +11,7 @@
 #include "peers.h"
 #include "request.h"
 #include "room.h"
+#include "stream.h"
 
 enum { CONNECTIONS_DEFAULT = 1000, FLUSH_TURNS = 16 };
 static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60;
@@ -23,11 +24,18 @@ static void turn(struct api_server *server)
 {
         MHD_UNSIGNED_LONG_LONG wait_ms;
 
-        (void)MHD_run(server->http);
         ev_timer_stop(server->loop, &server->again);
-        if (MHD_get_timeout(server->http, &wait_ms) != MHD_YES)
+        (void)MHD_run(server->http);
+        if (ev_is_active(&server->again) || MHD_get_timeout(server->http, &wait_ms) != MHD_YES)
                 return;
         ev_timer_set(&server->again, (double)wait_ms / 1000, 0);
+        ev_timer_start(server->loop, &server->again);
+}
+
+void server_wake(struct api_server *server)
+{
+        ev_timer_stop(server->loop, &server->again);
+        ev_timer_set(&server->again, 0, 0);
         ev_timer_start(server->loop, &server->again);
 }
 
@@ -60,8 +68,11 @@ static void on_connection(void *arg, struct MHD_Connection *http, void **socket_
 
         if (code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL)
                 *socket_context = connection_new(arg, info->connect_fd);
-        else if (code == MHD_CONNECTION_NOTIFY_CLOSED)
-                *socket_context = connection_free(*socket_context);
+        if (code != MHD_CONNECTION_NOTIFY_CLOSED)
+                return;
+        *socket_context = connection_free(*socket_context);
+        /* At the limit libmicrohttpd stops listening, and takes it up again only at the beginning of a turn. */
+        server_wake(arg);
 }
 
 /* The only place where the request line is seen as it came, and where a request that was sent together with the one
@@ -156,24 +167,37 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
         return 0;
 }
 
-/* libmicrohttpd must not be stopped with a suspended connection (MHD_stop_daemon): each is answered and resumed. */
+/* libmicrohttpd must not be stopped with a suspended connection (MHD_stop_daemon): each is answered and resumed, and
+ * from now on none is put to rest again. */
 static void answer_all(struct api_server *server)
 {
         struct fault why;
 
         (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
-        events_cut_all(server, "carreld is being stopped");
+        server->is_stopping = true;
+        events_cut_all(server, why.message);
         LIST_EACH (&server->requests, node) {
                 struct request *request = LIST_ENTRY(node, struct request, node);
 
-                if (request->state != REQUEST_WORKING && !request->is_suspended)
-                        continue;
                 request_drop(request);
-                answer_fault(request, &why);
-                request_resume(request);
+                if (request->stream != NULL)
+                        stream_end(request->stream);
+                else if (request->state == REQUEST_WORKING)
+                        answer_fault(request, &why);
         }
         for (int i = 0; i < FLUSH_TURNS; i++)
                 (void)MHD_run(server->http);
+}
+
+static void stop_http(struct api_server *server)
+{
+        int listen_fd = MHD_quiesce_daemon(server->http);
+
+        if (listen_fd >= 0)
+                close(listen_fd);
+        answer_all(server);
+        MHD_stop_daemon(server->http);
+        server->http = NULL;
 }
 
 struct api_server *api_server_free(struct api_server *server)
@@ -181,10 +205,8 @@ struct api_server *api_server_free(struct api_server *server)
         if (server == NULL)
                 return NULL;
         pool_unlisten(server->pool, events_on_event, server);
-        if (server->http != NULL) {
-                answer_all(server);
-                MHD_stop_daemon(server->http);
-        }
+        if (server->http != NULL)
+                stop_http(server);
         ev_io_stop(server->loop, &server->readable);
         ev_timer_stop(server->loop, &server->again);
         server->peers = peers_free(server->peers);

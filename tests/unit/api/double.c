@@ -1,0 +1,295 @@
+#include "double.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "strings.h"
+
+static struct carrel_view view_of(const char *user)
+{
+        static const struct carrel_spec SPEC = {
+                .image = "carrel-sandbox:latest",
+                .policy = POLICY_INTERNET,
+                .memory_bytes = UINT64_C(2) << 30,
+                .cpu_millis = 1500,
+                .pids = 256,
+        };
+
+        return (struct carrel_view){
+                .user = user,
+                .container = "carrel-x",
+                .container_id = "c0ffee",
+                .spec_hash = "1234",
+                .spec = &SPEC,
+                .state = CARREL_READY,
+                .step = "",
+                .generation = 3,
+                .started_wall_ms = INT64_C(1769860800000),
+                .idle_ms = 1250,
+                .address = "10.90.0.2",
+                .interface = "carrel7",
+                .last_fault = "",
+                .reason = "created",
+        };
+}
+
+static void answer_ensure(struct pool *pool, const char *user, pool_on_ensured on_ensured, void *arg)
+{
+        struct pool_ensured ensured = { .carrel = view_of(user), .outcome = OUTCOME_CREATED };
+
+        if (pool->fault.kind != FAULT_NONE)
+                on_ensured(arg, NULL, &pool->fault);
+        else
+                on_ensured(arg, &ensured, NULL);
+}
+
+static struct pool_wait *free_wait(struct pool *pool)
+{
+        for (int i = 0; i < DOUBLE_WAITS; i++)
+                if (pool->waits[i].arg == NULL)
+                        return &pool->waits[i];
+        return NULL;
+}
+
+unsigned double_waiting(const struct pool *pool)
+{
+        unsigned n = 0;
+
+        for (int i = 0; i < DOUBLE_WAITS; i++)
+                n += pool->waits[i].arg != NULL;
+        return n;
+}
+
+void double_answer_all(struct pool *pool)
+{
+        for (int i = 0; i < DOUBLE_WAITS; i++) {
+                struct pool_wait wait = pool->waits[i];
+
+                pool->waits[i].arg = NULL;
+                if (wait.arg == NULL)
+                        continue;
+                if (wait.on_ensured != NULL)
+                        answer_ensure(pool, wait.user, wait.on_ensured, wait.arg);
+                else
+                        wait.on_done(wait.arg, pool->fault.kind == FAULT_NONE ? NULL : &pool->fault);
+        }
+}
+
+void pool_ensure(struct pool *pool, const char *user, const struct carrel_spec *spec, enum on_conflict on_conflict,
+                 pool_on_ensured on_ensured, void *arg, struct pool_wait **ret_wait)
+{
+        pool->ensures++;
+        pool->spec = *spec;
+        pool->on_conflict = on_conflict;
+        (void)snprintf(pool->user, sizeof pool->user, "%s", user);
+        *ret_wait = NULL;
+        if (pool->answer == ANSWER_AT_ONCE) {
+                answer_ensure(pool, user, on_ensured, arg);
+                return;
+        }
+        *ret_wait = free_wait(pool);
+        **ret_wait = (struct pool_wait){ .on_ensured = on_ensured, .arg = arg };
+        (void)snprintf((*ret_wait)->user, sizeof(*ret_wait)->user, "%s", user);
+}
+
+void pool_retire(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
+                 struct pool_wait **ret_wait)
+{
+        pool->retires++;
+        (void)user;
+        (void)reason;
+        *ret_wait = NULL;
+        if (pool->answer == ANSWER_AT_ONCE) {
+                on_done(arg, pool->fault.kind == FAULT_NONE ? NULL : &pool->fault);
+                return;
+        }
+        *ret_wait = free_wait(pool);
+        **ret_wait = (struct pool_wait){ .on_done = on_done, .arg = arg };
+}
+
+struct pool_wait *pool_leave(struct pool_wait *wait)
+{
+        if (wait != NULL)
+                wait->arg = NULL;
+        return NULL;
+}
+
+int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why)
+{
+        pool->touches++;
+        pool->lease_s = lease_s;
+        if (pool->fault.kind != FAULT_NONE)
+                return fault_pass(why, &pool->fault);
+        (void)user;
+        return 0;
+}
+
+int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
+              void *arg, struct exec **ret_exec, struct fault *why)
+{
+        (void)user;
+        if (pool->exec_fault.kind != FAULT_NONE)
+                return fault_pass(why, &pool->exec_fault);
+        pool->execs++;
+        pool->is_streaming = request->is_streaming;
+        (void)snprintf(pool->program, sizeof pool->program, "%s", request->argv[0]);
+        pool->exec = (struct exec){ .sink = *sink, .arg = arg, .is_running = true };
+        *ret_exec = &pool->exec;
+        return 0;
+}
+
+struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
+{
+        pool->exec_cancels++;
+        exec->is_running = false;
+        return NULL;
+}
+
+void exec_pause(struct exec *exec, bool is_paused)
+{
+        exec->is_paused = is_paused;
+}
+
+const char *pool_exec_user(const struct pool *pool, const char *exec_id)
+{
+        (void)pool;
+        return str_equal(exec_id, "e1") ? "ada" : "bob";
+}
+
+bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void *arg, const struct carrel_view *view),
+                  void *arg)
+{
+        for (const char *const *at = pool->users; at != NULL && *at != NULL; at++) {
+                struct carrel_view view = view_of(user);
+
+                if (!str_equal(*at, user))
+                        continue;
+                visit(arg, &view);
+                return true;
+        }
+        return false;
+}
+
+/* The user's name is lent for the visit only, as the contract says. */
+void pool_each(const struct pool *pool, const char *after, size_t limit,
+               bool (*visit)(void *arg, const struct carrel_view *view), void *arg)
+{
+        char user[USER_ID_MAX + 1];
+
+        for (const char *const *at = pool->users; at != NULL && *at != NULL && limit > 0; at++) {
+                struct carrel_view view = view_of(user);
+
+                if (strcmp(*at, after) <= 0)
+                        continue;
+                limit--;
+                (void)snprintf(user, sizeof user, "%s", *at);
+                view.state = user[0] == 'q' ? CARREL_QUEUED : CARREL_READY;
+                if (!visit(arg, &view))
+                        return;
+        }
+}
+
+void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
+{
+        *ret_stats = pool->stats;
+}
+
+int pool_listen(struct pool *pool, void (*on_event)(void *arg, const struct pool_event *event), void *arg)
+{
+        pool->on_event = on_event;
+        pool->listener = arg;
+        return 0;
+}
+
+void pool_unlisten(struct pool *pool, void (*on_event)(void *arg, const struct pool_event *event), void *arg)
+{
+        (void)on_event;
+        (void)arg;
+        pool->on_event = NULL;
+}
+
+/* ---- words ---- */
+
+const char *carrel_policy_name(enum carrel_policy policy)
+{
+        static const char *const NAMES[] = { "", "internet", "none" };
+
+        return NAMES[policy];
+}
+
+const char *carrel_state_name(enum carrel_state state)
+{
+        static const char *const NAMES[] = { "queued", "starting", "ready", "retiring", "lost" };
+
+        return NAMES[state];
+}
+
+const char *ensure_outcome_name(enum ensure_outcome outcome)
+{
+        static const char *const NAMES[] = { "created", "reused", "replaced" };
+
+        return NAMES[outcome];
+}
+
+const char *pool_event_name(enum pool_event_kind kind)
+{
+        return kind == POOL_EXEC_ENDED ? "exec_ended" : kind == POOL_RETIRED ? "carrel_retired" : "carrel_created";
+}
+
+const char *exec_cause_name(enum exec_cause cause)
+{
+        return cause == EXEC_EXIT ? "exit" : "timeout";
+}
+
+/* ---- the reaper and the programs ---- */
+
+unsigned reaper_reap(struct reaper *reaper, double idle_s)
+{
+        reaper->reaps++;
+        reaper->idle_s = idle_s;
+        return 4;
+}
+
+int reaper_sweep(struct reaper *reaper, reaper_on_swept on_swept, void *arg)
+{
+        if (reaper->sweep_result < 0)
+                return reaper->sweep_result;
+        reaper->on_swept = on_swept;
+        reaper->arg = arg;
+        return 0;
+}
+
+void reaper_sweep_forget(struct reaper *reaper, void *arg)
+{
+        (void)arg;
+        reaper->forgets++;
+        reaper->on_swept = NULL;
+}
+
+void reaper_explain(const struct reaper *reaper, const struct carrel_view *view, char *ret_text, size_t size)
+{
+        (void)reaper;
+        (void)snprintf(ret_text, size, "keeps %s", view->user);
+}
+
+int execs_signal(struct execs *execs, const char *exec_id, int signal)
+{
+        (void)exec_id;
+        execs->signal = signal;
+        return execs->signal_result;
+}
+
+void execs_each(const struct execs *execs, const char *container_id,
+                void (*visit)(void *arg, const struct exec_view *view), void *arg)
+{
+        (void)container_id;
+        for (unsigned i = 1; i <= execs->running; i++) {
+                char container[8] = "c1";
+                struct exec_view view = { .container_id = container, .program = "sleep", .running_s = 1.5 };
+
+                (void)snprintf(view.exec_id, sizeof view.exec_id, "e%u", i);
+                visit(arg, &view);
+                memset(container, 'x', sizeof container - 1);
+        }
+}

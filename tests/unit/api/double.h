@@ -1,0 +1,64 @@
+/* A double of the pool, the reaper and the programs, behind the same symbols: it answers as it is told to, and keeps
+ * what it was asked. One program and eight waiters at most. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "pool.h"
+#include "reaper.h"
+
+enum double_answer { ANSWER_AT_ONCE, ANSWER_LATER };
+
+struct pool_wait {
+        pool_on_ensured on_ensured;
+        pool_on_done on_done;
+        void *arg;
+        char user[USER_ID_MAX + 1];
+};
+
+enum { DOUBLE_WAITS = 8 };
+
+struct exec {
+        struct exec_sink sink;
+        void *arg;
+        bool is_running;
+        bool is_paused;
+};
+
+struct pool {
+        enum double_answer answer;
+        struct fault fault;      /* kind FAULT_NONE: succeed */
+        struct fault exec_fault; /* of pool_exec itself */
+        struct pool_stats stats;
+        const char *const *users; /* NULL-terminated, in order: those who have a carrel */
+        struct pool_wait waits[DOUBLE_WAITS];
+        struct exec exec;
+        /* what was asked */
+        unsigned ensures, retires, touches, execs, exec_cancels;
+        char user[USER_ID_MAX + 1];
+        struct carrel_spec spec;
+        enum on_conflict on_conflict;
+        uint64_t lease_s;
+        char program[64];
+        bool is_streaming;
+        void (*on_event)(void *arg, const struct pool_event *event);
+        void *listener;
+};
+
+struct reaper {
+        reaper_on_swept on_swept;
+        void *arg;
+        int sweep_result;
+        unsigned forgets, reaps;
+        double idle_s;
+};
+
+struct execs {
+        int signal_result;
+        int signal;
+        unsigned running;
+};
+
+unsigned double_waiting(const struct pool *pool);
+/* Gives the answer that the pool is set to, to all who wait. */
+void double_answer_all(struct pool *pool);

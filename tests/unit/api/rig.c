@@ -1,0 +1,316 @@
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "metrics-table.h"
+
+static const double GUARD_S = 5;
+
+static void describe(void *arg, struct api_state *ret_state)
+{
+        const struct rig *rig = arg;
+
+        *ret_state = rig->state;
+}
+
+static int listen_at(struct rig *rig)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        (void)snprintf(rig->directory, sizeof rig->directory, "/tmp/test-api.XXXXXX");
+        assert_non_null(mkdtemp(rig->directory));
+        assert_int_equal(chmod(rig->directory, 0755), 0);
+        (void)snprintf(rig->path, sizeof rig->path, "%s/socket", rig->directory);
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", rig->path);
+        assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(chmod(rig->path, 0666), 0);
+        assert_int_equal(listen(fd, 16), 0);
+        return fd;
+}
+
+struct rig *rig_new(const struct api_options *options)
+{
+        struct rig *rig = calloc(1, sizeof *rig);
+        struct api_options effective = options == NULL ? (struct api_options){ .admin_gid = (gid_t)-1 } : *options;
+        struct api_info info = {
+                .version = "0.1.0",
+                .pool = "default",
+                .settings_json = "{\"idle_ttl_s\":300}",
+                .describe = describe,
+                .arg = rig,
+        };
+        struct fault why = { 0 };
+
+        assert_non_null(rig);
+        for (int i = 0; i < RIG_CLIENTS; i++)
+                rig->clients[i].fd = -1;
+        rig->loop = ev_loop_new(EVFLAG_AUTO);
+        assert_int_equal(metrics_new(&rig->metrics, METRICS_TABLE), 0);
+        (void)snprintf(rig->state.engine, sizeof rig->state.engine, "docker");
+        effective.listen_fd = listen_at(rig);
+        effective.execs = &rig->execs;
+        assert_int_equal(api_server_new(&rig->server, rig->loop, &rig->pool, &rig->reaper, rig->metrics, &info,
+                                        &effective, &why),
+                         0);
+        return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+        rig->server = api_server_free(rig->server);
+        for (int i = 0; i < RIG_CLIENTS; i++)
+                client_close(&rig->clients[i]);
+        rig->metrics = metrics_free(rig->metrics);
+        (void)unlink(rig->path);
+        (void)rmdir(rig->directory);
+        ev_loop_destroy(rig->loop);
+        free(rig);
+}
+
+/* ---- clients ---- */
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+        struct client *client = watcher->data;
+        char bytes[65536];
+        ssize_t n = recv(client->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+        (void)revents;
+        if (n > 0)
+                assert_int_equal(buffer_append(&client->received, bytes, (size_t)n), 0);
+        if (n > 0 || (n < 0 && errno == EAGAIN))
+                return;
+        client->is_closed = true;
+        ev_io_stop(loop, &client->readable);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+        struct client *client = watcher->data;
+        ssize_t n = send(client->fd, client->unsent.data, client->unsent.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        (void)revents;
+        if (n > 0)
+                buffer_consume(&client->unsent, (size_t)n);
+        if (client->unsent.length == 0 || (n < 0 && errno != EAGAIN))
+                ev_io_stop(loop, &client->writable);
+}
+
+struct client *rig_connect(struct rig *rig)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct client *client = rig->clients;
+
+        while (client->fd >= 0)
+                client++;
+        assert_true(client < rig->clients + RIG_CLIENTS);
+        *client = (struct client){ .rig = rig, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", rig->path);
+        assert_int_equal(connect(client->fd, (const struct sockaddr *)&address, sizeof address), 0);
+        ev_io_init(&client->readable, on_readable, client->fd, EV_READ);
+        ev_io_init(&client->writable, on_writable, client->fd, EV_WRITE);
+        client->readable.data = client->writable.data = client;
+        ev_io_start(rig->loop, &client->readable);
+        return client;
+}
+
+void client_close(struct client *client)
+{
+        if (client->fd < 0)
+                return;
+        ev_io_stop(client->rig->loop, &client->readable);
+        ev_io_stop(client->rig->loop, &client->writable);
+        close(client->fd);
+        client->fd = -1;
+        buffer_free(&client->unsent);
+        buffer_free(&client->received);
+}
+
+void client_send(struct client *client, const void *bytes, size_t length)
+{
+        assert_int_equal(buffer_append(&client->unsent, bytes, length), 0);
+        ev_io_start(client->rig->loop, &client->writable);
+}
+
+void client_say(struct client *client, const char *text)
+{
+        client_send(client, text, strlen(text));
+}
+
+void client_pause(struct client *client, bool is_paused)
+{
+        if (is_paused)
+                ev_io_stop(client->rig->loop, &client->readable);
+        else
+                ev_io_start(client->rig->loop, &client->readable);
+}
+
+/* ---- waiting ---- */
+
+static void on_guard(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+        (void)loop;
+        (void)revents;
+        *(bool *)timer->data = true;
+}
+
+void rig_until(struct rig *rig, bool (*condition)(void *arg), void *arg)
+{
+        bool is_late = false;
+        ev_timer guard;
+
+        ev_timer_init(&guard, on_guard, GUARD_S, 0);
+        guard.data = &is_late;
+        ev_now_update(rig->loop);
+        ev_timer_start(rig->loop, &guard);
+        while (!condition(arg) && !is_late)
+                ev_run(rig->loop, EVRUN_ONCE);
+        ev_timer_stop(rig->loop, &guard);
+        if (is_late)
+                fail_msg("nothing happened within %g s", GUARD_S);
+}
+
+void rig_turn(struct rig *rig)
+{
+        ev_run(rig->loop, EVRUN_NOWAIT);
+}
+
+/* ---- responses ---- */
+
+struct reading {
+        struct client *client;
+        bool is_head;
+};
+
+static const char *find_header(const char *head, const char *name)
+{
+        const char *at = strcasestr(head, name);
+
+        return at == NULL ? NULL : at + strlen(name);
+}
+
+static char *head_end(struct client *client)
+{
+        char *end = client->received.length == 0 ? NULL : strstr(client->received.data, "\r\n\r\n");
+
+        return end == NULL ? NULL : end + 4;
+}
+
+/* The length of the body as it stands in the stream, SIZE_MAX while it is not whole. */
+static size_t raw_body_length(struct client *client, const char *body, bool is_head)
+{
+        size_t have = client->received.length - (size_t)(body - client->received.data);
+        const char *length = find_header(client->received.data, "\r\nContent-Length: ");
+        const char *chunks = find_header(client->received.data, "\r\nTransfer-Encoding: chunked");
+
+        if (is_head)
+                return 0;
+        if (length != NULL && length < body)
+                return strtoul(length, NULL, 10) <= have ? strtoul(length, NULL, 10) : SIZE_MAX;
+        if (chunks != NULL && chunks < body) {
+                const char *end = memmem(body, have, "\r\n0\r\n\r\n", 7);
+
+                return end == NULL ? SIZE_MAX : (size_t)(end - body) + 7;
+        }
+        return client->is_closed ? have : SIZE_MAX;
+}
+
+static bool has_response(void *arg)
+{
+        struct reading *reading = arg;
+        const char *body = head_end(reading->client);
+
+        if (body != NULL && raw_body_length(reading->client, body, reading->is_head) != SIZE_MAX)
+                return true;
+        return reading->client->is_closed;
+}
+
+static void join_chunks(struct response *response)
+{
+        size_t read = 0, written = 0;
+
+        while (read < response->body_length) {
+                char *end;
+                size_t length = strtoul(response->body + read, &end, 16);
+
+                read = (size_t)(end - response->body) + 2;
+                memmove(response->body + written, response->body + read, length);
+                written += length;
+                read += length + 2;
+        }
+        response->body_length = written;
+        response->body[written] = '\0';
+}
+
+struct response client_response(struct client *client, bool is_head)
+{
+        struct reading reading = { .client = client, .is_head = is_head };
+        struct response response = { 0 };
+        char *body;
+        size_t head_length;
+
+        rig_until(client->rig, has_response, &reading);
+        body = head_end(client);
+        if (body == NULL)
+                return response;
+        head_length = (size_t)(body - client->received.data);
+        response.body_length = raw_body_length(client, body, is_head);
+        assert_true(response.body_length != SIZE_MAX);
+        response.head = strndup(client->received.data, head_length);
+        response.body = calloc(1, response.body_length + 1);
+        memcpy(response.body, body, response.body_length);
+        response.status = atoi(response.head + strlen("HTTP/1.1 "));
+        if (!is_head && find_header(response.head, "\r\nTransfer-Encoding: chunked") != NULL)
+                join_chunks(&response);
+        buffer_consume(&client->received, head_length + raw_body_length(client, body, is_head));
+        return response;
+}
+
+void response_free(struct response *response)
+{
+        free(response->head);
+        free(response->body);
+        *response = (struct response){ 0 };
+}
+
+static bool is_closed(void *arg)
+{
+        return ((struct client *)arg)->is_closed;
+}
+
+void client_await_close(struct client *client)
+{
+        rig_until(client->rig, is_closed, client);
+}
+
+struct response rig_ask(struct rig *rig, const char *line, const char *body)
+{
+        struct client *client = rig_connect(rig);
+        struct buffer request = { 0 };
+        struct response response;
+
+        (void)buffer_format(&request, "%s HTTP/1.1\r\nHost: carrel\r\n", line);
+        if (body != NULL)
+                (void)buffer_format(&request, "Content-Length: %zu\r\n", strlen(body));
+        (void)buffer_text(&request, "\r\n");
+        (void)buffer_text(&request, body == NULL ? "" : body);
+        client_send(client, request.data, request.length);
+        response = client_response(client, strncmp(line, "HEAD ", 5) == 0);
+        buffer_free(&request);
+        client_close(client);
+        return response;
+}

@@ -1,0 +1,687 @@
+/* The server over a real unix socket: what is asked, what is answered, and what a bad client gets. */
+#include <grp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+static const char *const USERS[] = { "ada", "bob", "quinn", NULL };
+
+static void assert_answer(struct response *response, int status, const char *part)
+{
+        if (response->status != status || (status != 0 && strstr(response->body, part) == NULL))
+                fail_msg("expected %d with %s, got %d: %s", status, part, response->status,
+                         response->body == NULL ? "(nothing)" : response->body);
+        response_free(response);
+}
+
+/* ---- every route ---- */
+
+static const struct {
+        const char *line;
+        const char *body;
+        int status;
+        const char *part;
+} ANSWERS[] = {
+        { "GET /healthz", NULL, 200, "{\"status\":\"ok\"}" },
+        { "HEAD /healthz", NULL, 200, "" },
+        { "GET /readyz", NULL, 503, "\"missing\":[\"engine\",\"policy\",\"reconciled\"]" },
+        { "GET /metrics", NULL, 200, "carrel_engine_up 0" },
+        { "PUT /v1/carrels/ada", NULL, 200, "\"outcome\":\"created\"" },
+        { "PUT /v1/carrels/ada", "{}", 200, "\"limits\":{\"memory\":2147483648,\"cpus\":1.5,\"pids\":256}" },
+        { "PUT /v1/carrels/%61da", NULL, 200, "\"user\":\"ada\"" },
+        { "PUT /v1/carrels/ada", "{\"policy\":\"none\"}", 200, "\"started_at\":\"2026-01-31T12:00:00.000Z\"" },
+        { "GET /v1/carrels/ada", NULL, 200, "\"idle_s\":1.25" },
+        { "GET /v1/carrels/zoe", NULL, 404, "\"code\":\"not_found\"" },
+        { "GET /v1/carrels/ada/why", NULL, 200, "\"reaper\":\"keeps ada\"" },
+        { "GET /v1/carrels", NULL, 200, "\"next\":null}" },
+        { "GET /v1/carrels?limit=1", NULL, 200, "\"next\":\"ada\"}" },
+        { "GET /v1/carrels?limit=1&after=ada", NULL, 200, "{\"carrels\":[{\"user\":\"bob\"" },
+        { "GET /v1/carrels?limit=3", NULL, 200, "\"next\":null}" },
+        { "GET /v1/carrels?state=queued", NULL, 200, "{\"carrels\":[{\"user\":\"quinn\"" },
+        { "GET /v1/carrels?state=lost", NULL, 200, "{\"carrels\":[],\"next\":null}" },
+        { "GET /v1/carrels?limit=0", NULL, 400, "limit is a whole number" },
+        { "GET /v1/carrels?limit=1&limit=2", NULL, 400, "limit twice" },
+        { "GET /v1/carrels?colour=red", NULL, 400, "request_invalid" },
+        { "GET /v1/carrels/ada?state=ready", NULL, 400, "takes no query" },
+        { "POST /v1/carrels/ada/touch", "{\"lease_s\":60}", 200, "\"user\":\"ada\"" },
+        { "POST /v1/carrels/ada/touch", "{\"lease_s\":86401}", 400, "lease_s must be" },
+        { "DELETE /v1/carrels/ada", NULL, 200, "{\"user\":\"ada\",\"outcome\":\"removed\"}" },
+        { "DELETE /v1/carrels/ada", "{}", 400, "takes no body" },
+        { "GET /v1/execs", NULL, 200, "{\"execs\":[{\"exec_id\":\"e1\",\"user\":\"ada\",\"container_id\":\"c1\"" },
+        { "GET /v1/execs?user=bob", NULL, 200, "{\"execs\":[{\"exec_id\":\"e2\",\"user\":\"bob\"" },
+        { "POST /v1/execs/e1/signal", "{\"signal\":\"SIGTERM\"}", 200, "{\"exec_id\":\"e1\",\"signal\":15}" },
+        { "POST /v1/execs/e1/signal", "{\"signal\":\"NONE\"}", 400, "signal must be" },
+        { "POST /v1/reap", "{\"idle_s\":30}", 200, "{\"retiring\":4}" },
+        { "GET /v1/info", NULL, 200, "\"settings\":{\"idle_ttl_s\":300}" },
+        { "PUT /v1/carrels/..", NULL, 400, "user_id_invalid" },
+        { "PUT /v1/carrels/a%2Fb", NULL, 400, "user_id_invalid" },
+        { "PUT /v1/carrels/a%00", NULL, 400, "user_id_invalid" },
+        { "PUT /v1/carrels/a%zz", NULL, 400, "user_id_invalid" },
+        { "PUT /v1/carrels/", NULL, 400, "user_id_invalid" },
+        { "PUT /v1/carrels/a/b/c", NULL, 404, "not_found" },
+        { "GET /v1/carrels/", NULL, 400, "user_id_invalid" },
+        { "GET /v2", NULL, 404, "not_found" },
+        { "BREW /v1/carrels", NULL, 405, "method_not_allowed" },
+        { "POST /v1/carrels/ada", NULL, 405, "this path takes PUT, GET, HEAD, DELETE" },
+        { "PUT /v1/carrels/ada", "{", 400, "request_invalid" },
+        { "PUT /v1/carrels/ada", "[]", 400, "must be a JSON object" },
+        { "PUT /v1/carrels/ada", "{\"colour\":1}", 400, "unknown field" },
+        { "PUT /v1/carrels/ada", "{\"image\":\"a\",\"image\":\"b\"}", 400, "image twice" },
+        { "PUT /v1/carrels/ada", "{\"im\\u0000age\":1}", 400, "NUL" },
+};
+
+static void test_answers(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        rig->pool.users = USERS;
+        rig->execs.running = 2;
+        for (size_t i = 0; i < sizeof ANSWERS / sizeof *ANSWERS; i++) {
+                struct response response = rig_ask(rig, ANSWERS[i].line, ANSWERS[i].body);
+
+                if (response.status != ANSWERS[i].status)
+                        print_error("%s\n", ANSWERS[i].line);
+                assert_answer(&response, ANSWERS[i].status, ANSWERS[i].part);
+        }
+        assert_int_equal(rig->pool.lease_s, 60);
+        assert_int_equal(rig->execs.signal, 15);
+        assert_true(rig->reaper.idle_s == 30);
+        rig_free(rig);
+}
+
+static void test_ready_when_nothing_is_missing(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct response response;
+
+        (void)state;
+        rig->state.is_engine_available = rig->state.is_policy_in_force = 1;
+        rig->pool.stats.has_reconciled = true;
+        response = rig_ask(rig, "GET /readyz", NULL);
+        assert_answer(&response, 200, "{\"status\":\"ready\"}");
+        rig->state.is_policy_in_force = 0;
+        response = rig_ask(rig, "GET /readyz", NULL);
+        assert_non_null(strstr(response.head, "\r\nRetry-After: 1\r\n"));
+        assert_answer(&response, 503, "{\"error\":{\"code\":\"policy_not_in_force\"");
+        rig_free(rig);
+}
+
+static void test_errors_carry_their_headers(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct response response;
+
+        (void)state;
+        response = rig_ask(rig, "POST /v1/info", NULL);
+        assert_non_null(strstr(response.head, "\r\nAllow: GET, HEAD\r\n"));
+        response_free(&response);
+        (void)fault_set(&rig->pool.fault, FAULT_QUEUE_FULL, 0, "too many \"starts\" wait\x1b[31m");
+        rig->pool.fault.retry_after_s = 7;
+        response = rig_ask(rig, "PUT /v1/carrels/ada", NULL);
+        assert_non_null(strstr(response.head, "\r\nRetry-After: 7\r\n"));
+        assert_answer(&response, 429,
+                      "{\"error\":{\"code\":\"queue_full\",\"message\":\"too many \\\"starts\\\" wait\\u001b[31m\","
+                      "\"retryable\":true}}");
+        response = rig_ask(rig, "GET /metrics", NULL);
+        assert_answer(&response, 200, "carrel_ensure_failures_total{code=\"queue_full\"} 1");
+        rig_free(rig);
+}
+
+static void test_spec_reaches_the_pool(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct response response = rig_ask(rig, "PUT /v1/carrels/ada",
+                                           "{\"image\":\"other:1\",\"policy\":\"none\",\"on_conflict\":\"fail\","
+                                           "\"limits\":{\"memory\":\"512m\",\"cpus\":0.5,\"pids\":32}}");
+
+        (void)state;
+        assert_answer(&response, 200, "{\"user\":\"ada\"");
+        assert_string_equal(rig->pool.spec.image, "other:1");
+        assert_int_equal(rig->pool.spec.policy, POLICY_NONE);
+        assert_int_equal(rig->pool.spec.memory_bytes, 512 << 20);
+        assert_int_equal(rig->pool.spec.cpu_millis, 500);
+        assert_int_equal(rig->pool.spec.pids, 32);
+        assert_int_equal(rig->pool.on_conflict, CONFLICT_FAIL);
+        rig_free(rig);
+}
+
+/* ---- waiting ---- */
+
+static bool someone_waits(void *arg)
+{
+        return double_waiting(arg) > 0;
+}
+
+static bool nobody_waits(void *arg)
+{
+        return double_waiting(arg) == 0;
+}
+
+static bool two_wait(void *arg)
+{
+        return double_waiting(arg) == 2;
+}
+
+static void test_answer_that_comes_later(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *first = rig_connect(rig), *second = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(first, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        client_say(second, "DELETE /v1/carrels/bob HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, two_wait, &rig->pool);
+        double_answer_all(&rig->pool);
+        response = client_response(first, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        response = client_response(second, false);
+        assert_answer(&response, 200, "\"removed\"");
+        rig_free(rig);
+}
+
+static void test_client_that_leaves_while_waiting(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *stays = rig_connect(rig), *leaves = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(stays, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        client_say(leaves, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, two_wait, &rig->pool);
+        client_close(leaves);
+        while (double_waiting(&rig->pool) == 2)
+                ev_run(rig->loop, EVRUN_ONCE);
+        assert_int_equal(double_waiting(&rig->pool), 1);
+        double_answer_all(&rig->pool);
+        response = client_response(stays, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        rig_free(rig);
+}
+
+static void test_client_that_finished_sending_still_gets_its_answer(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+        for (int i = 0; i < 10; i++)
+                rig_turn(rig);
+        assert_int_equal(double_waiting(&rig->pool), 1);
+        double_answer_all(&rig->pool);
+        response = client_response(client, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        client_await_close(client);
+        rig_free(rig);
+}
+
+/* A client that goes after it had sent more than its request. */
+static void test_client_that_pipelines_and_leaves(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\nGET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        client_close(client);
+        rig_until(rig, nobody_waits, &rig->pool);
+        rig_free(rig);
+}
+
+static void test_pipelined_requests_are_answered_in_order(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\n\r\n{}"
+                           "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n"
+                           "GET /v2 HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "ok");
+        response = client_response(client, false);
+        assert_answer(&response, 404, "not_found");
+        assert_false(client->is_closed);
+        rig_free(rig);
+}
+
+static void test_stop_answers_those_who_wait(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig), *silent = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(silent, "PUT /v1/carrels/a");
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        rig->server = api_server_free(rig->server);
+        assert_int_equal(double_waiting(&rig->pool), 0);
+        response = client_response(client, false);
+        assert_non_null(strstr(response.head, "\r\nRetry-After: "));
+        assert_answer(&response, 503, "\"code\":\"cancelled\"");
+        client_await_close(silent);
+        rig_free(rig);
+}
+
+static void test_sweep(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct sweep_report report = { .kept = 12, .removed = 1 };
+        struct response response;
+
+        (void)state;
+        client_say(client, "POST /v1/sweep HTTP/1.1\r\nHost: c\r\n\r\n");
+        while (rig->reaper.on_swept == NULL)
+                ev_run(rig->loop, EVRUN_ONCE);
+        rig->reaper.on_swept(rig->reaper.arg, &report, NULL);
+        response = client_response(client, false);
+        assert_answer(&response, 200, "{\"kept\":12,\"adopted\":0,\"removed\":1,\"lost\":0,\"failed\":0}");
+        assert_int_equal(rig->reaper.forgets, 0);
+        rig->reaper.on_swept = NULL;
+        client_say(client, "POST /v1/sweep HTTP/1.1\r\nHost: c\r\n\r\n");
+        while (rig->reaper.on_swept == NULL)
+                ev_run(rig->loop, EVRUN_ONCE);
+        client_close(client);
+        while (rig->reaper.forgets == 0)
+                ev_run(rig->loop, EVRUN_ONCE);
+        rig->reaper.sweep_result = -16; /* EBUSY */
+        response = rig_ask(rig, "POST /v1/sweep", NULL);
+        assert_answer(&response, 429, "queue_full");
+        rig_free(rig);
+}
+
+/* ---- bad clients ---- */
+
+/* Raw requests, after whose answer the connection must be closed. */
+static const struct {
+        const char *name;
+        const char *request;
+        int status;
+        const char *part;
+} REFUSED[] = {
+        { "both lengths",
+          "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "2\r\n{}\r\n0\r\n\r\n",
+          400, "request_invalid" },
+        { "two lengths", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\ncontent-length: 2\r\n\r\n{}",
+          400, "request_invalid" },
+        { "a length list", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2, 2\r\n\r\n{}", 400, "" },
+        { "a negative length", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: -2\r\n\r\n{}", 400, "" },
+        { "another coding", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: gzip\r\n\r\n{}", 400,
+          "chunked" },
+        { "two codings",
+          "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
+          400, "request_invalid" },
+        { "a bad chunk", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n",
+          400, "" },
+        { "no HTTP", "hello\r\n\r\n", 0, "" },
+        { "no host", "GET /healthz HTTP/1.1\r\n\r\n", 400, "" },
+        { "bad JSON", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 3\r\n\r\n{]}", 400,
+          "request_invalid" },
+        { "a huge length",
+          "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 99999999999999999999999\r\n\r\n{}", 413, "" },
+        { "a large length with a question",
+          "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n", 413,
+          "request_too_large" },
+        { "a length over the drain", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 8388609\r\n\r\n", 413,
+          "request_too_large" },
+};
+
+static void test_refused(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                client_say(client, REFUSED[i].request);
+                response = client_response(client, false);
+                if (response.status != REFUSED[i].status)
+                        print_error("%s\n", REFUSED[i].name);
+                assert_answer(&response, REFUSED[i].status, REFUSED[i].part);
+                client_await_close(client);
+                client_close(client);
+        }
+        assert_int_equal(rig->pool.ensures, 0);
+        rig_free(rig);
+}
+
+static void send_filled(struct client *client, const char *head, char filling, size_t length, const char *end)
+{
+        char *filled = malloc(length);
+
+        assert_non_null(filled);
+        memset(filled, filling, length);
+        client_say(client, head);
+        client_send(client, filled, length);
+        client_say(client, end);
+        free(filled);
+}
+
+/* Bodies up to the bound are taken, larger ones read to their end and refused, so that a plain client reads its answer.
+ */
+static void test_body_bound(void **state)
+{
+        static const struct {
+                const char *head;
+                size_t length;
+                int status;
+        } CASES[] = {
+                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 1048576\r\n\r\n", 1048576, 400 },
+                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 1048577\r\n\r\n", 1048577, 413 },
+                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 4000000\r\n\r\n", 4000000, 413 },
+                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n", 1048577,
+                  413 },
+                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFF\r\n", 9000000,
+                  413 },
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                send_filled(client, CASES[i].head, 'x', CASES[i].length,
+                            strstr(CASES[i].head, "chunked") != NULL ? "\r\n0\r\n\r\n" : "");
+                response = client_response(client, false);
+                assert_answer(&response, CASES[i].status,
+                              CASES[i].status == 413 ? "\"code\":\"request_too_large\"" : "request_invalid");
+                client_await_close(client);
+                client_close(client);
+        }
+        rig_free(rig);
+}
+
+static void test_header_bound(void **state)
+{
+        static const struct {
+                const char *head;
+                size_t length;
+                int status;
+                const char *part;
+        } CASES[] = {
+                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 16000, 200, "ok" },
+                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 17000, 431, "\"code\":\"request_too_large\"" },
+                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 40000, 431, "\"code\":\"request_too_large\"" },
+                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 500000, 431, "" },
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                send_filled(client, CASES[i].head, 'x', CASES[i].length, "\r\n\r\n");
+                response = client_response(client, false);
+                assert_answer(&response, CASES[i].status, CASES[i].part);
+                if (CASES[i].status != 200)
+                        client_await_close(client);
+                client_close(client);
+        }
+        rig_free(rig);
+}
+
+static void test_long_target(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        send_filled(client, "PUT /v1/carrels/", 'x', 300, " HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 400, "user_id_invalid");
+        client_close(client);
+        client = rig_connect(rig);
+        send_filled(client, "PUT /v1/carrels/", 'x', 17000, " HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 431, "request_too_large");
+        rig_free(rig);
+}
+
+/* ---- slow clients ---- */
+
+static const char *const SLOW[] = {
+        "G",
+        "GET /healthz HTTP/1.1\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: c\r\nX: y",
+        "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 10\r\n\r\n",
+        "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 10\r\n\r\n{",
+        "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+};
+
+static void test_slow_request(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .read_deadline_s = 0.05, .idle_deadline_s = 3600 };
+        struct rig *rig = rig_new(&options);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof SLOW / sizeof *SLOW; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                client_say(client, SLOW[i]);
+                response = client_response(client, false);
+                assert_answer(&response, 408, "\"code\":\"deadline_exceeded\"");
+                client_await_close(client);
+                client_close(client);
+        }
+        assert_int_equal(rig->pool.ensures, 0);
+        rig_free(rig);
+}
+
+struct trickle {
+        struct client *client;
+        ev_timer timer;
+        size_t sent;
+};
+
+static void on_trickle(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+        struct trickle *trickle = timer->data;
+
+        (void)loop;
+        (void)revents;
+        client_say(trickle->client, "x");
+        trickle->sent++;
+}
+
+/* The deadline is the request's, not the byte's; also for the second request of a connection, with its idle deadline
+ * far away. */
+static void test_trickling_request(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .read_deadline_s = 0.1, .idle_deadline_s = 3600 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = rig_connect(rig);
+        struct trickle trickle = { .client = client };
+        struct response response;
+
+        (void)state;
+        client_say(client, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "ok");
+        ev_timer_init(&trickle.timer, on_trickle, 0.005, 0.005);
+        trickle.timer.data = &trickle;
+        ev_timer_start(rig->loop, &trickle.timer);
+        response = client_response(client, false);
+        ev_timer_stop(rig->loop, &trickle.timer);
+        assert_true(trickle.sent > 1);
+        assert_answer(&response, 408, "deadline_exceeded");
+        client_await_close(client);
+        rig_free(rig);
+}
+
+static void test_idle_connection_is_closed_without_a_word(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .idle_deadline_s = 0.05 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = rig_connect(rig);
+
+        (void)state;
+        client_await_close(client);
+        assert_int_equal(client->received.length, 0);
+        rig_free(rig);
+}
+
+/* Both deadlines are for the client; while the pool works, none runs. */
+static void test_waiting_has_no_deadline_here(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .read_deadline_s = 0.02, .idle_deadline_s = 0.02 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = rig_connect(rig), *idle = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        client_close(idle);
+        for (int i = 0; i < 3; i++) {
+                idle = rig_connect(rig);
+                client_await_close(idle);
+                client_close(idle);
+        }
+        assert_int_equal(double_waiting(&rig->pool), 1);
+        double_answer_all(&rig->pool);
+        response = client_response(client, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        rig_free(rig);
+}
+
+static void test_more_connections_than_allowed_wait(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 1 };
+        struct rig *rig = rig_new(&options);
+        struct client *first = rig_connect(rig), *second = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        client_say(first, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+        client_say(second, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(first, false);
+        assert_answer(&response, 200, "ok");
+        for (int i = 0; i < 10; i++)
+                rig_turn(rig);
+        assert_int_equal(second->received.length, 0);
+        client_close(first);
+        response = client_response(second, false);
+        assert_answer(&response, 200, "ok");
+        rig_free(rig);
+}
+
+/* ---- roles ---- */
+
+/* Asks for a reap with the credentials given; the socket keeps those of connect(2). */
+static int status_as(struct rig *rig, uid_t uid, gid_t gid, gid_t supplementary)
+{
+        struct client *client;
+        struct response response;
+        int status;
+
+        assert_int_equal(setgroups(supplementary == (gid_t)-1 ? 0 : 1, &supplementary), 0);
+        assert_int_equal(setegid(gid), 0);
+        assert_int_equal(seteuid(uid), 0);
+        client = rig_connect(rig);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(setegid(0), 0);
+        assert_int_equal(setgroups(0, NULL), 0);
+        client_say(client, "POST /v1/reap HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        status = response.status;
+        response_free(&response);
+        client_close(client);
+        return status;
+}
+
+static void test_roles(void **state)
+{
+        struct api_options options = { .admin_gid = 4242 };
+        struct rig *rig;
+
+        (void)state;
+        if (geteuid() != 0) {
+                print_message("needs root to connect as others\n");
+                skip();
+        }
+        rig = rig_new(&options);
+        assert_int_equal(status_as(rig, 0, 0, (gid_t)-1), 200);
+        assert_int_equal(status_as(rig, 65534, 65534, (gid_t)-1), 403);
+        assert_int_equal(status_as(rig, 65534, 65534, 4243), 403);
+        assert_int_equal(status_as(rig, 65534, 4242, (gid_t)-1), 200);
+        assert_int_equal(status_as(rig, 65534, 65534, 4242), 200);
+        assert_int_equal(rig->reaper.reaps, 3);
+        rig_free(rig);
+}
+
+static void test_no_admin_group(void **state)
+{
+        struct rig *rig;
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        rig = rig_new(NULL);
+        assert_int_equal(status_as(rig, 65534, 65534, 65534), 403);
+        rig_free(rig);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_ready_when_nothing_is_missing),
+                cmocka_unit_test(test_errors_carry_their_headers),
+                cmocka_unit_test(test_spec_reaches_the_pool),
+                cmocka_unit_test(test_answer_that_comes_later),
+                cmocka_unit_test(test_client_that_leaves_while_waiting),
+                cmocka_unit_test(test_client_that_finished_sending_still_gets_its_answer),
+                cmocka_unit_test(test_client_that_pipelines_and_leaves),
+                cmocka_unit_test(test_pipelined_requests_are_answered_in_order),
+                cmocka_unit_test(test_stop_answers_those_who_wait),
+                cmocka_unit_test(test_sweep),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_body_bound),
+                cmocka_unit_test(test_header_bound),
+                cmocka_unit_test(test_long_target),
+                cmocka_unit_test(test_slow_request),
+                cmocka_unit_test(test_trickling_request),
+                cmocka_unit_test(test_idle_connection_is_closed_without_a_word),
+                cmocka_unit_test(test_waiting_has_no_deadline_here),
+                cmocka_unit_test(test_more_connections_than_allowed_wait),
+                cmocka_unit_test(test_roles),
+                cmocka_unit_test(test_no_admin_group),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
