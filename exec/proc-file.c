@@ -84,5 +84,5 @@ int process_read(pid_t pid, struct process *ret_process)
         AUTO(auto_free) char *text = NULL;
         int error = proc_pid_read(pid, "stat", STAT_MAX, &text);
 
-        return error != 0 ? error : process_parse(text, ret_process);
+        return text == NULL ? error : process_parse(text, ret_process);
 }

@@ -45,9 +45,8 @@ static void on_removed(void *arg, const struct fault *why);
 static void on_adopted(void *arg, const struct fault *why);
 
 /* A refusal at once (-EBUSY) means that a flow holds the container by now, so it is no orphan any more. */
-static void remove_item(struct sweep_item *item)
+static void remove_item(struct sweep *sweep, struct sweep_item *item)
 {
-        struct sweep *sweep = item->sweep;
         int error;
 
         sweep->in_flight++;
@@ -61,15 +60,13 @@ static void remove_item(struct sweep_item *item)
                 sweep->report.failed++;
 }
 
-static void adopt_item(struct sweep_item *item)
+static void adopt_item(struct sweep *sweep, struct sweep_item *item)
 {
-        struct sweep *sweep = item->sweep;
-
         sweep->in_flight++;
         if (pool_adopt(sweep->pool, item->container_id, on_adopted, item) == 0)
                 return;
         sweep->in_flight--;
-        remove_item(item);
+        remove_item(sweep, item);
 }
 
 /* Not re-entered when the pool answers from inside; ends the sweep when nothing is left. */
@@ -82,9 +79,9 @@ static void pump(struct sweep *sweep)
                 struct sweep_item *item = &sweep->items[sweep->n_begun++];
 
                 if (item->verdict == ORPHAN_ADOPT)
-                        adopt_item(item);
+                        adopt_item(sweep, item);
                 else
-                        remove_item(item);
+                        remove_item(sweep, item);
         }
         sweep->is_pumping = false;
         if (sweep->in_flight == 0)
@@ -112,7 +109,7 @@ static void on_adopted(void *arg, const struct fault *why)
         if (why == NULL)
                 sweep->report.adopted++;
         else
-                remove_item(item);
+                remove_item(sweep, item);
         pump(sweep);
 }
 

@@ -84,7 +84,6 @@ static int exec_true(struct bench *bench)
 
 static int run_quietly(char *const argv[])
 {
-        extern char **environ;
         posix_spawn_file_actions_t actions;
         pid_t pid;
         int status = -1, error = posix_spawn_file_actions_init(&actions);

@@ -76,7 +76,7 @@ static long content_length(const char *header)
 static int read_answer(int fd, struct plain_answer *answer)
 {
         char header[HEADER_BYTES];
-        size_t length, body_at;
+        size_t length = 0, body_at = 0;
         long body_length;
         int error = read_header(fd, header, &length, &body_at);
 
