@@ -113,40 +113,43 @@ static cJSON *probe_body(const char *script, const char *address, const char *po
         return NULL;
 }
 
-/* Runs a script in the probe; malloc'd output, or NULL with the reason in ret_reason. */
-static char *run_probe(struct doctor *doctor, const char *script, const char *address, const char *port,
-                       char *ret_reason, size_t size)
+/* Runs a script in the probe. false: it proves nothing, and ret_reason says why. */
+static bool run_probe(struct doctor *doctor, const char *script, const char *address, const char *port,
+                      struct buffer *ret_report, struct buffer *ret_reason)
 {
         AUTO(auto_buffer) struct buffer path = { 0 };
         AUTO(auto_json) cJSON *body = probe_body(script, address, port);
         AUTO(auto_json) cJSON *answer = NULL;
-        struct api_error error;
+        struct api_error error = { .message = "out of memory" };
 
-        (void)snprintf(ret_reason, size, "out of memory");
-        if (body == NULL || buffer_format(&path, "/v1/carrels/%s/exec", doctor->user) < 0)
-                return NULL;
-        if (api_call(doctor->cli->api, "POST", path.data, body, &answer, &error) < 0) {
-                (void)snprintf(ret_reason, size, "%s", error.message);
-                return NULL;
+        if (body == NULL || buffer_format(&path, "/v1/carrels/%s/exec", doctor->user) < 0 ||
+            api_call(doctor->cli->api, "POST", path.data, body, &answer, &error) < 0) {
+                (void)buffer_text(ret_reason, error.message);
+                return false;
         }
         if (!str_equal(view_text(answer, "cause"), "exit") || view_number(answer, "exit_code", -1) != 0) {
-                (void)snprintf(ret_reason, size, "/bin/sh of the image ended with %s %.0f: %.200s",
-                               view_text(answer, "cause"), view_number(answer, "exit_code", -1),
-                               view_text(answer, "stderr"));
-                return NULL;
+                (void)buffer_format(ret_reason, "/bin/sh of the image ended with %s %.0f: %.200s",
+                                    view_text(answer, "cause"), view_number(answer, "exit_code", -1),
+                                    view_text(answer, "stderr"));
+                return false;
         }
-        return strdup(view_text(answer, "stdout"));
+        return buffer_text(ret_report, view_text(answer, "stdout")) == 0;
+}
+
+static const char *text_of(const struct buffer *buffer)
+{
+        return buffer->data != NULL ? buffer->data : "out of memory";
 }
 
 static void check_inside(struct doctor *doctor)
 {
-        char reason[512];
-        AUTO(auto_free) char *report = run_probe(doctor, DOCTOR_INSIDE_SCRIPT, "", "", reason, sizeof reason);
+        AUTO(auto_buffer) struct buffer report = { 0 };
+        AUTO(auto_buffer) struct buffer reason = { 0 };
 
-        if (report == NULL)
-                doctor_skip(&doctor->findings, CHECK_USER, CHECK_MEMORY, reason);
+        if (run_probe(doctor, DOCTOR_INSIDE_SCRIPT, "", "", &report, &reason))
+                doctor_judge_inside(&doctor->findings, report.data);
         else
-                doctor_judge_inside(&doctor->findings, report);
+                doctor_skip(&doctor->findings, CHECK_USER, CHECK_MEMORY, text_of(&reason));
 }
 
 static double dropped_packets(struct doctor *doctor)
@@ -161,38 +164,40 @@ static double dropped_packets(struct doctor *doctor)
 
 static void check_denied(struct doctor *doctor)
 {
+        AUTO(auto_buffer) struct buffer report = { 0 };
+        AUTO(auto_buffer) struct buffer reason = { 0 };
         double before = dropped_packets(doctor);
         double rise = 0;
-        char reason[512];
-        AUTO(auto_free)
-        char *report = run_probe(doctor, DOCTOR_EGRESS_SCRIPT, DENIED_ADDRESS, DENIED_PORT, reason, sizeof reason);
 
-        if (report == NULL) {
-                doctor_skip(&doctor->findings, CHECK_EGRESS_DENIED, CHECK_EGRESS_DENIED, reason);
+        if (!run_probe(doctor, DOCTOR_EGRESS_SCRIPT, DENIED_ADDRESS, DENIED_PORT, &report, &reason)) {
+                doctor_skip(&doctor->findings, CHECK_EGRESS_DENIED, CHECK_EGRESS_DENIED, text_of(&reason));
                 return;
         }
         for (int i = 0; i < COUNTER_WAITS && rise <= 0; i++) {
                 api_client_wait(doctor->cli->api, COUNTER_WAIT_S);
                 rise = dropped_packets(doctor) - before;
         }
-        doctor_judge_denied(&doctor->findings, "169.254.169.254:80", report, rise);
+        doctor_judge_denied(&doctor->findings, "169.254.169.254:80", report.data, rise);
 }
 
+/* --allowed is "ADDRESS:PORT", which run has made sure of. */
 static void check_allowed(struct doctor *doctor)
 {
-        AUTO(auto_free) char *address = doctor->allowed != NULL ? strdup(doctor->allowed) : NULL;
-        char *colon = address != NULL ? strrchr(address, ':') : NULL;
-        char reason[512] = "name a target with --allowed ADDRESS:PORT to prove it";
-        AUTO(auto_free) char *report = NULL;
+        AUTO(auto_buffer) struct buffer address = { 0 };
+        AUTO(auto_buffer) struct buffer report = { 0 };
+        AUTO(auto_buffer) struct buffer reason = { 0 };
+        const char *colon = doctor->allowed != NULL ? strrchr(doctor->allowed, ':') : NULL;
 
-        if (colon != NULL) {
-                *colon = '\0';
-                report = run_probe(doctor, DOCTOR_EGRESS_SCRIPT, address, colon + 1, reason, sizeof reason);
+        if (colon == NULL) {
+                doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED,
+                            "name a target with --allowed ADDRESS:PORT to prove it");
+                return;
         }
-        if (report == NULL)
-                doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED, reason);
+        if (buffer_append(&address, doctor->allowed, (size_t)(colon - doctor->allowed)) == 0 &&
+            run_probe(doctor, DOCTOR_EGRESS_SCRIPT, address.data, colon + 1, &report, &reason))
+                doctor_judge_allowed(&doctor->findings, doctor->allowed, report.data);
         else
-                doctor_judge_allowed(&doctor->findings, doctor->allowed, report);
+                doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED, text_of(&reason));
 }
 
 /* Also after an ensure that failed: it may have made something. */

@@ -1,4 +1,4 @@
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,30 +49,26 @@ static bool is_agreed(const struct cli *cli, int count)
         return strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0;
 }
 
-/* The users of the listed carrels; borrowed texts, NULL at the end. */
-static char **list_users(const cJSON *carrels, int *ret_count)
+/* The users of the listed carrels as an array of borrowed texts, NULL at the end; false: out of memory. */
+static bool list_users(const cJSON *carrels, struct buffer *ret_users)
 {
-        char **users = calloc((size_t)cJSON_GetArraySize(carrels) + 1, sizeof *users);
         const cJSON *carrel;
-        int count = 0;
+        const char *end = NULL;
 
-        if (users == NULL)
-                return NULL;
         cJSON_ArrayForEach(carrel, carrels)
         {
-                users[count] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(carrel, "user"));
-                if (users[count] != NULL)
-                        count++;
+                const char *user = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(carrel, "user"));
+
+                if (user != NULL)
+                        (void)buffer_append(ret_users, &user, sizeof user);
         }
-        *ret_count = count;
-        return users;
+        return buffer_append(ret_users, &end, sizeof end) == 0;
 }
 
 static int remove_all(struct cli *cli, bool is_confirmed)
 {
         AUTO(auto_json) cJSON *carrels = cJSON_CreateArray();
-        AUTO(auto_free) char **users = NULL;
-        int count = 0;
+        AUTO(auto_buffer) struct buffer users = { 0 };
         int status;
 
         if (!is_confirmed && isatty(STDIN_FILENO) != 1)
@@ -82,14 +78,14 @@ static int remove_all(struct cli *cli, bool is_confirmed)
         status = cli_list_carrels(cli, NULL, carrels);
         if (status != STATUS_OK)
                 return status;
-        users = list_users(carrels, &count);
-        if (users == NULL)
+        if (!list_users(carrels, &users))
                 return cli_no_memory(cli);
+        int count = (int)(users.length / sizeof(char *)) - 1;
         if (count > 0 && !is_confirmed && !is_agreed(cli, count)) {
                 cli_complain(cli, "nothing was removed");
                 return STATUS_FAILED;
         }
-        return remove_users(cli, users);
+        return remove_users(cli, (char *const *)(void *)users.data);
 }
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
