@@ -31,7 +31,7 @@ static void on_adopt_done(void *subject, const struct fault *why)
         struct list waits;
 
         list_init(&waits);
-        list_move_all(&waits, &carrel->waiters);
+        list_move_all(&carrel->waiters, &waits);
         task->flow = NULL; /* it frees itself */
         if (why == NULL)
                 pool_carrel_ready(carrel, carrel->last_use_ms);

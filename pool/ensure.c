@@ -267,7 +267,7 @@ static void on_ensure_done(void *subject, const struct fault *why)
         struct list waits;
 
         list_init(&waits);
-        list_move_all(&waits, &carrel->waiters);
+        list_move_all(&carrel->waiters, &waits);
         task->flow = NULL; /* it frees itself */
         admission_release(&pool->admission);
         ev_timer_start(pool->loop, &pool->grant);
@@ -297,7 +297,7 @@ void ensure_grant(struct ev_loop *loop, ev_timer *timer, int events)
                 if (begin(task, &why) == 0)
                         continue;
                 list_init(&waits);
-                list_move_all(&waits, &task->carrel->waiters);
+                list_move_all(&task->carrel->waiters, &waits);
                 admission_release(&pool->admission);
                 drop_task(task);
                 wait_answer_all(&waits, &why);

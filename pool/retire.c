@@ -56,8 +56,8 @@ static void on_retire_done(void *subject, const struct fault *why)
 
         list_init(&ensures);
         list_init(&retirers);
-        list_move_all(&ensures, &carrel->waiters);
-        list_move_all(&retirers, &carrel->retirers);
+        list_move_all(&carrel->waiters, &ensures);
+        list_move_all(&carrel->retirers, &retirers);
         memcpy(reason, task->reason, sizeof reason);
         task->flow = NULL; /* it frees itself */
         task_free(task);
@@ -101,13 +101,13 @@ void retire_after_start(struct carrel *carrel, bool is_unclean)
 
         list_init(&retirers);
         if (carrel->state == CARREL_STARTING) { /* it failed, and nothing is left to retire */
-                list_move_all(&retirers, &carrel->retirers);
+                list_move_all(&carrel->retirers, &retirers);
                 pool_forget_carrel(carrel->pool, carrel);
                 if (is_unclean)
                         (void)fault_set(&why, FAULT_ENGINE_UNAVAILABLE, EAGAIN,
                                         "the engine did not confirm the removal; the next sweep repeats it");
         } else if (!list_is_empty(&carrel->retirers) && begin(carrel, "asked for while it started", &why) < 0) {
-                list_move_all(&retirers, &carrel->retirers);
+                list_move_all(&carrel->retirers, &retirers);
         }
         wait_answer_all(&retirers, why.kind != FAULT_NONE ? &why : NULL);
 }
@@ -117,7 +117,7 @@ void retire_after_start(struct carrel *carrel, bool is_unclean)
 /* A start that only waited: its waiters are sent away. */
 static void withdraw(struct carrel *carrel, struct list *ret_waits)
 {
-        list_move_all(ret_waits, &carrel->waiters);
+        list_move_all(&carrel->waiters, ret_waits);
         ensure_withdraw(carrel);
 }
 
