@@ -51,6 +51,8 @@ static void on_policy_change(void *arg, const struct netpolicy_status *status)
                 .detail = status->detail,
         };
 
+        log_event(daemon->log, status->is_in_force ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+                  status->is_in_force ? "policy_in_force" : "policy_not_in_force", "detail", status->detail, NULL);
         if (daemon->pool != NULL)
                 pool_announce(daemon->pool, &event);
 }
