@@ -42,13 +42,13 @@ struct exec_request {
 struct exec_result {
         char exec_id[EXEC_ID_BYTES];
         enum exec_cause cause;
-        int exit_code;      /* cause EXIT; 124 for TIMEOUT, else 128 + signal or 137 */
+        int exit_code;      /* causes EXIT and PIDS; 124 for TIMEOUT, else 128 + signal or 137 */
         int signal;         /* cause SIGNAL (from exit codes above 128), else 0 */
         const char *output; /* stdout; buffered mode; valid during the callback */
         size_t output_length;
         const char *errors; /* stderr */
         size_t errors_length;
-        bool is_output_truncated;
+        bool is_output_truncated; /* over the cap, or the end of output was not seen and more was coming */
         bool is_errors_truncated;
         double duration_s;
 };
@@ -56,7 +56,8 @@ struct exec_result {
 struct exec_sink {
         void (*on_start)(void *arg, const char *exec_id); /* streaming; NULL is fine */
         void (*on_output)(void *arg, int stream /* 1 or 2 */, const void *bytes, size_t length);
-        /* Exactly one of result and why: why when nothing was started. Last call, exactly once unless cancelled. */
+        /* Exactly one of result and why: why when nothing was started, or when the engine's answer broke off and the
+         * end cannot be known (the program is killed then). Last call, exactly once unless cancelled. */
         void (*on_done)(void *arg, const struct exec_result *result, const struct fault *why);
 };
 
@@ -73,7 +74,7 @@ __attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, stru
 struct execs *execs_free(struct execs *execs);
 
 /* Starts a program in container_id. sink is copied, arg borrowed. Never calls back from inside.
- * Returns 0 or -ENOMEM. The handle is valid until on_done has run. */
+ * Returns 0, -ENOMEM or what the engine refuses at once with (-EINVAL). The handle is valid until on_done has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,
                                                    const struct exec_request *request, const struct exec_sink *sink,
                                                    void *arg, struct exec **ret_exec);
@@ -83,7 +84,8 @@ struct exec *exec_cancel(struct exec *exec);
 void exec_pause(struct exec *exec, bool is_paused);
 const char *exec_id(const struct exec *exec);
 
-/* Signals the processes of exec_id. -ENOENT: no such exec; -ESRCH: it has no known process; -EINVAL: signal. */
+/* Signals the processes of exec_id, at once or as soon as the engine has told which they are. -ENOENT: no such exec;
+ * -ESRCH: it has no known process; -EINVAL: signal. */
 int execs_signal(struct execs *execs, const char *exec_id, int signal);
 /* Engine events of exec ends, passed on by the pool. */
 void execs_on_event(struct execs *execs, const struct engine_event *event);
