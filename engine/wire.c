@@ -115,10 +115,12 @@ static int copy_labels(const cJSON *object, struct container_info *info)
         int count = cJSON_GetArraySize(object);
         const cJSON *item;
 
-        if (count == 0 || cJSON_IsNull(object))
+        if (object == NULL || cJSON_IsNull(object))
                 return 0;
         if (!cJSON_IsObject(object) || count > MAX_LABELS)
                 return -EBADMSG;
+        if (count == 0)
+                return 0;
         info->labels = calloc((size_t)count, sizeof *info->labels);
         if (info->labels == NULL)
                 return -ENOMEM;

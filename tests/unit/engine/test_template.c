@@ -1,0 +1,386 @@
+/* engine/template: the whole create request of one spec against golden-create.json, and every hardening key for specs
+ * that try to be something else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <cJSON.h>
+
+#include "seccomp.h"
+#include "wire.h"
+
+static const char *const ARGV[] = { "/carrel/init", "--wait", NULL };
+static const char *const ENVIRONMENT[] = { "HOME=/workspace", NULL };
+static const char *const DNS[] = { "10.9.8.7", NULL };
+static const struct label LABELS[] = { { "io.carrel.product", "carrel" }, { "io.carrel.user", "alice" } };
+static const struct bind_mount BINDS[] = {
+        { "/var/lib/carrel/users/alice", "/workspace", false },
+        { "/usr/lib/carrel/carrel-init", "/carrel/init", true },
+};
+static const struct tmpfs_mount TMPFS[] = { { "/tmp", "rw,nosuid,nodev,size=536870912,mode=1777" } };
+
+static struct container_spec usual_spec(void)
+{
+        return (struct container_spec){
+                .name = "carrel-alice",
+                .image = "carrel-sandbox:latest",
+                .argv = ARGV,
+                .environment = ENVIRONMENT,
+                .working_dir = "/workspace",
+                .hostname = "carrel",
+                .uid = 1000,
+                .gid = 1001,
+                .labels = LABELS,
+                .n_labels = 2,
+                .binds = BINDS,
+                .n_binds = 2,
+                .tmpfs = TMPFS,
+                .n_tmpfs = 1,
+                .dns = DNS,
+                .memory_bytes = 2147483648,
+                .cpu_millis = 1500,
+                .pids = 256,
+                .nofile = 1024,
+                .shm_bytes = 67108864,
+                .runtime = "runsc",
+                .cgroup_parent = "/carrel",
+        };
+}
+
+static cJSON *encode(const struct container_spec *spec, bool has_ipv6)
+{
+        char *text = wire_encode_create(spec, has_ipv6);
+        cJSON *json;
+
+        assert_non_null(text);
+        json = cJSON_Parse(text);
+        free(text);
+        assert_non_null(json);
+        return json;
+}
+
+static cJSON *read_golden(void)
+{
+        FILE *file = fopen(getenv("GOLDEN_CREATE"), "re");
+        char text[16384];
+
+        assert_non_null(file);
+        size_t length = fread(text, 1, sizeof text, file);
+        fclose(file);
+        cJSON *json = cJSON_ParseWithLength(text, length);
+        assert_non_null(json);
+        return json;
+}
+
+/* The filter has a test of its own; here only its place is looked at. */
+static void shorten_seccomp(cJSON *create)
+{
+        cJSON *options = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "SecurityOpt");
+        cJSON *last = cJSON_GetArrayItem(options, 1);
+
+        assert_true(cJSON_IsString(last));
+        assert_int_equal(strncmp(last->valuestring, "seccomp={", 9), 0);
+        assert_non_null(cJSON_SetValuestring(last, "seccomp=..."));
+}
+
+static void test_golden(void **state)
+{
+        const struct container_spec spec = usual_spec();
+        cJSON *created = encode(&spec, true);
+        cJSON *golden = read_golden();
+
+        shorten_seccomp(created);
+        if (!cJSON_Compare(created, golden, true)) {
+                char *text = cJSON_PrintUnformatted(created);
+                fprintf(stderr, "# %s\n", text);
+                free(text);
+                fail_msg("the template is not what golden-create.json says");
+        }
+        cJSON_Delete(created);
+        cJSON_Delete(golden);
+}
+
+/* Path below HostConfig ("/" first: of the request itself) and the JSON that must be there. */
+static const struct {
+        const char *key;
+        const char *json;
+} PROMISES[] = {
+        { "AutoRemove", "false" },
+        { "CapAdd", "[]" },
+        { "CapDrop", "[\"ALL\"]" },
+        { "CgroupnsMode", "\"private\"" },
+        { "Devices", "[]" },
+        { "DeviceCgroupRules", "[]" },
+        { "DeviceRequests", "[]" },
+        { "GroupAdd", "[]" },
+        { "IpcMode", "\"private\"" },
+        { "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"1\"}}" },
+        { "NetworkMode", "\"none\"" },
+        { "OomKillDisable", "false" },
+        { "PidMode", "\"\"" },
+        { "PortBindings", "{}" },
+        { "Privileged", "false" },
+        { "PublishAllPorts", "false" },
+        { "ReadonlyRootfs", "true" },
+        { "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}" },
+        { "Sysctls", "{\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\"}" },
+        { "UTSMode", "\"\"" },
+        { "UsernsMode", "\"\"" },
+        { "VolumesFrom", "[]" },
+        { "/Healthcheck", "{\"Test\":[\"NONE\"]}" },
+        { "/Cmd", "[]" },
+        { "/Tty", "false" },
+};
+
+/* What an absent key leaves to the engine must not be emptied. */
+static const char *const LEFT_ALONE[] = { "MaskedPaths", "ReadonlyPaths", "Binds", "Ulimit" };
+
+static void check_promises(const cJSON *create)
+{
+        const cJSON *host = cJSON_GetObjectItemCaseSensitive(create, "HostConfig");
+
+        for (size_t i = 0; i < sizeof PROMISES / sizeof PROMISES[0]; i++) {
+                bool is_top = PROMISES[i].key[0] == '/';
+                const cJSON *item = cJSON_GetObjectItemCaseSensitive(is_top ? create : host, PROMISES[i].key + is_top);
+                cJSON *wanted = cJSON_Parse(PROMISES[i].json);
+
+                if (!cJSON_Compare(item, wanted, true))
+                        fail_msg("%s is not %s", PROMISES[i].key, PROMISES[i].json);
+                cJSON_Delete(wanted);
+        }
+        for (size_t i = 0; i < sizeof LEFT_ALONE / sizeof LEFT_ALONE[0]; i++)
+                assert_false(cJSON_HasObjectItem(host, LEFT_ALONE[i]));
+        const cJSON *options = cJSON_GetObjectItemCaseSensitive(host, "SecurityOpt");
+        assert_int_equal(cJSON_GetArraySize(options), 2);
+        assert_string_equal(cJSON_GetArrayItem(options, 0)->valuestring, "no-new-privileges:true");
+        assert_true(cJSON_Compare(cJSON_GetObjectItem(host, "Memory"), cJSON_GetObjectItem(host, "MemorySwap"), true));
+}
+
+/* Whatever a spec says, it cannot reach a promise. */
+static void test_promises_stand(void **state)
+{
+        static const char *const NOTHING[] = { NULL };
+        static const struct label HOSTILE[] = { { "HostConfig", "{\"Privileged\":true}" },
+                                                { "x\",\"Privileged\":true,\"y", "\"}" } };
+        static const struct tmpfs_mount LOOSE[] = { { "/a", "rw,suid,dev" }, { "/b", "" }, { "/c", NULL } };
+        struct container_spec specs[4] = { usual_spec(), usual_spec(), usual_spec(), { 0 } };
+
+        specs[1].labels = HOSTILE;
+        specs[1].image = "\"},\"HostConfig\":{\"Privileged\":true";
+        specs[2].tmpfs = LOOSE;
+        specs[2].n_tmpfs = 3;
+        specs[2].argv = NOTHING;
+        for (size_t i = 0; i < 4; i++) {
+                cJSON *create = encode(&specs[i], true);
+
+                check_promises(create);
+                cJSON_Delete(create);
+        }
+}
+
+static void test_tmpfs_is_never_loose(void **state)
+{
+        static const struct tmpfs_mount LOOSE[] = { { "/a", "rw,suid,dev" }, { "/b", "" }, { "/c", NULL } };
+        struct container_spec spec = usual_spec();
+
+        spec.tmpfs = LOOSE;
+        spec.n_tmpfs = 3;
+        cJSON *create = encode(&spec, true);
+        const cJSON *tmpfs = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "Tmpfs");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/a")->valuestring, "exec,rw,suid,dev,nosuid,nodev");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/b")->valuestring, "exec,nosuid,nodev");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/c")->valuestring, "exec,nosuid,nodev");
+        cJSON_Delete(create);
+}
+
+/* A kernel without IPv6 has no such switch, and a container that names it does not start. */
+static void test_without_ipv6(void **state)
+{
+        const struct container_spec spec = usual_spec();
+        cJSON *create = encode(&spec, false);
+        const cJSON *sysctls = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "Sysctls");
+
+        assert_true(cJSON_IsObject(sysctls));
+        assert_int_equal(cJSON_GetArraySize(sysctls), 0);
+        cJSON_Delete(create);
+}
+
+static void test_exec(void **state)
+{
+        static const struct exec_command COMMANDS[] = {
+                { .argv = ARGV },
+                { .argv = ARGV, .environment = ENVIRONMENT, .working_dir = "/tmp", .input = "x", .input_length = 1 },
+        };
+        static const char *const WANTED[] = {
+                "{\"Cmd\":[\"/carrel/init\",\"--wait\"],\"Env\":[],\"AttachStdin\":false,\"AttachStdout\":true,"
+                "\"AttachStderr\":true,\"Privileged\":false,\"Tty\":false}",
+                "{\"Cmd\":[\"/carrel/init\",\"--wait\"],\"Env\":[\"HOME=/workspace\"],\"WorkingDir\":\"/tmp\","
+                "\"AttachStdin\":true,\"AttachStdout\":true,\"AttachStderr\":true,\"Privileged\":false,\"Tty\":false}",
+        };
+
+        for (size_t i = 0; i < 2; i++) {
+                char *text = wire_encode_exec(&COMMANDS[i]);
+
+                assert_string_equal(text, WANTED[i]);
+                free(text);
+        }
+}
+
+/* --- the filter -------------------------------------------------------------------------------------------------- */
+
+/* Whether the profile lets a call with these two arguments pass: what libseccomp makes of it, in small. */
+static bool passes(const cJSON *profile, const char *name, uint64_t first, uint64_t second)
+{
+        const cJSON *syscall;
+
+        cJSON_ArrayForEach(syscall, cJSON_GetObjectItem(profile, "syscalls"))
+        {
+                const cJSON *item;
+                bool is_named = false;
+                bool matches = true;
+
+                cJSON_ArrayForEach(item, cJSON_GetObjectItem(syscall, "names")) is_named |=
+                        strcmp(item->valuestring, name) == 0;
+                if (!is_named || strcmp(cJSON_GetObjectItem(syscall, "action")->valuestring, "SCMP_ACT_ALLOW") != 0)
+                        continue;
+                cJSON_ArrayForEach(item, cJSON_GetObjectItem(syscall, "args"))
+                {
+                        uint64_t value = (uint64_t)cJSON_GetObjectItem(item, "value")->valuedouble;
+                        uint64_t two = (uint64_t)cJSON_GetObjectItem(item, "valueTwo")->valuedouble;
+                        uint64_t given = (const uint64_t[]){ first, second,
+                                                             0 }[(int)cJSON_GetObjectItem(item, "index")->valuedouble];
+                        bool is_masked =
+                                strcmp(cJSON_GetObjectItem(item, "op")->valuestring, "SCMP_CMP_MASKED_EQ") == 0;
+
+                        matches &= is_masked ? (given & value) == two : given == value;
+                }
+                if (matches)
+                        return true;
+        }
+        return false;
+}
+
+static void test_filter(void **state)
+{
+        static const struct {
+                const char *name;
+                uint64_t first, second;
+                bool passes;
+        } CASES[] = {
+                { "read", 0, 0, true },
+                { "execve", 0, 0, true },
+                { "clone", 17, 0, true },           /* SIGCHLD */
+                { "clone", 0x3d0f00, 0, true },     /* a thread of glibc's */
+                { "clone", 0x10000011, 0, false },  /* CLONE_NEWUSER */
+                { "clone", 0x140000011, 0, false }, /* CLONE_NEWNET below a set high half */
+                { "clone", 0x00020011, 0, false },  /* CLONE_NEWNS */
+                { "clone3", 0, 0, false },
+                { "socket", 1, 0, true },
+                { "socket", 2, 0, true },
+                { "socket", 10, 0, true },
+                { "socket", 16, 0, true },  /* NETLINK_ROUTE is protocol 0 */
+                { "socket", 17, 0, false }, /* AF_PACKET */
+                { "socket", 38, 0, false }, /* AF_ALG */
+                { "socket", 40, 0, false }, /* AF_VSOCK */
+                { "socket", 0x100000026, 0, false },
+                { "socketpair", 1, 0, true },
+                { "socketpair", 2, 0, false },
+                { "ioctl", 0, 0x5413, true }, /* TIOCGWINSZ */
+                { "ioctl", 0, 0, true },
+                { "ioctl", 0, 0xffffffff, true },
+                { "ioctl", 0, 0x5412, false },      /* TIOCSTI */
+                { "ioctl", 0, 0x100005412, false }, /* the kernel reads 32 bits */
+                { "ioctl", 0, 0xffffffff00005412, false },
+                { "personality", 0, 0, true },
+                { "personality", 0xffffffff, 0, true },
+                { "personality", 0x40000, 0, false }, /* ADDR_NO_RANDOMIZE */
+        };
+        static const char *const NEVER[] = {
+                "ptrace",
+                "process_vm_readv",
+                "process_vm_writev",
+                "bpf",
+                "perf_event_open",
+                "keyctl",
+                "add_key",
+                "request_key",
+                "userfaultfd",
+                "mount",
+                "umount2",
+                "move_mount",
+                "open_tree",
+                "fsopen",
+                "fsmount",
+                "fsconfig",
+                "mount_setattr",
+                "pivot_root",
+                "chroot",
+                "unshare",
+                "setns",
+                "memfd_secret",
+                "name_to_handle_at",
+                "open_by_handle_at",
+                "kexec_load",
+                "kexec_file_load",
+                "init_module",
+                "finit_module",
+                "delete_module",
+                "reboot",
+                "swapon",
+                "swapoff",
+                "acct",
+                "modify_ldt",
+                "iopl",
+                "ioperm",
+                "io_uring_setup",
+                "io_uring_enter",
+                "io_uring_register",
+                "io_submit",
+                "splice",
+                "tee",
+                "vmsplice",
+                "pidfd_getfd",
+                "kcmp",
+                "syslog",
+                "quotactl",
+                "settimeofday",
+                "clock_settime",
+                "sethostname",
+        };
+        struct buffer text = { 0 };
+
+        assert_int_equal(seccomp_profile_json(&text), 0);
+        cJSON *profile = cJSON_Parse(text.data);
+        assert_non_null(profile);
+        assert_string_equal(cJSON_GetObjectItem(profile, "defaultAction")->valuestring, "SCMP_ACT_ERRNO");
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(profile, "architectures")), 1);
+        for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+                if (passes(profile, CASES[i].name, CASES[i].first, CASES[i].second) != CASES[i].passes)
+                        fail_msg("%s(%#jx, %#jx)", CASES[i].name, (uintmax_t)CASES[i].first,
+                                 (uintmax_t)CASES[i].second);
+        for (size_t i = 0; i < sizeof NEVER / sizeof NEVER[0]; i++)
+                if (passes(profile, NEVER[i], 0, 0))
+                        fail_msg("%s passes", NEVER[i]);
+        cJSON_Delete(profile);
+        buffer_free(&text);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_golden),
+                cmocka_unit_test(test_promises_stand),
+                cmocka_unit_test(test_tmpfs_is_never_loose),
+                cmocka_unit_test(test_without_ipv6),
+                cmocka_unit_test(test_exec),
+                cmocka_unit_test(test_filter),
+        };
+
+        return cmocka_run_group_tests_name("template", tests, NULL, NULL);
+}
