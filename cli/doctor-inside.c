@@ -11,7 +11,7 @@ const char DOCTOR_INSIDE_SCRIPT[] =
         "  case $key in CapBnd:|NoNewPrivs:|Seccomp:|Uid:) echo \"$key $value\";; esac\n"
         "done </proc/self/status\n"
         "while read -r device mount type options rest; do\n"
-        "  if [ \"$mount\" = / ]; then echo \"Root: $options\"; fi\n"
+        "  if [ \"$mount\" = / ]; then echo \"Root: ${options%%,*}\"; fi\n"
         "done </proc/self/mounts\n"
         "write() { if (: >\"$2\") 2>/dev/null; then echo \"$1: yes\"; rm -f \"$2\"; else echo \"$1: no\"; fi; }\n"
         "write Tmp /tmp/.carrel-doctor\n"
