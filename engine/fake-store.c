@@ -165,16 +165,23 @@ void fake_store_init(struct fake_store *store, struct ev_loop *loop)
         store->event_turn.data = store;
 }
 
+void fake_store_unwatch(struct fake_store *store)
+{
+        ev_timer_stop(store->loop, &store->event_turn);
+        for (struct list *node = list_pop(&store->events); node != NULL; node = list_pop(&store->events))
+                free(LIST_ENTRY(node, struct pending_event, node));
+        free(store->watch_label);
+        free(store->watch_value);
+        store->watch_label = store->watch_value = NULL;
+        store->on_event = NULL;
+}
+
 void fake_store_release(struct fake_store *store)
 {
         struct fake_container *container;
         struct fake_container *next;
 
-        ev_timer_stop(store->loop, &store->event_turn);
-        for (struct list *node = list_pop(&store->events); node != NULL; node = list_pop(&store->events))
-                free(LIST_ENTRY(node, struct pending_event, node));
+        fake_store_unwatch(store);
         HASH_ITER(by_id, store->ids, container, next)
         drop(store, container);
-        free(store->watch_label);
-        free(store->watch_value);
 }

@@ -30,6 +30,8 @@ struct fake_store {
 
 void fake_store_init(struct fake_store *store, struct ev_loop *loop);
 void fake_store_release(struct fake_store *store);
+/* Drops the watcher and the events it has not heard. */
+void fake_store_unwatch(struct fake_store *store);
 
 /* Copies. NULL: out of memory, or the name is too long. */
 struct fake_container *fake_container_new(const char *name, const struct label *labels, size_t n_labels);

@@ -324,6 +324,11 @@ void fake_set_available(struct engine *engine, bool is_available)
         fake_store_queue_event(&fake->store, is_available ? ENGINE_RESYNC : ENGINE_LOST, "", "", 0);
 }
 
+void fake_unwatch(struct engine *engine)
+{
+        fake_store_unwatch(&fake_of(engine)->store);
+}
+
 void fake_set_latency(struct engine *engine, double seconds)
 {
         fake_of(engine)->latency_s = seconds;

@@ -37,6 +37,8 @@ __attribute__((warn_unused_result)) int fake_new(struct engine **ret_engine, str
 void fake_set(struct engine *engine, enum fake_op op, enum fake_behaviour behaviour, unsigned times);
 /* false: every call fails with FAULT_ENGINE_UNAVAILABLE and the watcher hears ENGINE_LOST; back to true: RESYNC. */
 void fake_set_available(struct engine *engine, bool is_available);
+/* The watcher hears nothing more, and another may come: what a new daemon finds. */
+void fake_unwatch(struct engine *engine);
 /* Every answer comes after this long; 0 (the default): at the loop's next turn. */
 void fake_set_latency(struct engine *engine, double seconds);
 /* How often op was called. */
