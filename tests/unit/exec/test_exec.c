@@ -16,12 +16,13 @@
 enum act {
         END_OF_SCRIPT,
         STARTED,
-        OUT,         /* "abc" to stdout */
-        ERR,         /* "xy" to stderr */
-        ENDED,       /* the engine's answer ends, with the case's code */
-        CLOSED,      /* ... while the program runs on */
-        DIED,        /* the event, with the case's code */
-        OTHERS_DIED, /* the event of an exec of somebody else */
+        OUT,            /* "abc" to stdout */
+        ERR,            /* "xy" to stderr */
+        ENDED,          /* the engine's answer ends, with the case's code */
+        CLOSED,         /* ... while the program runs on */
+        DIED,           /* the event, with the case's code */
+        DIED_OTHERWISE, /* ... with another code */
+        OTHERS_DIED,    /* the event of an exec of somebody else */
         RESYNC,
         NOT_FOUND,
         REFUSED,
@@ -53,6 +54,12 @@ static const struct life_case {
         { "exit", { STARTED, OUT, SILENT, ENDED }, .answers = 1, .output = "abc" },
         { "exit, told twice",
           { STARTED, DIED, SILENT, DIED, SILENT, ENDED, DIED },
+          .code = 3,
+          .answers = 1,
+          .exit_code = 3,
+          .output = "" },
+        { "exit, told in two ways",
+          { STARTED, DIED, DIED_OTHERWISE, SILENT, ENDED },
           .code = 3,
           .answers = 1,
           .exit_code = 3,
@@ -235,6 +242,9 @@ static void act_others(struct world *world, const struct life_case *life, enum a
         switch (act) {
         case DIED:
                 world_event(world, ENGINE_EXEC_DIED, 0, life->code);
+                break;
+        case DIED_OTHERWISE:
+                world_event(world, ENGINE_EXEC_DIED, 0, life->code + 1);
                 break;
         case OTHERS_DIED:
                 world_event(world, ENGINE_EXEC_DIED, 1, 99);
