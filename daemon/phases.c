@@ -238,7 +238,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .describe = describe,
                 .arg = daemon,
         };
-        struct api_options options = { .listen_fd = -1, .read_deadline_s = 10 };
+        struct api_options options = { .listen_fd = -1, .execs = daemon->execs };
         int r = find_admin_group(&daemon->config, &options.admin_gid, why);
 
         if (r == 0)
