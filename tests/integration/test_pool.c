@@ -43,7 +43,8 @@ static void start_daemon(const char *const *settings)
 static int start_default(void **state)
 {
         (void)state;
-        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", NULL });
+        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m",
+                                            NULL });
         return 0;
 }
 
@@ -109,7 +110,7 @@ static void two_hundred_users_at_once_all_get_theirs(void **state)
         assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 0);
         for (unsigned i = 0; i < USERS; i++) {
                 snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
-                volley_add(volley, "PUT", path, "{\"limits\":{\"memory\":\"32m\"}}");
+                volley_add(volley, "PUT", path, "{}");
         }
         for (size_t left = USERS; left > 0; left = volley_run(volley, 0.05))
                 assert_in_range(carreld_metric("carrel_starts_in_flight"), 0, STARTS);

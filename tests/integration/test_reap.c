@@ -108,7 +108,8 @@ static void a_leased_one_is_not(void **state)
         expect_only_the_control_is_reaped("ada");
         request_expect(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":0}", 200);
         assert_true(carreld_has_state("ada", "ready"));
-        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":0}", 200);
+        /* A shorter lease replaces a longer one. */
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":1}", 200);
         assert_true(carreld_await_state("ada", "", 10.0));
         end_daemon();
 }

@@ -46,7 +46,7 @@ void dockerd_start(struct dockerd *dockerd)
                                "--exec-root=" DATA_ROOT "/exec",
                                "--pidfile=" DATA_ROOT "/docker.pid",
                                "--exec-opt=native.cgroupdriver=cgroupfs",
-                               "--log-level=warn",
+                               "--log-level=error",
                                "--cgroup-parent",
                                enclosure_cgroup(),
                                NULL };

@@ -26,6 +26,37 @@ const char *enclosure_cgroup(void)
         return getenv(CGROUP_VARIABLE);
 }
 
+/* ---- what a person will want to read ---- */
+
+/* The logs vanish with the enclosure: after a failure their ends are all that a person will have. */
+static void print_tail(const char *dir, const char *name)
+{
+        char path[PATH_BYTES], tail[TAIL_BYTES];
+        FILE *log;
+        size_t length;
+
+        snprintf(path, sizeof(path), "%s/%.128s", dir, name);
+        log = fopen(path, "re");
+        if (log == NULL)
+                return;
+        if (fseek(log, -TAIL_BYTES, SEEK_END) != 0)
+                rewind(log);
+        length = fread(tail, 1, sizeof(tail), log);
+        fclose(log);
+        fprintf(stderr, "---- the end of %s\n%.*s\n", path, (int)length, tail);
+}
+
+static void print_logs(const char *log_dir)
+{
+        DIR *dir = opendir(log_dir);
+
+        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
+                if (strstr(entry->d_name, ".log") != NULL && strcmp(entry->d_name, "events.log") != 0)
+                        print_tail(log_dir, entry->d_name);
+        if (dir != NULL)
+                closedir(dir);
+}
+
 /* ---- the supervisor ---- */
 
 static void remove_tree(const char *path, unsigned depth)
@@ -69,6 +100,7 @@ static int exit_status(int wait_status)
 /* Ctrl-C and a runner's timeout reach us as these two: end the inside first, so that its cgroups can be removed. */
 static int supervise(pid_t init)
 {
+        char logs[PATH_BYTES];
         sigset_t awaited;
         int status = 0;
 
@@ -79,8 +111,11 @@ static int supervise(pid_t init)
         while (waitpid(init, &status, WNOHANG) == 0) {
                 int number = 0;
 
-                if (sigwait(&awaited, &number) == 0 && number != SIGCHLD)
-                        kill(init, SIGKILL);
+                if (sigwait(&awaited, &number) != 0 || number == SIGCHLD)
+                        continue;
+                snprintf(logs, sizeof(logs), "/proc/%d/root" LOG_DIR, (int)init);
+                print_logs(logs);
+                kill(init, SIGKILL);
         }
         remove_cgroups();
         return exit_status(status);
@@ -101,35 +136,6 @@ static int run_test(int (*run)(void), const sigset_t *mask)
         return run();
 }
 
-/* The logs vanish with the enclosure: after a failure their ends are all that a person will have. */
-static void print_tail(const char *name)
-{
-        char path[PATH_BYTES], tail[TAIL_BYTES];
-        FILE *log;
-        size_t length;
-
-        snprintf(path, sizeof(path), LOG_DIR "/%.128s", name);
-        log = fopen(path, "re");
-        if (log == NULL)
-                return;
-        if (fseek(log, -TAIL_BYTES, SEEK_END) != 0)
-                rewind(log);
-        length = fread(tail, 1, sizeof(tail), log);
-        fclose(log);
-        fprintf(stderr, "---- the end of %s\n%.*s\n", path, (int)length, tail);
-}
-
-static void print_logs(void)
-{
-        DIR *dir = opendir(LOG_DIR);
-
-        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
-                if (strstr(entry->d_name, ".log") != NULL)
-                        print_tail(entry->d_name);
-        if (dir != NULL)
-                closedir(dir);
-}
-
 /* Process 1 of the namespace: strangers are reparented to us, and must not stay as zombies. */
 static int be_init(int (*run)(void), const sigset_t *mask)
 {
@@ -148,7 +154,7 @@ static int be_init(int (*run)(void), const sigset_t *mask)
                 ended = waitpid(-1, &status, 0);
         while (ended != test && (ended > 0 || errno == EINTR));
         if (ended != test || status != 0)
-                print_logs();
+                print_logs(LOG_DIR);
         return ended == test ? exit_status(status) : EXIT_FAILURE;
 }
 
