@@ -179,7 +179,9 @@ int main(int argc, char **argv)
                 config_release(&daemon.config);
                 return EXIT_SETTINGS;
         }
-        daemon.loop = ev_default_loop(EVFLAG_AUTO);
+        /* Not the default loop: that one reaps every child there is (ev(3), ev_child) before the rooms that wait for
+         * their own. */
+        daemon.loop = ev_loop_new(EVFLAG_AUTO);
         if (is_check) {
                 status = print_settings(&daemon.config);
         } else if (daemon.loop == NULL || log_new(&daemon.log, STDERR_FILENO, (enum log_level)daemon.config.log_level,
