@@ -106,7 +106,7 @@ static void deliver_events(struct ev_loop *loop, ev_timer *timer, int revents)
         struct list due;
 
         list_init(&due);
-        list_move_all(&due, &store->events); /* what a listener causes comes a turn later */
+        list_move_all(&store->events, &due); /* what a listener causes comes a turn later */
         for (struct list *node = list_pop(&due); node != NULL; node = list_pop(&due)) {
                 struct pending_event *event = LIST_ENTRY(node, struct pending_event, node);
                 struct engine_event told = { event->kind, event->id, event->exec_id, event->exit_code };
