@@ -51,7 +51,9 @@ const char *cidr_parse(const char *text, struct cidr *ret_cidr)
         if (*text == '\0')
                 return "an item is empty";
         if (strchr(text, ':') != NULL)
-                return "IPv6 is off in every carrel, so that only IPv4 can be listed";
+                return strchr(text, ':') != strrchr(text, ':')
+                               ? "IPv6 is off in every carrel, so that only IPv4 can be listed"
+                               : "a port is only for allow";
         if (str_copy(item, sizeof item, text) < 0)
                 return "it is too long for a CIDR";
         slash = strchr(item, '/');

@@ -99,8 +99,9 @@ static struct transport *fake_free(struct transport *transport)
         if (fake == NULL)
                 return NULL;
         ev_timer_stop(fake->loop, &fake->answer);
-        for (struct list *node = list_pop(&fake->replies); node != NULL; node = list_pop(&fake->replies))
+        LIST_EACH (&fake->replies, node) {
                 free(LIST_ENTRY(node, struct fake_reply, node));
+        }
         free(fake);
         return NULL;
 }

@@ -64,17 +64,18 @@ static bool is_exact(const struct ipt_entry *entry, const struct rule *rule)
 {
         struct xt_entry again = encode(rule);
         const struct ipt_entry *head = (const void *)again.bytes;
+        const unsigned char *bytes = (const void *)entry;
         size_t matches = sizeof *head;
 
         if (memcmp(&entry->ip, &head->ip, sizeof entry->ip) != 0 || entry->target_offset != head->target_offset ||
             entry->next_offset != head->next_offset)
                 return false;
-        if (memcmp((const char *)entry + matches, again.bytes + matches, entry->target_offset - matches) != 0)
+        if (!xt_is_same_matches(bytes + matches, again.bytes + matches, entry->target_offset - matches))
                 return false;
         if (rule->verdict != RULE_MASQUERADE)
                 return rule->verdict != RULE_OTHER;
-        return memcmp((const char *)entry + entry->target_offset, again.bytes + entry->target_offset,
-                      (size_t)(entry->next_offset - entry->target_offset)) == 0;
+        return xt_is_same_target(bytes + entry->target_offset, again.bytes + entry->target_offset,
+                                 (size_t)(entry->next_offset - entry->target_offset));
 }
 
 static void decode(const struct ipt_entry *entry, struct xtc_handle *handle, struct rule *rule)

@@ -1,4 +1,5 @@
 #include <libiptc/libip6tc.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,8 +38,9 @@ static bool is_exact(const struct ip6t_entry *entry, const struct rule *rule)
 {
         struct xt_entry again = encode(rule);
         const struct ip6t_entry *head = (const void *)again.bytes;
+        size_t length = offsetof(struct ip6t_ip6, invflags) + 1; /* behind it is padding */
 
-        return memcmp(&entry->ipv6, &head->ipv6, sizeof entry->ipv6) == 0 &&
+        return memcmp((const void *)&entry->ipv6, (const void *)&head->ipv6, length) == 0 &&
                entry->target_offset == head->target_offset && entry->next_offset == head->next_offset &&
                rule->verdict != RULE_OTHER && rule->verdict != RULE_MASQUERADE;
 }

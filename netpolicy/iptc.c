@@ -14,7 +14,7 @@
 
 enum {
         TRIES = 5,
-        LOCK_WAIT_MS = 1000,
+        LOCK_WAIT_MS = 500,
         LOCK_POLL_MS = 10,
         RULES_READ_MAX = 1 << 20, /* of a chain; more than any firewall that works */
 };

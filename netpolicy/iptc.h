@@ -23,7 +23,7 @@ struct iptc_state {
 __attribute__((warn_unused_result)) int iptc_verify(const struct ruleset *ruleset, struct iptc_state *ret_state,
                                                     struct fault *why);
 
-/* Rebuilds the tables that differ, under the lock (waits at most a second for it), and reads them back: libiptc's
+/* Rebuilds the tables that differ, under the lock (waits at most half a second for it), and reads them back: libiptc's
  * EAGAIN does not see every race. Returns 0 when the ruleset is in force, else a negative errno with why
  * (FAULT_POLICY_NOT_IN_FORCE): -ETIMEDOUT the lock is held, -EAGAIN others keep changing the tables. */
 __attribute__((warn_unused_result)) int iptc_install(const struct ruleset *ruleset, struct fault *why);

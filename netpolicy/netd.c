@@ -72,10 +72,13 @@ static int answer(const struct netd *netd, const struct protocol_request *reques
         return send_reply(netd, &reply);
 }
 
+/* The interval counts from the end: a check that waited for a lock leaves time for requests before the next one. */
 static int check(struct netd *netd, struct fault *why)
 {
+        int r = keeper_check(netd->keeper, why);
+
         netd->next_check_ms = clock_boottime_ms() + netd->interval_ms;
-        return keeper_check(netd->keeper, why);
+        return r;
 }
 
 /* Only where the rules are in force may anything be connected. */
@@ -93,9 +96,11 @@ static int plug(struct netd *netd, const struct protocol_plug *wanted, struct li
 
 static int apply(struct netd *netd, const struct protocol_apply *wanted, struct fault *why)
 {
+        int r = keeper_apply(netd->keeper, &wanted->policy, why);
+
         netd->interval_ms = wanted->check_interval_ms;
         netd->next_check_ms = clock_boottime_ms() + netd->interval_ms;
-        return keeper_apply(netd->keeper, &wanted->policy, why);
+        return r;
 }
 
 static int serve(struct netd *netd, const struct protocol_request *request, size_t length)
@@ -151,10 +156,10 @@ static int run(struct netd *netd)
                 struct pollfd socket = { .fd = netd->fd, .events = POLLIN };
                 int64_t wait_ms = netd->next_check_ms - clock_boottime_ms();
 
-                if (wait_ms <= 0)
-                        r = beat(netd);
-                else if (poll(&socket, 1, (int)wait_ms) > 0)
+                if (poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0) > 0)
                         r = receive(netd);
+                if (r == 0 && clock_boottime_ms() >= netd->next_check_ms)
+                        r = beat(netd);
         }
         return r;
 }

@@ -23,15 +23,15 @@ struct netpolicy_options {
         const char *deny;         /* the operator's denied CIDRs, separated by commas; may be "" */
         const char *allow;        /* pinholes CIDR[:port], separated by commas; may be "" */
         const char *dns;          /* resolvers: each gets a pinhole for port 53 udp and tcp; may be "" */
-        double check_interval_s;  /* 1.0 */
+        double check_interval_s;  /* 1.0; 0.05 to NETPOLICY_FRESH_S / 2 */
 };
 
 struct netpolicy_status {
         bool is_in_force;
         bool has_helper;
         uint64_t heals;           /* times the rules were found missing and were put back */
-        uint64_t alarms;          /* times the policy was found not in force */
-        uint64_t dropped_packets; /* the sum of our DROP rules' counters */
+        uint64_t alarms;          /* times the policy was found not in force, healed at once or not */
+        uint64_t dropped_packets; /* by our DROP rules, since netpolicy_new */
         char detail[192];         /* what is wrong, or "in force" */
 };
 
@@ -53,7 +53,8 @@ int netpolicy_check(const struct netpolicy_options *options, struct fault *why);
 __attribute__((warn_unused_result)) int netpolicy_new(
         struct netpolicy **ret_netpolicy, struct ev_loop *loop, const struct netpolicy_options *options,
         void (*on_change)(void *arg, const struct netpolicy_status *status), void *arg, struct fault *why);
-/* Stops the helper (the rules stay in the kernel: containers may still run) and waits for it. */
+/* Stops the helper (the rules stay in the kernel: containers may still run) and waits for it, at most half a second.
+ * Calls in flight are dropped: their done never runs. May be called from inside done and on_change. */
 struct netpolicy *netpolicy_free(struct netpolicy *netpolicy);
 
 void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status *ret_status);
@@ -64,10 +65,13 @@ bool netpolicy_is_in_force(const struct netpolicy *netpolicy);
 int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *arg, struct netpolicy_call **ret_call);
 /* Connects the network namespace of process pid with a routed veth. The helper makes sure that the namespace is not
  * the host's, and that pid's cgroup path contains container_id (a reused pid is refused). The interface dies with
- * the namespace. */
+ * the namespace. Asking again for the same namespace answers the same link, and completes one that a killed helper
+ * left half done. -EINVAL: a pid below 2, or an id that is not 12 to 128 of [A-Za-z0-9_.-]. */
 int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
                    struct netpolicy_call **ret_call);
-/* New policy texts (SIGHUP); in force when done succeeds. */
+/* New policy texts (SIGHUP); in force when done succeeds. Open connections to what is denied now are cut. From here on
+ * they are also what a restarted helper applies. -EINVAL: netpolicy_check has the sentence; -EPERM: another pool or
+ * network_cidr, which needs a restart. */
 int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done,
                     void *arg, struct netpolicy_call **ret_call);
 /* After this done never runs. NULL is fine. Returns NULL. */

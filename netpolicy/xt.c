@@ -20,44 +20,67 @@ static void *reserve(struct xt_entry *entry, size_t size)
         return place;
 }
 
-static void add_match(struct xt_entry *entry, const char *name, uint8_t revision, const void *data, size_t size)
+/* Returns the match's data to be filled in place: a struct copied there would bring its padding along. */
+static void *add_match(struct xt_entry *entry, const char *name, uint8_t revision, size_t size)
 {
         struct xt_entry_match *match = reserve(entry, sizeof *match + size);
 
         match->u.user.match_size = (uint16_t)XT_ALIGN(sizeof *match + size);
         match->u.user.revision = revision;
         (void)snprintf(match->u.user.name, sizeof match->u.user.name, "%.28s", name);
-        memcpy(match->data, data, size);
+        return match->data;
 }
 
-static void add_port_match(struct xt_entry *entry, const struct rule *rule)
+static void add_tcp(struct xt_entry *entry, const struct rule *rule)
 {
-        struct xt_tcp tcp = { .spts = { 0, UINT16_MAX }, .dpts = { rule->port, rule->port } };
-        struct xt_udp udp = { .spts = { 0, UINT16_MAX }, .dpts = { rule->port, rule->port } };
+        struct xt_tcp *tcp = add_match(entry, "tcp", 0, sizeof *tcp);
 
-        if (rule->protocol == IPPROTO_TCP)
-                add_match(entry, "tcp", 0, &tcp, sizeof tcp);
-        else
-                add_match(entry, "udp", 0, &udp, sizeof udp);
+        tcp->spts[1] = UINT16_MAX;
+        tcp->dpts[0] = tcp->dpts[1] = rule->port;
+}
+
+static void add_udp(struct xt_entry *entry, const struct rule *rule)
+{
+        struct xt_udp *udp = add_match(entry, "udp", 0, sizeof *udp);
+
+        udp->spts[1] = UINT16_MAX;
+        udp->dpts[0] = udp->dpts[1] = rule->port;
+}
+
+static void add_reply(struct xt_entry *entry)
+{
+        struct xt_conntrack_mtinfo3 *conntrack = add_match(entry, "conntrack", 3, sizeof *conntrack);
+
+        conntrack->match_flags = XT_CONNTRACK_STATE;
+        conntrack->state_mask = XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED);
+}
+
+static void add_to_host(struct xt_entry *entry)
+{
+        struct xt_addrtype_info_v1 *type = add_match(entry, "addrtype", 1, sizeof *type);
+
+        type->dest = XT_ADDRTYPE_LOCAL | XT_ADDRTYPE_BROADCAST;
+}
+
+static void add_wrong_path(struct xt_entry *entry)
+{
+        struct xt_rpfilter_info *path = add_match(entry, "rpfilter", 0, sizeof *path);
+
+        path->flags = XT_RPFILTER_INVERT;
 }
 
 void xt_add_matches(struct xt_entry *entry, const struct rule *rule)
 {
-        const struct xt_addrtype_info_v1 to_host = { .dest = XT_ADDRTYPE_LOCAL | XT_ADDRTYPE_BROADCAST };
-        const struct xt_rpfilter_info wrong_path = { .flags = XT_RPFILTER_INVERT };
-        const struct xt_conntrack_mtinfo3 reply = {
-                .match_flags = XT_CONNTRACK_STATE,
-                .state_mask = XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
-        };
-
-        if (rule->port != 0)
-                add_port_match(entry, rule);
+        if (rule->port != 0 && rule->protocol == IPPROTO_TCP)
+                add_tcp(entry, rule);
+        else if (rule->port != 0)
+                add_udp(entry, rule);
         if ((rule->flags & RULE_TO_HOST) != 0)
-                add_match(entry, "addrtype", 1, &to_host, sizeof to_host);
+                add_to_host(entry);
         if ((rule->flags & RULE_IS_REPLY) != 0)
-                add_match(entry, "conntrack", 3, &reply, sizeof reply);
+                add_reply(entry);
         if ((rule->flags & RULE_WRONG_PATH) != 0)
-                add_match(entry, "rpfilter", 0, &wrong_path, sizeof wrong_path);
+                add_wrong_path(entry);
 }
 
 static const char *const VERDICTS[] = {
@@ -68,20 +91,23 @@ static const char *const VERDICTS[] = {
 };
 #define VERDICT_COUNT (sizeof VERDICTS / sizeof *VERDICTS)
 
+static size_t target_size(const struct rule *rule)
+{
+        return rule->verdict == RULE_MASQUERADE
+                       ? sizeof(struct xt_entry_target) + sizeof(struct nf_nat_ipv4_multi_range_compat)
+                       : sizeof(struct xt_standard_target);
+}
+
 /* libiptc turns a standard target's name into the verdict, or into the jump to a chain of that name. */
 void xt_add_target(struct xt_entry *entry, const struct rule *rule)
 {
-        const struct nf_nat_ipv4_multi_range_compat any_port = { .rangesize = 1 };
         const char *name = rule->verdict < VERDICT_COUNT ? VERDICTS[rule->verdict] : rule->target;
-        size_t size = rule->verdict == RULE_MASQUERADE
-                              ? sizeof any_port
-                              : sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target);
-        struct xt_entry_target *target = reserve(entry, sizeof *target + size);
+        struct xt_entry_target *target = reserve(entry, target_size(rule));
 
-        target->u.user.target_size = (uint16_t)XT_ALIGN(sizeof *target + size);
+        target->u.user.target_size = (uint16_t)XT_ALIGN(target_size(rule));
         (void)snprintf(target->u.user.name, sizeof target->u.user.name, "%.28s", name);
         if (rule->verdict == RULE_MASQUERADE)
-                memcpy(target->data, &any_port, sizeof any_port);
+                ((struct nf_nat_ipv4_multi_range_compat *)(void *)target->data)->rangesize = 1;
 }
 
 void xt_put_interface(const char *pattern, char name[static 16], unsigned char mask[static 16])
@@ -140,6 +166,38 @@ void xt_get_matches(struct rule *rule, const unsigned char *matches, size_t leng
                 matches += size;
                 length -= size;
         }
+}
+
+/* Matches and targets begin alike: size, name, revision, then data (linux/netfilter/x_tables.h). */
+_Static_assert(sizeof(struct xt_entry_match) == sizeof(struct xt_entry_target), "one layout");
+
+static bool is_same_part(const struct xt_entry_match *a, const struct xt_entry_match *b)
+{
+        return a->u.match_size == b->u.match_size && a->u.user.revision == b->u.user.revision &&
+               strncmp(a->u.user.name, b->u.user.name, XT_EXTENSION_MAXNAMELEN) == 0 &&
+               memcmp(a->data, b->data, a->u.match_size - sizeof *a) == 0;
+}
+
+bool xt_is_same_matches(const unsigned char *a, const unsigned char *b, size_t length)
+{
+        while (length >= sizeof(struct xt_entry_match)) {
+                const struct xt_entry_match *part = (const void *)a;
+                size_t size = part->u.match_size;
+
+                if (size < sizeof *part || size > length || !is_same_part(part, (const void *)b))
+                        return false;
+                a += size;
+                b += size;
+                length -= size;
+        }
+        return length == 0;
+}
+
+bool xt_is_same_target(const unsigned char *a, const unsigned char *b, size_t length)
+{
+        const struct xt_entry_match *part = (const void *)a;
+
+        return length >= sizeof *part && part->u.match_size == length && is_same_part(part, (const void *)b);
 }
 
 void xt_get_target(struct rule *rule, const char *name, bool is_chain)

@@ -27,5 +27,11 @@ void xt_get_interface(char pattern[static 16], const char name[static 16], const
 /* Reads matches (bytes of an entry between header and target) into the rule's flags and port. What it does not know
  * is left out: the caller encodes the rule again and compares. */
 void xt_get_matches(struct rule *rule, const unsigned char *matches, size_t length);
+/* Whether two runs of matches say the same. Not memcmp: behind a match's name the kernel leaves bytes of the reader's
+ * own buffer as they were (xt_obj_to_user, net/netfilter/x_tables.c). */
+bool xt_is_same_matches(const unsigned char *a, const unsigned char *b, size_t length);
+/* The same for two targets with data; length is that of both. */
+bool xt_is_same_target(const unsigned char *a, const unsigned char *b, size_t length);
+
 /* From the target's name as libiptc gives it: "DROP", a chain, an extension. */
 void xt_get_target(struct rule *rule, const char *name, bool is_chain);

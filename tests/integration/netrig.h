@@ -1,0 +1,114 @@
+/* Machines for the egress tests: child processes in network namespaces of their own, which run functions of the test
+ * program; and a netpolicy with its helper in the enclosure's namespace, the "host". */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "netpolicy.h"
+#include "rules.h"
+
+struct ev_loop;
+
+/* ---- nodes ---- */
+
+enum { NODE_ID_BYTES = 65, NODE_ARGUMENT_BYTES = 256 };
+
+/* A child process; is_apart: in its own network namespace. It lies in a cgroup named after its 64-digit id, as an
+ * engine's container does. */
+struct node {
+        pid_t pid;
+        int fd;
+        char id[NODE_ID_BYTES];
+};
+
+struct node *node_new(bool is_apart);
+/* Kills it, waits, and frees; NULL is fine; returns NULL. Its network namespace dies with it. */
+struct node *node_free(struct node *node);
+/* Runs a function of this program inside the node and returns its result. The program was forked, so the function's
+ * address is good there; the argument (up to NODE_ARGUMENT_BYTES) is copied. */
+long node_run(const struct node *node, long (*run)(const void *argument), const void *argument, size_t size);
+/* ip(8), or another program, inside its namespace; the test fails when it fails. */
+#define NODE_MUST_RUN(node, ...) node_must_run(node, (const char *const[]){ __VA_ARGS__, NULL })
+void node_must_run(const struct node *node, const char *const *argv);
+
+/* ---- the outside ---- */
+
+#define RIG_ALLOWED "1.2.3.4"
+#define RIG_ALLOWED_TOO "1.2.3.5"
+#define RIG_UPLINK "5.6.7.1" /* the host's public address */
+#define RIG_UPLINK_NETWORK "5.6.7.1/30"
+enum { RIG_PORT = 7777, RIG_OTHER_PORT = 7778 };
+
+/* A node behind the host's default route that echoes TCP and UDP on both ports, on every address it is given. */
+struct node *rig_outside_new(void);
+void rig_outside_add(const struct node *outside, const char *address);
+/* The same servers as a child of the host itself, on all of its addresses. */
+struct node *rig_host_service_new(void);
+
+/* For node_run: starts the servers in the node; answers 1. */
+long rig_serve(const void *nothing);
+
+/* ---- probes, run inside nodes ---- */
+
+struct probe {
+        char address[16];
+        uint16_t port;
+        uint16_t bytes; /* of the datagram; 0: a few */
+        bool is_expected;
+};
+
+/* 1 when the target answers. When that is not expected, 0 if it does not although an allowed target asked after it
+ * does, and -1 if not even that one does: no probe measures time, the allowed answer is the fence. */
+long probe_tcp(const void *probe);
+long probe_udp(const void *probe);
+/* 1 when an answer comes (up to ten seconds), asked again and again: for what must be open. */
+long probe_open(const void *probe);
+
+long probe_ping(const void *probe); /* the port does not matter */
+long probe_ipv6(const void *probe);
+
+/* One hand-made packet out of eth0, between two fences; 1, or -1 when that failed. */
+struct packet {
+        char source[16], destination[16];
+        uint8_t protocol;
+};
+long send_packet(const void *packet);
+
+/* A TCP connection that the node keeps: opened, and then used once each time. */
+long held_connect(const void *probe);
+long held_echo(const void *wait_s); /* 1: the byte came back within an int's seconds; 0: not */
+struct probe rig_probe(const char *address, uint16_t port, bool is_expected);
+
+/* ---- policy ---- */
+
+struct rig {
+        struct ev_loop *loop;
+        struct netpolicy *policy;
+        struct netpolicy_options options;
+        unsigned changes; /* calls of on_change */
+};
+
+/* Starts a netpolicy of this pool; does not wait. */
+void rig_start(struct rig *rig, const char *pool, const char *network, const char *deny, const char *allow);
+void rig_stop(struct rig *rig);
+/* Runs the loop until it says true; the test fails after a deadline that no healthy machine reaches. */
+void rig_await(struct rig *rig, bool (*is_done)(struct rig *rig));
+bool rig_in_force(struct rig *rig);
+bool rig_not_in_force(struct rig *rig);
+struct netpolicy_status rig_status(struct rig *rig);
+
+/* Calls that are awaited; the kind of the fault, FAULT_NONE on success. */
+enum fault_kind rig_confirm(struct rig *rig);
+enum fault_kind rig_apply(struct rig *rig, const char *deny);
+enum fault_kind rig_plug(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link);
+/* Plugs it; the test fails when that fails. */
+struct netpolicy_link rig_must_plug(struct rig *rig, const struct node *node);
+/* Of the helper process of this test; 0 when there is none. */
+pid_t rig_helper_pid(void);
+
+/* The packets of the rule of this chain that equals `like`; the test fails when there is none. */
+uint64_t rig_packets(enum rule_family family, const char *table, const char *chain, const struct rule *like);

@@ -1,0 +1,378 @@
+/* The attack catalogue of docs/threats.md against the rules, packet by packet: everything that is denied is denied
+ * with a rule's counter to show for it, and answers when the rules are taken away. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "enclosure.h"
+#include "netrig.h"
+#include "process.h"
+
+#define DATABASE "9.9.9.9"
+#define PINHOLE "10.0.0.53"
+
+static struct rig rig;
+static struct node *outside, *host_service, *carrel, *neighbour;
+static struct netpolicy_link link_of_carrel, link_of_neighbour;
+
+#define TO(address_, length_)                                                                                          \
+        {                                                                                                              \
+                .destination = { address_, length_ }, .verdict = RULE_DROP                                             \
+        }
+
+/* Targets outside, and the rule that must drop them. */
+static const struct {
+        const char *address;
+        struct rule rule;
+} DENIED[] = {
+        { "0.1.2.3", TO(0x00000000, 8) },          { "10.0.0.1", TO(0x0a000000, 8) },
+        { "100.64.0.1", TO(0x64400000, 10) },      { "100.100.100.200", TO(0x64400000, 10) },
+        { "169.254.169.254", TO(0xa9fe0000, 16) }, { "172.16.0.1", TO(0xac100000, 12) },
+        { "172.31.255.254", TO(0xac100000, 12) },  { "192.0.0.192", TO(0xc0000000, 24) },
+        { "192.0.2.1", TO(0xc0000200, 24) },       { "192.88.99.1", TO(0xc0586300, 24) },
+        { "192.168.0.1", TO(0xc0a80000, 16) },     { "198.18.0.1", TO(0xc6120000, 15) },
+        { "198.51.100.1", TO(0xc6336400, 24) },    { "203.0.113.1", TO(0xcb007100, 24) },
+        { "240.0.0.1", TO(0xf0000000, 4) },        { DATABASE, TO(0x09090909, 32) },
+};
+enum { DENIED_COUNT = sizeof DENIED / sizeof *DENIED };
+
+/* Where no answer can come from anyway: the counter alone tells that they got no further. */
+static const struct {
+        struct packet packet;
+        struct rule rule;
+} DROPPED[] = {
+        { { "", "127.0.0.1", 17 }, { .flags = RULE_TO_HOST, .verdict = RULE_DROP } },
+        { { "", "224.0.0.1", 17 }, TO(0xe0000000, 4) },
+        { { "", "239.255.255.250", 17 }, TO(0xe0000000, 4) },
+        { { "", "169.254.169.254", 1 }, TO(0xa9fe0000, 16) },
+        { { "", RIG_ALLOWED, 132 }, { .verdict = RULE_DROP } },
+        { { "", RIG_ALLOWED, 47 }, { .verdict = RULE_DROP } },
+        { { "", RIG_ALLOWED, 50 }, { .verdict = RULE_DROP } },
+        { { "", RIG_ALLOWED, 41 }, { .verdict = RULE_DROP } },
+        { { "8.8.8.8", RIG_ALLOWED, 17 },
+          { .source = { 0x0ad50000, 16 }, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP } },
+        { { "127.0.0.1", RIG_ALLOWED, 17 },
+          { .source = { 0x0ad50000, 16 }, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP } },
+        { { "10.213.0.2", RIG_ALLOWED, 17 }, { .flags = RULE_WRONG_PATH } },
+        { { "10.213.77.77", RIG_ALLOWED, 17 }, { .flags = RULE_WRONG_PATH } },
+};
+enum { DROPPED_COUNT = sizeof DROPPED / sizeof *DROPPED };
+
+static uint64_t judged(const struct rule *rule)
+{
+        return rig_packets(RULE_IPV4, "raw", "CARREL", rule);
+}
+
+static bool answers(long (*probe)(const void *), const struct node *node, const char *address, uint16_t port)
+{
+        struct probe target = rig_probe(address, port, true);
+
+        return node_run(node, probe, &target, sizeof target) == 1;
+}
+
+static bool is_silent(long (*probe)(const void *), const struct node *node, const char *address, uint16_t port)
+{
+        struct probe target = rig_probe(address, port, false);
+
+        return node_run(node, probe, &target, sizeof target) == 0;
+}
+
+static void assert_denied(const struct node *node, const char *address, const struct rule *rule)
+{
+        uint64_t before = judged(rule);
+
+        print_message("# denied: %s\n", address);
+        assert_true(is_silent(probe_udp, node, address, RIG_PORT));
+        assert_true(is_silent(probe_tcp, node, address, RIG_PORT));
+        assert_true(is_silent(probe_ping, node, address, 0));
+        assert_true(judged(rule) >= before + 3);
+}
+
+static void assert_open(const struct node *node, const char *address, uint16_t port)
+{
+        assert_true(answers(probe_open, node, address, port));
+        assert_true(answers(probe_tcp, node, address, port));
+}
+
+static void denied_targets_drop(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < DENIED_COUNT; i++)
+                assert_denied(carrel, DENIED[i].address, &DENIED[i].rule);
+}
+
+static void impossible_packets_drop(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < DROPPED_COUNT; i++) {
+                struct packet packet = DROPPED[i].packet;
+                uint64_t before = judged(&DROPPED[i].rule);
+
+                if (packet.source[0] == '\0')
+                        memcpy(packet.source, link_of_carrel.address, sizeof packet.source);
+                print_message("# dropped: %s to %s, protocol %u\n", packet.source, packet.destination,
+                              (unsigned)packet.protocol);
+                assert_int_equal(node_run(carrel, send_packet, &packet, sizeof packet), 1);
+                assert_true(judged(&DROPPED[i].rule) > before);
+        }
+}
+
+/* The same hand-made packet from the carrel's own address to an allowed target goes through all of the judge. */
+static void honest_packets_pass(void **state)
+{
+        static const struct rule UDP = { .protocol = IPPROTO_UDP, .verdict = RULE_RETURN };
+        struct packet packet = { "", RIG_ALLOWED, IPPROTO_UDP };
+        uint64_t before = judged(&UDP);
+
+        (void)state;
+        memcpy(packet.source, link_of_carrel.address, sizeof packet.source);
+        assert_int_equal(node_run(carrel, send_packet, &packet, sizeof packet), 1);
+        assert_true(judged(&UDP) >= before + 3); /* it, and the fence's two */
+}
+
+static void allowed_targets_answer(void **state)
+{
+        (void)state;
+        assert_open(carrel, RIG_ALLOWED, RIG_PORT);
+        assert_open(neighbour, RIG_ALLOWED, RIG_PORT);
+        assert_true(answers(probe_ping, carrel, RIG_ALLOWED, 0));
+}
+
+static void pinholes_are_exactly_as_wide(void **state)
+{
+        static const struct rule PRIVATE = TO(0x0a000000, 8);
+        uint64_t before;
+
+        (void)state;
+        assert_open(carrel, PINHOLE, RIG_PORT);
+        before = judged(&PRIVATE);
+        assert_true(is_silent(probe_udp, carrel, PINHOLE, RIG_OTHER_PORT));
+        assert_true(is_silent(probe_tcp, carrel, PINHOLE, RIG_OTHER_PORT));
+        assert_true(judged(&PRIVATE) >= before + 2);
+}
+
+static void neighbours_are_out_of_reach(void **state)
+{
+        static const struct rule NETWORK = TO(0x0ad50000, 16);
+
+        (void)state;
+        assert_denied(carrel, link_of_neighbour.address, &NETWORK);
+        assert_denied(neighbour, link_of_carrel.address, &NETWORK);
+}
+
+static void the_host_is_out_of_reach(void **state)
+{
+        static const struct rule TO_HOST = { .flags = RULE_TO_HOST, .verdict = RULE_DROP };
+        static const char *const ADDRESSES[] = { "169.254.1.1", RIG_UPLINK, "11.22.33.44", "10.99.0.1" };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof ADDRESSES / sizeof *ADDRESSES; i++)
+                assert_denied(carrel, ADDRESSES[i], &TO_HOST);
+}
+
+/* A target is denied for the pieces of a packet as for the whole. */
+static void fragments_are_judged(void **state)
+{
+        static const struct rule METADATA = TO(0xa9fe0000, 16);
+        struct probe big = { "169.254.169.254", RIG_PORT, 5000, false };
+        uint64_t before = judged(&METADATA);
+
+        (void)state;
+        assert_int_equal(node_run(carrel, probe_udp, &big, sizeof big), 0);
+        assert_true(judged(&METADATA) > before);
+        big = (struct probe){ RIG_ALLOWED, RIG_PORT, 5000, true };
+        assert_int_equal(node_run(carrel, probe_udp, &big, sizeof big), 1);
+}
+
+/* An address that the carrel's root gave itself. A carrel's user cannot; the rules do not depend on that. */
+static void added_sources_are_dropped(void **state)
+{
+        static const struct rule OUTSIDE_NETWORK = { .source = { 0x0ad50000, 16 },
+                                                     .flags = RULE_NOT_SOURCE,
+                                                     .verdict = RULE_DROP };
+        uint64_t before = judged(&OUTSIDE_NETWORK);
+
+        (void)state;
+        NODE_MUST_RUN(carrel, "ip", "address", "add", "4.4.4.4/32", "dev", "eth0");
+        NODE_MUST_RUN(carrel, "ip", "route", "replace", RIG_ALLOWED, "via", "169.254.1.1", "dev", "eth0", "onlink",
+                      "src", "4.4.4.4");
+        assert_true(is_silent(probe_udp, carrel, RIG_ALLOWED, RIG_PORT));
+        assert_true(judged(&OUTSIDE_NETWORK) > before);
+        NODE_MUST_RUN(carrel, "ip", "route", "del", RIG_ALLOWED);
+        NODE_MUST_RUN(carrel, "ip", "address", "del", "4.4.4.4/32", "dev", "eth0");
+        assert_open(carrel, RIG_ALLOWED, RIG_PORT);
+}
+
+static void set_ipv6(const struct node *node, const char *interface, bool is_on)
+{
+        char setting[96];
+
+        (void)snprintf(setting, sizeof setting, "net.ipv6.conf.%s.disable_ipv6=%d", interface, !is_on);
+        if (node != NULL)
+                NODE_MUST_RUN(node, "sysctl", "-qw", setting);
+        else
+                MUST_RUN("sysctl", "-qw", setting);
+}
+
+static uint64_t ipv6_drops(void)
+{
+        static const struct rule DROP = { .verdict = RULE_DROP };
+
+        return rig_packets(RULE_IPV6, "raw", "CARREL", &DROP);
+}
+
+static void turn_ipv6_on(bool is_on)
+{
+        set_ipv6(carrel, "all", is_on);
+        set_ipv6(carrel, "eth0", is_on);
+        set_ipv6(NULL, link_of_carrel.interface, is_on);
+        if (!is_on)
+                return;
+        NODE_MUST_RUN(carrel, "ip", "-6", "address", "add", "fd00::2/64", "dev", "eth0", "nodad");
+        MUST_RUN("ip", "-6", "address", "add", "fd00::1/64", "dev", link_of_carrel.interface, "nodad");
+}
+
+/* Off inside, off at the host's end, and dropped when both are turned on. */
+static void ipv6_is_off(void **state)
+{
+        struct output output;
+        char pid[16];
+        uint64_t before = ipv6_drops();
+
+        (void)state;
+        (void)snprintf(pid, sizeof pid, "%d", (int)carrel->pid);
+        RUN(&output, "nsenter", "-t", pid, "-n", "ip", "-6", "address", "show", "dev", "eth0");
+        assert_string_equal(output.text, "");
+        RUN(&output, "ip", "-6", "address", "show", "dev", link_of_carrel.interface);
+        assert_string_equal(output.text, "");
+        turn_ipv6_on(true);
+        assert_true(is_silent(probe_ipv6, carrel, "fd00::1", 9));
+        assert_true(ipv6_drops() > before);
+        turn_ipv6_on(false);
+}
+
+static void a_tightened_policy_cuts_connections(void **state)
+{
+        static const struct rule ALLOWED_NO_MORE = TO(0x01020304, 32);
+        struct probe target = rig_probe(RIG_ALLOWED, RIG_PORT, true);
+        int no_wait_s = 0;
+        int wait_s = 60;
+
+        (void)state;
+        assert_int_equal(node_run(carrel, held_connect, &target, sizeof target), 1);
+        assert_int_equal(node_run(carrel, held_echo, &wait_s, sizeof wait_s), 1);
+        assert_int_equal(rig_apply(&rig, DATABASE "," RIG_ALLOWED), FAULT_NONE);
+        assert_int_equal(node_run(carrel, held_echo, &no_wait_s, sizeof no_wait_s), 0);
+        assert_true(judged(&ALLOWED_NO_MORE) > 0);
+        assert_int_equal(rig_apply(&rig, DATABASE), FAULT_NONE);
+        assert_int_equal(node_run(carrel, held_echo, &wait_s, sizeof wait_s), 1); /* by a retransmission */
+}
+
+/* Nobody outside can begin: the judge does not see that way, the FORWARD chain does. */
+static void nobody_outside_reaches_a_carrel(void **state)
+{
+        static const struct rule UNSOLICITED = { .verdict = RULE_DROP };
+        uint64_t before = rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &UNSOLICITED);
+
+        (void)state;
+        assert_true(is_silent(probe_udp, outside, link_of_neighbour.address, RIG_PORT));
+        assert_true(rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &UNSOLICITED) > before);
+}
+
+static void the_status_counts_drops(void **state)
+{
+        (void)state;
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+        assert_true(rig_status(&rig).dropped_packets > DENIED_COUNT);
+        assert_int_equal(rig_status(&rig).heals, 0);
+}
+
+/* The positive control of everything above: the same probes, without rules. */
+static void without_rules_everything_answers(void **state)
+{
+        (void)state;
+        rig_stop(&rig);
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F");
+        MUST_RUN("iptables-legacy", "-w", "-F");
+        MUST_RUN("ip6tables-legacy", "-w", "-t", "raw", "-F");
+        MUST_RUN("ip6tables-legacy", "-w", "-F");
+        for (size_t i = 0; i < DENIED_COUNT; i++) {
+                print_message("# open: %s\n", DENIED[i].address);
+                assert_open(carrel, DENIED[i].address, RIG_PORT);
+                assert_true(answers(probe_ping, carrel, DENIED[i].address, 0));
+        }
+        assert_open(carrel, PINHOLE, RIG_OTHER_PORT);
+        assert_open(carrel, link_of_neighbour.address, RIG_PORT);
+        assert_open(carrel, "169.254.1.1", RIG_PORT);
+        assert_open(carrel, RIG_UPLINK, RIG_PORT);
+        assert_open(carrel, "11.22.33.44", RIG_PORT);
+        assert_open(outside, link_of_neighbour.address, RIG_PORT);
+        turn_ipv6_on(true);
+        assert_true(answers(probe_ipv6, carrel, "fd00::1", 9));
+}
+
+static int set_up(void **state)
+{
+        (void)state;
+        MUST_RUN("ip", "link", "set", "lo", "up");
+        MUST_RUN("ip", "address", "add", "11.22.33.44/32", "dev", "lo");
+        MUST_RUN("ip", "address", "add", "10.99.0.1/32", "dev", "lo");
+        outside = rig_outside_new();
+        for (size_t i = 0; i < DENIED_COUNT; i++)
+                rig_outside_add(outside, DENIED[i].address);
+        rig_outside_add(outside, PINHOLE);
+        host_service = rig_host_service_new();
+        rig_start(&rig, "default", "10.213.0.0/16", DATABASE, PINHOLE ":7777");
+        rig_await(&rig, rig_in_force);
+        carrel = node_new(true);
+        neighbour = node_new(true);
+        link_of_carrel = rig_must_plug(&rig, carrel);
+        link_of_neighbour = rig_must_plug(&rig, neighbour);
+        assert_int_equal(node_run(neighbour, rig_serve, NULL, 0), 1);
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        (void)state;
+        rig_stop(&rig);
+        neighbour = node_free(neighbour);
+        carrel = node_free(carrel);
+        host_service = node_free(host_service);
+        outside = node_free(outside);
+        return 0;
+}
+
+static int run(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(allowed_targets_answer),
+                cmocka_unit_test(denied_targets_drop),
+                cmocka_unit_test(impossible_packets_drop),
+                cmocka_unit_test(honest_packets_pass),
+                cmocka_unit_test(pinholes_are_exactly_as_wide),
+                cmocka_unit_test(neighbours_are_out_of_reach),
+                cmocka_unit_test(the_host_is_out_of_reach),
+                cmocka_unit_test(fragments_are_judged),
+                cmocka_unit_test(added_sources_are_dropped),
+                cmocka_unit_test(ipv6_is_off),
+                cmocka_unit_test(a_tightened_policy_cuts_connections),
+                cmocka_unit_test(nobody_outside_reaches_a_carrel),
+                cmocka_unit_test(the_status_counts_drops),
+                cmocka_unit_test(without_rules_everything_answers),
+        };
+
+        return cmocka_run_group_tests_name("netpolicy", tests, set_up, tear_down);
+}
+
+int main(void)
+{
+        return enclosure_run(run);
+}

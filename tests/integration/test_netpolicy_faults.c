@@ -1,0 +1,448 @@
+/* What becomes of the policy when others touch the rules, when the helper is stopped or killed, and what the helper
+ * refuses to plug. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "enclosure.h"
+#include "family.h"
+#include "netrig.h"
+#include "process.h"
+
+static struct rig rig;
+static struct node *outside, *carrel;
+static struct netpolicy_link link_of_carrel;
+
+static bool is_open(const struct node *node)
+{
+        struct probe target = rig_probe(RIG_ALLOWED, RIG_PORT, true);
+
+        return node_run(node, probe_open, &target, sizeof target) == 1;
+}
+
+/* ---- rules that others touch ---- */
+
+#define SH(...)                                                                                                        \
+        {                                                                                                              \
+                __VA_ARGS__, NULL                                                                                      \
+        }
+
+static const char *const DAMAGES[][12] = {
+        SH("iptables-legacy", "-w", "-t", "raw", "-F"),
+        SH("iptables-legacy", "-w", "-F"),
+        SH("iptables-legacy", "-w", "-t", "nat", "-F"),
+        SH("ip6tables-legacy", "-w", "-t", "raw", "-F"),
+        SH("ip6tables-legacy", "-w", "-F"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-F", "PREROUTING"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-D", "CARREL", "5"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "CARREL", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-A", "CARREL", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-R", "CARREL", "1", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-i", "carrel1", "-j", "RETURN"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-j", "FOREIGN"),
+        SH("iptables-legacy", "-w", "-I", "INPUT", "-i", "carrel+", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-I", "FORWARD", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-R", "CARREL-INPUT", "1", "-j", "ACCEPT"),
+};
+
+/* What does no harm, and must not be taken for damage. */
+static const char *const HARMLESS[][12] = {
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-i", "eth0", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-i", "carre", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-s", "6.6.6.6", "-j", "DROP"),
+        SH("iptables-legacy", "-w", "-t", "raw", "-A", "PREROUTING", "-j", "ACCEPT"),
+        SH("iptables-legacy", "-w", "-I", "FORWARD", "-j", "FOREIGN"),
+        SH("iptables-legacy", "-w", "-t", "nat", "-I", "POSTROUTING", "-s", "172.17.0.0/16", "-j", "MASQUERADE"),
+};
+
+static uint64_t heals_before;
+
+static bool has_healed(struct rig *any)
+{
+        return rig_status(any).heals > heals_before;
+}
+
+/* Found by the beat alone, put back, counted, told; and what the others have put there stays. */
+static void damage_is_healed(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof DAMAGES / sizeof *DAMAGES; i++) {
+                unsigned changes = rig.changes;
+                uint64_t alarms = rig_status(&rig).alarms;
+
+                heals_before = rig_status(&rig).heals;
+                print_message("# damage %zu: %s %s %s\n", i, DAMAGES[i][0], DAMAGES[i][2], DAMAGES[i][3]);
+                process_must_run(DAMAGES[i]);
+                rig_await(&rig, has_healed);
+                assert_int_equal(rig_status(&rig).heals, heals_before + 1);
+                assert_true(rig_status(&rig).alarms > alarms);
+                assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+                assert_true(rig.changes > changes);
+                assert_true(rig_in_force(&rig));
+        }
+        assert_true(is_open(carrel));
+}
+
+static void harmless_rules_stand(void **state)
+{
+        (void)state;
+        heals_before = rig_status(&rig).heals;
+        for (size_t i = 0; i < sizeof HARMLESS / sizeof *HARMLESS; i++) {
+                print_message("# harmless %zu: %s %s %s\n", i, HARMLESS[i][0], HARMLESS[i][2], HARMLESS[i][3]);
+                process_must_run(HARMLESS[i]);
+                assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+                assert_int_equal(rig_status(&rig).heals, heals_before);
+        }
+}
+
+/* Decoys, and what the tests before have inserted: all of it outlives a heal of its table. */
+static void foreign_rules_are_untouched(void **state)
+{
+        static const char *const EXPECTED[] = {
+                "-A FOREIGN -s 7.7.7.7/32 -m comment --comment decoy -j ACCEPT",
+                "-A FORWARD -s 7.7.7.8/32 -j ACCEPT",
+                "-A PREROUTING -i eth0 -j ACCEPT",
+                "-A PREROUTING -i carrel1 -j RETURN",
+        };
+        struct output output;
+
+        (void)state;
+        MUST_RUN("iptables-legacy", "-w", "-A", "FORWARD", "-s", "7.7.7.8", "-j", "ACCEPT");
+        MUST_RUN("iptables-legacy", "-w", "-A", "FOREIGN", "-s", "7.7.7.7", "-m", "comment", "--comment", "decoy", "-j",
+                 "ACCEPT");
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F", "CARREL");
+        MUST_RUN("iptables-legacy", "-w", "-F", "CARREL-FORWARD");
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+        RUN(&output, "iptables-legacy-save");
+        assert_int_equal(output.status, 0);
+        for (size_t i = 0; i < sizeof EXPECTED / sizeof *EXPECTED; i++)
+                if (strstr(output.text, EXPECTED[i]) == NULL)
+                        fail_msg("gone: %s\n%s", EXPECTED[i], output.text);
+}
+
+/* With libiptc itself, which ignores the lock (docs/threats.md, fact 5). */
+static void flush_judge(void)
+{
+        struct xtc_handle *handle = FAMILY_IPV4.init("raw");
+
+        assert_non_null(handle);
+        assert_int_not_equal(FAMILY_IPV4.flush(handle, "CARREL"), 0);
+        assert_int_not_equal(FAMILY_IPV4.commit(handle), 0);
+        FAMILY_IPV4.free(handle);
+}
+
+static void not_in_force_while_the_lock_is_held(void **state)
+{
+        int fd = open("/run/xtables.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        (void)state;
+        assert_int_equal(flock(fd, LOCK_EX), 0);
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE); /* to look takes no lock */
+        flush_judge();
+        assert_int_equal(rig_confirm(&rig), FAULT_POLICY_NOT_IN_FORCE);
+        assert_false(rig_in_force(&rig));
+        assert_int_equal(rig_plug(&rig, carrel->pid, carrel->id, NULL), FAULT_POLICY_NOT_IN_FORCE);
+        close(fd);
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+}
+
+/* A DROP policy of either FORWARD chain, as Docker sets it, blocks nothing that the policy allows. */
+static void allowed_targets_pass_a_dropping_forward_chain(void **state)
+{
+        struct output output;
+
+        (void)state;
+        MUST_RUN("iptables-legacy", "-w", "-P", "FORWARD", "DROP");
+        assert_true(is_open(carrel));
+        MUST_RUN("iptables-nft", "-P", "FORWARD", "DROP");
+        MUST_RUN("iptables-nft", "-A", "FORWARD", "-s", "7.7.7.9", "-m", "comment", "--comment", "decoy", "-j", "DROP");
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+        assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+        assert_true(is_open(carrel));
+        RUN(&output, "iptables-nft", "-S", "FORWARD");
+        assert_int_equal(output.status, 0);
+        assert_non_null(strstr(output.text, "-P FORWARD DROP\n-A FORWARD -i carrel+ -j ACCEPT\n"
+                                            "-A FORWARD -o carrel+ -j ACCEPT\n"
+                                            "-A FORWARD -s 7.7.7.9/32 -m comment --comment decoy -j DROP\n"));
+}
+
+/* The positive control: without our two rules that chain blocks. */
+static void a_dropping_forward_chain_blocks_without_us(void **state)
+{
+        pid_t helper = rig_helper_pid();
+        struct probe target = rig_probe(RIG_ALLOWED, RIG_PORT, false);
+
+        (void)state;
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        MUST_RUN("iptables-nft", "-F", "FORWARD");
+        assert_int_equal(node_run(carrel, probe_udp, &target, sizeof target), -1); /* not even the fence */
+        MUST_RUN("iptables-nft", "-P", "FORWARD", "ACCEPT");
+        assert_int_equal(kill(helper, SIGCONT), 0);
+        rig_await(&rig, rig_in_force);
+        assert_true(is_open(carrel));
+}
+
+/* ---- the helper ---- */
+
+static void a_stopped_helper_is_not_fresh(void **state)
+{
+        pid_t helper = rig_helper_pid();
+
+        (void)state;
+        assert_true(helper > 0);
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        rig_await(&rig, rig_not_in_force);
+        assert_true(rig_status(&rig).has_helper);
+        assert_int_equal(kill(helper, SIGCONT), 0);
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(rig_helper_pid(), helper);
+}
+
+static bool has_no_helper(struct rig *any)
+{
+        return !rig_status(any).has_helper;
+}
+
+static void on_lost(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        (void)link;
+        *(enum fault_kind *)arg = why->kind;
+}
+
+static void on_never(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        (void)arg;
+        (void)link;
+        (void)why;
+        fail_msg("a cancelled call came back");
+}
+
+static void a_killed_helper_comes_back(void **state)
+{
+        pid_t helper = rig_helper_pid();
+        enum fault_kind kind = FAULT_NONE;
+        struct netpolicy_call *cancelled = NULL;
+        uint64_t alarms = rig_status(&rig).alarms;
+
+        (void)state;
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        assert_int_equal(netpolicy_confirm(rig.policy, on_lost, &kind, NULL), 0);
+        assert_int_equal(netpolicy_confirm(rig.policy, on_never, NULL, &cancelled), 0);
+        assert_int_equal(kill(helper, SIGKILL), 0);
+        rig_await(&rig, has_no_helper);
+        cancelled = netpolicy_cancel(cancelled);
+        assert_false(rig_in_force(&rig));
+        assert_true(rig_status(&rig).alarms > alarms);
+        assert_int_equal(rig_confirm(&rig), FAULT_POLICY_NOT_IN_FORCE); /* at once, without waiting for the next one */
+        assert_int_equal(kind, FAULT_POLICY_NOT_IN_FORCE);
+        rig_await(&rig, rig_in_force);
+        assert_int_not_equal(rig_helper_pid(), helper);
+        assert_true(is_open(carrel));
+}
+
+/* Its capabilities, and what it inherited. */
+static void the_helper_has_only_what_it_needs(void **state)
+{
+        static const char *const EXPECTED[] = { "CapPrm:\t0000000000283000", "CapEff:\t0000000000283000",
+                                                "CapBnd:\t0000000000283000", "CapAmb:\t0000000000000000",
+                                                "NoNewPrivs:\t1" };
+        char path[64];
+        struct output output;
+
+        (void)state;
+        (void)snprintf(path, sizeof path, "/proc/%d/status", (int)rig_helper_pid());
+        RUN(&output, "cat", path);
+        for (size_t i = 0; i < sizeof EXPECTED / sizeof *EXPECTED; i++)
+                if (strstr(output.text, EXPECTED[i]) == NULL)
+                        fail_msg("missing: %s\n%s", EXPECTED[i], output.text);
+        (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)rig_helper_pid());
+        RUN(&output, "ls", path);
+        assert_string_equal(output.text, "0\n1\n2\n3\n");
+}
+
+/* ---- plugs ---- */
+
+static void plug_answers_the_same_again(void **state)
+{
+        struct netpolicy_link again;
+
+        (void)state;
+        again = rig_must_plug(&rig, carrel);
+        assert_string_equal(again.interface, link_of_carrel.interface);
+        assert_string_equal(again.address, link_of_carrel.address);
+}
+
+/* As a helper killed between two lines leaves it. */
+static void half_a_plug_is_completed(void **state)
+{
+        struct netpolicy_link again;
+
+        (void)state;
+        NODE_MUST_RUN(carrel, "ip", "route", "del", "default");
+        NODE_MUST_RUN(carrel, "ip", "address", "flush", "dev", "eth0");
+        MUST_RUN("ip", "address", "flush", "dev", link_of_carrel.interface);
+        MUST_RUN("ip", "link", "set", link_of_carrel.interface, "down");
+        again = rig_must_plug(&rig, carrel);
+        assert_string_equal(again.address, link_of_carrel.address);
+        assert_true(is_open(carrel));
+}
+
+static void wrong_processes_are_refused(void **state)
+{
+        struct node *dead = node_new(true);
+        struct node *unconfined = node_new(false);
+        struct node *taken = node_new(true);
+        pid_t pid = dead->pid;
+        char id[NODE_ID_BYTES];
+        char longer[NODE_ID_BYTES];
+
+        (void)state;
+        assert_int_equal(rig_plug(&rig, carrel->pid, dead->id, NULL), FAULT_CARREL_LOST);
+        memcpy(longer, carrel->id, sizeof longer);
+        longer[40] = '\0'; /* only a part of the id */
+        assert_int_equal(rig_plug(&rig, carrel->pid, longer, NULL), FAULT_CARREL_LOST);
+        memcpy(id, dead->id, sizeof id);
+        (void)node_free(dead);
+        assert_int_equal(rig_plug(&rig, pid, id, NULL), FAULT_CARREL_LOST);
+        assert_int_equal(rig_plug(&rig, unconfined->pid, unconfined->id, NULL), FAULT_INTERNAL);
+        NODE_MUST_RUN(taken, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other");
+        assert_int_equal(rig_plug(&rig, taken->pid, taken->id, NULL), FAULT_INTERNAL);
+        assert_int_equal(netpolicy_plug(rig.policy, 0, id, on_never, NULL, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(rig.policy, pid, "short", on_never, NULL, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(rig.policy, pid, "../../etc/passwd", on_never, NULL, NULL), -EINVAL);
+        (void)node_free(unconfined);
+        (void)node_free(taken);
+}
+
+static bool interface_is_gone(void *name)
+{
+        struct output output;
+
+        RUN(&output, "ip", "link", "show", "dev", name);
+        return output.status != 0;
+}
+
+static void a_link_dies_with_its_carrel(void **state)
+{
+        struct node *node = node_new(true);
+        struct netpolicy_link link = rig_must_plug(&rig, node);
+
+        (void)state;
+        assert_false(interface_is_gone(link.interface));
+        (void)node_free(node);
+        assert_true(wait_until(interface_is_gone, link.interface, 10));
+}
+
+/* ---- more pools than one ---- */
+
+/* Two helpers in one kernel: neither takes the other's rules for damage, and both carrels work. */
+static void two_pools_live_side_by_side(void **state)
+{
+        struct rig other;
+        struct node *node = node_new(true);
+        struct netpolicy_link link;
+
+        (void)state;
+        rig_start(&other, "other", "10.214.0.0/24", "", "");
+        rig_await(&other, rig_in_force);
+        link = rig_must_plug(&other, node);
+        assert_true(strncmp(link.interface, "car", 3) == 0 && strncmp(link.interface, "carrel", 6) != 0);
+        assert_string_equal(link.address, "10.214.0.1");
+        heals_before = rig_status(&rig).heals;
+        for (int i = 0; i < 5; i++) {
+                assert_int_equal(rig_confirm(&rig), FAULT_NONE);
+                assert_int_equal(rig_confirm(&other), FAULT_NONE);
+        }
+        assert_int_equal(rig_status(&rig).heals, heals_before);
+        assert_int_equal(rig_status(&other).heals, 0);
+        assert_true(is_open(carrel));
+        assert_true(is_open(node));
+        (void)node_free(node);
+        rig_stop(&other);
+}
+
+enum { SMALL_POOL = 14 }; /* the hosts of a /28 */
+
+static void a_full_network_says_so(void **state)
+{
+        struct rig small;
+        struct node *nodes[SMALL_POOL + 1];
+        struct netpolicy_link link;
+
+        (void)state;
+        rig_start(&small, "small", "10.215.0.0/28", "", "");
+        rig_await(&small, rig_in_force);
+        for (size_t i = 0; i <= SMALL_POOL; i++)
+                nodes[i] = node_new(true);
+        for (size_t i = 0; i < SMALL_POOL; i++)
+                link = rig_must_plug(&small, nodes[i]);
+        assert_string_equal(link.address, "10.215.0.14");
+        assert_int_equal(rig_plug(&small, nodes[SMALL_POOL]->pid, nodes[SMALL_POOL]->id, NULL),
+                         FAULT_RESOURCE_EXHAUSTED);
+        for (size_t i = 0; i <= SMALL_POOL; i++)
+                (void)node_free(nodes[i]);
+        rig_stop(&small);
+}
+
+static int set_up(void **state)
+{
+        (void)state;
+        MUST_RUN("ip", "link", "set", "lo", "up");
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-N", "FOREIGN");
+        MUST_RUN("iptables-legacy", "-w", "-N", "FOREIGN");
+        outside = rig_outside_new();
+        rig_start(&rig, "default", "10.213.0.0/16", "", "");
+        rig_await(&rig, rig_in_force);
+        carrel = node_new(true);
+        link_of_carrel = rig_must_plug(&rig, carrel);
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        (void)state;
+        rig_stop(&rig);
+        carrel = node_free(carrel);
+        outside = node_free(outside);
+        return 0;
+}
+
+static int run(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(plug_answers_the_same_again),
+                cmocka_unit_test(half_a_plug_is_completed),
+                cmocka_unit_test(the_helper_has_only_what_it_needs),
+                cmocka_unit_test(wrong_processes_are_refused),
+                cmocka_unit_test(a_link_dies_with_its_carrel),
+                cmocka_unit_test(two_pools_live_side_by_side),
+                cmocka_unit_test(a_full_network_says_so),
+                cmocka_unit_test(allowed_targets_pass_a_dropping_forward_chain),
+                cmocka_unit_test(a_dropping_forward_chain_blocks_without_us),
+                cmocka_unit_test(not_in_force_while_the_lock_is_held),
+                cmocka_unit_test(a_stopped_helper_is_not_fresh),
+                cmocka_unit_test(a_killed_helper_comes_back),
+                cmocka_unit_test(damage_is_healed),
+                cmocka_unit_test(harmless_rules_stand),
+                cmocka_unit_test(foreign_rules_are_untouched),
+        };
+
+        return cmocka_run_group_tests_name("netpolicy_faults", tests, set_up, tear_down);
+}
+
+int main(void)
+{
+        return enclosure_run(run);
+}

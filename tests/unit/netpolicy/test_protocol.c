@@ -1,0 +1,129 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "protocol.h"
+
+static struct protocol_request make_request(uint16_t verb)
+{
+        struct policy_texts texts = { "default", "10.213.0.0/16", "", "", "" };
+        struct protocol_request request = {
+                .magic = PROTOCOL_MAGIC, .version = PROTOCOL_VERSION, .verb = verb, .number = 7
+        };
+
+        if (verb == PROTOCOL_APPLY) {
+                assert_int_equal(policy_parse(&request.apply.policy, &texts, NULL), 0);
+                request.apply.check_interval_ms = 1000;
+        } else if (verb == PROTOCOL_PLUG) {
+                request.plug.pid = 4711;
+                memcpy(request.plug.container_id, "0123456789ab", sizeof "0123456789ab");
+        }
+        return request;
+}
+
+static int check(const struct protocol_request *request)
+{
+        return protocol_check_request(request, protocol_request_size(request->verb), NULL);
+}
+
+static void good_requests_pass(void **state)
+{
+        (void)state;
+        for (int i = PROTOCOL_APPLY; i <= PROTOCOL_PLUG; i++) {
+                uint16_t verb = (uint16_t)i;
+                struct protocol_request request = make_request(verb);
+
+                assert_int_equal(check(&request), 0);
+                assert_int_equal(protocol_check_request(&request, protocol_request_size(verb) - 1, NULL), -EPROTO);
+                assert_int_equal(protocol_check_request(&request, protocol_request_size(verb) + 1, NULL), -EPROTO);
+                assert_int_equal(protocol_check_request(&request, 0, NULL), -EPROTO);
+                request.magic++;
+                assert_int_equal(check(&request), -EPROTO);
+                request.magic--;
+                request.version++;
+                assert_int_equal(check(&request), -EPROTO);
+        }
+}
+
+static void bad_verbs_are_refused(void **state)
+{
+        static const uint16_t VERBS[] = { 0, PROTOCOL_REPORT, 5, UINT16_MAX };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
+                struct protocol_request request = make_request(VERBS[i]);
+
+                assert_int_equal(protocol_request_size(VERBS[i]), 0);
+                for (size_t length = 0; length <= sizeof request; length++)
+                        assert_int_equal(protocol_check_request(&request, length, NULL), -EPROTO);
+        }
+}
+
+static void bad_bodies_are_refused(void **state)
+{
+        static const char *const IDS[] = { "", "0123456789a", "0123456789a/", "../0123456789ab", "0123456789ab\n" };
+        static const int PIDS[] = { 0, 1, -1, INT32_MIN };
+        struct protocol_request request = make_request(PROTOCOL_PLUG);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof IDS / sizeof *IDS; i++) {
+                memset(request.plug.container_id, 0, sizeof request.plug.container_id);
+                memcpy(request.plug.container_id, IDS[i], strlen(IDS[i]));
+                assert_int_equal(check(&request), -EPROTO);
+        }
+        memset(request.plug.container_id, 'a', sizeof request.plug.container_id); /* no end */
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_PLUG);
+        for (size_t i = 0; i < sizeof PIDS / sizeof *PIDS; i++) {
+                request.plug.pid = PIDS[i];
+                assert_int_equal(check(&request), -EPROTO);
+        }
+        request = make_request(PROTOCOL_APPLY);
+        request.apply.check_interval_ms = PROTOCOL_INTERVAL_LEAST_MS - 1;
+        assert_int_equal(check(&request), -EPROTO);
+        request.apply.check_interval_ms = PROTOCOL_INTERVAL_MOST_MS + 1;
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_APPLY);
+        request.apply.policy.denied_count = UINT32_MAX;
+        assert_int_equal(check(&request), -EPROTO);
+}
+
+static void replies_are_checked(void **state)
+{
+        const struct protocol_reply good = { .magic = PROTOCOL_MAGIC,
+                                             .version = PROTOCOL_VERSION,
+                                             .verb = PROTOCOL_REPORT };
+        struct protocol_reply bad;
+
+        (void)state;
+        assert_int_equal(protocol_check_reply(&good, sizeof good), 0);
+        assert_int_equal(protocol_check_reply(&good, sizeof good - 1), -EPROTO);
+#define WITH(change) (bad = good, (change), assert_int_equal(protocol_check_reply(&bad, sizeof bad), -EPROTO))
+        WITH(bad.magic = 0);
+        WITH(bad.version = 2);
+        WITH(bad.verb = 0);
+        WITH(bad.verb = PROTOCOL_REPORT + 1);
+        WITH(bad.kind = FAULT_KINDS);
+        WITH(memset(bad.message, 'x', sizeof bad.message));
+        WITH(memset(bad.interface, 'x', sizeof bad.interface));
+        WITH(memset(bad.address, 'x', sizeof bad.address));
+        WITH(memset(bad.state.detail, 'x', sizeof bad.state.detail));
+#undef WITH
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(good_requests_pass),
+                cmocka_unit_test(bad_verbs_are_refused),
+                cmocka_unit_test(bad_bodies_are_refused),
+                cmocka_unit_test(replies_are_checked),
+        };
+
+        return cmocka_run_group_tests_name("netpolicy: protocol", tests, NULL, NULL);
+}
