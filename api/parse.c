@@ -158,32 +158,41 @@ static int read_argv(void *target, const cJSON *value, const char *name, struct 
         return 0;
 }
 
-/* One "NAME=value" from an array's item, or from an object's member. */
-static int read_variable(const cJSON *item, char **ret_variable, struct fault *why)
+/* What is wrong with an array's "NAME=value", or an object's member, or NULL. */
+static const char *check_variable(const char *name, const char *value)
+{
+        const char *equals = strchr(value, '=');
+
+        if (name == NULL)
+                return equals == NULL || equals == value ? "each of env must be \"NAME=value\"" : NULL;
+        return name[0] == '\0' || strchr(name, '=') != NULL ? "a name in env must not be empty or have a \"=\"" : NULL;
+}
+
+/* "NAME=value", malloc'd; NULL with *why. */
+static char *read_variable(const cJSON *item, struct fault *why)
 {
         struct buffer variable = { 0 };
-        const char *value, *equals;
-        int r = field_text(item, "each of env", 0, ARGUMENT_MAX_BYTES, &value, why);
+        const char *value, *wrong;
+        char *text;
 
-        if (r < 0)
-                return r;
-        if (item->string != NULL && (item->string[0] == '\0' || strchr(item->string, '=') != NULL))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "a name in env must not be empty or have a \"=\"");
-        equals = strchr(value, '=');
-        if (item->string == NULL && (equals == NULL || equals == value))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "each of env must be \"NAME=value\"");
+        if (field_text(item, "each of env", 0, ARGUMENT_MAX_BYTES, &value, why) < 0)
+                return NULL;
+        wrong = check_variable(item->string, value);
         if (item->string != NULL) {
                 (void)buffer_text(&variable, item->string);
                 (void)buffer_text(&variable, "=");
         }
         (void)buffer_text(&variable, value);
-        if (variable.length > ARGUMENT_MAX_BYTES) {
-                buffer_free(&variable);
-                return fault_set(why, FAULT_REQUEST_INVALID, E2BIG, "each of env must be at most %zu bytes",
-                                 ARGUMENT_MAX_BYTES);
-        }
-        *ret_variable = buffer_take(&variable);
-        return *ret_variable == NULL ? out_of_memory(why) : 0;
+        if (variable.length > ARGUMENT_MAX_BYTES)
+                wrong = "each of env must have less than 128 KiB";
+        text = buffer_take(&variable);
+        if (text == NULL)
+                (void)out_of_memory(why);
+        if (text == NULL || wrong == NULL)
+                return text;
+        (void)fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s", wrong);
+        free(text);
+        return NULL;
 }
 
 /* At most EXEC_ENV_MAX names, so that comparing each with each is cheap. */
@@ -213,10 +222,9 @@ static int read_env(void *target, const cJSON *value, const char *name, struct f
                 return out_of_memory(why);
         cJSON_ArrayForEach(item, value)
         {
-                int r = read_variable(item, &body->environment[i], why);
-
-                if (r < 0)
-                        return r;
+                body->environment[i] = read_variable(item, why);
+                if (body->environment[i] == NULL)
+                        return -EINVAL;
                 if (has_name_of(body->environment, i, body->environment[i]))
                         return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "env has a name twice");
                 i++;
@@ -255,16 +263,17 @@ static int read_stdin_b64(void *target, const cJSON *value, const char *name, st
 {
         struct exec_body *body = target;
         const char *text;
-        size_t length;
+        size_t length = 0;
         int r = field_text(value, name, 0, SIZE_MAX, &text, why);
 
-        if (r == 0)
-                r = base64_decode(text, &body->input, &length);
-        if (r == -EINVAL)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s must be base64 with padding (RFC 4648)", name);
+        if (r < 0)
+                return r;
+        r = base64_decode(text, &body->input, &length);
         if (r == -ENOMEM)
                 return out_of_memory(why);
-        return r < 0 ? r : set_input(body, body->input, length, why);
+        if (r < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s must be base64 with padding (RFC 4648)", name);
+        return set_input(body, body->input, length, why);
 }
 
 static int read_timeout(void *target, const cJSON *value, const char *name, struct fault *why)

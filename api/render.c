@@ -97,21 +97,13 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
         return object;
 }
 
-static void put_exec_end(cJSON **object, const struct exec_result *result)
+void render_exec_end(cJSON **object, const struct exec_result *result)
 {
         put_text(object, "exec_id", result->exec_id);
         put_text(object, "cause", exec_cause_name(result->cause));
         put_number(object, "exit_code", result->exit_code);
         put_number(object, "signal", result->signal);
-}
-
-cJSON *render_exec_end(const struct exec_result *result)
-{
-        cJSON *object = cJSON_CreateObject();
-
-        put_exec_end(&object, result);
-        put_seconds(&object, "duration_ms", result->duration_s * 1e6);
-        return object;
+        put_seconds(object, "duration_ms", result->duration_s * 1e6);
 }
 
 /* One stream's bytes as a C string that JSON can carry. An absent stream is an empty one. */
@@ -130,7 +122,7 @@ cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
 
         ret_texts[0] = encode_output(result->output, result->output_length, is_text);
         ret_texts[1] = encode_output(result->errors, result->errors_length, is_text);
-        put_exec_end(&object, result);
+        render_exec_end(&object, result);
         if (ret_texts[0] == NULL || ret_texts[1] == NULL)
                 put_child(&object, "stdout", NULL);
         put_text(&object, "stdout", ret_texts[0]);
@@ -139,7 +131,6 @@ cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
         put_bool(&object, "truncated", result->is_output_truncated || result->is_errors_truncated);
         put_bool(&object, "stdout_truncated", result->is_output_truncated);
         put_bool(&object, "stderr_truncated", result->is_errors_truncated);
-        put_seconds(&object, "duration_ms", result->duration_s * 1e6);
         return object;
 }
 

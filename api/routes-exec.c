@@ -12,7 +12,6 @@
 #include "put.h"
 #include "render.h"
 #include "routes.h"
-#include "scope.h"
 #include "stream.h"
 #include "url.h"
 #include "utf8.h"
@@ -32,12 +31,17 @@ struct exec_work {
         } tails[2]; /* of stdout, stderr */
 };
 
+static void cancel_program(struct exec_work *work)
+{
+        if (work->exec != NULL)
+                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+}
+
 static void release_exec(void *arg)
 {
         struct exec_work *work = arg;
 
-        if (work->exec != NULL)
-                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+        cancel_program(work);
         exec_body_release(&work->body);
         free(work);
 }
@@ -67,8 +71,7 @@ static cJSON *begin_line(struct exec_work *work, const char *name)
 /* The client gets no "exit" line then, and so knows. */
 static void cut_stream(struct exec_work *work)
 {
-        if (work->exec != NULL)
-                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+        cancel_program(work);
         stream_end(work->request->stream);
 }
 
@@ -87,7 +90,7 @@ static void on_start(void *arg, const char *exec_id)
         cJSON *line;
 
         if (stream_new(&request->stream, request, EXEC_STREAM_MAX_BYTES, on_drained, work) < 0) {
-                work->exec = pool_exec_cancel(request->server->pool, work->exec);
+                cancel_program(work);
                 answer_json(request, MHD_HTTP_OK, NULL);
                 return;
         }
@@ -102,14 +105,17 @@ static void on_start(void *arg, const char *exec_id)
 static int push_output(struct exec_work *work, int stream, const char *bytes, size_t length)
 {
         bool is_text = utf8_is_text(bytes, length);
-        AUTO(auto_free) char *data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
+        char *data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
         cJSON *line = begin_line(work, stream == 1 ? "stdout" : "stderr");
+        int r;
 
         if (data == NULL)
                 put_child(&line, "data", NULL);
         put_text(&line, "data", data);
         put_text(&line, "encoding", is_text ? "utf-8" : "base64");
-        return stream_push(work->request->stream, line);
+        r = stream_push(work->request->stream, line);
+        free(data);
+        return r;
 }
 
 /* Puts a character that two reads cut in two together again, so that text stays text. */
@@ -158,15 +164,7 @@ static void end_stream(struct exec_work *work, const struct exec_result *result)
                         (void)push_output(work, stream, tail->bytes, tail->length);
         }
         line = begin_line(work, "exit");
-        if (line != NULL && result != NULL) {
-                cJSON *end = render_exec_end(result);
-
-                while (end != NULL && end->child != NULL) {
-                        cJSON *item = cJSON_DetachItemViaPointer(end, end->child);
-
-                        put_child(&line, item->string, item);
-                }
-        }
+        render_exec_end(&line, result);
         (void)stream_push_last(work->request->stream, line);
         stream_end(work->request->stream);
 }
@@ -185,8 +183,10 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
                 on_start(work, result->exec_id);
         else if (request->stream == NULL)
                 answer_result(request, result);
-        if (request->stream != NULL)
+        if (request->stream != NULL && result != NULL)
                 end_stream(work, result);
+        else if (request->stream != NULL)
+                stream_end(request->stream);
 }
 
 static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)

@@ -269,7 +269,8 @@ struct response client_response(struct client *client, bool is_head)
                 return response;
         head_length = (size_t)(body - client->received.data);
         response.body_length = raw_body_length(client, body, is_head);
-        assert_true(response.body_length != SIZE_MAX);
+        if (response.body_length == SIZE_MAX)
+                return (struct response){ 0 };
         response.head = strndup(client->received.data, head_length);
         response.body = calloc(1, response.body_length + 1);
         memcpy(response.body, body, response.body_length);

@@ -1,0 +1,93 @@
+/* Request bodies, queries and paths of the API. The first byte chooses the parser. What is taken is used once more, so
+ * that a wrong length or a lost string is seen by the sanitizers. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parse.h"
+#include "url.h"
+
+static size_t touched;
+
+static void touch(const char *text)
+{
+        touched += text == NULL ? 0 : strlen(text);
+}
+
+static void fuzz_ensure(const char *text, size_t length)
+{
+        struct ensure_body body;
+
+        if (parse_ensure(text, length, &body, NULL) == 0)
+                touch(body.spec.image);
+}
+
+static void fuzz_exec(const char *text, size_t length)
+{
+        struct exec_body body;
+
+        if (parse_exec(text, length, &body, NULL) < 0)
+                return;
+        for (const char *const *at = body.request.argv; *at != NULL; at++)
+                touch(*at);
+        for (const char *const *at = body.request.environment; at != NULL && *at != NULL; at++)
+                touch(*at);
+        touch(body.request.working_dir);
+        for (size_t i = 0; i < body.request.input_length; i++)
+                touched += ((const unsigned char *)body.request.input)[i];
+        exec_body_release(&body);
+}
+
+static void fuzz_small(const char *text, size_t length)
+{
+        struct fault why = { 0 };
+        uint64_t lease_s = 0;
+        double idle_s = 0;
+        int number = 0;
+
+        (void)!parse_touch(text, length, &lease_s, &why);
+        (void)!parse_signal(text, length, &number, &why);
+        (void)!parse_reap(text, length, &idle_s, &why);
+        if (lease_s > LEASE_MAX_S || number < 0 || number > SIGNAL_MAX || idle_s < 0 || idle_s > REAP_IDLE_MAX_S)
+                abort();
+}
+
+static void fuzz_url(const char *text, size_t length)
+{
+        char *query = strndup(text, length);
+        char decoded[64];
+        struct list_query list;
+        size_t n;
+
+        if (query == NULL)
+                return;
+        if (url_parse_query(query, QUERY_AFTER | QUERY_LIMIT | QUERY_STATE | QUERY_USER, &list, NULL) == 0) {
+                touch(list.after);
+                touch(list.user);
+                if (list.limit < 1 || list.limit > LIST_LIMIT_MAX)
+                        abort();
+        }
+        if (url_decode(text, length, decoded, sizeof decoded, &n) == 0 && n >= sizeof decoded)
+                abort();
+        free(query);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        static void (*const PARSERS[])(const char *text, size_t length) = { fuzz_ensure, fuzz_exec, fuzz_small,
+                                                                            fuzz_url };
+        char *text;
+
+        if (size < 2)
+                return 0;
+        /* A copy of exactly this size, so that a read beyond the end is seen. */
+        text = malloc(size - 1);
+        if (text == NULL)
+                return 0;
+        memcpy(text, data + 1, size - 1);
+        PARSERS[data[0] % 4](text, size - 1);
+        free(text);
+        return 0;
+}
