@@ -15,6 +15,7 @@
 struct connection {
         struct list node;
         struct server *server;
+        struct script script; /* of the request it has */
         ev_io reader;
         ev_io writer;
         struct buffer request;
@@ -46,7 +47,7 @@ static bool is_whole(const struct buffer *request)
 
 static void begin_answer(struct connection *connection)
 {
-        const struct script *script = &connection->server->script;
+        const struct script *script = &connection->script;
 
         connection->said = 0;
         buffer_consume(&connection->answer, connection->answer.length);
@@ -65,6 +66,8 @@ static void take_request(struct connection *connection)
         connection->has_request = true;
         buffer_consume(&server->request, server->request.length);
         buffer_append(&server->request, connection->request.data, connection->request.length);
+        connection->script =
+                server->choose != NULL ? server->choose(server->choose_arg, server->request.data) : server->script;
         buffer_consume(&connection->request, connection->request.length);
         begin_answer(connection);
 }
@@ -89,11 +92,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
         if (n == 0) {
                 server->has_seen_end = true;
                 ev_io_stop(loop, io);
-                if (!server->script.expects_more || connection->said == 0)
+                if (!connection->script.expects_more || connection->said == 0)
                         connection_free(connection);
                 else
                         begin_answer(connection); /* once more, now that all has come */
-        } else if (connection->has_request && server->script.expects_more) {
+        } else if (connection->has_request && connection->script.expects_more) {
                 take_more(connection, bytes, (size_t)n);
         } else {
                 buffer_append(&connection->request, bytes, (size_t)n);
@@ -105,7 +108,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 static void on_writable(struct ev_loop *loop, ev_io *io, int revents)
 {
         struct connection *connection = io->data;
-        const struct script *script = &connection->server->script;
+        const struct script *script = &connection->script;
         size_t left = connection->answer.length - connection->said;
         size_t size = script->piece_bytes > 0 && script->piece_bytes < left ? script->piece_bytes : left;
         ssize_t n = send(io->fd, connection->answer.data + connection->said, size, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -22,7 +22,9 @@ struct server {
         char path[64];
         ev_io listener;
         struct list connections;
-        struct script script;
+        struct script script; /* of every request, unless choose is set */
+        struct script (*choose)(void *arg, const char *request);
+        void *choose_arg;
         unsigned accepted;
         struct buffer request;       /* the last whole request, header and body */
         struct buffer more;          /* what came after it */
