@@ -121,7 +121,7 @@ static void bad_requests_get_one_clear_error(void **state)
         assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
 }
 
-/* ---- bytes that are hardly HTTP ---- */
+/* ---- bytes that are hardly HTTP; status 0: closed without a word ---- */
 
 static char big[MIB + MIB];
 
@@ -132,7 +132,8 @@ static void expect_raw(const char *bytes, size_t length, int status, double dead
         int seen = 0;
 
         raw_request(CARREL_SOCKET, bytes, length, answer, sizeof(answer), deadline_s, &has_closed);
-        if (sscanf(answer, "HTTP/1.%*d %d", &seen) != 1 || seen != status || !has_closed)
+        (void)sscanf(answer, "HTTP/1.%*d %d", &seen);
+        if (seen != status || !has_closed)
                 fail_msg("%.60s...: %d, %s; %.200s", bytes, seen, has_closed ? "closed" : "left open", answer);
 }
 
@@ -142,7 +143,7 @@ static void malformed_bytes_are_refused_and_cut(void **state)
                 const char *bytes;
                 int status;
         } cases[] = {
-                { "nonsense\r\n\r\n", 400 },
+                { "nonsense\r\n\r\n", 0 },
                 { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
                   "0\r\n\r\n",
                   400 },

@@ -90,7 +90,7 @@ static void a_day_at_the_command_line(void **state)
                 { { "exec", "ada", "--", "sh", "-c", "echo wrong >&2; exit 7" }, 7, "wrong\n" },
                 { { "exec", "ada", "--timeout", "1", "--", "sleep", "20" }, 124, "timeout" },
                 { { "exec", "ada", "--", "sh", "-c", "kill -KILL $$" }, 137, "" },
-                { { "exec", "ada", "--", "/no/such/program" }, 127, "" },
+                { { "exec", "ada", "--", "sh", "-c", "/no/such/program" }, 127, "not found" },
                 { { "exec", "ada", "-w", "/tmp", "-e", "A=b", "--", "sh", "-c", "pwd; echo $A" }, 0, "/tmp\nb\n" },
                 { { "why", "ada" }, 0, "ada" },
                 { { "touch", "ada", "--lease", "100" }, 0, "" },
@@ -99,7 +99,7 @@ static void a_day_at_the_command_line(void **state)
                 { { "ps", "-q" }, 0, NULL },
                 { { "sweep" }, 0, "1" },
                 { { "rm", "ada" }, 0, "removed" },
-                { { "rm", "ada" }, 1, "ada" },
+                { { "rm", "ada" }, 1, "not_found" },
                 { { "ls", "-q" }, 0, NULL },
         };
 
@@ -114,7 +114,7 @@ static void mistakes_say_what_to_do(void **state)
                 { { "help" }, 0, "ensure" },
                 { { "ensure", "--help" }, 0, "--policy" },
                 { { "nonsense" }, 2, "nonsense" },
-                { { "ensure" }, 2, "USER" },
+                { { "ensure" }, 2, "carrel ensure --help" },
                 { { "ensure", "ada", "--policy", "open" }, 2, "internet" },
                 { { "ensure", "../ada" }, 1, "id" },
                 { { "ensure", "ada", "--image", "no-such-image:1" }, 1, "no-such-image:1" },

@@ -68,6 +68,7 @@ static void exchange_arm(struct exchange *exchange, CURL *easy, const char *sock
         curl_easy_reset(easy);
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_path);
         curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
+        curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
