@@ -35,6 +35,7 @@ static int do_start(struct fake_call *call, struct fault *why)
         if (container == NULL)
                 return no_such(call->target, why);
         container->info.status = CONTAINER_RUNNING;
+        container->info.pid = call->store->next_pid;
         container->info.started_wall_ms = clock_wall_ms();
         fake_store_tell(call->store, container, ENGINE_CONTAINER_STARTED);
         return 0;

@@ -20,6 +20,7 @@ struct fake_store {
         struct fake_container *ids;
         struct fake_container *names;
         uint64_t last_id;
+        int next_pid;       /* of a container that starts */
         struct list events; /* told in order, at the loop's next turn */
         ev_timer event_turn;
         char *watch_label; /* NULL: nobody watches */

@@ -334,6 +334,28 @@ void fake_set_latency(struct engine *engine, double seconds)
         fake_of(engine)->latency_s = seconds;
 }
 
+unsigned fake_release(struct engine *engine, enum fake_op op)
+{
+        struct fake *fake = fake_of(engine);
+        unsigned count = 0;
+
+        LIST_EACH (&fake->calls, node) {
+                struct fake_call *call = LIST_ENTRY(node, struct fake_call, node);
+
+                if (call->op != op || call->behaviour != FAKE_HANG)
+                        continue;
+                call->behaviour = FAKE_OK;
+                ev_timer_start(fake->loop, &call->timer);
+                count++;
+        }
+        return count;
+}
+
+void fake_set_pid(struct engine *engine, int pid)
+{
+        fake_of(engine)->store.next_pid = pid;
+}
+
 unsigned fake_calls(const struct engine *engine, enum fake_op op)
 {
         return fake_of(engine)->counts[op];

@@ -41,6 +41,10 @@ void fake_set_available(struct engine *engine, bool is_available);
 void fake_unwatch(struct engine *engine);
 /* Every answer comes after this long; 0 (the default): at the loop's next turn. */
 void fake_set_latency(struct engine *engine, double seconds);
+/* Hanging calls of op answer after all, from the loop. Returns their number. */
+unsigned fake_release(struct engine *engine, enum fake_op op);
+/* Containers started from now on tell this pid. 0 (the default): none, as they have no process. */
+void fake_set_pid(struct engine *engine, int pid);
 /* How often op was called. */
 unsigned fake_calls(const struct engine *engine, enum fake_op op);
 size_t fake_containers(const struct engine *engine);
