@@ -32,7 +32,7 @@ struct world {
         unsigned answered, succeeded, execs_ended, reaped;
 };
 
-static const struct carrel_spec SPECS[] = { { 0 }, { .memory_bytes = 67108864 }, { .policy = POLICY_NONE } };
+static const struct carrel_spec SPECS[] = { { .image = "" }, { .memory_bytes = 67108864 }, { .policy = POLICY_NONE } };
 static const char *const NAMES[USERS] = { "a", "b", "c", "d", "e", "f" };
 
 /* xorshift64*: the same numbers everywhere. */
