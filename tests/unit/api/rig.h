@@ -1,5 +1,5 @@
 /* A server on a real unix socket with a doubled pool, and raw clients in the same loop. Waiting is for an event, never
- * for a time; the guard of 20 s only ends a test that hangs. */
+ * for a time; the guard of a minute only ends a test that hangs. */
 #pragma once
 
 #include <ev.h>
