@@ -360,6 +360,7 @@ int docker_call_request(struct docker_call *call, const struct docker_step *step
         call->why = (struct fault){ 0 };
         if (call->path == NULL)
                 return -ENOMEM;
+        ev_now_update(call->loop);
         if (call->deadline_at <= 0 && !step->is_stream)
                 call->deadline_at = ev_now(call->loop) + deadline_s;
         if (list_is_empty(&call->node))

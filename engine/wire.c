@@ -41,6 +41,13 @@ static int get_int_text(const cJSON *object, const char *key, int fallback)
         return text != NULL && str_parse_u64(text, 0, INT_MAX, &value) == 0 ? (int)value : fallback;
 }
 
+/* Of a text that was measured before. */
+static void copy_measured(char *target, size_t size, const char *text)
+{
+        if (str_copy(target, size, text) < 0)
+                target[0] = '\0';
+}
+
 /* Ids go into paths of requests and into log lines. */
 static bool is_id(const char *text)
 {
@@ -64,11 +71,13 @@ static bool is_printable(const char *text, size_t size)
 /* Names of containers that other programs made are of any length; a name that does not fit is none of ours. */
 static void copy_name(char target[static ENGINE_NAME_BYTES], const char *name)
 {
-        if (name != NULL && name[0] == '/')
+        target[0] = '\0';
+        if (name == NULL)
+                return;
+        if (name[0] == '/')
                 name++;
-        if (!is_printable(name, ENGINE_NAME_BYTES) || strchr(name, '/') != NULL ||
-            str_copy(target, ENGINE_NAME_BYTES, name) < 0)
-                target[0] = '\0';
+        if (is_printable(name, ENGINE_NAME_BYTES) && strchr(name, '/') == NULL)
+                copy_measured(target, ENGINE_NAME_BYTES, name);
 }
 
 /* --- containers ---------------------------------------------------------------------------------------------- */
@@ -103,7 +112,7 @@ static int64_t wall_ms(const char *text)
                 return 0;
         if (*rest == '.')
                 for (int scale = 100; *++rest >= '0' && *rest <= '9'; scale /= 10)
-                        ms += (*rest - '0') * scale;
+                        ms += (int64_t)(*rest - '0') * scale;
         if ((*rest == '+' || *rest == '-') && sscanf(rest + 1, "%2d:%2d", &hours, &minutes) != 2)
                 return 0;
         int64_t offset_s = ((int64_t)hours * 60 + minutes) * 60;
@@ -165,7 +174,7 @@ static int read_container(const cJSON *json, struct container_info *info)
         if (!is_id(id) || !cJSON_IsObject(state) || !cJSON_IsObject(config))
                 return -EBADMSG;
         int pid = get_int(state, "Pid", 0);
-        strcpy(info->id, id); /* is_id has measured it */
+        copy_measured(info->id, sizeof info->id, id);
         copy_name(info->name, get_text(json, "Name"));
         info->status = status_of(get_text(state, "Status"));
         info->pid = pid > 0 ? pid : 0;
@@ -184,7 +193,7 @@ static int read_listed(const cJSON *json, struct container_info *info)
 
         if (!is_id(id))
                 return -EBADMSG;
-        strcpy(info->id, id);
+        copy_measured(info->id, sizeof info->id, id);
         cJSON_ArrayForEach(name, names)
         {
                 if (info->name[0] == '\0')
@@ -248,7 +257,7 @@ int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID
 
         if (!is_id(id))
                 return -EBADMSG;
-        strcpy(ret_id, id);
+        copy_measured(ret_id, ENGINE_ID_BYTES, id);
         return 0;
 }
 
@@ -298,9 +307,9 @@ int wire_decode_version(const char *json, size_t length, struct engine_about *re
         if (!is_printable(version, sizeof ret_about->version) || !is_printable(api, sizeof ret_about->api_version) ||
             !is_printable(min, 16))
                 return -EBADMSG;
-        strcpy(ret_about->version, version);
-        strcpy(ret_about->api_version, api);
-        strcpy(ret_min, min);
+        copy_measured(ret_about->version, sizeof ret_about->version, version);
+        copy_measured(ret_about->api_version, sizeof ret_about->api_version, api);
+        copy_measured(ret_min, 16, min);
         return 0;
 }
 
@@ -381,8 +390,8 @@ int wire_decode_event(const char *json, size_t length, struct wire_event *ret_ev
                 return -ENOENT;
         if (!is_id(id) || (kind == ENGINE_EXEC_DIED && !is_id(exec_id)))
                 return -EBADMSG;
-        strcpy(ret_event->id, id);
-        strcpy(ret_event->exec_id, kind == ENGINE_EXEC_DIED ? exec_id : "");
+        copy_measured(ret_event->id, sizeof ret_event->id, id);
+        copy_measured(ret_event->exec_id, sizeof ret_event->exec_id, kind == ENGINE_EXEC_DIED ? exec_id : "");
         ret_event->event = (struct engine_event){
                 .kind = (enum engine_event_kind)kind,
                 .id = ret_event->id,

@@ -257,6 +257,7 @@ int http_send(struct http_client *client, const struct http_request *request, ht
         call->client = client;
         call->done = done;
         call->arg = arg;
+        ev_now_update(client->loop); /* a deadline counts from now, not from when the loop last woke */
         ev_timer_init(&call->deadline, on_deadline, request->deadline_s, 0.0);
         call->deadline.data = call;
         ev_timer_init(&call->idle, on_deadline, 0.0, request->idle_deadline_s);

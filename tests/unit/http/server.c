@@ -134,7 +134,8 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int revents)
         int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC);
         struct connection *connection = calloc(1, sizeof *connection);
 
-        assert_true(fd >= 0 && connection != NULL);
+        if (fd < 0 || connection == NULL)
+                abort();
         server->accepted++;
         connection->server = server;
         ev_io_init(&connection->reader, on_readable, fd, EV_READ);
