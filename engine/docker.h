@@ -1,5 +1,6 @@
-/* The Docker Engine API over its unix socket (API v1.41 and later; the version is negotiated on /_ping's
- * Api-Version and /version, MinAPIVersion at most 1.41). */
+/* The Docker Engine API over its unix socket. The version is negotiated with GET /version before the first call and
+ * after the engine was away: 1.41, or the engine's MinAPIVersion where that is newer; an engine older than 1.41 is
+ * FAULT_ENGINE_UNAVAILABLE. */
 #pragma once
 
 #include "engine.h"
