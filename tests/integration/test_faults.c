@@ -236,12 +236,11 @@ static bool is_ready(void *arg)
         return is_so;
 }
 
-/* I4: exactly one answer, by its deadline, with a code a client can act on. */
+/* A code a client can act on. */
 static void expect_retryable(const struct answer *answer)
 {
         if (answer->status != 503 && answer->status != 504)
                 fail_msg("answered %d: %s", answer->status, answer->body);
-        assert_true(answer->duration_s < ENSURE_TIMEOUT_S + 2.0);
         assert_true(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(answer->json, "error"), "retryable")));
 }
 
@@ -254,6 +253,7 @@ static void a_hanging_engine_costs_only_time(void **state)
         dockerd_signal(dockerd, SIGSTOP);
         answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/bob", NULL);
         expect_retryable(&answer);
+        assert_true(answer.duration_s < ENSURE_TIMEOUT_S + 1.0);
         answer_release(&answer);
         /* The loop turns, and what is known is known. */
         request_expect(CARREL_SOCKET, "GET", "/healthz", NULL, 200);
@@ -301,7 +301,8 @@ static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
         }
         assert_int_not_equal(volley_run(volley, 0.3), 0);
         dockerd_restart(dockerd, SIGKILL);
-        assert_int_equal(volley_run(volley, ENSURE_TIMEOUT_S + 10.0), 0);
+        /* I4: everybody has an answer by then, whatever it is. */
+        assert_int_equal(volley_run(volley, ENSURE_TIMEOUT_S + 1.0), 0);
         for (unsigned i = 0; i < N_USERS; i++)
                 if (volley_answer(volley, i)->status != 200)
                         expect_retryable(volley_answer(volley, i));
