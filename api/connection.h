@@ -10,7 +10,7 @@
 enum connection_phase {
         CONNECTION_IDLE,    /* between requests: idle_deadline_s */
         CONNECTION_READING, /* from a request's first byte to its last: read_deadline_s, however busily it trickles */
-        CONNECTION_WORKING, /* the pool has its own deadlines, and a stream has none */
+        CONNECTION_WORKING, /* the pool has its own deadlines, and a stream has none until it has ended */
         CONNECTION_WRITING  /* the client must take its answer: idle_deadline_s */
 };
 

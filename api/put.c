@@ -1,7 +1,9 @@
 #include "put.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,9 +46,18 @@ void put_text(cJSON **object, const char *key, const char *value)
                 put_child(object, key, mended_text(value));
 }
 
+/* cJSON prints any number beyond an int through "%1.15g" and reads it back with sscanf, which was an eighth of the time
+ * of an ensure. Whole numbers are exact in a double up to 2^53. */
 void put_number(cJSON **object, const char *key, double value)
 {
-        put_child(object, key, cJSON_CreateNumber(value));
+        char text[32];
+
+        if (value != floor(value) || fabs(value) <= INT_MAX || fabs(value) > 0x1p53) {
+                put_child(object, key, cJSON_CreateNumber(value));
+                return;
+        }
+        (void)snprintf(text, sizeof text, "%lld", (long long)value);
+        put_child(object, key, cJSON_CreateRaw(text));
 }
 
 void put_bool(cJSON **object, const char *key, bool value)
@@ -56,7 +67,21 @@ void put_bool(cJSON **object, const char *key, bool value)
 
 void put_seconds(cJSON **object, const char *key, double value_ms)
 {
-        put_number(object, key, round(value_ms) / 1000);
+        char text[32];
+        long long ms;
+        int length;
+
+        if (!(value_ms >= 0 && value_ms <= 0x1p53)) {
+                put_number(object, key, value_ms / 1000);
+                return;
+        }
+        ms = llround(value_ms);
+        length = snprintf(text, sizeof text, "%lld.%03lld", ms / 1000, ms % 1000);
+        while (text[length - 1] == '0')
+                text[--length] = '\0';
+        if (text[length - 1] == '.')
+                text[--length] = '\0';
+        put_child(object, key, cJSON_CreateRaw(text));
 }
 
 void put_copy(cJSON **array, cJSON *item)

@@ -144,11 +144,13 @@ static void check_head(struct MHD_Connection *http, unsigned *ret_status, struct
 static enum MHD_Result send_answer(struct request *request)
 {
         enum MHD_Result result;
+        bool is_open;
 
         if (request->is_gone || request->response == NULL)
                 return MHD_NO;
         request->state = REQUEST_SENDING;
-        connection_enter(request->connection, request->stream != NULL ? CONNECTION_WORKING : CONNECTION_WRITING);
+        is_open = request->stream != NULL && !stream_has_ended(request->stream);
+        connection_enter(request->connection, is_open ? CONNECTION_WORKING : CONNECTION_WRITING);
         result = MHD_queue_response(request->http, request->status, request->response);
         MHD_destroy_response(request->response);
         request->response = NULL;

@@ -96,7 +96,14 @@ int stream_push_last(struct stream *stream, cJSON *tree)
 void stream_end(struct stream *stream)
 {
         stream->has_ended = true;
+        if (stream->request->state == REQUEST_SENDING)
+                connection_enter(stream->request->connection, CONNECTION_WRITING);
         request_resume(stream->request);
+}
+
+bool stream_has_ended(const struct stream *stream)
+{
+        return stream->has_ended;
 }
 
 bool stream_is_full(const struct stream *stream)

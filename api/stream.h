@@ -25,8 +25,10 @@ struct stream *stream_free(struct stream *stream);
 int stream_push(struct stream *stream, struct cJSON *tree);
 /* The same beyond the limit, for a last word. */
 int stream_push_last(struct stream *stream, struct cJSON *tree);
-/* No more lines; the answer ends when the client has read what is there. */
+/* No more lines; the answer ends when the client has read what is there, for which it has the deadline of any answer.
+ */
 void stream_end(struct stream *stream);
+bool stream_has_ended(const struct stream *stream);
 bool stream_is_full(const struct stream *stream);
 
 /* The response that reads from the stream; NULL when out of memory. */

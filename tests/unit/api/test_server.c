@@ -34,6 +34,8 @@ static const struct {
 } ANSWERS[] = {
         { "GET /healthz", NULL, 200, "{\"status\":\"ok\"}" },
         { "HEAD /healthz", NULL, 200, "" },
+        { "HEAD /v1/events", NULL, 200, "" },
+        { "HEAD /v1/carrels/zoe", NULL, 404, "" },
         { "GET /readyz", NULL, 503, "\"missing\":[\"engine\",\"policy\",\"reconciled\"]" },
         { "GET /metrics", NULL, 200, "carrel_engine_up 0" },
         { "PUT /v1/carrels/ada", NULL, 200, "\"outcome\":\"created\"" },

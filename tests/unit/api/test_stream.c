@@ -279,6 +279,50 @@ static void test_output_that_ignores_the_pause(void **state)
         rig_free(rig);
 }
 
+static bool exec_is_over(void *arg)
+{
+        struct rig *rig = arg;
+        struct response response = rig_ask(rig, "GET /metrics", NULL);
+        bool is_over = strstr(response.body, "{route=\"exec\",status=\"200\"} 1\n") != NULL;
+
+        response_free(&response);
+        return is_over;
+}
+
+/* Who never takes what is left of an ended stream, or of a buffered answer, does not keep its connection for ever. */
+static void test_client_that_never_reads(void **state)
+{
+        enum { CHUNK = 200000 };
+        static const char *const HEADERS[] = { "", "Accept: application/x-ndjson\r\n" };
+        struct api_options options = { .admin_gid = (gid_t)-1, .idle_deadline_s = 0.05 };
+        char *chunk = malloc(CHUNK);
+
+        (void)state;
+        assert_non_null(chunk);
+        memset(chunk, 'x', CHUNK);
+        for (size_t i = 0; i < 2; i++) {
+                struct rig *rig = rig_new(&options);
+                struct client *client = start_exec(rig, HEADERS[i]);
+                struct exec_result result = DONE;
+
+                client_pause(client, true);
+                if (i == 1) {
+                        rig->pool.exec.sink.on_start(rig->pool.exec.arg, "e1");
+                        for (int n = 0; n < 4; n++)
+                                emit(&rig->pool, 1, chunk, CHUNK);
+                }
+                result.output = chunk;
+                result.output_length = CHUNK;
+                result.errors = chunk;
+                result.errors_length = CHUNK;
+                end_exec(&rig->pool, &result, NULL);
+                rig_until(rig, exec_is_over, rig);
+                assert_null(strstr(client->received.length == 0 ? "" : client->received.data, "\"exit\""));
+                rig_free(rig);
+        }
+        free(chunk);
+}
+
 static void test_stop_cuts_streams(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -401,6 +445,7 @@ int main(void)
                 cmocka_unit_test(test_stream),
                 cmocka_unit_test(test_backpressure),
                 cmocka_unit_test(test_output_that_ignores_the_pause),
+                cmocka_unit_test(test_client_that_never_reads),
                 cmocka_unit_test(test_stop_cuts_streams),
                 cmocka_unit_test(test_events),
                 cmocka_unit_test(test_events_are_counted),
