@@ -91,6 +91,11 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
         return remove(path);
 }
 
+void rig_remove_tree(const char *directory)
+{
+        (void)nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void close_pool(struct rig *rig)
 {
         rig->pool = pool_free(rig->pool);
@@ -103,7 +108,7 @@ void rig_close(struct rig *rig)
         rig->netpolicy = netpolicy_free(rig->netpolicy);
         rig->engine = rig->engine->ops->free(rig->engine);
         ev_loop_destroy(rig->loop);
-        (void)nftw(rig->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        rig_remove_tree(rig->directory);
 }
 
 void rig_restart(struct rig *rig)

@@ -48,6 +48,7 @@ void rig_close(struct rig *rig);
 /* As after kill -9 of the daemon: the pool is gone, the engine's containers and the ledger stay. Not reconciled. */
 void rig_restart(struct rig *rig);
 struct pool_options rig_options(void);
+void rig_remove_tree(const char *directory);
 
 /* For longer than anything can take (the policy's watch over itself never ends), or for that long. */
 void rig_run(struct rig *rig);
