@@ -15,9 +15,13 @@
 #include "template.h"
 
 static const struct step STEPS[] = {
-        { "confine", step_confine, NULL, 3.0 }, { "identify", step_identify, NULL, 10.0 },
-        { "verify", step_verify, NULL, 0 },     { "plug", step_plug, NULL, 5.0 },
-        { "confirm", step_confirm, NULL, 3.0 }, { 0 },
+        { "confine", step_confine, NULL, 3.0 },
+        { "identify", step_identify, NULL, 10.0 },
+        { "verify", step_verify, NULL, 0 },
+        { "seal", step_seal, NULL, 5.0 },
+        { "plug", step_plug, NULL, 5.0 },
+        { "confirm", step_confirm, NULL, 3.0 },
+        { 0 },
 };
 
 static void on_adopt_done(void *subject, const struct fault *why)

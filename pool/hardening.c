@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "scope.h"
+#include "strings.h"
 
-enum { PROC_TEXT_BYTES = 16384 };
+enum { PROC_TEXT_MAX = 1 << 20 };
 
 /* The line's text behind "Key:" and blanks, or NULL. */
 static const char *find_line(const char *status, const char *key)
@@ -64,27 +65,31 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
         return 0;
 }
 
-/* A whole small file of /proc into text[PROC_TEXT_BYTES]. */
-static int read_proc(int pid, const char *name, char *text)
+/* A whole file of /proc; malloc'd, NULL when it cannot be had or is absurdly large. */
+static char *read_proc(int pid, const char *name)
 {
         AUTO(auto_close) int fd = -1;
+        AUTO(buffer_free) struct buffer text = { 0 };
+        char chunk[4096];
         char path[64];
-        size_t length = 0;
         ssize_t got;
 
         (void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return -errno;
-        while ((got = read(fd, text + length, PROC_TEXT_BYTES - 1 - length)) != 0) {
-                if (got < 0 && errno != EINTR)
-                        return -errno;
-                length += got > 0 ? (size_t)got : 0;
-                if (length == PROC_TEXT_BYTES - 1)
-                        return -EFBIG;
+                return NULL;
+        while ((got = read(fd, chunk, sizeof chunk)) != 0) {
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0 || text.length > PROC_TEXT_MAX || buffer_append(&text, chunk, (size_t)got) < 0)
+                        return NULL;
         }
-        text[length] = '\0';
-        return 0;
+        return buffer_take(&text);
+}
+
+static int refuse_ended(struct fault *why)
+{
+        return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
 }
 
 static bool has_ended(int pidfd)
@@ -96,13 +101,125 @@ static bool has_ended(int pidfd)
 
 int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why)
 {
-        char status[PROC_TEXT_BYTES];
-        char cgroups[PROC_TEXT_BYTES];
+        AUTO(auto_free) char *status = read_proc(pid, "status");
+        AUTO(auto_free) char *cgroups = read_proc(pid, "cgroup");
 
-        if (read_proc(pid, "status", status) < 0 || read_proc(pid, "cgroup", cgroups) < 0 || has_ended(pidfd))
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        if (status == NULL || cgroups == NULL || has_ended(pidfd))
+                return refuse_ended(why);
         if (strstr(cgroups, container_id) == NULL)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                  "process %d, which the engine named, is not in a cgroup of the container", pid);
         return hardening_judge(status, uid, gid, why);
+}
+
+/* ---- mounts ---- */
+
+/* One line: "ID PARENT MAJOR:MINOR ROOT TARGET OPTIONS ...". Spaces in a target are written as \040. */
+struct mount_line {
+        const char *target;
+        size_t target_length;
+        const char *options;
+        size_t options_length;
+};
+
+static const char *next_line(const char *line)
+{
+        const char *end = strchr(line, '\n');
+
+        return end == NULL ? line + strlen(line) : end + 1;
+}
+
+static bool read_line(const char *line, struct mount_line *ret_line)
+{
+        for (int field = 0; field < 4; field++) {
+                line += strcspn(line, " \n");
+                if (*line != ' ')
+                        return false;
+                line++;
+        }
+        ret_line->target = line;
+        ret_line->target_length = strcspn(line, " \n");
+        line += ret_line->target_length;
+        if (*line != ' ')
+                return false;
+        ret_line->options = line + 1;
+        ret_line->options_length = strcspn(line + 1, " \n");
+        return true;
+}
+
+static bool has_option(const struct mount_line *line, const char *wanted)
+{
+        size_t length = strlen(wanted);
+        const char *at = line->options;
+        const char *end = line->options + line->options_length;
+
+        while (at < end) {
+                size_t word = strcspn(at, ", \n");
+
+                if (word == length && strncmp(at, wanted, length) == 0)
+                        return true;
+                at += word + 1;
+        }
+        return false;
+}
+
+static bool is_at(const struct mount_line *line, const char *target)
+{
+        return strlen(target) == line->target_length && strncmp(line->target, target, line->target_length) == 0;
+}
+
+static bool is_below(const struct mount_line *line, const char *directory)
+{
+        size_t length = strlen(directory);
+
+        return line->target_length > length && strncmp(line->target, directory, length) == 0 &&
+               line->target[length] == '/';
+}
+
+/* Where something writable may be mounted. On cgroup v1 the engine mounts a tmpfs of root's at /sys/fs/cgroup to hold
+ * the (read-only) hierarchies. */
+static bool may_be_writable(const struct mount_line *line)
+{
+        static const char *const KERNELS_OWN[] = { "/proc", "/dev" };
+        bool is_bare = has_option(line, "nosuid") && has_option(line, "nodev");
+
+        if (is_at(line, "/workspace") || is_at(line, "/tmp") || is_at(line, "/sys/fs/cgroup"))
+                return is_bare;
+        for (size_t i = 0; i < sizeof KERNELS_OWN / sizeof *KERNELS_OWN; i++)
+                if (is_at(line, KERNELS_OWN[i]) || is_below(line, KERNELS_OWN[i]))
+                        return true;
+        return false;
+}
+
+int hardening_judge_mounts(const char *mountinfo, struct fault *why)
+{
+        bool has_root = false;
+        bool has_workspace = false;
+        struct mount_line line;
+
+        for (const char *at = mountinfo; *at != '\0'; at = next_line(at)) {
+                if (!read_line(at, &line))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EBADMSG,
+                                         "the container's mounts cannot be read");
+                if (!has_option(&line, "ro") && !may_be_writable(&line))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "%.*s is writable inside, or lacks nosuid or nodev: take an image without a "
+                                         "VOLUME there",
+                                         (int)(line.target_length < 128 ? line.target_length : 128), line.target);
+                has_root |= is_at(&line, "/");
+                has_workspace |= is_at(&line, "/workspace") && !has_option(&line, "ro");
+        }
+        if (!has_root || !has_workspace)
+                return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks its %s",
+                                 has_root ? "/workspace" : "root mount");
+        return 0;
+}
+
+int hardening_check_mounts(int pid, int pidfd, struct fault *why)
+{
+        AUTO(auto_free) char *mountinfo = read_proc(pid, "mountinfo");
+
+        if (mountinfo == NULL || has_ended(pidfd))
+                return refuse_ended(why);
+        return hardening_judge_mounts(mountinfo, why);
 }

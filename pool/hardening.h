@@ -9,7 +9,15 @@
  * (filter), all four of Uid are uid and of Gid gid. FAULT_HARDENING_MISSING says which is not. Pure. */
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why);
 
-/* The same of a live process, which must also be in a cgroup of container_id (a lying or confused engine might name any
- * pid). pidfd must be of pid: it is asked afterwards whether the process still lives, so that what was read is its own
- * and not a successor's. FAULT_CARREL_LOST when it is gone. */
+/* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev.
+ * Beside these two only the kernel's own (/proc, /dev, and what is below) may be writable: anything else is a VOLUME
+ * that the image brings, and would be a place on the host's disk that nobody bounds. Pure. */
+int hardening_judge_mounts(const char *mountinfo, struct fault *why);
+
+/* The same of a live process, as hardening_check. */
+int hardening_check_mounts(int pid, int pidfd, struct fault *why);
+
+/* The first judgement of a live process, which must also be in a cgroup of container_id (a lying or confused engine
+ * might name any pid). pidfd must be of pid: it is asked afterwards whether the process still lives, so that what was
+ * read is its own and not a successor's. FAULT_CARREL_LOST when it is gone. */
 int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why);

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "hardening.h"
 #include "inside.h"
+#include "seal.h"
 #include "task.h"
 #include "template.h"
 
@@ -88,6 +89,31 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_NEXT;
+}
+
+static void on_sealed(void *arg, const struct fault *why)
+{
+        struct task *task = arg;
+        const struct carrel *carrel = task->carrel;
+        struct fault own = { 0 };
+
+        task->seal = NULL;
+        if (why == NULL && hardening_check_mounts(carrel->pid, carrel->pidfd, &own) < 0)
+                why = &own;
+        task_resume(task, why);
+}
+
+enum flow_verdict step_seal(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+
+        if (!carrel->pool->options.is_verifying_hardening)
+                return FLOW_NEXT;
+        if (seal_start(&task->seal, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_sealed, task,
+                       flow_why(flow)) < 0)
+                return FLOW_FAIL;
+        return FLOW_WAIT;
 }
 
 static void on_plugged(void *arg, const struct netpolicy_link *link, const struct fault *why)

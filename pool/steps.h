@@ -10,6 +10,8 @@ enum flow_verdict step_confine(struct flow *flow, void *subject);
 enum flow_verdict step_identify(struct flow *flow, void *subject);
 /* The kernel says that the hardening is real. */
 enum flow_verdict step_verify(struct flow *flow, void *subject);
+/* The user's directory inside is nosuid and nodev, and nothing else inside is writable that should not be. */
+enum flow_verdict step_seal(struct flow *flow, void *subject);
 /* The container has its link, unless its policy is none. */
 enum flow_verdict step_plug(struct flow *flow, void *subject);
 /* The policy is still in force, and the container has not died meanwhile. */

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "inside.h"
+#include "seal.h"
 
 struct task *task_new(struct carrel *carrel)
 {
@@ -37,6 +38,7 @@ void task_abandon(void *subject)
 
         task->call = engine_cancel(task->call);
         task->net_call = netpolicy_cancel(task->net_call);
+        task->seal = seal_cancel(task->seal);
 }
 
 const char *task_step(const struct task *task)

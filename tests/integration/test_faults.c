@@ -128,11 +128,14 @@ static void expect_one(const char *user)
 static const char *const STARTUPS[] = { "CARREL_STARTUP=clear", "CARREL_STARTUP=adopt" };
 
 static const char *const ENSURE_STEPS[] = { "clear",    "directory", "create", "confine", "start",
-                                            "identify", "verify",    "plug",   "confirm" };
+                                            "identify", "verify",    "seal",   "plug",    "confirm" };
 static const char *const RETIRE_STEPS[] = { "quiesce", "remove" };
 static const char *const MOMENTS[] = { "before", "after" };
 
-enum { N_ENSURE_STEPS = 9, N_RETIRE_STEPS = 2 };
+enum {
+        N_ENSURE_STEPS = sizeof ENSURE_STEPS / sizeof *ENSURE_STEPS,
+        N_RETIRE_STEPS = sizeof RETIRE_STEPS / sizeof *RETIRE_STEPS
+};
 
 static double seconds_until_ensured(const char *startup)
 {

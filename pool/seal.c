@@ -1,0 +1,124 @@
+#include "seal.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scope.h"
+
+struct seal {
+        struct ev_loop *loop;
+        ev_io on_exit;
+        int pidfd; /* of the child */
+        seal_done done;
+        void *arg;
+};
+
+/* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
+static _Noreturn void set_attributes(int pidfd, const char *target)
+{
+        const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+        int fd;
+
+        if (setns(pidfd, CLONE_NEWNS) < 0)
+                _exit(errno);
+        fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
+        if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+                _exit(errno);
+        _exit(0);
+}
+
+/* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this
+ * ECHILD: then it is not known to be sealed, and so it is not. */
+static int reap(struct seal *seal)
+{
+        siginfo_t info = { 0 };
+        int r;
+
+        while ((r = waitid(P_PIDFD, (id_t)seal->pidfd, &info, WEXITED)) < 0 && errno == EINTR)
+                ;
+        if (r < 0)
+                return errno;
+        return info.si_code == CLD_EXITED ? info.si_status : EINTR;
+}
+
+static void release(struct seal *seal)
+{
+        ev_io_stop(seal->loop, &seal->on_exit);
+        close(seal->pidfd);
+        free(seal);
+}
+
+static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct seal *seal = watcher->data;
+        seal_done done = seal->done;
+        void *arg = seal->arg;
+        struct fault why = { 0 };
+        int err = reap(seal);
+
+        release(seal);
+        if (err != 0)
+                (void)fault_set(&why, FAULT_HARDENING_MISSING, err, "cannot make /workspace nosuid and nodev: %s",
+                                strerrordesc_np(err));
+        done(arg, err != 0 ? &why : NULL);
+}
+
+static int spawn(int pidfd, const char *target, int *ret_child)
+{
+        pid_t pid = fork();
+        int child;
+
+        if (pid == 0)
+                set_attributes(pidfd, target);
+        if (pid < 0)
+                return -errno;
+        child = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (child < 0) {
+                int err = errno;
+
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, 0);
+                return -err;
+        }
+        *ret_child = child;
+        return 0;
+}
+
+int seal_start(struct seal **ret_seal, struct ev_loop *loop, int pidfd, const char *target, seal_done done, void *arg,
+               struct fault *why)
+{
+        AUTO(auto_free) struct seal *seal = calloc(1, sizeof *seal);
+        int r = seal == NULL ? -ENOMEM : spawn(pidfd, target, &seal->pidfd);
+
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot seal the carrel: %s", strerrordesc_np(-r));
+        seal->loop = loop;
+        seal->done = done;
+        seal->arg = arg;
+        ev_io_init(&seal->on_exit, on_exit_event, seal->pidfd, EV_READ);
+        seal->on_exit.data = seal;
+        ev_io_start(loop, &seal->on_exit);
+        *ret_seal = TAKE(seal);
+        return 0;
+}
+
+struct seal *seal_cancel(struct seal *seal)
+{
+        if (seal == NULL)
+                return NULL;
+        (void)syscall(SYS_pidfd_send_signal, seal->pidfd, SIGKILL, NULL, 0);
+        (void)reap(seal);
+        release(seal);
+        return NULL;
+}

@@ -1,0 +1,20 @@
+/* Makes the mount of the user's directory inside a started container nosuid and nodev. The Docker Engine API has no
+ * such option for a bind mount (v1.41, Mount.BindOptions), so it is done from outside, while only carrel-init runs
+ * inside: a short-lived child enters the container's mount namespace (setns(2)) and sets the attributes
+ * (mount_setattr(2), Linux 5.12). Inside the pool room only. */
+#pragma once
+
+#include "fault.h"
+
+struct ev_loop;
+struct seal;
+
+/* why NULL: sealed. */
+typedef void (*seal_done)(void *arg, const struct fault *why);
+
+/* pidfd: of the container's init; borrowed for the call. target: an absolute path inside, a constant. done runs exactly
+ * once, never from inside, unless cancelled. Returns 0 or a negative errno with why. */
+__attribute__((warn_unused_result)) int seal_start(struct seal **ret_seal, struct ev_loop *loop, int pidfd,
+                                                   const char *target, seal_done done, void *arg, struct fault *why);
+/* Ends the child; done never runs. NULL is fine; returns NULL. */
+struct seal *seal_cancel(struct seal *seal);
