@@ -106,6 +106,20 @@ struct carreld *carreld_new(const char *const *settings)
         return carreld;
 }
 
+/* carrel-netd writes into the same log, and nobody asks for its status. */
+static bool has_sanitizer_report(void)
+{
+        char line[1024];
+        FILE *log = fopen(CARRELD_LOG, "re");
+        bool is_found = false;
+
+        assert_non_null(log);
+        while (!is_found && fgets(line, sizeof(line), log) != NULL)
+                is_found = strstr(line, "Sanitizer:") != NULL || strstr(line, "runtime error:") != NULL;
+        fclose(log);
+        return is_found;
+}
+
 struct carreld *carreld_free(struct carreld *carreld)
 {
         int status;
@@ -114,7 +128,7 @@ struct carreld *carreld_free(struct carreld *carreld)
                 return NULL;
         status = carreld->has_ended ? 0 : process_end(carreld->pid, SIGTERM, 20.0);
         free(carreld);
-        if (status != 0)
+        if (status != 0 || has_sanitizer_report())
                 fail_msg("carreld ended with %d; see %s", status, CARRELD_LOG);
         return NULL;
 }
