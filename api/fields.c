@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "strings.h"
+#include "str.h"
 
 static int read_member(const cJSON *member, const struct field *table, void *target, uint32_t *seen, struct fault *why)
 {

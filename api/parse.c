@@ -8,7 +8,7 @@
 #include "base64.h"
 #include "fields.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum { MEMORY_MIN_BYTES = 1 << 20, MEMORY_TEXT_BYTES = 32, PIDS_MAX = 4194304, PATH_BYTES = 4096 };
 static const uint64_t MEMORY_MAX_BYTES = UINT64_C(1) << 50;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "answer.h"
 #include "errors.h"
@@ -74,34 +75,19 @@ struct head {
         uint64_t content_length;
 };
 
-static char lower(char letter)
-{
-        return (char)(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
-}
-
-/* Not strcasecmp(3): that of <strings.h> is hidden behind base's header of the same name. */
-static bool equals_caseless(const char *a, const char *b)
-{
-        while (*a != '\0' && lower(*a) == lower(*b)) {
-                a++;
-                b++;
-        }
-        return lower(*a) == lower(*b);
-}
-
 static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
 {
         struct head *head = arg;
 
         (void)kind;
-        if (equals_caseless(key, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+        if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
                 head->content_lengths++;
                 if (value == NULL || str_parse_u64(value, 0, UINT64_MAX, &head->content_length) < 0)
                         head->content_lengths++;
-        } else if (equals_caseless(key, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+        } else if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
                 head->transfer_encodings++;
-                head->is_chunked = value != NULL && equals_caseless(value, "chunked");
-        } else if (equals_caseless(key, MHD_HTTP_HEADER_EXPECT)) {
+                head->is_chunked = value != NULL && strcasecmp(value, "chunked") == 0;
+        } else if (strcasecmp(key, MHD_HTTP_HEADER_EXPECT) == 0) {
                 head->is_expecting = true;
         }
         return MHD_YES;

@@ -8,7 +8,7 @@
 #include "list.h"
 #include "pool.h"
 #include "server.h"
-#include "strings.h"
+#include "str.h"
 
 struct connection;
 struct peers;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "handlers.h"
-#include "strings.h"
+#include "str.h"
 #include "url.h"
 
 const struct route ROUTES[] = {

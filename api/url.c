@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 static int hex_value(char digit)
 {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "strings.h"
+#include "str.h"
 
 /* Longer values are cut: a hostile caller must not fill the journal with one request. */
 #define LONGEST_VALUE_BYTES 1024

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "strings.h"
+#include "str.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 #define PREFIX "CARREL_"
 

@@ -1,7 +1,7 @@
 /* Request paths, percent-encoded (RFC 3986, section 2.1). */
 #pragma once
 
-#include "strings.h"
+#include "str.h"
 
 /* Appends "/" and `segment`. -EINVAL for "", "." and "..", which anyone on the way may resolve; -ENOMEM. */
 int api_path_append(struct buffer *path, const char *segment);

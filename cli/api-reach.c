@@ -9,7 +9,7 @@
 #include "api-client.h"
 #include "fault.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 /* 0 or the negative errno of connect(2). */
 static int probe(const char *socket_path)

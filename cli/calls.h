@@ -3,7 +3,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "strings.h"
+#include "str.h"
 #include "verb.h"
 
 void auto_json(cJSON **json);

@@ -61,7 +61,7 @@ static bool add_list(cJSON *body, const char *name, const char *const *texts, si
 static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const *argv, int argc,
                       const struct buffer *input)
 {
-        AUTO(auto_buffer) struct buffer encoded = { 0 };
+        AUTO(auto_free) char *encoded = NULL;
 
         if (!add_list(body, "argv", (const char *const *)argv, (size_t)argc))
                 return false;
@@ -74,19 +74,20 @@ static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const
                 return false;
         if (input->length == 0)
                 return true;
-        return base64_encode(&encoded, input->data, input->length) == 0 &&
-               cJSON_AddStringToObject(body, "stdin_b64", encoded.data) != NULL;
+        encoded = base64_encode(input->data, input->length);
+        return encoded != NULL && cJSON_AddStringToObject(body, "stdin_b64", encoded) != NULL;
 }
 
 static int write_output(struct running *running, const cJSON *line, int fd)
 {
         const char *data = view_text(line, "data");
-        AUTO(auto_buffer) struct buffer bytes = { 0 };
+        AUTO(auto_free) char *bytes = NULL;
+        size_t length = 0;
 
         if (!str_equal(view_text(line, "encoding"), "base64"))
                 return interrupt_write(fd, data, strlen(data), running->interrupt_fd);
-        int r = base64_decode(&bytes, data);
-        return r < 0 ? r : interrupt_write(fd, bytes.data, bytes.length, running->interrupt_fd);
+        int r = base64_decode(data, &bytes, &length);
+        return r < 0 ? r : interrupt_write(fd, bytes, length, running->interrupt_fd);
 }
 
 static void note_end(struct running *running, const cJSON *line)

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 const char DOCTOR_INSIDE_SCRIPT[] =
         "while read -r key value rest; do\n"

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-#include "strings.h"
+#include "str.h"
 
 enum { STATUS_OF_PROGRAM = -1, STATUS_OF_SIGNAL = -2, STATUS_KILLED = 137, STATUS_TIMEOUT = 124, STATUS_UNKNOWN = 125 };
 

@@ -1,7 +1,7 @@
 /* A program's stdin, read whole. */
 #pragma once
 
-#include "strings.h"
+#include "str.h"
 
 /* Reads fd to its end; a terminal, or a descriptor that is not open, has none. Returns 0, -EFBIG (more than
  * limit_bytes) or a negative errno. */

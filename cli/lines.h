@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "strings.h"
+#include "str.h"
 
 /* Zero-initialise and set limit_bytes; release with lines_free. */
 struct lines {

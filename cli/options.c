@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 /* getopt_long's return value of the option with this index; above every letter. */
 enum { LONG_BASE = 256 };

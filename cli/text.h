@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "strings.h"
+#include "str.h"
 
 /* Appends `text` without ANSI escape sequences (ECMA-48: CSI, OSC, DCS and the two-byte ones). Control characters
  * (C0, DEL, C1), line and paragraph separators become a space; zero-width and bidirectional formatting characters

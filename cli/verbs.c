@@ -1,6 +1,6 @@
 #include "verbs.h"
 
-#include "strings.h"
+#include "str.h"
 
 const struct verb *const VERBS[] = { &CMD_DOCTOR,  &CMD_ENSURE, &CMD_EVENTS, &CMD_EXEC,    &CMD_HELP, &CMD_INFO,
                                      &CMD_INSPECT, &CMD_KILL,   &CMD_LS,     &CMD_POLICY,  &CMD_PS,   &CMD_REAP,

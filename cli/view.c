@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "table.h"
 #include "text.h"
 #include "verb.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 #ifndef CARREL_HELPER_DIR
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"

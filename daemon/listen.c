@@ -12,7 +12,7 @@
 #include <sys/un.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum { LISTEN_BACKLOG = 1024 };
 

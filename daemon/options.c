@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 /* How often carrel-netd holds the kernel's rules against the policy. */
 #define POLICY_CHECK_INTERVAL_S 1.0

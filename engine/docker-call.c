@@ -8,7 +8,7 @@
 #include "docker-breaker.h"
 #include "docker-query.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "wire.h"
 
 #define FIRST_RETRY_S 0.02

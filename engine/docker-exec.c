@@ -7,7 +7,7 @@
 #include "docker-call.h"
 #include "docker-query.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "wire.h"
 
 /* The end of the output can come a moment before the engine has noted the program's exit. */

@@ -8,7 +8,7 @@
 
 #include "engine.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 #define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 

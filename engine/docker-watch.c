@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "docker-call.h"
 #include "docker-query.h"
-#include "strings.h"
+#include "str.h"
 #include "wire.h"
 
 #define FIRST_BACKOFF_S 0.1

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "strings.h"
+#include "str.h"
 
 static int no_such(const char *what, struct fault *why)
 {

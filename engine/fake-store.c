@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 enum { KILLED_EXIT_CODE = 137 };
 

@@ -10,7 +10,7 @@
 #include "fake-store.h"
 #include "list.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 struct plan {
         enum fake_behaviour behaviour;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "engine.h"
-#include "strings.h"
+#include "str.h"
 
 /* POST /containers/create's body: the hardened template with spec's values in it (template.c). has_ipv6: the kernel
  * has IPv6, so that it must be switched off inside. malloc'd JSON; NULL: -ENOMEM. */

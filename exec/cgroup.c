@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "proc-file.h"
-#include "strings.h"
+#include "str.h"
 
 enum { CONTAINER_ID_LEAST = 12, MOUNTINFO_MAX = 1 << 20, CGROUP_TEXT_MAX = 16384, MEMBERS_MAX = 1 << 20 };
 

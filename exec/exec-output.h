@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "strings.h"
+#include "str.h"
 
 struct exec_output {
         struct buffer kept;

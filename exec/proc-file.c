@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum { STAT_MAX = 4096 };
 

@@ -7,7 +7,7 @@
 
 #include "client.h"
 #include "list.h"
-#include "strings.h"
+#include "str.h"
 #include "tail.h"
 
 struct http_call {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 enum { ITEM_BYTES = 48 }; /* more than any CIDR with a port, enough to name an IPv6 address in the answer */
 

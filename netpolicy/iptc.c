@@ -10,7 +10,7 @@
 
 #include "family.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum {
         TRIES = 5,

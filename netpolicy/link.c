@@ -12,7 +12,7 @@
 #include "netns.h"
 #include "route.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "sysctl.h"
 
 enum {

@@ -14,7 +14,7 @@
 #include "privileges.h"
 #include "protocol.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "target.h"
 
 enum { BEFORE_POLICY_MS = 1000 };

@@ -11,7 +11,7 @@
 #include "list.h"
 #include "policy.h"
 #include "protocol.h"
-#include "strings.h"
+#include "str.h"
 #include "transport.h"
 
 #define CALL_DEADLINE_S 5.0

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 /* An interface pattern, a counter and a verdict: what iptables-nft can still list. */
 static const char *const WAYS[] = { "oifname", "iifname" };

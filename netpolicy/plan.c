@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "strings.h"
+#include "str.h"
 
 bool plan_is_anchor(const struct rule_chain *wanted, const struct rule *rule)
 {

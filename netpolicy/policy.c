@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 _Static_assert(sizeof(struct policy) == POLICY_POOL_BYTES + 8 + 8 + 8 * POLICY_DENIED_MAX + 12 * POLICY_PINHOLES_MAX,
                "struct policy travels between processes: no padding");

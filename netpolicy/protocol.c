@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 _Static_assert(sizeof(struct protocol_request) == 16 + sizeof(struct protocol_apply), "no padding");
 _Static_assert(sizeof(struct protocol_reply) == 24 + 256 + 32 + sizeof(struct protocol_state), "no padding");

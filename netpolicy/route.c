@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 static void put_link(struct rtnl_link **link)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 /* Networks that no carrel reaches, whatever the settings say: the attack catalogue of docs/threats.md.
  * From the IANA special-purpose address registry (RFC 6890), with 6to4 relays (RFC 7526), multicast and class E. */

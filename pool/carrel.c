@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "flow.h"
 #include "inside.h"
-#include "strings.h"
+#include "str.h"
 #include "task.h"
 
 static const char *const STATE_NAMES[CARREL_STATES] = {

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "strings.h"
+#include "str.h"
 
 struct chore *chore_new(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum { PROC_TEXT_MAX = 1 << 20 };
 

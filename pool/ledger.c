@@ -14,7 +14,7 @@
 #include <uthash.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "user-id.h"
 
 #define MAGIC "carrel-ledger-1"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 /* Rises with every change of template.c, or of the encoder's constants, that makes a different container. */
 #define TEMPLATE_VERSION "carrel-template-1"

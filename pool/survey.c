@@ -7,7 +7,7 @@
 #include "chore.h"
 #include "scope.h"
 #include "spec.h"
-#include "strings.h"
+#include "str.h"
 #include "template.h"
 #include "user-id.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 static void sweep_doomed(struct ev_loop *loop, ev_prepare *prepare, int events)
 {

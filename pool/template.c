@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "spec.h"
-#include "strings.h"
+#include "str.h"
 
 /* With no resolver configured the engine must not pick the host's: its embedded resolver would dial it from the
  * host's namespace, past every rule (docs/threats.md). Nothing listens here inside a carrel. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 enum { DIRECTORY_MODE = 0700, USERS_DIR_MODE = 0711, PERMISSIONS = 07777 };
 

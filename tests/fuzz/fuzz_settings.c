@@ -11,7 +11,7 @@
 
 #include "scope.h"
 #include "settings.h"
-#include "strings.h"
+#include "str.h"
 
 struct values {
         char *text;

@@ -18,7 +18,7 @@
 
 #include "clock.h"
 #include "docker.h"
-#include "strings.h"
+#include "str.h"
 
 #define IMAGE "carrel-test-engine:latest"
 #define LABEL "io.carrel.test-engine"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "strings.h"
+#include "str.h"
 
 static struct carrel_view view_of(const char *user)
 {

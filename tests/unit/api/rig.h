@@ -9,7 +9,7 @@
 #include "double.h"
 #include "metrics.h"
 #include "server.h"
-#include "strings.h"
+#include "str.h"
 
 struct client {
         struct rig *rig;

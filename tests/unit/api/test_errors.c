@@ -14,7 +14,7 @@
 #include "errors.h"
 #include "routes.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 #include "url.h"
 
 static const char *source_root;

@@ -11,7 +11,7 @@
 
 #include "json.h"
 #include "parse.h"
-#include "strings.h"
+#include "str.h"
 #include "url.h"
 
 /* Each body, parsed into what is thrown away. */

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "flow.h"
-#include "strings.h"
+#include "str.h"
 
 enum { STEPS = 3 };
 

@@ -14,7 +14,7 @@
 
 #include "scope.h"
 #include "settings.h"
-#include "strings.h"
+#include "str.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

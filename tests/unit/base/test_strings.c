@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "strings.h"
+#include "str.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define UNTOUCHED 77

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base64.h"
 #include "exec-status.h"
 #include "input.h"
 #include "lines.h"
@@ -180,43 +179,6 @@ static void lines_are_split(void **state)
         }
 }
 
-/* The test vectors of RFC 4648, section 10, and a byte of every value. */
-static void base64_goes_both_ways(void **state)
-{
-        static const char *const PAIRS[][2] = { { "", "" },
-                                                { "f", "Zg==" },
-                                                { "fo", "Zm8=" },
-                                                { "foo", "Zm9v" },
-                                                { "foob", "Zm9vYg==" },
-                                                { "fooba", "Zm9vYmE=" },
-                                                { "foobar", "Zm9vYmFy" } };
-        static const char *const WRONG[] = { "Z", "Zg", "Zg=", "Z===", "Zg==Zg==", "Z g=", "Zg==\n", "=g==", "Zm9-" };
-        unsigned char all[256];
-        struct buffer text = { 0 };
-        struct buffer bytes = { 0 };
-
-        for (size_t i = 0; i < COUNT(PAIRS); i++) {
-                assert_int_equal(base64_encode(&text, PAIRS[i][0], strlen(PAIRS[i][0])), 0);
-                assert_string_equal(text.data, PAIRS[i][1]);
-                assert_int_equal(base64_decode(&bytes, PAIRS[i][1]), 0);
-                assert_string_equal(bytes.data, PAIRS[i][0]);
-                buffer_free(&text);
-                buffer_free(&bytes);
-        }
-        for (size_t i = 0; i < COUNT(WRONG); i++) {
-                assert_int_equal(base64_decode(&bytes, WRONG[i]), -EINVAL);
-                buffer_free(&bytes);
-        }
-        for (size_t i = 0; i < sizeof all; i++)
-                all[i] = (unsigned char)i;
-        assert_int_equal(base64_encode(&text, all, sizeof all), 0);
-        assert_int_equal(base64_decode(&bytes, text.data), 0);
-        assert_int_equal(bytes.length, sizeof all);
-        assert_memory_equal(bytes.data, all, sizeof all);
-        buffer_free(&text);
-        buffer_free(&bytes);
-}
-
 static void ends_become_exit_statuses(void **state)
 {
         static const struct {
@@ -270,11 +232,10 @@ static void input_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(text_is_cleaned),       cmocka_unit_test(columns_are_counted),
-                cmocka_unit_test(json_hides_controls),   cmocka_unit_test(tables_fit),
-                cmocka_unit_test(tables_have_bounds),    cmocka_unit_test(lines_are_split),
-                cmocka_unit_test(base64_goes_both_ways), cmocka_unit_test(ends_become_exit_statuses),
-                cmocka_unit_test(input_is_bounded),
+                cmocka_unit_test(text_is_cleaned),           cmocka_unit_test(columns_are_counted),
+                cmocka_unit_test(json_hides_controls),       cmocka_unit_test(tables_fit),
+                cmocka_unit_test(tables_have_bounds),        cmocka_unit_test(lines_are_split),
+                cmocka_unit_test(ends_become_exit_statuses), cmocka_unit_test(input_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

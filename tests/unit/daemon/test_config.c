@@ -15,7 +15,7 @@
 
 #include "config.h"
 #include "scope.h"
-#include "strings.h"
+#include "str.h"
 
 static const char *source_root;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,6 +211,35 @@ static void be_orphan(int fd, bool leaves_session)
         wait_forever();
 }
 
+static void *be_last_thread(void *arg)
+{
+        char path[32], stat[256] = { 0 };
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+        do {
+                sched_yield();
+                fd = open(path, O_RDONLY | O_CLOEXEC);
+                if (fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
+                        break; /* no procfs of this pid namespace */
+                close(fd);
+        } while (strstr(stat, ") Z ") == NULL);
+        stand(*(int *)arg);
+        wait_forever();
+        return NULL;
+}
+
+static void be_leaderless(int fd)
+{
+        static pthread_t last;
+        static int alive_fd;
+
+        alive_fd = fd;
+        if (pthread_create(&last, NULL, be_last_thread, &alive_fd) != 0)
+                _exit(1);
+        syscall(SYS_exit, 0); /* this thread alone, without the rest of what pthread_exit does */
+}
+
 static void be_forking(int fd)
 {
         stand(fd);
@@ -234,8 +265,9 @@ static void be_greedy(int fd)
 static const struct {
         int processes;
 } SHAPE[SHAPES] = {
-        [SHAPE_PLAIN] = { 1 },  [SHAPE_FAMILY] = { 3 },   [SHAPE_SETSID] = { 4 },  [SHAPE_DOUBLE_FORK] = { 2 },
-        [SHAPE_DAEMON] = { 2 }, [SHAPE_STUBBORN] = { 3 }, [SHAPE_FORKING] = { 1 }, [SHAPE_GREEDY] = { 1 },
+        [SHAPE_PLAIN] = { 1 },       [SHAPE_FAMILY] = { 3 },  [SHAPE_SETSID] = { 4 },
+        [SHAPE_DOUBLE_FORK] = { 2 }, [SHAPE_DAEMON] = { 2 },  [SHAPE_STUBBORN] = { 3 },
+        [SHAPE_LEADERLESS] = { 1 },  [SHAPE_FORKING] = { 1 }, [SHAPE_GREEDY] = { 1 },
 };
 
 struct body {
@@ -267,6 +299,9 @@ static void exec_body(void *arg)
                 break;
         case SHAPE_FAMILY:
                 be_family(fd);
+                break;
+        case SHAPE_LEADERLESS:
+                be_leaderless(fd);
                 break;
         case SHAPE_FORKING:
                 be_forking(fd);

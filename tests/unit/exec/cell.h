@@ -29,6 +29,7 @@ enum cell_shape {
         SHAPE_DOUBLE_FORK, /* an orphan in the root's session */
         SHAPE_DAEMON,      /* an orphan in a session of its own */
         SHAPE_STUBBORN,    /* a family that ignores every signal it can */
+        SHAPE_LEADERLESS,  /* its first thread has ended, another goes on: a zombie by its state */
         SHAPE_FORKING,     /* forks and waits, again and again */
         SHAPE_GREEDY,      /* forks until it is refused */
         SHAPES

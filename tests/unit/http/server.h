@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "list.h"
-#include "strings.h"
+#include "str.h"
 
 struct script {
         const char *answer; /* NULL: says nothing */

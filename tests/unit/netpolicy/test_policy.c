@@ -12,7 +12,7 @@
 #include "netpolicy.h"
 #include "policy.h"
 #include "rules.h"
-#include "strings.h"
+#include "str.h"
 
 static struct policy_texts texts_with(const char *setting, const char *text)
 {

@@ -1,0 +1,55 @@
+/* Bounded parsing, and growing byte buffers. */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Parses a whole decimal number in [min, max]: no sign, no space, no octal, nothing after it.
+ * Returns 0, -EINVAL (not a number) or -ERANGE; *ret_value is untouched on failure. */
+__attribute__((warn_unused_result)) int str_parse_u64(const char *text, uint64_t min, uint64_t max,
+                                                      uint64_t *ret_value);
+
+/* The same for a decimal fraction such as "1.5" (at most 6 digits behind the point). */
+__attribute__((warn_unused_result)) int str_parse_decimal(const char *text, double min, double max, double *ret_value);
+
+/* A size in bytes: digits and an optional suffix k, m, g (1024-based, either case), in [min, max]. */
+__attribute__((warn_unused_result)) int str_parse_size(const char *text, uint64_t min, uint64_t max,
+                                                       uint64_t *ret_bytes);
+
+bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
+bool str_has_prefix(const char *text, const char *prefix);
+
+/* Copies text into target[size]; -ENAMETOOLONG (target is "") when it does not fit. */
+__attribute__((warn_unused_result)) int str_copy(char *target, size_t size, const char *text);
+
+/* Decodes the UTF-8 sequence at text (RFC 3629: shortest form, no surrogates, at most U+10FFFF).
+ * Returns its length in bytes, 1 to 4; 0 where text does not begin with one (and *ret_code is untouched). */
+size_t str_decode_utf8(const char *text, uint32_t *ret_code);
+
+/* Whether showing this code point could move the cursor, end the line or reorder the text around it:
+ * C0 and C1 controls, DEL, line and paragraph separators, the bidirectional controls. */
+bool str_is_unprintable(uint32_t code);
+
+/* How many single-character edits lie between a and b, letters taken in either case; UINT_MAX when one of them
+ * is longer than 63 bytes. For "did you mean". */
+unsigned str_distance(const char *a, const char *b);
+
+/* A growing byte buffer with a NUL behind its end. Zero-initialise; release with buffer_free.
+ * A failed append leaves what was there and marks the buffer: check once, at the end. */
+struct buffer {
+        char *data; /* NULL when nothing was appended */
+        size_t length;
+        size_t capacity;
+        bool has_failed; /* an allocation failed: the content is incomplete */
+};
+
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length); /* 0 or -ENOMEM */
+int buffer_text(struct buffer *buffer, const char *text);
+int buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Gives the content away (a malloc'd, NUL-terminated string, "" when empty); NULL if an append failed. */
+char *buffer_take(struct buffer *buffer);
+void buffer_free(struct buffer *buffer);
+/* Drops the first `count` bytes. */
+void buffer_consume(struct buffer *buffer, size_t count);
