@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ensure-steps.h"
 #include "rig.h"
 #include "virtual-time.h"
 
@@ -275,16 +276,25 @@ static bool try_ensure(enum before before, unsigned step, const struct happening
         return first.is_success;
 }
 
+static unsigned count_steps(const struct step *steps)
+{
+        unsigned count = 0;
+
+        while (steps[count].name != NULL)
+                count++;
+        return count;
+}
+
 static void test_ensure(void **state)
 {
-        enum { STEPS = 9 };
+        const unsigned n_steps = count_steps(ENSURE_STEPS);
 
         rig_need_root();
         for (size_t i = 0; i < N_HAPPENINGS; i++) {
                 unsigned failures = 0;
 
                 for (int before = 0; before < BEFORE_KINDS; before++)
-                        for (unsigned step = 0; step < STEPS; step++) {
+                        for (unsigned step = 0; step < n_steps; step++) {
                                 print_message("# ensure, before %d, step %u, %s\n", before, step, HAPPENINGS[i].name);
                                 failures += !try_ensure((enum before)before, step, &HAPPENINGS[i]);
                         }
