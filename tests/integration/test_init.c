@@ -34,13 +34,17 @@ static const char *init_program(void)
 /* clone(2) instead of unshare(2): the new process 1 is our own child. */
 static pid_t start_first(const char *const *argv)
 {
-        pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+        pid_t pid;
 
+        /* Leaked before there is a child, so that "no more than three" can only mean that it was closed again. */
+        assert_return_code(dup2(STDOUT_FILENO, LEAKED_FD), errno);
+        pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
         assert_return_code(pid, errno);
-        if (pid != 0)
+        if (pid != 0) {
+                close(LEAKED_FD);
                 return pid;
+        }
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(STDIN_FILENO, LEAKED_FD);
         if (setresuid(INSIDE_UID, INSIDE_UID, INSIDE_UID) == 0)
                 execvp(argv[0], (char *const *)argv);
         _exit(127);
