@@ -82,8 +82,10 @@ static int read_answer(int fd, struct plain_answer *answer)
 
         if (error != 0)
                 return error;
-        body_length = content_length(header);
-        if (sscanf(header, "HTTP/1.1 %d", &answer->status) != 1 || body_length < 0)
+        if (sscanf(header, "HTTP/1.1 %d", &answer->status) != 1)
+                return -EPROTO;
+        body_length = answer->status == 204 ? 0 : content_length(header); /* 204 has no body and no length */
+        if (body_length < 0)
                 return -EPROTO;
         if (body_length >= PLAIN_BODY_BYTES || length - body_at > (size_t)body_length)
                 return -EMSGSIZE;
