@@ -1,6 +1,7 @@
 #include "cgroup.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "proc-file.h"
 #include "str.h"
 
+enum { PROC_NAME_BYTES = 48 };
 enum { CONTAINER_ID_LEAST = 12, MOUNTINFO_MAX = 1 << 20, CGROUP_TEXT_MAX = 16384, MEMBERS_MAX = 1 << 20 };
 
 /* Finds one word of a list separated by commas: "cpu,cpuacct" has cpu, "name=systemd" has no systemd. */
@@ -101,15 +103,35 @@ bool cgroup_text_names(const char *text, const char *container_id)
         return false;
 }
 
-bool cgroup_holds(pid_t pid, const char *container_id)
+static bool is_file_naming(pid_t pid, const char *name, const char *container_id)
 {
         char *text = NULL;
-        bool holds;
+        bool names;
 
-        if (proc_pid_read(pid, "cgroup", CGROUP_TEXT_MAX, &text) != 0)
+        if (proc_pid_read(pid, name, CGROUP_TEXT_MAX, &text) != 0)
                 return false;
-        holds = cgroup_text_names(text, container_id);
+        names = cgroup_text_names(text, container_id);
         free(text);
+        return names;
+}
+
+/* cgroup v1 tells "/" of a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
+ * file is its first thread's; the others are asked then. */
+bool cgroup_holds(pid_t pid, const char *container_id)
+{
+        char path[PROC_NAME_BYTES];
+        const struct dirent *entry;
+        bool holds = is_file_naming(pid, "cgroup", container_id);
+        DIR *threads = NULL;
+
+        if (!holds && snprintf(path, sizeof(path), "/proc/%d/task", (int)pid) < (int)sizeof(path))
+                threads = opendir(path);
+        while (threads != NULL && !holds && (entry = readdir(threads)) != NULL)
+                if (entry->d_name[0] != '.' &&
+                    snprintf(path, sizeof(path), "task/%s/cgroup", entry->d_name) < (int)sizeof(path))
+                        holds = is_file_naming(pid, path, container_id);
+        if (threads != NULL)
+                closedir(threads);
         return holds;
 }
 

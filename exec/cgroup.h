@@ -49,7 +49,7 @@ int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *conta
 
 /* Whether a line of /proc/<pid>/cgroup has the container's id (at least 12 hex digits) as a whole word. */
 bool cgroup_text_names(const char *text, const char *container_id);
-/* Whether pid is in the container now. false when it cannot be read. */
+/* Whether pid, or a thread of it, is in the container now. false when it cannot be read. */
 bool cgroup_holds(pid_t pid, const char *container_id);
 
 /* Every process of the cgroup, in host pids; malloc'd. 0, -ENOENT (the cgroup is gone), -E2BIG, -ENOMEM. */

@@ -65,16 +65,17 @@ int process_parse(const char *stat, struct process *ret_process)
         /* The name in parentheses is the program's own choice and may hold spaces and parentheses itself. */
         const char *behind_name = strrchr(stat, ')');
         struct process process = { 0 };
-        int pid, parent, session;
+        int pid, parent, session, threads;
 
         if (behind_name == NULL || sscanf(stat, "%d (", &pid) != 1)
                 return -EBADMSG;
-        if (sscanf(behind_name, ") %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-                   &process.state, &parent, &session, &process.start_ticks) != 4)
+        if (sscanf(behind_name, ") %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %" SCNu64,
+                   &process.state, &parent, &session, &threads, &process.start_ticks) != 5)
                 return -EBADMSG;
         process.pid = pid;
         process.parent = parent;
         process.session = session;
+        process.threads = threads;
         *ret_process = process;
         return 0;
 }

@@ -17,7 +17,8 @@ struct process {
         pid_t parent;
         pid_t session;
         uint64_t start_ticks; /* since boot, in clock ticks; with the pid it names a process for good */
-        char state;           /* 'R', 'S', 'T' (stopped), 'Z' (zombie), ... */
+        char state;           /* of its first thread: 'R', 'S', 'T' (stopped), 'Z' (zombie), ... */
+        int threads;          /* that have not ended, a zombie first one among them */
 };
 
 /* -EBADMSG: not the format of proc(5). */

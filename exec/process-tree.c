@@ -150,9 +150,10 @@ static int look(const struct process_tree *tree, struct roster *roster)
         return 0;
 }
 
+/* A process whose first thread has ended shows as a zombie while its other threads go on (proc(5)). */
 static bool is_alive(const struct process *process)
 {
-        return process->state != 'Z' && process->state != 'X';
+        return (process->state != 'Z' && process->state != 'X') || process->threads > 1;
 }
 
 /* The pidfd is opened first and the facts are read behind it: if the pid was reused in between, the pidfd is of the

@@ -211,19 +211,18 @@ static void be_orphan(int fd, bool leaves_session)
         wait_forever();
 }
 
+/* Stands once the first thread is a zombie: procfs tells the state of that one for the whole process. */
 static void *be_last_thread(void *arg)
 {
-        char path[32], stat[256] = { 0 };
-        int fd;
+        char stat[256] = { 0 };
 
-        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
-        do {
-                sched_yield();
-                fd = open(path, O_RDONLY | O_CLOEXEC);
+        while (strstr(stat, ") Z ") == NULL) {
+                int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+
                 if (fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
-                        break; /* no procfs of this pid namespace */
+                        _exit(1);
                 close(fd);
-        } while (strstr(stat, ") Z ") == NULL);
+        }
         stand(*(int *)arg);
         wait_forever();
         return NULL;
