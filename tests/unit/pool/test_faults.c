@@ -364,12 +364,81 @@ static void test_directory(void **state)
         rig_close(&rig);
 }
 
+/* The undo of a create that was never answered finds a container of ours under the name, which another flow made (it
+ * has another generation): that one is not its to remove. */
+static void plant_another_flows(struct rig *rig)
+{
+        rig_plant(rig, RIG_PREFIX USER, "carrel", RIG_POOL, USER, CONTAINER_RUNNING);
+        fake_set(rig->engine, FAKE_CREATE, FAKE_REFUSE, 1);
+}
+
+static void test_undo_spares_another_flows_container(void **state)
+{
+        struct moment moment = { .flow = "ensure", .number = 2, .happen = plant_another_flows };
+        struct rig rig;
+        struct answer answer;
+
+        rig_need_root();
+        rig_open(&rig, NULL);
+        rig.on_step = count_step;
+        rig.on_step_arg = &moment;
+        rig_ensure(&rig, USER, &answer);
+        rig_run(&rig);
+        assert_int_equal(answer.why.kind, FAULT_ENGINE_REFUSED);
+        assert_non_null(rig_container(&rig, USER));
+        rig_must_ensure(&rig, USER, &answer); /* a create that meets it clears it */
+        assert_int_equal(answer.outcome, OUTCOME_REPLACED);
+        rig_close(&rig);
+}
+
+/* It dies after the engine was asked for its process, and only an event tells: it is not given out. */
+static void test_death_behind_the_last_look(void **state)
+{
+        struct moment moment = { .flow = "ensure", .number = count_steps(ENSURE_STEPS) - 1, .happen = kill_it };
+        struct rig rig;
+        struct answer answer;
+
+        rig_need_root();
+        rig_open(&rig, NULL);
+        rig.on_step = count_step;
+        rig.on_step_arg = &moment;
+        rig_ensure(&rig, USER, &answer);
+        rig_run(&rig);
+        assert_false(answer.is_success);
+        assert_int_equal(answer.why.kind, FAULT_CARREL_LOST);
+        rig_close(&rig);
+}
+
+/* What could not be cleared is still known, as lost. */
+static void test_failed_clear_leaves_it_lost(void **state)
+{
+        struct rig rig;
+        struct answer first;
+        struct answer second;
+
+        rig_need_root();
+        rig_open(&rig, NULL);
+        rig_must_ensure(&rig, USER, &first);
+        fake_set(rig.engine, FAKE_REMOVE, FAKE_REFUSE, 1);
+        rig_ensure_spec(&rig, USER, &SMALL, CONFLICT_REPLACE, &second);
+        rig_run(&rig);
+        assert_int_equal(second.why.kind, FAULT_ENGINE_REFUSED);
+        assert_int_equal(rig_state(&rig, USER), CARREL_LOST);
+        assert_string_equal(rig_container(&rig, USER)->id, first.container_id);
+        rig_must_ensure(&rig, USER, &second);
+        assert_int_equal(second.outcome, OUTCOME_REPLACED);
+        rig_close(&rig);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_ensure),
                 cmocka_unit_test(test_retire),
                 cmocka_unit_test(test_directory),
+                cmocka_unit_test(test_undo_spares_another_flows_container),
+                cmocka_unit_test(test_death_behind_the_last_look),
+                cmocka_unit_test(test_failed_clear_leaves_it_lost),
         };
 
         return cmocka_run_group_tests_name("pool_faults", tests, NULL, NULL);
