@@ -391,6 +391,31 @@ static void test_undo_spares_another_flows_container(void **state)
         rig_close(&rig);
 }
 
+/* One call of the start fails or is never heard of again, the engine is well otherwise: nothing is left of the start,
+ * without any sweep. */
+static void test_undo_leaves_nothing(void **state)
+{
+        static const enum fake_op OPS[] = { FAKE_CREATE, FAKE_START };
+        static const enum fake_behaviour BEHAVIOURS[] = { FAKE_REFUSE, FAKE_UNAVAILABLE, FAKE_DO_AND_FAIL, FAKE_HANG };
+
+        rig_need_root();
+        for (size_t op = 0; op < sizeof OPS / sizeof *OPS; op++)
+                for (size_t i = 0; i < sizeof BEHAVIOURS / sizeof *BEHAVIOURS; i++) {
+                        struct rig rig;
+                        struct answer answer;
+
+                        rig_open(&rig, NULL);
+                        plant_decoys(&rig);
+                        fake_set(rig.engine, OPS[op], BEHAVIOURS[i], 1);
+                        rig_ensure(&rig, USER, &answer);
+                        rig_run(&rig);
+                        assert_false(answer.is_success);
+                        assert_null(rig_container(&rig, USER));
+                        check_engine(&rig);
+                        rig_close(&rig);
+                }
+}
+
 /* It dies after the engine was asked for its process, and only an event tells: it is not given out. */
 static void test_death_behind_the_last_look(void **state)
 {
@@ -436,6 +461,7 @@ int main(void)
                 cmocka_unit_test(test_ensure),
                 cmocka_unit_test(test_retire),
                 cmocka_unit_test(test_directory),
+                cmocka_unit_test(test_undo_leaves_nothing),
                 cmocka_unit_test(test_undo_spares_another_flows_container),
                 cmocka_unit_test(test_death_behind_the_last_look),
                 cmocka_unit_test(test_failed_clear_leaves_it_lost),
