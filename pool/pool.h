@@ -59,8 +59,8 @@ struct carrel_view {
         const char *spec_hash;
         const struct carrel_spec *spec;
         enum carrel_state state;
-        const char *step;        /* of the running flow, or "" */
-        uint64_t generation;     /* 1 for a user's first container since the daemon knows him, then rising */
+        const char *step;    /* of the running flow, or "" */
+        uint64_t generation; /* rises with each container of a user, through retirements and restarts until a reboot */
         int64_t started_wall_ms; /* 0: not started */
         int64_t idle_ms;         /* 0 while busy */
         int64_t lease_left_ms;   /* 0: none */
