@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -96,7 +97,7 @@ struct condition {
 
 struct rule {
         const char *name;
-        struct condition conditions[2];
+        struct condition conditions[3];
         unsigned n_conditions;
 };
 
@@ -109,10 +110,25 @@ static const struct rule CONDITIONAL[] = {
         { "personality", { { 0, EQUAL, 0, 0 } }, 1 },          /* plain Linux */
         { "personality", { { 0, EQUAL, 0xffffffff, 0 } }, 1 }, /* the question which it is */
         { "socket", { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
-        { "socket", { { 0, EQUAL, AF_INET, 0 } }, 1 },
-        { "socket", { { 0, EQUAL, AF_INET6, 0 } }, 1 },
         { "socket", { { 0, EQUAL, AF_NETLINK, 0 }, { 2, EQUAL, NETLINK_ROUTE, 0 } }, 2 },
         { "socketpair", { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
+};
+
+/* No SCTP, DCCP, MPTCP, UDP-Lite and the like: the policy drops their packets, and each is a kernel module of its own
+ * to attack. */
+static const struct {
+        uint64_t family, type, protocol;
+} INTERNET_SOCKETS[] = {
+        { AF_INET, SOCK_STREAM, 0 },
+        { AF_INET, SOCK_STREAM, IPPROTO_TCP },
+        { AF_INET, SOCK_DGRAM, 0 },
+        { AF_INET, SOCK_DGRAM, IPPROTO_UDP },
+        { AF_INET, SOCK_DGRAM, IPPROTO_ICMP },
+        { AF_INET6, SOCK_STREAM, 0 },
+        { AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+        { AF_INET6, SOCK_DGRAM, 0 },
+        { AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
+        { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 };
 
 static bool add_names(cJSON *syscall, const char *const *names)
@@ -169,6 +185,22 @@ static bool add_rule(cJSON *syscalls, const struct rule *rule)
         return true;
 }
 
+/* The type without SOCK_NONBLOCK and SOCK_CLOEXEC (SOCK_TYPE_MASK in linux/net.h). */
+static bool add_internet_sockets(cJSON *syscalls)
+{
+        for (size_t i = 0; i < sizeof INTERNET_SOCKETS / sizeof INTERNET_SOCKETS[0]; i++) {
+                const struct rule rule = { "socket",
+                                           { { 0, EQUAL, INTERNET_SOCKETS[i].family, 0 },
+                                             { 1, MASKED_EQUAL, 0xf, INTERNET_SOCKETS[i].type },
+                                             { 2, EQUAL, INTERNET_SOCKETS[i].protocol, 0 } },
+                                           3 };
+
+                if (!add_rule(syscalls, &rule))
+                        return false;
+        }
+        return true;
+}
+
 /* Every ioctl but TIOCSTI, which types into somebody's terminal. "Not equal" would compare 64 bits where the kernel
  * reads 32, so that a set high half slips through; that one of the 32 bits differs says it exactly. */
 static bool add_ioctl(cJSON *syscalls)
@@ -196,7 +228,7 @@ static bool add_syscalls(cJSON *profile)
         for (size_t i = 0; i < sizeof CONDITIONAL / sizeof CONDITIONAL[0]; i++)
                 if (!add_rule(syscalls, &CONDITIONAL[i]))
                         return false;
-        return add_ioctl(syscalls);
+        return add_internet_sockets(syscalls) && add_ioctl(syscalls);
 }
 
 /* One architecture only: the filter kills whoever comes with the calls of another (x32, i386). */

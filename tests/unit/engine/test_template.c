@@ -234,8 +234,8 @@ static void test_exec(void **state)
 
 /* --- the filter -------------------------------------------------------------------------------------------------- */
 
-/* Whether the profile lets a call with these two arguments pass: what libseccomp makes of it, in small. */
-static bool passes(const cJSON *profile, const char *name, uint64_t first, uint64_t second)
+/* Whether the profile lets a call with these arguments pass: what libseccomp makes of it, in small. */
+static bool passes(const cJSON *profile, const char *name, const uint64_t arguments[static 3])
 {
         const cJSON *syscall;
 
@@ -253,8 +253,7 @@ static bool passes(const cJSON *profile, const char *name, uint64_t first, uint6
                 {
                         uint64_t value = (uint64_t)cJSON_GetObjectItem(item, "value")->valuedouble;
                         uint64_t two = (uint64_t)cJSON_GetObjectItem(item, "valueTwo")->valuedouble;
-                        uint64_t given = (const uint64_t[]){ first, second,
-                                                             0 }[(int)cJSON_GetObjectItem(item, "index")->valuedouble];
+                        uint64_t given = arguments[(int)cJSON_GetObjectItem(item, "index")->valuedouble];
                         bool is_masked =
                                 strcmp(cJSON_GetObjectItem(item, "op")->valuestring, "SCMP_CMP_MASKED_EQ") == 0;
 
@@ -270,36 +269,51 @@ static void test_filter(void **state)
 {
         static const struct {
                 const char *name;
-                uint64_t first, second;
+                uint64_t arguments[3];
                 bool passes;
         } CASES[] = {
-                { "read", 0, 0, true },
-                { "execve", 0, 0, true },
-                { "clone", 17, 0, true },           /* SIGCHLD */
-                { "clone", 0x3d0f00, 0, true },     /* a thread of glibc's */
-                { "clone", 0x10000011, 0, false },  /* CLONE_NEWUSER */
-                { "clone", 0x140000011, 0, false }, /* CLONE_NEWNET below a set high half */
-                { "clone", 0x00020011, 0, false },  /* CLONE_NEWNS */
-                { "clone3", 0, 0, false },
-                { "socket", 1, 0, true },
-                { "socket", 2, 0, true },
-                { "socket", 10, 0, true },
-                { "socket", 16, 0, true },  /* NETLINK_ROUTE is protocol 0 */
-                { "socket", 17, 0, false }, /* AF_PACKET */
-                { "socket", 38, 0, false }, /* AF_ALG */
-                { "socket", 40, 0, false }, /* AF_VSOCK */
-                { "socket", 0x100000026, 0, false },
-                { "socketpair", 1, 0, true },
-                { "socketpair", 2, 0, false },
-                { "ioctl", 0, 0x5413, true }, /* TIOCGWINSZ */
-                { "ioctl", 0, 0, true },
-                { "ioctl", 0, 0xffffffff, true },
-                { "ioctl", 0, 0x5412, false },      /* TIOCSTI */
-                { "ioctl", 0, 0x100005412, false }, /* the kernel reads 32 bits */
-                { "ioctl", 0, 0xffffffff00005412, false },
-                { "personality", 0, 0, true },
-                { "personality", 0xffffffff, 0, true },
-                { "personality", 0x40000, 0, false }, /* ADDR_NO_RANDOMIZE */
+                { "read", { 0, 0 }, true },
+                { "execve", { 0, 0 }, true },
+                { "clone", { 17, 0 }, true },           /* SIGCHLD */
+                { "clone", { 0x3d0f00, 0 }, true },     /* a thread of glibc's */
+                { "clone", { 0x10000011, 0 }, false },  /* CLONE_NEWUSER */
+                { "clone", { 0x140000011, 0 }, false }, /* CLONE_NEWNET below a set high half */
+                { "clone", { 0x00020011, 0 }, false },  /* CLONE_NEWNS */
+                { "clone3", { 0, 0 }, false },
+                { "socket", { 1, 0 }, true },
+                { "socket", { 2, 1 }, true },
+                { "socket", { 2, 0x80801, 6 }, true }, /* with CLOEXEC and NONBLOCK */
+                { "socket", { 2, 2, 17 }, true },
+                { "socket", { 2, 2, 1 }, true },  /* ping */
+                { "socket", { 2, 3, 1 }, false }, /* SOCK_RAW */
+                { "socket", { 2, 2, 6 }, false },
+                { "socket", { 2, 1, 132 }, false }, /* SCTP */
+                { "socket", { 2, 5, 0 }, false },   /* ... as SOCK_SEQPACKET */
+                { "socket", { 2, 6, 0 }, false },   /* SOCK_DCCP */
+                { "socket", { 2, 1, 262 }, false }, /* MPTCP */
+                { "socket", { 2, 2, 136 }, false }, /* UDP-Lite */
+                { "socket", { 2, 1, 0x100000000 }, false },
+                { "socket", { 10, 1 }, true },
+                { "socket", { 10, 2, 58 }, true },
+                { "socket", { 10, 1, 132 }, false },
+                { "socket", { 10, 3, 58 }, false },
+                { "socket", { 16, 3 }, true },      /* NETLINK_ROUTE is protocol 0 */
+                { "socket", { 16, 3, 12 }, false }, /* NETLINK_NETFILTER */
+                { "socket", { 17, 0 }, false },     /* AF_PACKET */
+                { "socket", { 38, 0 }, false },     /* AF_ALG */
+                { "socket", { 40, 0 }, false },     /* AF_VSOCK */
+                { "socket", { 0x100000026, 0 }, false },
+                { "socketpair", { 1, 0 }, true },
+                { "socketpair", { 2, 0 }, false },
+                { "ioctl", { 0, 0x5413 }, true }, /* TIOCGWINSZ */
+                { "ioctl", { 0, 0 }, true },
+                { "ioctl", { 0, 0xffffffff }, true },
+                { "ioctl", { 0, 0x5412 }, false },      /* TIOCSTI */
+                { "ioctl", { 0, 0x100005412 }, false }, /* the kernel reads 32 bits */
+                { "ioctl", { 0, 0xffffffff00005412 }, false },
+                { "personality", { 0, 0 }, true },
+                { "personality", { 0xffffffff, 0 }, true },
+                { "personality", { 0x40000, 0 }, false }, /* ADDR_NO_RANDOMIZE */
         };
         static const char *const NEVER[] = {
                 "ptrace",
@@ -361,11 +375,11 @@ static void test_filter(void **state)
         assert_string_equal(cJSON_GetObjectItem(profile, "defaultAction")->valuestring, "SCMP_ACT_ERRNO");
         assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(profile, "architectures")), 1);
         for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
-                if (passes(profile, CASES[i].name, CASES[i].first, CASES[i].second) != CASES[i].passes)
-                        fail_msg("%s(%#jx, %#jx)", CASES[i].name, (uintmax_t)CASES[i].first,
-                                 (uintmax_t)CASES[i].second);
+                if (passes(profile, CASES[i].name, CASES[i].arguments) != CASES[i].passes)
+                        fail_msg("%s(%#jx, %#jx, %#jx)", CASES[i].name, (uintmax_t)CASES[i].arguments[0],
+                                 (uintmax_t)CASES[i].arguments[1], (uintmax_t)CASES[i].arguments[2]);
         for (size_t i = 0; i < sizeof NEVER / sizeof NEVER[0]; i++)
-                if (passes(profile, NEVER[i], 0, 0))
+                if (passes(profile, NEVER[i], (const uint64_t[3]){ 0 }))
                         fail_msg("%s passes", NEVER[i]);
         cJSON_Delete(profile);
         buffer_free(&text);
