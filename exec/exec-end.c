@@ -1,5 +1,6 @@
 #include "exec-end.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,31 @@ void exec_end_finish(struct exec *exec)
         detach(exec);
         exec_end_report(exec);
         exec_end_dispose(exec);
+}
+
+/* The kernel's word counts where it can be had; the engine's where the host does not see the program as a process. */
+static bool is_left_behind(const struct exec *exec)
+{
+        int killed;
+
+        if (exec->seen & SAW_EXIT)
+                return false;
+        if (!exec->has_cgroup || exec->tree.root == 0)
+                return exec->is_seen_running;
+        killed = process_tree_kill(&exec->tree);
+        return killed != 0 && killed != -ENOENT;
+}
+
+void exec_end_give_up(struct exec *exec)
+{
+        const struct execs *execs = exec->execs;
+        bool is_told = execs->on_left_behind != NULL && is_left_behind(exec);
+        char container_id[ENGINE_ID_BYTES];
+
+        memcpy(container_id, exec->container_id, sizeof(container_id));
+        exec_end_finish(exec);
+        if (is_told)
+                execs->on_left_behind(execs->left_behind_arg, container_id);
 }
 
 void exec_end_fail(struct exec *exec, const struct fault *why)

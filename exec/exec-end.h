@@ -3,10 +3,12 @@
 
 #include "exec-run.h"
 
-/* Each of the first three stops everything, answers the user if he waits, and frees the exec. */
+/* Each of the first four stops everything, answers the user if he waits, and frees the exec. */
 
 /* The program has ended, or nothing more will be learned: the result, or why there is none. */
 void exec_end_finish(struct exec *exec);
+/* The same, and tells the room's listener when it was left behind. */
+void exec_end_give_up(struct exec *exec);
 /* Nothing was started. */
 void exec_end_fail(struct exec *exec, const struct fault *why);
 /* The container is gone. */

@@ -101,13 +101,32 @@ static void deliver_signals(struct exec *exec)
         exec->pending_signals = 0;
 }
 
+static void die(struct exec *exec, double patience_s);
+
+/* An engine that began anew meanwhile does not know the execs it had; no event will tell of its end either. */
+static void on_forgotten(struct exec *exec)
+{
+        if (exec->call != NULL || exec->is_dying)
+                return;
+        exec->has_broken = true;
+        fault_set(&exec->broken, FAULT_ENGINE_UNAVAILABLE, ENOENT,
+                  "the engine has forgotten the program: how it ended is not known");
+        die(exec, exec->execs->timing.grace_s);
+}
+
 static void on_inquired(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
         struct exec *exec = arg;
 
         exec->inquiry = NULL;
-        if (why != NULL || (exec->seen & SAW_EXIT))
+        exec->is_seen_running = why == NULL && reply->exec->is_running;
+        if (exec->seen & SAW_EXIT)
                 return;
+        if (why != NULL) {
+                if (why->kind == FAULT_NOT_FOUND)
+                        on_forgotten(exec);
+                return;
+        }
         if (!reply->exec->is_running) {
                 exec_run_exited(exec, reply->exec->exit_code);
                 return;
@@ -174,7 +193,7 @@ static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
 
         (void)events;
         if (exec->is_silent || (exec->seen & SAW_EXIT)) {
-                exec_end_finish(exec);
+                exec_end_give_up(exec);
                 return;
         }
         timer->repeat = exec->execs->timing.linger_s;

@@ -5,7 +5,7 @@
  *
  *   running --exit and end of output--> done
  *   running --deadline--> dying (kill, ask the engine) --its end, or the grace--> TIMEOUT is reported --> silent
- *   running --cancel--> silent and dying --its end, or the linger--> freed
+ *   running --cancel--> silent and dying --its end, or the linger--> freed, left behind if it still runs
  *   any --container lost--> done at once */
 #pragma once
 
@@ -41,6 +41,8 @@ struct execs {
         struct list running; /* of struct exec */
         struct cgroup_mounts mounts;
         struct exec_timing timing;
+        void (*on_left_behind)(void *arg, const char *container_id);
+        void *left_behind_arg;
         struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
         unsigned n_deaths;
 };
@@ -77,6 +79,7 @@ struct exec {
         struct process_tree tree;
         uint64_t pending_signals; /* bit n: signal n, until the root is known */
         bool is_rootless;         /* the engine told a pid that is not in the container */
+        bool is_seen_running;     /* by the engine, when it was asked last */
 
         ev_timer deadline, drain_quiet, drain_max, retry, grace;
 };

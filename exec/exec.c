@@ -43,6 +43,12 @@ struct execs *execs_free(struct execs *execs)
         return NULL;
 }
 
+void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg, const char *container_id), void *arg)
+{
+        execs->on_left_behind = on_left_behind;
+        execs->left_behind_arg = arg;
+}
+
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {

@@ -73,6 +73,11 @@ __attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, stru
 /* Cancels all silently. */
 struct execs *execs_free(struct execs *execs);
 
+/* Tells of each container in which an exec was left behind: ended for its user, killed for as long as was sensible, and
+ * still running (stuck in the kernel, or in a runtime whose processes the host cannot see). It ends with its container
+ * only. Called from the loop; may call back into the room. One listener; NULL: none. */
+void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg, const char *container_id), void *arg);
+
 /* Starts a program in container_id. sink is copied, arg borrowed. Never calls back from inside.
  * Returns 0, -ENOMEM or what the engine refuses at once with (-EINVAL). The handle is valid until on_done has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,

@@ -59,7 +59,10 @@ static void on_turn(struct ev_loop *loop, ev_timer *timer, int events)
         struct fault why;
 
         (void)loop, (void)events;
-        fault_set(&why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, "The double is down.");
+        if (call->engine->mood == INSPECT_FORGETS)
+                fault_set(&why, FAULT_NOT_FOUND, ENOENT, "The double has no such exec.");
+        else
+                fault_set(&why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, "The double is down.");
         if (call->engine->mood == INSPECT_ANSWERS)
                 finish(call, &reply, NULL);
         else

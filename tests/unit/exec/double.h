@@ -9,7 +9,7 @@
 
 enum { DOUBLE_EXECS = 8 };
 
-enum inspect_mood { INSPECT_ANSWERS, INSPECT_HANGS, INSPECT_FAILS };
+enum inspect_mood { INSPECT_ANSWERS, INSPECT_HANGS, INSPECT_FAILS, INSPECT_FORGETS };
 
 struct double_call {
         struct engine_call base;

@@ -205,14 +205,65 @@ static void a_refused_fork_is_told(void **state)
         end(fixture);
 }
 
+static const struct left_case {
+        const char *name;
+        double timeout_s; /* 0: it is cancelled */
+        enum inspect_mood mood;
+        bool is_running; /* as exec_inspect tells it */
+        bool is_started, has_event, is_lost;
+        unsigned left_behind;
+} LEFT[] = {
+        { "cancelled, and runs on", .is_running = true, .is_started = true, .left_behind = 1 },
+        { "timed out, and runs on", .timeout_s = SOON, .is_running = true, .is_started = true, .left_behind = 1 },
+        { "cancelled, and ended", .is_started = true },
+        { "cancelled, the end told by event", .is_running = true, .is_started = true, .has_event = true },
+        { "cancelled, and nobody knows", .mood = INSPECT_FAILS, .is_running = true, .is_started = true },
+        { "cancelled, and forgotten", .mood = INSPECT_FORGETS, .is_running = true, .is_started = true },
+        { "cancelled, never started", .is_running = true },
+        { "cancelled, the container gone", .is_running = true, .is_started = true, .is_lost = true },
+};
+
+/* No process the host sees: the engine's word is all there is. */
+static void what_cannot_be_killed_is_told_of(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof(LEFT) / sizeof(LEFT[0]); i++) {
+                struct world world;
+
+                world_open(&world);
+                world.engine.mood = LEFT[i].mood;
+                world.engine.status[0].is_running = LEFT[i].is_running;
+                assert_int_equal(world_start(&world, NULL, &(struct exec_request){ .timeout_s = LEFT[i].timeout_s }),
+                                 0);
+                if (LEFT[i].is_started)
+                        double_started(&world.engine, 0);
+                if (LEFT[i].timeout_s > 0)
+                        world_await_answers(&world, 1);
+                else
+                        world.exec = exec_cancel(world.exec);
+                if (LEFT[i].has_event)
+                        world_event(&world, ENGINE_EXEC_DIED, 0, 137);
+                if (LEFT[i].is_lost)
+                        execs_container_lost(world.execs, WORLD_CONTAINER, false);
+                world_await_quiet(&world);
+                if (world.n_left_behind != LEFT[i].left_behind)
+                        fail_msg("%s: told %u times", LEFT[i].name, world.n_left_behind);
+                world_close(&world);
+        }
+}
+
 #define WITH_CELL(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                WITH_CELL(a_deadline_kills_every_shape), WITH_CELL(a_cancel_kills),
-                WITH_CELL(the_end_of_the_daemon_kills),  WITH_CELL(a_lie_kills_nobody),
-                WITH_CELL(a_signal_finds_its_way),       WITH_CELL(a_refused_fork_is_told),
+                WITH_CELL(a_deadline_kills_every_shape),
+                WITH_CELL(a_cancel_kills),
+                WITH_CELL(the_end_of_the_daemon_kills),
+                WITH_CELL(a_lie_kills_nobody),
+                WITH_CELL(a_signal_finds_its_way),
+                WITH_CELL(a_refused_fork_is_told),
+                cmocka_unit_test(what_cannot_be_killed_is_told_of),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

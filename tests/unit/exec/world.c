@@ -28,6 +28,14 @@ static void on_bark(struct ev_loop *loop, ev_timer *timer, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
+static void on_left_behind(void *arg, const char *container_id)
+{
+        struct world *world = arg;
+
+        world->n_left_behind++;
+        execs_container_lost(world->execs, container_id, false); /* as the pool does */
+}
+
 void world_open(struct world *world)
 {
         *world = (struct world){ .loop = ev_loop_new(EVFLAG_AUTO) };
@@ -35,6 +43,7 @@ void world_open(struct world *world)
         double_init(&world->engine, world->loop);
         assert_int_equal(execs_new(&world->execs, world->loop, &world->engine.base), 0);
         world->execs->timing = TIMING;
+        execs_on_left_behind(world->execs, on_left_behind, world);
         ev_timer_init(&world->watchdog, on_bark, 30.0, 0.0);
         world->watchdog.data = world;
         ev_timer_start(world->loop, &world->watchdog);

@@ -14,7 +14,7 @@ struct world {
         struct exec *exec; /* the last that world_start began */
         ev_timer watchdog; /* a test that hangs fails */
         bool has_barked;
-        unsigned n_starts, n_answers;
+        unsigned n_starts, n_answers, n_left_behind;
         struct exec_result result; /* of the last answer; its texts are below */
         char output[WORLD_TEXT_BYTES], errors[WORLD_TEXT_BYTES];
         char streamed[WORLD_TEXT_BYTES]; /* all pieces, each with its stream's number before it */
