@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "hardening.h"
 #include "inside.h"
+#include "isolation.h"
 #include "seal.h"
 #include "task.h"
 #include "template.h"
@@ -86,7 +87,9 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
 
         if (!options->is_verifying_hardening)
                 return FLOW_NEXT;
-        if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0)
+        if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0 ||
+            isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
+                            carrel->spec.policy == POLICY_INTERNET, flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_NEXT;
 }

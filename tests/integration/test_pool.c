@@ -405,6 +405,47 @@ static void what_matches_is_adopted(void **state)
         end_daemon();
 }
 
+/* A container under ada's name and labels (an image made of hers carries them), which is hers but for two words. */
+static void put_in_place_of_ada(const char *word, const char *value)
+{
+        MUST_RUN("docker", "rm", "--force", (CARREL_PREFIX "ada"));
+        MUST_RUN("docker", "run", "--detach", "--name", (CARREL_PREFIX "ada"), "--read-only", "--cap-drop=ALL",
+                 "--security-opt=no-new-privileges", "--tmpfs=/tmp:nosuid,nodev",
+                 "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", word, value, "forged:latest");
+}
+
+static void labels_alone_are_not_adopted(void **state)
+{
+        static const char *const adopting[] = { "CARREL_STARTUP=adopt", "CARREL_POLICY=none", NULL };
+        static const char OWN[] = "--volume=" CARREL_USERS "/ada:/workspace";
+        static const char OTHERS[] = "--volume=" CARREL_USERS "/bob:/workspace";
+        static const struct {
+                const char *words[2];
+                const char *outcome;
+        } ROWS[] = {
+                { { "--network=none", OWN }, "reused" },
+                { { "--network=none", OTHERS }, "created" },
+                { { "--network=host", OWN }, "created" },
+                { { "--network=bridge", OWN }, "created" },
+        };
+
+        (void)state;
+        start_daemon(adopting);
+        carreld_must_ensure("bob");
+        carreld_must_ensure("ada");
+        MUST_RUN("docker", "commit", (CARREL_PREFIX "ada"), "forged:latest");
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                carreld = carreld_kill(carreld);
+                put_in_place_of_ada(ROWS[i].words[0], ROWS[i].words[1]);
+                start_daemon(adopting);
+                expect_outcome("ada", ROWS[i].outcome);
+                assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+        }
+        end_daemon();
+        start_daemon(NULL);
+        end_daemon();
+}
+
 static int inside(void)
 {
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
@@ -421,6 +462,7 @@ static int inside(void)
                 WITH_ENGINE(a_full_queue_says_so),
                 WITH_ENGINE(pools_do_not_touch_each_other),
                 WITH_ENGINE(what_matches_is_adopted),
+                WITH_ENGINE(labels_alone_are_not_adopted),
                 WITH_DAEMON(two_hundred_users_at_once_all_get_theirs),
         };
 

@@ -1,0 +1,165 @@
+#include "isolation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proc-file.h"
+#include "scope.h"
+
+enum { PROC_PATH_BYTES = 64, NETWORK_TEXT_MAX = 1 << 20 };
+
+static int refuse(struct fault *why, const char *what)
+{
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container is not a world of its own: %s", what);
+}
+
+/* ---- the network ---- */
+
+static bool is_word(const char *word, size_t length, const char *wanted)
+{
+        return strlen(wanted) == length && memcmp(word, wanted, length) == 0;
+}
+
+static int judge_interface(const char *name, size_t length, bool may_have_eth0, struct fault *why)
+{
+        if (is_word(name, length, "lo") || (may_have_eth0 && is_word(name, length, "eth0")))
+                return 0;
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                         "the container is not a world of its own: it is connected by %.*s",
+                         (int)(length < 16 ? length : 16), name);
+}
+
+/* One line each, after a line of titles: the interface is the first word. */
+static int judge_routes(const char *text, bool may_have_eth0, struct fault *why)
+{
+        int err = 0;
+
+        for (text += strcspn(text, "\n"); err == 0 && text[strspn(text, "\n ")] != '\0'; text += strcspn(text, "\n")) {
+                text += strspn(text, "\n ");
+                err = judge_interface(text, strcspn(text, " \t\n"), may_have_eth0, why);
+        }
+        return err;
+}
+
+/* One line each: the interface is the last word. */
+static int judge_addresses6(const char *text, bool may_have_eth0, struct fault *why)
+{
+        int err = 0;
+
+        for (text += strspn(text, "\n "); err == 0 && *text != '\0'; text += strspn(text, "\n ")) {
+                size_t end = strcspn(text, "\n");
+                size_t length = 0;
+
+                while (end > 0 && text[end - 1] == ' ')
+                        end--;
+                while (length < end && text[end - length - 1] != ' ')
+                        length++;
+                err = judge_interface(text + end - length, length, may_have_eth0, why);
+                text += strcspn(text, "\n");
+        }
+        return err;
+}
+
+int isolation_judge_network(const char *routes, const char *addresses6, bool may_have_eth0, struct fault *why)
+{
+        int err = routes != NULL ? judge_routes(routes, may_have_eth0, why) : 0;
+
+        if (err == 0 && addresses6 != NULL)
+                err = judge_addresses6(addresses6, may_have_eth0, why);
+        return err;
+}
+
+/* A kernel without IPv6 has no if_inet6. */
+static int check_network(int pid, bool may_have_eth0, struct fault *why)
+{
+        AUTO(auto_free) char *routes = NULL;
+        AUTO(auto_free) char *addresses6 = NULL;
+        int err = proc_pid_read(pid, "net/route", NETWORK_TEXT_MAX, &routes);
+        int err6 = proc_pid_read(pid, "net/if_inet6", NETWORK_TEXT_MAX, &addresses6);
+
+        if (err < 0 || (err6 < 0 && err6 != -ENOENT))
+                return refuse(why, "its network cannot be read");
+        return isolation_judge_network(routes, addresses6, may_have_eth0, why);
+}
+
+/* ---- namespaces ---- */
+
+static int check_namespace(int pid, const char *name, struct fault *why)
+{
+        char path[PROC_PATH_BYTES];
+        char sentence[PROC_PATH_BYTES];
+        struct stat ours;
+        struct stat theirs;
+
+        (void)snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+        if (stat(path, &ours) < 0)
+                return refuse(why, "namespaces cannot be told apart");
+        (void)snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, name);
+        if (stat(path, &theirs) < 0)
+                return refuse(why, "its namespaces cannot be read");
+        if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+                return 0;
+        (void)snprintf(sentence, sizeof sentence, "it shares the host's %s namespace", name);
+        return refuse(why, sentence);
+}
+
+static int check_namespaces(int pid, struct fault *why)
+{
+        static const char *const NAMESPACES[] = { "mnt", "net", "pid", "ipc", "uts" };
+        int err = 0;
+
+        for (size_t i = 0; err == 0 && i < sizeof NAMESPACES / sizeof *NAMESPACES; i++)
+                err = check_namespace(pid, NAMESPACES[i], why);
+        return err;
+}
+
+/* ---- the user's directory ---- */
+
+static int open_workspace(int pid)
+{
+        const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+        AUTO(auto_close) int root = -1;
+        char path[PROC_PATH_BYTES];
+
+        (void)snprintf(path, sizeof path, "/proc/%d/root", pid);
+        root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, "workspace", &how, sizeof how);
+}
+
+static int check_workspace(int pid, int users_fd, const char *user, struct fault *why)
+{
+        AUTO(auto_close) int workspace = open_workspace(pid);
+        struct stat inside;
+        struct stat outside;
+
+        if (workspace < 0 || fstat(workspace, &inside) < 0)
+                return refuse(why, "its /workspace cannot be opened");
+        if (fstatat(users_fd, user, &outside, AT_SYMLINK_NOFOLLOW) < 0)
+                return refuse(why, "its user has no directory");
+        if (inside.st_dev != outside.st_dev || inside.st_ino != outside.st_ino)
+                return refuse(why, "its /workspace is not its user's directory");
+        return 0;
+}
+
+int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
+{
+        struct pollfd exited = { .fd = pidfd, .events = POLLIN };
+        struct fault found = { 0 };
+        int err = check_namespaces(pid, &found);
+
+        if (err == 0)
+                err = check_network(pid, may_have_eth0, &found);
+        if (err == 0)
+                err = check_workspace(pid, users_fd, user, &found);
+        if (poll(&exited, 1, 0) != 0) /* then what was read may be a successor's, whatever it says */
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        return err < 0 ? fault_pass(why, &found) : 0;
+}
