@@ -1,5 +1,6 @@
 #include "userdir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -84,13 +85,39 @@ static int open_beneath(int users_fd, const char *user)
         return (int)syscall(SYS_openat2, users_fd, user, &how, sizeof how);
 }
 
-/* Gives the directory to its user. It is root's right after mkdirat, also when a carreld was killed in between. */
+static bool is_empty(int fd)
+{
+        int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
+        const struct dirent *entry;
+
+        if (directory == NULL) {
+                if (copy >= 0)
+                        close(copy);
+                return false;
+        }
+        do {
+                errno = 0;
+                entry = readdir(directory);
+        } while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+        bool has_ended = entry == NULL && errno == 0;
+        closedir(directory);
+        return has_ended;
+}
+
+/* Gives the directory to its user. It is root's right after mkdirat, also when a carreld was killed in between: then
+ * it is empty. One that is not is somebody's, who may have set users_dir to a directory with more than users in it. */
 static int own(int fd, const struct stat *status, const char *user, uint32_t uid, uint32_t gid, struct fault *why)
 {
         if (status->st_uid != uid && status->st_uid != geteuid())
                 return fault_set(why, FAULT_INTERNAL, EPERM,
                                  "the directory of %s belongs to uid %u: give it to %u, or move it away", user,
                                  status->st_uid, uid);
+        if (status->st_uid != uid && !is_empty(fd))
+                return fault_set(
+                        why, FAULT_INTERNAL, ENOTEMPTY,
+                        "the directory of %s belongs to uid %u and is not empty: give it to %u, or move it away", user,
+                        status->st_uid, uid);
         if ((status->st_uid != uid || status->st_gid != gid) && fchown(fd, uid, gid) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot give the directory of %s to %u:%u", user, uid,
                                  gid);

@@ -37,6 +37,27 @@ static void place_close(struct place *place)
         rig_remove_tree(place->directory);
 }
 
+/* A directory of root's with something in it was there before carreld, and stays as it is. */
+static void test_what_is_roots_is_not_given_away(void **state)
+{
+        struct place place;
+        struct stat status;
+        struct fault why = { 0 };
+
+        place_open(&place);
+        assert_int_equal(mkdirat(place.fd, "ssh", 0755), 0);
+        assert_int_equal(mkdirat(place.fd, "ssh/keys", 0700), 0);
+        assert_true(userdir_prepare(place.fd, "ssh", UID, GID, &why) < 0);
+        assert_int_equal(why.err, ENOTEMPTY);
+        assert_int_equal(fstatat(place.fd, "ssh", &status, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(status.st_uid, 0);
+        assert_int_equal(status.st_mode & 07777, 0755);
+        /* Its user's own may hold anything. */
+        assert_int_equal(fchownat(place.fd, "ssh", UID, GID, 0), 0);
+        assert_int_equal(userdir_prepare(place.fd, "ssh", UID, GID, NULL), 0);
+        place_close(&place);
+}
+
 static void test_directory_is_made(void **state)
 {
         struct place place;
@@ -323,10 +344,15 @@ static void test_ledger_grows(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_directory_is_made), cmocka_unit_test(test_never_recursive),
-                cmocka_unit_test(test_attacks),           cmocka_unit_test(test_ancestors),
-                cmocka_unit_test(test_ledger_recalls),    cmocka_unit_test(test_ledger_of_another_boot),
-                cmocka_unit_test(test_ledger_torn),       cmocka_unit_test(test_ledger_grows),
+                cmocka_unit_test(test_directory_is_made),
+                cmocka_unit_test(test_what_is_roots_is_not_given_away),
+                cmocka_unit_test(test_never_recursive),
+                cmocka_unit_test(test_attacks),
+                cmocka_unit_test(test_ancestors),
+                cmocka_unit_test(test_ledger_recalls),
+                cmocka_unit_test(test_ledger_of_another_boot),
+                cmocka_unit_test(test_ledger_torn),
+                cmocka_unit_test(test_ledger_grows),
         };
 
         return cmocka_run_group_tests_name("pool_disk", tests, NULL, NULL);
