@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "scope.h"
 #include "str.h"
@@ -21,6 +22,21 @@ static int make_directory(const char *path, unsigned mode, struct fault *why)
         if (mkdir(path, mode) == 0 || errno == EEXIST)
                 return 0;
         return fault_set(why, FAULT_INTERNAL, errno, "cannot make the directory %s: %s", path, strerror(errno));
+}
+
+/* Whoever may write where the lock and the ledger are could put his own there first. */
+static int check_directory(const char *path, struct fault *why)
+{
+        struct stat status;
+
+        if (stat(path, &status) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory %s: %s", path, strerror(errno));
+        if (!S_ISDIR(status.st_mode))
+                return fault_set(why, FAULT_SETTING_INVALID, ENOTDIR, "%s is not a directory", path);
+        if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EPERM,
+                                 "%s must belong to root, and must not be writable by its group or by others", path);
+        return 0;
 }
 
 int claim_directory(const char *path, unsigned mode, struct fault *why)
@@ -38,7 +54,8 @@ int claim_directory(const char *path, unsigned mode, struct fault *why)
                         return r;
                 *slash = '/';
         }
-        return make_directory(path, mode, why);
+        r = make_directory(path, mode, why);
+        return r == 0 ? check_directory(path, why) : r;
 }
 
 int claim_lock(const char *directory, const char *pool, int *ret_fd, struct fault *why)
@@ -90,7 +107,7 @@ int listen_unix(const char *path, const char *group, int *ret_fd, struct fault *
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         struct sockaddr_un final = { .sun_family = AF_UNIX };
         AUTO(auto_close) int fd = -1;
-        gid_t gid;
+        gid_t gid = 0;
         int r;
 
         if (str_copy(final.sun_path, sizeof final.sun_path, path) < 0 ||
