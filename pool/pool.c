@@ -80,6 +80,7 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
                 pool_free(pool);
                 return err;
         }
+        execs_on_left_behind(execs, running_left_behind, pool);
         *ret_pool = pool;
         return 0;
 }
@@ -102,6 +103,8 @@ struct pool *pool_free(struct pool *pool)
         (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
         pool->is_closing = true; /* whoever is answered now may ask again, and is refused */
         ev_timer_stop(pool->loop, &pool->grant);
+        if (pool->execs != NULL)
+                execs_on_left_behind(pool->execs, NULL, NULL);
         survey_cancel(pool);
         chores_free(pool);
         running_cancel_all(pool);

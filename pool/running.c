@@ -178,6 +178,15 @@ const char *pool_exec_user(const struct pool *pool, const char *id)
         return running != NULL ? running->user : NULL;
 }
 
+void running_left_behind(void *arg, const char *container_id)
+{
+        struct pool *pool = arg;
+        const struct carrel *carrel = table_find_id(&pool->table, container_id);
+
+        if (carrel != NULL)
+                pool_retire(pool, carrel->user, "exec_unkillable", NULL, NULL, NULL);
+}
+
 void running_lose(struct carrel *carrel, const char *container_id, bool is_oom)
 {
         execs_container_lost(carrel->pool->execs, container_id, is_oom);

@@ -360,6 +360,79 @@ static void test_exec_ends_with_its_carrel(void **state)
         rig_close(&rig);
 }
 
+/* An engine with a program that runs on whatever one does. */
+struct stuck {
+        struct engine_ops ops;
+        const struct engine_ops *truth;
+        struct exec_events events;
+        void *exec;
+        engine_done done;
+        void *arg;
+};
+
+static struct stuck *stuck_of(const struct engine *engine)
+{
+        return (struct stuck *)engine->ops;
+}
+
+static int stuck_exec(struct engine *engine, const char *id, const struct exec_command *command,
+                      const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call)
+{
+        struct stuck *stuck = stuck_of(engine);
+
+        stuck->events = *events;
+        stuck->exec = arg;
+        fake_set(engine, FAKE_EXEC, FAKE_HANG, 1);
+        return stuck->truth->exec(engine, id, command, events, done, arg, ret_call);
+}
+
+static void still_runs(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        const struct stuck *stuck = arg;
+        const struct exec_status running = { .is_running = true };
+
+        stuck->done(stuck->arg, &(struct engine_reply){ .exec = &running }, NULL);
+}
+
+static int stuck_inspect(struct engine *engine, const char *id, engine_done done, void *arg,
+                         struct engine_call **ret_call)
+{
+        struct stuck *stuck = stuck_of(engine);
+
+        stuck->done = done;
+        stuck->arg = arg;
+        return stuck->truth->exec_inspect(engine, id, still_runs, stuck, ret_call);
+}
+
+static void test_exec_that_cannot_be_killed(void **state)
+{
+        struct rig rig;
+        struct answer answer;
+        struct ended ended = { 0 };
+        struct exec *exec;
+        struct fault why;
+
+        rig_need_root();
+        rig_open(&rig, NULL);
+        rig_must_ensure(&rig, "alice", &answer);
+        rig_must_ensure(&rig, "bob", &answer);
+        struct stuck stuck = { .ops = *rig.engine->ops, .truth = rig.engine->ops };
+        stuck.ops.exec = stuck_exec;
+        stuck.ops.exec_inspect = stuck_inspect;
+        rig.engine->ops = &stuck.ops;
+        assert_int_equal(pool_exec(rig.pool, "alice", &ECHO, &SINK, &ended, &exec, &why), 0);
+        stuck.events.on_started(stuck.exec, "feedfacefeedface");
+        pool_exec_cancel(rig.pool, exec);
+        rig_run_for(&rig, 5.0);
+        assert_non_null(fake_find(rig.engine, "carrel-alice"));
+        rig_run_for(&rig, 30.0);
+        assert_null(fake_find(rig.engine, "carrel-alice"));
+        assert_non_null(fake_find(rig.engine, "carrel-bob"));
+        assert_int_equal(ended.count, 0);
+        rig.engine->ops = stuck.truth;
+        rig_close(&rig);
+}
+
 static void test_exec_cancel(void **state)
 {
         struct rig rig;
@@ -418,6 +491,7 @@ int main(void)
                 cmocka_unit_test(test_adoption_fails),
                 cmocka_unit_test(test_exec_keeps_busy),
                 cmocka_unit_test(test_exec_ends_with_its_carrel),
+                cmocka_unit_test(test_exec_that_cannot_be_killed),
                 cmocka_unit_test(test_exec_cancel),
                 cmocka_unit_test(test_pidfd),
         };
