@@ -86,7 +86,7 @@ int fake_store_insert(struct fake_store *store, struct fake_container *made)
 
 static void drop(struct fake_store *store, struct fake_container *container)
 {
-        HASH_DELETE(by_id, store->ids, container);
+        HASH_DELETE(by_id, store->ids, container); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
         HASH_DELETE(by_name, store->names, container);
         fake_container_free(container);
 }

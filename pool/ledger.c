@@ -146,6 +146,7 @@ static int open_file(struct ledger *ledger, const char *runtime_dir, const char 
 
 static bool is_of_this_boot(const struct ledger *ledger, const char *boot_id)
 {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): mapped by then */
         return memcmp(ledger->map->magic, MAGIC, sizeof MAGIC) == 0 &&
                strncmp(ledger->map->boot_id, boot_id, BOOT_ID_BYTES) == 0;
 }
