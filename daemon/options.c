@@ -76,13 +76,17 @@ struct reaper_options daemon_reaper_options(const struct config *config)
 
 int daemon_check(const struct config *config, struct fault *why)
 {
-        char path[DAEMON_PATH_BYTES];
-        struct netpolicy_options network = daemon_netpolicy_options(config, path);
+        char init_path[DAEMON_PATH_BYTES];
+        char helper_path[DAEMON_PATH_BYTES];
+        struct pool_options pool = daemon_pool_options(config, init_path);
+        struct netpolicy_options network = daemon_netpolicy_options(config, helper_path);
+        int r;
 
         /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so
          * the prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
         if (config->tmp_bytes > config->memory_bytes)
                 return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
                                  "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
-        return netpolicy_check(&network, why);
+        r = pool_check(&pool, why);
+        return r == 0 ? netpolicy_check(&network, why) : r;
 }

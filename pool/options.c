@@ -81,3 +81,8 @@ int options_check(const struct pool_options *options, struct fault *why)
                 return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s are above 0");
         return template_check_dns(options->dns, why);
 }
+
+int pool_check(const struct pool_options *options, struct fault *why)
+{
+        return options_check(options, why);
+}

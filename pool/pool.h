@@ -133,6 +133,9 @@ __attribute__((warn_unused_result)) int pool_new(struct pool **ret_pool, struct 
 /* Ends waiters with FAULT_CANCELLED and forgets; containers stay as they are. */
 struct pool *pool_free(struct pool *pool);
 
+/* Whether pool_new and pool_reconfigure would take these options (no text NULL), before anything is changed. */
+int pool_check(const struct pool_options *options, struct fault *why);
+
 /* Settings that may change while running (SIGHUP): defaults, limits of admission, dns. */
 int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why);
 
