@@ -7,18 +7,24 @@
 #include "clock.h"
 #include "exec-cause.h"
 
-static void detach(struct exec *exec)
+/* Nothing is heard of the program any more; what kills goes on. */
+static void stop_hearing(struct exec *exec)
 {
         struct ev_loop *loop = exec->execs->loop;
 
-        list_remove(&exec->node);
         ev_timer_stop(loop, &exec->deadline);
         ev_timer_stop(loop, &exec->drain_quiet);
         ev_timer_stop(loop, &exec->drain_max);
-        ev_timer_stop(loop, &exec->retry);
-        ev_timer_stop(loop, &exec->grace);
         exec->call = engine_cancel(exec->call);
         exec->inquiry = engine_cancel(exec->inquiry);
+}
+
+static void detach(struct exec *exec)
+{
+        list_remove(&exec->node);
+        stop_hearing(exec);
+        ev_timer_stop(exec->execs->loop, &exec->retry);
+        ev_timer_stop(exec->execs->loop, &exec->grace);
 }
 
 void exec_end_dispose(struct exec *exec)
@@ -103,24 +109,50 @@ void exec_end_report(struct exec *exec)
         report(exec, &end);
 }
 
-void exec_end_finish(struct exec *exec)
+/* Kills once more. The first process may be gone while others that no pass has seen yet go on forking. */
+static bool has_survivors(const struct exec *exec)
+{
+        int killed;
+
+        if (!exec->is_dying || !exec->has_cgroup || (exec->tree.root == 0 && !exec->tree.is_alone))
+                return false;
+        killed = process_tree_kill(&exec->tree);
+        return killed != 0 && killed != -ENOENT;
+}
+
+/* The user is answered; the retries kill on, and come back here, for as long as the linger. */
+static void outlive(struct exec *exec)
+{
+        stop_hearing(exec);
+        if (exec->is_outlived)
+                return;
+        exec->is_outlived = true;
+        exec->grace.repeat = exec->execs->timing.linger_s;
+        ev_timer_again(exec->execs->loop, &exec->grace);
+        exec_end_report(exec);
+}
+
+void exec_end_now(struct exec *exec)
 {
         detach(exec);
         exec_end_report(exec);
         exec_end_dispose(exec);
 }
 
+void exec_end_finish(struct exec *exec)
+{
+        if (has_survivors(exec))
+                outlive(exec);
+        else
+                exec_end_now(exec);
+}
+
 /* The kernel's word counts where it can be had; the engine's where the host does not see the program as a process. */
 static bool is_left_behind(const struct exec *exec)
 {
-        int killed;
-
-        if (exec->seen & SAW_EXIT)
-                return false;
-        if (!exec->has_cgroup || exec->tree.root == 0)
-                return exec->is_seen_running;
-        killed = process_tree_kill(&exec->tree);
-        return killed != 0 && killed != -ENOENT;
+        if (has_survivors(exec))
+                return true;
+        return !(exec->seen & SAW_EXIT) && (!exec->has_cgroup || exec->tree.root == 0) && exec->is_seen_running;
 }
 
 void exec_end_give_up(struct exec *exec)
@@ -130,7 +162,7 @@ void exec_end_give_up(struct exec *exec)
         char container_id[ENGINE_ID_BYTES];
 
         memcpy(container_id, exec->container_id, sizeof(container_id));
-        exec_end_finish(exec);
+        exec_end_now(exec);
         if (is_told)
                 execs->on_left_behind(execs->left_behind_arg, container_id);
 }

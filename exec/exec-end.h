@@ -3,11 +3,14 @@
 
 #include "exec-run.h"
 
-/* Each of the first four stops everything, answers the user if he waits, and frees the exec. */
+/* Each of the first five stops everything, answers the user if he waits, and frees the exec. */
 
-/* The program has ended, or nothing more will be learned: the result, or why there is none. */
+/* The program has ended, or nothing more will be learned: the result, or why there is none. One that was killed is
+ * freed only when nothing it started lives. */
 void exec_end_finish(struct exec *exec);
-/* The same, and tells the room's listener when it was left behind. */
+/* The same whatever lives. */
+void exec_end_now(struct exec *exec);
+/* The same, and tells the room's listener when something lives. */
 void exec_end_give_up(struct exec *exec);
 /* Nothing was started. */
 void exec_end_fail(struct exec *exec, const struct fault *why);

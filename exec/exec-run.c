@@ -163,6 +163,10 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
         }
         timer->repeat = timer->repeat * 2 < timing->retry_max_s ? timer->repeat * 2 : timing->retry_max_s;
         ev_timer_again(loop, timer);
+        if (exec->is_outlived) {
+                exec_end_finish(exec);
+                return;
+        }
         if (exec->is_dying)
                 kill_tree(exec);
         exec_run_inquire(exec);
@@ -476,6 +480,6 @@ struct exec *exec_run_free(struct exec *exec)
                 return NULL;
         kill_tree(exec);
         exec->is_silent = true;
-        exec_end_finish(exec);
+        exec_end_now(exec);
         return NULL;
 }

@@ -79,6 +79,7 @@ struct exec {
         struct process_tree tree;
         uint64_t pending_signals; /* bit n: signal n, until the root is known */
         bool is_rootless;         /* the engine told a pid that is not in the container */
+        bool is_outlived;         /* it has ended, and something it started has not */
         bool is_seen_running;     /* by the engine, when it was asked last */
 
         ev_timer deadline, drain_quiet, drain_max, retry, grace;

@@ -128,6 +128,24 @@ static void a_cancel_kills(void **state)
         }
 }
 
+/* A fork bomb has children that no pass has seen when its first process is dead already. */
+static void what_appears_behind_the_kill_dies_too(void **state)
+{
+        struct fixture *fixture = ready(state);
+        struct cell_exec late;
+
+        begin(fixture, SHAPE_PLAIN, 0.0);
+        exec_cancel(fixture->world.exec);
+        assert_true(cell_exec_is_gone(&fixture->program, GONE_MS));
+        assert_int_equal(cell_run(&fixture->cell, SHAPE_FAMILY, &late), 0);
+        world_event(&fixture->world, ENGINE_EXEC_DIED, 0, 137);
+        world_await_quiet(&fixture->world);
+        assert_true(cell_exec_is_gone(&late, 0));
+        assert_int_equal(fixture->world.n_left_behind, 0);
+        cell_exec_end(&late);
+        end(fixture);
+}
+
 static void the_end_of_the_daemon_kills(void **state)
 {
         struct fixture *fixture = ready(state);
@@ -259,6 +277,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 WITH_CELL(a_deadline_kills_every_shape),
                 WITH_CELL(a_cancel_kills),
+                WITH_CELL(what_appears_behind_the_kill_dies_too),
                 WITH_CELL(the_end_of_the_daemon_kills),
                 WITH_CELL(a_lie_kills_nobody),
                 WITH_CELL(a_signal_finds_its_way),
