@@ -14,6 +14,13 @@ static const enum carrel_policy POLICIES[] = {
         [CONFIG_POLICY_NONE] = POLICY_NONE,
 };
 
+/* Runtimes with a kernel of their own for each container: what the host sees of them is the monitor's process, so there
+ * is nothing in /proc to verify, and an interface that comes after the start is not seen inside. */
+static bool has_own_kernel(const char *runtime)
+{
+        return str_has_prefix(runtime, "runsc") || str_has_prefix(runtime, "kata");
+}
+
 struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES])
 {
         struct pool_options options = {
@@ -40,7 +47,7 @@ struct pool_options daemon_pool_options(const struct config *config, char init_p
                 .max_concurrent_starts = (unsigned)config->max_concurrent_starts,
                 .max_queued_starts = (unsigned)config->max_queued_starts,
                 .ensure_timeout_s = config->ensure_timeout_s,
-                .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE,
+                .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE && !has_own_kernel(config->runtime),
         };
 
         (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init", config->helper_dir);
@@ -87,6 +94,11 @@ int daemon_check(const struct config *config, struct fault *why)
         if (config->tmp_bytes > config->memory_bytes)
                 return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
                                  "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
+        if (has_own_kernel(config->runtime) && config->policy != CONFIG_POLICY_NONE)
+                return fault_set(
+                        why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                        "runtime %s takes its network at the start, before one can be plugged: set policy = none",
+                        config->runtime);
         r = pool_check(&pool, why);
         return r == 0 ? netpolicy_check(&network, why) : r;
 }

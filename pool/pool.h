@@ -121,8 +121,10 @@ struct pool_options {
         unsigned max_carrels;
         unsigned max_concurrent_starts;
         unsigned max_queued_starts;
-        double ensure_timeout_s;     /* a waiter's deadline */
-        bool is_verifying_hardening; /* true except with the fake engine, whose containers have no process */
+        double ensure_timeout_s; /* a waiter's deadline */
+        /* True, except with the fake engine, whose containers have no process, and with runtimes that give a container
+         * a kernel of its own: the host sees only their monitor. */
+        bool is_verifying_hardening;
 };
 
 /* Borrows loop, engine, netpolicy, execs and observer for its life; copies options. */
