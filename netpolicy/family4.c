@@ -43,7 +43,8 @@ static struct xt_entry encode(const struct rule *rule)
         struct ipt_entry *head = (void *)entry.bytes;
 
         put_cidr(&head->ip.src, &head->ip.smsk, rule->source);
-        put_cidr(&head->ip.dst, &head->ip.dmsk, rule->destination);
+        if ((rule->flags & RULE_ORIGINALLY) == 0)
+                put_cidr(&head->ip.dst, &head->ip.dmsk, rule->destination);
         xt_put_interface(rule->in, head->ip.iniface, head->ip.iniface_mask);
         xt_put_interface(rule->out, head->ip.outiface, head->ip.outiface_mask);
         head->ip.proto = rule->protocol;

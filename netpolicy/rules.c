@@ -29,7 +29,8 @@ static const struct cidr BUILT_IN[] = {
 
 enum { BUILT_IN_COUNT = sizeof BUILT_IN / sizeof *BUILT_IN };
 
-_Static_assert(RULE_ROOM >= POLICY_DENIED_MAX + 4 * POLICY_PINHOLES_MAX + BUILT_IN_COUNT + 32, "room for every policy");
+_Static_assert(RULE_ROOM >= 2 * (POLICY_DENIED_MAX + 3 * POLICY_PINHOLES_MAX + BUILT_IN_COUNT) + 32,
+               "room for every policy");
 
 struct maker {
         struct ruleset *ruleset;
@@ -43,26 +44,45 @@ static void add(struct maker *maker, struct rule rule)
                 maker->ruleset->rules[maker->ruleset->count++] = rule;
 }
 
-static void add_pinholes(struct maker *maker, enum rule_verdict verdict)
+static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, const char *in, uint8_t flags,
+                        enum rule_verdict verdict)
 {
-        for (uint32_t i = 0; i < maker->policy->pinhole_count; i++) {
-                const struct pinhole *pinhole = &maker->policy->pinholes[i];
+        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP };
 
-                add(maker, (struct rule){ .destination = pinhole->to,
-                                          .protocol = IPPROTO_TCP,
-                                          .port = pinhole->port,
-                                          .verdict = verdict });
-                add(maker, (struct rule){ .destination = pinhole->to,
-                                          .protocol = IPPROTO_UDP,
-                                          .port = pinhole->port,
-                                          .verdict = verdict });
+        for (size_t i = 0; i < sizeof PROTOCOLS; i++) {
+                struct rule rule = { .destination = pinhole->to,
+                                     .protocol = PROTOCOLS[i],
+                                     .port = pinhole->port,
+                                     .flags = flags,
+                                     .verdict = verdict };
+
+                (void)snprintf(rule.in, sizeof rule.in, "%s", in);
+                add(maker, rule);
         }
 }
 
-static void add_denied(struct maker *maker, const struct cidr *denied, size_t count)
+/* in: an interface pattern, or "" where the anchor has said it. */
+static void add_pinholes(struct maker *maker, const char *in, uint8_t flags, enum rule_verdict verdict)
 {
-        for (size_t i = 0; i < count; i++)
-                add(maker, (struct rule){ .destination = denied[i], .verdict = RULE_DROP });
+        for (uint32_t i = 0; i < maker->policy->pinhole_count; i++)
+                add_pinhole(maker, &maker->policy->pinholes[i], in, flags, verdict);
+}
+
+static void add_denied(struct maker *maker, const char *in, const struct cidr *denied, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct rule rule = { .destination = denied[i], .verdict = RULE_DROP };
+
+                (void)snprintf(rule.in, sizeof rule.in, "%s", in);
+                add(maker, rule);
+        }
+}
+
+static void add_all_denied(struct maker *maker, const char *in)
+{
+        add_denied(maker, in, &maker->policy->network, 1);
+        add_denied(maker, in, BUILT_IN, BUILT_IN_COUNT);
+        add_denied(maker, in, maker->policy->denied, maker->policy->denied_count);
 }
 
 /* Here every packet of a carrel is judged, before conntrack and routing. RETURN, not ACCEPT: other people's rules
@@ -73,11 +93,9 @@ static void add_judge(struct maker *maker)
 
         add(maker, (struct rule){ .source = maker->policy->network, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP });
         add(maker, (struct rule){ .flags = RULE_WRONG_PATH, .verdict = RULE_DROP });
-        add_pinholes(maker, RULE_RETURN);
+        add_pinholes(maker, "", 0, RULE_RETURN);
         add(maker, (struct rule){ .flags = RULE_TO_HOST, .verdict = RULE_DROP });
-        add_denied(maker, &maker->policy->network, 1);
-        add_denied(maker, BUILT_IN, BUILT_IN_COUNT);
-        add_denied(maker, maker->policy->denied, maker->policy->denied_count);
+        add_all_denied(maker, "");
         for (size_t i = 0; i < sizeof PROTOCOLS; i++)
                 add(maker, (struct rule){ .protocol = PROTOCOLS[i], .verdict = RULE_RETURN });
         add(maker, (struct rule){ .verdict = RULE_DROP });
@@ -85,17 +103,20 @@ static void add_judge(struct maker *maker)
 
 static void add_input(struct maker *maker)
 {
-        add_pinholes(maker, RULE_ACCEPT);
+        add_pinholes(maker, "", 0, RULE_ACCEPT);
         add(maker, (struct rule){ .verdict = RULE_DROP });
 }
 
-/* What the judge let pass may be forwarded; towards a carrel only the answers. */
+/* What the judge let pass may be forwarded, unless somebody's DNAT has meanwhile led it to where it must not go;
+ * towards a carrel only the answers. */
 static void add_forward(struct maker *maker)
 {
         struct rule from = { .verdict = RULE_ACCEPT };
         struct rule answer = { .flags = RULE_IS_REPLY, .verdict = RULE_ACCEPT };
 
         memcpy(from.in, maker->pattern, sizeof from.in);
+        add_pinholes(maker, maker->pattern, RULE_ORIGINALLY, RULE_ACCEPT);
+        add_all_denied(maker, maker->pattern);
         add(maker, from);
         add(maker, answer);
         add(maker, (struct rule){ .verdict = RULE_DROP });
@@ -241,6 +262,7 @@ static void append_flags(char text[static RULE_TEXT_BYTES], uint8_t flags)
                 { RULE_TO_HOST, "-m addrtype --dst-type LOCAL,BROADCAST " },
                 { RULE_IS_REPLY, "-m conntrack --ctstate RELATED,ESTABLISHED " },
                 { RULE_WRONG_PATH, "-m rpfilter --invert " },
+                { RULE_ORIGINALLY, "(before any DNAT) " },
                 { RULE_OPAQUE, "(and more) " },
         };
 

@@ -18,6 +18,7 @@ enum {
         RULE_IS_REPLY = 1 << 3,   /* conntrack state RELATED or ESTABLISHED */
         RULE_WRONG_PATH = 1 << 4, /* the way back to the source is another interface (xt_rpfilter, inverted) */
         RULE_OPAQUE = 1 << 5,     /* only read back: it has more parts than this struct can say */
+        RULE_ORIGINALLY = 1 << 6, /* the destination and port are those before any DNAT (xt_conntrack) */
 };
 
 /* Zero means any. Compared with memcmp by nobody: rule_is_equal. */
@@ -51,7 +52,7 @@ struct rule_chain {
 
 enum {
         RULE_CHAINS = 7,
-        RULE_ROOM = POLICY_DENIED_MAX + 4 * POLICY_PINHOLES_MAX + 64,
+        RULE_ROOM = 2 * POLICY_DENIED_MAX + 6 * POLICY_PINHOLES_MAX + 128,
 };
 
 struct ruleset {

@@ -55,6 +55,37 @@ static void add_reply(struct xt_entry *entry)
         conntrack->state_mask = XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED);
 }
 
+static void add_original(struct xt_entry *entry, const struct rule *rule)
+{
+        struct xt_conntrack_mtinfo3 *conntrack = add_match(entry, "conntrack", 3, sizeof *conntrack);
+
+        conntrack->match_flags = XT_CONNTRACK_ORIGDST;
+        conntrack->origdst_addr.ip = htonl(rule->destination.address);
+        conntrack->origdst_mask.ip = htonl(cidr_mask(rule->destination.length));
+        if (rule->port == 0)
+                return;
+        conntrack->match_flags |= XT_CONNTRACK_ORIGDST_PORT;
+        conntrack->origdst_port = conntrack->origdst_port_high = rule->port; /* in host order, from revision 2 on */
+}
+
+/* Either what add_reply or what add_original says; anything else shows when it is encoded again. */
+static void get_conntrack(struct rule *rule, const void *data, size_t length)
+{
+        struct xt_conntrack_mtinfo3 conntrack = { 0 };
+
+        memcpy(&conntrack, data, length < sizeof conntrack ? length : sizeof conntrack);
+        if ((conntrack.match_flags & XT_CONNTRACK_ORIGDST) == 0) {
+                rule->flags |= RULE_IS_REPLY;
+                return;
+        }
+        rule->flags |= RULE_ORIGINALLY;
+        rule->port = conntrack.origdst_port;
+        rule->destination = (struct cidr){ .address = ntohl(conntrack.origdst_addr.ip) };
+        while (rule->destination.length < 32 &&
+               (ntohl(conntrack.origdst_mask.ip) & (0x80000000U >> rule->destination.length)) != 0)
+                rule->destination.length++;
+}
+
 static void add_to_host(struct xt_entry *entry)
 {
         struct xt_addrtype_info_v1 *type = add_match(entry, "addrtype", 1, sizeof *type);
@@ -71,7 +102,9 @@ static void add_wrong_path(struct xt_entry *entry)
 
 void xt_add_matches(struct xt_entry *entry, const struct rule *rule)
 {
-        if (rule->port != 0 && rule->protocol == IPPROTO_TCP)
+        if ((rule->flags & RULE_ORIGINALLY) != 0)
+                add_original(entry, rule);
+        else if (rule->port != 0 && rule->protocol == IPPROTO_TCP)
                 add_tcp(entry, rule);
         else if (rule->port != 0)
                 add_udp(entry, rule);
@@ -144,7 +177,7 @@ static void get_match(struct rule *rule, const struct xt_entry_match *match, siz
         if (strcmp(name, "addrtype") == 0)
                 rule->flags |= RULE_TO_HOST;
         else if (strcmp(name, "conntrack") == 0)
-                rule->flags |= RULE_IS_REPLY;
+                get_conntrack(rule, match->data, data_length);
         else if (strcmp(name, "rpfilter") == 0)
                 rule->flags |= RULE_WRONG_PATH;
         else if ((strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0) && data_length >= sizeof ports) {

@@ -273,6 +273,38 @@ static void the_judge_is_in_order(void **state)
         }
 }
 
+/* Behind a DNAT the judge's word is about another address: what it denies is denied once more before the ACCEPT. */
+static void no_translation_leads_to_what_is_denied(void **state)
+{
+        struct policy_texts texts = { "default", "10.213.0.0/16", "9.9.9.9", "", "10.0.0.53" };
+        static struct ruleset ruleset;
+        const struct rule_chain *judge = &ruleset.chains[0];
+        const struct rule_chain *forward = &ruleset.chains[2];
+        struct policy policy;
+        char text[RULE_TEXT_BYTES];
+        size_t at = 0;
+
+        (void)state;
+        assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
+        rules_make(&ruleset, &policy);
+        assert_string_equal(forward->name, "CARREL-FORWARD");
+        rule_format(&forward->rules[0], text);
+        assert_string_equal(text, "-i carrel+ -d 10.0.0.53/32 -p 6 --dport 53 (before any DNAT) -j ACCEPT");
+        for (size_t i = 0; i < judge->count; i++) {
+                const struct rule *denied = &judge->rules[i];
+
+                if (denied->verdict != RULE_DROP || denied->destination.length == 0)
+                        continue;
+                while (at < forward->count && !cidr_is_equal(forward->rules[at].destination, denied->destination))
+                        at++;
+                assert_true(at < forward->count);
+                assert_int_equal(forward->rules[at].verdict, RULE_DROP);
+                assert_string_equal(forward->rules[at].in, "carrel+");
+        }
+        rule_format(&forward->rules[at + 1], text);
+        assert_string_equal(text, "-i carrel+ -j ACCEPT");
+}
+
 static void the_largest_policy_has_room(void **state)
 {
         char *deny = repeat("1.2.3.4", POLICY_DENIED_MAX);
@@ -311,7 +343,7 @@ int main(void)
                 cmocka_unit_test(lists_are_bounded),           cmocka_unit_test(allow_and_dns_share_a_bound),
                 cmocka_unit_test(binary_policies_are_checked), cmocka_unit_test(names_of_pools_keep_apart),
                 cmocka_unit_test(the_judge_is_in_order),       cmocka_unit_test(the_largest_policy_has_room),
-                cmocka_unit_test(check_bounds_the_interval),
+                cmocka_unit_test(check_bounds_the_interval),   cmocka_unit_test(no_translation_leads_to_what_is_denied),
         };
 
         return cmocka_run_group_tests_name("netpolicy: policy", tests, NULL, NULL);
