@@ -12,7 +12,7 @@
 #include "options.h"
 #include "scope.h"
 
-#define DEFAULT_CONFIG "/etc/carrel/carrel.conf"
+#define DEFAULT_CONFIG CARREL_CONFIG_DIR "/carrel.conf"
 
 enum exit_status { EXIT_SETTINGS = 2, EXIT_START = 3 };
 
