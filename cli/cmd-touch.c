@@ -8,8 +8,8 @@ struct touch_values {
 };
 
 static const struct option_spec OPTIONS[] = {
-        { 'l', "lease", OPTION_NUMBER, offsetof(struct touch_values, lease), 0, 86400, .argument = "S",
-          .help = "seconds from now in which it is not reaped as idle; 0 ends a lease" },
+        { 'l', "lease", OPTION_NUMBER, offsetof(struct touch_values, lease), 1, 86400, .argument = "S",
+          .help = "seconds from now in which it is not reaped as idle" },
         { .name = NULL },
 };
 

@@ -82,7 +82,8 @@ static bool is_answered(const struct sockaddr_un *address)
 {
         AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+        /* EAGAIN: there is somebody, and his backlog is full. */
+        return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
 }
 
 static int find_group(const char *name, gid_t *ret_gid, struct fault *why)

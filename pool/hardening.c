@@ -11,7 +11,10 @@
 #include "scope.h"
 #include "str.h"
 
-enum { PROC_TEXT_MAX = 1 << 20 };
+enum {
+        PROC_TEXT_MAX = 1 << 20,
+        CONTAINER_ID_LEAST = 12 /* characters: a shorter "id" would be found in any path */
+};
 
 /* The line's text behind "Key:" and blanks, or NULL. */
 static const char *find_line(const char *status, const char *key)
@@ -106,7 +109,7 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
 
         if (status == NULL || cgroups == NULL || has_ended(pidfd))
                 return refuse_ended(why);
-        if (strstr(cgroups, container_id) == NULL)
+        if (strlen(container_id) < CONTAINER_ID_LEAST || strstr(cgroups, container_id) == NULL)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                  "process %d, which the engine named, is not in a cgroup of the container", pid);
         return hardening_judge(status, uid, gid, why);
