@@ -168,16 +168,21 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 return;
         length = (size_t)(path - ++controllers);
         path++;
-        if (list_has(controllers, length, "memory"))
+        if (list_has(controllers, length, "memory")) {
                 fill_once(cgroup->oom_file, &mounts->of[CGROUP_MEMORY], path, "memory.oom_control");
+                fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_MEMORY], path, "memory.limit_in_bytes");
+        }
         if (list_has(controllers, length, "pids")) {
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_PIDS], path, "pids.events");
                 fill_once(cgroup->members_file, &mounts->of[CGROUP_PIDS], path, "cgroup.procs");
+                fill_once(cgroup->pids_limit_file, &mounts->of[CGROUP_PIDS], path, "pids.max");
         }
         if (length == 0) {
                 fill_once(cgroup->oom_file, &mounts->of[CGROUP_UNIFIED], path, "memory.events");
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_UNIFIED], path, "pids.events");
                 fill_once(cgroup->members_file, &mounts->of[CGROUP_UNIFIED], path, "cgroup.procs");
+                fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_UNIFIED], path, "memory.max");
+                fill_once(cgroup->pids_limit_file, &mounts->of[CGROUP_UNIFIED], path, "pids.max");
         }
 }
 
@@ -280,4 +285,35 @@ void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_count
 {
         ret_counters->oom_kills = read_counter(cgroup->oom_file, "oom_kill");
         ret_counters->pids_refused = read_counter(cgroup->pids_file, "max");
+}
+
+uint64_t cgroup_parse_limit(const char *text)
+{
+        size_t digits = strspn(text, "0123456789");
+        char number[24];
+        uint64_t value = UINT64_MAX;
+
+        if (digits == 0 || digits >= sizeof(number) || (text[digits] != '\n' && text[digits] != '\0'))
+                return UINT64_MAX;
+        memcpy(number, text, digits);
+        number[digits] = '\0';
+        return str_parse_u64(number, 0, UINT64_MAX, &value) < 0 ? UINT64_MAX : value;
+}
+
+static uint64_t read_limit(const char *path)
+{
+        char *text = NULL;
+        uint64_t value;
+
+        if (path[0] == '\0' || proc_file_read(path, CGROUP_TEXT_MAX, &text) != 0)
+                return UINT64_MAX;
+        value = cgroup_parse_limit(text);
+        free(text);
+        return value;
+}
+
+void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits)
+{
+        ret_limits->memory_bytes = read_limit(cgroup->memory_limit_file);
+        ret_limits->pids = read_limit(cgroup->pids_limit_file);
 }

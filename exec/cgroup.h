@@ -27,11 +27,19 @@ struct cgroup {
         char oom_file[CGROUP_PATH_BYTES];
         char pids_file[CGROUP_PATH_BYTES];
         char members_file[CGROUP_PATH_BYTES];
+        char memory_limit_file[CGROUP_PATH_BYTES];
+        char pids_limit_file[CGROUP_PATH_BYTES];
 };
 
 struct cgroup_counters {
         uint64_t oom_kills;    /* processes killed for want of memory */
         uint64_t pids_refused; /* forks refused by pids.max */
+};
+
+/* As the kernel holds them; UINT64_MAX: none, or it cannot be read. */
+struct cgroup_limits {
+        uint64_t memory_bytes;
+        uint64_t pids;
 };
 
 /* Parses the text of /proc/<pid>/mountinfo (proc(5)). What it does not name stays "". */
@@ -57,5 +65,8 @@ int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_co
 
 /* A counter that cannot be read is 0. */
 void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_counters);
+void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits);
+/* A limit file's text: a number, or "max". UINT64_MAX when it is neither. */
+uint64_t cgroup_parse_limit(const char *text);
 /* The number behind "key " at the start of a line; 0 when there is none. */
 uint64_t cgroup_parse_counter(const char *text, const char *key);

@@ -4,6 +4,7 @@
 #include <ev.h>
 
 #include "admission.h"
+#include "cgroup.h"
 #include "flow.h"
 #include "ledger.h"
 #include "listeners.h"
@@ -28,6 +29,7 @@ struct pool {
         const struct flow_observer *observer;
         struct pool_options options;
         int users_fd;
+        struct cgroup_mounts cgroups; /* of the host; read when hardening is verified */
         struct ledger *ledger;
         struct table table;
         struct admission admission;

@@ -133,6 +133,32 @@ static void one_process(void **state)
         }
 }
 
+static void limits(void **state)
+{
+        static const struct {
+                const char *text;
+                uint64_t limit;
+        } TABLE[] = {
+                { "2147483648\n", 2147483648 }, { "0\n", 0 },         { "7", 7 },
+                { "max\n", UINT64_MAX },        { "", UINT64_MAX },   { "-1\n", UINT64_MAX },
+                { "12 13\n", UINT64_MAX },      { "9x", UINT64_MAX }, { "99999999999999999999999999", UINT64_MAX },
+        };
+        struct cgroup_mounts mounts;
+        struct cgroup cgroup;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++)
+                assert_true(cgroup_parse_limit(TABLE[i].text) == TABLE[i].limit);
+        cgroup_parse_mounts(V1, &mounts);
+        assert_int_equal(cgroup_parse(&mounts, CASES[0].text, ID, &cgroup), 0);
+        assert_string_equal(cgroup.memory_limit_file, "/sys/fs/cgroup/memory/docker/" ID "/memory.limit_in_bytes");
+        assert_string_equal(cgroup.pids_limit_file, "/sys/fs/cgroup/pids/docker/" ID "/pids.max");
+        cgroup_parse_mounts(V2, &mounts);
+        assert_int_equal(cgroup_parse(&mounts, CASES[1].text, ID, &cgroup), 0);
+        assert_string_equal(cgroup.memory_limit_file, "/sys/fs/cgroup/system.slice/docker-" ID ".scope/memory.max");
+        assert_string_equal(cgroup.pids_limit_file, "/sys/fs/cgroup/system.slice/docker-" ID ".scope/pids.max");
+}
+
 static void this_process(void **state)
 {
         struct process process = { 0 };
@@ -151,7 +177,8 @@ static void this_process(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(files_of_a_cgroup), cmocka_unit_test(whole_words_only), cmocka_unit_test(counters),
+                cmocka_unit_test(files_of_a_cgroup), cmocka_unit_test(whole_words_only),
+                cmocka_unit_test(counters),          cmocka_unit_test(limits),
                 cmocka_unit_test(one_process),       cmocka_unit_test(this_process),
         };
 

@@ -1,0 +1,40 @@
+#include "limits.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+int limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why)
+{
+        const struct {
+                const char *name;
+                uint64_t promised;
+                uint64_t found;
+        } bounds[] = {
+                { "memory", spec->memory_bytes, limits->memory_bytes },
+                { "pids", spec->pids, limits->pids },
+        };
+
+        for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+                if (bounds[i].found > bounds[i].promised)
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "the kernel does not hold the container to its %s limit of %" PRIu64
+                                         ": enable the %s cgroup controller on this host",
+                                         bounds[i].name, bounds[i].promised, bounds[i].name);
+        return 0;
+}
+
+int limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                 const struct carrel_spec *spec, struct fault *why)
+{
+        struct cgroup_limits limits;
+        struct cgroup cgroup;
+        int err = cgroup_find(mounts, pid, container_id, &cgroup);
+
+        if (err == -ESRCH)
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        if (err < 0)
+                return fault_set(why, FAULT_HARDENING_MISSING, -err,
+                                 "the container's control groups cannot be found, so its limits cannot be verified");
+        cgroup_read_limits(&cgroup, &limits);
+        return limits_judge(&limits, spec, why);
+}

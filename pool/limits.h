@@ -1,0 +1,16 @@
+/* Whether a live container is bounded as its carrel was promised: the kernel's numbers, not the engine's word. Docker
+ * only warns where the host has no memory controller, and anybody may `docker update` a container. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "fault.h"
+#include "pool.h"
+
+/* FAULT_HARDENING_MISSING names the limit that is not there. Pure. */
+int limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why);
+
+/* Of the container's process. FAULT_CARREL_LOST when it is not in that container any more. */
+int limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                 const struct carrel_spec *spec, struct fault *why);
