@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 int str_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
 {
         uint64_t value = 0;
@@ -124,39 +126,19 @@ int str_copy(char *target, size_t size, const char *text)
         return 0;
 }
 
-/* By the high bits of the first byte: how long the sequence is, and the least code point that needs that length. */
-static const struct {
-        unsigned char mask;
-        unsigned char lead;
-        unsigned char length;
-        uint32_t least;
-} UTF8_FORMS[] = {
-        { 0x80, 0x00, 1, 0x0 },
-        { 0xe0, 0xc0, 2, 0x80 },
-        { 0xf0, 0xe0, 3, 0x800 },
-        { 0xf8, 0xf0, 4, 0x10000 },
-};
-
 size_t str_decode_utf8(const char *text, uint32_t *ret_code)
 {
-        const unsigned char *bytes = (const unsigned char *)text;
+        static const unsigned char PAYLOAD[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 }; /* of the first byte, by length */
+        int length = utf8_step(text, text[0] == '\0' ? 1 : strnlen(text, 4));
+        uint32_t code;
 
-        for (size_t form = 0; form < sizeof UTF8_FORMS / sizeof UTF8_FORMS[0]; form++) {
-                uint32_t code = bytes[0] & (unsigned char)~UTF8_FORMS[form].mask;
-
-                if ((bytes[0] & UTF8_FORMS[form].mask) != UTF8_FORMS[form].lead)
-                        continue;
-                for (size_t i = 1; i < UTF8_FORMS[form].length; i++) {
-                        if ((bytes[i] & 0xc0) != 0x80) /* the terminating NUL stops here too */
-                                return 0;
-                        code = code << 6 | (bytes[i] & 0x3f);
-                }
-                if (code < UTF8_FORMS[form].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-                        return 0;
-                *ret_code = code;
-                return UTF8_FORMS[form].length;
-        }
-        return 0;
+        if (length <= 0)
+                return 0;
+        code = (unsigned char)text[0] & PAYLOAD[length];
+        for (int i = 1; i < length; i++)
+                code = code << 6 | ((unsigned char)text[i] & 0x3f);
+        *ret_code = code;
+        return (size_t)length;
 }
 
 bool str_is_unprintable(uint32_t code)

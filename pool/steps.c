@@ -7,7 +7,7 @@
 #include "hardening.h"
 #include "inside.h"
 #include "isolation.h"
-#include "limits.h"
+#include "kernel-limits.h"
 #include "seal.h"
 #include "task.h"
 #include "template.h"
@@ -91,7 +91,7 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0 ||
             isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
                             carrel->spec.policy == POLICY_INTERNET, flow_why(flow)) < 0 ||
-            limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, flow_why(flow)) < 0)
+            kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_NEXT;
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "kernel-limits.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -28,7 +28,7 @@ static void limits_are_judged(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int r = limits_judge(&CASES[i].found, &SPEC, &why);
+                int r = kernel_limits_judge(&CASES[i].found, &SPEC, &why);
 
                 if (CASES[i].named == NULL) {
                         assert_int_equal(r, 0);
@@ -46,7 +46,7 @@ static void a_process_elsewhere_is_lost(void **state)
         struct fault why = { 0 };
 
         (void)state;
-        assert_true(limits_check(&mounts, getpid(), ID, &SPEC, &why) < 0);
+        assert_true(kernel_limits_check(&mounts, getpid(), ID, &SPEC, &why) < 0);
         assert_int_equal(why.kind, FAULT_CARREL_LOST);
 }
 

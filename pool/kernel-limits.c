@@ -1,9 +1,9 @@
-#include "limits.h"
+#include "kernel-limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
 
-int limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why)
+int kernel_limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why)
 {
         const struct {
                 const char *name;
@@ -23,8 +23,8 @@ int limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *s
         return 0;
 }
 
-int limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
-                 const struct carrel_spec *spec, struct fault *why)
+int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                        const struct carrel_spec *spec, struct fault *why)
 {
         struct cgroup_limits limits;
         struct cgroup cgroup;
@@ -36,5 +36,5 @@ int limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *cont
                 return fault_set(why, FAULT_HARDENING_MISSING, -err,
                                  "the container's control groups cannot be found, so its limits cannot be verified");
         cgroup_read_limits(&cgroup, &limits);
-        return limits_judge(&limits, spec, why);
+        return kernel_limits_judge(&limits, spec, why);
 }

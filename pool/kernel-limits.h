@@ -9,8 +9,8 @@
 #include "pool.h"
 
 /* FAULT_HARDENING_MISSING names the limit that is not there. Pure. */
-int limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why);
+int kernel_limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why);
 
 /* Of the container's process. FAULT_CARREL_LOST when it is not in that container any more. */
-int limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
-                 const struct carrel_spec *spec, struct fault *why);
+int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                        const struct carrel_spec *spec, struct fault *why);
