@@ -22,6 +22,10 @@ static struct rig rig;
 static struct node *outside, *host_service, *carrel, *neighbour;
 static struct netpolicy_link link_of_carrel, link_of_neighbour;
 
+/* Public addresses that the host's nat table sends to others: a denied one, and an allowed one. */
+#define SENT_ASTRAY "1.2.3.9"
+#define SENT_ON "1.2.3.10"
+
 #define TO(address_, length_)                                                                                          \
         {                                                                                                              \
                 .destination = { address_, length_ }, .verdict = RULE_DROP                                             \
@@ -178,6 +182,23 @@ static void the_host_is_out_of_reach(void **state)
 }
 
 /* A target is denied for the pieces of a packet as for the whole. */
+/* The judge sees a packet before the host's nat table sends it elsewhere; FORWARD sees it after. */
+static void no_dnat_leads_around(void **state)
+{
+        static const struct rule PRIVATE = { .in = "carrel+", .destination = { 0xac100000, 12 }, .verdict = RULE_DROP };
+        uint64_t before = rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &PRIVATE);
+
+        (void)state;
+        MUST_RUN("iptables-legacy", "-w", "-t", "nat", "-A", "PREROUTING", "-d", SENT_ASTRAY, "-j", "DNAT",
+                 "--to-destination", "172.16.0.1");
+        MUST_RUN("iptables-legacy", "-w", "-t", "nat", "-A", "PREROUTING", "-d", SENT_ON, "-j", "DNAT",
+                 "--to-destination", RIG_ALLOWED);
+        assert_open(carrel, SENT_ON, RIG_PORT);
+        assert_true(is_silent(probe_udp, carrel, SENT_ASTRAY, RIG_PORT));
+        assert_true(is_silent(probe_tcp, carrel, SENT_ASTRAY, RIG_PORT));
+        assert_true(rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &PRIVATE) >= before + 2);
+}
+
 static void fragments_are_judged(void **state)
 {
         static const struct rule METADATA = TO(0xa9fe0000, 16);
@@ -309,6 +330,7 @@ static void without_rules_everything_answers(void **state)
                 assert_true(answers(probe_ping, carrel, DENIED[i].address, 0));
         }
         assert_open(carrel, PINHOLE, RIG_OTHER_PORT);
+        assert_open(carrel, SENT_ASTRAY, RIG_PORT);
         assert_open(carrel, link_of_neighbour.address, RIG_PORT);
         assert_open(carrel, "169.254.1.1", RIG_PORT);
         assert_open(carrel, RIG_UPLINK, RIG_PORT);
@@ -360,6 +382,7 @@ static int run(void)
                 cmocka_unit_test(pinholes_are_exactly_as_wide),
                 cmocka_unit_test(neighbours_are_out_of_reach),
                 cmocka_unit_test(the_host_is_out_of_reach),
+                cmocka_unit_test(no_dnat_leads_around),
                 cmocka_unit_test(fragments_are_judged),
                 cmocka_unit_test(added_sources_are_dropped),
                 cmocka_unit_test(ipv6_is_off),
