@@ -95,7 +95,7 @@ static void a_day_at_the_command_line(void **state)
                 { { "why", "ada" }, 0, "ada" },
                 { { "touch", "ada", "--lease", "100" }, 0, "" },
                 { { "reap", "--idle", "0" }, 0, "0" },
-                { { "touch", "ada", "--lease", "0" }, 0, "" },
+                { { "touch", "ada", "--lease", "0" }, 2, "--lease" },
                 { { "ps", "-q" }, 0, NULL },
                 { { "sweep" }, 0, "1" },
                 { { "rm", "ada" }, 0, "removed" },
