@@ -405,13 +405,14 @@ static void what_matches_is_adopted(void **state)
         end_daemon();
 }
 
-/* A container under ada's name and labels (an image made of hers carries them), which is hers but for two words. */
-static void put_in_place_of_ada(const char *word, const char *value)
+/* A container under ada's name and labels (an image made of hers carries them), which is hers but for three words. */
+static void put_in_place_of_ada(const char *const words[3])
 {
         MUST_RUN("docker", "rm", "--force", (CARREL_PREFIX "ada"));
         MUST_RUN("docker", "run", "--detach", "--name", (CARREL_PREFIX "ada"), "--read-only", "--cap-drop=ALL",
                  "--security-opt=no-new-privileges", "--tmpfs=/tmp:nosuid,nodev",
-                 "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", word, value, "forged:latest");
+                 "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m", "--memory-swap=64m",
+                 words[0], words[1], words[2], "forged:latest");
 }
 
 static void labels_alone_are_not_adopted(void **state)
@@ -420,13 +421,14 @@ static void labels_alone_are_not_adopted(void **state)
         static const char OWN[] = "--volume=" CARREL_USERS "/ada:/workspace";
         static const char OTHERS[] = "--volume=" CARREL_USERS "/bob:/workspace";
         static const struct {
-                const char *words[2];
+                const char *words[3];
                 const char *outcome;
         } ROWS[] = {
-                { { "--network=none", OWN }, "reused" },
-                { { "--network=none", OTHERS }, "created" },
-                { { "--network=host", OWN }, "created" },
-                { { "--network=bridge", OWN }, "created" },
+                { { "--network=none", OWN, "--pids-limit=64" }, "reused" },
+                { { "--network=none", OTHERS, "--pids-limit=64" }, "created" },
+                { { "--network=host", OWN, "--pids-limit=64" }, "created" },
+                { { "--network=bridge", OWN, "--pids-limit=64" }, "created" },
+                { { "--network=none", OWN, "--pids-limit=100000" }, "created" },
         };
 
         (void)state;
@@ -436,7 +438,7 @@ static void labels_alone_are_not_adopted(void **state)
         MUST_RUN("docker", "commit", (CARREL_PREFIX "ada"), "forged:latest");
         for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
                 carreld = carreld_kill(carreld);
-                put_in_place_of_ada(ROWS[i].words[0], ROWS[i].words[1]);
+                put_in_place_of_ada(ROWS[i].words);
                 start_daemon(adopting);
                 expect_outcome("ada", ROWS[i].outcome);
                 assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -93,9 +94,15 @@ struct dockerd *dockerd_free(struct dockerd *dockerd)
         return NULL;
 }
 
+/* A stop takes a moment to reach every thread, and one that still runs may answer: it has stopped when wait(2) says so.
+ */
 void dockerd_signal(struct dockerd *dockerd, int signal)
 {
+        siginfo_t info;
+
         assert_return_code(kill(dockerd->pid, signal), errno);
+        if (signal == SIGSTOP)
+                assert_return_code(waitid(P_PID, (id_t)dockerd->pid, &info, WSTOPPED), errno);
 }
 
 void dockerd_stop(struct dockerd *dockerd, int signal)
