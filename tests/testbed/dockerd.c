@@ -23,6 +23,9 @@
 #define DATA_ROOT "/run/dockerd"
 #define IMAGE_TAR "/run/testbed/sandbox.tar"
 
+#define START_S 20.0
+enum { STARTS_MAX = 4 };
+
 struct dockerd {
         pid_t pid;
 };
@@ -39,6 +42,15 @@ static bool does_answer(void *arg)
         return is_up;
 }
 
+static bool has_answered_or_ended(void *arg)
+{
+        const struct dockerd *dockerd = arg;
+
+        return !process_is_running(dockerd->pid) || does_answer(NULL);
+}
+
+/* A dockerd that starts right after one was killed may find that one's containerd still alive, rely on it, and lose it:
+ * then it ends or hangs, and is started again, as a service manager would do. */
 void dockerd_start(struct dockerd *dockerd)
 {
         const char *argv[] = { "dockerd",
@@ -52,10 +64,14 @@ void dockerd_start(struct dockerd *dockerd)
                                enclosure_cgroup(),
                                NULL };
 
-        unlink(DATA_ROOT "/docker.pid");
-        dockerd->pid = process_spawn(argv, NULL, DOCKERD_LOG);
-        if (!wait_until(does_answer, NULL, 30.0))
-                fail_msg("dockerd does not answer; see %s", DOCKERD_LOG);
+        for (int i = 0; i < STARTS_MAX; i++) {
+                unlink(DATA_ROOT "/docker.pid");
+                dockerd->pid = process_spawn(argv, NULL, DOCKERD_LOG);
+                if (wait_until(has_answered_or_ended, dockerd, START_S) && process_is_running(dockerd->pid))
+                        return;
+                process_end(dockerd->pid, SIGKILL, 5.0);
+        }
+        fail_msg("dockerd does not answer; see %s", DOCKERD_LOG);
 }
 
 static void load_image(void)
