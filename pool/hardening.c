@@ -1,20 +1,16 @@
 #include "hardening.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cgroup.h"
+#include "proc-file.h"
 #include "scope.h"
-#include "str.h"
 
-enum {
-        PROC_TEXT_MAX = 1 << 20,
-        CONTAINER_ID_LEAST = 12 /* characters: a shorter "id" would be found in any path */
-};
+enum { PROC_TEXT_MAX = 1 << 20 };
 
 /* The line's text behind "Key:" and blanks, or NULL. */
 static const char *find_line(const char *status, const char *key)
@@ -71,23 +67,9 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
 /* A whole file of /proc; malloc'd, NULL when it cannot be had or is absurdly large. */
 static char *read_proc(int pid, const char *name)
 {
-        AUTO(auto_close) int fd = -1;
-        AUTO(buffer_free) struct buffer text = { 0 };
-        char chunk[4096];
-        char path[64];
-        ssize_t got;
+        char *text = NULL;
 
-        (void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return NULL;
-        while ((got = read(fd, chunk, sizeof chunk)) != 0) {
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0 || text.length > PROC_TEXT_MAX || buffer_append(&text, chunk, (size_t)got) < 0)
-                        return NULL;
-        }
-        return buffer_take(&text);
+        return proc_pid_read(pid, name, PROC_TEXT_MAX, &text) == 0 ? text : NULL;
 }
 
 static int refuse_ended(struct fault *why)
@@ -109,7 +91,7 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
 
         if (status == NULL || cgroups == NULL || has_ended(pidfd))
                 return refuse_ended(why);
-        if (strlen(container_id) < CONTAINER_ID_LEAST || strstr(cgroups, container_id) == NULL)
+        if (!cgroup_text_names(cgroups, container_id))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                  "process %d, which the engine named, is not in a cgroup of the container", pid);
         return hardening_judge(status, uid, gid, why);
