@@ -1,0 +1,67 @@
+/* One short-lived program run beside the loop: no shell, no PATH, no SIGCHLD, nothing inherited that was not named.
+ * Its end is known by a pidfd, so it works in a process that has other children and other signal habits.
+ * The start costs a vfork(2): what it takes does not grow with the daemon's memory. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct child;
+struct ev_loop;
+
+/* A descriptor of ours that the program has under the number `as` (3 or more). Borrowed during child_start. */
+struct child_fd {
+        int fd;
+        int as;
+};
+
+enum child_streams {
+        CHILD_COLLECT, /* stdout and stderr go through pipes to us */
+        CHILD_DISCARD  /* both are /dev/null: for a program whose own children live on with its descriptors */
+};
+
+struct child_result {
+        int wait_status; /* as wait(2) has it: WIFEXITED and friends */
+        bool is_late;    /* killed at its deadline */
+        const char *out; /* what it wrote, NUL-terminated, never NULL; empty when streamed by on_output */
+        const char *errors;
+        size_t out_length;
+        size_t errors_length;
+        bool is_truncated; /* a stream was longer than output_max: its beginning is here */
+};
+
+struct child_plan {
+        const char *path;        /* absolute */
+        const char *const *argv; /* NULL-terminated, argv[0] included */
+        const char *const *envp; /* NULL-terminated; NULL: an empty environment */
+        const char *cwd;         /* NULL: "/" */
+        const struct child_fd *fds;
+        size_t n_fds;
+        int stdin_fd;           /* borrowed during child_start; -1: /dev/null */
+        int mount_namespace_fd; /* entered before the program is looked for; -1: ours */
+        enum child_streams streams;
+        size_t output_max; /* bytes kept of each stream; the rest is read and dropped */
+        double deadline_s; /* then SIGKILL; 0: none */
+        bool dies_with_us; /* SIGKILL when this process ends, even by kill -9 (PR_SET_PDEATHSIG) */
+        /* NULL: collected. fd is 1 or 2. child_cancel may be called from inside. */
+        void (*on_output)(void *arg, int fd, const char *bytes, size_t length);
+        /* Once, at the program's end, when what it had written until then has been read; whoever else still holds its
+         * pipes is not waited for. Never from inside child_start. The child frees itself afterwards; result is valid
+         * during the call. */
+        void (*done)(void *arg, const struct child_result *result);
+        void *arg;
+};
+
+/* Everything in plan is copied or used up. Returns 0 or a negative errno: the program's own (-ENOENT, -EACCES: there is
+ * no such program) or what the kernel lacks (-EAGAIN, -ENOMEM, -EMFILE). *ret_child may then be untouched. */
+__attribute__((warn_unused_result)) int child_start(struct child **ret_child, struct ev_loop *loop,
+                                                    const struct child_plan *plan);
+
+/* Kills the program and forgets it: no callback runs any more. NULL is fine; returns NULL. */
+struct child *child_cancel(struct child *child);
+
+/* In our process ids; the child must be alive as an object (not yet done or cancelled). */
+int child_pid(const struct child *child);
+
+/* Backpressure: while paused nothing of its output is read, and its end is not told. */
+void child_pause(struct child *child, bool is_paused);
