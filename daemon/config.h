@@ -25,6 +25,7 @@ struct config {
         char *helper_dir;
         double idle_ttl_s;
         char *image;
+        char *image_dir;
         int log_format;
         int log_level;
         uint64_t max_carrels;

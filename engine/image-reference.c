@@ -1,0 +1,93 @@
+#include "image-reference.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "str.h"
+
+#define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+enum { HEX_DIGITS = 64, REFERENCE_MAX = 200 };
+/* A slash takes three bytes in a file's name, whose bound is 255 (NAME_MAX). */
+enum { SLASHES_MAX = 20 };
+
+bool image_is_id(const char *text)
+{
+        const char *digits;
+
+        if (!str_has_prefix(text, "sha256:"))
+                return false;
+        digits = text + strlen("sha256:");
+        return strlen(digits) == HEX_DIGITS && strspn(digits, "0123456789abcdef") == HEX_DIGITS;
+}
+
+static unsigned count_slashes(const char *text)
+{
+        unsigned count = 0;
+
+        for (; *text != '\0'; text++)
+                count += *text == '/';
+        return count;
+}
+
+static bool is_reference(const char *text)
+{
+        size_t length = strlen(text);
+
+        return length > 0 && length <= REFERENCE_MAX && count_slashes(text) <= SLASHES_MAX &&
+               strspn(text, LETTERS_DIGITS "_.-/:@") == length && strchr("/.:@-", text[0]) == NULL &&
+               strchr("/:@", text[length - 1]) == NULL && strstr(text, "//") == NULL && strstr(text, "/.") == NULL &&
+               strstr(text, "..") == NULL;
+}
+
+int image_reference_resolve(const char *text, char ret_reference[static IMAGE_REFERENCE_BYTES], struct fault *why)
+{
+        const char *at = strchr(text, '@');
+        const char *slash = strrchr(text, '/');
+
+        if (!is_reference(text) || (at != NULL && !image_is_id(at + 1)))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
+                                 "an image is named NAME, NAME:TAG or sha256:DIGEST, with letters, digits and ._-/");
+        if (at != NULL)
+                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s", at + 1);
+        else if (strchr(slash != NULL ? slash : text, ':') != NULL)
+                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s", text);
+        else
+                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s:latest", text);
+        return 0;
+}
+
+void image_reference_to_file(const char *reference, char ret_file[static IMAGE_FILE_BYTES])
+{
+        size_t length = 0;
+
+        for (; *reference != '\0' && length + 3 < IMAGE_FILE_BYTES; reference++) {
+                if (*reference == '/') {
+                        memcpy(ret_file + length, "%2F", 3);
+                        length += 3;
+                } else {
+                        ret_file[length++] = *reference;
+                }
+        }
+        ret_file[length] = '\0';
+}
+
+bool image_reference_from_file(const char *file, char ret_reference[static IMAGE_REFERENCE_BYTES])
+{
+        char reference[IMAGE_REFERENCE_BYTES];
+        char resolved[IMAGE_REFERENCE_BYTES];
+        size_t length = 0;
+
+        for (; *file != '\0' && length + 1 < sizeof reference; length++) {
+                bool is_escape = strncmp(file, "%2F", 3) == 0;
+
+                reference[length] = is_escape ? '/' : *file;
+                file += is_escape ? 3 : 1;
+        }
+        reference[length] = '\0';
+        if (*file != '\0' || image_reference_resolve(reference, resolved, NULL) < 0 || !str_equal(reference, resolved))
+                return false;
+        (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s", reference);
+        return true;
+}
