@@ -105,6 +105,17 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
         return MHD_YES;
 }
 
+static uint64_t body_max_bytes(const struct request *request)
+{
+        return request->spool == NULL ? API_BODY_MAX_BYTES : request->spool->max_bytes;
+}
+
+static int too_large(const struct request *request, struct fault *why)
+{
+        return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %llu bytes",
+                         (unsigned long long)body_max_bytes(request));
+}
+
 static size_t head_bytes(struct MHD_Connection *http)
 {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -115,9 +126,11 @@ static size_t head_bytes(struct MHD_Connection *http)
 /* What must be refused before the body is read. Two lengths, or a length beside chunks, are how requests are smuggled
  * past a proxy (RFC 9112, section 6.3); libmicrohttpd would quietly take one of them. *ret_status is 0 when all is
  * well. */
-static void check_head(struct MHD_Connection *http, unsigned *ret_status, struct fault *why)
+static void check_head(const struct request *request, unsigned *ret_status, struct fault *why)
 {
+        struct MHD_Connection *http = request->http;
         struct head head = { 0 };
+        uint64_t max_bytes = body_max_bytes(request);
 
         *ret_status = 0;
         (void)MHD_get_connection_values(http, MHD_HEADER_KIND, count_header, &head);
@@ -135,10 +148,10 @@ static void check_head(struct MHD_Connection *http, unsigned *ret_status, struct
         } else if (head.transfer_encodings > 0 && !head.is_chunked) {
                 *ret_status = MHD_HTTP_BAD_REQUEST;
                 (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the only Transfer-Encoding taken is chunked");
-        } else if (head.content_length > (head.is_expecting ? API_BODY_MAX_BYTES : API_DRAIN_MAX_BYTES)) {
+        } else if (head.content_length > max_bytes &&
+                   (head.is_expecting || head.content_length > API_DRAIN_MAX_BYTES)) {
                 *ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
-                (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes",
-                                API_BODY_MAX_BYTES);
+                (void)too_large(request, why);
         }
 }
 
@@ -158,6 +171,34 @@ static enum MHD_Result send_answer(struct request *request)
         return result;
 }
 
+static int refuse_role(const struct route *route, struct fault *why)
+{
+        return fault_set(why, FAULT_FORBIDDEN, EACCES, "%s %s is for admins", route->method, route->path);
+}
+
+/* The route, as far as it has to be known before the body is read; the rest is dispatch's. */
+static int prepare_spool(struct request *request, struct fault *why)
+{
+        const struct api_options *options = &request->server->options;
+        char *path = request->connection->target;
+        char *query = strchr(path, '?');
+        struct route_match match = { 0 };
+        int r;
+
+        if (query != NULL)
+                *query = '\0';
+        r = route_find(request->method, path, &match, NULL);
+        if (query != NULL)
+                *query = '?';
+        if (r < 0 || (match.route->flags & ROUTE_SPOOL) == 0)
+                return 0;
+        if ((match.route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
+                return refuse_role(match.route, why);
+        if (options->spool_dir == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOENT, "there is no directory for large bodies");
+        return spool_new(&request->spool, options->spool_dir, options->spool_max_bytes, why);
+}
+
 static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
                              void **context)
 {
@@ -174,7 +215,9 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
         list_append(&connection->server->requests, &request->node);
         connection->request = request;
         *context = request;
-        check_head(http, &status, &why);
+        status = prepare_spool(request, &why) < 0 ? error_status(why.kind) : 0;
+        if (status == 0)
+                check_head(request, &status, &why);
         if (status == 0)
                 return MHD_YES;
         answer_fault_as(request, status, &why, NULL);
@@ -183,20 +226,38 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
 
 /* ---- the body ---- */
 
+/* libmicrohttpd takes no answer while a body comes in. */
+static enum MHD_Result cut(struct request *request, const struct fault *why)
+{
+        connection_cut(request->connection, error_status(why->kind), why);
+        return MHD_NO;
+}
+
+static enum MHD_Result receive_spooled(struct request *request, const char *bytes, size_t length)
+{
+        struct fault why;
+
+        if (spool_write(request->spool, bytes, length, &why) < 0)
+                return cut(request, &why);
+        if (spool_earns(request->spool))
+                connection_enter(request->connection, CONNECTION_READING);
+        return MHD_YES;
+}
+
 static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
 {
         struct fault why;
 
         request->received_bytes += length;
+        if (request->spool != NULL)
+                return receive_spooled(request, bytes, length);
         if (request->received_bytes <= API_BODY_MAX_BYTES)
                 return buffer_append(&request->body, bytes, length) == 0 ? MHD_YES : MHD_NO;
         buffer_free(&request->body);
         if (request->received_bytes <= API_DRAIN_MAX_BYTES)
                 return MHD_YES;
-        /* libmicrohttpd takes no answer while a body comes in. */
-        (void)fault_set(&why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes", API_BODY_MAX_BYTES);
-        connection_cut(request->connection, MHD_HTTP_CONTENT_TOO_LARGE, &why);
-        return MHD_NO;
+        (void)too_large(request, &why);
+        return cut(request, &why);
 }
 
 /* ---- the work ---- */
@@ -204,11 +265,12 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
 static int check_use(const struct request *request, const struct route *route, struct fault *why)
 {
         if ((route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
-                return fault_set(why, FAULT_FORBIDDEN, EACCES, "%s %s is for admins", route->method, route->path);
-        if (request->received_bytes > API_BODY_MAX_BYTES)
-                return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes",
-                                 API_BODY_MAX_BYTES);
-        if ((route->flags & ROUTE_BODY) == 0 && request->received_bytes > 0)
+                return refuse_role(route, why);
+        if (request->spool != NULL && spool_finish(request->spool, why) < 0)
+                return -EIO;
+        if (request->received_bytes > body_max_bytes(request))
+                return too_large(request, why);
+        if ((route->flags & (ROUTE_BODY | ROUTE_SPOOL)) == 0 && request->received_bytes > 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no body", route->method, route->path);
         if (route->query == 0 && request->query != NULL)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no query", route->method,
@@ -304,5 +366,6 @@ void request_on_completed(void *arg, struct MHD_Connection *http, void **context
                 MHD_destroy_response(request->response);
         request->stream = stream_free(request->stream);
         buffer_free(&request->body);
+        request->spool = spool_free(request->spool);
         free(request);
 }

@@ -4,6 +4,7 @@
 
 #include "connection.h"
 #include "room.h"
+#include "spool.h"
 
 enum request_state {
         REQUEST_READING,
@@ -25,6 +26,7 @@ struct request {
         char parameter[USER_ID_MAX + 1]; /* the {user} or {id} of the path */
         const char *method;              /* libmicrohttpd's, valid as long as the request */
         struct buffer body;
+        struct spool *spool;         /* instead of body, of a ROUTE_SPOOL; else NULL */
         uint64_t received_bytes;     /* of the body, kept or not */
         struct pool_wait *wait;      /* what a handler waits for, or NULL */
         struct stream *stream;       /* the answer's, or NULL */

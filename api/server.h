@@ -38,10 +38,12 @@ struct api_options {
         double read_deadline_s;   /* a request must be read whole by then; 0: 10 s */
         double idle_deadline_s;   /* a connection may wait that long between requests; 0: 60 s */
         struct execs *execs;      /* to list and signal programs; NULL: there are none */
+        const char *spool_dir;    /* on a disk: for bodies that do not fit into memory; NULL: those are refused */
+        uint64_t spool_max_bytes; /* of such a body */
 };
 
-/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs and what *info points at for its life;
- * *info and *options themselves are copied. */
+/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->spool_dir and what *info points at
+ * for its life; *info and *options themselves are copied. */
 __attribute__((warn_unused_result)) int api_server_new(struct api_server **ret_server, struct ev_loop *loop,
                                                        struct pool *pool, struct reaper *reaper,
                                                        struct metrics *metrics, const struct api_info *info,
