@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
 enum {
         MIB = 1 << 20,
@@ -25,13 +25,13 @@ enum {
         RSS_SLACK_KB = 32 * 1024
 };
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct carreld *carreld;
 
 static int start(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         carreld = carreld_new(NULL);
         carreld_await_ready(carreld, 20.0);
         return 0;
@@ -41,7 +41,7 @@ static int stop(void **state)
 {
         (void)state;
         carreld = carreld_free(carreld);
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -118,7 +118,7 @@ static void bad_requests_get_one_clear_error(void **state)
                                  REQUESTS[i].body != NULL ? REQUESTS[i].body : "", answer.status, answer.body);
                 answer_release(&answer);
         }
-        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        assert_int_equal(engine_count(LABEL_PRODUCT), 0);
 }
 
 /* ---- bytes that are hardly HTTP; status 0: closed without a word ---- */

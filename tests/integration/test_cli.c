@@ -11,19 +11,19 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "process.h"
+#include "test-engine.h"
 
 enum { ARGUMENTS_MAX = 12 };
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct carreld *carreld;
 
 static int start(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         carreld = carreld_new(NULL);
         carreld_await_ready(carreld, 20.0);
         return 0;
@@ -33,7 +33,7 @@ static int stop(void **state)
 {
         (void)state;
         carreld = carreld_free(carreld);
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -74,9 +74,9 @@ static void follow(const struct session_line *lines, size_t n_lines)
 
 static void a_day_at_the_command_line(void **state)
 {
-        static const struct session_line lines[] = {
+        const struct session_line lines[] = {
                 { { "version" }, 0, "0.1.0" },
-                { { "info" }, 0, "docker" },
+                { { "info" }, 0, engine_kind() },
                 { { "policy" }, 0, "in force" },
                 { { "ls", "-q" }, 0, NULL },
                 { { "inspect", "ada" }, 1, "ada" },
@@ -105,7 +105,7 @@ static void a_day_at_the_command_line(void **state)
 
         (void)state;
         follow(lines, sizeof(lines) / sizeof(*lines));
-        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        assert_int_equal(engine_count(LABEL_PRODUCT), 0);
 }
 
 static void mistakes_say_what_to_do(void **state)

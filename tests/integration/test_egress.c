@@ -12,18 +12,18 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "outside.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
 /* Of the operator: a database network, and a pinhole into a private one. */
 #define OPERATORS "9.8.7.0/24"
 #define PINHOLE "10.1.2.3"
 #define HEAL_S 2.0
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct outside *outside;
 static struct carreld *carreld;
 
@@ -38,7 +38,7 @@ static int start(void **state)
         char address[32];
 
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         outside = outside_new();
         for (size_t i = 0; i < N_DENIED; i++) {
                 snprintf(address, sizeof(address), "%s/32", DENIED[i]);
@@ -57,7 +57,7 @@ static int stop(void **state)
         (void)state;
         carreld = carreld_free(carreld);
         outside = outside_free(outside);
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -232,7 +232,7 @@ static void ensure_is_refused_while_the_policy_is_unknown(void **state)
         MUST_RUN("iptables-legacy", "-t", "raw", "-F");
         assert_true(wait_until(is_refused, new_user, 15.0));
         assert_true(wait_until(is_refused, old_user, 5.0));
-        assert_int_equal(dockerd_count(LABEL_USER "=newcomer"), 0);
+        assert_int_equal(engine_count(LABEL_USER "=newcomer"), 0);
         assert_int_equal(kill(helper, SIGCONT), 0);
         assert_true(wait_until(has_healed, &heals, HEAL_S));
         carreld_must_ensure("newcomer");
@@ -270,7 +270,7 @@ static void a_killed_helper_is_started_again(void **state)
 static void the_network_outlives_an_engine_restart(void **state)
 {
         (void)state;
-        dockerd_restart(dockerd, SIGKILL);
+        engine_restart(engine, SIGKILL);
         assert_false(does_host_reach("9.9.9.9"));
         expect_denied("169.254.169.254");
         assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
@@ -287,10 +287,11 @@ static int inside(void)
                 cmocka_unit_test(flushed_rules_are_healed),
                 cmocka_unit_test(ensure_is_refused_while_the_policy_is_unknown),
                 cmocka_unit_test(a_killed_helper_is_started_again),
-                cmocka_unit_test(the_network_outlives_an_engine_restart),
+                { "the_network_outlives_an_engine_restart", the_network_outlives_an_engine_restart, NULL, NULL,
+                  ENGINE_DAEMON },
         };
 
-        return cmocka_run_group_tests_name("egress", tests, start, stop);
+        return engine_run_tests("egress", tests, sizeof tests / sizeof *tests, start, stop);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
-/* engine/docker against a real Docker Engine, whose socket is in CARREL_TEST_DOCKER_SOCKET. It makes its own image from
- * the host's static busybox, and names and labels everything it makes, so that the engine may be shared. */
+/* An engine against the real one that TESTBED_ENGINE names, whose socket is in TESTBED_ENGINE_SOCKET. It makes
+ * its own image from the host's static busybox, and names and labels everything it makes, so that the engine may be
+ * shared. */
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -595,7 +596,7 @@ static void test_about(void **state)
 
         must(&answer);
         world->engine->ops->about(world->engine, &about);
-        assert_string_equal(about.kind, "docker");
+        assert_string_equal(about.kind, getenv("TESTBED_ENGINE"));
         assert_true(about.is_available);
         assert_true(about.version[0] != '\0' && str_has_prefix(about.api_version, "1."));
 }
@@ -622,7 +623,7 @@ static void test_engine_absent(void **state)
 static int setup(void **state)
 {
         struct world *world = calloc(1, sizeof *world);
-        const struct docker_options options = { .socket_path = getenv("CARREL_TEST_DOCKER_SOCKET") };
+        const struct docker_options options = { .socket_path = getenv("TESTBED_ENGINE_SOCKET") };
 
         world->loop = ev_loop_new(EVFLAG_AUTO);
         snprintf(world->run_label, sizeof world->run_label, "run-%lld", (long long)clock_boottime_ms());
@@ -673,8 +674,8 @@ int main(void)
                 CASE(test_engine_absent),
         };
 
-        if (getenv("CARREL_TEST_DOCKER_SOCKET") == NULL) {
-                puts("1..0 # SKIP no Docker Engine: CARREL_TEST_DOCKER_SOCKET is not set");
+        if (getenv("TESTBED_ENGINE_SOCKET") == NULL) {
+                puts("1..0 # SKIP no engine: TESTBED_ENGINE_SOCKET is not set");
                 return getenv("CARREL_MUST_RUN") != NULL;
         }
         return cmocka_run_group_tests_name("engine", tests, make_image, NULL);

@@ -10,18 +10,18 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct carreld *carreld;
 
 static int start(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         carreld =
                 carreld_new((const char *const[]){ "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m", NULL });
         carreld_await_ready(carreld, 20.0);
@@ -33,7 +33,7 @@ static int stop(void **state)
 {
         (void)state;
         carreld = carreld_free(carreld);
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -115,9 +115,7 @@ static void the_same_probes_work_without_the_template(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof(works) / sizeof(*works); i++)
-                MUST_RUN("docker", "run", "--rm", "--network=none", "--user=0", "--cap-add=SYS_ADMIN",
-                         "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined",
-                         "--security-opt=apparmor=unconfined", SANDBOX_IMAGE, "sh", "-c", works[i]);
+                engine_run_plainly(works[i]);
 }
 
 static void what_a_user_needs_works(void **state)

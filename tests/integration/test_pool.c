@@ -10,27 +10,27 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
 enum { ENSURES = 10000, CONNECTIONS = 200, USERS = 200, STARTS = 4 };
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct carreld *carreld;
 
 static int start_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         return 0;
 }
 
 static int stop_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -77,12 +77,12 @@ static void expect_outcome(const char *user, const char *outcome)
 
 static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
 {
-        struct dockerd_events *events = dockerd_events_new();
+        struct engine_events *events = engine_events_new();
         struct volley *volley = volley_new(CARREL_SOCKET, CONNECTIONS);
         const char *id;
 
         (void)state;
-        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 0);
+        assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 0);
         for (unsigned i = 0; i < ENSURES; i++)
                 volley_add(volley, "PUT", "/v1/carrels/ada", "{}");
         assert_int_equal(volley_run(volley, 60.0), 0);
@@ -92,22 +92,22 @@ static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
                 assert_int_equal(volley_answer(volley, i)->status, 200);
                 assert_string_equal(answer_text(volley_answer(volley, i), "container_id"), id);
         }
-        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 1);
-        assert_int_equal(dockerd_events_count(events, "start", CARREL_PREFIX), 1);
-        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+        assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 1);
+        assert_int_equal(engine_events_count(events, "start", CARREL_PREFIX), 1);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         volley_free(volley);
-        dockerd_events_free(events);
+        engine_events_free(events);
         end_daemon();
 }
 
 static void two_hundred_users_at_once_all_get_theirs(void **state)
 {
-        struct dockerd_events *events = dockerd_events_new();
+        struct engine_events *events = engine_events_new();
         struct volley *volley = volley_new(CARREL_SOCKET, USERS);
         char path[64];
 
         (void)state;
-        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), 0);
+        assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 0);
         for (unsigned i = 0; i < USERS; i++) {
                 snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
                 volley_add(volley, "PUT", path, "{}");
@@ -117,11 +117,11 @@ static void two_hundred_users_at_once_all_get_theirs(void **state)
         for (unsigned i = 0; i < USERS; i++)
                 if (volley_answer(volley, i)->status != 200)
                         fail_msg("user %u: %d %s", i, volley_answer(volley, i)->status, volley_answer(volley, i)->body);
-        assert_int_equal(dockerd_count(LABEL_PRODUCT), USERS);
-        assert_int_equal(dockerd_events_count(events, "create", CARREL_PREFIX), USERS);
-        assert_in_range(dockerd_events_peak(events, CARREL_PREFIX), 1, STARTS);
+        assert_int_equal(engine_count(LABEL_PRODUCT), USERS);
+        assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), USERS);
+        assert_in_range(engine_events_peak(events, CARREL_PREFIX), 1, STARTS);
         volley_free(volley);
-        dockerd_events_free(events);
+        engine_events_free(events);
         end_daemon();
 }
 
@@ -162,7 +162,7 @@ static void another_spec_replaces_or_conflicts(void **state)
         assert_int_equal(replaced.status, 200);
         assert_string_equal(answer_text(&replaced, "outcome"), "replaced");
         assert_string_not_equal(answer_text(&replaced, "container_id"), answer_text(&first, "container_id"));
-        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         /* What is not said stays as it is. */
         expect_outcome("ada", "reused");
         answer_release(&first);
@@ -179,7 +179,7 @@ static void files_outlive_the_container(void **state)
         carreld_must_ensure("ada");
         carreld_must_exec("ada", "echo kept > /workspace/note; echo gone > /tmp/note", text, sizeof(text));
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
         carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof(text));
         assert_string_equal(text, "kept\n0");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/nobody", NULL, 404);
@@ -190,13 +190,13 @@ static void files_outlive_the_container(void **state)
 
 static void remove_it(void)
 {
-        dockerd_remove(CARREL_PREFIX "ada");
+        engine_remove(CARREL_PREFIX "ada");
 }
 
 /* What the kernel's OOM killer does to process 1. */
 static void kill_it(void)
 {
-        int pid = dockerd_pid(CARREL_PREFIX "ada");
+        int pid = engine_pid(CARREL_PREFIX "ada");
 
         assert_true(pid > 0);
         kill(pid, SIGKILL);
@@ -204,22 +204,28 @@ static void kill_it(void)
 
 static void stop_it(void)
 {
-        MUST_RUN("docker", "stop", "--time=5", (CARREL_PREFIX "ada"));
+        engine_end(CARREL_PREFIX "ada");
 }
 
+/* Containers that outlive their engine's daemon end as well while it is away. */
 static void restart_engine(void)
 {
-        dockerd_restart(dockerd, SIGTERM);
+        int pid = engine_pid(CARREL_PREFIX "ada");
+
+        engine_stop(engine, SIGTERM);
+        if (engine_keeps_containers())
+                kill(pid, SIGKILL);
+        engine_start(engine);
 }
 
 static void crash_engine_and_kill_it(void)
 {
-        int pid = dockerd_pid(CARREL_PREFIX "ada");
+        int pid = engine_pid(CARREL_PREFIX "ada");
 
-        dockerd_signal(dockerd, SIGSTOP);
+        engine_signal(engine, SIGSTOP);
         kill(pid, SIGKILL);
-        dockerd_signal(dockerd, SIGCONT);
-        dockerd_restart(dockerd, SIGKILL);
+        engine_signal(engine, SIGCONT);
+        engine_restart(engine, SIGKILL);
 }
 
 static bool is_not_ready(void *arg)
@@ -243,26 +249,30 @@ static void a_carrel_that_vanishes_is_made_anew(void **state)
         static const struct {
                 const char *what;
                 void (*act)(void);
+                bool is_of_daemon;
         } cases[] = {
-                { "removed", remove_it },
-                { "killed", kill_it },
-                { "stopped", stop_it },
-                { "engine restarted", restart_engine },
-                { "engine crashed, container killed", crash_engine_and_kill_it },
+                { "removed", remove_it, false },
+                { "killed", kill_it, false },
+                { "stopped", stop_it, false },
+                { "engine restarted", restart_engine, true },
+                { "engine crashed, container killed", crash_engine_and_kill_it, true },
         };
 
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-                struct answer before = carreld_ensure("ada"), after;
+                struct answer before, after;
 
+                if (cases[i].is_of_daemon && !engine_has_daemon())
+                        continue;
+                before = carreld_ensure("ada");
                 cases[i].act();
                 if (!wait_until(is_not_ready, NULL, 1.0))
                         fail_msg("%s: still ready after a second", cases[i].what);
                 assert_true(wait_until(is_ready, NULL, 10.0));
                 after = carreld_ensure("ada");
                 assert_string_not_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
-                assert_true(dockerd_is_running(CARREL_PREFIX "ada"));
-                assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+                assert_true(engine_is_running(CARREL_PREFIX "ada"));
+                assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
                 answer_release(&before);
                 answer_release(&after);
         }
@@ -274,13 +284,13 @@ static void a_foreign_container_of_that_name_is_left_alone(void **state)
         struct answer answer;
 
         (void)state;
-        dockerd_decoy(CARREL_PREFIX "ada", NULL, NULL);
+        engine_decoy(CARREL_PREFIX "ada", NULL, NULL);
         answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 90.0);
         assert_in_range(answer.status, 409, 503);
         assert_string_equal(answer_text(&answer, "error.code"), "name_taken");
         answer_release(&answer);
-        assert_true(dockerd_is_running(CARREL_PREFIX "ada"));
-        dockerd_remove(CARREL_PREFIX "ada");
+        assert_true(engine_is_running(CARREL_PREFIX "ada"));
+        engine_remove(CARREL_PREFIX "ada");
         expect_outcome("ada", "created");
         end_daemon();
 }
@@ -350,7 +360,7 @@ static void a_missing_image_is_named_with_its_remedy(void **state)
         assert_string_equal(answer_text(&answer, "error.code"), "image_missing");
         assert_non_null(strstr(answer_text(&answer, "error.message"), "no-such-image:1"));
         answer_release(&answer);
-        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
         expect_outcome("ada", "created");
         end_daemon();
 }
@@ -366,17 +376,17 @@ static void pools_do_not_touch_each_other(void **state)
         carreld_must_ensure("ada");
         /* Left behind on purpose: the next carreld clears its own pool at start, and only that. */
         carreld = carreld_kill(carreld);
-        dockerd_id("other-ada", id);
+        engine_id("other-ada", id);
         start_daemon(NULL);
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "POST", "/v1/sweep", NULL, 200);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        dockerd_id("other-ada", id_after);
+        engine_id("other-ada", id_after);
         assert_string_equal(id_after, id);
-        assert_true(dockerd_is_running("other-ada"));
+        assert_true(engine_is_running("other-ada"));
         end_daemon();
         start_daemon((const char *const[]){ "CARREL_POOL=other", "CARREL_PREFIX=other-", NULL });
-        assert_int_equal(dockerd_count(LABEL_POOL "=other"), 0);
+        assert_int_equal(engine_count(LABEL_POOL "=other"), 0);
         end_daemon();
 }
 
@@ -390,58 +400,43 @@ static void what_matches_is_adopted(void **state)
         before = carreld_ensure("ada");
         carreld_must_ensure("bob");
         carreld = carreld_kill(carreld);
-        MUST_RUN("docker", "stop", "--time=5", (CARREL_PREFIX "bob"));
+        engine_end(CARREL_PREFIX "bob");
         start_daemon(adopting);
         after = carreld_ensure("ada");
         assert_string_equal(answer_text(&after, "outcome"), "reused");
         assert_string_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
         assert_true(carreld_has_state("bob", ""));
-        assert_int_equal(dockerd_count(LABEL_USER "=bob"), 0);
+        assert_int_equal(engine_count(LABEL_USER "=bob"), 0);
         answer_release(&before);
         answer_release(&after);
         end_daemon();
         start_daemon(NULL);
-        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        assert_int_equal(engine_count(LABEL_PRODUCT), 0);
         end_daemon();
-}
-
-/* A container under ada's name and labels (an image made of hers carries them), which is hers but for three words. */
-static void put_in_place_of_ada(const char *const words[3])
-{
-        MUST_RUN("docker", "rm", "--force", (CARREL_PREFIX "ada"));
-        MUST_RUN("docker", "run", "--detach", "--name", (CARREL_PREFIX "ada"), "--read-only", "--cap-drop=ALL",
-                 "--security-opt=no-new-privileges", "--tmpfs=/tmp:nosuid,nodev",
-                 "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m", "--memory-swap=64m",
-                 words[0], words[1], words[2], "forged:latest");
 }
 
 static void labels_alone_are_not_adopted(void **state)
 {
         static const char *const adopting[] = { "CARREL_STARTUP=adopt", "CARREL_POLICY=none", NULL };
-        static const char OWN[] = "--volume=" CARREL_USERS "/ada:/workspace";
-        static const char OTHERS[] = "--volume=" CARREL_USERS "/bob:/workspace";
         static const struct {
-                const char *words[3];
+                struct forgery forgery;
                 const char *outcome;
         } ROWS[] = {
-                { { "--network=none", OWN, "--pids-limit=64" }, "reused" },
-                { { "--network=none", OTHERS, "--pids-limit=64" }, "created" },
-                { { "--network=host", OWN, "--pids-limit=64" }, "created" },
-                { { "--network=bridge", OWN, "--pids-limit=64" }, "created" },
-                { { "--network=none", OWN, "--pids-limit=100000" }, "created" },
+                { { "ada", "none", 64 }, "reused" },      { { "bob", "none", 64 }, "created" },
+                { { "ada", "host", 64 }, "created" },     { { "ada", "bridge", 64 }, "created" },
+                { { "ada", "none", 100000 }, "created" },
         };
 
         (void)state;
         start_daemon(adopting);
         carreld_must_ensure("bob");
         carreld_must_ensure("ada");
-        MUST_RUN("docker", "commit", (CARREL_PREFIX "ada"), "forged:latest");
         for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
                 carreld = carreld_kill(carreld);
-                put_in_place_of_ada(ROWS[i].words);
+                engine_forge("ada", &ROWS[i].forgery);
                 start_daemon(adopting);
                 expect_outcome("ada", ROWS[i].outcome);
-                assert_int_equal(dockerd_count(LABEL_USER "=ada"), 1);
+                assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         }
         end_daemon();
         start_daemon(NULL);
@@ -468,7 +463,7 @@ static int inside(void)
                 WITH_DAEMON(two_hundred_users_at_once_all_get_theirs),
         };
 
-        return cmocka_run_group_tests_name("pool", tests, start_engine, stop_engine);
+        return engine_run_tests("pool", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
 }
 
 int main(void)

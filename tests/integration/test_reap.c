@@ -9,25 +9,25 @@
 #include <cmocka.h>
 
 #include "carreld.h"
-#include "dockerd.h"
 #include "enclosure.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 static struct carreld *carreld;
 
 static int start_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         return 0;
 }
 
 static int stop_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
@@ -77,7 +77,7 @@ static void an_idle_one_is_reaped_after_its_ttl(void **state)
         assert_true(carreld_await_state("ada", "", 10.0));
         /* Not earlier than its TTL, counted from before the answer came. */
         assert_true(now_s() - began_s > 0.9);
-        assert_int_equal(dockerd_count(LABEL_USER "=ada"), 0);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
         end_daemon();
 }
 
@@ -170,7 +170,7 @@ static void reap_takes_the_idle_now(void **state)
         assert_int_equal(answer_number(&answer, "retiring"), 2);
         answer_release(&answer);
         assert_true(carreld_await_state("ada", "", 10.0) && carreld_await_state("bob", "", 10.0));
-        assert_int_equal(dockerd_count(LABEL_PRODUCT), 0);
+        assert_int_equal(engine_count(LABEL_PRODUCT), 0);
         end_daemon();
 }
 
@@ -179,16 +179,16 @@ static void a_sweep_removes_orphans_alone(void **state)
         (void)state;
         start_daemon("CARREL_IDLE_TTL_S=1000", "CARREL_MAX_LIFETIME_S=0");
         carreld_must_ensure("ada");
-        dockerd_decoy("orphan", LABEL_PRODUCT "=carrel", LABEL_POOL "=default");
-        dockerd_decoy("neighbour", LABEL_PRODUCT "=carrel", LABEL_POOL "=other");
-        dockerd_decoy("stranger", LABEL_PRODUCT "=else", LABEL_POOL "=default");
+        engine_decoy("orphan", LABEL_PRODUCT "=carrel", LABEL_POOL "=default");
+        engine_decoy("neighbour", LABEL_PRODUCT "=carrel", LABEL_POOL "=other");
+        engine_decoy("stranger", LABEL_PRODUCT "=else", LABEL_POOL "=default");
         request_expect(CARREL_SOCKET, "POST", "/v1/sweep", NULL, 200);
-        assert_false(dockerd_is_running("orphan"));
-        assert_true(dockerd_is_running("neighbour"));
-        assert_true(dockerd_is_running("stranger"));
+        assert_false(engine_is_running("orphan"));
+        assert_true(engine_is_running("neighbour"));
+        assert_true(engine_is_running("stranger"));
         assert_true(carreld_has_state("ada", "ready"));
-        dockerd_remove("neighbour");
-        dockerd_remove("stranger");
+        engine_remove("neighbour");
+        engine_remove("stranger");
         end_daemon();
 }
 

@@ -9,56 +9,56 @@
 
 #include <cmocka.h>
 
-#include "dockerd.h"
 #include "enclosure.h"
 #include "outside.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
-static struct dockerd *dockerd;
+static struct test_engine *engine;
 
 static int start_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_new();
+        engine = engine_new();
         return 0;
 }
 
 static int stop_engine(void **state)
 {
         (void)state;
-        dockerd = dockerd_free(dockerd);
+        engine = engine_free(engine);
         return 0;
 }
 
 static void decoys_run_and_are_counted(void **state)
 {
         (void)state;
-        dockerd_decoy("decoy-a", "product=a", NULL);
-        dockerd_decoy("decoy-b", "product=b", NULL);
-        assert_int_equal(dockerd_count(NULL), 2);
-        assert_int_equal(dockerd_count("product=a"), 1);
-        assert_int_equal(dockerd_count("product"), 2);
-        assert_true(dockerd_is_running("decoy-a"));
-        dockerd_remove("decoy-a");
-        dockerd_remove("decoy-b");
-        assert_int_equal(dockerd_count(NULL), 0);
+        engine_decoy("decoy-a", "product=a", NULL);
+        engine_decoy("decoy-b", "product=b", NULL);
+        assert_int_equal(engine_count(NULL), 2);
+        assert_int_equal(engine_count("product=a"), 1);
+        assert_int_equal(engine_count("product"), 2);
+        assert_true(engine_is_running("decoy-a"));
+        engine_remove("decoy-a");
+        engine_remove("decoy-b");
+        assert_int_equal(engine_count(NULL), 0);
 }
 
 static void events_are_complete_and_in_order(void **state)
 {
-        struct dockerd_events *events = dockerd_events_new();
+        struct engine_events *events = engine_events_new();
 
         (void)state;
-        assert_int_equal(dockerd_events_count(events, "create", "seen-"), 0);
-        dockerd_decoy("seen-1", NULL, NULL);
-        dockerd_decoy("seen-2", NULL, NULL);
-        assert_int_equal(dockerd_events_count(events, "create", "seen-"), 2);
-        assert_int_equal(dockerd_events_count(events, "start", "seen-"), 2);
-        assert_int_equal(dockerd_events_peak(events, "seen-"), 1);
-        dockerd_remove("seen-1");
-        dockerd_remove("seen-2");
-        dockerd_events_free(events);
+        assert_int_equal(engine_events_count(events, "create", "seen-"), 0);
+        engine_decoy("seen-1", NULL, NULL);
+        engine_decoy("seen-2", NULL, NULL);
+        assert_int_equal(engine_events_count(events, "create", "seen-"), 2);
+        assert_int_equal(engine_events_count(events, "start", "seen-"), 2);
+        assert_int_equal(engine_events_peak(events, "seen-"), 1);
+        engine_remove("seen-1");
+        engine_remove("seen-2");
+        engine_events_free(events);
 }
 
 static void a_stopped_engine_is_silent_and_comes_back(void **state)
@@ -66,20 +66,20 @@ static void a_stopped_engine_is_silent_and_comes_back(void **state)
         struct answer answer;
 
         (void)state;
-        dockerd_signal(dockerd, SIGSTOP);
-        answer = request_within(DOCKERD_SOCKET, "GET", "/_ping", NULL, 0.5);
+        engine_signal(engine, SIGSTOP);
+        answer = request_within(engine_socket(), "GET", "/_ping", NULL, 0.5);
         assert_int_equal(answer.status, 0);
         answer_release(&answer);
-        dockerd_signal(dockerd, SIGCONT);
-        request_expect(DOCKERD_SOCKET, "GET", "/_ping", NULL, 200);
+        engine_signal(engine, SIGCONT);
+        request_expect(engine_socket(), "GET", "/_ping", NULL, 200);
 }
 
 static void a_restarted_engine_answers(void **state)
 {
         (void)state;
-        dockerd_restart(dockerd, SIGKILL);
-        dockerd_restart(dockerd, SIGTERM);
-        request_expect(DOCKERD_SOCKET, "GET", "/_ping", NULL, 200);
+        engine_restart(engine, SIGKILL);
+        engine_restart(engine, SIGTERM);
+        request_expect(engine_socket(), "GET", "/_ping", NULL, 200);
 }
 
 static void the_outside_greets(void **state)
@@ -100,7 +100,7 @@ static void the_outside_greets(void **state)
 
 static void a_volley_answers_every_request(void **state)
 {
-        struct volley *volley = volley_new(DOCKERD_SOCKET, 10);
+        struct volley *volley = volley_new(engine_socket(), 10);
 
         (void)state;
         for (unsigned i = 0; i < 100; i++)
@@ -113,16 +113,20 @@ static void a_volley_answers_every_request(void **state)
 
 static int inside(void)
 {
+#define ABOUT_DAEMON(test)                                                                                             \
+        {                                                                                                              \
+#test, test, NULL, NULL, ENGINE_DAEMON                                                                 \
+        }
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(decoys_run_and_are_counted),
                 cmocka_unit_test(events_are_complete_and_in_order),
-                cmocka_unit_test(a_volley_answers_every_request),
+                ABOUT_DAEMON(a_volley_answers_every_request),
                 cmocka_unit_test(the_outside_greets),
-                cmocka_unit_test(a_stopped_engine_is_silent_and_comes_back),
-                cmocka_unit_test(a_restarted_engine_answers),
+                ABOUT_DAEMON(a_stopped_engine_is_silent_and_comes_back),
+                ABOUT_DAEMON(a_restarted_engine_answers),
         };
 
-        return cmocka_run_group_tests_name("testbed", tests, start_engine, stop_engine);
+        return engine_run_tests("testbed", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
 }
 
 int main(void)

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "dockerd.h"
 #include "process.h"
 #include "request.h"
+#include "test-engine.h"
 
 enum { SETTINGS_MAX = 48 };
 
@@ -55,8 +55,6 @@ static bool is_set(const char *const *settings, const char *entry)
 }
 
 static const char *const DEFAULTS[] = {
-        "CARREL_ENGINE=docker",
-        "CARREL_ENGINE_SOCKET=" DOCKERD_SOCKET,
         "CARREL_HELPER_DIR=" CARREL_HELPERS,
         "CARREL_LOG_LEVEL=debug",
         "CARREL_RUNTIME_DIR=" CARREL_RUNTIME,
@@ -67,14 +65,24 @@ static const char *const DEFAULTS[] = {
 };
 static const char *const INHERITED[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
 
+static size_t add_defaults(const char *const *settings, const char *const *defaults, size_t n_defaults,
+                           const char *ret_environment[SETTINGS_MAX], size_t count)
+{
+        for (size_t i = 0; i < n_defaults && defaults[i] != NULL; i++) {
+                assert_true(count < SETTINGS_MAX - 4);
+                if (!is_set(settings, defaults[i]))
+                        ret_environment[count++] = defaults[i];
+        }
+        return count;
+}
+
 static void compose_environment(const char *const *settings, const char *ret_environment[SETTINGS_MAX],
                                 char inherited[3][512])
 {
         size_t count = 0;
 
-        for (size_t i = 0; i < sizeof(DEFAULTS) / sizeof(*DEFAULTS); i++)
-                if (!is_set(settings, DEFAULTS[i]))
-                        ret_environment[count++] = DEFAULTS[i];
+        count = add_defaults(settings, DEFAULTS, sizeof(DEFAULTS) / sizeof(*DEFAULTS), ret_environment, count);
+        count = add_defaults(settings, engine_settings(), SETTINGS_MAX, ret_environment, count);
         for (; settings != NULL && *settings != NULL; settings++) {
                 assert_true(count < SETTINGS_MAX - 4);
                 ret_environment[count++] = *settings;

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test-engine.h"
+
 enum { PATH_BYTES = 512, CGROUP_DEPTH = 8, TAIL_BYTES = 8192 };
 
 #define LOG_DIR "/run/testbed"
@@ -130,7 +132,7 @@ static bool furnish(void)
                mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2g") == 0;
 }
 
-static int run_test(int (*run)(void), const sigset_t *mask)
+static int run_inside(int (*run)(void), const sigset_t *mask)
 {
         sigprocmask(SIG_SETMASK, mask, NULL);
         return run();
@@ -149,7 +151,7 @@ static int be_init(int (*run)(void), const sigset_t *mask)
         }
         test = fork();
         if (test == 0)
-                exit(run_test(run, mask));
+                exit(run_inside(run, mask));
         do
                 ended = waitpid(-1, &status, 0);
         while (ended != test && (ended > 0 || errno == EINTR));
@@ -162,12 +164,10 @@ static const char *obstacle(void)
 {
         if (geteuid() != 0)
                 return "needs root";
-        if (access("/usr/sbin/dockerd", X_OK) != 0 && access("/usr/bin/dockerd", X_OK) != 0)
-                return "needs dockerd (package docker.io)";
-        return NULL;
+        return getenv("TESTBED_ENGINE") != NULL ? engine_obstacle() : NULL;
 }
 
-static int skip(const char *reason)
+static int skip_all(const char *reason)
 {
         bool is_failure = getenv("CARREL_MUST_RUN") != NULL;
 
@@ -183,7 +183,7 @@ int enclosure_run(int (*run)(void))
         pid_t init;
 
         if (reason != NULL)
-                return skip(reason);
+                return skip_all(reason);
         snprintf(cgroup, sizeof(cgroup), "/carrel-testbed-%ld", (long)getpid());
         setenv(CGROUP_VARIABLE, cgroup, 1);
         sigfillset(&awaited);
@@ -193,7 +193,7 @@ int enclosure_run(int (*run)(void))
          * and a leak checker at its exit wants to. */
         init = (pid_t)syscall(SYS_clone, CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
         if (init < 0)
-                return skip("needs the right to make namespaces");
+                return skip_all("needs the right to make namespaces");
         if (init == 0)
                 _exit(be_init(run, &mask));
         return supervise(init);

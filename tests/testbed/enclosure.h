@@ -8,7 +8,8 @@
 #pragma once
 
 /* Runs `run` inside a new enclosure and returns its result as main's exit status. Where an enclosure cannot be made
- * (not root, no dockerd) it prints a TAP skip with the reason, or a failure when CARREL_MUST_RUN is set. */
+ * (not root, no engine of the kind TESTBED_ENGINE names) it prints a TAP skip with the reason, or a failure when
+ * CARREL_MUST_RUN is set. */
 int enclosure_run(int (*run)(void));
 
 /* The cgroup, below every hierarchy's root, for the engine's containers; removed by the supervisor. */

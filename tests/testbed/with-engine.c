@@ -1,24 +1,26 @@
-/* Runs a test program that knows nothing of the testbed, with a Docker Engine in an enclosure: with-dockerd PROGRAM.
- * Its socket is in CARREL_TEST_DOCKER_SOCKET. */
+/* Runs a test program that knows nothing of the testbed, with an engine in an enclosure: with-engine PROGRAM. Its kind
+ * is in TESTBED_ENGINE, its socket in TESTBED_ENGINE_SOCKET, and the cgroup for its containers in
+ * TESTBED_CGROUP. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dockerd.h"
 #include "enclosure.h"
+#include "test-engine.h"
 
 static int inside(void)
 {
         const char *program = getenv("TESTBED_PROGRAM");
-        struct dockerd *dockerd;
+        struct test_engine *engine;
         int status = 0;
         pid_t pid;
 
         if (program == NULL)
                 return EXIT_FAILURE;
-        dockerd = dockerd_new();
-        setenv("CARREL_TEST_DOCKER_SOCKET", DOCKERD_SOCKET, 1);
+        engine = engine_new();
+        setenv("TESTBED_ENGINE", engine_kind(), 1);
+        setenv("TESTBED_ENGINE_SOCKET", engine_socket(), 1);
         pid = fork();
         if (pid == 0) {
                 execl(program, program, (char *)NULL);
@@ -26,14 +28,14 @@ static int inside(void)
         }
         if (pid < 0 || waitpid(pid, &status, 0) != pid)
                 status = -1;
-        dockerd_free(dockerd);
+        engine_free(engine);
         return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
         if (argc != 2) {
-                fprintf(stderr, "usage: with-dockerd PROGRAM\n");
+                fprintf(stderr, "usage: with-engine PROGRAM\n");
                 return EXIT_FAILURE;
         }
         setenv("TESTBED_PROGRAM", argv[1], 1);
