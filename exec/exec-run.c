@@ -2,30 +2,14 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "clock.h"
 #include "exec-end.h"
+#include "exec-id.h"
 
 enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
-
-static int make_id(char ret_id[static EXEC_ID_BYTES])
-{
-        unsigned char random[(EXEC_ID_BYTES - 1) / 2];
-        ssize_t length;
-
-        do
-                length = getrandom(random, sizeof(random), 0);
-        while (length < 0 && errno == EINTR);
-        if (length != (ssize_t)sizeof(random))
-                return length < 0 ? -errno : -EIO;
-        for (size_t i = 0; i < sizeof(random); i++)
-                snprintf(ret_id + 2 * i, 3, "%02x", random[i]);
-        return 0;
-}
 
 /* ---- output after the exit ---- */
 
@@ -361,7 +345,7 @@ static void init_timers(struct exec *exec, double timeout_s)
 static int fill(struct exec *exec, struct execs *execs, const char *container_id, int container_pid,
                 const struct exec_request *request)
 {
-        int error = make_id(exec->id);
+        int error = exec_id_choose(request->exec_id, exec->id);
 
         if (error == 0)
                 error = str_copy(exec->container_id, sizeof(exec->container_id), container_id);

@@ -49,9 +49,25 @@ void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg,
         execs->left_behind_arg = arg;
 }
 
+/* Among those whose users wait still. */
+struct exec *execs_find(const struct execs *execs, const char *exec_id)
+{
+        LIST_EACH ((struct list *)&execs->running, at) {
+                struct exec *exec = LIST_ENTRY(at, struct exec, node);
+
+                if (!exec->is_silent && str_equal(exec->id, exec_id))
+                        return exec;
+        }
+        return NULL;
+}
+
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
+        if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
+                return -EEXIST;
+        if (request->is_tty || request->is_input_open)
+                return -EOPNOTSUPP;
         return exec_run_start(execs, container_id, container_pid, request, sink, arg, ret_exec);
 }
 
@@ -73,15 +89,29 @@ const char *exec_id(const struct exec *exec)
         return exec->id;
 }
 
+ssize_t exec_write(struct exec *exec, const void *bytes, size_t length)
+{
+        (void)exec, (void)bytes, (void)length;
+        return -EOPNOTSUPP;
+}
+
+int exec_close_input(struct exec *exec)
+{
+        (void)exec;
+        return -EOPNOTSUPP;
+}
+
+int exec_resize(struct exec *exec, uint16_t rows, uint16_t cols)
+{
+        (void)exec;
+        return rows == 0 || cols == 0 ? -EINVAL : -EOPNOTSUPP;
+}
+
 int execs_signal(struct execs *execs, const char *exec_id, int signal)
 {
-        LIST_EACH (&execs->running, at) {
-                struct exec *exec = LIST_ENTRY(at, struct exec, node);
+        struct exec *exec = execs_find(execs, exec_id);
 
-                if (!exec->is_silent && str_equal(exec->id, exec_id))
-                        return exec_run_signal(exec, signal);
-        }
-        return -ENOENT;
+        return exec != NULL ? exec_run_signal(exec, signal) : -ENOENT;
 }
 
 static struct exec *find_engine_id(struct execs *execs, const char *engine_id)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fault.h"
 
@@ -14,7 +15,10 @@ struct ev_loop;
 struct execs; /* all running execs of one daemon */
 struct exec;
 
-enum { EXEC_ID_BYTES = 33 };
+enum { EXEC_ID_BYTES = 65, EXEC_OWN_ID_BYTES = 33 };
+
+/* An exec id: ours are 32 hex digits; a client's [A-Za-z0-9][A-Za-z0-9._-]{0,63}. */
+bool exec_id_is_valid(const char *id);
 
 enum exec_cause {
         EXEC_EXIT,
@@ -37,6 +41,10 @@ struct exec_request {
         double timeout_s;          /* 0: none */
         uint64_t max_output_bytes; /* per stream, buffered mode; beyond it output is dropped and flagged */
         bool is_streaming;         /* output goes to on_output and is not kept */
+        const char *exec_id;       /* the client's choice, valid and not in use (else -EEXIST); NULL: ours */
+        bool is_input_open;        /* stdin stays open behind input, for exec_write, until exec_close_input */
+        bool is_tty;               /* a terminal of rows x cols; one output stream, 1 */
+        uint16_t rows, cols;       /* 0: 24 x 80 */
 };
 
 struct exec_result {
@@ -59,6 +67,8 @@ struct exec_sink {
         /* Exactly one of result and why: why when nothing was started, or when the engine's answer broke off and the
          * end cannot be known (the program is killed then). Last call, exactly once unless cancelled. */
         void (*on_done)(void *arg, const struct exec_result *result, const struct fault *why);
+        /* stdin takes bytes again, after an exec_write that took less than it was given. NULL is fine. */
+        void (*on_input_ready)(void *arg);
 };
 
 struct exec_view {
@@ -79,7 +89,9 @@ struct execs *execs_free(struct execs *execs);
 void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg, const char *container_id), void *arg);
 
 /* Starts a program in container_id. sink is copied, arg borrowed. Never calls back from inside.
- * Returns 0, -ENOMEM or what the engine refuses at once with (-EINVAL). The handle is valid until on_done has run. */
+ * Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it is none, or the engine refuses at once), -E2BIG
+ * (arguments and environment), -EAGAIN (too many run or wait in this container), -EOPNOTSUPP (a terminal or open input
+ * in a container without an agent). The handle is valid until on_done has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,
                                                    const struct exec_request *request, const struct exec_sink *sink,
                                                    void *arg, struct exec **ret_exec);
@@ -88,6 +100,18 @@ struct exec *exec_cancel(struct exec *exec);
 /* Backpressure: a paused exec's output is not read, so the program blocks, not the daemon. */
 void exec_pause(struct exec *exec, bool is_paused);
 const char *exec_id(const struct exec *exec);
+
+/* Bytes for the stdin of an exec with is_input_open. Returns how many were taken, 0 to length; less than length:
+ * on_input_ready tells when to go on. -EPIPE: closed, by the program or by exec_close_input, or it has ended;
+ * -EOPNOTSUPP: the engine's own exec runs it, which takes input at the start only. Never calls back from inside. */
+ssize_t exec_write(struct exec *exec, const void *bytes, size_t length);
+/* End of stdin, once what exec_write took has been written. For a terminal: what Ctrl-D does. 0 or -EOPNOTSUPP. */
+int exec_close_input(struct exec *exec);
+/* -EINVAL: not a terminal, or 0; -EOPNOTSUPP: no agent. */
+int exec_resize(struct exec *exec, uint16_t rows, uint16_t cols);
+
+/* The exec with this id that has not been answered yet, or NULL. */
+struct exec *execs_find(const struct execs *execs, const char *exec_id);
 
 /* Signals the processes of exec_id, at once or as soon as the engine has told which they are. -ENOENT: no such exec;
  * -ESRCH: it has no known process; -EINVAL: signal. */

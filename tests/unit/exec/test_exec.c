@@ -414,7 +414,7 @@ static void looking(void **state)
         assert_int_equal(views.count, 2);
         assert_string_equal(views.ids[0], exec_id(first));
         assert_string_not_equal(views.ids[0], views.ids[1]);
-        assert_int_equal(strspn(views.ids[0], "0123456789abcdef"), EXEC_ID_BYTES - 1);
+        assert_int_equal(strspn(views.ids[0], "0123456789abcdef"), EXEC_OWN_ID_BYTES - 1);
         views.count = 0;
         execs_each(world.execs, "beefbeefbeefbeef", on_view, &views);
         assert_int_equal(views.count, 0);

@@ -60,7 +60,7 @@ static void on_start(void *arg, const char *exec_id)
 {
         struct world *world = arg;
 
-        assert_int_equal(strlen(exec_id), EXEC_ID_BYTES - 1);
+        assert_int_equal(strlen(exec_id), EXEC_OWN_ID_BYTES - 1);
         world->n_starts++;
 }
 

@@ -1,0 +1,7 @@
+/* Inside the exec room only: names of execs. */
+#pragma once
+
+#include "exec.h"
+
+/* The wanted id, or a new one of our own when it is NULL. 0, -EINVAL (not an exec id), or getrandom's errno. */
+int exec_id_choose(const char *wanted, char ret_id[static EXEC_ID_BYTES]);
