@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "render.h"
 #include "stream.h"
 
 /* Takes body. */
@@ -69,6 +70,23 @@ void answer_fault_as(struct request *request, unsigned status, const struct faul
 void answer_fault(struct request *request, const struct fault *why)
 {
         answer_fault_as(request, error_status(why->kind), why, NULL);
+}
+
+void answer_exec_result(struct request *request, const struct exec_result *result)
+{
+        char *texts[2] = { NULL, NULL };
+
+        answer_json(request, MHD_HTTP_OK, render_exec_result(result, texts));
+        free(texts[0]);
+        free(texts[1]);
+}
+
+void answer_no_memory(struct request *request)
+{
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+        answer_fault(request, &why);
 }
 
 void answer_text(struct request *request, const char *content_type, struct buffer *text)

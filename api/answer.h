@@ -4,6 +4,7 @@
 #include "request.h"
 
 struct cJSON;
+struct exec_result;
 
 /* Prints and frees tree; NULL (out of memory) is answered as resource_exhausted. */
 void answer_json(struct request *request, unsigned status, struct cJSON *tree);
@@ -13,6 +14,9 @@ void answer_fault_as(struct request *request, unsigned status, const struct faul
 /* The same with a body of its own, which it frees: error_render's with something added. */
 void answer_error(struct request *request, unsigned status, const struct fault *why, const char *allow,
                   struct cJSON *tree);
+/* How a program ended, with its outputs. */
+void answer_exec_result(struct request *request, const struct exec_result *result);
+void answer_no_memory(struct request *request);
 /* Takes the buffer's content. */
 void answer_text(struct request *request, const char *content_type, struct buffer *text);
 /* NDJSON from request->stream. */

@@ -16,6 +16,10 @@ void handle_exec(struct request *request);
 void handle_exec_list(struct request *request);
 void handle_exec_signal(struct request *request);
 
+/* routes-jobs.c */
+void handle_exec_inspect(struct request *request);
+void handle_exec_output(struct request *request);
+
 /* routes-admin.c */
 void handle_reap(struct request *request);
 void handle_sweep(struct request *request);

@@ -290,9 +290,32 @@ static int read_max_output(void *target, const cJSON *value, const char *name, s
         return field_whole(value, name, 1, EXEC_OUTPUT_MAX_BYTES, &body->request.max_output_bytes, why);
 }
 
+static int read_detach(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        struct exec_body *body = target;
+
+        if (!cJSON_IsBool(value))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s must be true or false", name);
+        body->is_detached = cJSON_IsTrue(value);
+        return 0;
+}
+
+static int read_exec_id(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        struct exec_body *body = target;
+        int r = field_text(value, name, 1, EXEC_ID_BYTES - 1, &body->request.exec_id, why);
+
+        if (r == 0 && !exec_id_is_valid(body->request.exec_id))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
+                                 "%s may hold letters, digits, '.', '_' and '-', and begins with a letter or a digit",
+                                 name);
+        return r;
+}
+
 static const struct field EXEC[] = {
         { "argv", read_argv },         { "cwd", read_cwd },
-        { "env", read_env },           { "max_output_bytes", read_max_output },
+        { "detach", read_detach },     { "env", read_env },
+        { "exec_id", read_exec_id },   { "max_output_bytes", read_max_output },
         { "stdin", read_stdin },       { "stdin_b64", read_stdin_b64 },
         { "timeout_s", read_timeout }, { 0 },
 };

@@ -28,6 +28,7 @@ struct ensure_body {
 
 struct exec_body {
         struct exec_request request; /* points into what follows */
+        bool is_detached;
         struct cJSON *tree;
         const char **argv;
         char **environment;

@@ -100,6 +100,11 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
 void render_exec_end(cJSON **object, const struct exec_result *result)
 {
         put_text(object, "exec_id", result->exec_id);
+        render_exec_outcome(object, result);
+}
+
+void render_exec_outcome(cJSON **object, const struct exec_result *result)
+{
         put_text(object, "cause", exec_cause_name(result->cause));
         put_number(object, "exit_code", result->exit_code);
         put_number(object, "signal", result->signal);

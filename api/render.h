@@ -18,6 +18,8 @@ struct cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t
 struct cJSON *render_exec(const struct exec_view *exec, const char *user);
 /* Adds how an exec ended to *object, as put.h does; without its output. */
 void render_exec_end(struct cJSON **object, const struct exec_result *result);
+/* The same without the id. */
+void render_exec_outcome(struct cJSON **object, const struct exec_result *result);
 /* The end with both outputs. ret_texts are what the tree borrows, for the caller to free after printing; may be NULL.
  */
 struct cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2]);

@@ -4,31 +4,30 @@
 #include <string.h>
 
 #include "answer.h"
-#include "base64.h"
+#include "exec-lines.h"
 #include "exec.h"
 #include "handlers.h"
+#include "job-requests.h"
 #include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
 #include "render.h"
 #include "routes.h"
+#include "scope.h"
 #include "stream.h"
+#include "text-tail.h"
 #include "url.h"
-#include "utf8.h"
 
 /* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
  * the engine, and the stream is cut. */
-enum { EXEC_STREAM_MAX_BYTES = 8 << 20, TAIL_BYTES = 3 };
+enum { EXEC_STREAM_MAX_BYTES = 8 << 20 };
 
 struct exec_work {
         struct request *request;
         struct exec_body body;
-        struct exec *exec; /* NULL: not started, or over */
-        uint64_t seq;      /* of the next line */
-        struct output_tail {
-                char bytes[TAIL_BYTES]; /* the beginning of a character whose rest is still to come */
-                size_t length;
-        } tails[2]; /* of stdout, stderr */
+        struct exec *exec;         /* NULL: not started, or over */
+        uint64_t seq;              /* of the next line */
+        struct text_tail tails[2]; /* of stdout, stderr */
 };
 
 static void cancel_program(struct exec_work *work)
@@ -46,27 +45,7 @@ static void release_exec(void *arg)
         free(work);
 }
 
-/* ---- the buffered answer ---- */
-
-static void answer_result(struct request *request, const struct exec_result *result)
-{
-        char *texts[2] = { NULL, NULL };
-
-        answer_json(request, MHD_HTTP_OK, render_exec_result(result, texts));
-        free(texts[0]);
-        free(texts[1]);
-}
-
 /* ---- the stream ---- */
-
-static cJSON *begin_line(struct exec_work *work, const char *name)
-{
-        cJSON *line = cJSON_CreateObject();
-
-        put_text(&line, "event", name);
-        put_number(&line, "seq", (double)work->seq++);
-        return line;
-}
 
 /* The client gets no "exit" line then, and so knows. */
 static void cut_stream(struct exec_work *work)
@@ -87,67 +66,39 @@ static void on_start(void *arg, const char *exec_id)
 {
         struct exec_work *work = arg;
         struct request *request = work->request;
-        cJSON *line;
 
         if (stream_new(&request->stream, request, EXEC_STREAM_MAX_BYTES, on_drained, work) < 0) {
                 cancel_program(work);
                 answer_json(request, MHD_HTTP_OK, NULL);
                 return;
         }
-        line = begin_line(work, "start");
-        put_text(&line, "exec_id", exec_id);
-        if (stream_push(request->stream, line) < 0)
+        if (stream_push(request->stream, exec_line_start(work->seq++, exec_id)) < 0)
                 cut_stream(work);
         answer_stream(request);
 }
 
-/* Whole characters only, or anything as base64. */
-static int push_output(struct exec_work *work, int stream, const char *bytes, size_t length)
+struct piece {
+        struct exec_work *work;
+        int stream;
+};
+
+static int push_output(void *arg, const char *bytes, size_t length)
 {
-        bool is_text = utf8_is_text(bytes, length);
-        char *data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
-        cJSON *line = begin_line(work, stream == 1 ? "stdout" : "stderr");
-        int r;
+        const struct piece *piece = arg;
+        struct exec_work *work = piece->work;
+        AUTO(auto_free) char *data = NULL;
 
-        if (data == NULL)
-                put_child(&line, "data", NULL);
-        put_text(&line, "data", data);
-        put_text(&line, "encoding", is_text ? "utf-8" : "base64");
-        r = stream_push(work->request->stream, line);
-        free(data);
-        return r;
-}
-
-/* Puts a character that two reads cut in two together again, so that text stays text. */
-static int push_joined(struct exec_work *work, int stream, const char *bytes, size_t length)
-{
-        struct output_tail *tail = &work->tails[stream - 1];
-        struct buffer joined = { 0 };
-        size_t unfinished;
-        int r = 0;
-
-        (void)buffer_append(&joined, tail->bytes, tail->length);
-        (void)buffer_append(&joined, bytes, length);
-        if (joined.has_failed) {
-                buffer_free(&joined);
-                return -ENOMEM;
-        }
-        unfinished = utf8_unfinished(joined.data, joined.length);
-        tail->length = unfinished;
-        memcpy(tail->bytes, joined.data + joined.length - unfinished, unfinished);
-        if (joined.length > unfinished)
-                r = push_output(work, stream, joined.data, joined.length - unfinished);
-        buffer_free(&joined);
-        return r;
+        return stream_push(work->request->stream, exec_line_output(work->seq++, piece->stream, bytes, length, &data));
 }
 
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
 {
         struct exec_work *work = arg;
+        struct piece piece = { work, stream };
 
         if (work->request->stream == NULL || length == 0 || stream < 1 || stream > 2)
                 return;
-        if (push_joined(work, stream, bytes, length) < 0)
+        if (text_tail_feed(&work->tails[stream - 1], bytes, length, push_output, &piece) < 0)
                 cut_stream(work);
         else if (work->exec != NULL && stream_is_full(work->request->stream))
                 exec_pause(work->exec, true);
@@ -155,17 +106,12 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
 static void end_stream(struct exec_work *work, const struct exec_result *result)
 {
-        cJSON *line;
-
         for (int stream = 1; stream <= 2; stream++) {
-                const struct output_tail *tail = &work->tails[stream - 1];
+                struct piece piece = { work, stream };
 
-                if (tail->length > 0)
-                        (void)push_output(work, stream, tail->bytes, tail->length);
+                (void)text_tail_end(&work->tails[stream - 1], push_output, &piece);
         }
-        line = begin_line(work, "exit");
-        render_exec_end(&line, result);
-        (void)stream_push_last(work->request->stream, line);
+        (void)stream_push_last(work->request->stream, exec_line_exit(work->seq++, result));
         stream_end(work->request->stream);
 }
 
@@ -182,7 +128,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         else if (request->stream == NULL && work->body.request.is_streaming)
                 on_start(work, result->exec_id);
         else if (request->stream == NULL)
-                answer_result(request, result);
+                answer_exec_result(request, result);
         if (request->stream != NULL && result != NULL)
                 end_stream(work, result);
         else if (request->stream != NULL)
@@ -230,8 +176,15 @@ void handle_exec(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        work->request = request;
         work->body.request.is_streaming = wants_stream(request);
+        if (work->body.is_detached || work->body.request.exec_id != NULL) {
+                struct exec_body body = work->body;
+
+                free(work);
+                job_begin_request(request, &body);
+                return;
+        }
+        work->request = request;
         request->work = work;
         request->release = release_exec;
         pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, work,

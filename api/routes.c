@@ -21,6 +21,8 @@ const struct route ROUTES[] = {
         { "GET", "/v1/carrels/{user}/why", handle_why, 0, 0, "why" },
         { "GET", "/v1/events", handle_events, 0, 0, "events" },
         { "GET", "/v1/execs", handle_exec_list, 0, QUERY_USER, "exec_list" },
+        { "GET", "/v1/execs/{id}", handle_exec_inspect, 0, 0, "exec_inspect" },
+        { "GET", "/v1/execs/{id}/output", handle_exec_output, 0, QUERY_SEQ | QUERY_FOLLOW, "exec_output" },
         { "POST", "/v1/execs/{id}/signal", handle_exec_signal, ROUTE_BODY, 0, "exec_signal" },
         { "GET", "/v1/info", handle_info, 0, 0, "info" },
         { "POST", "/v1/reap", handle_reap, ROUTE_BODY | ROUTE_ADMIN, 0, "reap" },

@@ -9,6 +9,7 @@
 struct api_server;
 struct ev_loop;
 struct execs;
+struct jobs;
 struct metrics;
 struct pool;
 struct reaper;
@@ -38,6 +39,7 @@ struct api_options {
         double read_deadline_s;   /* a request must be read whole by then; 0: 10 s */
         double idle_deadline_s;   /* a connection may wait that long between requests; 0: 60 s */
         struct execs *execs;      /* to list and signal programs; NULL: there are none */
+        struct jobs *jobs;        /* execs that can be found again; NULL: there are none */
         const char *spool_dir;    /* on a disk: for bodies that do not fit into memory; NULL: those are refused */
         uint64_t spool_max_bytes; /* of such a body */
 };

@@ -88,15 +88,30 @@ static int read_query_user(struct list_query *query, const char *value, size_t l
         return read_user(query->user, value, length, why);
 }
 
+static int read_seq(struct list_query *query, const char *value, size_t length, struct fault *why)
+{
+        if (strlen(value) != length || str_parse_u64(value, 0, UINT64_MAX - 1, &query->after_seq) < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "after is the seq of an event");
+        query->has_seq = true;
+        return 0;
+}
+
+static int read_follow(struct list_query *query, const char *value, size_t length, struct fault *why)
+{
+        if (length != 1 || (value[0] != '0' && value[0] != '1'))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "follow is 0 or 1");
+        query->is_following = value[0] == '1';
+        return 0;
+}
+
 static const struct pair {
         const char *name;
         unsigned bit;
         int (*read)(struct list_query *query, const char *value, size_t length, struct fault *why);
 } PAIRS[] = {
-        { "after", QUERY_AFTER, read_after },
-        { "limit", QUERY_LIMIT, read_limit },
-        { "state", QUERY_STATE, read_state },
-        { "user", QUERY_USER, read_query_user },
+        { "after", QUERY_AFTER, read_after },    { "after", QUERY_SEQ, read_seq },
+        { "follow", QUERY_FOLLOW, read_follow }, { "limit", QUERY_LIMIT, read_limit },
+        { "state", QUERY_STATE, read_state },    { "user", QUERY_USER, read_query_user },
 };
 enum { N_PAIRS = sizeof PAIRS / sizeof *PAIRS };
 

@@ -1,7 +1,9 @@
 /* The request target (RFC 3986): percent decoding, path segments, query pairs. Pure. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fault.h"
 #include "pool.h"
@@ -13,16 +15,19 @@ __attribute__((warn_unused_result)) int url_decode(const char *text, size_t leng
 
 enum { LIST_LIMIT_DEFAULT = 100, LIST_LIMIT_MAX = 1000 };
 
-/* The query of GET /v1/carrels and GET /v1/execs. */
+/* The query of GET /v1/carrels, GET /v1/execs and GET /v1/execs/{id}/output. */
 struct list_query {
         int state; /* enum carrel_state, -1: any */
         size_t limit;
         char after[USER_ID_MAX + 1]; /* "": from the start */
         char user[USER_ID_MAX + 1];  /* "": any */
+        bool has_seq;
+        uint64_t after_seq; /* of an exec's events */
+        bool is_following;
 };
 
 /* The pairs that a route knows: a bit each. */
-enum { QUERY_AFTER = 1, QUERY_LIMIT = 2, QUERY_STATE = 4, QUERY_USER = 8 };
+enum { QUERY_AFTER = 1, QUERY_LIMIT = 2, QUERY_STATE = 4, QUERY_USER = 8, QUERY_SEQ = 16, QUERY_FOLLOW = 32 };
 
 /* text is what stands behind the '?', or NULL. An unknown or repeated pair is FAULT_REQUEST_INVALID. */
 __attribute__((warn_unused_result)) int url_parse_query(const char *text, unsigned known, struct list_query *ret_query,

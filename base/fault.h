@@ -15,8 +15,10 @@ enum fault_kind {
         FAULT_DEADLINE,            /* no answer in time */
         FAULT_ENGINE_REFUSED,      /* the engine answered, and its answer was no */
         FAULT_ENGINE_UNAVAILABLE,  /* the engine does not answer */
+        FAULT_EXEC_ID_TAKEN,       /* the client's exec id is that of another request */
         FAULT_FORBIDDEN,           /* the peer's role does not allow this */
         FAULT_HARDENING_MISSING,   /* a started container lacks a promise of the template */
+        FAULT_HISTORY_GONE,        /* events of an exec that are not kept any more */
         FAULT_IMAGE_MISSING,       /* the engine does not have the image */
         FAULT_INTERNAL,            /* a bug, or the kernel refused what it should not */
         FAULT_METHOD_NOT_ALLOWED,  /* the path exists, with other methods */

@@ -21,6 +21,10 @@ struct config {
         int engine;
         char *engine_socket;
         double ensure_timeout_s;
+        uint64_t exec_history_bytes;
+        uint64_t exec_keep;
+        double exec_keep_s;
+        uint64_t exec_ring_bytes;
         uint64_t gid;
         char *helper_dir;
         double idle_ttl_s;

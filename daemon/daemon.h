@@ -18,6 +18,7 @@ struct daemon {
         struct netpolicy *netpolicy;
         struct execs *execs;
         struct pool *pool;
+        struct jobs *jobs;
         struct reaper *reaper;
         struct api_server *api;
         struct flow_observer observer;

@@ -70,6 +70,16 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
         };
 }
 
+struct jobs_options daemon_jobs_options(const struct config *config)
+{
+        return (struct jobs_options){
+                .ring_bytes = (size_t)config->exec_ring_bytes,
+                .total_bytes = (size_t)config->exec_history_bytes,
+                .max_ended = (unsigned)config->exec_keep,
+                .keep_s = config->exec_keep_s,
+        };
+}
+
 struct reaper_options daemon_reaper_options(const struct config *config)
 {
         return (struct reaper_options){

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config.h"
+#include "jobs.h"
 #include "netpolicy.h"
 #include "pool.h"
 #include "reaper.h"
@@ -11,6 +12,7 @@ enum { DAEMON_PATH_BYTES = 256 };
 struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES]);
 struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
+struct jobs_options daemon_jobs_options(const struct config *config);
 struct reaper_options daemon_reaper_options(const struct config *config);
 
 /* What no single setting can say: that the rooms accept them together. For --check and before a reload. */

@@ -197,6 +197,19 @@ static void free_pool(struct daemon *daemon)
         daemon->pool = pool_free(daemon->pool);
 }
 
+static int make_jobs(struct daemon *daemon, struct fault *why)
+{
+        struct jobs_options options = daemon_jobs_options(&daemon->config);
+        int r = jobs_new(&daemon->jobs, daemon->loop, daemon->pool, &options);
+
+        return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory") : 0;
+}
+
+static void free_jobs(struct daemon *daemon)
+{
+        daemon->jobs = jobs_free(daemon->jobs);
+}
+
 static int make_reaper(struct daemon *daemon, struct fault *why)
 {
         struct reaper_options options = daemon_reaper_options(&daemon->config);
@@ -238,7 +251,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .describe = describe,
                 .arg = daemon,
         };
-        struct api_options options = { .listen_fd = -1, .execs = daemon->execs };
+        struct api_options options = { .listen_fd = -1, .execs = daemon->execs, .jobs = daemon->jobs };
         int r = find_admin_group(&daemon->config, &options.admin_gid, why);
 
         if (r == 0)
@@ -268,6 +281,7 @@ static const struct phase {
         { "metrics", make_metrics, free_metrics },
         { "engine", make_engine, free_engine },
         { "pool", make_pool, free_pool },
+        { "jobs", make_jobs, free_jobs },
         { "reaper", make_reaper, free_reaper },
         { "api", make_api, free_api },
 };

@@ -63,6 +63,8 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         log_set(daemon->log, (enum log_level)daemon->config.log_level, (enum log_format)daemon->config.log_format);
         struct reaper_options reaper = daemon_reaper_options(&daemon->config);
         reaper_reconfigure(daemon->reaper, &reaper);
+        struct jobs_options jobs = daemon_jobs_options(&daemon->config);
+        jobs_reconfigure(daemon->jobs, &jobs);
         struct pool_options pool = daemon_pool_options(&daemon->config, path);
         r = pool_reconfigure(daemon->pool, &pool, why);
         if (r < 0)

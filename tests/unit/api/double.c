@@ -133,6 +133,7 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
                 return fault_pass(why, &pool->exec_fault);
         pool->execs++;
         pool->is_streaming = request->is_streaming;
+        (void)snprintf(pool->exec_id, sizeof pool->exec_id, "%s", request->exec_id == NULL ? "" : request->exec_id);
         (void)snprintf(pool->program, sizeof pool->program, "%s", request->argv[0]);
         pool->exec = (struct exec){ .sink = *sink, .arg = arg, .is_running = true };
         *ret_exec = &pool->exec;

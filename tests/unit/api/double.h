@@ -41,6 +41,7 @@ struct pool {
         uint64_t lease_s;
         char program[64];
         bool is_streaming;
+        char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
         void (*on_event)(void *arg, const struct pool_event *event);
         void *listener;
 };

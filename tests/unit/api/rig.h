@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "double.h"
+#include "jobs.h"
 #include "metrics.h"
 #include "server.h"
 #include "str.h"
@@ -29,6 +30,7 @@ struct rig {
         struct pool pool;
         struct reaper reaper;
         struct execs execs;
+        struct jobs *jobs;
         struct api_state state;
         char directory[64], path[96];
         struct client clients[RIG_CLIENTS];

@@ -1,0 +1,67 @@
+#include "exec-lines.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "base64.h"
+#include "errors.h"
+#include "put.h"
+#include "render.h"
+#include "utf8.h"
+
+static cJSON *begin_line(const char *name, uint64_t seq)
+{
+        cJSON *line = cJSON_CreateObject();
+
+        put_text(&line, "event", name);
+        put_number(&line, "seq", (double)seq);
+        return line;
+}
+
+cJSON *exec_line_start(uint64_t seq, const char *exec_id)
+{
+        cJSON *line = begin_line("start", seq);
+
+        put_text(&line, "exec_id", exec_id);
+        return line;
+}
+
+cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length, char **ret_data)
+{
+        bool is_text = utf8_is_text(bytes, length);
+        cJSON *line = begin_line(stream == 1 ? "stdout" : "stderr", seq);
+
+        *ret_data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
+        if (*ret_data == NULL)
+                put_child(&line, "data", NULL);
+        put_text(&line, "data", *ret_data);
+        put_text(&line, "encoding", is_text ? "utf-8" : "base64");
+        return line;
+}
+
+cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result)
+{
+        cJSON *line = begin_line("exit", seq);
+
+        render_exec_end(&line, result);
+        return line;
+}
+
+cJSON *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why)
+{
+        cJSON *line = begin_line("error", seq);
+        cJSON *body = error_render(why);
+
+        put_text(&line, "exec_id", exec_id);
+        put_child(&line, "error", cJSON_DetachItemFromObject(body, "error"));
+        cJSON_Delete(body);
+        return line;
+}
+
+cJSON *exec_line_cut(uint64_t seq, const char *reason)
+{
+        cJSON *line = begin_line("cut", seq);
+
+        put_text(&line, "reason", reason);
+        return line;
+}

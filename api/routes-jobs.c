@@ -1,0 +1,286 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "errors.h"
+#include "handlers.h"
+#include "job-reader.h"
+#include "job-requests.h"
+#include "jobs.h"
+#include "put.h"
+#include "render.h"
+#include "routes.h"
+#include "stream.h"
+#include "url.h"
+
+/* ---- rendering ---- */
+
+static cJSON *render_job(const struct job_view *view)
+{
+        cJSON *object = cJSON_CreateObject();
+        cJSON *error;
+
+        put_text(&object, "exec_id", view->exec_id);
+        put_text(&object, "user", view->user);
+        put_text(&object, "program", view->program);
+        put_text(&object, "state", job_state_name(view->state));
+        put_bool(&object, "detached", view->is_detached);
+        put_seconds(&object, "age_s", view->age_s * 1000);
+        put_number(&object, "first_seq", (double)view->first_seq);
+        put_number(&object, "next_seq", (double)view->next_seq);
+        if (view->result != NULL)
+                render_exec_outcome(&object, view->result);
+        if (view->why == NULL)
+                return object;
+        error = error_render(view->why);
+        put_child(&object, "error", cJSON_DetachItemFromObject(error, "error"));
+        cJSON_Delete(error);
+        return object;
+}
+
+static void answer_job(struct request *request, unsigned status, const struct job *job)
+{
+        struct job_view view;
+
+        job_view(job, &view);
+        answer_json(request, status, render_job(&view));
+}
+
+/* ---- starting one ---- */
+
+struct job_work {
+        struct job_reader reader;
+        bool is_streaming;
+};
+
+static void release_work(void *arg)
+{
+        struct job_work *work = arg;
+
+        job_unfollow(&work->reader.follower);
+        free(work);
+}
+
+static void on_change(void *arg)
+{
+        struct job_work *work = arg;
+        struct request *request = work->reader.request;
+        struct job_view view;
+
+        job_view(work->reader.follower.job, &view);
+        if (request->stream != NULL)
+                job_reader_pump(&work->reader);
+        else if (request->state != REQUEST_WORKING)
+                return;
+        else if (view.state == JOB_FAILED)
+                answer_fault(request, view.why);
+        else if (work->is_streaming && view.next_seq > 0)
+                job_reader_begin(&work->reader);
+        else if (view.state == JOB_ENDED)
+                answer_exec_result(request, view.result);
+}
+
+/* The answer comes with the job: the program lives as long as somebody waits for it. */
+static void hold(struct request *request, struct job *job, bool is_streaming)
+{
+        struct job_work *work = calloc(1, sizeof *work);
+
+        if (work == NULL) {
+                answer_no_memory(request);
+                return;
+        }
+        *work = (struct job_work){
+                .reader = { .request = request,
+                            .follower = { .on_change = on_change, .arg = work, .is_holding = true },
+                            .is_following = true },
+                .is_streaming = is_streaming,
+        };
+        request->work = work;
+        request->release = release_work;
+        job_follow(job, &work->reader.follower);
+        on_change(work);
+}
+
+static void digest_request(const struct request *request, const struct exec_body *body,
+                           unsigned char ret_digest[JOB_DIGEST_BYTES])
+{
+        const unsigned char mode = (unsigned char)(body->is_detached ? 'd' : body->request.is_streaming ? 's' : 'b');
+        struct sha256_ctx sha;
+
+        sha256_init(&sha);
+        sha256_update(&sha, 1, &mode);
+        sha256_update(&sha, request->body.length, (const unsigned char *)request->body.data);
+        sha256_digest(&sha, JOB_DIGEST_BYTES, ret_digest);
+}
+
+static void release_body(void *arg)
+{
+        struct exec_body *body = arg;
+
+        exec_body_release(body);
+        free(body);
+}
+
+/* What fails at once is the answer; what fails later is in the job. */
+static void answer_detached(struct request *request, struct job *job)
+{
+        struct job_view view;
+        struct fault why;
+
+        job_view(job, &view);
+        if (view.why == NULL) {
+                answer_job(request, MHD_HTTP_ACCEPTED, job);
+                return;
+        }
+        why = *view.why;
+        jobs_forget(job);
+        answer_fault(request, &why);
+}
+
+void job_begin_request(struct request *request, struct exec_body *body)
+{
+        struct exec_body *owned = malloc(sizeof *owned);
+        struct job_request job_request = {
+                .user = request->parameter,
+                .exec_id = body->request.exec_id,
+                .exec = body->request,
+                .is_detached = body->is_detached,
+                .is_keeping_outputs = !body->is_detached && !body->request.is_streaming,
+                .owner = owned,
+                .release = release_body,
+        };
+        struct fault why;
+        struct job *job;
+
+        if (owned == NULL) {
+                exec_body_release(body);
+                answer_no_memory(request);
+                return;
+        }
+        *owned = *body;
+        digest_request(request, body, job_request.digest);
+        if (jobs_start(request->server->options.jobs, &job_request, &job, &why) < 0)
+                answer_fault(request, &why);
+        else if (job_request.is_detached)
+                answer_detached(request, job);
+        else
+                hold(request, job, job_request.exec.is_streaming);
+}
+
+/* ---- looking ---- */
+
+struct exec_search {
+        struct request *request;
+        cJSON *found;
+};
+
+static void look_at_exec(void *arg, const struct exec_view *view)
+{
+        struct exec_search *search = arg;
+        struct request *request = search->request;
+        cJSON *object;
+
+        if (search->found != NULL || !str_equal(view->exec_id, request->parameter))
+                return;
+        object = render_exec(view, pool_exec_user(request->server->pool, view->exec_id));
+        search->found = cJSON_Duplicate(object, true);
+        cJSON_Delete(object);
+        put_text(&search->found, "state", job_state_name(JOB_RUNNING));
+}
+
+static void answer_unknown(struct request *request)
+{
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over and not kept");
+        answer_fault(request, &why);
+}
+
+void handle_exec_inspect(struct request *request)
+{
+        const struct api_options *options = &request->server->options;
+        const struct job *job = options->jobs == NULL ? NULL : jobs_find(options->jobs, request->parameter);
+        struct exec_search search = { .request = request };
+
+        if (job != NULL) {
+                answer_job(request, MHD_HTTP_OK, job);
+                return;
+        }
+        if (options->execs != NULL)
+                execs_each(options->execs, NULL, look_at_exec, &search);
+        if (search.found == NULL)
+                answer_unknown(request);
+        else
+                answer_json(request, MHD_HTTP_OK, search.found);
+}
+
+/* ---- reading along ---- */
+
+static void on_news(void *arg)
+{
+        struct job_reader *reader = arg;
+
+        if (reader->request->stream != NULL)
+                job_reader_pump(reader);
+}
+
+static void release_reader(void *arg)
+{
+        struct job_reader *reader = arg;
+
+        job_unfollow(&reader->follower);
+        free(reader);
+}
+
+/* The number of the first event to send. Without `after` it is the oldest there is. */
+static int choose_seq(const struct job *job, const struct list_query *query, uint64_t *ret_seq, struct fault *why)
+{
+        struct job_view view;
+
+        job_view(job, &view);
+        *ret_seq = query->has_seq ? query->after_seq + 1 : view.first_seq;
+        if (*ret_seq < view.first_seq)
+                return fault_set(why, FAULT_HISTORY_GONE, ESTALE,
+                                 "events up to seq %ju are not kept any more: leave `after` out, or keep up",
+                                 (uintmax_t)view.first_seq - 1);
+        if (*ret_seq > view.next_seq)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "after is beyond the last event, seq %jd",
+                                 (intmax_t)view.next_seq - 1);
+        return 0;
+}
+
+void handle_exec_output(struct request *request)
+{
+        struct jobs *jobs = request->server->options.jobs;
+        struct job *job = jobs == NULL ? NULL : jobs_find(jobs, request->parameter);
+        struct job_reader *reader;
+        struct list_query query;
+        struct fault why;
+        uint64_t seq;
+
+        if (job == NULL) {
+                answer_unknown(request);
+                return;
+        }
+        if (url_parse_query(request->query, request->route->query, &query, &why) < 0 ||
+            choose_seq(job, &query, &seq, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        reader = calloc(1, sizeof *reader);
+        if (reader == NULL) {
+                answer_no_memory(request);
+                return;
+        }
+        *reader = (struct job_reader){ .request = request,
+                                       .follower = { .on_change = on_news, .arg = reader },
+                                       .next_seq = seq,
+                                       .is_following = query.is_following };
+        request->work = reader;
+        request->release = release_reader;
+        job_follow(job, &reader->follower);
+        job_reader_begin(reader);
+}

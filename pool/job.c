@@ -1,0 +1,356 @@
+#include "job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "exec-id.h"
+#include "utf8.h"
+
+/* ---- memory ---- */
+
+static void release_request(struct job *job)
+{
+        void (*release)(void *owner) = job->release;
+
+        job->release = NULL;
+        if (release != NULL)
+                release(job->owner);
+}
+
+void job_free(struct job *job)
+{
+        struct jobs *jobs = job->jobs;
+
+        job->wait = pool_leave(job->wait);
+        if (job->exec != NULL)
+                job->exec = pool_exec_cancel(jobs->pool, job->exec);
+        HASH_DEL(jobs->by_id, job);
+        if (!list_is_empty(&job->ended_node))
+                jobs->n_ended--;
+        list_remove(&job->ended_node);
+        jobs->bytes -= job->ring.bytes + job->outputs[0].kept.length + job->outputs[1].kept.length;
+        exec_ring_free(&job->ring);
+        buffer_free(&job->outputs[0].kept);
+        buffer_free(&job->outputs[1].kept);
+        release_request(job);
+        free(job->program);
+        free(job);
+}
+
+static int enter(struct job *job)
+{
+        struct jobs *jobs = job->jobs;
+
+        HASH_ADD_STR(jobs->by_id, id, job);
+        return job->hh.tbl == NULL ? -ENOMEM : 0;
+}
+
+int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request)
+{
+        struct job *job = calloc(1, sizeof *job);
+        int r;
+
+        if (job == NULL) {
+                if (request->release != NULL)
+                        request->release(request->owner);
+                return -ENOMEM;
+        }
+        *job = (struct job){
+                .jobs = jobs,
+                .is_detached = request->is_detached,
+                .is_keeping_outputs = request->is_keeping_outputs,
+                .request = request->exec,
+                .owner = request->owner,
+                .release = request->release,
+                .ring.limit_bytes = jobs->options.ring_bytes,
+                .created_ms = clock_boottime_ms(),
+        };
+        job->outputs[0].cap_bytes = job->outputs[1].cap_bytes = request->exec.max_output_bytes;
+        memcpy(job->digest, request->digest, sizeof job->digest);
+        list_init(&job->ended_node);
+        list_init(&job->followers);
+        job->program = strdup(request->exec.argv[0]);
+        r = job->program == NULL ? -ENOMEM : exec_id_choose(request->exec_id, job->id);
+        if (r == 0)
+                r = str_copy(job->user, sizeof job->user, request->user);
+        if (r == 0)
+                r = enter(job);
+        if (r == 0) {
+                *ret_job = job;
+                return 0;
+        }
+        release_request(job);
+        free(job->program);
+        free(job);
+        return r;
+}
+
+/* ---- events ---- */
+
+static void tell_followers(struct job *job)
+{
+        LIST_EACH (&job->followers, node) {
+                struct job_follower *follower = LIST_ENTRY(node, struct job_follower, node);
+
+                follower->on_change(follower->arg);
+        }
+}
+
+/* Beyond the total the ended jobs go first, then this job's own history. */
+static void push_event(struct job *job, enum exec_event_kind kind, const char *bytes, size_t length)
+{
+        struct jobs *jobs = job->jobs;
+        size_t before = job->ring.bytes;
+
+        if (exec_ring_push(&job->ring, kind, bytes, length) < 0)
+                exec_ring_lose(&job->ring);
+        jobs->bytes += job->ring.bytes;
+        jobs->bytes -= before;
+        if (jobs->bytes <= jobs->options.total_bytes)
+                return;
+        jobs_trim(jobs);
+        while (jobs->bytes > jobs->options.total_bytes) {
+                before = job->ring.bytes;
+                if (!exec_ring_drop(&job->ring))
+                        return;
+                jobs->bytes -= before - job->ring.bytes;
+        }
+}
+
+struct piece {
+        struct job *job;
+        enum exec_event_kind kind;
+};
+
+/* Cut at characters where it is text; utf8_unfinished leaves at most 3 bytes for the next piece. */
+static int push_output(void *arg, const char *bytes, size_t length)
+{
+        const struct piece *piece = arg;
+
+        while (length > 0) {
+                size_t n = length;
+
+                if (n > EXEC_EVENT_MAX_BYTES) {
+                        n = EXEC_EVENT_MAX_BYTES;
+                        n -= utf8_unfinished(bytes, n);
+                }
+                push_event(piece->job, piece->kind, bytes, n);
+                bytes += n;
+                length -= n;
+        }
+        return 0;
+}
+
+static void flush_tails(struct job *job)
+{
+        struct piece pieces[2] = { { job, EXEC_EVENT_OUTPUT }, { job, EXEC_EVENT_ERRORS } };
+
+        for (int i = 0; i < 2; i++)
+                (void)text_tail_end(&job->tails[i], push_output, &pieces[i]);
+}
+
+static void keep_output(struct job *job, int stream, const void *bytes, size_t length)
+{
+        struct exec_output *output = &job->outputs[stream - 1];
+        size_t before = output->kept.length;
+
+        exec_output_append(output, bytes, length);
+        job->jobs->bytes += output->kept.length - before;
+}
+
+/* ---- the life of the program ---- */
+
+static void finish(struct job *job, enum job_state state)
+{
+        job->state = state;
+        job->exec = NULL;
+        release_request(job);
+        push_event(job, EXEC_EVENT_END, NULL, 0);
+        if (list_is_empty(&job->followers))
+                jobs_keep(job);
+        tell_followers(job);
+}
+
+static void fail(struct job *job, const struct fault *why)
+{
+        job->why = *why;
+        finish(job, JOB_FAILED);
+}
+
+static void on_start(void *arg, const char *exec_id)
+{
+        struct job *job = arg;
+
+        (void)exec_id;
+        if (job->ring.next_seq > 0)
+                return;
+        push_event(job, EXEC_EVENT_START, NULL, 0);
+        tell_followers(job);
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct job *job = arg;
+        struct piece piece = { job, stream == 1 ? EXEC_EVENT_OUTPUT : EXEC_EVENT_ERRORS };
+
+        if (stream < 1 || stream > 2 || length == 0)
+                return;
+        on_start(job, NULL);
+        if (job->is_keeping_outputs)
+                keep_output(job, stream, bytes, length);
+        (void)text_tail_feed(&job->tails[stream - 1], bytes, length, push_output, &piece);
+        tell_followers(job);
+}
+
+static const char *text_of(const struct exec_output *output)
+{
+        return output->kept.data != NULL ? output->kept.data : "";
+}
+
+static void set_result(struct job *job, const struct exec_result *result)
+{
+        job->result = *result;
+        memcpy(job->result.exec_id, job->id, sizeof job->result.exec_id);
+        job->result.output = text_of(&job->outputs[0]);
+        job->result.output_length = job->outputs[0].kept.length;
+        job->result.errors = text_of(&job->outputs[1]);
+        job->result.errors_length = job->outputs[1].kept.length;
+        job->result.is_output_truncated |= job->outputs[0].is_truncated;
+        job->result.is_errors_truncated |= job->outputs[1].is_truncated;
+}
+
+static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct job *job = arg;
+
+        if (result == NULL) {
+                fail(job, why);
+                return;
+        }
+        on_start(job, NULL);
+        flush_tails(job);
+        set_result(job, result);
+        finish(job, JOB_ENDED);
+}
+
+static void on_ensured(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+{
+        static const struct exec_sink SINK = { .on_start = on_start, .on_output = on_output, .on_done = on_done };
+        struct job *job = arg;
+        struct fault refusal;
+
+        job->wait = NULL;
+        if (why != NULL) {
+                fail(job, why);
+                return;
+        }
+        job->request.is_streaming = true;
+        job->request.exec_id = job->id;
+        if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
+                fail(job, &refusal);
+                return;
+        }
+        job->state = JOB_RUNNING;
+        job->has_started = true;
+        release_request(job);
+}
+
+void job_begin(struct job *job)
+{
+        static const struct carrel_spec ANY = { 0 };
+
+        pool_ensure(job->jobs->pool, job->user, &ANY, CONFLICT_REPLACE, on_ensured, job, &job->wait);
+}
+
+/* The last who held it has gone. */
+static void cancel(struct job *job)
+{
+        struct exec_result cancelled = {
+                .cause = EXEC_CANCELLED,
+                .exit_code = 128 + SIGKILL,
+                .duration_s = (double)(clock_boottime_ms() - job->created_ms) / 1000,
+        };
+        struct fault why;
+
+        job->wait = pool_leave(job->wait);
+        if (job->exec == NULL) {
+                (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "the client left before the program was started");
+                fail(job, &why);
+                return;
+        }
+        job->exec = pool_exec_cancel(job->jobs->pool, job->exec);
+        job->outputs[0].is_truncated = job->outputs[1].is_truncated = true;
+        on_done(job, &cancelled, NULL);
+}
+
+/* ---- followers ---- */
+
+void job_follow(struct job *job, struct job_follower *follower)
+{
+        if (!list_is_empty(&job->ended_node))
+                job->jobs->n_ended--;
+        list_remove(&job->ended_node);
+        follower->job = job;
+        follower->is_paused = false;
+        list_append(&job->followers, &follower->node);
+        job->n_holders += follower->is_holding;
+}
+
+void job_pause(struct job_follower *follower, bool is_paused)
+{
+        struct job *job = follower->job;
+
+        if (job == NULL || job->is_detached || !follower->is_holding || follower->is_paused == is_paused)
+                return;
+        follower->is_paused = is_paused;
+        if (is_paused)
+                job->n_paused++;
+        else
+                job->n_paused--;
+        if (job->exec != NULL && job->n_paused <= 1)
+                exec_pause(job->exec, job->n_paused > 0);
+}
+
+void job_unfollow(struct job_follower *follower)
+{
+        struct job *job = follower->job;
+
+        if (job == NULL)
+                return;
+        job_pause(follower, false);
+        follower->job = NULL;
+        list_remove(&follower->node);
+        job->n_holders -= follower->is_holding;
+        if (follower->is_holding && job->n_holders == 0 && !job->is_detached && job->state < JOB_ENDED)
+                cancel(job);
+        if (list_is_empty(&job->followers) && job->state >= JOB_ENDED)
+                jobs_keep(job);
+}
+
+/* ---- looking ---- */
+
+void job_view(const struct job *job, struct job_view *ret_view)
+{
+        int64_t end_ms = clock_boottime_ms();
+
+        *ret_view = (struct job_view){
+                .exec_id = job->id,
+                .user = job->user,
+                .program = job->program,
+                .state = job->state,
+                .is_detached = job->is_detached,
+                .age_s = (double)(end_ms - job->created_ms) / 1000,
+                .first_seq = job->ring.first_seq,
+                .next_seq = job->ring.next_seq,
+                .result = job->state == JOB_ENDED ? &job->result : NULL,
+                .why = job->state == JOB_FAILED ? &job->why : NULL,
+        };
+}
+
+int job_event(const struct job *job, uint64_t seq, struct exec_event *ret_event)
+{
+        return exec_ring_get(&job->ring, seq, ret_event);
+}

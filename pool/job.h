@@ -1,0 +1,62 @@
+/* One job from within; inside the pool room only. */
+#pragma once
+
+#include <ev.h>
+#include <uthash.h>
+
+#include "exec-output.h"
+#include "jobs.h"
+#include "pool.h"
+#include "text-tail.h"
+
+struct jobs {
+        struct ev_loop *loop;
+        struct pool *pool;
+        struct jobs_options options;
+        struct job *by_id;
+        struct list ended; /* that nobody follows, the oldest first */
+        unsigned n_ended;  /* in that list */
+        size_t bytes;      /* of all rings and kept outputs */
+        ev_timer expiry;   /* of the oldest */
+};
+
+struct job {
+        UT_hash_handle hh;
+        struct list ended_node; /* in jobs->ended */
+        struct jobs *jobs;
+        char id[EXEC_ID_BYTES];
+        char user[USER_ID_MAX + 1];
+        unsigned char digest[JOB_DIGEST_BYTES];
+        char *program;
+        enum job_state state;
+        bool is_detached;
+        bool is_keeping_outputs;
+        bool has_started; /* a program may have run */
+
+        struct exec_request request; /* until it is started */
+        void *owner;                 /* of its texts */
+        void (*release)(void *owner);
+        struct pool_wait *wait;
+        struct exec *exec; /* NULL: not started, or over */
+
+        struct exec_ring ring;
+        struct text_tail tails[2];     /* of stdout, stderr */
+        struct exec_output outputs[2]; /* with is_keeping_outputs */
+        struct list followers;
+        unsigned n_holders, n_paused;
+        struct exec_result result;
+        struct fault why;
+        int64_t created_ms;
+        int64_t kept_since_ms; /* its end, or the going of its last follower */
+};
+
+/* In the table, and nothing done yet. Takes request's owner, on failure too. */
+int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request);
+void job_begin(struct job *job);
+/* Cancels silently what runs. */
+void job_free(struct job *job);
+
+/* An ended job that nobody follows is kept from now on. */
+void jobs_keep(struct job *job);
+/* Lets go of ended jobs, the oldest first, until all bounds hold or none is left. */
+void jobs_trim(struct jobs *jobs);

@@ -1,0 +1,97 @@
+/* Jobs: execs that can be found again by their id. A job is what runs detached, or under an id that its client chose;
+ * its events are kept in a ring, for whoever asks, while it runs and for a while behind its end. All of it is bounded:
+ * bytes a job, bytes in total, ended jobs, and the time they are kept. Nothing of it survives carreld. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exec-ring.h"
+#include "exec.h"
+#include "fault.h"
+#include "list.h"
+
+struct ev_loop;
+struct job;
+struct jobs;
+struct pool;
+
+enum { JOB_DIGEST_BYTES = 32 };
+
+struct jobs_options {
+        size_t ring_bytes;  /* of a job's events */
+        size_t total_bytes; /* of all jobs; beyond it the oldest ended jobs go, then the oldest events */
+        unsigned max_ended; /* jobs kept behind their end */
+        double keep_s;      /* how long */
+};
+
+enum job_state {
+        JOB_WAITING, /* for its carrel */
+        JOB_RUNNING,
+        JOB_ENDED, /* it has a result */
+        JOB_FAILED /* nothing was started, or how it ended is not known: it has a fault */
+};
+const char *job_state_name(enum job_state state); /* "waiting", ... */
+
+/* Valid until the next turn of the loop. */
+struct job_view {
+        const char *exec_id;
+        const char *user;
+        const char *program;
+        enum job_state state;
+        bool is_detached;
+        double age_s;
+        uint64_t first_seq, next_seq;     /* of the events that are kept, and of the next one */
+        const struct exec_result *result; /* JOB_ENDED; its outputs are there when they were asked for */
+        const struct fault *why;          /* JOB_FAILED */
+};
+
+/* What to run. exec's texts live in `owner`, which the job takes, on failure too, and gives to `release`. */
+struct job_request {
+        const char *user;
+        const char *exec_id; /* the client's, or NULL: one is made */
+        /* Of all that makes the request what it is: the same id with another digest is another request. */
+        unsigned char digest[JOB_DIGEST_BYTES];
+        struct exec_request exec;
+        bool is_detached;        /* else it lives as long as somebody holds it */
+        bool is_keeping_outputs; /* for a buffered answer, up to exec.max_output_bytes a stream */
+        void *owner;
+        void (*release)(void *owner);
+};
+
+/* One who reads along. Zero-initialise, set the callback. */
+struct job_follower {
+        struct list node;
+        struct job *job;
+        /* There are new events, or the job is over. May let go of this follower only. */
+        void (*on_change)(void *arg);
+        void *arg;
+        bool is_holding; /* keeps a job alive that is not detached, and its pauses pause the program */
+        bool is_paused;
+};
+
+/* Borrows loop and pool; copies options. */
+__attribute__((warn_unused_result)) int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool,
+                                                 const struct jobs_options *options);
+/* Before the pool goes. Cancels what runs; followers hear nothing. */
+struct jobs *jobs_free(struct jobs *jobs);
+void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
+
+/* Ensures the user's carrel and runs the program, or finds the job that did so already. FAULT_EXEC_ID_TAKEN: the id is
+ * another request's; FAULT_RESOURCE_EXHAUSTED. What goes wrong later is the job's own fault. Never calls back. */
+int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why);
+struct job *jobs_find(struct jobs *jobs, const char *exec_id);
+void jobs_each(const struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);
+/* Forgets a job that nobody follows and that is not running. */
+void jobs_forget(struct job *job);
+
+void job_view(const struct job *job, struct job_view *ret_view);
+/* exec_ring_get on the job's events. */
+int job_event(const struct job *job, uint64_t seq, struct exec_event *ret_event);
+
+void job_follow(struct job *job, struct job_follower *follower);
+/* Idempotent. When the last holder of a job that is not detached goes, the program is killed. */
+void job_unfollow(struct job_follower *follower);
+/* A holder that cannot keep up pauses the program. */
+void job_pause(struct job_follower *follower, bool is_paused);

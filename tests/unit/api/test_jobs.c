@@ -1,0 +1,261 @@
+/* Detached and resumable execs: an id at once, events by their numbers, what is gone, and a retry that is none. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+#define START "POST /v1/carrels/ada/exec"
+#define DETACHED "{\"argv\":[\"sh\"],\"detach\":true,\"exec_id\":\"job-0001\"}"
+#define ATTACHED "{\"argv\":[\"sh\"],\"exec_id\":\"job-0001\"}"
+
+static const struct exec_result DONE = { .exec_id = "x", .cause = EXEC_EXIT, .exit_code = 3, .duration_s = 0.0214 };
+
+static void emit(struct rig *rig, int stream, const char *text)
+{
+        rig->pool.exec.sink.on_output(rig->pool.exec.arg, stream, text, strlen(text));
+}
+
+static void end(struct rig *rig)
+{
+        rig->pool.exec.is_running = false;
+        rig->pool.exec.sink.on_done(rig->pool.exec.arg, &DONE, NULL);
+}
+
+static void expect(struct rig *rig, const char *line, const char *body, int status, const char *part)
+{
+        struct response response = rig_ask(rig, line, body);
+
+        if (response.status != status || strstr(response.body, part) == NULL)
+                fail_msg("%s %s: %d %s; expected %d %s", line, body == NULL ? "" : body, response.status, response.body,
+                         status, part);
+        response_free(&response);
+}
+
+static void test_detached(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        expect(rig, START, DETACHED, 202, "\"exec_id\":\"job-0001\",\"user\":\"ada\",\"program\":\"sh\"");
+        assert_string_equal(rig->pool.exec_id, "job-0001");
+        assert_true(rig->pool.is_streaming);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"running\",\"detached\":true");
+        emit(rig, 1, "one\n");
+        emit(rig, 2, "two\n");
+        expect(rig, "GET /v1/execs/job-0001/output", NULL, 200,
+               "{\"event\":\"start\",\"seq\":0,\"exec_id\":\"job-0001\"}\n"
+               "{\"event\":\"stdout\",\"seq\":1,\"data\":\"one\\n\",\"encoding\":\"utf-8\"}\n"
+               "{\"event\":\"stderr\",\"seq\":2,\"data\":\"two\\n\",\"encoding\":\"utf-8\"}\n");
+        assert_int_equal(rig->pool.exec_cancels, 0);
+        end(rig);
+        expect(rig, "GET /v1/execs/job-0001/output?after=1&follow=1", NULL, 200,
+               "{\"event\":\"stderr\",\"seq\":2,\"data\":\"two\\n\",\"encoding\":\"utf-8\"}\n"
+               "{\"event\":\"exit\",\"seq\":3,\"exec_id\":\"job-0001\",\"cause\":\"exit\",\"exit_code\":3");
+        expect(rig, "GET /v1/execs/job-0001/output?after=3&follow=1", NULL, 200, "");
+        expect(rig, "GET /v1/execs/job-0001/output?after=4", NULL, 400, "beyond the last event, seq 3");
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"ended\"");
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"cause\":\"exit\",\"exit_code\":3");
+        rig_free(rig);
+}
+
+/* One program, whatever is tried again with its id. */
+static void test_retries(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (int i = 0; i < 3; i++)
+                expect(rig, START, DETACHED, 202, "job-0001");
+        assert_int_equal(rig->pool.execs, 1);
+        expect(rig, START, ATTACHED, 409, "exec_id_taken");
+        expect(rig, "POST /v1/carrels/bob/exec", DETACHED, 409, "exec_id_taken");
+        end(rig);
+        expect(rig, START, DETACHED, 202, "\"state\":\"ended\"");
+        assert_int_equal(rig->pool.execs, 1);
+        expect(rig, START, "{\"argv\":[\"sh\"],\"detach\":true}", 202, "\"state\":\"running\"");
+        assert_int_equal(rig->pool.execs, 2);
+        rig_free(rig);
+}
+
+/* What fails at once is the answer, and the id is free again. */
+static void test_failures(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct fault broken;
+
+        (void)state;
+        (void)fault_set(&rig->pool.fault, FAULT_POOL_FULL, EAGAIN, "the pool is full");
+        expect(rig, START, DETACHED, 503, "pool_full");
+        expect(rig, START, ATTACHED, 503, "pool_full");
+        rig->pool.fault.kind = FAULT_NONE;
+        expect(rig, START, DETACHED, 202, "job-0001");
+        (void)fault_set(&broken, FAULT_ENGINE_UNAVAILABLE, EIO, "the engine went away");
+        rig->pool.exec.sink.on_done(rig->pool.exec.arg, NULL, &broken);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"failed\"");
+        expect(rig, "GET /v1/execs/job-0001/output?follow=1", NULL, 200,
+               "{\"event\":\"error\",\"seq\":0,\"exec_id\":\"job-0001\",\"error\":{\"code\":\"engine_unavailable\"");
+        rig_free(rig);
+}
+
+static const struct {
+        const char *body;
+        const char *part;
+} BAD[] = {
+        { "{\"argv\":[\"a\"],\"detach\":1}", "detach must be true or false" },
+        { "{\"argv\":[\"a\"],\"exec_id\":\"\"}", "exec_id must be a string of 1 to 64 bytes" },
+        { "{\"argv\":[\"a\"],\"exec_id\":\"../../etc\"}", "exec_id may hold" },
+        { "{\"argv\":[\"a\"],\"exec_id\":\".12345678\"}", "exec_id may hold" },
+        { "{\"argv\":[\"a\"],\"exec_id\":\"a b c d e f\"}", "exec_id may hold" },
+};
+
+static void test_bad_requests(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+                expect(rig, START, BAD[i].body, 400, BAD[i].part);
+        expect(rig, "GET /v1/execs/nobody-1", NULL, 404, "not_found");
+        expect(rig, "GET /v1/execs/nobody-1/output", NULL, 404, "not_found");
+        expect(rig, START, DETACHED, 202, "");
+        expect(rig, "GET /v1/execs/job-0001/output?after=-1", NULL, 400, "seq of an event");
+        expect(rig, "GET /v1/execs/job-0001/output?follow=2", NULL, 400, "follow is 0 or 1");
+        expect(rig, "GET /v1/execs/job-0001/output?user=ada", NULL, 400, "not known here");
+        rig_free(rig);
+}
+
+/* The ring holds 64 KiB: a reader that comes too late is told so, one without a place gets what there is. */
+static void test_history(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        char text[1001];
+
+        (void)state;
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        expect(rig, START, DETACHED, 202, "");
+        for (int i = 0; i < 1000; i++)
+                emit(rig, 1, text);
+        expect(rig, "GET /v1/execs/job-0001/output?after=0", NULL, 410, "history_gone");
+        expect(rig, "GET /v1/execs/job-0001/output?after=999", NULL, 200, "\"seq\":1000");
+        expect(rig, "GET /v1/execs/job-0001/output", NULL, 200, "\"seq\":1000");
+        end(rig);
+        rig_free(rig);
+}
+
+static bool is_cancelled(void *arg)
+{
+        return ((struct rig *)arg)->pool.exec_cancels > 0;
+}
+
+static bool is_started(void *arg)
+{
+        return ((struct rig *)arg)->pool.exec.is_running;
+}
+
+static bool has_line(void *arg)
+{
+        const struct client *client = arg;
+
+        return client->received.data != NULL && strstr(client->received.data, "\"seq\":1") != NULL;
+}
+
+static struct client *begin(struct rig *rig, const char *headers, const char *body)
+{
+        struct client *client = rig_connect(rig);
+        char head[256];
+
+        (void)snprintf(head, sizeof head, START " HTTP/1.1\r\nHost: carrel\r\nContent-Length: %zu\r\n%s\r\n",
+                       strlen(body), headers);
+        client_say(client, head);
+        client_say(client, body);
+        return client;
+}
+
+/* Two hold the same exec: it is killed when the second has gone too, and its end is kept. */
+static void test_attached(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *first = begin(rig, "Accept: application/x-ndjson\r\n", ATTACHED);
+        struct client *second;
+
+        (void)state;
+        rig_until(rig, is_started, rig);
+        emit(rig, 1, "hello");
+        second = begin(rig, "Accept: application/x-ndjson\r\n", ATTACHED);
+        rig_until(rig, has_line, second);
+        rig_until(rig, has_line, first);
+        assert_int_equal(rig->pool.execs, 1);
+        client_close(first);
+        rig_turn(rig);
+        assert_int_equal(rig->pool.exec_cancels, 0);
+        emit(rig, 1, "still here");
+        client_close(second);
+        rig_until(rig, is_cancelled, rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"exit_code\":137");
+        rig_free(rig);
+}
+
+static void test_buffered(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = begin(rig, "", ATTACHED);
+        struct response response;
+
+        (void)state;
+        rig_until(rig, is_started, rig);
+        emit(rig, 1, "out");
+        emit(rig, 2, "err");
+        end(rig);
+        response = client_response(client, false);
+        assert_int_equal(response.status, 200);
+        assert_non_null(strstr(response.body, "\"exec_id\":\"job-0001\""));
+        assert_non_null(strstr(response.body, "\"stdout\":\"out\",\"stderr\":\"err\""));
+        response_free(&response);
+        client_close(client);
+        expect(rig, START, ATTACHED, 200, "\"stdout\":\"out\",\"stderr\":\"err\"");
+        assert_int_equal(rig->pool.execs, 1);
+        rig_free(rig);
+}
+
+/* Four are kept, and 256 KiB in all. */
+static void test_bounds(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        char body[128], line[64], text[32001];
+
+        (void)state;
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        for (int i = 0; i < 40; i++) {
+                (void)snprintf(body, sizeof body, "{\"argv\":[\"sh\"],\"detach\":true,\"exec_id\":\"number-%d\"}", i);
+                expect(rig, START, body, 202, "");
+                if (i < 20)
+                        emit(rig, 1, text);
+                end(rig);
+        }
+        for (int i = 0; i < 40; i++) {
+                (void)snprintf(line, sizeof line, "GET /v1/execs/number-%d", i);
+                expect(rig, line, NULL, i < 36 ? 404 : 200, "");
+        }
+        rig_free(rig);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_detached),     cmocka_unit_test(test_retries), cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_history), cmocka_unit_test(test_attached),
+                cmocka_unit_test(test_buffered),     cmocka_unit_test(test_bounds),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
