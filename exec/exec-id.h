@@ -1,4 +1,4 @@
-/* Inside the exec room only: names of execs. */
+/* Names of execs; the pool chooses those of jobs by it. */
 #pragma once
 
 #include "exec.h"
