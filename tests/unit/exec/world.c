@@ -44,7 +44,7 @@ void world_open(struct world *world)
         assert_int_equal(execs_new(&world->execs, world->loop, &world->engine.base), 0);
         world->execs->timing = TIMING;
         execs_on_left_behind(world->execs, on_left_behind, world);
-        ev_timer_init(&world->watchdog, on_bark, 30.0, 0.0);
+        ev_timer_init(&world->watchdog, on_bark, 120.0, 0.0);
         world->watchdog.data = world;
         ev_timer_start(world->loop, &world->watchdog);
 }
@@ -124,6 +124,7 @@ void world_event(struct world *world, enum engine_event_kind kind, int index, in
                 .kind = kind, .id = WORLD_CONTAINER, .exec_id = double_id(index, id), .exit_code = exit_code
         };
 
+        ev_now_update(world->loop); /* as in a callback of the loop, whatever the test did since the last one */
         execs_on_event(world->execs, &event);
 }
 
