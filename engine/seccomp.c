@@ -1,6 +1,6 @@
 /* Allow-list: whatever is not named here answers EPERM. The few that answer ENOSYS are those whose callers fall back to
  * something older when the kernel does not have them (glibc from clone3 to clone, libuv from io_uring to threads). */
-#include "seccomp.h"
+#include "seccomp-profile.h"
 
 #include <cJSON.h>
 #include <errno.h>

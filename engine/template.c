@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "scope.h"
-#include "seccomp.h"
+#include "seccomp-profile.h"
 
 struct constant {
         const char *key;

@@ -12,7 +12,7 @@
 
 #include <cJSON.h>
 
-#include "seccomp.h"
+#include "seccomp-profile.h"
 #include "wire.h"
 
 static const char *const ARGV[] = { "/carrel/init", "--wait", NULL };
