@@ -20,6 +20,9 @@ void handle_exec_signal(struct request *request);
 void handle_exec_inspect(struct request *request);
 void handle_exec_output(struct request *request);
 
+/* routes-socket.c */
+void handle_exec_socket(struct request *request);
+
 /* routes-admin.c */
 void handle_reap(struct request *request);
 void handle_sweep(struct request *request);

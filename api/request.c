@@ -163,7 +163,8 @@ static enum MHD_Result send_answer(struct request *request)
         if (request->is_gone || request->response == NULL)
                 return MHD_NO;
         request->state = REQUEST_SENDING;
-        is_open = request->stream != NULL && !stream_has_ended(request->stream);
+        is_open = request->status == MHD_HTTP_SWITCHING_PROTOCOLS ||
+                  (request->stream != NULL && !stream_has_ended(request->stream));
         connection_enter(request->connection, is_open ? CONNECTION_WORKING : CONNECTION_WRITING);
         result = MHD_queue_response(request->http, request->status, request->response);
         MHD_destroy_response(request->response);

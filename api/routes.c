@@ -16,6 +16,7 @@ const struct route ROUTES[] = {
         { "PUT", "/v1/carrels/{user}", handle_ensure, ROUTE_BODY, 0, "ensure" },
         { "GET", "/v1/carrels/{user}", handle_inspect, 0, 0, "inspect" },
         { "DELETE", "/v1/carrels/{user}", handle_remove, 0, 0, "remove" },
+        { "GET", "/v1/carrels/{user}/exec", handle_exec_socket, 0, QUERY_EXEC, "exec_socket" },
         { "POST", "/v1/carrels/{user}/exec", handle_exec, ROUTE_BODY, 0, "exec" },
         { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, 0, "touch" },
         { "GET", "/v1/carrels/{user}/why", handle_why, 0, 0, "why" },

@@ -105,7 +105,7 @@ static void on_peer(void *arg, bool is_gone)
 
 static int start_http(struct api_server *server)
 {
-        unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+        unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
         const union MHD_DaemonInfo *info;
 
         server->http = MHD_start_daemon(

@@ -27,7 +27,15 @@ struct list_query {
 };
 
 /* The pairs that a route knows: a bit each. */
-enum { QUERY_AFTER = 1, QUERY_LIMIT = 2, QUERY_STATE = 4, QUERY_USER = 8, QUERY_SEQ = 16, QUERY_FOLLOW = 32 };
+enum {
+        QUERY_AFTER = 1,
+        QUERY_LIMIT = 2,
+        QUERY_STATE = 4,
+        QUERY_USER = 8,
+        QUERY_SEQ = 16,
+        QUERY_FOLLOW = 32,
+        QUERY_EXEC = 64 /* exec-query.h's */
+};
 
 /* text is what stands behind the '?', or NULL. An unknown or repeated pair is FAULT_REQUEST_INVALID. */
 __attribute__((warn_unused_result)) int url_parse_query(const char *text, unsigned known, struct list_query *ret_query,

@@ -64,6 +64,14 @@ static void on_exec_output(void *arg, int stream, const void *bytes, size_t leng
                 running->sink.on_output(running->arg, stream, bytes, length);
 }
 
+static void on_exec_input_ready(void *arg)
+{
+        const struct running *running = arg;
+
+        if (running->sink.on_input_ready != NULL)
+                running->sink.on_input_ready(running->arg);
+}
+
 static void on_exec_done(void *arg, const struct exec_result *result, const struct fault *why)
 {
         struct running *running = arg;
@@ -75,7 +83,7 @@ static void on_exec_done(void *arg, const struct exec_result *result, const stru
         free(running);
 }
 
-static const struct exec_sink SINK = { on_exec_start, on_exec_output, on_exec_done };
+static const struct exec_sink SINK = { on_exec_start, on_exec_output, on_exec_done, on_exec_input_ready };
 
 /* Enters a started exec into the books. */
 static int hold(struct running *running, struct carrel *carrel)

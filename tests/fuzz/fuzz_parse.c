@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec-query.h"
 #include "parse.h"
 #include "url.h"
 
@@ -61,7 +62,8 @@ static void fuzz_url(const char *text, size_t length)
 
         if (query == NULL)
                 return;
-        if (url_parse_query(query, QUERY_AFTER | QUERY_LIMIT | QUERY_STATE | QUERY_USER, &list, NULL) == 0) {
+        if (url_parse_query(query, QUERY_AFTER | QUERY_LIMIT | QUERY_STATE | QUERY_USER | QUERY_FOLLOW, &list, NULL) ==
+            0) {
                 touch(list.after);
                 touch(list.user);
                 if (list.limit < 1 || list.limit > LIST_LIMIT_MAX)
@@ -72,12 +74,32 @@ static void fuzz_url(const char *text, size_t length)
         free(query);
 }
 
+static void fuzz_exec_query(const char *text, size_t length)
+{
+        char *query = strndup(text, length);
+        struct exec_query parsed;
+
+        if (query == NULL)
+                return;
+        if (exec_query_parse(query, &parsed, NULL) == 0) {
+                for (const char *const *at = parsed.request.argv; *at != NULL; at++)
+                        touch(*at);
+                for (const char *const *at = parsed.request.environment; *at != NULL; at++)
+                        touch(*at);
+                touch(parsed.request.working_dir);
+                if (parsed.request.argv[0] == NULL || parsed.request.rows > 4096)
+                        abort();
+                exec_query_release(&parsed);
+        }
+        free(query);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static void (*const PARSERS[])(const char *text, size_t length) = { fuzz_ensure, fuzz_exec, fuzz_small,
-                                                                            fuzz_url };
+                                                                            fuzz_url, fuzz_exec_query };
         char *text;
 
         if (size < 2)
@@ -87,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (text == NULL)
                 return 0;
         memcpy(text, data + 1, size - 1);
-        PARSERS[data[0] % 4](text, size - 1);
+        PARSERS[data[0] % 5](text, size - 1);
         free(text);
         return 0;
 }

@@ -135,7 +135,20 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
         pool->is_streaming = request->is_streaming;
         (void)snprintf(pool->exec_id, sizeof pool->exec_id, "%s", request->exec_id == NULL ? "" : request->exec_id);
         (void)snprintf(pool->program, sizeof pool->program, "%s", request->argv[0]);
-        pool->exec = (struct exec){ .sink = *sink, .arg = arg, .is_running = true };
+        pool->arguments[0] = '\0';
+        for (const char *const *at = request->argv; *at != NULL; at++) {
+                size_t length = strlen(pool->arguments);
+
+                (void)snprintf(pool->arguments + length, sizeof pool->arguments - length, "%s|", *at);
+        }
+        pool->is_tty = request->is_tty;
+        pool->is_input_open = request->is_input_open;
+        pool->exec = (struct exec){ .sink = *sink,
+                                    .arg = arg,
+                                    .is_running = true,
+                                    .input_room = pool->input_room > 0 ? pool->input_room : sizeof pool->exec.input,
+                                    .rows = request->rows,
+                                    .cols = request->cols };
         *ret_exec = &pool->exec;
         return 0;
 }
@@ -150,6 +163,29 @@ struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
 void exec_pause(struct exec *exec, bool is_paused)
 {
         exec->is_paused = is_paused;
+}
+
+ssize_t exec_write(struct exec *exec, const void *bytes, size_t length)
+{
+        size_t room = exec->input_room - exec->input_length;
+        size_t n = length < room ? length : room;
+
+        memcpy(exec->input + exec->input_length, bytes, n);
+        exec->input_length += n;
+        return (ssize_t)n;
+}
+
+int exec_close_input(struct exec *exec)
+{
+        exec->is_input_closed = true;
+        return 0;
+}
+
+int exec_resize(struct exec *exec, uint16_t rows, uint16_t cols)
+{
+        exec->rows = rows;
+        exec->cols = cols;
+        return 0;
 }
 
 const char *pool_exec_user(const struct pool *pool, const char *exec_id)

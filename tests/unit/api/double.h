@@ -23,6 +23,10 @@ struct exec {
         void *arg;
         bool is_running;
         bool is_paused;
+        char input[256]; /* what its stdin was given */
+        size_t input_length, input_room;
+        bool is_input_closed;
+        uint16_t rows, cols;
 };
 
 struct pool {
@@ -42,6 +46,10 @@ struct pool {
         char program[64];
         bool is_streaming;
         char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
+        char arguments[128];         /* each with a '|' behind it */
+        size_t input_room;           /* of the next program's stdin; 0: all of it */
+        bool is_tty;
+        bool is_input_open;
         void (*on_event)(void *arg, const struct pool_event *event);
         void *listener;
 };

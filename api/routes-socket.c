@@ -1,0 +1,316 @@
+/* An exec over a WebSocket: its streams, its terminal, and its end, on the channels of v5.channel.k8s.io. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "exec-query.h"
+#include "fields.h"
+#include "handlers.h"
+#include "metrics-table.h"
+#include "scope.h"
+#include "status-line.h"
+#include "upgrade.h"
+#include "websocket.h"
+
+enum channel { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
+enum { CELLS_MAX = 4096 };
+
+struct session {
+        struct request *request;
+        struct exec_query query; /* until the program is started */
+        struct exec *exec;       /* NULL: not started, or over */
+        struct websocket *socket;
+        struct MHD_UpgradeResponseHandle *upgraded; /* NULL: not yet, or given back */
+        struct buffer input;                        /* what stdin has not taken yet */
+        bool is_input_closed;                       /* by the client; the rest of `input` still goes */
+        char *status;                               /* the end, when it came before the socket */
+};
+
+/* ---- the end ---- */
+
+static void cancel_program(struct session *session)
+{
+        if (session->exec != NULL)
+                session->exec = pool_exec_cancel(session->request->server->pool, session->exec);
+}
+
+/* libmicrohttpd closes the socket, and ends the request in its next turn. */
+static void give_back(struct session *session)
+{
+        struct MHD_UpgradeResponseHandle *upgraded = session->upgraded;
+
+        session->upgraded = NULL;
+        if (upgraded == NULL)
+                return;
+        (void)MHD_upgrade_action(upgraded, MHD_UPGRADE_ACTION_CLOSE);
+        server_wake(session->request->server);
+}
+
+static void release_session(void *arg)
+{
+        struct session *session = arg;
+
+        cancel_program(session);
+        if (session->socket != NULL && session->upgraded != NULL) {
+                websocket_close(session->socket, WEBSOCKET_GOING_AWAY);
+                websocket_flush(session->socket);
+        }
+        session->socket = websocket_free(session->socket);
+        give_back(session);
+        exec_query_release(&session->query);
+        buffer_free(&session->input);
+        free(session->status);
+        free(session);
+}
+
+static void on_closed(void *arg, unsigned code)
+{
+        struct session *session = arg;
+
+        (void)code;
+        cancel_program(session);
+        give_back(session);
+}
+
+static void send_status(struct session *session, const char *status)
+{
+        if (websocket_send(session->socket, CHANNEL_STATUS, status, strlen(status)) < 0)
+                websocket_close(session->socket, WEBSOCKET_INTERNAL);
+        else
+                websocket_close(session->socket, WEBSOCKET_NORMAL);
+}
+
+/* Takes tree. */
+static void tell_end(struct session *session, cJSON *tree)
+{
+        char *status = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+
+        cJSON_Delete(tree);
+        if (session->socket == NULL) {
+                session->status = status;
+                return;
+        }
+        if (status == NULL)
+                websocket_close(session->socket, WEBSOCKET_INTERNAL);
+        else
+                send_status(session, status);
+        free(status);
+}
+
+/* ---- from the program ---- */
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct session *session = arg;
+        const char *at = bytes;
+
+        while (session->socket != NULL && length > 0) {
+                size_t n = length < WEBSOCKET_MESSAGE_MAX_BYTES ? length : WEBSOCKET_MESSAGE_MAX_BYTES - 1;
+
+                if (websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, at, n) < 0) {
+                        websocket_close(session->socket, WEBSOCKET_INTERNAL);
+                        return;
+                }
+                at += n;
+                length -= n;
+        }
+        if (session->socket != NULL && websocket_is_full(session->socket) && session->exec != NULL)
+                exec_pause(session->exec, true);
+}
+
+static void on_drained(void *arg)
+{
+        struct session *session = arg;
+
+        if (session->exec != NULL)
+                exec_pause(session->exec, false);
+}
+
+static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct session *session = arg;
+
+        session->exec = NULL;
+        if (why != NULL && session->request->state == REQUEST_WORKING)
+                answer_fault(session->request, why);
+        else
+                tell_end(session, why != NULL ? status_line_fault(why) : status_line_result(result));
+}
+
+/* ---- to the program ---- */
+
+/* What stdin does not take waits here, and the client waits for it. */
+static void write_input(struct session *session)
+{
+        ssize_t n;
+
+        while (session->input.length > 0 && session->exec != NULL) {
+                n = exec_write(session->exec, session->input.data, session->input.length);
+                if (n < 0) {
+                        buffer_free(&session->input); /* the program has closed its stdin: the rest goes nowhere */
+                        break;
+                }
+                if (n == 0)
+                        break;
+                buffer_consume(&session->input, (size_t)n);
+        }
+        if (session->input.length == 0 && session->is_input_closed && session->exec != NULL)
+                (void)exec_close_input(session->exec);
+        websocket_pause(session->socket, session->input.length > 0 && session->exec != NULL);
+}
+
+static void on_input_ready(void *arg)
+{
+        struct session *session = arg;
+
+        if (session->socket != NULL)
+                write_input(session);
+}
+
+static void take_input(struct session *session, const uint8_t *bytes, size_t length)
+{
+        if (session->is_input_closed || session->exec == NULL)
+                return;
+        if (buffer_append(&session->input, bytes, length) < 0)
+                websocket_close(session->socket, WEBSOCKET_INTERNAL);
+        else
+                write_input(session);
+}
+
+struct cells {
+        uint64_t rows, columns;
+};
+
+static int read_rows(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return field_whole(value, name, 0, CELLS_MAX, &((struct cells *)target)->rows, why);
+}
+
+static int read_columns(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return field_whole(value, name, 0, CELLS_MAX, &((struct cells *)target)->columns, why);
+}
+
+/* {"Width":80,"Height":24}; a size of 0 says nothing. */
+static int take_size(struct session *session, const uint8_t *bytes, size_t length)
+{
+        static const struct field SIZE[] = { { "Height", read_rows }, { "Width", read_columns }, { 0 } };
+        struct cells cells = { 0 };
+        cJSON *tree = NULL;
+
+        if (fields_parse((const char *)bytes, length, SIZE, &cells, &tree, NULL) < 0)
+                return -EPROTO;
+        cJSON_Delete(tree);
+        if (session->exec != NULL && cells.rows > 0 && cells.columns > 0)
+                (void)exec_resize(session->exec, (uint16_t)cells.rows, (uint16_t)cells.columns);
+        return 0;
+}
+
+/* Only stdin can be closed from there. */
+static int take_close(struct session *session, const uint8_t *bytes, size_t length)
+{
+        if (length != 1 || bytes[0] != CHANNEL_INPUT)
+                return -EPROTO;
+        session->is_input_closed = true;
+        write_input(session);
+        return 0;
+}
+
+static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
+{
+        struct session *session = arg;
+        int r = 0;
+
+        if (is_text) {
+                websocket_close(session->socket, WEBSOCKET_UNSUPPORTED);
+                return;
+        }
+        if (length == 0)
+                r = -EPROTO;
+        else if (bytes[0] == CHANNEL_INPUT)
+                take_input(session, bytes + 1, length - 1);
+        else if (bytes[0] == CHANNEL_RESIZE)
+                r = take_size(session, bytes + 1, length - 1);
+        else if (bytes[0] == CHANNEL_CLOSE)
+                r = take_close(session, bytes + 1, length - 1);
+        else
+                r = -EPROTO;
+        if (r < 0)
+                websocket_close(session->socket, WEBSOCKET_REFUSED);
+}
+
+/* ---- the beginning ---- */
+
+static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, const char *early, size_t early_length,
+                        MHD_socket fd, struct MHD_UpgradeResponseHandle *upgraded)
+{
+        static const struct websocket_handlers HANDLERS = { on_message, on_drained, on_closed };
+        struct session *session = arg;
+
+        (void)http, (void)context;
+        session->upgraded = upgraded;
+        if (websocket_new(&session->socket, session->request->server->loop, fd, true, early, early_length, &HANDLERS,
+                          session) < 0) {
+                on_closed(session, WEBSOCKET_LOST);
+                return;
+        }
+        if (session->exec != NULL)
+                exec_pause(session->exec, false);
+        else if (session->status != NULL)
+                send_status(session, session->status);
+        else
+                websocket_close(session->socket, WEBSOCKET_INTERNAL);
+}
+
+static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+{
+        static const struct exec_sink SINK = { .on_output = on_output,
+                                               .on_done = on_done,
+                                               .on_input_ready = on_input_ready };
+        struct session *session = arg;
+        struct request *request = session->request;
+        struct fault refusal;
+
+        request->wait = NULL;
+        if (why != NULL) {
+                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
+                answer_fault(request, why);
+                return;
+        }
+        if (pool_exec(request->server->pool, ensured->carrel.user, &session->query.request, &SINK, session,
+                      &session->exec, &refusal) < 0) {
+                answer_fault(request, &refusal);
+                return;
+        }
+        exec_query_release(&session->query);
+        /* Until there is a socket that its output could go to. */
+        exec_pause(session->exec, true);
+        upgrade_answer(request, on_upgraded, session);
+}
+
+void handle_exec_socket(struct request *request)
+{
+        static const struct carrel_spec ANY = { 0 };
+        struct session *session;
+        struct fault why;
+
+        if (upgrade_check(request) < 0)
+                return;
+        session = calloc(1, sizeof *session);
+        if (session == NULL) {
+                answer_no_memory(request);
+                return;
+        }
+        if (exec_query_parse(request->query, &session->query, &why) < 0) {
+                free(session);
+                answer_fault(request, &why);
+                return;
+        }
+        session->request = request;
+        request->work = session;
+        request->release = release_session;
+        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, session,
+                    &request->wait);
+}

@@ -1,0 +1,11 @@
+/* How an exec ended, as channel 3 of v5.channel.k8s.io tells it: a metav1.Status of Kubernetes, with our own fields
+ * beside. Free with cJSON_Delete; NULL when out of memory. */
+#pragma once
+
+#include "exec.h"
+#include "fault.h"
+
+struct cJSON;
+
+struct cJSON *status_line_result(const struct exec_result *result);
+struct cJSON *status_line_fault(const struct fault *why);

@@ -1,0 +1,450 @@
+#include "websocket.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <nettle/base64.h>
+#include <nettle/sha1.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <wslay/wslay.h>
+
+#include "base64.h"
+
+enum { KEY_RAW_BYTES = 16, TURN_BYTES = 256 << 10 /* read in one turn of the loop */ };
+static const double PING_INTERVAL_S = 20, DRAIN_DEADLINE_S = 60, CLOSE_DEADLINE_S = 5;
+
+struct websocket {
+        struct ev_loop *loop;
+        int fd;
+        bool is_server;
+        wslay_event_context_ptr frames;
+        struct websocket_handlers handlers;
+        void *arg;
+        char *early; /* bytes in front of the socket's */
+        size_t early_length, early_read;
+        size_t turn_bytes; /* still to be read in this turn */
+        bool is_paused;
+        bool is_full;
+        bool is_lost;   /* the peer has gone, or broke the protocol beyond an answer */
+        bool is_ending; /* on_closed is due, or done */
+        unsigned code;
+        enum websocket_code closing; /* our own close goes out when all before it has; 0: none is due */
+        ev_io readable, writable;
+        ev_timer ping, deadline, end;
+};
+
+/* ---- handshake ---- */
+
+int websocket_accept(const char *key, char ret_accept[static WEBSOCKET_ACCEPT_BYTES])
+{
+        static const char GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455, section 1.3 */
+        unsigned char digest[SHA1_DIGEST_SIZE];
+        struct sha1_ctx sha;
+        size_t length;
+        char *raw;
+        char *text;
+
+        if (strlen(key) != WEBSOCKET_KEY_BYTES - 1 || base64_decode(key, &raw, &length) < 0)
+                return -EINVAL;
+        free(raw);
+        if (length != KEY_RAW_BYTES)
+                return -EINVAL;
+        sha1_init(&sha);
+        sha1_update(&sha, strlen(key), (const uint8_t *)key);
+        sha1_update(&sha, sizeof GUID - 1, (const uint8_t *)GUID);
+        sha1_digest(&sha, sizeof digest, digest);
+        text = base64_encode(digest, sizeof digest);
+        if (text == NULL)
+                return -ENOMEM;
+        memcpy(ret_accept, text, WEBSOCKET_ACCEPT_BYTES);
+        free(text);
+        return 0;
+}
+
+static int fill_random(void *target, size_t length)
+{
+        ssize_t n;
+
+        /* Up to 256 bytes come whole (getrandom(2)). */
+        do
+                n = getrandom(target, length, 0);
+        while (n < 0 && errno == EINTR);
+        return n == (ssize_t)length ? 0 : -EIO;
+}
+
+int websocket_make_key(char ret_key[static WEBSOCKET_KEY_BYTES])
+{
+        unsigned char raw[KEY_RAW_BYTES];
+        char *text;
+
+        if (fill_random(raw, sizeof raw) < 0)
+                return -EIO;
+        text = base64_encode(raw, sizeof raw);
+        if (text == NULL)
+                return -ENOMEM;
+        memcpy(ret_key, text, WEBSOCKET_KEY_BYTES);
+        free(text);
+        return 0;
+}
+
+/* ---- wslay's callbacks ---- */
+
+static ssize_t take_early(struct websocket *websocket, uint8_t *target, size_t size)
+{
+        size_t left = websocket->early_length - websocket->early_read;
+        size_t n = left < size ? left : size;
+
+        memcpy(target, websocket->early + websocket->early_read, n);
+        websocket->early_read += n;
+        return (ssize_t)n;
+}
+
+static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *target, size_t size, int flags, void *arg)
+{
+        struct websocket *websocket = arg;
+        ssize_t n;
+
+        (void)flags;
+        if (websocket->is_paused || websocket->turn_bytes == 0) {
+                wslay_event_set_error(frames, WSLAY_ERR_WOULDBLOCK);
+                return -1;
+        }
+        if (websocket->early_read < websocket->early_length)
+                return take_early(websocket, target, size);
+        if (size > websocket->turn_bytes)
+                size = websocket->turn_bytes;
+        do
+                n = recv(websocket->fd, target, size, MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        if (n > 0) {
+                websocket->turn_bytes -= (size_t)n;
+                return n;
+        }
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+                wslay_event_set_error(frames, WSLAY_ERR_WOULDBLOCK);
+                return -1;
+        }
+        websocket->is_lost = true;
+        wslay_event_set_error(frames, WSLAY_ERR_CALLBACK_FAILURE);
+        return -1;
+}
+
+static ssize_t on_send(wslay_event_context_ptr frames, const uint8_t *bytes, size_t length, int flags, void *arg)
+{
+        struct websocket *websocket = arg;
+        ssize_t n;
+
+        do
+                n = send(websocket->fd, bytes, length,
+                         MSG_DONTWAIT | MSG_NOSIGNAL | ((flags & WSLAY_MSG_MORE) != 0 ? MSG_MORE : 0));
+        while (n < 0 && errno == EINTR);
+        if (n >= 0)
+                return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                wslay_event_set_error(frames, WSLAY_ERR_WOULDBLOCK);
+                return -1;
+        }
+        websocket->is_lost = true;
+        wslay_event_set_error(frames, WSLAY_ERR_CALLBACK_FAILURE);
+        return -1;
+}
+
+static int on_mask(wslay_event_context_ptr frames, uint8_t *target, size_t length, void *arg)
+{
+        (void)frames, (void)arg;
+        return fill_random(target, length) < 0 ? -1 : 0;
+}
+
+static void on_frames_message(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_arg *message,
+                              void *arg)
+{
+        struct websocket *websocket = arg;
+
+        (void)frames;
+        if (message->opcode == WSLAY_CONNECTION_CLOSE)
+                websocket->code = message->status_code;
+        if (websocket->is_ending || websocket->closing != 0 || wslay_event_get_close_sent(websocket->frames) ||
+            (message->opcode != WSLAY_TEXT_FRAME && message->opcode != WSLAY_BINARY_FRAME))
+                return;
+        websocket->handlers.on_message(websocket->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
+                                       message->msg_length);
+}
+
+/* ---- the loop ---- */
+
+static void on_end(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct websocket *websocket = timer->data;
+
+        (void)events;
+        ev_timer_stop(loop, timer);
+        websocket->handlers.on_closed(websocket->arg, websocket->code);
+}
+
+static void stop(struct websocket *websocket)
+{
+        ev_io_stop(websocket->loop, &websocket->readable);
+        ev_io_stop(websocket->loop, &websocket->writable);
+        ev_timer_stop(websocket->loop, &websocket->ping);
+        ev_timer_stop(websocket->loop, &websocket->deadline);
+}
+
+/* on_closed is told from the loop itself, never from inside of a call. */
+static void finish(struct websocket *websocket)
+{
+        if (websocket->is_ending)
+                return;
+        websocket->is_ending = true;
+        stop(websocket);
+        ev_timer_start(websocket->loop, &websocket->end);
+}
+
+static size_t queued_bytes(const struct websocket *websocket)
+{
+        return wslay_event_get_queued_msg_length(websocket->frames);
+}
+
+/* What has to be waited for now. */
+static void settle(struct websocket *websocket)
+{
+        bool wants_write = wslay_event_want_write(websocket->frames) != 0 || websocket->closing != 0;
+        bool wants_read = wslay_event_want_read(websocket->frames) != 0;
+
+        if (websocket->is_lost || (!wants_write && !wants_read)) {
+                finish(websocket);
+                return;
+        }
+        if (wants_write)
+                ev_io_start(websocket->loop, &websocket->writable);
+        else
+                ev_io_stop(websocket->loop, &websocket->writable);
+        if (wants_read && !websocket->is_paused)
+                ev_io_start(websocket->loop, &websocket->readable);
+        else
+                ev_io_stop(websocket->loop, &websocket->readable);
+        if (websocket->early_read < websocket->early_length && !websocket->is_paused)
+                ev_feed_event(websocket->loop, &websocket->readable, EV_READ);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct websocket *websocket = watcher->data;
+
+        (void)loop, (void)events;
+        if (websocket->is_ending || websocket->is_paused)
+                return;
+        websocket->turn_bytes = TURN_BYTES;
+        /* Of a frame that cannot be read wslay says so with a close without a code. */
+        if (wslay_event_recv(websocket->frames) != 0 && !websocket->is_lost) {
+                (void)wslay_event_send(websocket->frames);
+                websocket->is_lost = true;
+        }
+        websocket->turn_bytes = 0;
+        settle(websocket);
+}
+
+/* wslay sends a close in front of all messages, so it is queued behind the last of them only. */
+static void close_if_drained(struct websocket *websocket)
+{
+        unsigned code = websocket->closing;
+
+        if (code == 0 || websocket->is_lost || wslay_event_get_queued_msg_count(websocket->frames) > 0)
+                return;
+        websocket->closing = 0;
+        ev_timer_stop(websocket->loop, &websocket->deadline);
+        ev_timer_set(&websocket->deadline, CLOSE_DEADLINE_S, 0);
+        ev_timer_start(websocket->loop, &websocket->deadline);
+        if (wslay_event_queue_close(websocket->frames, (uint16_t)code, NULL, 0) != 0 ||
+            wslay_event_send(websocket->frames) != 0)
+                websocket->is_lost = true;
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct websocket *websocket = watcher->data;
+
+        (void)loop, (void)events;
+        if (wslay_event_send(websocket->frames) != 0)
+                websocket->is_lost = true;
+        close_if_drained(websocket);
+        if (websocket->is_full && queued_bytes(websocket) <= WEBSOCKET_LOW_BYTES && !websocket->is_lost) {
+                websocket->is_full = false;
+                if (websocket->handlers.on_drained != NULL)
+                        websocket->handlers.on_drained(websocket->arg);
+        }
+        settle(websocket);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct websocket *websocket = timer->data;
+
+        (void)loop, (void)events;
+        finish(websocket);
+}
+
+/* Keeps what lies between awake; a peer that does not read gets no heap of them. */
+static void on_ping(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct websocket *websocket = timer->data;
+        const struct wslay_event_msg ping = { .opcode = WSLAY_PING };
+
+        (void)loop, (void)events;
+        if (wslay_event_get_queued_msg_count(websocket->frames) > 0)
+                return;
+        (void)wslay_event_queue_msg(websocket->frames, &ping);
+        settle(websocket);
+}
+
+/* ---- the object ---- */
+
+static int start_frames(struct websocket *websocket)
+{
+        static const struct wslay_event_callbacks CALLBACKS = {
+                .recv_callback = on_recv,
+                .send_callback = on_send,
+                .genmask_callback = on_mask,
+                .on_msg_recv_callback = on_frames_message,
+        };
+        int r = websocket->is_server ? wslay_event_context_server_init(&websocket->frames, &CALLBACKS, websocket)
+                                     : wslay_event_context_client_init(&websocket->frames, &CALLBACKS, websocket);
+
+        if (r != 0)
+                return -ENOMEM;
+        wslay_event_config_set_max_recv_msg_length(websocket->frames, WEBSOCKET_MESSAGE_MAX_BYTES);
+        return 0;
+}
+
+static int keep_early(struct websocket *websocket, const void *early, size_t length)
+{
+        if (length == 0)
+                return 0;
+        websocket->early = malloc(length);
+        if (websocket->early == NULL)
+                return -ENOMEM;
+        memcpy(websocket->early, early, length);
+        websocket->early_length = length;
+        return 0;
+}
+
+static void init_watchers(struct websocket *websocket)
+{
+        ev_io_init(&websocket->readable, on_readable, websocket->fd, EV_READ);
+        ev_io_init(&websocket->writable, on_writable, websocket->fd, EV_WRITE);
+        ev_timer_init(&websocket->ping, on_ping, PING_INTERVAL_S, PING_INTERVAL_S);
+        ev_timer_init(&websocket->deadline, on_deadline, DRAIN_DEADLINE_S, 0);
+        ev_timer_init(&websocket->end, on_end, 0, 0);
+        websocket->readable.data = websocket->writable.data = websocket;
+        websocket->ping.data = websocket->deadline.data = websocket->end.data = websocket;
+}
+
+int websocket_new(struct websocket **ret_websocket, struct ev_loop *loop, int fd, bool is_server, const void *early,
+                  size_t early_length, const struct websocket_handlers *handlers, void *arg)
+{
+        struct websocket *websocket = calloc(1, sizeof *websocket);
+        int r;
+
+        if (websocket == NULL)
+                return -ENOMEM;
+        *websocket = (struct websocket){ .loop = loop,
+                                         .fd = fd,
+                                         .is_server = is_server,
+                                         .handlers = *handlers,
+                                         .arg = arg,
+                                         .code = WEBSOCKET_LOST };
+        init_watchers(websocket);
+        r = start_frames(websocket);
+        if (r == 0)
+                r = keep_early(websocket, early, early_length);
+        if (r < 0) {
+                websocket_free(websocket);
+                return r;
+        }
+        if (is_server)
+                ev_timer_start(loop, &websocket->ping);
+        settle(websocket);
+        *ret_websocket = websocket;
+        return 0;
+}
+
+struct websocket *websocket_free(struct websocket *websocket)
+{
+        if (websocket == NULL)
+                return NULL;
+        stop(websocket);
+        ev_timer_stop(websocket->loop, &websocket->end);
+        if (websocket->frames != NULL)
+                wslay_event_context_free(websocket->frames);
+        free(websocket->early);
+        free(websocket);
+        return NULL;
+}
+
+static int queue(struct websocket *websocket, const uint8_t *bytes, size_t length)
+{
+        const struct wslay_event_msg message = { .opcode = WSLAY_BINARY_FRAME, .msg = bytes, .msg_length = length };
+        int r = wslay_event_queue_msg(websocket->frames, &message);
+
+        if (r == WSLAY_ERR_NOMEM)
+                return -ENOMEM;
+        return r == 0 ? 0 : -EPIPE;
+}
+
+int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length)
+{
+        uint8_t *message;
+        int r;
+
+        if (websocket->is_ending || websocket->is_lost || websocket->closing != 0)
+                return -EPIPE;
+        message = malloc(length + 1);
+        if (message == NULL)
+                return -ENOMEM;
+        message[0] = channel;
+        if (length > 0)
+                memcpy(message + 1, bytes, length);
+        r = queue(websocket, message, length + 1);
+        free(message);
+        if (r < 0)
+                return r;
+        if (queued_bytes(websocket) >= WEBSOCKET_HIGH_BYTES)
+                websocket->is_full = true;
+        ev_io_start(websocket->loop, &websocket->writable);
+        return 0;
+}
+
+bool websocket_is_full(const struct websocket *websocket)
+{
+        return websocket->is_full;
+}
+
+void websocket_pause(struct websocket *websocket, bool is_paused)
+{
+        if (websocket->is_ending || websocket->is_paused == is_paused)
+                return;
+        websocket->is_paused = is_paused;
+        if (!is_paused)
+                ev_io_start(websocket->loop, &websocket->readable);
+        if (!is_paused && websocket->early_read < websocket->early_length)
+                ev_feed_event(websocket->loop, &websocket->readable, EV_READ);
+}
+
+void websocket_close(struct websocket *websocket, enum websocket_code code)
+{
+        if (websocket->is_ending || ev_is_active(&websocket->deadline))
+                return;
+        websocket_pause(websocket, false);
+        websocket->closing = code;
+        ev_timer_start(websocket->loop, &websocket->deadline);
+        ev_io_start(websocket->loop, &websocket->writable);
+}
+
+void websocket_flush(struct websocket *websocket)
+{
+        if (websocket->is_ending || wslay_event_send(websocket->frames) != 0)
+                return;
+        close_if_drained(websocket);
+}
