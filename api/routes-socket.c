@@ -287,7 +287,7 @@ static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const
         exec_query_release(&session->query);
         /* Until there is a socket that its output could go to. */
         exec_pause(session->exec, true);
-        upgrade_answer(request, on_upgraded, session);
+        upgrade_answer(request, exec_id(session->exec), on_upgraded, session);
 }
 
 void handle_exec_socket(struct request *request)

@@ -56,7 +56,7 @@ int upgrade_check(struct request *request)
         return 0;
 }
 
-void upgrade_answer(struct request *request, MHD_UpgradeHandler on_upgraded, void *arg)
+void upgrade_answer(struct request *request, const char *exec_id, MHD_UpgradeHandler on_upgraded, void *arg)
 {
         char accept[WEBSOCKET_ACCEPT_BYTES];
         struct MHD_Response *response = NULL;
@@ -67,6 +67,7 @@ void upgrade_answer(struct request *request, MHD_UpgradeHandler on_upgraded, voi
         if (response != NULL)
                 is_complete = MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "websocket") == MHD_YES &&
                               MHD_add_response_header(response, "Sec-WebSocket-Accept", accept) == MHD_YES &&
+                              MHD_add_response_header(response, "Carrel-Exec-Id", exec_id) == MHD_YES &&
                               MHD_add_response_header(response, "Sec-WebSocket-Protocol", UPGRADE_PROTOCOL) == MHD_YES;
         if (is_complete) {
                 request_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response);

@@ -9,5 +9,6 @@
 /* 0, or the request has been answered (400; 426 for another version or none). */
 __attribute__((warn_unused_result)) int upgrade_check(struct request *request);
 
-/* Answers 101; on_upgraded gets the socket from libmicrohttpd's turn. Out of memory is answered too. */
-void upgrade_answer(struct request *request, MHD_UpgradeHandler on_upgraded, void *arg);
+/* Answers 101 with exec_id in a header; on_upgraded gets the socket from libmicrohttpd's turn. Out of memory is
+ * answered too. */
+void upgrade_answer(struct request *request, const char *exec_id, MHD_UpgradeHandler on_upgraded, void *arg);

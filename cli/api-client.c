@@ -153,6 +153,8 @@ static void on_interrupt(struct ev_loop *loop, ev_io *watcher, int revents)
         (void)revents;
         if (signal == 0)
                 return;
+        if (pending->stream->on_interrupt != NULL && pending->stream->on_interrupt(pending->stream->arg, signal) == 0)
+                return;
         pending->call = http_cancel(pending->call);
         pending->error->signal = signal;
         pending->error->status = STATUS_FAILED;

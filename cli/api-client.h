@@ -42,11 +42,15 @@ int api_call(struct api_client *client, const char *method, const char *path, co
 /* A line of an NDJSON stream. A negative answer ends the stream at once: the connection is closed. */
 typedef int (*api_on_line)(void *arg, const cJSON *line);
 
+/* A signal has come: 0 lets the stream go on, a negative answer ends it. */
+typedef int (*api_on_interrupt)(void *arg, int signal);
+
 struct api_stream_request {
         const char *method, *path;
         const cJSON *body; /* may be NULL */
         int interrupt_fd;  /* of interrupt_open, or -1: a signal there ends the stream */
         api_on_line on_line;
+        api_on_interrupt on_interrupt; /* NULL: any signal ends the stream */
         void *arg;
 };
 

@@ -5,10 +5,11 @@
 
 #include "base64.h"
 #include "calls.h"
-#include "exec-status.h"
+#include "exec-events.h"
 #include "input.h"
 #include "interrupt.h"
 #include "scope.h"
+#include "session.h"
 #include "verbs.h"
 #include "view.h"
 
@@ -19,27 +20,29 @@ struct exec_values {
         struct option_list environment;
         const char *working_dir;
         struct option_number timeout;
+        const char *exec_id;
         bool has_no_stdin;
+        bool is_detached;
+        bool is_interactive;
+        bool is_tty;
 };
 
 #define AT(field) offsetof(struct exec_values, field)
 
 static const struct option_spec OPTIONS[] = {
+        { 'd', "detach", OPTION_FLAG, AT(is_detached),
+          .help = "print the exec's id and leave it running: see `carrel logs`, `carrel kill`" },
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME=VALUE",
           .help = "set a variable; may be repeated" },
+        { 0, "id", OPTION_TEXT, AT(exec_id), .argument = "ID",
+          .help = "with --detach: an id of your choice; the same command with it is started once only" },
+        { 'i', "interactive", OPTION_FLAG, AT(is_interactive), .help = "pass stdin on as it comes, of any length" },
         { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin, as in a loop over a file" },
-        { 't', "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
+        { 0, "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
           .help = "seconds until everything the program started is killed" },
+        { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "on a terminal: this one is given to it; implies -i" },
         { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
         { .name = NULL },
-};
-
-/* A program under way. */
-struct running {
-        const struct cli *cli;
-        int output_fd, errors_fd, interrupt_fd;
-        bool has_ended;
-        int status;
 };
 
 static bool add_list(cJSON *body, const char *name, const char *const *texts, size_t count)
@@ -72,59 +75,23 @@ static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const
                 return false;
         if (chosen->timeout.is_given && cJSON_AddNumberToObject(body, "timeout_s", chosen->timeout.value) == NULL)
                 return false;
+        if (chosen->is_detached && cJSON_AddTrueToObject(body, "detach") == NULL)
+                return false;
+        if (chosen->exec_id != NULL && cJSON_AddStringToObject(body, "exec_id", chosen->exec_id) == NULL)
+                return false;
         if (input->length == 0)
                 return true;
         encoded = base64_encode(input->data, input->length);
         return encoded != NULL && cJSON_AddStringToObject(body, "stdin_b64", encoded) != NULL;
 }
 
-static int write_output(struct running *running, const cJSON *line, int fd)
-{
-        const char *data = view_text(line, "data");
-        AUTO(auto_free) char *bytes = NULL;
-        size_t length = 0;
-
-        if (!str_equal(view_text(line, "encoding"), "base64"))
-                return interrupt_write(fd, data, strlen(data), running->interrupt_fd);
-        int r = base64_decode(data, &bytes, &length);
-        return r < 0 ? r : interrupt_write(fd, bytes, length, running->interrupt_fd);
-}
-
-static void note_end(struct running *running, const cJSON *line)
-{
-        const char *cause = view_text(line, "cause");
-        const char *sentence = exec_cause_sentence(cause);
-
-        running->has_ended = true;
-        running->status = exec_status(cause, (int)view_number(line, "exit_code", STATUS_EXEC_FAILED),
-                                      (int)view_number(line, "signal", 0));
-        if (sentence != NULL && !running->cli->is_quiet)
-                cli_complain(running->cli, "%s (%s)", sentence, cause);
-}
-
-static int on_line(void *arg, const cJSON *line)
-{
-        struct running *running = arg;
-        const char *event = view_text(line, "event");
-
-        if (str_equal(event, "exit"))
-                note_end(running, line);
-        if (cli_is_json(running->cli))
-                return view_json(running->cli, line) < 0 ? -ENOMEM : fflush(running->cli->out) != 0 ? -EPIPE : 0;
-        if (str_equal(event, "stdout"))
-                return write_output(running, line, running->output_fd);
-        if (str_equal(event, "stderr"))
-                return write_output(running, line, running->errors_fd);
-        return 0;
-}
-
 /* What the end of the stream means for our exit status. */
-static int conclude(const struct running *running, int r, const struct api_error *error)
+static int conclude(const struct exec_events *events, int r, const struct api_error *error)
 {
-        const struct cli *cli = running->cli;
+        const struct cli *cli = events->cli;
 
-        if (running->has_ended && r == 0)
-                return running->status;
+        if (events->has_ended && r == 0)
+                return events->status;
         if (error->signal != 0)
                 return 128 + error->signal;
         if (error->is_abandoned && r == -EPIPE)
@@ -141,19 +108,20 @@ static int conclude(const struct running *running, int r, const struct api_error
 static int stream(struct cli *cli, const char *path, const cJSON *body)
 {
         AUTO(auto_close) int interrupt_fd = interrupt_open();
-        struct running running = {
+        struct exec_events events = {
                 .cli = cli, .output_fd = fileno(cli->out), .errors_fd = fileno(cli->err), .interrupt_fd = interrupt_fd
         };
         const struct api_stream_request request = { .method = "POST",
                                                     .path = path,
                                                     .body = body,
                                                     .interrupt_fd = interrupt_fd,
-                                                    .on_line = on_line,
-                                                    .arg = &running };
+                                                    .on_line = exec_events_on_line,
+                                                    .on_interrupt = exec_events_on_interrupt,
+                                                    .arg = &events };
         struct api_error error;
         int r = api_stream(cli->api, &request, &error);
 
-        return conclude(&running, r, &error);
+        return conclude(&events, r, &error);
 }
 
 static int read_stdin(const struct cli *cli, const struct exec_values *chosen, struct buffer *input)
@@ -161,18 +129,26 @@ static int read_stdin(const struct cli *cli, const struct exec_values *chosen, s
         int r = chosen->has_no_stdin ? 0 : input_read(STDIN_FILENO, STDIN_LIMIT_BYTES, input);
 
         if (r == -EFBIG)
-                cli_complain(cli,
-                             "stdin has more than %d KiB, the most that one exec takes: put it into a file in the "
-                             "carrel in pieces",
-                             STDIN_LIMIT_BYTES / 1024);
+                cli_complain(cli, "stdin has more than %d KiB: -i passes on any length", STDIN_LIMIT_BYTES / 1024);
         else if (r < 0)
                 cli_complain(cli, "cannot read stdin: %s", strerror(-r));
         return r;
 }
 
-static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+static int detach(struct cli *cli, const char *path, const cJSON *body)
 {
-        const struct exec_values *chosen = values;
+        AUTO(auto_json) cJSON *answer = NULL;
+        int status = cli_call(cli, "POST", path, body, &answer);
+        int r;
+
+        if (status != STATUS_OK)
+                return STATUS_EXEC_FAILED;
+        r = cli_is_json(cli) ? view_json(cli, answer) : cli_print_line(cli, view_text(answer, "exec_id"));
+        return cli_shown(cli, r) == STATUS_OK ? STATUS_OK : STATUS_EXEC_FAILED;
+}
+
+static int post(struct cli *cli, const struct exec_values *chosen, char **operands, int n_operands)
+{
         AUTO(auto_json) cJSON *body = cJSON_CreateObject();
         AUTO(auto_buffer) struct buffer path = { 0 };
         AUTO(auto_buffer) struct buffer input = { 0 };
@@ -184,26 +160,73 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 (void)cli_no_memory(cli);
                 return STATUS_EXEC_FAILED;
         }
-        return stream(cli, path.data, body);
+        return chosen->is_detached ? detach(cli, path.data, body) : stream(cli, path.data, body);
+}
+
+static int converse(struct cli *cli, const struct exec_values *chosen, char **operands)
+{
+        const struct session_request request = { .user = operands[0],
+                                                 .argv = (const char *const *)operands + 1,
+                                                 .environment = &chosen->environment,
+                                                 .working_dir = chosen->working_dir,
+                                                 .timeout_s = chosen->timeout.is_given ? chosen->timeout.value : 0,
+                                                 .is_tty = chosen->is_tty };
+
+        return session_run(cli, &request);
+}
+
+/* What does not go together, or NULL. */
+static const char *check(const struct cli *cli, const struct exec_values *chosen)
+{
+        bool is_live = chosen->is_interactive || chosen->is_tty;
+
+        if (is_live && chosen->is_detached)
+                return "--detach has no stdin: -i and -t do not go with it";
+        if (is_live && chosen->has_no_stdin)
+                return "-n does not go with -i and -t";
+        if (is_live && cli_is_json(cli))
+                return "-o json shows events, -i and -t pass bytes on: they do not go together";
+        if (chosen->exec_id != NULL && !chosen->is_detached)
+                return "--id goes with --detach";
+        if (chosen->is_tty && isatty(STDIN_FILENO) != 1)
+                return "-t needs a terminal as stdin; -i alone passes a pipe or a file on";
+        return NULL;
+}
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        const struct exec_values *chosen = values;
+        const char *wrong = check(cli, chosen);
+
+        if (wrong != NULL) {
+                (void)cli_fail_usage(cli, "exec", "%s", wrong);
+                return STATUS_EXEC_FAILED;
+        }
+        if (chosen->is_interactive || chosen->is_tty)
+                return converse(cli, chosen, operands);
+        return post(cli, chosen, operands, n_operands);
 }
 
 const struct verb CMD_EXEC = {
         .name = "exec",
         .operands = "USER -- PROGRAM [ARGUMENT...]",
         .summary = "Run a program in the user's carrel, which is ensured first",
-        .help = "stdin is read to its end first (at most 512 KiB) unless it is a terminal. Output comes as it is "
-                "written.\n"
-                "An interrupt kills the program. The exit status is the program's; 124 when its time was over, 128+n "
-                "for\n"
-                "signal n, 137 when it was killed for another cause (told on stderr), 125 when carrel itself failed.\n"
+        .help = "Without -i stdin is read to its end first (at most 512 KiB) unless it is a terminal. Output comes as "
+                "it\n"
+                "is written. A first interrupt goes to the program, a second one kills it. The exit status is the\n"
+                "program's; 124 when its time was over, 128+n for signal n, 137 when it was killed for another cause\n"
+                "(told on stderr), 125 when carrel itself failed.\n"
                 "-o json prints the stream of events instead, -q leaves the cause out.",
         .examples = "  carrel exec ada -- python3 -c 'print(6 * 7)'\n"
                     "  carrel exec ada -e LANG=C.UTF-8 -w /tmp --timeout 10 -- sh -c 'env; pwd'\n"
-                    "  tar -c src | carrel exec ada -- tar -x",
+                    "  carrel exec -it ada -- python3\n"
+                    "  tar -c src | carrel exec -i ada -- tar -x\n"
+                    "  carrel exec --detach --id build-42 ada -- make",
         .options = OPTIONS,
         .values_size = sizeof(struct exec_values),
         .min_operands = 2,
         .max_operands = OPERANDS_ANY,
         .failure_status = STATUS_EXEC_FAILED,
+        .is_slow = true,
         .run = run,
 };

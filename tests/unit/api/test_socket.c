@@ -53,6 +53,7 @@ static struct client *open_socket(struct rig *rig, const char *target)
                 fail_msg("%s", client->received.data);
         /* The example of RFC 6455, section 1.3. */
         assert_non_null(strstr(client->received.data, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        assert_non_null(strstr(client->received.data, "Carrel-Exec-Id: e1\r\n"));
         assert_non_null(strstr(client->received.data, "Sec-WebSocket-Protocol: v5.channel.k8s.io\r\n"));
         end = strstr(client->received.data, "\r\n\r\n") + 4;
         buffer_consume(&client->received, (size_t)(end - client->received.data));

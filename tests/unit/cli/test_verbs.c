@@ -30,7 +30,7 @@ static void verbs_are_a_sorted_table(void **state)
                 assert_true(verb->min_operands <= verb->max_operands);
                 assert_int_equal(verb->options != NULL, verb->values_size > 0);
         }
-        assert_int_equal(count, 17);
+        assert_int_equal(count, 19);
         assert_null(verb_find("unknown"));
 }
 
@@ -291,7 +291,7 @@ static void exec_passes_everything_through(void **state)
                   "o\xC3\xA9\n",
                   "e",
                   "{\"argv\":[\"sh\",\"-c\"],\"env\":[\"A=b\"]}" },
-                { { "exec", "-n", "ada", "-t", "1.5", "-w", "/tmp", "x" },
+                { { "exec", "-n", "ada", "--timeout", "1.5", "-w", "/tmp", "x" },
                   STREAM(EXIT("timeout", 124, 0)),
                   124,
                   "",

@@ -1,0 +1,328 @@
+#include "session.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api-path.h"
+#include "api-socket.h"
+#include "calls.h"
+#include "exec-events.h"
+#include "interrupt.h"
+#include "scope.h"
+#include "terminal.h"
+#include "view.h"
+#include "websocket.h"
+
+enum { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
+enum { INPUT_BYTES = 32 << 10, TARGET_MAX_BYTES = 15 << 10 /* of carreld's 16 KiB for a request's head */ };
+static const double HANDSHAKE_DEADLINE_S = 3660; /* an ensure is answered by ensure_timeout_s, an hour at most */
+
+struct session {
+        struct cli *cli;
+        const struct session_request *request;
+        struct exec_events events;
+        struct ev_loop *loop;
+        struct websocket *socket;
+        struct terminal terminal;
+        ev_io input, interrupt;
+        bool has_input_ended;
+        int failure; /* a negative errno of our own stdout or stderr */
+        int signal;  /* that ended us */
+        unsigned code;
+};
+
+/* ---- signals ---- */
+
+static void leave(struct session *session)
+{
+        ev_break(session->loop, EVBREAK_ALL);
+}
+
+static void send_size(struct session *session)
+{
+        struct buffer size = { 0 };
+        uint16_t rows, columns;
+
+        terminal_size(STDIN_FILENO, &rows, &columns);
+        if (rows == 0 || columns == 0)
+                return;
+        if (buffer_format(&size, "{\"Width\":%u,\"Height\":%u}", columns, rows) == 0)
+                (void)websocket_send(session->socket, CHANNEL_RESIZE, size.data, size.length);
+        buffer_free(&size);
+}
+
+static void take_signal(struct session *session)
+{
+        int signal = interrupt_read(session->events.interrupt_fd);
+
+        if (signal == 0)
+                return;
+        if (signal == SIGWINCH) {
+                send_size(session);
+        } else if (signal == SIGCONT) {
+                /* Somebody stopped us, and the shell took the terminal meanwhile. */
+                terminal_resume(&session->terminal);
+                send_size(session);
+        } else if (session->request->is_tty || exec_events_on_interrupt(&session->events, signal) < 0) {
+                session->signal = signal;
+                leave(session);
+        }
+}
+
+/* ---- from the program ---- */
+
+/* Signals are heard while a slow terminal or pipe takes its time. */
+static int pass_on(struct session *session, int fd, const uint8_t *bytes, size_t length)
+{
+        while (length > 0) {
+                ssize_t n = interrupt_write_some(fd, bytes, length, session->events.interrupt_fd);
+
+                if (n == -EINTR)
+                        take_signal(session);
+                if (n == -EINTR && session->signal == 0)
+                        continue;
+                if (n < 0)
+                        return (int)n;
+                bytes += n;
+                length -= (size_t)n;
+        }
+        return 0;
+}
+
+static void on_status(struct session *session, const uint8_t *bytes, size_t length)
+{
+        AUTO(auto_json) cJSON *status = cJSON_ParseWithLength((const char *)bytes, length);
+        const cJSON *error = view_find(status, "error");
+
+        if (status == NULL)
+                return;
+        /* What it says belongs below the program's last line, on a sane terminal. */
+        terminal_leave(&session->terminal);
+        if (error != NULL)
+                exec_events_fail(&session->events, error);
+        else
+                exec_events_end(&session->events, status);
+}
+
+static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
+{
+        struct session *session = arg;
+        int fd = length > 0 && bytes[0] == CHANNEL_ERRORS ? session->events.errors_fd : session->events.output_fd;
+
+        if (is_text || length == 0 || session->failure < 0)
+                return;
+        if (bytes[0] == CHANNEL_STATUS)
+                on_status(session, bytes + 1, length - 1);
+        if (bytes[0] != CHANNEL_OUTPUT && bytes[0] != CHANNEL_ERRORS)
+                return;
+        session->failure = pass_on(session, fd, bytes + 1, length - 1);
+        if (session->failure < 0)
+                leave(session);
+}
+
+static void on_closed(void *arg, unsigned code)
+{
+        struct session *session = arg;
+
+        session->code = code;
+        leave(session);
+}
+
+/* ---- to the program ---- */
+
+static void on_drained(void *arg)
+{
+        struct session *session = arg;
+
+        if (!session->has_input_ended)
+                ev_io_start(session->loop, &session->input);
+}
+
+static void end_input(struct session *session)
+{
+        static const uint8_t INPUT = CHANNEL_INPUT;
+
+        ev_io_stop(session->loop, &session->input);
+        session->has_input_ended = true;
+        (void)websocket_send(session->socket, CHANNEL_CLOSE, &INPUT, 1);
+}
+
+static void on_input(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct session *session = watcher->data;
+        char bytes[INPUT_BYTES];
+        ssize_t n = read(watcher->fd, bytes, sizeof bytes);
+
+        (void)events;
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                return;
+        if (n <= 0) {
+                end_input(session);
+                return;
+        }
+        if (websocket_send(session->socket, CHANNEL_INPUT, bytes, (size_t)n) < 0 || websocket_is_full(session->socket))
+                ev_io_stop(loop, watcher);
+}
+
+static void on_interrupt(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        (void)loop, (void)events;
+        take_signal(watcher->data);
+}
+
+/* ---- the road ---- */
+
+static int add_environment(const struct session_request *request, struct buffer *path)
+{
+        const char *term = request->is_tty ? getenv("TERM") : NULL;
+        int r = 0;
+
+        for (size_t i = 0; i < request->environment->count && r == 0; i++) {
+                r = api_path_query(path, "env", request->environment->values[i]);
+                if (str_has_prefix(request->environment->values[i], "TERM="))
+                        term = NULL;
+        }
+        if (r == 0 && term != NULL && *term != '\0') {
+                struct buffer variable = { 0 };
+
+                r = buffer_format(&variable, "TERM=%s", term);
+                if (r == 0)
+                        r = api_path_query(path, "env", variable.data);
+                buffer_free(&variable);
+        }
+        return r;
+}
+
+static int build_path(struct session *session, struct buffer *path)
+{
+        const struct session_request *request = session->request;
+        uint16_t rows = 0, columns = 0;
+        int status = cli_path(session->cli, "/v1/carrels", request->user, "/exec", path);
+        int r = 0;
+
+        if (status != STATUS_OK)
+                return status;
+        for (size_t i = 0; request->argv[i] != NULL && r == 0; i++)
+                r = api_path_query(path, "argv", request->argv[i]);
+        if (r == 0)
+                r = add_environment(request, path);
+        if (r == 0)
+                r = api_path_query(path, "cwd", request->working_dir);
+        if (request->timeout_s > 0)
+                (void)buffer_format(path, "&timeout_s=%.6f", request->timeout_s);
+        if (request->is_tty)
+                terminal_size(STDIN_FILENO, &rows, &columns);
+        if (rows > 0 && columns > 0)
+                (void)buffer_format(path, "&rows=%u&cols=%u", rows, columns);
+        if (request->is_tty)
+                (void)buffer_text(path, "&tty=1");
+        if (r < 0 || path->has_failed)
+                return cli_no_memory(session->cli);
+        if (path->length <= TARGET_MAX_BYTES)
+                return STATUS_OK;
+        cli_complain(session->cli, "program, arguments and environment are too long for -i and -t: put them into a "
+                                   "file in the carrel");
+        return STATUS_FAILED;
+}
+
+/* What the way the loop was left means for our exit status. */
+static int conclude(const struct session *session)
+{
+        const struct cli *cli = session->cli;
+
+        if (session->signal != 0)
+                return 128 + session->signal;
+        if (session->failure == -EPIPE)
+                return 128 + SIGPIPE; /* as a program whose reader has left */
+        if (session->failure < 0) {
+                cli_complain(cli, "cannot pass the output on: %s", strerror(-session->failure));
+                return STATUS_EXEC_FAILED;
+        }
+        if (session->events.has_ended)
+                return session->events.status;
+        cli_complain(cli, "the connection to carreld ended (%u) before the program's end: how it ended is not known",
+                     session->code);
+        return STATUS_EXEC_FAILED;
+}
+
+static void watch(struct session *session)
+{
+        ev_io_init(&session->input, on_input, STDIN_FILENO, EV_READ);
+        ev_io_init(&session->interrupt, on_interrupt, session->events.interrupt_fd, EV_READ);
+        session->input.data = session->interrupt.data = session;
+        ev_io_start(session->loop, &session->input);
+        ev_io_start(session->loop, &session->interrupt);
+}
+
+static int converse(struct session *session, const struct api_socket *opened)
+{
+        static const struct websocket_handlers HANDLERS = { on_message, on_drained, on_closed };
+        int r = websocket_new(&session->socket, session->loop, opened->fd, false, opened->early.data,
+                              opened->early.length, &HANDLERS, session);
+
+        if (r < 0) {
+                (void)cli_no_memory(session->cli);
+                return STATUS_EXEC_FAILED;
+        }
+        (void)snprintf(session->events.exec_id, sizeof session->events.exec_id, "%s", opened->exec_id);
+        if (session->request->is_tty)
+                r = terminal_enter(&session->terminal, STDIN_FILENO);
+        watch(session);
+        if (r < 0)
+                cli_complain(session->cli, "cannot use the terminal: %s", strerror(-r));
+        else
+                ev_run(session->loop, 0);
+        terminal_leave(&session->terminal);
+        ev_io_stop(session->loop, &session->input);
+        ev_io_stop(session->loop, &session->interrupt);
+        session->socket = websocket_free(session->socket);
+        return r < 0 ? STATUS_EXEC_FAILED : conclude(session);
+}
+
+static int open_and_converse(struct session *session)
+{
+        struct api_socket opened = { .fd = -1 };
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        struct api_error error;
+
+        if (build_path(session, &path) != STATUS_OK)
+                return STATUS_EXEC_FAILED;
+        if (api_socket_open(session->cli->socket_path, path.data, HANDSHAKE_DEADLINE_S, session->events.interrupt_fd,
+                            &opened, &error) < 0) {
+                int status = cli_fail(session->cli, &error);
+
+                return error.signal != 0 ? status : STATUS_EXEC_FAILED;
+        }
+        int status = converse(session, &opened);
+        buffer_free(&opened.early);
+        close(opened.fd);
+        return status;
+}
+
+int session_run(struct cli *cli, const struct session_request *request)
+{
+        AUTO(auto_close) int interrupt_fd = request->is_tty ? interrupt_open_terminal() : interrupt_open();
+        struct session session = { .cli = cli,
+                                   .request = request,
+                                   .events = { .cli = cli,
+                                               .output_fd = fileno(cli->out),
+                                               .errors_fd = fileno(cli->err),
+                                               .interrupt_fd = interrupt_fd },
+                                   .terminal = { .fd = -1 } };
+        int status;
+
+        session.loop = ev_loop_new(EVFLAG_AUTO);
+        if (session.loop == NULL) {
+                (void)cli_no_memory(cli);
+                return STATUS_EXEC_FAILED;
+        }
+        status = open_and_converse(&session);
+        ev_loop_destroy(session.loop);
+        return status;
+}
