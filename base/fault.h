@@ -19,7 +19,9 @@ enum fault_kind {
         FAULT_FORBIDDEN,           /* the peer's role does not allow this */
         FAULT_HARDENING_MISSING,   /* a started container lacks a promise of the template */
         FAULT_HISTORY_GONE,        /* events of an exec that are not kept any more */
+        FAULT_IMAGE_IN_USE,        /* a container uses the image */
         FAULT_IMAGE_MISSING,       /* the engine does not have the image */
+        FAULT_IMAGE_REFUSED,       /* an image archive is malformed or hostile */
         FAULT_INTERNAL,            /* a bug, or the kernel refused what it should not */
         FAULT_METHOD_NOT_ALLOWED,  /* the path exists, with other methods */
         FAULT_NAME_TAKEN,          /* a foreign container has the carrel's name */

@@ -19,6 +19,7 @@
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID "sha256:" HEX
+#define STORED "sha256/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define IMAGE_JSON                                                                                                     \
         "{\"env\":[\"PATH=/bin\",\"EMPTY=\"],\"binds\":[{\"source\":\"/usr\",\"target\":\"/usr\"}],"                   \
         "\"has_volumes\":false,\"bytes\":5,\"entries\":3,\"created_ms\":1769860800123}"
@@ -52,9 +53,9 @@ static int set_up(void **state)
         assert_non_null(mkdtemp(directory));
         make_directory("refs");
         make_directory("sha256");
-        make_directory("sha256/" HEX);
-        make_directory("sha256/" HEX "/rootfs");
-        write_file("sha256/" HEX "/image.json", IMAGE_JSON);
+        make_directory(STORED);
+        make_directory(STORED "/rootfs");
+        write_file(STORED "/image.json", IMAGE_JSON);
         write_file("refs/box:latest", ID "\n");
         write_file("refs/team%2Fbox:1", ID "\n");
         assert_int_equal(image_store_new(&store, directory), 0);
@@ -64,22 +65,24 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-        static const char *const LEFT[] = { "refs/box:latest",
-                                            "refs/team%2Fbox:1",
-                                            "refs/bad:latest",
-                                            "refs/gone:latest",
-                                            "refs/link:latest",
-                                            "refs",
-                                            "sha256/" HEX "/image.json",
-                                            "sha256/" HEX "/rootfs",
-                                            "sha256/" HEX,
-                                            "sha256",
-                                            "" };
+        static const char STORED_JSON[] = STORED "/image.json";
+        static const char STORED_ROOTFS[] = STORED "/rootfs";
+        const char *const left[] = { "refs/box:latest",
+                                     "refs/team%2Fbox:1",
+                                     "refs/bad:latest",
+                                     "refs/gone:latest",
+                                     "refs/link:latest",
+                                     "refs",
+                                     STORED_JSON,
+                                     STORED_ROOTFS,
+                                     STORED,
+                                     "sha256",
+                                     "" };
         char path[256];
 
         image_store_free(*state);
-        for (size_t i = 0; i < sizeof LEFT / sizeof *LEFT; i++) {
-                (void)snprintf(path, sizeof path, "%s/%s", directory, LEFT[i]);
+        for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+                (void)snprintf(path, sizeof path, "%s/%s", directory, left[i]);
                 (void)remove(path);
         }
         assert_int_equal(access(directory, F_OK), -1);
@@ -185,7 +188,7 @@ static void test_hold(void **state)
         struct stored_image image = STORED_IMAGE_NONE;
         char path[256];
 
-        (void)snprintf(path, sizeof path, "%s/sha256/" HEX, directory);
+        (void)snprintf(path, sizeof path, "%s/" STORED, directory);
         AUTO(auto_close) int remover = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(image_store_find(*state, "box", &image, NULL), 0);
         assert_int_equal(flock(remover, LOCK_EX | LOCK_NB), -1);

@@ -1,0 +1,10 @@
+/* The places that the engine mounts over. All carrels share one tree, so nothing can be made in it later. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "fault.h"
+
+/* Makes the mount points that are missing: directories, and empty files. What is there and of that kind stays as it is;
+ * a link or anything else in such a place is replaced. */
+__attribute__((warn_unused_result)) int furnish(int rootfs_fd, struct fault *why);

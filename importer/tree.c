@@ -1,0 +1,246 @@
+#include "tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "entry.h"
+#include "scope.h"
+
+static int open_beneath(int root_fd, const char *path, uint64_t flags)
+{
+        struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+        long fd = syscall(SYS_openat2, root_fd, path[0] == '\0' ? "." : path, &how, sizeof how);
+
+        return fd < 0 ? -errno : (int)fd;
+}
+
+/* ---- the way to an entry ---- */
+
+static int open_directory(int root_fd, const char *path)
+{
+        return open_beneath(root_fd, path, O_PATH | O_DIRECTORY);
+}
+
+/* Makes what is missing of the directories of path, one after the other from the root. */
+static int make_directories(int root_fd, const char *path)
+{
+        char prefix[ENTRY_PATH_BYTES];
+        int above = open_directory(root_fd, "");
+
+        for (const char *at = path; above >= 0; at++) {
+                size_t n = strcspn(at, "/");
+                int next;
+
+                memcpy(prefix, path, (size_t)(at - path) + n);
+                prefix[(size_t)(at - path) + n] = '\0';
+                next = open_directory(root_fd, prefix);
+                if (next == -ENOENT) {
+                        const char *base = prefix + (at - path);
+
+                        next = mkdirat(above, base, 0755) < 0 ? -errno : open_directory(root_fd, prefix);
+                }
+                close(above);
+                above = next;
+                at += n;
+                if (*at == '\0')
+                        break;
+        }
+        return above;
+}
+
+int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd, const char **ret_base)
+{
+        char parent[ENTRY_PATH_BYTES];
+        const char *slash = strrchr(path, '/');
+        size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+        int fd;
+
+        if (length >= sizeof parent)
+                return -ENAMETOOLONG;
+        memcpy(parent, path, length);
+        parent[length] = '\0';
+        fd = open_directory(root_fd, parent);
+        if (fd == -ENOENT && is_making)
+                fd = make_directories(root_fd, parent);
+        if (fd < 0)
+                return fd;
+        *ret_fd = fd;
+        *ret_base = slash == NULL ? path : slash + 1;
+        return 0;
+}
+
+/* ---- removing ---- */
+
+static void auto_closedir(DIR **directory)
+{
+        if (*directory != NULL)
+                (void)closedir(*directory);
+}
+
+static int remove_content(int directory_fd)
+{
+        AUTO(auto_closedir) DIR *directory = NULL;
+        const struct dirent *entry;
+        int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        directory = fd < 0 ? NULL : fdopendir(fd);
+        if (directory == NULL) {
+                int err = errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return -err;
+        }
+        while ((entry = readdir(directory)) != NULL) {
+                int r = 0;
+
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                        r = tree_remove(dirfd(directory), entry->d_name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The recursion is as deep as the tree, which ENTRY_DEPTH_MAX bounds. */
+int tree_remove(int directory_fd, const char *name) /* NOLINT(misc-no-recursion) */
+{
+        AUTO(auto_close) int fd = -1;
+        int r;
+
+        if (unlinkat(directory_fd, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? -errno : remove_content(fd);
+        if (r == 0 && unlinkat(directory_fd, name, AT_REMOVEDIR) < 0)
+                r = -errno;
+        return r;
+}
+
+/* What is behind a link that leads out is not the image's. */
+static int forgive(int r)
+{
+        return r == -ENOENT || r == -ENOTDIR || r == -EXDEV || r == -ELOOP ? 0 : r;
+}
+
+int tree_remove_path(int root_fd, const char *path)
+{
+        AUTO(auto_close) int parent = -1;
+        const char *base;
+        int r = tree_parent(root_fd, path, 0, &parent, &base);
+
+        return r < 0 ? forgive(r) : tree_remove(parent, base);
+}
+
+int tree_empty(int root_fd, const char *path)
+{
+        AUTO(auto_close) int fd = open_beneath(root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+
+        return fd < 0 ? forgive(fd) : remove_content(fd);
+}
+
+/* ---- making ---- */
+
+int tree_directory(int root_fd, const char *path, uint32_t mode)
+{
+        AUTO(auto_close) int parent = -1;
+        const char *base;
+        struct stat there;
+        int r;
+
+        if (path[0] == '\0')
+                return fchmod(root_fd, mode) < 0 ? -errno : 0;
+        r = tree_parent(root_fd, path, 1, &parent, &base);
+        if (r < 0)
+                return r;
+        if (fstatat(parent, base, &there, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(there.st_mode)) {
+                r = tree_remove(parent, base);
+                if (r < 0 || mkdirat(parent, base, 0700) < 0)
+                        return r < 0 ? r : -errno;
+        }
+        return fchmodat(parent, base, mode, 0) < 0 ? -errno : 0;
+}
+
+/* A place where nothing is. */
+static int clear_place(int root_fd, const char *path, int *ret_parent, const char **ret_base)
+{
+        int r = tree_parent(root_fd, path, 1, ret_parent, ret_base);
+
+        return r < 0 ? r : tree_remove(*ret_parent, *ret_base);
+}
+
+int tree_file(int root_fd, const char *path, uint32_t mode, int *ret_fd)
+{
+        AUTO(auto_close) int parent = -1;
+        AUTO(auto_close) int fd = -1;
+        const char *base;
+        int r = clear_place(root_fd, path, &parent, &base);
+
+        if (r < 0)
+                return r;
+        fd = openat(parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 || fchmod(fd, mode) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int tree_symlink(int root_fd, const char *path, const char *target, int64_t modified_s)
+{
+        const struct timespec times[2] = { { .tv_sec = modified_s }, { .tv_sec = modified_s } };
+        AUTO(auto_close) int parent = -1;
+        const char *base;
+        int r = clear_place(root_fd, path, &parent, &base);
+
+        if (r < 0)
+                return r;
+        if (symlinkat(target, parent, base) < 0 || utimensat(parent, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
+}
+
+int tree_hardlink(int root_fd, const char *path, const char *target)
+{
+        AUTO(auto_close) int parent = -1;
+        AUTO(auto_close) int source = -1;
+        const char *base;
+        const char *source_base;
+        struct stat there;
+        int r = tree_parent(root_fd, target, 0, &source, &source_base);
+
+        if (r < 0)
+                return r;
+        if (fstatat(source, source_base, &there, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (S_ISDIR(there.st_mode))
+                return -EPERM;
+        if (strcmp(path, target) == 0)
+                return 0;
+        r = clear_place(root_fd, path, &parent, &base);
+        if (r == 0 && linkat(source, source_base, parent, base, 0) < 0)
+                r = -errno;
+        return r;
+}
+
+int tree_open(int root_fd, const char *path, int *ret_fd)
+{
+        struct stat about;
+        int fd = open_beneath(root_fd, path, O_RDONLY | O_NONBLOCK);
+
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &about) < 0 || !S_ISREG(about.st_mode)) {
+                close(fd);
+                return -EBADMSG;
+        }
+        *ret_fd = fd;
+        return 0;
+}
