@@ -653,14 +653,11 @@ static void test_killed_import_is_cleared(void **state)
 {
         const char *clear[] = { "clear", "--store", store, NULL };
         char answer[ANSWER_BYTES];
-        char temporary[2 * PATH_BYTES];
         size_t length;
         AUTO(auto_free) char *bytes = read_all(path_of("plain.tar"), &length);
         int status;
 
         (void)state;
-        (void)snprintf(temporary, sizeof temporary, "%s/tmp", store);
-        AUTO(auto_free) char *before = list_store();
         assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
         pid_t pid = fork();
         if (pid == 0) {

@@ -30,7 +30,8 @@ struct test_engine *engine_free(struct test_engine *engine);
 /* ---- its daemon, where it has one ---- */
 
 /* As the initial state of a test: it is about the engine's daemon, and is no test of an engine that has none. */
-#define ENGINE_DAEMON ((void *)"the daemon of an engine")
+extern char engine_daemon_mark;
+#define ENGINE_DAEMON ((void *)&engine_daemon_mark)
 bool engine_has_daemon(void);
 /* Whether containers run on while the daemon does not. */
 bool engine_keeps_containers(void);
