@@ -7,6 +7,7 @@
 #include "docker-call.h"
 #include "docker-query.h"
 #include "scope.h"
+#include "str.h"
 #include "wire.h"
 
 #define LOAD_DEADLINE_S 600.0
@@ -73,47 +74,87 @@ static int read_progress(const struct http_response *response, struct wire_progr
         return 0;
 }
 
+/* *ret_loaded: what the engine says it has loaded, "" when it says nothing. False: the call has failed. */
+static bool take_progress(struct docker_call *call, const struct http_response *response,
+                          struct wire_progress *progress)
+{
+        struct fault why;
+
+        call->body_fd = -1;
+        if (read_progress(response, progress) < 0) {
+                docker_call_garbled(call, -ENOMEM);
+                return false;
+        }
+        if (progress->error[0] == '\0')
+                return true;
+        fault_set(&why, FAULT_ENGINE_REFUSED, EREMOTEIO, "the engine could not %s: %s", call->step->what,
+                  progress->error);
+        docker_call_fail(call, &why);
+        return false;
+}
+
 static void on_made(struct docker_call *call, const struct http_response *response)
 {
         struct wire_progress progress = { 0 };
-        const char *reference = call->subject;
-        struct fault why;
 
-        if (read_progress(response, &progress) < 0) {
-                docker_call_garbled(call, -ENOMEM);
-                return;
-        }
-        if (reference[0] == '\0')
-                reference = progress.reference;
-        call->body_fd = -1;
-        if (progress.error[0] == '\0' && docker_is_reference(reference)) {
-                docker_call_continue(call, &INSPECT, image_path(reference), NULL);
-                return;
-        }
-        fault_set(&why, FAULT_ENGINE_REFUSED, EREMOTEIO, "the engine could not %s: %s", call->step->what,
-                  progress.error[0] != '\0' ? progress.error : "it names no image");
-        docker_call_fail(call, &why);
+        if (take_progress(call, response, &progress))
+                docker_call_continue(call, &INSPECT, image_path(call->subject), NULL);
 }
 
-static const struct docker_step LOAD = {
+static void on_tagged(struct docker_call *call, const struct http_response *response)
+{
+        docker_call_continue(call, &INSPECT, image_path(call->subject), NULL);
+}
+
+static const struct docker_step TAG = {
         .method = "POST",
-        .what = "load an image",
+        .what = "name an image",
         .on_missing = FAULT_ENGINE_REFUSED,
         .on_conflict = FAULT_ENGINE_REFUSED,
-        .content_type = "application/x-tar",
-        .deadline_s = LOAD_DEADLINE_S,
-        .on_success = on_made,
+        .on_success = on_tagged,
 };
 
-static const struct docker_step BUILD = {
-        .method = "POST",
-        .what = "build an image",
-        .on_missing = FAULT_ENGINE_REFUSED,
-        .on_conflict = FAULT_ENGINE_REFUSED,
-        .content_type = "application/x-tar",
-        .deadline_s = BUILD_DEADLINE_S,
-        .on_success = on_made,
-};
+/* A whole reference as "repo=NAME&tag=TAG". */
+static char *name_query(const char *reference)
+{
+        const char *colon = strrchr(reference, ':');
+        AUTO(auto_free) char *name = strndup(reference, (size_t)(colon - reference));
+        AUTO(auto_free) char *repository = name == NULL ? NULL : docker_escape(name);
+
+        return repository == NULL ? NULL : docker_text("repo=%s&tag=%s", repository, colon + 1);
+}
+
+/* An archive brings its own names; the one that was asked for is given beside them. */
+static void on_loaded(struct docker_call *call, const struct http_response *response)
+{
+        struct wire_progress progress = { 0 };
+        AUTO(auto_free) char *query = name_query(call->subject);
+        struct fault why;
+
+        if (!take_progress(call, response, &progress))
+                return;
+        if (str_equal(progress.reference, call->subject)) {
+                docker_call_continue(call, &INSPECT, image_path(call->subject), NULL);
+        } else if (!docker_is_reference(progress.reference)) {
+                fault_set(&why, FAULT_ENGINE_REFUSED, EREMOTEIO,
+                          "the engine has loaded the archive and names no image");
+                docker_call_fail(call, &why);
+        } else {
+                docker_call_continue(call, &TAG,
+                                     query == NULL ? NULL : docker_text("/images/%s/tag?%s", progress.reference, query),
+                                     NULL);
+        }
+}
+
+#define ARCHIVE_STEP(does, then, seconds)                                                                              \
+        {                                                                                                              \
+                .method = "POST", .what = (does), .on_missing = FAULT_ENGINE_REFUSED,                                  \
+                .on_conflict = FAULT_ENGINE_REFUSED, .content_type = "application/x-tar", .deadline_s = (seconds),     \
+                .on_success = (then)                                                                                   \
+        }
+static const struct docker_step LOAD = ARCHIVE_STEP("load an image", on_loaded, LOAD_DEADLINE_S);
+static const struct docker_step IMPORT = ARCHIVE_STEP("import a root tree", on_made, LOAD_DEADLINE_S);
+static const struct docker_step BUILD = ARCHIVE_STEP("build an image", on_made, BUILD_DEADLINE_S);
 
 static int make(struct engine *engine, const struct docker_step *step, int fd, const char *reference, char *path,
                 engine_done done, void *arg, struct engine_call **ret_call)
@@ -134,9 +175,75 @@ static int make(struct engine *engine, const struct docker_step *step, int fd, c
         return r;
 }
 
-int docker_image_load(struct engine *engine, int tar_fd, engine_done done, void *arg, struct engine_call **ret_call)
+/* The engine's own load knows docker-archives (Podman's knows OCI layouts too); a root tree has to be told apart by the
+ * one who sends it. */
+int docker_image_load(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
+                      struct engine_call **ret_call)
 {
-        return make(engine, &LOAD, tar_fd, NULL, docker_text("/images/load?quiet=1"), done, arg, ret_call);
+        char reference[IMAGE_REFERENCE_BYTES];
+        AUTO(auto_free) char *query = NULL;
+
+        if (image_reference_resolve(source->reference, reference, NULL) < 0 || image_is_id(reference))
+                return -EINVAL;
+        if (source->format != IMAGE_ROOTFS)
+                return make(engine, &LOAD, source->fd, reference, docker_text("/images/load?quiet=1"), done, arg,
+                            ret_call);
+        query = name_query(reference);
+        if (query == NULL)
+                return -ENOMEM;
+        return make(engine, &IMPORT, source->fd, reference, docker_text("/images/create?fromSrc=-&%s", query), done,
+                    arg, ret_call);
+}
+
+static void on_listed(struct docker_call *call, const struct http_response *response)
+{
+        struct engine_reply reply = { 0 };
+        struct image_info *images = NULL;
+        int r = wire_decode_images(response->body, response->body_length, &images, &reply.n_images);
+
+        if (r < 0) {
+                docker_call_garbled(call, r);
+                return;
+        }
+        reply.images = images;
+        docker_call_succeed(call, &reply);
+        free(images);
+}
+
+static const struct docker_step LIST = {
+        .method = "GET",
+        .what = "list the images",
+        .on_missing = FAULT_ENGINE_REFUSED,
+        .on_conflict = FAULT_ENGINE_REFUSED,
+        .on_success = on_listed,
+};
+
+int docker_image_list(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call)
+{
+        return make(engine, &LIST, -1, NULL, docker_text("/images/json"), done, arg, ret_call);
+}
+
+static void on_removed(struct docker_call *call, const struct http_response *response)
+{
+        const struct engine_reply reply = { 0 };
+
+        docker_call_succeed(call, &reply);
+}
+
+static const struct docker_step REMOVE = {
+        .method = "DELETE",
+        .what = "remove an image",
+        .on_missing = FAULT_IMAGE_MISSING,
+        .on_conflict = FAULT_IMAGE_IN_USE,
+        .on_success = on_removed,
+};
+
+int docker_image_remove(struct engine *engine, const char *reference, engine_done done, void *arg,
+                        struct engine_call **ret_call)
+{
+        if (!docker_is_reference(reference))
+                return -EINVAL;
+        return make(engine, &REMOVE, -1, reference, docker_text("/images/%s", reference), done, arg, ret_call);
 }
 
 /* Without a network: a recipe that needs one is not ours. */

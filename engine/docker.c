@@ -254,7 +254,9 @@ static const struct engine_ops DOCKER_OPS = {
         .exec = docker_exec,
         .exec_inspect = docker_exec_inspect,
         .image_inspect = docker_image_inspect,
+        .image_list = docker_image_list,
         .image_load = docker_image_load,
+        .image_remove = docker_image_remove,
         .image_build = docker_image_build,
         .watch = docker_watch,
 };

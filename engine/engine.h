@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "fault.h"
+#include "image-reference.h"
 
 struct ev_loop;
 struct engine;
@@ -91,6 +92,15 @@ const char *container_label(const struct container_info *info, const char *key);
 struct image_info {
         char id[ENGINE_ID_BYTES + 8]; /* "sha256:..." */
         char reference[256];
+        uint64_t bytes;          /* 0: not told */
+        int64_t created_wall_ms; /* 0: not told */
+};
+
+/* An archive to be made an image. */
+struct image_source {
+        int fd;                   /* a regular file, at its beginning; borrowed until done */
+        const char *reference;    /* the name it gets; copied */
+        enum image_format format; /* IMAGE_AUTO: the engine finds out, as far as it can */
 };
 
 struct engine_about {
@@ -112,12 +122,15 @@ struct engine_reply {
         const struct container_info *containers;
         size_t n_containers;
         const struct image_info *image;
+        const struct image_info *images;
+        size_t n_images;
         const struct exec_status *exec;
 };
 
 /* why is NULL on success and then reply is not NULL. Kinds beside the two of above:
  * FAULT_NOT_FOUND (no such container or exec), FAULT_NAME_TAKEN (create, rename: the name exists),
- * FAULT_IMAGE_MISSING, FAULT_ENGINE_REFUSED (any other no; the engine's sentence is in the message). */
+ * FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE, FAULT_IMAGE_REFUSED (its archive is malformed), FAULT_ENGINE_REFUSED (any
+ * other no; the engine's sentence is in the message). */
 typedef void (*engine_done)(void *arg, const struct engine_reply *reply, const struct fault *why);
 
 struct exec_command {
@@ -190,9 +203,14 @@ struct engine_ops {
         /* reply->image. */
         int (*image_inspect)(struct engine *engine, const char *reference, engine_done done, void *arg,
                              struct engine_call **ret_call);
-        /* Loads a docker-archive tar (fd: a regular file, borrowed until done). */
-        int (*image_load)(struct engine *engine, int tar_fd, engine_done done, void *arg,
+        /* Every image that has a name, once for each: reply->images. */
+        int (*image_list)(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call);
+        /* Makes the archive an image with this name; reply->image. It may take minutes. */
+        int (*image_load)(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
                           struct engine_call **ret_call);
+        /* Takes the name away, and with the last one the image. */
+        int (*image_remove)(struct engine *engine, const char *reference, engine_done done, void *arg,
+                            struct engine_call **ret_call);
         /* Builds from a context tar with a Dockerfile, tagged with reference. */
         int (*image_build)(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                            struct engine_call **ret_call);

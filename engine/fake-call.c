@@ -138,6 +138,21 @@ static int do_image_inspect(struct fake_call *call, struct fault *why)
         return 0;
 }
 
+static int do_image_list(struct fake_call *call, struct fault *why)
+{
+        (void)snprintf(call->target, sizeof call->target, "carrel-sandbox:latest");
+        if (do_image_inspect(call, why) < 0)
+                return -ENOENT;
+        call->reply.images = &call->image;
+        call->reply.n_images = 1;
+        return 0;
+}
+
+static int do_image_remove(struct fake_call *call, struct fault *why)
+{
+        return do_image_inspect(call, why);
+}
+
 static int (*const EFFECTS[FAKE_OPS])(struct fake_call *call, struct fault *why) = {
         [FAKE_CREATE] = do_create,
         [FAKE_START] = do_start,
@@ -149,6 +164,9 @@ static int (*const EFFECTS[FAKE_OPS])(struct fake_call *call, struct fault *why)
         [FAKE_EXEC] = do_exec,
         [FAKE_EXEC_INSPECT] = do_exec_inspect,
         [FAKE_IMAGE_INSPECT] = do_image_inspect,
+        [FAKE_IMAGE_LIST] = do_image_list,
+        [FAKE_IMAGE_LOAD] = do_image_inspect,
+        [FAKE_IMAGE_REMOVE] = do_image_remove,
 };
 
 int fake_call_carry_out(struct fake_call *call, struct fault *why)

@@ -229,9 +229,21 @@ static int fake_image_inspect(struct engine *engine, const char *reference, engi
         return call_begin(call_new(fake_of(engine), FAKE_IMAGE_INSPECT, reference, done, arg), ret_call);
 }
 
-static int refuse_images(struct engine *engine, int fd, engine_done done, void *arg, struct engine_call **ret_call)
+static int fake_image_list(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call)
 {
-        return -ENOTSUP;
+        return call_begin(call_new(fake_of(engine), FAKE_IMAGE_LIST, "", done, arg), ret_call);
+}
+
+static int fake_image_load(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
+                           struct engine_call **ret_call)
+{
+        return call_begin(call_new(fake_of(engine), FAKE_IMAGE_LOAD, source->reference, done, arg), ret_call);
+}
+
+static int fake_image_remove(struct engine *engine, const char *reference, engine_done done, void *arg,
+                             struct engine_call **ret_call)
+{
+        return call_begin(call_new(fake_of(engine), FAKE_IMAGE_REMOVE, reference, done, arg), ret_call);
 }
 
 static int refuse_builds(struct engine *engine, int fd, const char *reference, engine_done done, void *arg,
@@ -287,7 +299,9 @@ static const struct engine_ops FAKE_ENGINE = {
         .exec = fake_exec,
         .exec_inspect = fake_exec_inspect,
         .image_inspect = fake_image_inspect,
-        .image_load = refuse_images,
+        .image_list = fake_image_list,
+        .image_load = fake_image_load,
+        .image_remove = fake_image_remove,
         .image_build = refuse_builds,
         .watch = fake_watch,
 };

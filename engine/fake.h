@@ -16,6 +16,9 @@ enum fake_op {
         FAKE_EXEC,
         FAKE_EXEC_INSPECT,
         FAKE_IMAGE_INSPECT,
+        FAKE_IMAGE_LIST,
+        FAKE_IMAGE_LOAD,
+        FAKE_IMAGE_REMOVE,
         FAKE_OPS
 };
 
@@ -27,7 +30,7 @@ enum fake_behaviour {
         FAKE_HANG         /* never answers (the caller's deadline or cancel ends it) */
 };
 
-/* Images whose reference begins so are missing. A cancelled call is still carried out at its time, unannounced, as
+/* Images whose reference begins so are missing; every other one is there, and one is listed. A cancelled call is still carried out at its time, unannounced, as
  * a real engine does with what it has received. */
 #define FAKE_MISSING_IMAGE "missing"
 

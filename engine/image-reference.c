@@ -12,6 +12,19 @@ enum { HEX_DIGITS = 64, REFERENCE_MAX = 200 };
 /* A slash takes three bytes in a file's name, whose bound is 255 (NAME_MAX). */
 enum { SLASHES_MAX = 20 };
 
+const char *const IMAGE_FORMATS[] = { "auto", "docker", "oci", "rootfs", NULL };
+
+int image_format_parse(const char *text, enum image_format *ret_format)
+{
+        for (int i = 0; IMAGE_FORMATS[i] != NULL; i++) {
+                if (str_equal(IMAGE_FORMATS[i], text)) {
+                        *ret_format = (enum image_format)i;
+                        return 0;
+                }
+        }
+        return -EINVAL;
+}
+
 bool image_is_id(const char *text)
 {
         const char *digits;

@@ -5,6 +5,13 @@
 
 #include "fault.h"
 
+/* What an archive holds: one tar with the layers and their manifest, or the root tree itself. */
+enum image_format { IMAGE_AUTO, IMAGE_DOCKER, IMAGE_OCI, IMAGE_ROOTFS };
+/* "auto", ...: NULL-terminated, in the order of the enum. */
+extern const char *const IMAGE_FORMATS[];
+/* 0 or -EINVAL. */
+__attribute__((warn_unused_result)) int image_format_parse(const char *text, enum image_format *ret_format);
+
 enum {
         IMAGE_REFERENCE_BYTES = 256,
         IMAGE_ID_BYTES = 72, /* "sha256:" and 64 hexadecimal digits */

@@ -279,6 +279,14 @@ int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_st
         return 0;
 }
 
+static int64_t get_whole(const cJSON *object, const char *key)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+        return cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble < 1e15 ? (int64_t)item->valuedouble
+                                                                                         : 0;
+}
+
 int wire_decode_image(const char *json, size_t length, struct image_info *ret_image)
 {
         AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
@@ -288,10 +296,62 @@ int wire_decode_image(const char *json, size_t length, struct image_info *ret_im
 
         if (!is_printable(id, sizeof image.id) || str_copy(image.id, sizeof image.id, id) < 0)
                 return -EBADMSG;
+        image.bytes = (uint64_t)get_whole(root, "Size");
         if (is_printable(cJSON_GetStringValue(tag), sizeof image.reference) &&
             str_copy(image.reference, sizeof image.reference, tag->valuestring) < 0)
                 return -EBADMSG;
         *ret_image = image;
+        return 0;
+}
+
+static bool is_named(const cJSON *tag)
+{
+        return is_printable(cJSON_GetStringValue(tag), sizeof((struct image_info *)NULL)->reference) &&
+               strstr(tag->valuestring, "<none>") == NULL;
+}
+
+static size_t count_names(const cJSON *root)
+{
+        const cJSON *item;
+        const cJSON *tag;
+        size_t count = 0;
+
+        cJSON_ArrayForEach(item, root) cJSON_ArrayForEach(tag, cJSON_GetObjectItemCaseSensitive(item, "RepoTags"))
+                count += is_named(tag);
+        return count;
+}
+
+int wire_decode_images(const char *json, size_t length, struct image_info **ret_images, size_t *ret_count)
+{
+        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        size_t count = count_names(root);
+        struct image_info *images;
+        const cJSON *item;
+        const cJSON *tag;
+
+        if (!cJSON_IsArray(root))
+                return -EBADMSG;
+        images = calloc(count + 1, sizeof *images);
+        if (images == NULL)
+                return -ENOMEM;
+        count = 0;
+        cJSON_ArrayForEach(item, root)
+        {
+                const char *id = get_text(item, "Id");
+
+                cJSON_ArrayForEach(tag, cJSON_GetObjectItemCaseSensitive(item, "RepoTags"))
+                {
+                        if (!is_named(tag) || !is_printable(id, sizeof images->id))
+                                continue;
+                        struct image_info *image = &images[count++];
+                        (void)snprintf(image->id, sizeof image->id, "%s", id);
+                        (void)snprintf(image->reference, sizeof image->reference, "%s", tag->valuestring);
+                        image->bytes = (uint64_t)get_whole(item, "Size");
+                        image->created_wall_ms = 1000 * get_whole(item, "Created");
+                }
+        }
+        *ret_images = images;
+        *ret_count = count;
         return 0;
 }
 
@@ -336,6 +396,7 @@ void wire_decode_message(const char *json, size_t length, char *ret_text, size_t
 int wire_decode_progress(const char *json, size_t length, struct wire_progress *ret_progress)
 {
         static const char LOADED[] = "Loaded image: ";
+        static const char LOADED_ID[] = "Loaded image ID: "; /* of an archive that names no name */
         AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *error = get_text(root, "error");
         const char *text = get_text(root, "stream");
@@ -344,11 +405,14 @@ int wire_decode_progress(const char *json, size_t length, struct wire_progress *
                 return -EBADMSG;
         if (error != NULL)
                 wire_decode_message(error, strlen(error), ret_progress->error, sizeof ret_progress->error);
-        if (text != NULL && str_has_prefix(text, LOADED)) {
-                char *reference = ret_progress->reference;
-                wire_decode_message(text + sizeof LOADED - 1, strlen(text) - (sizeof LOADED - 1), reference,
-                                    sizeof ret_progress->reference);
-        }
+        if (text != NULL && str_has_prefix(text, LOADED))
+                text += sizeof LOADED - 1;
+        else if (text != NULL && str_has_prefix(text, LOADED_ID))
+                text += sizeof LOADED_ID - 1;
+        else
+                text = NULL;
+        if (text != NULL)
+                wire_decode_message(text, strlen(text), ret_progress->reference, sizeof ret_progress->reference);
         return 0;
 }
 

@@ -17,6 +17,8 @@ int wire_decode_container(const char *json, size_t length, struct container_info
 int wire_decode_list(const char *json, size_t length, struct container_info **ret_infos, size_t *ret_count);
 int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_status);
 int wire_decode_image(const char *json, size_t length, struct image_info *ret_image);
+/* GET /images/json: one for each name. *ret_images is malloc'd; NULL when there is none. */
+int wire_decode_images(const char *json, size_t length, struct image_info **ret_images, size_t *ret_count);
 int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16]);
 /* {"message":"..."} of an error answer; falls back to the trimmed text. */
 void wire_decode_message(const char *json, size_t length, char *ret_text, size_t size);

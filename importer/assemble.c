@@ -26,8 +26,6 @@ enum { INDEX_DEPTH_MAX = 2 };
 #error "name this architecture as OCI images do"
 #endif
 
-const char *const IMAGE_FORMATS[] = { "auto", "docker", "oci", "rootfs", NULL };
-
 /* ---- the files of the archive ---- */
 
 static int open_blob(const struct assembly *assembly, const struct blob *blob, int *ret_fd, struct fault *why)
@@ -176,11 +174,11 @@ static bool has_file(const struct assembly *assembly, const char *name)
 
 static enum image_format find_format(const struct assembly *assembly)
 {
-        if (assembly->format != FORMAT_AUTO)
+        if (assembly->format != IMAGE_AUTO)
                 return assembly->format;
         if (has_file(assembly, "manifest.json"))
-                return FORMAT_DOCKER;
-        return has_file(assembly, "oci-layout") ? FORMAT_OCI : FORMAT_ROOTFS;
+                return IMAGE_DOCKER;
+        return has_file(assembly, "oci-layout") ? IMAGE_OCI : IMAGE_ROOTFS;
 }
 
 int assemble(const struct assembly *assembly, struct stored_image *ret_image, bool *ret_in_outer, struct fault *why)
@@ -194,12 +192,12 @@ int assemble(const struct assembly *assembly, struct stored_image *ret_image, bo
                 return fault_set(why, FAULT_IMAGE_REFUSED, ENOENT, "the archive holds nothing");
         *ret_in_outer = false;
         switch (find_format(assembly)) {
-        case FORMAT_DOCKER:
+        case IMAGE_DOCKER:
                 return take_docker(assembly, ret_image, why);
-        case FORMAT_OCI:
+        case IMAGE_OCI:
                 return take_oci(assembly, ret_image, why);
-        case FORMAT_AUTO:
-        case FORMAT_ROOTFS:
+        case IMAGE_AUTO:
+        case IMAGE_ROOTFS:
                 break;
         }
         *ret_in_outer = true;

@@ -6,9 +6,6 @@
 #include "fault.h"
 #include "image-store.h"
 
-enum image_format { FORMAT_AUTO, FORMAT_DOCKER, FORMAT_OCI, FORMAT_ROOTFS };
-extern const char *const IMAGE_FORMATS[]; /* their names, NULL-terminated */
-
 struct assembly {
         int archive_fd; /* a regular file */
         int outer_fd;   /* empty directory: the archive as it is */
@@ -18,7 +15,7 @@ struct assembly {
         uint64_t max_entries;
 };
 
-/* FORMAT_AUTO: a docker-archive when there is a manifest.json, an OCI layout when there is an oci-layout, else the root
+/* IMAGE_AUTO: a docker-archive when there is a manifest.json, an OCI layout when there is an oci-layout, else the root
  * tree itself. *ret_in_outer: the tree is in outer_fd (it was no archive of layers). ret_image gets environment and
  * has_volumes. FAULT_IMAGE_REFUSED, FAULT_RESOURCE_EXHAUSTED. */
 __attribute__((warn_unused_result)) int assemble(const struct assembly *assembly, struct stored_image *ret_image,

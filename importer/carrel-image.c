@@ -152,22 +152,11 @@ static const char USAGE[] =
 
 enum { OPTION_FORMAT = 256, OPTION_MAX_BYTES, OPTION_MAX_ENTRIES, OPTION_STORE, OPTION_VERSION };
 
-static int read_format(const char *text, enum image_format *ret_format)
-{
-        for (int i = 0; IMAGE_FORMATS[i] != NULL; i++) {
-                if (str_equal(IMAGE_FORMATS[i], text)) {
-                        *ret_format = (enum image_format)i;
-                        return 0;
-                }
-        }
-        return -EINVAL;
-}
-
 static int read_option(struct arguments *arguments, int option, const char *value)
 {
         switch (option) {
         case OPTION_FORMAT:
-                return read_format(value, &arguments->format);
+                return image_format_parse(value, &arguments->format);
         case OPTION_MAX_BYTES:
                 return str_parse_u64(value, 1, UINT64_C(1) << 60, &arguments->max_bytes);
         case OPTION_MAX_ENTRIES:

@@ -52,12 +52,19 @@ static void fuzz_small(const char *json, size_t length)
         char min[16];
         struct exec_status status;
         struct image_info image;
+        struct image_info *images;
+        size_t n_images;
         struct engine_about about = { 0 };
         struct wire_progress progress = { 0 };
 
         check(wire_decode_id(json, length, id) < 0 || strspn(id, "0123456789abcdefABCDEF") == strlen(id));
         check(wire_decode_exec(json, length, &status) < 0 || status.is_running || status.exit_code >= 0);
         check(wire_decode_image(json, length, &image) < 0 || image.id[0] != '\0');
+        if (wire_decode_images(json, length, &images, &n_images) == 0) {
+                for (size_t i = 0; i < n_images; i++)
+                        check(images[i].id[0] != '\0' && images[i].reference[0] != '\0');
+                free(images);
+        }
         check(wire_decode_version(json, length, &about, min) < 0 || about.version[0] != '\0');
         check(wire_decode_progress(json, length, &progress) <= 0);
         wire_decode_message(json, length, text, sizeof text);

@@ -258,6 +258,30 @@ static void test_progress(void **state)
         assert_string_equal(progress.reference, "carrel-sandbox:latest");
         assert_string_equal(progress.error, "no space left");
         assert_int_equal(wire_decode_progress("7", 1, &progress), -EBADMSG);
+        static const char NAMELESS[] = "{\"stream\":\"Loaded image ID: sha256:" ID "\\n\"}";
+        assert_int_equal(wire_decode_progress(NAMELESS, strlen(NAMELESS), &progress), 0);
+        assert_string_equal(progress.reference, "sha256:" ID);
+}
+
+static void test_images(void **state)
+{
+        static const char JSON[] =
+                "[{\"Id\":\"sha256:" ID "\",\"RepoTags\":[\"a:1\",\"b/c:2\"],\"Size\":7,\"Created\":3},"
+                "{\"Id\":\"sha256:" ID "\",\"RepoTags\":null},"
+                "{\"Id\":\"sha256:" ID "\",\"RepoTags\":[\"<none>:<none>\",7,\"\\u001b\"]},"
+                "{\"RepoTags\":[\"d:1\"]},7]";
+        struct image_info *images;
+        size_t count;
+
+        assert_int_equal(wire_decode_images(JSON, strlen(JSON), &images, &count), 0);
+        assert_int_equal(count, 2);
+        assert_string_equal(images[0].reference, "a:1");
+        assert_string_equal(images[1].reference, "b/c:2");
+        assert_string_equal(images[1].id, "sha256:" ID);
+        assert_int_equal(images[0].bytes, 7);
+        assert_int_equal(images[0].created_wall_ms, 3000);
+        free(images);
+        assert_int_equal(wire_decode_images("{}", 2, &images, &count), -EBADMSG);
 }
 
 #define EVENT(type, action, attributes)                                                                                \
@@ -374,6 +398,7 @@ int main(void)
                 cmocka_unit_test(test_images_and_versions),
                 cmocka_unit_test(test_messages),
                 cmocka_unit_test(test_progress),
+                cmocka_unit_test(test_images),
                 cmocka_unit_test(test_events),
                 cmocka_unit_test(test_stream_split_everywhere),
                 cmocka_unit_test(test_stream_garbled),

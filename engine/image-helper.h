@@ -1,0 +1,28 @@
+/* carrel-image, run beside the loop: the write side of the image store, for the engine that keeps its images there. */
+#pragma once
+
+#include "child.h"
+#include "engine.h"
+
+struct image_helper {
+        const char *program;   /* carrel-image, absolute */
+        const char *directory; /* the store */
+        uint64_t max_bytes;
+        uint64_t max_entries;
+};
+
+/* import source->fd; done is called as child.h says. 0 or a negative errno. */
+__attribute__((warn_unused_result)) int image_helper_import(const struct image_helper *helper, struct ev_loop *loop,
+                                                            const struct image_source *source,
+                                                            void (*done)(void *arg, const struct child_result *result),
+                                                            void *arg, struct child **ret_child);
+/* verb is "remove" or "host", with a reference; or "clear", with NULL. */
+__attribute__((warn_unused_result)) int image_helper_run(const struct image_helper *helper, struct ev_loop *loop,
+                                                         const char *verb, const char *reference,
+                                                         void (*done)(void *arg, const struct child_result *result),
+                                                         void *arg, struct child **ret_child);
+
+/* What it did. ret_image (may be NULL) is filled by import and host. 0, or a negative errno with why: the helper's own
+ * fault, FAULT_DEADLINE, or FAULT_INTERNAL when it said nothing that can be understood. */
+__attribute__((warn_unused_result)) int image_helper_result(const struct child_result *result,
+                                                            struct image_info *ret_image, struct fault *why);
