@@ -1,0 +1,243 @@
+/* `file pack PATH`: a tar stream of a file or a directory. FIFOs, sockets and devices are left out. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files-tar.h"
+#include "files.h"
+
+/* The largest number that eleven octal digits hold. */
+static const long long OCTAL_MAX = 077777777777;
+
+struct walk {
+        char name[TAR_NAME_MAX]; /* of the entry, as in the archive */
+        size_t length;
+};
+
+unsigned tar_checksum(const struct tar_header *header)
+{
+        const unsigned char *bytes = (const unsigned char *)header;
+        unsigned sum = 8 * ' ';
+
+        for (size_t i = 0; i < sizeof *header; i++)
+                if (i < offsetof(struct tar_header, checksum) || i >= offsetof(struct tar_header, type))
+                        sum += bytes[i];
+        return sum;
+}
+
+/* Digits and a NUL; what does not fit is in a pax record, and zero here. */
+static void put_octal(char *field, size_t size, long long number)
+{
+        char digits[24];
+
+        (void)snprintf(digits, sizeof digits, "%0*llo", (int)size - 1,
+                       number < 0 || number > OCTAL_MAX ? 0 : (unsigned long long)number);
+        memcpy(field, digits, size);
+}
+
+static int write_header(const char *name, const char *link, const struct stat *status, char type, long long size)
+{
+        struct tar_header header = { .magic = "ustar", .version = { '0', '0' }, .type = type };
+        char sum[8];
+
+        (void)strncpy(header.name, name, sizeof header.name);
+        if (link != NULL)
+                (void)strncpy(header.link_name, link, sizeof header.link_name);
+        put_octal(header.mode, sizeof header.mode, status->st_mode & 07777);
+        put_octal(header.uid, sizeof header.uid, 0);
+        put_octal(header.gid, sizeof header.gid, 0);
+        put_octal(header.size, sizeof header.size, size);
+        put_octal(header.mtime, sizeof header.mtime, status->st_mtime);
+        (void)snprintf(sum, sizeof sum, "%06o", tar_checksum(&header));
+        memcpy(header.checksum, sum, 7);
+        header.checksum[7] = ' ';
+        return files_write(STDOUT_FILENO, &header, sizeof header);
+}
+
+static int pad(long long size)
+{
+        static const char ZEROS[TAR_BLOCK];
+        size_t rest = (size_t)(size % TAR_BLOCK);
+
+        return rest == 0 ? 0 : files_write(STDOUT_FILENO, ZEROS, TAR_BLOCK - rest);
+}
+
+/* "LENGTH KEY=VALUE\n", where LENGTH counts itself. */
+static size_t put_record(char *target, size_t size, const char *key, const char *value)
+{
+        size_t rest = strlen(key) + strlen(value) + 3;
+        size_t digits = 1;
+        int n;
+
+        while (snprintf(NULL, 0, "%zu", rest + digits) != (int)digits)
+                digits++;
+        n = snprintf(target, size, "%zu %s=%s\n", rest + digits, key, value);
+        return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
+}
+
+/* What the header's fields cannot hold goes in front of it. */
+static int write_pax(const char *name, const char *link, const struct stat *status, long long size)
+{
+        static char records[3 * TAR_NAME_MAX];
+        struct stat plain = { .st_mode = 0644, .st_mtime = status->st_mtime };
+        char text[32];
+        size_t length = 0;
+
+        if (strlen(name) > sizeof((struct tar_header *)0)->name)
+                length += put_record(records, sizeof records, "path", name);
+        if (link != NULL && strlen(link) > sizeof((struct tar_header *)0)->link_name)
+                length += put_record(records + length, sizeof records - length, "linkpath", link);
+        (void)snprintf(text, sizeof text, "%lld", size);
+        if (size > OCTAL_MAX)
+                length += put_record(records + length, sizeof records - length, "size", text);
+        if (length == 0)
+                return 0;
+        if (write_header("pax", NULL, &plain, 'x', (long long)length) < 0 ||
+            files_write(STDOUT_FILENO, records, length) < 0)
+                return -1;
+        return pad((long long)length);
+}
+
+static int write_entry(const char *name, const char *link, const struct stat *status, char type, long long size)
+{
+        return write_pax(name, link, status, size) < 0 ? -1 : write_header(name, link, status, type, size);
+}
+
+/* The header has told the size: a file that shrinks meanwhile is filled with zeros. */
+static int pack_file(int directory_fd, const char *base, const struct walk *walk)
+{
+        static char block[FILES_BLOCK_BYTES];
+        struct stat status;
+        int fd = files_open_regular(directory_fd, base, O_NOFOLLOW, &status);
+        long long left;
+        int r;
+
+        if (fd < 0)
+                return errno == EACCES || errno == ENOENT || errno == EINVAL ? 0 : -1;
+        left = status.st_size;
+        r = write_entry(walk->name, NULL, &status, '0', left);
+        while (r == 0 && left > 0) {
+                size_t wanted = left < FILES_BLOCK_BYTES ? (size_t)left : FILES_BLOCK_BYTES;
+                ssize_t n = files_read(fd, block, wanted);
+
+                if (n < (ssize_t)wanted)
+                        memset(block + (n < 0 ? 0 : n), 0, wanted - (size_t)(n < 0 ? 0 : n));
+                r = files_write(STDOUT_FILENO, block, wanted);
+                left -= (long long)wanted;
+        }
+        close(fd);
+        return r < 0 ? -1 : pad(status.st_size);
+}
+
+static int pack_link(int directory_fd, const char *base, const struct walk *walk, const struct stat *status)
+{
+        char target[TAR_NAME_MAX];
+        ssize_t n = readlinkat(directory_fd, base, target, sizeof target - 1);
+
+        if (n < 0)
+                return 0;
+        target[n] = '\0';
+        return write_entry(walk->name, target, status, '2', 0);
+}
+
+static int pack_at(int directory_fd, const char *base, struct walk *walk, unsigned depth);
+
+static int pack_children(int fd, struct walk *walk, unsigned depth)
+{
+        DIR *directory = fdopendir(fd);
+        size_t length = walk->length;
+        struct dirent *entry;
+        int r = 0;
+
+        if (directory == NULL) {
+                close(fd);
+                return -1;
+        }
+        while (r == 0 && (entry = readdir(directory)) != NULL) {
+                size_t added = strlen(entry->d_name);
+
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                if (length + added + 2 > sizeof walk->name) {
+                        errno = ENAMETOOLONG;
+                        r = -1;
+                        break;
+                }
+                memcpy(walk->name + length, entry->d_name, added + 1);
+                walk->length = length + added;
+                r = pack_at(dirfd(directory), entry->d_name, walk, depth + 1);
+        }
+        walk->length = length;
+        walk->name[length] = '\0';
+        closedir(directory);
+        return r;
+}
+
+static int pack_directory(int directory_fd, const char *base, struct walk *walk, const struct stat *status,
+                          unsigned depth)
+{
+        int fd;
+
+        if (depth >= FILES_DEPTH_MAX || walk->length + 2 > sizeof walk->name) {
+                errno = ELOOP;
+                return -1;
+        }
+        walk->name[walk->length++] = '/';
+        walk->name[walk->length] = '\0';
+        if (write_entry(walk->name, NULL, status, '5', 0) < 0)
+                return -1;
+        fd = openat(directory_fd, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return errno == EACCES || errno == ENOENT ? 0 : -1;
+        return pack_children(fd, walk, depth);
+}
+
+static int pack_at(int directory_fd, const char *base, struct walk *walk, unsigned depth)
+{
+        struct stat status;
+
+        if (fstatat(directory_fd, base, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return depth == 0 ? -1 : 0;
+        if (S_ISDIR(status.st_mode))
+                return pack_directory(directory_fd, base, walk, &status, depth);
+        if (S_ISREG(status.st_mode))
+                return pack_file(directory_fd, base, walk);
+        if (S_ISLNK(status.st_mode))
+                return pack_link(directory_fd, base, walk, &status);
+        return 0;
+}
+
+/* The last part of the path; "." for what has none. */
+static const char *last_part(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+        const char *name = slash == NULL ? path : slash + 1;
+
+        return *name == '\0' || strcmp(name, "..") == 0 ? "." : name;
+}
+
+int files_pack(const char *path)
+{
+        static const char END[2 * TAR_BLOCK];
+        struct walk walk;
+        struct stat status;
+
+        if (stat(path, &status) < 0)
+                return files_fail(errno, strerror(errno), path);
+        if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
+                return files_fail(EINVAL, "it is neither a file nor a directory", path);
+        walk.length = (size_t)snprintf(walk.name, sizeof walk.name, "%s", last_part(path));
+        if (walk.length >= sizeof walk.name)
+                return files_fail(ENAMETOOLONG, "its name is too long", NULL);
+        /* What is wrong behind this line is seen as a stream without its end. */
+        if (files_say("ok %c", S_ISDIR(status.st_mode) ? 'd' : 'f') < 0)
+                return 1;
+        if (pack_at(AT_FDCWD, path, &walk, 0) < 0)
+                return 1;
+        return files_write(STDOUT_FILENO, END, sizeof END) < 0;
+}

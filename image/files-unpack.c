@@ -1,0 +1,380 @@
+/* `file unpack PATH`: a tar stream from stdin into a directory. Names that would lead out of it, and kinds that are no
+ * file, directory or link, are refused with the entry's name. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files-tar.h"
+#include "files.h"
+
+struct unpack {
+        int root_fd;
+        unsigned long long n_entries;
+        char name[TAR_NAME_MAX]; /* of this entry, "" when no record said it */
+        char link[TAR_NAME_MAX];
+        long long size; /* -1: as in the header */
+        const char *problem;
+};
+
+static int fail(struct unpack *unpack, int err, const char *problem)
+{
+        unpack->problem = problem;
+        errno = err;
+        return -1;
+}
+
+/* ---- numbers ---- */
+
+/* Octal digits between spaces and NULs, or GNU's 256-based numbers. */
+static int read_number(struct unpack *unpack, const char *field, size_t size, long long *ret_number)
+{
+        long long number = 0;
+        size_t i = 0;
+
+        if ((field[0] & 0x80) != 0) {
+                number = field[0] & 0x3F;
+                for (i = 1; i < size; i++) {
+                        if (number > (1LL << 54))
+                                return fail(unpack, EINVAL, "a number that is too large");
+                        number = number << 8 | (unsigned char)field[i];
+                }
+                *ret_number = number;
+                return 0;
+        }
+        while (i < size && field[i] == ' ')
+                i++;
+        for (; i < size && field[i] >= '0' && field[i] <= '7'; i++)
+                number = number << 3 | (field[i] - '0');
+        if (i < size && field[i] != ' ' && field[i] != '\0')
+                return fail(unpack, EINVAL, "a malformed number");
+        *ret_number = number;
+        return 0;
+}
+
+/* ---- the stream ---- */
+
+static int read_block(struct unpack *unpack, void *block)
+{
+        ssize_t n = files_read(STDIN_FILENO, block, TAR_BLOCK);
+
+        if (n < 0)
+                return -1;
+        return n == TAR_BLOCK ? 0 : fail(unpack, EINVAL, "the archive ends too early");
+}
+
+static long long padded(long long size)
+{
+        return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+}
+
+/* size bytes to fd (-1: nowhere), and what pads them. */
+static int copy(struct unpack *unpack, int fd, long long size)
+{
+        static char block[FILES_BLOCK_BYTES];
+        long long left = padded(size);
+
+        while (left > 0) {
+                size_t wanted = left < FILES_BLOCK_BYTES ? (size_t)left : FILES_BLOCK_BYTES;
+                size_t useful = size < (long long)wanted ? (size_t)size : wanted;
+                ssize_t n = files_read(STDIN_FILENO, block, wanted);
+
+                if (n < 0)
+                        return -1;
+                if (n < (ssize_t)wanted)
+                        return fail(unpack, EINVAL, "the archive ends too early");
+                if (fd >= 0 && files_write(fd, block, useful) < 0)
+                        return -1;
+                left -= (long long)wanted;
+                size -= (long long)useful;
+        }
+        return 0;
+}
+
+/* ---- what stands in front of an entry ---- */
+
+static int take_record(struct unpack *unpack, const char *key, size_t key_length, const char *value, size_t length)
+{
+        char *target = NULL;
+        char number[32];
+
+        if (key_length == 4 && memcmp(key, "path", 4) == 0)
+                target = unpack->name;
+        else if (key_length == 8 && memcmp(key, "linkpath", 8) == 0)
+                target = unpack->link;
+        if (target != NULL && (length >= TAR_NAME_MAX || memchr(value, '\0', length) != NULL))
+                return fail(unpack, EINVAL, "a name that is too long or has a NUL");
+        if (target != NULL) {
+                memcpy(target, value, length);
+                target[length] = '\0';
+        }
+        if (key_length == 4 && memcmp(key, "size", 4) == 0) {
+                char *end;
+
+                if (length == 0 || length >= sizeof number)
+                        return fail(unpack, EINVAL, "a malformed size");
+                memcpy(number, value, length);
+                number[length] = '\0';
+                errno = 0;
+                unpack->size = strtoll(number, &end, 10);
+                if (errno != 0 || *end != '\0' || unpack->size < 0)
+                        return fail(unpack, EINVAL, "a malformed size");
+        }
+        return 0;
+}
+
+/* Records "LENGTH KEY=VALUE\n". */
+static int take_records(struct unpack *unpack, const char *at, size_t left)
+{
+        while (left > 0) {
+                char *end;
+                size_t length = strtoul(at, &end, 10);
+                size_t head = (size_t)(end - at) + 1;
+                const char *equals;
+
+                if (*end != ' ' || length <= head || length > left || at[length - 1] != '\n')
+                        return fail(unpack, EINVAL, "a malformed pax record");
+                equals = memchr(end + 1, '=', length - head);
+                if (equals == NULL)
+                        return fail(unpack, EINVAL, "a malformed pax record");
+                if (take_record(unpack, end + 1, (size_t)(equals - end) - 1, equals + 1,
+                                length - 2 - (size_t)(equals - at)) < 0)
+                        return -1;
+                at += length;
+                left -= length;
+        }
+        return 0;
+}
+
+static int read_extension(struct unpack *unpack, char type, long long size)
+{
+        static char text[TAR_PAX_MAX + TAR_BLOCK + 1];
+        char *target = type == 'L' ? unpack->name : unpack->link;
+
+        if (size > TAR_PAX_MAX)
+                return fail(unpack, EINVAL, "an extended header that is too long");
+        for (long long at = 0; at < padded(size); at += TAR_BLOCK)
+                if (read_block(unpack, text + at) < 0)
+                        return -1;
+        text[size] = '\0';
+        if (type == 'g')
+                return 0;
+        if (type == 'x')
+                return take_records(unpack, text, (size_t)size);
+        if (strlen(text) >= TAR_NAME_MAX)
+                return fail(unpack, EINVAL, "a name that is too long");
+        memcpy(target, text, strlen(text) + 1);
+        return 0;
+}
+
+/* ---- names ---- */
+
+/* Drops "./" in front and slashes behind; a name that leads out is refused. */
+static int tidy(struct unpack *unpack, char *name)
+{
+        char *from = name;
+        size_t length;
+
+        if (*from == '/')
+                return fail(unpack, EINVAL, "an absolute name");
+        while (from[0] == '.' && from[1] == '/')
+                for (from += 2; *from == '/'; from++)
+                        ;
+        memmove(name, from, strlen(from) + 1);
+        length = strlen(name);
+        while (length > 0 && name[length - 1] == '/')
+                name[--length] = '\0';
+        for (const char *at = name; *at != '\0'; at += strcspn(at, "/"), at += strspn(at, "/"))
+                if (strcspn(at, "/") == 2 && at[0] == '.' && at[1] == '.')
+                        return fail(unpack, EINVAL, "a name with \"..\"");
+        return 0;
+}
+
+/* The directory of name, below the root, made as needed; no symlink is followed. *ret_last is the rest. */
+static int open_parent(struct unpack *unpack, char *name, const char **ret_last)
+{
+        int fd = dup(unpack->root_fd);
+        char *at = name;
+
+        for (char *slash = strchr(at, '/'); fd >= 0 && slash != NULL; slash = strchr(at, '/')) {
+                int next;
+
+                *slash = '\0';
+                if (*at != '\0' && mkdirat(fd, at, 0777) < 0 && errno != EEXIST) {
+                        close(fd);
+                        return -1;
+                }
+                next = openat(fd, *at == '\0' ? "." : at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                *slash = '/';
+                close(fd);
+                fd = next;
+                at = slash + 1;
+        }
+        *ret_last = at;
+        return fd;
+}
+
+/* ---- entries ---- */
+
+static void set_times(int directory_fd, const char *name, long long mtime)
+{
+        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = (time_t)mtime } };
+
+        (void)utimensat(directory_fd, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static int make_file(struct unpack *unpack, int parent_fd, const char *name, long long size, mode_t mode)
+{
+        int fd;
+        int r;
+
+        if (unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT)
+                return -1;
+        fd = openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -1;
+        r = copy(unpack, fd, size);
+        if (r == 0)
+                r = fchmod(fd, mode);
+        close(fd);
+        return r;
+}
+
+static int make_directory(int parent_fd, const char *name, mode_t mode)
+{
+        struct stat status;
+
+        if (mkdirat(parent_fd, name, 0777) < 0) {
+                if (errno != EEXIST || fstatat(parent_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                        return -1;
+                if (!S_ISDIR(status.st_mode)) {
+                        errno = ENOTDIR;
+                        return -1;
+                }
+        }
+        /* Our own way in stays open for what is to come below. */
+        return fchmodat(parent_fd, name, mode | S_IRWXU, 0);
+}
+
+static int make_link(struct unpack *unpack, int parent_fd, const char *name, char type)
+{
+        if (unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT)
+                return -1;
+        if (type == '2')
+                return symlinkat(unpack->link, parent_fd, name);
+        if (tidy(unpack, unpack->link) < 0)
+                return -1;
+        return linkat(unpack->root_fd, unpack->link, parent_fd, name, 0);
+}
+
+static int make_entry(struct unpack *unpack, char type, long long size, mode_t mode, long long mtime)
+{
+        const char *name;
+        int parent_fd;
+        int r;
+
+        if (tidy(unpack, unpack->name) < 0)
+                return -1;
+        if (unpack->name[0] == '\0' || strcmp(unpack->name, ".") == 0)
+                return type == '5' ? copy(unpack, -1, size) : fail(unpack, EINVAL, "an entry without a name");
+        parent_fd = open_parent(unpack, unpack->name, &name);
+        if (parent_fd < 0)
+                return -1;
+        if (type == '5')
+                r = make_directory(parent_fd, name, mode);
+        else if (type == '1' || type == '2')
+                r = make_link(unpack, parent_fd, name, type);
+        else
+                r = make_file(unpack, parent_fd, name, size, mode);
+        if (r == 0 && type != '5')
+                set_times(parent_fd, name, mtime);
+        if (r == 0 && (type == '5' || type == '1' || type == '2'))
+                r = copy(unpack, -1, size);
+        close(parent_fd);
+        unpack->n_entries++;
+        return r;
+}
+
+/* Names of the header where no record has said them. */
+static void fill_names(struct unpack *unpack, const struct tar_header *header)
+{
+        if (unpack->name[0] == '\0' && memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0')
+                (void)snprintf(unpack->name, sizeof unpack->name, "%.155s/%.100s", header->prefix, header->name);
+        else if (unpack->name[0] == '\0')
+                (void)snprintf(unpack->name, sizeof unpack->name, "%.100s", header->name);
+        if (unpack->link[0] == '\0')
+                (void)snprintf(unpack->link, sizeof unpack->link, "%.100s", header->link_name);
+}
+
+static int take_entry(struct unpack *unpack, const struct tar_header *header)
+{
+        char type = header->type == '\0' || header->type == '7' ? '0' : header->type;
+        long long size, mode, mtime;
+        int r;
+
+        if (read_number(unpack, header->size, sizeof header->size, &size) < 0 ||
+            read_number(unpack, header->mode, sizeof header->mode, &mode) < 0 ||
+            read_number(unpack, header->mtime, sizeof header->mtime, &mtime) < 0)
+                return -1;
+        if (strchr("xgLK", type) != NULL)
+                return read_extension(unpack, type, size);
+        fill_names(unpack, header);
+        if (unpack->size >= 0)
+                size = unpack->size;
+        if (strchr("0125", type) == NULL)
+                return fail(unpack, EINVAL, "an entry that is no file, directory or link");
+        r = make_entry(unpack, type, type == '0' ? size : type == '5' ? 0 : 0, (mode_t)mode & 07777, mtime);
+        if (r == 0) {
+                unpack->name[0] = unpack->link[0] = '\0';
+                unpack->size = -1;
+        }
+        return r;
+}
+
+static bool is_empty(const struct tar_header *header)
+{
+        static const struct tar_header EMPTY;
+
+        return memcmp(header, &EMPTY, sizeof EMPTY) == 0;
+}
+
+static int take_archive(struct unpack *unpack)
+{
+        static char rest[FILES_BLOCK_BYTES];
+        struct tar_header header;
+        long long sum;
+
+        for (;;) {
+                if (read_block(unpack, &header) < 0)
+                        return -1;
+                if (is_empty(&header))
+                        break;
+                if (read_number(unpack, header.checksum, sizeof header.checksum, &sum) < 0 ||
+                    sum != (long long)tar_checksum(&header))
+                        return fail(unpack, EINVAL, "what comes is no tar archive");
+                if (take_entry(unpack, &header) < 0)
+                        return -1;
+        }
+        /* Whoever sends may not be done yet. */
+        while (files_read(STDIN_FILENO, rest, sizeof rest) > 0)
+                ;
+        return 0;
+}
+
+int files_unpack(const char *path)
+{
+        static struct unpack unpack = { .size = -1 };
+
+        if (mkdir(path, 0777) < 0 && errno != EEXIST)
+                return files_fail(errno, strerror(errno), path);
+        unpack.root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (unpack.root_fd < 0)
+                return files_fail(errno, strerror(errno), path);
+        if (take_archive(&unpack) < 0)
+                return files_fail(errno, unpack.problem != NULL ? unpack.problem : strerror(errno),
+                                  unpack.name[0] != '\0' ? unpack.name : NULL);
+        return files_say("ok %llu", unpack.n_entries) < 0;
+}
