@@ -28,6 +28,12 @@ void handle_reap(struct request *request);
 void handle_sweep(struct request *request);
 void handle_info(struct request *request);
 
+/* routes-images.c */
+void handle_image_list(struct request *request);
+void handle_image_inspect(struct request *request);
+void handle_image_load(struct request *request);
+void handle_image_remove(struct request *request);
+
 /* routes-health.c */
 void handle_healthz(struct request *request);
 void handle_readyz(struct request *request);

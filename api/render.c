@@ -139,6 +139,18 @@ cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
         return object;
 }
 
+cJSON *render_image(const struct pool_image *image)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "reference", image->reference);
+        put_text(&object, "id", image->id);
+        put_child(&object, "size_bytes",
+                  image->bytes == 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)image->bytes));
+        put_time(&object, "created_at", image->created_wall_ms);
+        return object;
+}
+
 cJSON *render_sweep(const struct sweep_report *report)
 {
         cJSON *object = cJSON_CreateObject();

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "images.h"
 #include "pool.h"
 #include "reaper.h"
 
@@ -23,5 +24,6 @@ void render_exec_outcome(struct cJSON **object, const struct exec_result *result
 /* The end with both outputs. ret_texts are what the tree borrows, for the caller to free after printing; may be NULL.
  */
 struct cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2]);
+struct cJSON *render_image(const struct pool_image *image);
 struct cJSON *render_sweep(const struct sweep_report *report);
 struct cJSON *render_info(const struct api_info *info, const struct pool_stats *stats);

@@ -4,6 +4,7 @@
 
 #include "connection.h"
 #include "room.h"
+#include "routes.h"
 #include "spool.h"
 
 enum request_state {
@@ -21,10 +22,10 @@ struct request {
         const struct route *route; /* NULL until it is found */
         enum request_state state;
         bool is_suspended;
-        bool is_gone;                    /* the client has left, or the answer could not be made */
-        char *query;                     /* in connection->target, or NULL */
-        char parameter[USER_ID_MAX + 1]; /* the {user} or {id} of the path */
-        const char *method;              /* libmicrohttpd's, valid as long as the request */
+        bool is_gone;                          /* the client has left, or the answer could not be made */
+        char *query;                           /* in connection->target, or NULL */
+        char parameter[ROUTE_PARAMETER_BYTES]; /* the {user}, {id} or {image} of the path */
+        const char *method;                    /* libmicrohttpd's, valid as long as the request */
         struct buffer body;
         struct spool *spool;         /* instead of body, of a ROUTE_SPOOL; else NULL */
         uint64_t received_bytes;     /* of the body, kept or not */

@@ -25,13 +25,19 @@ const struct route ROUTES[] = {
         { "GET", "/v1/execs/{id}", handle_exec_inspect, 0, 0, "exec_inspect" },
         { "GET", "/v1/execs/{id}/output", handle_exec_output, 0, QUERY_SEQ | QUERY_FOLLOW, "exec_output" },
         { "POST", "/v1/execs/{id}/signal", handle_exec_signal, ROUTE_BODY, 0, "exec_signal" },
+        { "GET", "/v1/images", handle_image_list, 0, 0, "image_list" },
+        { "POST", "/v1/images", handle_image_load, ROUTE_SPOOL | ROUTE_ADMIN, QUERY_REFERENCE | QUERY_FORMAT,
+          "image_load" },
+        { "GET", "/v1/images/{image}", handle_image_inspect, 0, 0, "image_inspect" },
+        { "DELETE", "/v1/images/{image}", handle_image_remove, ROUTE_ADMIN, 0, "image_remove" },
         { "GET", "/v1/info", handle_info, 0, 0, "info" },
         { "POST", "/v1/reap", handle_reap, ROUTE_BODY | ROUTE_ADMIN, 0, "reap" },
         { "POST", "/v1/sweep", handle_sweep, ROUTE_ADMIN, 0, "sweep" },
         { 0 },
 };
 
-/* A template and a path are walked together, segment by segment; what stands for {user} or {id} stays encoded. */
+/* A template and a path are walked together, segment by segment; what stands for {user}, {id} or {image} stays encoded.
+ */
 static bool path_fits(const char *template, const char *path, const char **ret_parameter, size_t *ret_length)
 {
         while (*template == '/' && *path == '/') {
@@ -56,7 +62,7 @@ static bool method_fits(const struct route *route, const char *method)
 }
 
 /* The decoded id has to be whole: an escaped NUL would cut it, an escaped slash is outside the grammar. */
-static int read_user(const char *text, size_t length, char target[USER_ID_MAX + 1], struct fault *why)
+static int read_user(const char *text, size_t length, char target[ROUTE_PARAMETER_BYTES], struct fault *why)
 {
         char decoded[USER_ID_MAX + 2];
         size_t n;
@@ -73,8 +79,8 @@ static int read_user(const char *text, size_t length, char target[USER_ID_MAX + 
         return r;
 }
 
-static int read_parameter(const struct route *route, const char *text, size_t length, char target[USER_ID_MAX + 1],
-                          struct fault *why)
+static int read_parameter(const struct route *route, const char *text, size_t length,
+                          char target[ROUTE_PARAMETER_BYTES], struct fault *why)
 {
         size_t n;
 
@@ -83,8 +89,9 @@ static int read_parameter(const struct route *route, const char *text, size_t le
                 return 0;
         if (strstr(route->path, "{user}") != NULL)
                 return read_user(text, length, target, why);
-        if (url_decode(text, length, target, USER_ID_MAX + 1, &n) < 0 || strlen(target) != n)
-                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec");
+        if (url_decode(text, length, target, ROUTE_PARAMETER_BYTES, &n) < 0 || strlen(target) != n)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such %s",
+                                 strstr(route->path, "{image}") != NULL ? "image" : "exec");
         return 0;
 }
 

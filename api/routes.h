@@ -16,7 +16,7 @@ enum route_flags {
 
 struct route {
         const char *method;
-        const char *path; /* segments; {user} and {id} stand for one each */
+        const char *path; /* segments; {user}, {id} and {image} stand for one each */
         void (*handle)(struct request *request);
         unsigned flags;
         unsigned query;    /* QUERY_* of url.h that it takes */
@@ -26,12 +26,12 @@ struct route {
 /* Every route, in the order of paths; ends with a NULL method. */
 extern const struct route ROUTES[];
 
-enum { ROUTE_ALLOW_BYTES = 64 };
+enum { ROUTE_ALLOW_BYTES = 64, ROUTE_PARAMETER_BYTES = 256 };
 
 struct route_match {
         const struct route *route;
-        char parameter[USER_ID_MAX + 1]; /* decoded; "" when the path has none */
-        char allow[ROUTE_ALLOW_BYTES];   /* on FAULT_METHOD_NOT_ALLOWED: what the path takes */
+        char parameter[ROUTE_PARAMETER_BYTES]; /* decoded; "" when the path has none */
+        char allow[ROUTE_ALLOW_BYTES];         /* on FAULT_METHOD_NOT_ALLOWED: what the path takes */
 };
 
 /* path is the raw one, without the query. HEAD goes where GET goes. FAULT_NOT_FOUND, FAULT_METHOD_NOT_ALLOWED (with

@@ -104,14 +104,37 @@ static int read_follow(struct list_query *query, const char *value, size_t lengt
         return 0;
 }
 
+static int read_text(char *target, size_t size, const char *what, const char *value, size_t length, struct fault *why)
+{
+        if (strlen(value) != length || length == 0 || length >= size)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is empty, too long or no text", what);
+        memcpy(target, value, length + 1);
+        return 0;
+}
+
+static int read_reference(struct list_query *query, const char *value, size_t length, struct fault *why)
+{
+        return read_text(query->reference, sizeof query->reference, "reference", value, length, why);
+}
+
+static int read_format(struct list_query *query, const char *value, size_t length, struct fault *why)
+{
+        return read_text(query->format, sizeof query->format, "format", value, length, why);
+}
+
 static const struct pair {
         const char *name;
         unsigned bit;
         int (*read)(struct list_query *query, const char *value, size_t length, struct fault *why);
 } PAIRS[] = {
-        { "after", QUERY_AFTER, read_after },    { "after", QUERY_SEQ, read_seq },
-        { "follow", QUERY_FOLLOW, read_follow }, { "limit", QUERY_LIMIT, read_limit },
-        { "state", QUERY_STATE, read_state },    { "user", QUERY_USER, read_query_user },
+        { "after", QUERY_AFTER, read_after },
+        { "after", QUERY_SEQ, read_seq },
+        { "follow", QUERY_FOLLOW, read_follow },
+        { "format", QUERY_FORMAT, read_format },
+        { "reference", QUERY_REFERENCE, read_reference },
+        { "limit", QUERY_LIMIT, read_limit },
+        { "state", QUERY_STATE, read_state },
+        { "user", QUERY_USER, read_query_user },
 };
 enum { N_PAIRS = sizeof PAIRS / sizeof *PAIRS };
 
@@ -142,7 +165,7 @@ static int read_pair(const char *text, size_t length, unsigned known, unsigned *
 
 int url_parse_query(const char *text, unsigned known, struct list_query *ret_query, struct fault *why)
 {
-        struct list_query query = { .state = -1, .limit = LIST_LIMIT_DEFAULT };
+        struct list_query query = { .state = -1, .limit = LIST_LIMIT_DEFAULT, .format = "auto" };
         unsigned seen = 0;
 
         while (text != NULL && *text != '\0') {

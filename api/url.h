@@ -24,6 +24,8 @@ struct list_query {
         bool has_seq;
         uint64_t after_seq; /* of an exec's events */
         bool is_following;
+        char reference[256]; /* of an image; "": none */
+        char format[16];     /* of its archive; "auto" when it is not told */
 };
 
 /* The pairs that a route knows: a bit each. */
@@ -34,7 +36,9 @@ enum {
         QUERY_USER = 8,
         QUERY_SEQ = 16,
         QUERY_FOLLOW = 32,
-        QUERY_EXEC = 64 /* exec-query.h's */
+        QUERY_EXEC = 64, /* exec-query.h's */
+        QUERY_REFERENCE = 128,
+        QUERY_FORMAT = 256
 };
 
 /* text is what stands behind the '?', or NULL. An unknown or repeated pair is FAULT_REQUEST_INVALID. */

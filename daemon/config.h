@@ -30,6 +30,8 @@ struct config {
         double idle_ttl_s;
         char *image;
         char *image_dir;
+        uint64_t image_max_bytes;
+        uint64_t image_max_entries;
         int log_format;
         int log_level;
         uint64_t max_carrels;

@@ -123,6 +123,8 @@ static int claim_files(struct daemon *daemon, struct fault *why)
         if (r == 0)
                 r = claim_directory(daemon->config.users_dir, 0711, why);
         if (r == 0)
+                r = claim_directory(daemon->config.image_dir, 0711, why);
+        if (r == 0)
                 r = claim_lock(daemon->config.runtime_dir, daemon->config.pool, &daemon->lock_fd, why);
         return r;
 }
@@ -251,7 +253,13 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .describe = describe,
                 .arg = daemon,
         };
-        struct api_options options = { .listen_fd = -1, .execs = daemon->execs, .jobs = daemon->jobs };
+        struct api_options options = {
+                .listen_fd = -1,
+                .execs = daemon->execs,
+                .jobs = daemon->jobs,
+                .spool_dir = daemon->config.image_dir,
+                .spool_max_bytes = daemon->config.image_max_bytes,
+        };
         int r = find_admin_group(&daemon->config, &options.admin_gid, why);
 
         if (r == 0)

@@ -38,6 +38,8 @@ struct pool {
         struct running *running; /* by exec id */
         struct survey_task survey;
         struct list chores; /* struct chore: engine calls about containers nobody holds */
+        struct list image_works; /* struct image_work */
+        unsigned n_image_loads;
         uint64_t generation_floor;
         uint64_t last_ready_number;
         uint64_t ensures[OUTCOMES];
@@ -46,6 +48,9 @@ struct pool {
         bool has_reconciled;
         bool is_closing;
 };
+
+/* Frees what image works there are without a word, for the pool's end. */
+void images_free(struct pool *pool);
 
 /* A carrel for the user, in the table in this state. NULL: out of memory. */
 struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_state state);

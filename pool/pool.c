@@ -53,6 +53,7 @@ static struct pool *pool_alloc(struct ev_loop *loop)
         table_init(&pool->table, loop);
         listeners_init(&pool->listeners);
         list_init(&pool->chores);
+        list_init(&pool->image_works);
         admission_init(&pool->admission, 1, 0);
         ev_timer_init(&pool->grant, ensure_grant, 0.0, 0.0);
         pool->grant.data = pool;
@@ -109,6 +110,7 @@ struct pool *pool_free(struct pool *pool)
                 execs_on_left_behind(pool->execs, NULL, NULL);
         survey_cancel(pool);
         chores_free(pool);
+        images_free(pool);
         running_cancel_all(pool);
         for (struct carrel *carrel = pool->table.users; carrel != NULL; carrel = table_next(carrel))
                 close_carrel(carrel, &why);

@@ -61,6 +61,7 @@ static const char *const DEFAULTS[] = {
         "CARREL_SOCKET=" CARREL_SOCKET,
         "CARREL_SOCKET_GROUP=",
         "CARREL_USERS_DIR=" CARREL_USERS,
+        "CARREL_IMAGE_DIR=" CARREL_IMAGES,
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 };
 static const char *const INHERITED[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };

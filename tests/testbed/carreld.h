@@ -9,6 +9,7 @@
 
 #define CARREL_SOCKET "/run/testbed/carrel/carrel.sock"
 #define CARREL_USERS "/run/testbed/users"
+#define CARREL_IMAGES "/run/testbed/images"
 #define CARREL_RUNTIME "/run/testbed/carrel"
 #define CARREL_HELPERS "/run/testbed/helpers"
 #define CARRELD_LOG "/run/testbed/carreld.log"

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "list.h"
 #include "str.h"
 
 static struct carrel_view view_of(const char *user)
@@ -335,4 +337,73 @@ void execs_each(const struct execs *execs, const char *container_id,
                 visit(arg, &view);
                 memset(container, 'x', sizeof container - 1);
         }
+}
+
+/* ---- images ---- */
+
+static int begin_image_work(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
+                            struct image_work **ret_work, struct fault *why)
+{
+        if (pool->fault.kind != FAULT_NONE)
+                return fault_pass(why, &pool->fault);
+        (void)snprintf(pool->image_reference, sizeof pool->image_reference, "%s", reference);
+        pool->image_work = (struct image_work){ on_images, arg };
+        *ret_work = &pool->image_work;
+        return 0;
+}
+
+bool double_has_image_work(void *arg)
+{
+        const struct pool *pool = arg;
+
+        return pool->image_work.on_images != NULL;
+}
+
+void double_answer_image(struct pool *pool, const struct fault *why)
+{
+        const struct pool_image image = { .id = "sha256:c0ffee", .reference = "box:1", .bytes = 7 };
+        struct image_work work = pool->image_work;
+
+        pool->image_work = (struct image_work){ 0 };
+        work.on_images(work.arg, &image, why == NULL ? 1 : 0, why);
+}
+
+int pool_images_list(struct pool *pool, pool_on_images on_images, void *arg, struct image_work **ret_work,
+                     struct fault *why)
+{
+        return begin_image_work(pool, "", on_images, arg, ret_work, why);
+}
+
+int pool_images_inspect(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
+                        struct image_work **ret_work, struct fault *why)
+{
+        return begin_image_work(pool, reference, on_images, arg, ret_work, why);
+}
+
+int pool_images_load(struct pool *pool, int fd, const char *reference, const char *format, pool_on_images on_images,
+                     void *arg, struct image_work **ret_work, struct fault *why)
+{
+        ssize_t n = read(fd, pool->image_bytes, sizeof pool->image_bytes - 1);
+
+        pool->image_bytes[n > 0 ? n : 0] = '\0';
+        (void)snprintf(pool->image_format, sizeof pool->image_format, "%s", format);
+        return begin_image_work(pool, reference, on_images, arg, ret_work, why);
+}
+
+int pool_images_remove(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
+                       struct image_work **ret_work, struct fault *why)
+{
+        return begin_image_work(pool, reference, on_images, arg, ret_work, why);
+}
+
+struct image_work *pool_images_leave(struct image_work *work)
+{
+        struct pool *pool;
+
+        if (work == NULL)
+                return NULL;
+        pool = LIST_ENTRY(work, struct pool, image_work);
+        pool->image_work = (struct image_work){ 0 };
+        pool->image_leaves++;
+        return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "images.h"
 #include "pool.h"
 #include "reaper.h"
 
@@ -29,7 +30,17 @@ struct exec {
         uint16_t rows, cols;
 };
 
+/* One image work at a time; answered by the loop's own hand: at once where it begins. */
+struct image_work {
+        pool_on_images on_images;
+        void *arg;
+};
+
 struct pool {
+        struct image_work image_work;
+        char image_reference[256], image_format[16];
+        unsigned image_leaves;
+        char image_bytes[64]; /* the beginning of what was loaded */
         enum double_answer answer;
         struct fault fault;      /* kind FAULT_NONE: succeed */
         struct fault exec_fault; /* of pool_exec itself */
@@ -68,6 +79,9 @@ struct execs {
         unsigned running;
 };
 
+bool double_has_image_work(void *pool);
+/* The open image work ends: one image, or the fault. */
+void double_answer_image(struct pool *pool, const struct fault *why);
 unsigned double_waiting(const struct pool *pool);
 /* Gives the answer that the pool is set to, to all who wait. */
 void double_answer_all(struct pool *pool);

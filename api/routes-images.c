@@ -1,0 +1,113 @@
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "answer.h"
+#include "errors.h"
+#include "handlers.h"
+#include "images.h"
+#include "put.h"
+#include "render.h"
+#include "url.h"
+
+static void leave(void *work)
+{
+        (void)pool_images_leave(work);
+}
+
+/* The handler's answer to a work that has begun, or not. */
+static void await(struct request *request, int r, struct image_work *work, const struct fault *why)
+{
+        if (r < 0) {
+                answer_fault(request, why);
+                return;
+        }
+        request->work = work;
+        request->release = leave;
+}
+
+static void on_listed(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
+{
+        struct request *request = arg;
+        cJSON *answer = cJSON_CreateObject();
+        cJSON *array = cJSON_CreateArray();
+
+        request->release = NULL;
+        for (size_t i = 0; why == NULL && i < count; i++)
+                put_child(&array, NULL, render_image(&images[i]));
+        put_child(&answer, "images", array);
+        if (why == NULL) {
+                answer_json(request, MHD_HTTP_OK, answer);
+                return;
+        }
+        cJSON_Delete(answer);
+        answer_fault(request, why);
+}
+
+void handle_image_list(struct request *request)
+{
+        struct image_work *work = NULL;
+        struct fault why;
+        int r = pool_images_list(request->server->pool, on_listed, request, &work, &why);
+
+        await(request, r, work, &why);
+}
+
+static void on_found(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
+{
+        struct request *request = arg;
+
+        request->release = NULL;
+        if (why != NULL)
+                answer_fault_as(request,
+                                why->kind == FAULT_IMAGE_MISSING ? MHD_HTTP_NOT_FOUND : error_status(why->kind), why,
+                                NULL);
+        else
+                answer_json(request, MHD_HTTP_OK, count > 0 ? render_image(images) : cJSON_CreateObject());
+}
+
+void handle_image_inspect(struct request *request)
+{
+        struct image_work *work = NULL;
+        struct fault why;
+        int r = pool_images_inspect(request->server->pool, request->parameter, on_found, request, &work, &why);
+
+        await(request, r, work, &why);
+}
+
+void handle_image_load(struct request *request)
+{
+        struct list_query query;
+        struct image_work *work = NULL;
+        struct fault why;
+        int r = url_parse_query(request->query, request->route->query, &query, &why);
+
+        if (r == 0)
+                r = pool_images_load(request->server->pool, request->spool->fd, query.reference, query.format, on_found,
+                                     request, &work, &why);
+        await(request, r, work, &why);
+}
+
+static void on_removed(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
+{
+        struct request *request = arg;
+        cJSON *answer;
+
+        if (why != NULL) {
+                on_found(arg, images, count, why);
+                return;
+        }
+        request->release = NULL;
+        answer = cJSON_CreateObject();
+        put_text(&answer, "reference", request->parameter);
+        put_text(&answer, "outcome", "removed");
+        answer_json(request, MHD_HTTP_OK, answer);
+}
+
+void handle_image_remove(struct request *request)
+{
+        struct image_work *work = NULL;
+        struct fault why;
+        int r = pool_images_remove(request->server->pool, request->parameter, on_removed, request, &work, &why);
+
+        await(request, r, work, &why);
+}
