@@ -96,7 +96,7 @@ void answer_text(struct request *request, const char *content_type, struct buffe
 
 void answer_stream(struct request *request)
 {
-        struct MHD_Response *response = stream_response(request->stream);
+        struct MHD_Response *response = stream_response(request->stream, STREAM_SIZE_UNKNOWN);
 
         if (response != NULL)
                 (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");

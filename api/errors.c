@@ -19,6 +19,7 @@ static const struct {
         [FAULT_ENGINE_REFUSED] = { 502, false },
         [FAULT_ENGINE_UNAVAILABLE] = { 503, false },
         [FAULT_EXEC_ID_TAKEN] = { 409, false },
+        [FAULT_FILE_REFUSED] = { 409, false },
         [FAULT_FORBIDDEN] = { 403, false },
         [FAULT_HARDENING_MISSING] = { 500, false },
         [FAULT_HISTORY_GONE] = { 410, false },

@@ -16,6 +16,13 @@ void handle_exec(struct request *request);
 void handle_exec_list(struct request *request);
 void handle_exec_signal(struct request *request);
 
+/* routes-files.c */
+void handle_archive_get(struct request *request);
+void handle_archive_put(struct request *request);
+void handle_file_get(struct request *request);
+void handle_file_put(struct request *request);
+void handle_file_remove(struct request *request);
+
 /* routes-jobs.c */
 void handle_exec_inspect(struct request *request);
 void handle_exec_output(struct request *request);

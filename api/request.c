@@ -295,6 +295,7 @@ static void dispatch(struct request *request)
                 return;
         }
         request->route = match.route;
+        request->rest = match.rest;
         memcpy(request->parameter, match.parameter, sizeof request->parameter);
         if (check_use(request, match.route, &why) < 0)
                 answer_fault(request, &why);

@@ -25,6 +25,7 @@ struct request {
         bool is_gone;                          /* the client has left, or the answer could not be made */
         char *query;                           /* in connection->target, or NULL */
         char parameter[ROUTE_PARAMETER_BYTES]; /* the {user}, {id} or {image} of the path */
+        const char *rest;                      /* in connection->target: the {path} of the path, or NULL */
         const char *method;                    /* libmicrohttpd's, valid as long as the request */
         struct buffer body;
         struct spool *spool;         /* instead of body, of a ROUTE_SPOOL; else NULL */

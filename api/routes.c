@@ -16,8 +16,13 @@ const struct route ROUTES[] = {
         { "PUT", "/v1/carrels/{user}", handle_ensure, ROUTE_BODY, 0, "ensure" },
         { "GET", "/v1/carrels/{user}", handle_inspect, 0, 0, "inspect" },
         { "DELETE", "/v1/carrels/{user}", handle_remove, 0, 0, "remove" },
+        { "GET", "/v1/carrels/{user}/archive", handle_archive_get, 0, QUERY_FILE, "archive_get" },
+        { "PUT", "/v1/carrels/{user}/archive", handle_archive_put, ROUTE_SPOOL, QUERY_FILE, "archive_put" },
         { "GET", "/v1/carrels/{user}/exec", handle_exec_socket, 0, QUERY_EXEC, "exec_socket" },
         { "POST", "/v1/carrels/{user}/exec", handle_exec, ROUTE_BODY, 0, "exec" },
+        { "GET", "/v1/carrels/{user}/files/{path}", handle_file_get, 0, QUERY_FILE, "file_get" },
+        { "PUT", "/v1/carrels/{user}/files/{path}", handle_file_put, ROUTE_SPOOL, QUERY_FILE, "file_put" },
+        { "DELETE", "/v1/carrels/{user}/files/{path}", handle_file_remove, 0, QUERY_FILE, "file_remove" },
         { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, 0, "touch" },
         { "GET", "/v1/carrels/{user}/why", handle_why, 0, 0, "why" },
         { "GET", "/v1/events", handle_events, 0, 0, "events" },
@@ -38,12 +43,17 @@ const struct route ROUTES[] = {
 
 /* A template and a path are walked together, segment by segment; what stands for {user}, {id} or {image} stays encoded.
  */
-static bool path_fits(const char *template, const char *path, const char **ret_parameter, size_t *ret_length)
+static bool path_fits(const char *template, const char *path, const char **ret_parameter, size_t *ret_length,
+                      const char **ret_rest)
 {
         while (*template == '/' && *path == '/') {
                 size_t wanted = strcspn(++template, "/");
                 size_t length = strcspn(++path, "/");
 
+                if (str_equal(template, "{path}")) {
+                        *ret_rest = path;
+                        return true;
+                }
                 if (*template == '{') {
                         *ret_parameter = path;
                         *ret_length = length;
@@ -109,14 +119,16 @@ int route_find(const char *method, const char *path, struct route_match *ret_mat
 
         for (const struct route *route = ROUTES; route->method != NULL; route++) {
                 const char *parameter = NULL;
+                const char *rest = NULL;
                 size_t length = 0;
 
-                if (!path_fits(route->path, path, &parameter, &length))
+                if (!path_fits(route->path, path, &parameter, &length, &rest))
                         continue;
                 append_method(match.allow, route->method);
                 if (!method_fits(route, method))
                         continue;
                 match.route = route;
+                match.rest = rest;
                 if (read_parameter(route, parameter, length, match.parameter, why) < 0)
                         return -EINVAL;
                 *ret_match = match;

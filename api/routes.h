@@ -16,7 +16,7 @@ enum route_flags {
 
 struct route {
         const char *method;
-        const char *path; /* segments; {user}, {id} and {image} stand for one each */
+        const char *path; /* segments; {user}, {id} and {image} stand for one each, {path} for all that is left */
         void (*handle)(struct request *request);
         unsigned flags;
         unsigned query;    /* QUERY_* of url.h that it takes */
@@ -31,6 +31,7 @@ enum { ROUTE_ALLOW_BYTES = 64, ROUTE_PARAMETER_BYTES = 256 };
 struct route_match {
         const struct route *route;
         char parameter[ROUTE_PARAMETER_BYTES]; /* decoded; "" when the path has none */
+        const char *rest;                      /* in the path, still encoded: what {path} stands for, or NULL */
         char allow[ROUTE_ALLOW_BYTES];         /* on FAULT_METHOD_NOT_ALLOWED: what the path takes */
 };
 

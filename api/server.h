@@ -42,6 +42,7 @@ struct api_options {
         struct jobs *jobs;        /* execs that can be found again; NULL: there are none */
         const char *spool_dir;    /* on a disk: for bodies that do not fit into memory; NULL: those are refused */
         uint64_t spool_max_bytes; /* of such a body */
+        uint64_t file_max_bytes;  /* of one that goes into a carrel; 0: no bound of its own */
 };
 
 /* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->spool_dir and what *info points at

@@ -18,6 +18,7 @@ struct stream {
         size_t limit_bytes;
         bool is_full;
         bool has_ended;
+        bool is_broken;
         void (*on_drained)(void *arg);
         void *arg;
 };
@@ -61,6 +62,21 @@ static void compact(struct stream *stream)
         stream->read = 0;
 }
 
+static int append(struct stream *stream, const void *bytes, size_t length, size_t limit_bytes)
+{
+        if (stream->has_ended)
+                return 0;
+        if (queued_bytes(stream) + length > limit_bytes)
+                return -ENOBUFS;
+        compact(stream);
+        if (buffer_append(&stream->queue, bytes, length) < 0)
+                return -ENOMEM;
+        if (queued_bytes(stream) >= STREAM_HIGH_BYTES)
+                stream->is_full = true;
+        request_resume(stream->request);
+        return 0;
+}
+
 static int push(struct stream *stream, cJSON *tree, size_t limit_bytes)
 {
         AUTO(auto_free) char *line = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
@@ -69,23 +85,18 @@ static int push(struct stream *stream, cJSON *tree, size_t limit_bytes)
         cJSON_Delete(tree);
         if (line == NULL)
                 return -ENOMEM;
-        if (stream->has_ended)
-                return 0;
-        if (queued_bytes(stream) + length + 1 > limit_bytes)
-                return -ENOBUFS;
         line[length] = '\n';
-        compact(stream);
-        if (buffer_append(&stream->queue, line, length + 1) < 0)
-                return -ENOMEM;
-        if (queued_bytes(stream) >= STREAM_HIGH_BYTES)
-                stream->is_full = true;
-        request_resume(stream->request);
-        return 0;
+        return append(stream, line, length + 1, limit_bytes);
 }
 
 int stream_push(struct stream *stream, cJSON *tree)
 {
         return push(stream, tree, stream->limit_bytes);
+}
+
+int stream_push_bytes(struct stream *stream, const void *bytes, size_t length)
+{
+        return append(stream, bytes, length, stream->limit_bytes);
 }
 
 int stream_push_last(struct stream *stream, cJSON *tree)
@@ -99,6 +110,12 @@ void stream_end(struct stream *stream)
         if (stream->request->state == REQUEST_SENDING)
                 connection_enter(stream->request->connection, CONNECTION_WRITING);
         request_resume(stream->request);
+}
+
+void stream_break(struct stream *stream)
+{
+        stream->is_broken = true;
+        stream_end(stream);
 }
 
 bool stream_has_ended(const struct stream *stream)
@@ -120,7 +137,7 @@ static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
         if (stream->request->is_gone)
                 return MHD_CONTENT_READER_END_WITH_ERROR;
         if (n == 0 && stream->has_ended)
-                return MHD_CONTENT_READER_END_OF_STREAM;
+                return stream->is_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (n == 0) {
                 request_suspend(stream->request);
                 return 0;
@@ -135,7 +152,8 @@ static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
         return (ssize_t)n;
 }
 
-struct MHD_Response *stream_response(struct stream *stream)
+struct MHD_Response *stream_response(struct stream *stream, int64_t size)
 {
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, READ_BLOCK_BYTES, on_read, stream, NULL);
+        return MHD_create_response_from_callback(size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)size, READ_BLOCK_BYTES,
+                                                 on_read, stream, NULL);
 }

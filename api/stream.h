@@ -1,8 +1,10 @@
-/* The body of an NDJSON answer: a bounded queue between a producer and a client that reads at its own pace. */
+/* The body of an answer that comes in pieces, NDJSON most of all: a bounded queue between a producer and a client that
+ * reads at its own pace. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct MHD_Response;
 struct cJSON;
@@ -23,13 +25,19 @@ struct stream *stream_free(struct stream *stream);
 /* Adds a line, and frees tree (NULL: out of memory). 0, -ENOBUFS (over the limit; nothing was added) or -ENOMEM.
  * After stream_end nothing is added. */
 int stream_push(struct stream *stream, struct cJSON *tree);
+/* Bytes as they are; the body is then no NDJSON. */
+int stream_push_bytes(struct stream *stream, const void *bytes, size_t length);
 /* The same beyond the limit, for a last word. */
 int stream_push_last(struct stream *stream, struct cJSON *tree);
 /* No more lines; the answer ends when the client has read what is there, for which it has the deadline of any answer.
  */
 void stream_end(struct stream *stream);
+/* The same, but the connection is cut then, so that the client does not take what it has for the whole. */
+void stream_break(struct stream *stream);
 bool stream_has_ended(const struct stream *stream);
 bool stream_is_full(const struct stream *stream);
 
-/* The response that reads from the stream; NULL when out of memory. */
-struct MHD_Response *stream_response(struct stream *stream);
+enum { STREAM_SIZE_UNKNOWN = -1 };
+
+/* The response that reads from the stream, of so many bytes; NULL when out of memory. */
+struct MHD_Response *stream_response(struct stream *stream, int64_t size);

@@ -38,7 +38,8 @@ enum {
         QUERY_FOLLOW = 32,
         QUERY_EXEC = 64, /* exec-query.h's */
         QUERY_REFERENCE = 128,
-        QUERY_FORMAT = 256
+        QUERY_FORMAT = 256,
+        QUERY_FILE = 512 /* file-query.h's */
 };
 
 /* text is what stands behind the '?', or NULL. An unknown or repeated pair is FAULT_REQUEST_INVALID. */

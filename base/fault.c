@@ -15,6 +15,7 @@ static const struct {
         [FAULT_ENGINE_REFUSED] = { "engine_refused", false },
         [FAULT_ENGINE_UNAVAILABLE] = { "engine_unavailable", true },
         [FAULT_EXEC_ID_TAKEN] = { "exec_id_taken", false },
+        [FAULT_FILE_REFUSED] = { "file_refused", false },
         [FAULT_FORBIDDEN] = { "forbidden", false },
         [FAULT_HARDENING_MISSING] = { "hardening_missing", false },
         [FAULT_HISTORY_GONE] = { "history_gone", false },

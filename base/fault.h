@@ -16,6 +16,7 @@ enum fault_kind {
         FAULT_ENGINE_REFUSED,      /* the engine answered, and its answer was no */
         FAULT_ENGINE_UNAVAILABLE,  /* the engine does not answer */
         FAULT_EXEC_ID_TAKEN,       /* the client's exec id is that of another request */
+        FAULT_FILE_REFUSED,        /* the carrel's own system refused a file operation */
         FAULT_FORBIDDEN,           /* the peer's role does not allow this */
         FAULT_HARDENING_MISSING,   /* a started container lacks a promise of the template */
         FAULT_HISTORY_GONE,        /* events of an exec that are not kept any more */

@@ -89,6 +89,8 @@ static const struct setting TABLE[] = {
           NULL },
         { "exec_ring_size", SETTING_SIZE, AT(exec_ring_bytes), "1m", 65536, 1073741824, NULL,
           "memory for the events of one detached exec; beyond it its oldest go", NULL },
+        { "file_max_size", SETTING_SIZE, AT(file_max_bytes), "1g", 1048576, 1099511627776.0, NULL,
+          "the largest file or archive that is taken at once", NULL },
         { "gid", SETTING_NUMBER, AT(gid), "1000", 1, 4294967294.0, NULL, "group id inside the carrels", NULL },
         { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
           "where carrel-init and carrel-netd are", check_path },

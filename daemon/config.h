@@ -25,6 +25,7 @@ struct config {
         uint64_t exec_keep;
         double exec_keep_s;
         uint64_t exec_ring_bytes;
+        uint64_t file_max_bytes;
         uint64_t gid;
         char *helper_dir;
         double idle_ttl_s;

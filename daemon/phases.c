@@ -259,6 +259,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .jobs = daemon->jobs,
                 .spool_dir = daemon->config.image_dir,
                 .spool_max_bytes = daemon->config.image_max_bytes,
+                .file_max_bytes = daemon->config.file_max_bytes,
         };
         int r = find_admin_group(&daemon->config, &options.admin_gid, why);
 

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "exec-query.h"
+#include "file-answer.h"
+#include "file-query.h"
 #include "parse.h"
 #include "url.h"
 
@@ -94,12 +98,38 @@ static void fuzz_exec_query(const char *text, size_t length)
         free(query);
 }
 
+static void fuzz_files(const char *text, size_t length)
+{
+        char *query = strndup(text, length);
+        char path[FILE_PATH_BYTES];
+        struct file_query parsed;
+        struct file_answer answer;
+        int64_t first, last;
+        int problem;
+
+        if (query == NULL)
+                return;
+        if (file_query_parse(query, ~0U, &parsed, NULL) == 0) {
+                touch(parsed.path);
+                if (parsed.mode < -1 || parsed.mode > 07777)
+                        abort();
+        }
+        if (file_path_decode(query, path, NULL) == 0)
+                touch(path);
+        if (file_range_parse(query, &first, &last) && first >= 0 && last >= 0 && last < first)
+                abort();
+        free(query);
+        if (file_answer_parse(text, length, &answer) == 0)
+                touch(answer.why.message);
+        cJSON_Delete(file_list_render(text, length, &problem));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static void (*const PARSERS[])(const char *text, size_t length) = { fuzz_ensure, fuzz_exec, fuzz_small,
-                                                                            fuzz_url, fuzz_exec_query };
+        static void (*const PARSERS[])(const char *text, size_t length) = { fuzz_ensure, fuzz_exec,       fuzz_small,
+                                                                            fuzz_url,    fuzz_exec_query, fuzz_files };
         char *text;
 
         if (size < 2)
@@ -109,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (text == NULL)
                 return 0;
         memcpy(text, data + 1, size - 1);
-        PARSERS[data[0] % 5](text, size - 1);
+        PARSERS[data[0] % 6](text, size - 1);
         free(text);
         return 0;
 }

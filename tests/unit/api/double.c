@@ -143,6 +143,10 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
 
                 (void)snprintf(pool->arguments + length, sizeof pool->arguments - length, "%s|", *at);
         }
+        memset(pool->given, 0, sizeof pool->given);
+        if (request->input != NULL)
+                memcpy(pool->given, request->input,
+                       request->input_length < sizeof pool->given ? request->input_length : sizeof pool->given);
         pool->is_tty = request->is_tty;
         pool->is_input_open = request->is_input_open;
         pool->exec = (struct exec){ .sink = *sink,

@@ -59,6 +59,7 @@ struct pool {
         char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
         char arguments[128];         /* each with a '|' behind it */
         size_t input_room;           /* of the next program's stdin; 0: all of it */
+        char given[64];              /* of its stdin, with the request */
         bool is_tty;
         bool is_input_open;
         void (*on_event)(void *arg, const struct pool_event *event);

@@ -1,0 +1,152 @@
+#include "file-answer.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "put.h"
+#include "str.h"
+#include "utf8.h"
+
+enum { ERRNO_MAX = 4095 };
+
+/* Where the carrel's own system said no. */
+static enum fault_kind kind_of(int err)
+{
+        if (err == ENOENT)
+                return FAULT_NOT_FOUND;
+        return err == EFBIG ? FAULT_REQUEST_TOO_LARGE : FAULT_FILE_REFUSED;
+}
+
+static int parse_error(const char *text, struct file_answer *answer)
+{
+        char *end;
+        long err = strtol(text, &end, 10);
+
+        if (err < 1 || err > ERRNO_MAX || *end != ' ')
+                return -EPROTO;
+        (void)fault_set(&answer->why, kind_of((int)err), (int)err, "%.200s", end + 1);
+        utf8_mend(answer->why.message);
+        answer->kind = FILE_ERROR;
+        return 0;
+}
+
+static void parse_numbers(const char *text, struct file_answer *answer)
+{
+        for (size_t i = 0; i < FILE_NUMBERS_MAX && *text != '\0'; i++) {
+                size_t length = strcspn(text, " ");
+                char digits[24] = "";
+                uint64_t number;
+
+                if (length < sizeof digits)
+                        memcpy(digits, text, length);
+                if (str_parse_u64(digits, 0, INT64_MAX, &number) == 0)
+                        answer->numbers[i] = (int64_t)number;
+                text += length + (text[length] == ' ' ? 1 : 0);
+        }
+}
+
+int file_answer_parse(const char *line, size_t length, struct file_answer *ret_answer)
+{
+        char text[FILE_LINE_MAX_BYTES];
+        struct file_answer answer = { .kind = FILE_OK };
+        int r = 0;
+
+        if (length >= sizeof text || memchr(line, '\0', length) != NULL)
+                return -EPROTO;
+        memcpy(text, line, length);
+        text[length] = '\0';
+        if (str_equal(text, "ok")) {
+                *ret_answer = answer;
+                return 0;
+        }
+        if (str_has_prefix(text, "ok ")) {
+                parse_numbers(text + 3, &answer);
+        } else if (str_has_prefix(text, "range ")) {
+                answer.kind = FILE_RANGE;
+                parse_numbers(text + 6, &answer);
+        } else if (str_has_prefix(text, "error ")) {
+                r = parse_error(text + 6, &answer);
+        } else {
+                r = -EPROTO;
+        }
+        if (r == 0)
+                *ret_answer = answer;
+        return r;
+}
+
+static const char *kind_name(char kind)
+{
+        static const struct {
+                char letter;
+                const char *name;
+        } KINDS[] = { { 'd', "directory" }, { 'f', "file" }, { 'l', "link" }, { 'o', "other" } };
+
+        for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+                if (KINDS[i].letter == kind)
+                        return KINDS[i].name;
+        return NULL;
+}
+
+static void put_name(cJSON **entry, const char *name)
+{
+        char *encoded;
+
+        if (utf8_is_text(name, strlen(name))) {
+                put_child(entry, "name", cJSON_CreateString(name));
+                return;
+        }
+        encoded = base64_encode(name, strlen(name));
+        put_child(entry, "name_b64", encoded == NULL ? NULL : cJSON_CreateString(encoded));
+        free(encoded);
+}
+
+/* record ends with a NUL. */
+static cJSON *render_entry(const char *record, int *ret_problem)
+{
+        char kind;
+        unsigned mode;
+        long long size, mtime;
+        int head = 0;
+        char text[8];
+        cJSON *entry;
+
+        *ret_problem = -EPROTO;
+        if (sscanf(record, "%c %5o %19lld %19lld %n", &kind, &mode, &size, &mtime, &head) != 4 || head == 0 ||
+            kind_name(kind) == NULL || mode > 07777)
+                return NULL;
+        *ret_problem = -ENOMEM;
+        /* The conversion eats all spaces, and a name may begin with some. */
+        while (head >= 2 && record[head - 2] == ' ')
+                head--;
+        (void)snprintf(text, sizeof text, "%04o", mode);
+        entry = cJSON_CreateObject();
+        put_name(&entry, record + head);
+        put_text(&entry, "kind", kind_name(kind));
+        put_child(&entry, "mode", cJSON_CreateString(text));
+        put_number(&entry, "size", (double)size);
+        put_number(&entry, "mtime", (double)mtime);
+        return entry;
+}
+
+cJSON *file_list_render(const char *records, size_t length, int *ret_problem)
+{
+        cJSON *entries = cJSON_CreateArray();
+        const char *end = records + length;
+
+        *ret_problem = -ENOMEM;
+        while (entries != NULL && records < end) {
+                const char *stop = memchr(records, '\0', (size_t)(end - records));
+                cJSON *entry = NULL;
+
+                *ret_problem = -EPROTO;
+                if (stop != NULL)
+                        entry = render_entry(records, ret_problem);
+                put_child(&entries, NULL, entry);
+                records = stop == NULL ? end : stop + 1;
+        }
+        return entries;
+}

@@ -1,0 +1,28 @@
+/* What carrel-init says of a file operation (image/files.h): the first line of its output, and a list's records. The
+ * user's programs may have a hand in it, so it is judged as hostile. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+
+struct cJSON;
+
+enum { FILE_LINE_MAX_BYTES = 512, FILE_NUMBERS_MAX = 5, FILE_LIST_MAX_ENTRIES = 10000 };
+
+enum file_answer_kind { FILE_OK, FILE_ERROR, FILE_RANGE };
+
+struct file_answer {
+        enum file_answer_kind kind;
+        int64_t numbers[FILE_NUMBERS_MAX]; /* of "ok" and "range"; what is no number is 0 */
+        struct fault why;                  /* FILE_ERROR */
+};
+
+/* line without its newline. -EPROTO: it is none of them. */
+__attribute__((warn_unused_result)) int file_answer_parse(const char *line, size_t length,
+                                                          struct file_answer *ret_answer);
+
+/* The entries of "KIND MODE SIZE MTIME NAME" and NUL, as an array: {"name","kind","mode","size","mtime"}; a name that
+ * is no text is "name_b64". NULL when out of memory or malformed (*ret_problem says which: -ENOMEM, -EPROTO). */
+struct cJSON *file_list_render(const char *records, size_t length, int *ret_problem);

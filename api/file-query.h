@@ -1,0 +1,35 @@
+/* Paths and queries of the file routes. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fault.h"
+
+enum { FILE_PATH_BYTES = 4096 };
+
+struct file_query {
+        bool is_listing, is_recursive, is_making_parents;
+        int mode;                   /* -1: not said */
+        char path[FILE_PATH_BYTES]; /* decoded; "" when not said */
+};
+
+enum {
+        FILE_QUERY_LIST = 1,
+        FILE_QUERY_MODE = 2,
+        FILE_QUERY_PARENTS = 4,
+        FILE_QUERY_PATH = 8,
+        FILE_QUERY_RECURSIVE = 16
+};
+
+/* text is what stands behind the '?', or NULL; known are FILE_QUERY_*. FAULT_REQUEST_INVALID. */
+__attribute__((warn_unused_result)) int file_query_parse(const char *text, unsigned known, struct file_query *ret_query,
+                                                         struct fault *why);
+/* The rest of a target behind "files/", still encoded, into ret_path: relative to /workspace, or absolute when it
+ * begins with a '/'; "." for nothing. */
+__attribute__((warn_unused_result)) int file_path_decode(const char *rest, char ret_path[static FILE_PATH_BYTES],
+                                                         struct fault *why);
+
+/* A Range header (RFC 9110, section 14.2) with one range in bytes; first -1: the last `last` bytes; last -1: to the
+ * end. false: there is none that we know, so the whole file is sent. */
+bool file_range_parse(const char *header, int64_t *ret_first, int64_t *ret_last);

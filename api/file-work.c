@@ -1,0 +1,233 @@
+#include "file-work.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "metrics-table.h"
+#include "spool.h"
+#include "stream.h"
+
+/* Where the pool binds carrel-init in every carrel. */
+static const char AGENT[] = "/.carrel/init";
+enum { PIECE_BYTES = 64 << 10, EXTRA_ARGUMENTS = 3 };
+
+static void cancel_program(struct file_work *work)
+{
+        if (work->exec != NULL)
+                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+}
+
+static void release_work(void *arg)
+{
+        struct file_work *work = arg;
+
+        cancel_program(work);
+        buffer_free(&work->listing);
+        free(work->input);
+        free(work);
+}
+
+struct file_work *file_work_new(struct request *request, const struct file_operation *operation)
+{
+        struct file_work *work = calloc(1, sizeof *work);
+
+        if (work == NULL) {
+                answer_no_memory(request);
+                return NULL;
+        }
+        work->request = request;
+        work->operation = operation;
+        request->work = work;
+        request->release = release_work;
+        return work;
+}
+
+void file_work_fail(struct file_work *work, const struct fault *why)
+{
+        cancel_program(work);
+        if (work->request->stream != NULL)
+                stream_break(work->request->stream);
+        else
+                answer_fault(work->request, why);
+}
+
+void file_work_pause(struct file_work *work, bool is_paused)
+{
+        if (work->exec != NULL)
+                exec_pause(work->exec, is_paused);
+}
+
+static void fail_protocol(struct file_work *work)
+{
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO, "the operation inside the carrel gave no answer");
+        file_work_fail(work, &why);
+}
+
+/* ---- its output ---- */
+
+static void take_line(struct file_work *work)
+{
+        work->has_line = true;
+        if (file_answer_parse(work->line, work->line_length, &work->answer) < 0) {
+                fail_protocol(work);
+                return;
+        }
+        if (work->answer.kind == FILE_ERROR)
+                file_work_fail(work, &work->answer.why);
+        else if (work->operation->on_end != NULL)
+                work->operation->on_ok(work, &work->answer);
+}
+
+/* How many bytes of it belong to the first line. */
+static size_t read_line(struct file_work *work, const char *bytes, size_t length)
+{
+        const char *newline = memchr(bytes, '\n', length);
+        size_t n = newline == NULL ? length : (size_t)(newline - bytes);
+
+        if (work->line_length + n >= sizeof work->line) {
+                fail_protocol(work);
+                return length;
+        }
+        memcpy(work->line + work->line_length, bytes, n);
+        work->line_length += n;
+        if (newline == NULL)
+                return n;
+        take_line(work);
+        return n + 1;
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct file_work *work = arg;
+        const char *at = bytes;
+
+        if (stream != 1)
+                return;
+        if (!work->has_line) {
+                size_t n = read_line(work, at, length);
+
+                at += n;
+                length -= n;
+        }
+        if (length > 0 && work->exec != NULL && work->operation->on_bytes != NULL)
+                work->operation->on_bytes(work, at, length);
+}
+
+static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        struct file_work *work = arg;
+        bool is_success = result != NULL && result->cause == EXEC_EXIT && result->exit_code == 0;
+        struct fault killed;
+
+        work->exec = NULL;
+        if (why == NULL && !work->has_line) {
+                (void)fault_set(&killed, FAULT_FILE_REFUSED, EIO, "the operation inside the carrel ended with %s",
+                                exec_cause_name(result->cause));
+                why = &killed;
+        }
+        if (why != NULL)
+                file_work_fail(work, why);
+        else if (work->operation->on_end != NULL)
+                work->operation->on_end(work, is_success);
+        else if (is_success)
+                work->operation->on_ok(work, &work->answer);
+        else
+                fail_protocol(work);
+}
+
+/* ---- its input ---- */
+
+/* The spool is a file of ours on a disk: reading it does not wait for anybody. */
+static void feed(void *arg)
+{
+        static const char FAILED[] = "the body cannot be read again";
+        struct file_work *work = arg;
+        int fd = work->request->spool->fd;
+        char bytes[PIECE_BYTES];
+        struct fault why;
+
+        while (work->exec != NULL) {
+                ssize_t n = read(fd, bytes, sizeof bytes);
+                ssize_t taken;
+
+                if (n < 0) {
+                        (void)fault_set(&why, FAULT_INTERNAL, errno, "%s: %s", FAILED, strerror(errno));
+                        file_work_fail(work, &why);
+                        return;
+                }
+                if (n == 0) {
+                        (void)exec_close_input(work->exec);
+                        return;
+                }
+                taken = exec_write(work->exec, bytes, (size_t)n);
+                if (taken < 0)
+                        return; /* it has closed its stdin: its answer says why */
+                if (taken < n) {
+                        (void)lseek(fd, taken - n, SEEK_CUR);
+                        return;
+                }
+        }
+}
+
+/* A short body goes with the request, which every engine can. */
+static int prepare_input(struct file_work *work, struct exec_request *request)
+{
+        const struct spool *spool = work->request->spool;
+
+        if (!work->operation->has_body || spool == NULL)
+                return 0;
+        if (spool->length > FILE_INLINE_MAX_BYTES) {
+                request->is_input_open = true;
+                return 0;
+        }
+        work->input = malloc(spool->length + 1);
+        if (work->input == NULL)
+                return -ENOMEM;
+        if (pread(spool->fd, work->input, spool->length, 0) != (ssize_t)spool->length)
+                return -EIO;
+        request->input = work->input;
+        request->input_length = spool->length;
+        return 0;
+}
+
+/* ---- the road ---- */
+
+static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+{
+        static const struct exec_sink SINK = { .on_output = on_output, .on_done = on_done, .on_input_ready = feed };
+        struct file_work *work = arg;
+        struct request *request = work->request;
+        const char *argv[FILE_ARGUMENTS_MAX + EXTRA_ARGUMENTS] = { AGENT, "file" };
+        struct exec_request program = { .argv = argv, .is_streaming = true, .timeout_s = work->operation->timeout_s };
+        struct fault refusal;
+
+        request->wait = NULL;
+        if (why != NULL) {
+                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
+                answer_fault(request, why);
+                return;
+        }
+        for (size_t i = 0; work->arguments[i] != NULL; i++)
+                argv[i + 2] = work->arguments[i];
+        if (prepare_input(work, &program) < 0)
+                answer_no_memory(request);
+        else if (pool_exec(request->server->pool, ensured->carrel.user, &program, &SINK, work, &work->exec, &refusal) <
+                 0)
+                answer_fault(request, &refusal);
+        else if (program.is_input_open)
+                feed(work);
+}
+
+void file_work_begin(struct file_work *work)
+{
+        static const struct carrel_spec ANY = { 0 };
+        struct request *request = work->request;
+
+        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, work,
+                    &request->wait);
+}

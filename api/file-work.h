@@ -1,0 +1,52 @@
+/* A file operation of carrel-init on behalf of a request: ensures the carrel, runs the operation as an exec, reads its
+ * first line, and feeds it the request's body. */
+#pragma once
+
+#include "exec.h"
+#include "file-answer.h"
+#include "file-query.h"
+#include "request.h"
+
+enum { FILE_ARGUMENTS_MAX = 8, FILE_INLINE_MAX_BYTES = 512 << 10 };
+
+struct file_work;
+
+/* What a route makes of an operation. */
+struct file_operation {
+        /* The line says it is well; answers or begins the answer. For those whose line is their last word this comes
+         * with their end. */
+        void (*on_ok)(struct file_work *work, const struct file_answer *answer);
+        /* What comes behind the line, as it comes; NULL: nothing should, and it is ignored. */
+        void (*on_bytes)(struct file_work *work, const char *bytes, size_t length);
+        /* It has ended with success or not; NULL for those whose line is their last word. */
+        void (*on_end)(struct file_work *work, bool is_success);
+        double timeout_s;
+        bool has_body; /* the request's body is its stdin */
+};
+
+struct file_work {
+        struct request *request;
+        const struct file_operation *operation;
+        const char *arguments[FILE_ARGUMENTS_MAX]; /* behind "file"; NULL-terminated */
+        struct file_query query;
+        char path[FILE_PATH_BYTES];
+        char numbers[3][24]; /* texts for arguments */
+        struct exec *exec;   /* NULL: not started, or over */
+        char line[FILE_LINE_MAX_BYTES];
+        size_t line_length;
+        bool has_line;
+        struct file_answer answer;
+        char *input; /* the body, when it is short */
+        struct buffer listing;
+        int64_t left; /* bytes that are still promised */
+        bool is_ranged;
+        bool is_cut; /* of a listing: there is more */
+};
+
+/* NULL: answered already. */
+struct file_work *file_work_new(struct request *request, const struct file_operation *operation);
+/* path, query and arguments are set. Answers in any case. */
+void file_work_begin(struct file_work *work);
+/* Answers with a fault, and ends the operation. */
+void file_work_fail(struct file_work *work, const struct fault *why);
+void file_work_pause(struct file_work *work, bool is_paused);

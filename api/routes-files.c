@@ -1,0 +1,327 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "answer.h"
+#include "file-work.h"
+#include "handlers.h"
+#include "put.h"
+#include "spool.h"
+#include "stream.h"
+
+/* An operation that hangs (stopped by the user's own programs) is killed by then. */
+static const double SHORT_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 600, READ_TIMEOUT_S = 86400;
+enum { LISTING_MAX_BYTES = 4 << 20, FILE_STREAM_MAX_BYTES = 8 << 20 };
+
+static void set_number(char text[static 24], int64_t number)
+{
+        (void)snprintf(text, 24, "%" PRId64, number);
+}
+
+static bool has_fitting_body(const struct request *request, struct fault *why)
+{
+        uint64_t max_bytes = request->server->options.file_max_bytes;
+
+        if (request->spool == NULL || max_bytes == 0 || request->spool->length <= max_bytes)
+                return true;
+        (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EFBIG, "the body has more than %ju bytes (file_max_size)",
+                        (uintmax_t)max_bytes);
+        return false;
+}
+
+/* Reads path and query; false: answered. */
+static bool read_request(struct file_work *work, unsigned known)
+{
+        struct request *request = work->request;
+        struct fault why;
+
+        if (has_fitting_body(request, &why) && file_query_parse(request->query, known, &work->query, &why) == 0 &&
+            (request->rest == NULL || file_path_decode(request->rest, work->path, &why) == 0))
+                return true;
+        answer_fault(request, &why);
+        return false;
+}
+
+/* ---- bytes to the client ---- */
+
+static void on_drained(void *arg)
+{
+        file_work_pause(arg, false);
+}
+
+static bool open_stream(struct file_work *work)
+{
+        if (stream_new(&work->request->stream, work->request, FILE_STREAM_MAX_BYTES, on_drained, work) == 0)
+                return true;
+        answer_no_memory(work->request);
+        return false;
+}
+
+static void push(struct file_work *work, const char *bytes, size_t length)
+{
+        struct fault why;
+
+        if (work->request->stream == NULL)
+                return;
+        if (stream_push_bytes(work->request->stream, bytes, length) < 0) {
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+                file_work_fail(work, &why);
+        } else if (stream_is_full(work->request->stream)) {
+                file_work_pause(work, true);
+        }
+}
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+        if (response != NULL)
+                (void)MHD_add_response_header(response, name, value);
+}
+
+/* ---- GET files ---- */
+
+enum { FILE_SIZE, FILE_MODE, FILE_MTIME, FILE_FIRST, FILE_LENGTH };
+
+static void add_file_headers(const struct file_work *work, struct MHD_Response *response)
+{
+        const int64_t *numbers = work->answer.numbers;
+        time_t mtime = (time_t)numbers[FILE_MTIME];
+        struct tm utc;
+        char text[96];
+
+        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
+        add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+        /* The mode is octal digits already; they were read as a decimal number. */
+        (void)snprintf(text, sizeof text, "%04" PRId64, numbers[FILE_MODE] % 10000);
+        add_header(response, "Carrel-File-Mode", text);
+        if (gmtime_r(&mtime, &utc) != NULL && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc) > 0)
+                add_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, text);
+        if (!work->is_ranged)
+                return;
+        (void)snprintf(text, sizeof text, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, numbers[FILE_FIRST],
+                       numbers[FILE_FIRST] + numbers[FILE_LENGTH] - 1, numbers[FILE_SIZE]);
+        add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+}
+
+static void on_file(struct file_work *work, const struct file_answer *answer)
+{
+        struct request *request = work->request;
+        struct MHD_Response *response;
+        struct fault why;
+
+        if (answer->kind == FILE_RANGE) {
+                (void)fault_set(&why, FAULT_REQUEST_INVALID, ERANGE, "the file has only %" PRId64 " bytes",
+                                answer->numbers[0]);
+                answer_fault_as(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, &why, NULL);
+                return;
+        }
+        work->left = answer->numbers[FILE_LENGTH];
+        if (!open_stream(work))
+                return;
+        response = stream_response(request->stream, work->left);
+        add_file_headers(work, response);
+        request_answer(request, work->is_ranged ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, response);
+}
+
+/* More than was promised cannot be sent. */
+static void on_file_bytes(struct file_work *work, const char *bytes, size_t length)
+{
+        if ((int64_t)length > work->left)
+                length = (size_t)work->left;
+        work->left -= (int64_t)length;
+        if (length > 0)
+                push(work, bytes, length);
+}
+
+static void end_stream(struct file_work *work, bool is_whole)
+{
+        if (work->request->stream == NULL)
+                return;
+        if (is_whole)
+                stream_end(work->request->stream);
+        else
+                stream_break(work->request->stream);
+}
+
+static void on_file_end(struct file_work *work, bool is_success)
+{
+        end_stream(work, is_success && work->left == 0);
+}
+
+/* ---- GET files, as a list ---- */
+
+static void on_listing(struct file_work *work, const struct file_answer *answer)
+{
+        (void)work, (void)answer;
+}
+
+static void on_listing_bytes(struct file_work *work, const char *bytes, size_t length)
+{
+        if (work->listing.length + length > LISTING_MAX_BYTES)
+                work->is_cut = true;
+        else if (!work->is_cut)
+                (void)buffer_append(&work->listing, bytes, length);
+}
+
+/* What we have cut is cut behind a whole record. */
+static size_t whole_records(const struct file_work *work)
+{
+        size_t length = work->listing.length;
+
+        while (work->is_cut && length > 0 && work->listing.data[length - 1] != '\0')
+                length--;
+        return length;
+}
+
+static void on_listing_end(struct file_work *work, bool is_success)
+{
+        cJSON *answer = cJSON_CreateObject();
+        struct fault why;
+        int problem = 0;
+        cJSON *entries;
+
+        (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO, "the list that came from inside the carrel is malformed");
+        entries = file_list_render(work->listing.data == NULL ? "" : work->listing.data, whole_records(work), &problem);
+        if (!is_success || work->listing.has_failed || (entries == NULL && problem == -EPROTO)) {
+                cJSON_Delete(entries);
+                cJSON_Delete(answer);
+                answer_fault(work->request, &why);
+                return;
+        }
+        put_text(&answer, "path", work->path);
+        put_bool(&answer, "truncated", work->is_cut || cJSON_GetArraySize(entries) >= FILE_LIST_MAX_ENTRIES);
+        put_child(&answer, "entries", entries);
+        answer_json(work->request, MHD_HTTP_OK, answer);
+}
+
+void handle_file_get(struct request *request)
+{
+        static const struct file_operation GET = {
+                .on_ok = on_file, .on_bytes = on_file_bytes, .on_end = on_file_end, .timeout_s = READ_TIMEOUT_S
+        };
+        static const struct file_operation LIST = { .on_ok = on_listing,
+                                                    .on_bytes = on_listing_bytes,
+                                                    .on_end = on_listing_end,
+                                                    .timeout_s = SHORT_TIMEOUT_S };
+        struct file_work *work = file_work_new(request, &GET);
+        const char *range = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE);
+        int64_t first = 0, last = -1;
+
+        if (work == NULL || !read_request(work, FILE_QUERY_LIST))
+                return;
+        work->is_ranged = file_range_parse(range, &first, &last);
+        set_number(work->numbers[0], first);
+        set_number(work->numbers[1], last);
+        if (work->query.is_listing) {
+                work->operation = &LIST;
+                memcpy(work->arguments, (const char *[]){ "list", work->path }, 2 * sizeof(char *));
+        } else {
+                memcpy(work->arguments, (const char *[]){ "get", work->path, work->numbers[0], work->numbers[1] },
+                       4 * sizeof(char *));
+        }
+        file_work_begin(work);
+}
+
+/* ---- PUT and DELETE files ---- */
+
+static void on_changed(struct file_work *work, const struct file_answer *answer)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        (void)answer;
+        put_text(&object, "path", work->path);
+        if (work->request->spool != NULL)
+                put_number(&object, "size", (double)work->request->spool->length);
+        answer_json(work->request, MHD_HTTP_OK, object);
+}
+
+void handle_file_put(struct request *request)
+{
+        static const struct file_operation PUT = { .on_ok = on_changed,
+                                                   .timeout_s = WRITE_TIMEOUT_S,
+                                                   .has_body = true };
+        struct file_work *work = file_work_new(request, &PUT);
+
+        if (work == NULL || !read_request(work, FILE_QUERY_MODE | FILE_QUERY_PARENTS))
+                return;
+        set_number(work->numbers[0], request->spool == NULL ? 0 : (int64_t)request->spool->length);
+        set_number(work->numbers[1], work->query.mode);
+        set_number(work->numbers[2], work->query.is_making_parents);
+        memcpy(work->arguments,
+               (const char *[]){ "put", work->path, work->numbers[0], work->numbers[1], work->numbers[2] },
+               5 * sizeof(char *));
+        file_work_begin(work);
+}
+
+void handle_file_remove(struct request *request)
+{
+        static const struct file_operation REMOVE = { .on_ok = on_changed, .timeout_s = SHORT_TIMEOUT_S };
+        struct file_work *work = file_work_new(request, &REMOVE);
+
+        if (work == NULL || !read_request(work, FILE_QUERY_RECURSIVE))
+                return;
+        memcpy(work->arguments, (const char *[]){ "remove", work->path, work->query.is_recursive ? "1" : "0" },
+               3 * sizeof(char *));
+        file_work_begin(work);
+}
+
+/* ---- archives ---- */
+
+static void on_archive(struct file_work *work, const struct file_answer *answer)
+{
+        struct request *request = work->request;
+        struct MHD_Response *response;
+
+        (void)answer;
+        if (!open_stream(work))
+                return;
+        response = stream_response(request->stream, STREAM_SIZE_UNKNOWN);
+        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-tar");
+        request_answer(request, MHD_HTTP_OK, response);
+}
+
+static bool read_archive_request(struct file_work *work)
+{
+        if (!read_request(work, FILE_QUERY_PATH))
+                return false;
+        (void)snprintf(work->path, sizeof work->path, "%s", work->query.path[0] == '\0' ? "." : work->query.path);
+        return true;
+}
+
+void handle_archive_get(struct request *request)
+{
+        static const struct file_operation PACK = {
+                .on_ok = on_archive, .on_bytes = push, .on_end = end_stream, .timeout_s = READ_TIMEOUT_S
+        };
+        struct file_work *work = file_work_new(request, &PACK);
+
+        if (work == NULL || !read_archive_request(work))
+                return;
+        memcpy(work->arguments, (const char *[]){ "pack", work->path }, 2 * sizeof(char *));
+        file_work_begin(work);
+}
+
+static void on_unpacked(struct file_work *work, const struct file_answer *answer)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_text(&object, "path", work->path);
+        put_number(&object, "entries", (double)answer->numbers[0]);
+        answer_json(work->request, MHD_HTTP_OK, object);
+}
+
+void handle_archive_put(struct request *request)
+{
+        static const struct file_operation UNPACK = { .on_ok = on_unpacked,
+                                                      .timeout_s = WRITE_TIMEOUT_S,
+                                                      .has_body = true };
+        struct file_work *work = file_work_new(request, &UNPACK);
+
+        if (work == NULL || !read_archive_request(work))
+                return;
+        memcpy(work->arguments, (const char *[]){ "unpack", work->path }, 2 * sizeof(char *));
+        file_work_begin(work);
+}

@@ -1,0 +1,287 @@
+/* Files and archives: what the operation inside is asked, what becomes of what it says, and of its lies. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+#define FILES "/v1/carrels/ada/files/"
+#define ARCHIVE "/v1/carrels/ada/archive"
+
+static struct rig *open_rig(void)
+{
+        static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,
+                                                    .spool_dir = "/tmp",
+                                                    .spool_max_bytes = 4 << 20 };
+
+        return rig_new(&OPTIONS);
+}
+
+static bool is_started(void *arg)
+{
+        return ((struct pool *)arg)->exec.is_running;
+}
+
+static void emit(struct rig *rig, const char *bytes, size_t length)
+{
+        struct exec *exec = &rig->pool.exec;
+
+        if (exec->is_running)
+                exec->sink.on_output(exec->arg, 1, bytes, length);
+}
+
+static void end(struct rig *rig, int exit_code)
+{
+        const struct exec_result result = { .exec_id = "e1", .cause = EXEC_EXIT, .exit_code = exit_code };
+        struct exec *exec = &rig->pool.exec;
+
+        if (!exec->is_running)
+                return;
+        exec->is_running = false;
+        exec->sink.on_done(exec->arg, &result, NULL);
+}
+
+static struct client *ask(struct rig *rig, const char *line, const char *headers, const char *body, size_t length)
+{
+        struct client *client = rig_connect(rig);
+        char head[512];
+
+        (void)snprintf(head, sizeof head, "%s HTTP/1.1\r\nHost: carrel\r\n%sContent-Length: %zu\r\n\r\n", line, headers,
+                       length);
+        client_say(client, head);
+        client_send(client, body, length);
+        return client;
+}
+
+/* A request, what the operation says to it and how it exits, and the answer. */
+static const struct exchange {
+        const char *line, *headers, *body;
+        const char *arguments; /* expected of the operation */
+        const char *output;
+        int exit_code;
+        int status;
+        const char *head_part, *body_part;
+} EXCHANGES[] = {
+        { "GET " FILES "a%20b/c", "", "", "/.carrel/init|file|get|a b/c|0|-1|", "ok 5 640 1000 0 5\nhello", 0, 200,
+          "Content-Length: 5\r\n", "hello" },
+        { "GET " FILES "/tmp/x", "", "", "/.carrel/init|file|get|/tmp/x|0|-1|", "ok 0 4755 0 0 0\n", 0, 200,
+          "Carrel-File-Mode: 4755\r\n", "" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "ok 5 640 1000 0 5\nhello", 0, 200,
+          "Last-Modified: Thu, 01 Jan 1970 00:16:40 GMT\r\n", "hello" },
+        { "GET " FILES "a", "Range: bytes=1-2\r\n", "", "/.carrel/init|file|get|a|1|2|", "ok 5 644 1 1 2\nel", 0, 206,
+          "Content-Range: bytes 1-2/5\r\n", "el" },
+        { "GET " FILES "a", "Range: bytes=-2\r\n", "", "/.carrel/init|file|get|a|-1|2|", "ok 5 644 1 3 2\nlo", 0, 206,
+          "Content-Range: bytes 3-4/5\r\n", "lo" },
+        { "GET " FILES "a", "Range: bytes=9-\r\n", "", "/.carrel/init|file|get|a|9|-1|", "range 5\n", 1, 416, "",
+          "the file has only 5 bytes" },
+        { "GET " FILES "a", "Range: bytes=2-1\r\n", "", "/.carrel/init|file|get|a|0|-1|", "ok 1 644 1 0 1\nx", 0, 200,
+          "", "x" },
+        { "GET " FILES "a", "Range: lines=1-2\r\n", "", "/.carrel/init|file|get|a|0|-1|", "ok 1 644 1 0 1\nx", 0, 200,
+          "", "x" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 2 No such file or directory: a\n", 1, 404,
+          "", "\"code\":\"not_found\",\"message\":\"No such file or directory: a\"" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 22 it is not a regular file: a\n", 1, 409,
+          "", "file_refused" },
+        { "GET " FILES "?list=1", "", "", "/.carrel/init|file|list|.|", "ok\nf 644 5 1000  a\n", 0, 409, "",
+          "malformed" }, /* without its NUL: see the next test */
+        { "PUT " FILES "d/a?mode=0600&parents=1", "", "hello", "/.carrel/init|file|put|d/a|5|384|1|", "ok 5\n", 0, 200,
+          "", "{\"path\":\"d/a\",\"size\":5}" },
+        { "PUT " FILES "a", "", "", "/.carrel/init|file|put|a|0|-1|0|", "ok 0\n", 0, 200, "", "\"size\":0" },
+        { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "error 28 No space left on device: a\n", 1,
+          409, "", "No space left" },
+        { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "ok 1\n", 1, 409, "", "gave no answer" },
+        { "DELETE " FILES "a", "", "", "/.carrel/init|file|remove|a|0|", "ok\n", 0, 200, "", "{\"path\":\"a\"}" },
+        { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "ok\n", 0, 200, "", "" },
+        { "GET " ARCHIVE, "", "", "/.carrel/init|file|pack|.|", "ok d\nTAR", 0, 200,
+          "Content-Type: application/x-tar\r\n", "TAR" },
+        { "GET " ARCHIVE "?path=/tmp/x", "", "", "/.carrel/init|file|pack|/tmp/x|", "error 2 No\n", 1, 404, "", "No" },
+        { "PUT " ARCHIVE "?path=d", "", "TAR", "/.carrel/init|file|unpack|d|", "ok 9\n", 0, 200, "",
+          "{\"path\":\"d\",\"entries\":9}" },
+        { "PUT " ARCHIVE "?path=d", "", "TAR", "/.carrel/init|file|unpack|d|", "error 22 a name with \"..\": ../a\n", 1,
+          409, "", "a name with \\\"..\\\": ../a" },
+        /* lies */
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "hello\n", 0, 409, "", "gave no answer" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "", 0, 409, "", "ended with exit" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "ok 2 644 1 0 2\nmuch more", 0, 200,
+          "Content-Length: 2\r\n", "mu" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 99999 x\n", 1, 409, "", "gave no answer" },
+        { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 2 \xff\n", 1, 404, "", "\"?\"" },
+};
+
+static void check_exchange(const struct exchange *exchange)
+{
+        struct rig *rig = open_rig();
+        struct client *client = ask(rig, exchange->line, exchange->headers, exchange->body, strlen(exchange->body));
+        struct response response;
+
+        rig_until(rig, is_started, &rig->pool);
+        assert_string_equal(rig->pool.arguments, exchange->arguments);
+        assert_memory_equal(rig->pool.given, exchange->body, strlen(exchange->body));
+        emit(rig, exchange->output, strlen(exchange->output));
+        end(rig, exchange->exit_code);
+        response = client_response(client, false);
+        if (response.status != exchange->status || strstr(response.head, exchange->head_part) == NULL ||
+            strstr(response.body, exchange->body_part) == NULL)
+                fail_msg("%s: %d\n%s%s", exchange->line, response.status, response.head, response.body);
+        response_free(&response);
+        rig_free(rig);
+}
+
+static void test_exchanges(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof EXCHANGES / sizeof *EXCHANGES; i++)
+                check_exchange(&EXCHANGES[i]);
+}
+
+static void test_listing(void **state)
+{
+        static const char OUTPUT[] = "ok\nf 644 5 1000  a b\0d 755 4096 1 d\0l 777 1 1 \xff\0o 600 0 0 o";
+        struct rig *rig = open_rig();
+        struct client *client = ask(rig, "GET " FILES "?list=1", "", "", 0);
+        struct response response;
+
+        (void)state;
+        rig_until(rig, is_started, &rig->pool);
+        for (size_t i = 0; i < sizeof OUTPUT; i++)
+                emit(rig, OUTPUT + i, 1);
+        end(rig, 0);
+        response = client_response(client, false);
+        assert_int_equal(response.status, 200);
+        assert_string_equal(response.body,
+                            "{\"path\":\".\",\"truncated\":false,\"entries\":["
+                            "{\"name\":\" a b\",\"kind\":\"file\",\"mode\":\"0644\",\"size\":5,\"mtime\":1000},"
+                            "{\"name\":\"d\",\"kind\":\"directory\",\"mode\":\"0755\",\"size\":4096,\"mtime\":1},"
+                            "{\"name_b64\":\"/w==\",\"kind\":\"link\",\"mode\":\"0777\",\"size\":1,\"mtime\":1},"
+                            "{\"name\":\"o\",\"kind\":\"other\",\"mode\":\"0600\",\"size\":0,\"mtime\":0}]}");
+        response_free(&response);
+        rig_free(rig);
+}
+
+static const char *const BAD[] = {
+        "GET " FILES "a%00b",
+        "GET " FILES "a%zz",
+        "GET " FILES "a?list=2",
+        "GET " FILES "a?mode=0644",
+        "GET " FILES "a?list=1&list=1",
+        "PUT " FILES "a?mode=999",
+        "PUT " FILES "a?mode=77777",
+        "PUT " FILES "a?parents",
+        "DELETE " FILES "a?recursive=yes",
+        "GET " ARCHIVE "?path=",
+        "GET " ARCHIVE "?path=%00",
+        "GET /v1/carrels/..%2fx/files/a",
+};
+
+static void test_bad_requests(void **state)
+{
+        struct rig *rig = open_rig();
+
+        (void)state;
+        for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+                struct response response = rig_ask(rig, BAD[i], NULL);
+
+                if (response.status != 400)
+                        fail_msg("%s: %d", BAD[i], response.status);
+                response_free(&response);
+        }
+        assert_int_equal(rig->pool.execs, 0);
+        rig_free(rig);
+}
+
+/* What was promised and does not come must not look like the whole. */
+static void test_cut_file(void **state)
+{
+        struct rig *rig = open_rig();
+        struct client *client = ask(rig, "GET " FILES "a", "", "", 0);
+
+        (void)state;
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok 5 640 1000 0 5\nhel", 21);
+        end(rig, 1);
+        client_await_close(client);
+        assert_non_null(strstr(client->received.data, "Content-Length: 5"));
+        assert_null(strstr(client->received.data, "hello"));
+        client_close(client);
+        client = ask(rig, "GET " ARCHIVE, "", "", 0);
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok d\nTA", 7);
+        end(rig, 1);
+        client_await_close(client);
+        assert_null(strstr(client->received.data, "\r\n0\r\n"));
+        rig_free(rig);
+}
+
+static bool has_taken_all(void *arg)
+{
+        return ((struct pool *)arg)->exec.is_input_closed;
+}
+
+/* A long body comes through stdin, piece by piece, as it is taken. */
+static void test_long_body(void **state)
+{
+        enum { LENGTH = 1000000 };
+        static char body[LENGTH];
+        struct rig *rig = open_rig();
+        struct exec *exec = &rig->pool.exec;
+        struct client *client;
+        struct response response;
+        size_t taken = 0;
+
+        (void)state;
+        rig->pool.input_room = 100;
+        client = ask(rig, "PUT " FILES "a", "", body, LENGTH);
+        rig_until(rig, is_started, &rig->pool);
+        assert_true(rig->pool.is_input_open);
+        assert_int_equal(exec->input_length, 100);
+        while (!exec->is_input_closed) {
+                taken += exec->input_length;
+                exec->input_length = 0;
+                exec->input_room = sizeof exec->input;
+                exec->sink.on_input_ready(exec->arg);
+        }
+        rig_until(rig, has_taken_all, &rig->pool);
+        assert_int_equal(taken + exec->input_length, LENGTH);
+        emit(rig, "ok 1000000\n", 11);
+        end(rig, 0);
+        response = client_response(client, false);
+        assert_int_equal(response.status, 200);
+        response_free(&response);
+        rig_free(rig);
+}
+
+static bool is_over(void *arg)
+{
+        return !((struct pool *)arg)->exec.is_running;
+}
+
+static void test_client_leaves(void **state)
+{
+        struct rig *rig = open_rig();
+        struct client *client = ask(rig, "GET " FILES "a", "", "", 0);
+
+        (void)state;
+        rig_until(rig, is_started, &rig->pool);
+        client_close(client);
+        rig_until(rig, is_over, &rig->pool);
+        assert_int_equal(rig->pool.exec_cancels, 1);
+        rig_free(rig);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_exchanges),    cmocka_unit_test(test_listing),
+                cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_cut_file),
+                cmocka_unit_test(test_long_body),    cmocka_unit_test(test_client_leaves),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
