@@ -30,6 +30,8 @@ struct pending {
         struct lines lines;
         const struct api_stream_request *stream; /* NULL: a plain call */
         ev_io interrupt;
+        api_on_bytes on_bytes; /* of a call whose answer is no JSON */
+        void *bytes_arg;
         cJSON *answer;
         int result;
 };
@@ -73,6 +75,10 @@ static void finish(struct pending *pending, int result)
 
 static void read_success(struct pending *pending, const struct http_response *response)
 {
+        if (pending->on_bytes != NULL) {
+                finish(pending, 0);
+                return;
+        }
         if (pending->stream != NULL) {
                 if (lines_end(&pending->lines) == 0) {
                         finish(pending, 0);
@@ -206,6 +212,42 @@ int api_call(struct api_client *client, const char *method, const char *path, co
                                         .accept = "application/json",
                                         .deadline_s = client->deadline_s };
         int r = run(&pending, &request, body);
+
+        if (r == 0)
+                *ret_answer = pending.answer;
+        return r;
+}
+
+static void on_bytes(void *arg, const void *bytes, size_t length)
+{
+        struct pending *pending = arg;
+        int r = pending->on_bytes(pending->bytes_arg, bytes, length);
+
+        if (r >= 0)
+                return;
+        pending->call = http_cancel(pending->call);
+        pending->error->is_abandoned = true;
+        finish(pending, r);
+}
+
+int api_receive(struct api_client *client, const char *path, api_on_bytes on_data_bytes, void *arg,
+                struct api_error *ret_error)
+{
+        struct pending pending = { .client = client, .error = ret_error, .on_bytes = on_data_bytes, .bytes_arg = arg };
+        struct http_request request = { .method = "GET", .path = path, .body_fd = -1, .on_data = on_bytes };
+
+        return run(&pending, &request, NULL);
+}
+
+int api_send_file(struct api_client *client, const char *path, int fd, cJSON **ret_answer, struct api_error *ret_error)
+{
+        struct pending pending = { .client = client, .error = ret_error };
+        struct http_request request = { .method = "PUT",
+                                        .path = path,
+                                        .content_type = "application/octet-stream",
+                                        .body_fd = fd,
+                                        .accept = "application/json" };
+        int r = run(&pending, &request, NULL);
 
         if (r == 0)
                 *ret_answer = pending.answer;

@@ -7,7 +7,7 @@ _carrel_ids() {
 
 _carrel() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-        local verbs='doctor ensure events exec help info inspect kill logs ls policy ps reap rm shell sweep touch version why'
+        local verbs='cp doctor ensure events exec help info inspect kill logs ls policy ps reap rm shell sweep touch version why'
         local verb='' socket='' words='' i
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -36,6 +36,11 @@ _carrel() {
                         '') words=$verbs ;;
                         help) words=$verbs ;;
                         ensure | exec | inspect | ps | rm | shell | touch | why) words=$(_carrel_ids ls "$socket") ;;
+                        cp)
+                                mapfile -t COMPREPLY < <(compgen -f -- "$current"
+                                        compgen -S : -W "$(_carrel_ids ls "$socket")" -- "$current")
+                                return
+                                ;;
                         kill | logs) words=$(_carrel_ids ps "$socket") ;;
                         esac
                 fi

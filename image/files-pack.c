@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,9 +46,9 @@ static int write_header(const char *name, const char *link, const struct stat *s
         struct tar_header header = { .magic = "ustar", .version = { '0', '0' }, .type = type };
         char sum[8];
 
-        (void)strncpy(header.name, name, sizeof header.name);
+        memcpy(header.name, name, strnlen(name, sizeof header.name));
         if (link != NULL)
-                (void)strncpy(header.link_name, link, sizeof header.link_name);
+                memcpy(header.link_name, link, strnlen(link, sizeof header.link_name));
         put_octal(header.mode, sizeof header.mode, status->st_mode & 07777);
         put_octal(header.uid, sizeof header.uid, 0);
         put_octal(header.gid, sizeof header.gid, 0);
@@ -221,23 +222,29 @@ static const char *last_part(const char *path)
         return *name == '\0' || strcmp(name, "..") == 0 ? "." : name;
 }
 
-int files_pack(const char *path)
+/* A link that is named is followed, those below are not. */
+int files_pack_stream(const char *path)
 {
         static const char END[2 * TAR_BLOCK];
         struct walk walk;
+        char base[PATH_MAX];
+
+        walk.length = (size_t)snprintf(walk.name, sizeof walk.name, "%s", last_part(path));
+        if (walk.length >= sizeof walk.name || realpath(path, base) == NULL || pack_at(AT_FDCWD, base, &walk, 0) < 0)
+                return 1;
+        return files_write(STDOUT_FILENO, END, sizeof END) < 0;
+}
+
+int files_pack(const char *path)
+{
         struct stat status;
 
         if (stat(path, &status) < 0)
                 return files_fail(errno, strerror(errno), path);
         if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
                 return files_fail(EINVAL, "it is neither a file nor a directory", path);
-        walk.length = (size_t)snprintf(walk.name, sizeof walk.name, "%s", last_part(path));
-        if (walk.length >= sizeof walk.name)
-                return files_fail(ENAMETOOLONG, "its name is too long", NULL);
         /* What is wrong behind this line is seen as a stream without its end. */
         if (files_say("ok %c", S_ISDIR(status.st_mode) ? 'd' : 'f') < 0)
                 return 1;
-        if (pack_at(AT_FDCWD, path, &walk, 0) < 0)
-                return 1;
-        return files_write(STDOUT_FILENO, END, sizeof END) < 0;
+        return files_pack_stream(path);
 }

@@ -13,6 +13,7 @@
 
 struct unpack {
         int root_fd;
+        mode_t mask; /* bits that a mode may have */
         unsigned long long n_entries;
         char name[TAR_NAME_MAX]; /* of this entry, "" when no record said it */
         char link[TAR_NAME_MAX];
@@ -326,7 +327,7 @@ static int take_entry(struct unpack *unpack, const struct tar_header *header)
                 size = unpack->size;
         if (strchr("0125", type) == NULL)
                 return fail(unpack, EINVAL, "an entry that is no file, directory or link");
-        r = make_entry(unpack, type, type == '0' ? size : type == '5' ? 0 : 0, (mode_t)mode & 07777, mtime);
+        r = make_entry(unpack, type, type == '0' ? size : 0, (mode_t)mode & unpack->mask, mtime);
         if (r == 0) {
                 unpack->name[0] = unpack->link[0] = '\0';
                 unpack->size = -1;
@@ -366,10 +367,16 @@ static int take_archive(struct unpack *unpack)
 
 int files_unpack(const char *path)
 {
+        return files_unpack_masked(path, 07777);
+}
+
+int files_unpack_masked(const char *path, mode_t mask)
+{
         static struct unpack unpack = { .size = -1 };
 
         if (mkdir(path, 0777) < 0 && errno != EEXIST)
                 return files_fail(errno, strerror(errno), path);
+        unpack.mask = mask;
         unpack.root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (unpack.root_fd < 0)
                 return files_fail(errno, strerror(errno), path);

@@ -29,3 +29,10 @@ int files_open_regular(int directory_fd, const char *path, int flags, struct sta
 
 int files_pack(const char *path);
 int files_unpack(const char *path);
+
+/* ---- for carrel(1), which has the other end ---- */
+
+/* The tar stream alone, to stdout. Returns the exit status. */
+int files_pack_stream(const char *path);
+/* files_unpack with these bits of each mode at most. */
+int files_unpack_masked(const char *path, mode_t mask);

@@ -104,6 +104,10 @@ static const struct script ARCHIVES[] = {
         { "unpacked from tar(1), gnu", TREE "tar -c --format=gnu d | $INIT file unpack o; " UNPACKED("o"),
           "ok 8\n" TREE_SEEN },
         { "and back", TREE "$INIT file pack d | tail -n +2 | $INIT file unpack o; " UNPACKED("o"), "ok 8\n" TREE_SEEN },
+        { "a link that is named",
+          "mkdir d; printf hello > d/a; ln -s d l; ln -s d/a m; $INIT file pack l | tail -n +2 | tar -t; "
+          "$INIT file pack m | tail -n +2 | tar -xO",
+          "l/\nl/a\nhello" },
         { "one file", "printf hello > a; $INIT file pack a | tail -n +2 | tar -xO", "hello" },
         { "hard links", "printf x > a; ln a b; tar -c a b | $INIT file unpack o; stat -c %h o/a o/b", "ok 2\n2\n2\n" },
         { "over what is there",

@@ -1,0 +1,25 @@
+/* Files on our side of a copy: packed and unpacked in a process of their own, by the code that does it in a carrel. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* A directory's content as a tar archive in an unlinked file, at its beginning. The descriptor, or a negative errno. */
+int local_pack(const char *directory);
+
+/* An archive that comes in pieces, from a carrel: nothing of it gets out of the directory, and no mode has more than
+ * the permissions. */
+struct local_unpack {
+        pid_t pid;
+        int input_fd, answer_fd; /* of pipes */
+};
+
+/* directory is made if it is missing. 0 or a negative errno. */
+int local_unpack_begin(struct local_unpack *unpack, const char *directory);
+/* 0 or a negative errno (-EPIPE: it has given up; local_unpack_end says why). */
+int local_unpack_write(struct local_unpack *unpack, const void *bytes, size_t length);
+/* Waits for its end. 0, or a negative errno with the sentence in ret_problem. */
+int local_unpack_end(struct local_unpack *unpack, char *ret_problem, size_t size);
+
+/* Whether it is a directory; false too when there is none. */
+int local_is_directory(const char *path);
