@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum { FROM_DAEMON = 1 << AGENT_FROM_DAEMON, FROM_INSIDE = 1 << AGENT_FROM_INSIDE, FROM_BOTH = 3 };
-enum { SIGNAL_MOST = 64, FILE_HEAD_BYTES = 28, FILE_INFO_BYTES = 24 };
+enum { SIGNAL_MOST = 64 };
 
 /* Every message there is, and its bounds. */
 static const struct form {
@@ -27,9 +27,6 @@ static const struct form {
         { AGENT_DATA, "data", FROM_BOTH, true, 2, AGENT_PAYLOAD_MAX, 0 },
         { AGENT_END, "end", FROM_BOTH, true, 1, 1, 0 },
         { AGENT_CREDIT, "credit", FROM_BOTH, true, 5, 5, 0 },
-        { AGENT_FILE, "file", FROM_DAEMON, true, FILE_HEAD_BYTES, AGENT_PAYLOAD_MAX, 2 },
-        { AGENT_FILE_INFO, "file_info", FROM_INSIDE, true, FILE_INFO_BYTES, FILE_INFO_BYTES, 0 },
-        { AGENT_FILE_DONE, "file_done", FROM_INSIDE, true, 4, 4, 0 },
 };
 
 static const struct form *find_form(unsigned kind)

@@ -36,10 +36,7 @@ enum agent_kind {
         AGENT_RESIZE = 22,
         AGENT_DATA = 32,
         AGENT_END = 33,
-        AGENT_CREDIT = 34,
-        AGENT_FILE = 48,
-        AGENT_FILE_INFO = 49,
-        AGENT_FILE_DONE = 50
+        AGENT_CREDIT = 34
 };
 /* "hello", "start", ...; "unknown". */
 const char *agent_kind_name(unsigned kind);
@@ -47,7 +44,7 @@ const char *agent_kind_name(unsigned kind);
 struct agent_header {
         uint16_t kind;
         uint16_t n_fds;  /* that came along, by the sender's word */
-        uint32_t number; /* of the exec or file operation, the daemon's choice, never reused on a connection; 0: none */
+        uint32_t number; /* of the exec, the daemon's choice, never reused on a connection; 0: none */
         uint32_t length; /* of the payload */
 };
 

@@ -1,0 +1,548 @@
+/* What the agent runs. A run begins with START and is over when its first process has been reaped, carreld has been
+ * told, and nothing is left in its pumps. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+enum {
+        ENVIRONMENT_MAX = AGENT_TEXTS_MAX + 1024,
+        TERMINAL_ROWS = 24,
+        TERMINAL_COLS = 80,
+        END_OF_INPUT = 4 /* Ctrl-D */
+};
+enum { CODE_NOT_STARTED = 126 };
+
+struct run {
+        struct run *next;
+        uint32_t number;
+        pid_t pid;         /* 0: reaped, or never there */
+        bool is_forgotten; /* carreld has gone, or has been told */
+        bool has_failed;   /* `failed` is still to be told */
+        bool has_ended;    /* `exited` is still to be told */
+        struct agent_failed failed;
+        struct agent_exited exited;
+        int terminal;        /* the pty's master; -1: none */
+        bool is_input_ended; /* END has come, or the end of the pipe */
+        struct pump pumps[AGENT_STREAMS];
+        uint32_t untold[AGENT_STREAMS]; /* framed: bytes taken that no CREDIT has told */
+        bool has_told_end[AGENT_STREAMS];
+};
+
+/* ---- the list ---- */
+
+static struct run *find(const struct agent *agent, uint32_t number)
+{
+        struct run *run = agent->runs;
+
+        while (run != NULL && (run->number != number || run->is_forgotten))
+                run = run->next;
+        return run;
+}
+
+static struct run *add(struct agent *agent, uint32_t number)
+{
+        struct run *run = agent->n_runs < AGENT_RUNS_MAX ? calloc(1, sizeof(*run)) : NULL;
+
+        if (run == NULL)
+                return NULL;
+        run->number = number;
+        run->terminal = -1;
+        for (int i = 0; i < AGENT_STREAMS; i++)
+                run->pumps[i] = (struct pump){ .from = -1, .to = -1, .is_done = true };
+        run->next = agent->runs;
+        agent->runs = run;
+        agent->n_runs++;
+        return run;
+}
+
+static void release(struct run *run)
+{
+        for (int i = 0; i < AGENT_STREAMS; i++)
+                pump_close(&run->pumps[i]);
+        if (run->terminal >= 0)
+                close(run->terminal);
+        free(run);
+}
+
+static bool is_pumped_out(const struct run *run)
+{
+        return run->pumps[AGENT_STREAM_OUT].is_done && run->pumps[AGENT_STREAM_ERR].is_done;
+}
+
+static bool is_over(const struct run *run)
+{
+        if (run->pid != 0)
+                return false;
+        return run->is_forgotten || (!run->has_failed && !run->has_ended && is_pumped_out(run));
+}
+
+/* ---- telling ---- */
+
+static bool tell_failure(struct agent *agent, struct run *run)
+{
+        agent_write_failed(home_packet(), run->number, &run->failed);
+        run->has_failed = !home_send(agent, home_packet());
+        return !run->has_failed;
+}
+
+static void tell(struct agent *agent, struct run *run)
+{
+        if (run->is_forgotten || (run->has_failed && !tell_failure(agent, run)) || !run->has_ended)
+                return;
+        /* In framed mode the bytes come through the same door: EXITED is the last of all. */
+        if (agent->is_framed && run->pumps[AGENT_STREAM_OUT].length + run->pumps[AGENT_STREAM_ERR].length > 0)
+                return;
+        agent_write_exited(home_packet(), run->number, &run->exited);
+        run->has_ended = !home_send(agent, home_packet());
+}
+
+static void end(struct run *run, uint32_t is_signal, int value)
+{
+        run->exited = (struct agent_exited){ is_signal, (uint32_t)value };
+        run->has_ended = true;
+        pump_close(&run->pumps[AGENT_STREAM_IN]);
+}
+
+static void refuse(struct run *run, enum agent_stage stage, int error)
+{
+        run->failed = (struct agent_failed){ (uint32_t)stage, (uint32_t)error };
+        run->has_failed = true;
+        end(run, 0, CODE_NOT_STARTED);
+}
+
+void runs_reaped(struct agent *agent, pid_t pid, int status)
+{
+        struct run *run = agent->runs;
+
+        while (run != NULL && run->pid != pid)
+                run = run->next;
+        if (run == NULL)
+                return;
+        run->pid = 0;
+        if (WIFSIGNALED(status))
+                end(run, 1, WTERMSIG(status));
+        else
+                end(run, 0, WEXITSTATUS(status));
+}
+
+void runs_settle(struct agent *agent)
+{
+        for (struct run **at = &agent->runs; *at != NULL;) {
+                struct run *run = *at;
+
+                tell(agent, run);
+                if (!is_over(run)) {
+                        at = &run->next;
+                        continue;
+                }
+                *at = run->next;
+                agent->n_runs--;
+                release(run);
+        }
+}
+
+bool runs_have_news(const struct agent *agent)
+{
+        for (const struct run *run = agent->runs; run != NULL; run = run->next) {
+                if (run->is_forgotten)
+                        continue;
+                if (run->has_failed || run->has_ended)
+                        return true;
+        }
+        return false;
+}
+
+static void kill_run(const struct run *run, int signal)
+{
+        if (run->pid == 0)
+                return;
+        /* Its session, and itself should it not have come to make one. Not reaped yet: the number is still its own. */
+        kill(-run->pid, signal);
+        kill(run->pid, signal);
+}
+
+void runs_kill(struct agent *agent)
+{
+        for (struct run *run = agent->runs; run != NULL; run = run->next) {
+                kill_run(run, SIGKILL);
+                for (int i = 0; i < AGENT_STREAMS; i++)
+                        pump_close(&run->pumps[i]);
+                run->is_forgotten = true;
+        }
+}
+
+/* ---- starting ---- */
+
+int runs_spec(struct agent *agent, uint32_t number, const void *chunk, size_t length)
+{
+        uint8_t *spec;
+
+        if (number <= agent->last_number)
+                return -EBADMSG;
+        if (agent->spec == NULL || agent->spec_number != number) {
+                free(agent->spec);
+                agent->spec = NULL;
+                agent->spec_length = 0;
+                agent->spec_number = number;
+        }
+        if (length > AGENT_SPEC_MAX - agent->spec_length)
+                return -EBADMSG;
+        spec = realloc(agent->spec, agent->spec_length + length);
+        if (spec == NULL)
+                return -ENOMEM;
+        memcpy(spec + agent->spec_length, chunk, length);
+        agent->spec = spec;
+        agent->spec_length += length;
+        return 0;
+}
+
+static bool is_overridden(const char *variable, const struct agent_spec *spec)
+{
+        size_t length = strcspn(variable, "=") + 1;
+
+        for (size_t i = 0; i < spec->n_environment; i++)
+                if (strncmp(spec->environment[i], variable, length) == 0)
+                        return true;
+        return false;
+}
+
+/* The container's own variables, and the exec's over them. */
+static char *const *merge_environment(const struct agent_spec *spec)
+{
+        static char *merged[ENVIRONMENT_MAX + 1];
+        size_t count = 0;
+
+        for (char **at = environ; *at != NULL && count < ENVIRONMENT_MAX - spec->n_environment; at++)
+                if (!is_overridden(*at, spec))
+                        merged[count++] = *at;
+        for (size_t i = 0; i < spec->n_environment; i++)
+                merged[count++] = spec->environment[i];
+        merged[count] = NULL;
+        return merged;
+}
+
+/* Gives the descriptors their places, in the order of the protocol. */
+static void place_fds(struct child *child, const int *fds, size_t n_fds)
+{
+        size_t next = 0;
+
+        if (child->flags & AGENT_START_JOIN)
+                child->join = fds[next++];
+        if (n_fds == next)
+                return; /* framed */
+        if (child->flags & AGENT_START_INPUT)
+                child->in = fds[next++];
+        child->out = fds[next++];
+        if (next < n_fds)
+                child->err = fds[next];
+}
+
+static int open_master(const struct agent_start *start)
+{
+        struct winsize size = {
+                .ws_row = start->rows > 0 ? start->rows : TERMINAL_ROWS,
+                .ws_col = start->cols > 0 ? start->cols : TERMINAL_COLS,
+        };
+        int unlock = 0;
+        int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+        if (master < 0)
+                return -1;
+        if (ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0)
+                return master;
+        close(master);
+        return -1;
+}
+
+/* Another descriptor of the same, close-on-exec. */
+static int copy(int fd)
+{
+        return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* The terminal's pumps; the pipes are given to them. */
+static bool attach_terminal(struct run *run, struct child *child, const struct agent_start *start, bool is_framed)
+{
+        run->terminal = open_master(start);
+        if (run->terminal < 0)
+                return false;
+        child->terminal = run->terminal;
+        if ((child->in >= 0 || (is_framed && (start->flags & AGENT_START_INPUT))) &&
+            !pump_open(&run->pumps[AGENT_STREAM_IN], child->in, copy(run->terminal),
+                       is_framed ? AGENT_WINDOW_BYTES : PUMP_BYTES))
+                return false;
+        child->in = -1;
+        if (!pump_open(&run->pumps[AGENT_STREAM_OUT], copy(run->terminal), child->out, PUMP_BYTES))
+                return false;
+        child->out = -1;
+        run->pumps[AGENT_STREAM_OUT].credit = AGENT_WINDOW_BYTES;
+        return true;
+}
+
+static bool attach_pipe(struct run *run, unsigned stream, int *ret_child_end)
+{
+        int ends[2];
+        bool is_input = stream == AGENT_STREAM_IN;
+
+        if (pipe2(ends, O_CLOEXEC) != 0)
+                return false;
+        *ret_child_end = ends[is_input ? 0 : 1];
+        run->pumps[stream].credit = AGENT_WINDOW_BYTES;
+        if (is_input)
+                return pump_open(&run->pumps[stream], -1, ends[1], AGENT_WINDOW_BYTES);
+        if (!pump_open(&run->pumps[stream], ends[0], -1, PUMP_BYTES))
+                return false;
+        run->pumps[stream].credit = AGENT_WINDOW_BYTES;
+        return true;
+}
+
+/* Pipes of our own, where none can be passed. */
+static bool attach_frames(struct run *run, struct child *child)
+{
+        if ((child->flags & AGENT_START_INPUT) && !attach_pipe(run, AGENT_STREAM_IN, &child->in))
+                return false;
+        return attach_pipe(run, AGENT_STREAM_OUT, &child->out) && attach_pipe(run, AGENT_STREAM_ERR, &child->err);
+}
+
+static bool attach(const struct agent *agent, struct run *run, struct child *child, const struct agent_start *start)
+{
+        if (start->flags & AGENT_START_TTY)
+                return attach_terminal(run, child, start, agent->is_framed);
+        return !agent->is_framed || attach_frames(run, child);
+}
+
+static void close_child_ends(const struct child *child)
+{
+        const int ends[] = { child->join, child->in, child->out, child->err };
+
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+                if (ends[i] >= 0)
+                        close(ends[i]);
+}
+
+static void launch(struct agent *agent, struct run *run, struct child *child, const struct agent_start *start)
+{
+        pid_t pid;
+
+        if (!attach(agent, run, child, start)) {
+                refuse(run, AGENT_STAGE_TTY, errno != 0 ? errno : ENOMEM);
+                return;
+        }
+        pid = fork();
+        if (pid == 0)
+                child_run(child);
+        if (pid < 0)
+                refuse(run, AGENT_STAGE_FORK, errno);
+        else
+                run->pid = pid;
+}
+
+/* The whole spec, from what came before and what comes with START. NULL: carreld counts otherwise, or no memory. */
+static uint8_t *complete_spec(struct agent *agent, uint32_t number, const struct agent_start *start, const void *chunk,
+                              size_t length)
+{
+        uint8_t *spec;
+
+        if (length > 0 && runs_spec(agent, number, chunk, length) < 0)
+                return NULL;
+        if (agent->spec == NULL || agent->spec_number != number || agent->spec_length != start->spec_length)
+                return NULL;
+        spec = agent->spec;
+        agent->spec = NULL;
+        return spec;
+}
+
+static int begin(struct agent *agent, struct child *child, const struct agent_start *start, uint8_t *bytes)
+{
+        static char *texts[AGENT_TEXTS_MAX + 2];
+        struct agent_spec spec;
+        struct run *run;
+
+        if (agent_spec_read(bytes, start->spec_length, texts, AGENT_TEXTS_MAX + 2, &spec) < 0)
+                return -EBADMSG;
+        run = add(agent, child->number);
+        if (run == NULL)
+                return -ENOMEM;
+        child->spec = &spec;
+        child->environment = merge_environment(&spec);
+        launch(agent, run, child, start);
+        return 0;
+}
+
+int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int *fds, size_t n_fds)
+{
+        struct child child = {
+                .agent = agent, .number = number, .join = -1, .in = -1, .out = -1, .err = -1, .terminal = -1
+        };
+        struct agent_start start = { 0 };
+        const void *chunk = NULL;
+        uint8_t *spec = NULL;
+        size_t length = 0;
+        int error = agent_read_start(packet, &start, &chunk, &length);
+
+        if (error == 0 && (number <= agent->last_number || n_fds != agent_start_fds(start.flags, agent->is_framed)))
+                error = -EBADMSG;
+        if (error < 0) {
+                for (size_t i = 0; i < n_fds; i++)
+                        close(fds[i]);
+                return error;
+        }
+        child.flags = start.flags;
+        place_fds(&child, fds, n_fds);
+        spec = complete_spec(agent, number, &start, chunk, length);
+        agent->last_number = number;
+        error = spec != NULL ? begin(agent, &child, &start, spec) : -EBADMSG;
+        free(spec);
+        close_child_ends(&child);
+        return error;
+}
+
+/* ---- orders to one that runs; one that is over meanwhile is no mistake ---- */
+
+int runs_signal(struct agent *agent, uint32_t number, int signal)
+{
+        const struct run *run = find(agent, number);
+
+        if (run != NULL)
+                kill_run(run, signal);
+        return 0;
+}
+
+int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize *resize)
+{
+        const struct run *run = find(agent, number);
+        const struct winsize size = { .ws_row = resize->rows, .ws_col = resize->cols };
+
+        if (run != NULL && run->terminal >= 0)
+                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* tells the programs by SIGWINCH */
+        return 0;
+}
+
+int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void *bytes, size_t length)
+{
+        struct run *run = find(agent, number);
+
+        if (stream != AGENT_STREAM_IN)
+                return -EBADMSG;
+        if (run == NULL)
+                return 0;
+        run->untold[stream] += (uint32_t)length;
+        return pump_put(&run->pumps[stream], bytes, length) ? 0 : -EBADMSG;
+}
+
+int runs_end(struct agent *agent, uint32_t number, unsigned stream)
+{
+        struct run *run = find(agent, number);
+
+        if (stream != AGENT_STREAM_IN)
+                return -EBADMSG;
+        if (run != NULL)
+                run->pumps[stream].is_open = false;
+        return 0;
+}
+
+int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t bytes)
+{
+        struct run *run = find(agent, number);
+
+        if (stream == AGENT_STREAM_IN)
+                return -EBADMSG;
+        if (run == NULL)
+                return 0;
+        if (bytes > AGENT_WINDOW_BYTES - run->pumps[stream].credit)
+                return -EBADMSG;
+        run->pumps[stream].credit += bytes;
+        return 0;
+}
+
+/* ---- pumping ---- */
+
+/* The end of input does not end a terminal: it types what Ctrl-D types. */
+static void end_typing(struct run *run)
+{
+        static const uint8_t TYPED = END_OF_INPUT;
+        struct pump *in = &run->pumps[AGENT_STREAM_IN];
+
+        if (run->terminal < 0 || in->is_done || in->is_open || in->length > 0 || run->is_input_ended)
+                return;
+        run->is_input_ended = true;
+        in->is_open = true;
+        (void)pump_put(in, &TYPED, 1);
+        in->is_open = false;
+}
+
+static void pump_in(struct agent *agent, struct run *run)
+{
+        struct pump *in = &run->pumps[AGENT_STREAM_IN];
+        uint32_t taken;
+
+        pump_fill(in);
+        end_typing(run);
+        pump_drain(in);
+        if (!agent->is_framed)
+                return;
+        taken = run->untold[AGENT_STREAM_IN] - (uint32_t)(in->is_done ? 0 : in->length);
+        if (run->is_input_ended || taken < AGENT_WINDOW_BYTES / 4)
+                return;
+        agent_write_credit(home_packet(), run->number, AGENT_STREAM_IN, taken);
+        if (home_send(agent, home_packet()))
+                run->untold[AGENT_STREAM_IN] -= taken;
+}
+
+/* Bytes for home, as many as carreld still takes. */
+static void pump_home(struct agent *agent, struct run *run, unsigned stream)
+{
+        struct pump *pump = &run->pumps[stream];
+
+        while (!pump->is_done) {
+                size_t length;
+
+                pump_fill(pump);
+                length = pump->length < pump->credit ? pump->length : pump->credit;
+                if (length == 0)
+                        break;
+                agent_write_data(home_packet(), run->number, stream, pump->bytes + pump->start, length);
+                if (!home_send(agent, home_packet()))
+                        break;
+                pump->credit -= (uint32_t)length;
+                pump->start += length;
+                pump->length -= length;
+        }
+        if (!pump->is_done && !pump->is_open && pump->length == 0) {
+                agent_write_end(home_packet(), run->number, stream);
+                if (home_send(agent, home_packet()))
+                        pump_close(pump);
+        }
+}
+
+void runs_pump(struct agent *agent)
+{
+        for (struct run *run = agent->runs; run != NULL; run = run->next) {
+                if (run->is_forgotten)
+                        continue;
+                pump_in(agent, run);
+                for (unsigned stream = AGENT_STREAM_OUT; stream <= AGENT_STREAM_ERR; stream++) {
+                        if (agent->is_framed)
+                                pump_home(agent, run, stream);
+                        else
+                                pump_move(&run->pumps[stream]);
+                }
+        }
+}
+
+size_t runs_poll(const struct agent *agent, struct pollfd *polls, size_t room)
+{
+        size_t count = 0;
+
+        for (const struct run *run = agent->runs; run != NULL; run = run->next)
+                for (int i = 0; i < AGENT_STREAMS && count + 2 <= room; i++)
+                        count += pump_poll(&run->pumps[i], polls + count);
+        return count;
+}

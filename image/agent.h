@@ -1,0 +1,118 @@
+/* carrel-init from within: process 1 (carrel-init.c), its connection home (agent-home.c), what it runs (agent-runs.c)
+ * and the bytes it carries itself (agent-pump.c). One thread, one static state; runs as the carrel's own user. */
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent-wire.h"
+
+#define AGENT_HOME_DIRECTORY "/.carrel/home"
+#define AGENT_HOME_SOCKET AGENT_HOME_DIRECTORY "/agent.sock"
+
+enum { AGENT_RUNS_MAX = 1024, AGENT_POLLS_MAX = 2 + 4 * AGENT_RUNS_MAX };
+
+struct run;
+
+struct agent {
+        int home; /* -1: not connected */
+        bool is_welcome;
+        bool is_framed;
+        int patience_ms;    /* between two tries to connect; -1: there is no home, never */
+        int64_t dial_at_ms; /* CLOCK_MONOTONIC: the next try */
+        struct run *runs;   /* newest first */
+        unsigned n_runs;
+        uint32_t last_number;
+        uint8_t *spec; /* what SPEC messages brought for spec_number, malloc'd; NULL: nothing */
+        size_t spec_length;
+        uint32_t spec_number;
+};
+
+/* ---- agent-home.c ---- */
+
+/* CLOCK_MONOTONIC. */
+int64_t home_now_ms(void);
+
+/* Tries to connect and says HELLO. Whatever comes of it is in home and patience_ms. */
+void home_dial(struct agent *agent);
+/* Takes what has come. A carreld that breaks the protocol is hung up on. */
+void home_receive(struct agent *agent);
+/* Kills what runs, and begins to dial again. */
+void home_hang_up(struct agent *agent);
+/* Sends a whole packet without waiting. False: no room now (or no home); ask again when it can be written to. */
+bool home_send(struct agent *agent, const struct agent_packet *packet);
+/* The same, waiting for room: for a child, which has nothing else to do. */
+void home_send_patiently(const struct agent *agent, const struct agent_packet *packet);
+/* The one packet that is built at a time. */
+struct agent_packet *home_packet(void);
+
+/* ---- agent-runs.c ---- */
+
+/* Orders. fds are taken over. -EBADMSG: carreld broke the protocol. */
+int runs_spec(struct agent *agent, uint32_t number, const void *chunk, size_t length);
+int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int *fds, size_t n_fds);
+int runs_signal(struct agent *agent, uint32_t number, int signal);
+int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize *resize);
+int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void *bytes, size_t length);
+int runs_end(struct agent *agent, uint32_t number, unsigned stream);
+int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t bytes);
+
+/* A child has ended: one of ours, or an orphan that nobody knows. */
+void runs_reaped(struct agent *agent, pid_t pid, int status);
+/* Sends what could not be sent before, and forgets what is over. */
+void runs_settle(struct agent *agent);
+/* Kills every run; nothing is told of them any more. */
+void runs_kill(struct agent *agent);
+/* Whether something waits for room on the way home. */
+bool runs_have_news(const struct agent *agent);
+/* Adds the descriptors that the runs' pumps wait for; returns how many. */
+size_t runs_poll(const struct agent *agent, struct pollfd *polls, size_t room);
+/* Moves what can be moved. */
+void runs_pump(struct agent *agent);
+
+/* ---- agent-pump.c ---- */
+
+enum { PUMP_BYTES = 16384 };
+
+/* Carries bytes from one end to another and never waits. Either end may be the connection home: then its fd is -1. */
+struct pump {
+        int from, to;
+        bool is_open;    /* more may come in */
+        bool is_done;    /* nothing comes out any more */
+        uint32_t credit; /* framed: how much may still be sent home */
+        size_t start, length;
+        size_t capacity;
+        uint8_t *bytes; /* malloc'd */
+};
+
+/* Takes both descriptors over and makes them non-blocking. False: no memory; they are closed then. */
+bool pump_open(struct pump *pump, int from, int to, size_t capacity);
+void pump_close(struct pump *pump);
+/* Moves bytes between two descriptors as far as both go now. */
+void pump_move(struct pump *pump);
+/* Reads as far as there is room for it. */
+void pump_fill(struct pump *pump);
+/* Adds bytes that came from home. False: more than there is room for. */
+bool pump_put(struct pump *pump, const void *bytes, size_t length);
+/* Writes as far as it goes. */
+void pump_drain(struct pump *pump);
+/* Adds what it waits for to polls; returns how many (0 to 2). */
+size_t pump_poll(const struct pump *pump, struct pollfd *polls);
+
+/* ---- agent-child.c: between fork and the program ---- */
+
+struct child {
+        const struct agent *agent;
+        uint32_t number;
+        uint32_t flags;         /* AGENT_START_* */
+        int join, in, out, err; /* -1: none */
+        int terminal;           /* the pty's master, -1: none */
+        const struct agent_spec *spec;
+        char *const *environment; /* complete */
+};
+
+/* Becomes the program, or says FAILED and ends. */
+_Noreturn void child_run(const struct child *child);
