@@ -52,6 +52,8 @@ static void parse_mount_line(char *line, struct cgroup_mounts *mounts)
                 place_mount(&mounts->of[CGROUP_UNIFIED], root, point);
         if (!str_equal(type, "cgroup"))
                 return;
+        if (list_has(super, strlen(super), "freezer"))
+                place_mount(&mounts->of[CGROUP_FREEZER], root, point);
         if (list_has(super, strlen(super), "memory"))
                 place_mount(&mounts->of[CGROUP_MEMORY], root, point);
         if (list_has(super, strlen(super), "pids"))
@@ -168,6 +170,8 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 return;
         length = (size_t)(path - ++controllers);
         path++;
+        if (list_has(controllers, length, "freezer"))
+                fill_once(cgroup->freezer_dir, &mounts->of[CGROUP_FREEZER], path, "");
         if (list_has(controllers, length, "memory")) {
                 fill_once(cgroup->oom_file, &mounts->of[CGROUP_MEMORY], path, "memory.oom_control");
                 fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_MEMORY], path, "memory.limit_in_bytes");
@@ -178,6 +182,7 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 fill_once(cgroup->pids_limit_file, &mounts->of[CGROUP_PIDS], path, "pids.max");
         }
         if (length == 0) {
+                fill_once(cgroup->unified_dir, &mounts->of[CGROUP_UNIFIED], path, "");
                 fill_once(cgroup->oom_file, &mounts->of[CGROUP_UNIFIED], path, "memory.events");
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_UNIFIED], path, "pids.events");
                 fill_once(cgroup->members_file, &mounts->of[CGROUP_UNIFIED], path, "cgroup.procs");

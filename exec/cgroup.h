@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum cgroup_hierarchy { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_UNIFIED, CGROUP_HIERARCHIES };
+enum cgroup_hierarchy { CGROUP_FREEZER, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_UNIFIED, CGROUP_HIERARCHIES };
 enum { CGROUP_PATH_BYTES = 512 };
 
 struct cgroup_mount {
@@ -29,6 +29,8 @@ struct cgroup {
         char members_file[CGROUP_PATH_BYTES];
         char memory_limit_file[CGROUP_PATH_BYTES];
         char pids_limit_file[CGROUP_PATH_BYTES];
+        char freezer_dir[CGROUP_PATH_BYTES]; /* cgroup v1 */
+        char unified_dir[CGROUP_PATH_BYTES];
 };
 
 struct cgroup_counters {

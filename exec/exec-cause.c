@@ -3,7 +3,8 @@
 #include <signal.h>
 
 /* Engines and shells alike tell a death by signal as 128 + its number; a program that exits with such a code by
- * itself cannot be told apart from it. */
+ * itself cannot be told apart from it, unless an agent has seen its wait status. A shell whose child was killed for
+ * want of memory exits with such a code, too. */
 enum { SIGNAL_CODE_BASE = 128, SIGNAL_MAX = 64 };
 
 static const char *const NAMES[EXEC_CAUSES] = {
@@ -29,7 +30,7 @@ struct exec_end exec_decide_end(const struct exec_facts *facts)
                 return (struct exec_end){ EXEC_OOM, EXEC_CODE_KILLED, 0 };
         if (facts->has_pids_risen && facts->exit_code != 0)
                 return (struct exec_end){ EXEC_PIDS, facts->exit_code, 0 };
-        if (is_signal)
+        if (facts->is_exact ? facts->signal != 0 : is_signal)
                 return (struct exec_end){ EXEC_SIGNAL, facts->exit_code, signal };
         return (struct exec_end){ EXEC_EXIT, facts->exit_code, 0 };
 }

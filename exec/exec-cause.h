@@ -11,7 +11,9 @@ struct exec_facts {
         bool is_timed_out;     /* its deadline passed and it was killed, or its end was never confirmed */
         bool is_lost;          /* its container is gone */
         bool is_container_oom; /* and the engine or the kernel says for want of memory */
-        int exit_code;         /* as the engine told it, when neither of the two above */
+        int exit_code;         /* when neither of the two above; 128 + signal for a death by signal */
+        bool is_exact;         /* `signal` is the wait status's; else only exit_code is known */
+        int signal;            /* it died of; 0: it exited */
         bool has_oom_risen;    /* the container's oom_kill counter rose while it ran */
         bool has_pids_risen;   /* the container's pids.max counter rose while it ran */
 };

@@ -7,19 +7,18 @@
 
 /* The program has ended, or nothing more will be learned: the result, or why there is none. One that was killed is
  * freed only when nothing it started lives. */
-void exec_end_finish(struct exec *exec);
+void exec_end_finish(struct engine_exec *exec);
 /* The same whatever lives. */
-void exec_end_now(struct exec *exec);
+void exec_end_now(struct engine_exec *exec);
 /* The same, and tells the room's listener when something lives. */
-void exec_end_give_up(struct exec *exec);
+void exec_end_give_up(struct engine_exec *exec);
 /* Nothing was started. */
-void exec_end_fail(struct exec *exec, const struct fault *why);
+void exec_end_fail(struct engine_exec *exec, const struct fault *why);
 /* The container is gone. */
-void exec_end_lost(struct exec *exec, bool is_oom);
+void exec_end_lost(struct engine_exec *exec, bool is_oom);
 
 /* Answers the user, and the exec lives on silently. The callback may end it: do not touch it behind this. */
-void exec_end_report(struct exec *exec);
-void exec_end_report_fault(struct exec *exec, const struct fault *why);
+void exec_end_report(struct engine_exec *exec);
 
 /* Frees the memory of an exec that nothing refers to. */
-void exec_end_dispose(struct exec *exec);
+void exec_end_dispose(struct engine_exec *exec);

@@ -16,22 +16,22 @@ enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
 /* A child in the background may hold the streams open for as long as it likes. What the program itself wrote is in
  * the pipes already, so a short quiet means that all of it has come; a paused reader stops the clocks, because then
  * the quiet is ours. docker 20.10 waits for the streams itself, so that its event comes up to 2 s late (measured). */
-static void start_drain(struct exec *exec)
+static void start_drain(struct engine_exec *exec)
 {
-        if (exec->is_paused)
+        if (exec->base.is_paused)
                 return;
-        ev_timer_again(exec->execs->loop, &exec->drain_quiet);
-        ev_timer_again(exec->execs->loop, &exec->drain_max);
+        ev_timer_again(exec->base.execs->loop, &exec->drain_quiet);
+        ev_timer_again(exec->base.execs->loop, &exec->drain_max);
 }
 
-static bool is_draining(const struct exec *exec)
+static bool is_draining(const struct engine_exec *exec)
 {
         return (exec->seen & (SAW_EXIT | SAW_END_OF_OUTPUT)) == SAW_EXIT;
 }
 
 static void on_drain_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 {
-        struct exec *exec = timer->data;
+        struct engine_exec *exec = timer->data;
 
         (void)loop, (void)events;
         exec->seen |= SAW_END_OF_OUTPUT;
@@ -45,13 +45,13 @@ static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
         exec_end_finish(timer->data);
 }
 
-void exec_run_exited(struct exec *exec, int exit_code)
+void exec_run_exited(struct engine_exec *exec, int exit_code)
 {
         if (exec->seen & SAW_EXIT)
                 return;
         exec->seen |= SAW_EXIT;
         exec->exit_code = exit_code;
-        if ((exec->seen & SAW_END_OF_OUTPUT) || exec->is_silent || exec->call == NULL)
+        if ((exec->seen & SAW_END_OF_OUTPUT) || exec->base.is_silent || exec->call == NULL)
                 exec_end_finish(exec);
         else
                 start_drain(exec);
@@ -59,25 +59,25 @@ void exec_run_exited(struct exec *exec, int exit_code)
 
 /* ---- dying ---- */
 
-static void kill_tree(struct exec *exec)
+static void kill_tree(struct engine_exec *exec)
 {
         int killed;
 
-        if (!exec->has_cgroup || (exec->seen & SAW_EXIT) || (exec->tree.root == 0 && !exec->tree.is_alone))
+        if (!exec->base.has_cgroup || (exec->seen & SAW_EXIT) || (exec->tree.root == 0 && !exec->tree.is_alone))
                 return;
         killed = process_tree_kill(&exec->tree);
         if (killed > 0 || killed == -EAGAIN)
                 exec->has_killed = true;
 }
 
-static int send_signal(struct exec *exec, int signal)
+static int send_signal(struct engine_exec *exec, int signal)
 {
         int sent = signal == SIGKILL ? process_tree_kill(&exec->tree) : process_tree_signal(&exec->tree, signal);
 
         return sent == 0 ? -ESRCH : sent;
 }
 
-static void deliver_signals(struct exec *exec)
+static void deliver_signals(struct engine_exec *exec)
 {
         for (int signal = 1; signal < SIGNALS; signal++)
                 if (exec->pending_signals >> signal & 1)
@@ -85,22 +85,22 @@ static void deliver_signals(struct exec *exec)
         exec->pending_signals = 0;
 }
 
-static void die(struct exec *exec, double patience_s);
+static void die(struct engine_exec *exec, double patience_s);
 
 /* An engine that began anew meanwhile does not know the execs it had; no event will tell of its end either. */
-static void on_forgotten(struct exec *exec)
+static void on_forgotten(struct engine_exec *exec)
 {
         if (exec->call != NULL || exec->is_dying)
                 return;
         exec->has_broken = true;
         fault_set(&exec->broken, FAULT_ENGINE_UNAVAILABLE, ENOENT,
                   "the engine has forgotten the program: how it ended is not known");
-        die(exec, exec->execs->timing.grace_s);
+        die(exec, exec->base.execs->timing.grace_s);
 }
 
 static void on_inquired(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
-        struct exec *exec = arg;
+        struct engine_exec *exec = arg;
 
         exec->inquiry = NULL;
         exec->is_seen_running = why == NULL && reply->exec->is_running;
@@ -115,7 +115,7 @@ static void on_inquired(void *arg, const struct engine_reply *reply, const struc
                 exec_run_exited(exec, reply->exec->exit_code);
                 return;
         }
-        if (exec->tree.root == 0 && exec->has_cgroup && reply->exec->pid != 0)
+        if (exec->tree.root == 0 && exec->base.has_cgroup && reply->exec->pid != 0)
                 exec->is_rootless = process_tree_adopt(&exec->tree, reply->exec->pid) != 0;
         if (exec->tree.root != 0 || exec->is_rootless)
                 deliver_signals(exec);
@@ -123,9 +123,9 @@ static void on_inquired(void *arg, const struct engine_reply *reply, const struc
                 kill_tree(exec);
 }
 
-void exec_run_inquire(struct exec *exec)
+void exec_run_inquire(struct engine_exec *exec)
 {
-        struct engine *engine = exec->execs->engine;
+        struct engine *engine = exec->base.execs->engine;
 
         if (exec->inquiry != NULL || !(exec->seen & SAW_START) || (exec->seen & SAW_EXIT))
                 return;
@@ -137,8 +137,8 @@ void exec_run_inquire(struct exec *exec)
  * the event of its end may have been lost. */
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 {
-        struct exec *exec = timer->data;
-        const struct exec_timing *timing = &exec->execs->timing;
+        struct engine_exec *exec = timer->data;
+        const struct exec_timing *timing = &exec->base.execs->timing;
 
         (void)events;
         if (!exec->is_dying && exec->pending_signals == 0 && !(exec->seen & SAW_END_OF_OUTPUT)) {
@@ -156,42 +156,42 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
         exec_run_inquire(exec);
 }
 
-static void start_retry(struct exec *exec, double first_s)
+static void start_retry(struct engine_exec *exec, double first_s)
 {
         exec->retry.repeat = first_s;
-        ev_timer_again(exec->execs->loop, &exec->retry);
+        ev_timer_again(exec->base.execs->loop, &exec->retry);
 }
 
-static void die(struct exec *exec, double patience_s)
+static void die(struct engine_exec *exec, double patience_s)
 {
         exec->grace.repeat = patience_s;
-        ev_timer_again(exec->execs->loop, &exec->grace);
+        ev_timer_again(exec->base.execs->loop, &exec->grace);
         if (exec->is_dying)
                 return;
         exec->is_dying = true;
         kill_tree(exec);
-        start_retry(exec, exec->execs->timing.retry_first_s);
+        start_retry(exec, exec->base.execs->timing.retry_first_s);
         exec_run_inquire(exec);
 }
 
 /* Nobody has confirmed the end in time. The user is answered all the same; the killing goes on for a while. */
 static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
 {
-        struct exec *exec = timer->data;
+        struct engine_exec *exec = timer->data;
 
         (void)events;
-        if (exec->is_silent || (exec->seen & SAW_EXIT)) {
+        if (exec->base.is_silent || (exec->seen & SAW_EXIT)) {
                 exec_end_give_up(exec);
                 return;
         }
-        timer->repeat = exec->execs->timing.linger_s;
+        timer->repeat = exec->base.execs->timing.linger_s;
         ev_timer_again(loop, timer);
         exec_end_report(exec);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
-        struct exec *exec = timer->data;
+        struct engine_exec *exec = timer->data;
 
         (void)events;
         ev_timer_stop(loop, timer);
@@ -201,15 +201,15 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         }
         exec->is_timed_out = true;
         if (!exec->is_dying)
-                die(exec, exec->execs->timing.grace_s);
+                die(exec, exec->base.execs->timing.grace_s);
 }
 
 /* ---- the engine ---- */
 
 /* The event of the end may overtake the answer to the start: they come over two connections. */
-static void claim_early_death(struct exec *exec)
+static void claim_early_death(struct engine_exec *exec)
 {
-        struct execs *execs = exec->execs;
+        struct execs *execs = exec->base.execs;
 
         for (unsigned i = 0; i < DEATHS_KEPT; i++) {
                 if (!str_equal(execs->deaths[i].engine_id, exec->engine_id))
@@ -224,7 +224,7 @@ static void claim_early_death(struct exec *exec)
 
 static void on_started(void *arg, const char *engine_exec_id)
 {
-        struct exec *exec = arg;
+        struct engine_exec *exec = arg;
 
         if ((exec->seen & SAW_START) || engine_exec_id[0] == '\0' ||
             str_copy(exec->engine_id, sizeof(exec->engine_id), engine_exec_id) != 0)
@@ -233,22 +233,19 @@ static void on_started(void *arg, const char *engine_exec_id)
         claim_early_death(exec);
         if (exec->is_dying || exec->pending_signals != 0)
                 exec_run_inquire(exec);
-        if (!exec->is_silent && exec->is_streaming && exec->sink.on_start != NULL)
-                exec->sink.on_start(exec->arg, exec->id);
+        if (!exec->base.is_silent && exec->base.is_streaming && exec->base.sink.on_start != NULL)
+                exec->base.sink.on_start(exec->base.arg, exec->base.id);
 }
 
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
 {
-        struct exec *exec = arg;
+        struct engine_exec *exec = arg;
 
-        if (exec->is_silent || (stream != 1 && stream != 2))
+        if (exec->base.is_silent || (stream != 1 && stream != 2))
                 return;
         if (ev_is_active(&exec->drain_quiet))
-                ev_timer_again(exec->execs->loop, &exec->drain_quiet);
-        if (exec->is_streaming)
-                exec->sink.on_output(exec->arg, stream, bytes, length);
-        else
-                exec_output_append(stream == 1 ? &exec->output : &exec->errors, bytes, length);
+                ev_timer_again(exec->base.execs->loop, &exec->drain_quiet);
+        exec_take_output(&exec->base, stream, bytes, length);
 }
 
 /* Whether the engine may have carried the operation out although it did not say so (engine.h). */
@@ -258,20 +255,20 @@ static bool is_outcome_unknown(const struct fault *why)
 }
 
 /* Nothing is known to have been started. Where it may have been all the same, the killing goes on silently. */
-static void on_broken_start(struct exec *exec, const struct fault *why)
+static void on_broken_start(struct engine_exec *exec, const struct fault *why)
 {
         if (!is_outcome_unknown(why)) {
                 exec_end_fail(exec, why);
                 return;
         }
-        die(exec, exec->execs->timing.linger_s);
+        die(exec, exec->base.execs->timing.linger_s);
         if (exec->is_timed_out)
                 exec_end_report(exec);
         else
-                exec_end_report_fault(exec, why);
+                exec_report_fault(&exec->base, why);
 }
 
-static void on_broken(struct exec *exec, const struct fault *why)
+static void on_broken(struct engine_exec *exec, const struct fault *why)
 {
         if (exec->seen & SAW_EXIT) {
                 exec_end_finish(exec);
@@ -283,13 +280,13 @@ static void on_broken(struct exec *exec, const struct fault *why)
                 exec->has_broken = true;
                 exec->broken = *why;
                 if (!exec->is_dying)
-                        die(exec, exec->execs->timing.grace_s);
+                        die(exec, exec->base.execs->timing.grace_s);
         }
 }
 
 static void on_call_done(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
-        struct exec *exec = arg;
+        struct engine_exec *exec = arg;
 
         exec->call = NULL;
         if (why != NULL) {
@@ -303,32 +300,39 @@ static void on_call_done(void *arg, const struct engine_reply *reply, const stru
                 exec_run_exited(exec, reply->exec->exit_code);
         else if (!exec->is_dying)
                 /* It closed its output and runs on. Its end comes as an event, and events are only a hint. */
-                start_retry(exec, exec->execs->timing.retry_max_s);
+                start_retry(exec, exec->base.execs->timing.retry_max_s);
 }
 
 /* ---- the beginning ---- */
 
-static void look_at_cgroup(struct exec *exec, int container_pid)
+static const struct exec_backend BACKEND;
+
+static struct engine_exec *of_exec(struct exec *exec)
 {
-        exec->has_cgroup = container_pid > 0 &&
-                           cgroup_find(&exec->execs->mounts, container_pid, exec->container_id, &exec->cgroup) == 0;
-        if (exec->has_cgroup)
-                cgroup_count(&exec->cgroup, &exec->before);
+        return (struct engine_exec *)exec;
 }
 
-static void note_neighbours(struct exec *exec)
+/* NULL: another backend's. */
+static struct engine_exec *of_node(struct list *node)
 {
-        LIST_EACH (&exec->execs->running, at) {
-                struct exec *other = LIST_ENTRY(at, struct exec, node);
+        struct exec *exec = LIST_ENTRY(node, struct exec, node);
 
-                if (str_equal(other->container_id, exec->container_id))
+        return exec->backend == &BACKEND ? of_exec(exec) : NULL;
+}
+
+static void note_neighbours(struct engine_exec *exec)
+{
+        LIST_EACH (&exec->base.execs->running, at) {
+                struct engine_exec *other = of_node(at);
+
+                if (other != NULL && str_equal(other->base.container_id, exec->base.container_id))
                         other->tree.is_alone = exec->tree.is_alone = false;
         }
 }
 
-static void init_timers(struct exec *exec, double timeout_s)
+static void init_timers(struct engine_exec *exec, double timeout_s)
 {
-        const struct exec_timing *timing = &exec->execs->timing;
+        const struct exec_timing *timing = &exec->base.execs->timing;
 
         ev_init(&exec->deadline, on_deadline);
         ev_init(&exec->drain_quiet, on_drain_quiet);
@@ -342,38 +346,21 @@ static void init_timers(struct exec *exec, double timeout_s)
         exec->retry.data = exec->grace.data = exec;
 }
 
-static int fill(struct exec *exec, struct execs *execs, const char *container_id, int container_pid,
-                const struct exec_request *request)
+static void look_at_tree(struct engine_exec *exec, int container_pid)
 {
-        int error = exec_id_choose(request->exec_id, exec->id);
-
-        if (error == 0)
-                error = str_copy(exec->container_id, sizeof(exec->container_id), container_id);
-        if (error != 0)
-                return error;
-        exec->program = strdup(request->argv[0]);
-        if (exec->program == NULL)
-                return -ENOMEM;
-        exec->execs = execs;
-        exec->is_streaming = request->is_streaming;
-        exec->output.cap_bytes = exec->errors.cap_bytes = request->max_output_bytes;
         exec->tree = (struct process_tree){
-                .cgroup = &exec->cgroup,
-                .container_id = exec->container_id,
+                .cgroup = &exec->base.cgroup,
+                .container_id = exec->base.container_id,
                 .init = container_pid,
-                .since_ms = clock_boottime_ms(),
+                .since_ms = exec->base.since_ms,
                 .is_alone = true,
         };
-        list_init(&exec->node);
-        look_at_cgroup(exec, container_pid);
-        init_timers(exec, request->timeout_s);
-        return 0;
 }
 
-static int ask_engine(struct exec *exec, const struct exec_request *request)
+static int ask_engine(struct engine_exec *exec, const struct exec_request *request)
 {
         static const struct exec_events EVENTS = { on_started, on_output };
-        struct engine *engine = exec->execs->engine;
+        struct engine *engine = exec->base.execs->engine;
         struct exec_command command = {
                 .argv = request->argv,
                 .environment = request->environment,
@@ -382,55 +369,59 @@ static int ask_engine(struct exec *exec, const struct exec_request *request)
                 .input_length = request->input_length,
         };
 
-        return engine->ops->exec(engine, exec->container_id, &command, &EVENTS, on_call_done, exec, &exec->call);
+        return engine->ops->exec(engine, exec->base.container_id, &command, &EVENTS, on_call_done, exec, &exec->call);
 }
 
-int exec_run_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
+int exec_run_start(struct execs *execs, const struct exec_place *place, const struct exec_request *request,
                    const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        struct exec *exec = calloc(1, sizeof(*exec));
+        struct engine_exec *exec = calloc(1, sizeof(*exec));
         int error;
 
         if (exec == NULL)
                 return -ENOMEM;
-        exec->sink = *sink;
-        exec->arg = arg;
-        error = fill(exec, execs, container_id, container_pid, request);
-        if (error == 0)
+        error = exec_init(&exec->base, &BACKEND, execs, place, request, sink, arg);
+        if (error == 0) {
+                look_at_tree(exec, place->container_pid);
+                init_timers(exec, request->timeout_s);
                 error = ask_engine(exec, request);
+        }
         if (error != 0) {
                 exec_end_dispose(exec);
                 return error;
         }
         note_neighbours(exec);
-        list_append(&execs->running, &exec->node);
+        list_append(&execs->running, &exec->base.node);
         if (request->timeout_s > 0)
                 ev_timer_again(execs->loop, &exec->deadline);
-        *ret_exec = exec;
+        *ret_exec = &exec->base;
         return 0;
 }
 
 /* ---- the user's handle ---- */
 
-void exec_run_cancel(struct exec *exec)
+static void pause_run(struct exec *base, bool is_paused);
+
+static void cancel_run(struct exec *base)
 {
-        if (exec->is_silent)
-                return;
-        exec->is_silent = true;
-        exec_run_pause(exec, false);
-        ev_timer_stop(exec->execs->loop, &exec->deadline);
+        struct engine_exec *exec = of_exec(base);
+
+        exec->base.is_silent = true;
+        pause_run(base, false);
+        ev_timer_stop(exec->base.execs->loop, &exec->deadline);
         /* Never freed here, as our caller may be its callback; one that has exited ends with its drain. */
         if (!(exec->seen & SAW_EXIT))
-                die(exec, exec->execs->timing.linger_s);
+                die(exec, exec->base.execs->timing.linger_s);
 }
 
-void exec_run_pause(struct exec *exec, bool is_paused)
+static void pause_run(struct exec *base, bool is_paused)
 {
-        struct ev_loop *loop = exec->execs->loop;
+        struct engine_exec *exec = of_exec(base);
+        struct ev_loop *loop = exec->base.execs->loop;
 
-        if (exec->is_paused == is_paused)
+        if (exec->base.is_paused == is_paused)
                 return;
-        exec->is_paused = is_paused;
+        exec->base.is_paused = is_paused;
         if (exec->call != NULL)
                 engine_pause_output(exec->call, is_paused);
         if (!is_draining(exec))
@@ -440,30 +431,93 @@ void exec_run_pause(struct exec *exec, bool is_paused)
         start_drain(exec);
 }
 
-int exec_run_signal(struct exec *exec, int signal)
+static int signal_run(struct exec *base, int signal)
 {
+        struct engine_exec *exec = of_exec(base);
         int sent;
 
         if (signal < 1 || signal >= SIGNALS)
                 return -EINVAL;
-        if (!exec->has_cgroup || exec->is_rootless || (exec->seen & SAW_EXIT))
+        if (!exec->base.has_cgroup || exec->is_rootless || (exec->seen & SAW_EXIT))
                 return -ESRCH;
         if (exec->tree.root != 0) {
                 sent = send_signal(exec, signal);
                 return sent < 0 ? sent : 0;
         }
         exec->pending_signals |= (uint64_t)1 << signal;
-        start_retry(exec, exec->execs->timing.retry_first_s);
+        start_retry(exec, exec->base.execs->timing.retry_first_s);
         exec_run_inquire(exec);
         return 0;
 }
 
-struct exec *exec_run_free(struct exec *exec)
+static void lose_run(struct exec *base, bool is_oom)
 {
-        if (exec == NULL)
-                return NULL;
+        exec_end_lost(of_exec(base), is_oom);
+}
+
+static void free_run(struct exec *base)
+{
+        struct engine_exec *exec = of_exec(base);
+
         kill_tree(exec);
-        exec->is_silent = true;
+        base->is_silent = true;
         exec_end_now(exec);
+}
+
+static const struct exec_backend BACKEND = {
+        .cancel = cancel_run,
+        .pause = pause_run,
+        .signal = signal_run,
+        .lost = lose_run,
+        .free = free_run,
+};
+
+/* ---- the engine's events ---- */
+
+static struct engine_exec *find_engine_id(struct execs *execs, const char *engine_id)
+{
+        LIST_EACH (&execs->running, at) {
+                struct engine_exec *exec = of_node(at);
+
+                if (exec != NULL && (exec->seen & SAW_START) && str_equal(exec->engine_id, engine_id))
+                        return exec;
+        }
         return NULL;
+}
+
+static void keep_death(struct execs *execs, const struct engine_event *event)
+{
+        struct unclaimed_death *death = &execs->deaths[execs->n_deaths++ % DEATHS_KEPT];
+
+        death->exit_code = event->exit_code;
+        if (str_copy(death->engine_id, sizeof(death->engine_id), event->exec_id) != 0)
+                death->engine_id[0] = '\0';
+}
+
+static void on_exec_died(struct execs *execs, const struct engine_event *event)
+{
+        struct engine_exec *exec;
+
+        if (event->exec_id == NULL || event->exec_id[0] == '\0')
+                return;
+        exec = find_engine_id(execs, event->exec_id);
+        if (exec != NULL)
+                exec_run_exited(exec, event->exit_code);
+        else
+                keep_death(execs, event);
+}
+
+void exec_run_on_event(struct execs *execs, const struct engine_event *event)
+{
+        if (event->kind == ENGINE_EXEC_DIED)
+                on_exec_died(execs, event);
+        if (event->kind != ENGINE_RESYNC)
+                return;
+        /* Events were missed, ends of execs perhaps among them. */
+        LIST_EACH (&execs->running, at) {
+                struct engine_exec *exec = of_node(at);
+
+                if (exec != NULL)
+                        exec_run_inquire(exec);
+        }
 }

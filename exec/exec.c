@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent-exec.h"
 #include "clock.h"
-#include "exec-end.h"
 #include "exec-run.h"
 
 static const struct exec_timing TIMING = {
@@ -15,16 +15,20 @@ static const struct exec_timing TIMING = {
         .retry_first_s = 0.05,
         .retry_max_s = 1.0,
 };
+static const struct exec_limits LIMITS = { .per_carrel = 64, .queued_per_carrel = 256 };
 
 int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine)
 {
         struct execs *execs = calloc(1, sizeof(*execs));
 
-        if (execs == NULL)
+        if (execs == NULL || agents_new(&execs->agents, execs) < 0) {
+                free(execs);
                 return -ENOMEM;
+        }
         execs->loop = loop;
         execs->engine = engine;
         execs->timing = TIMING;
+        execs->limits = LIMITS;
         list_init(&execs->running);
         /* Without cgroups nothing can be proved to be the container's, so nothing is killed or counted; the engine's
          * own word is then all there is. */
@@ -33,27 +37,47 @@ int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *eng
         return 0;
 }
 
+static struct exec *of_node(struct list *node)
+{
+        return LIST_ENTRY(node, struct exec, node);
+}
+
 struct execs *execs_free(struct execs *execs)
 {
         if (execs == NULL)
                 return NULL;
-        while (!list_is_empty(&execs->running))
-                exec_run_free(LIST_ENTRY(execs->running.next, struct exec, node));
+        while (!list_is_empty(&execs->running)) {
+                struct exec *exec = of_node(execs->running.next);
+
+                exec->backend->free(exec);
+        }
+        agents_free(execs->agents, execs);
         free(execs);
         return NULL;
 }
 
-void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg, const char *container_id), void *arg)
+void execs_on_left_behind(struct execs *execs,
+                          void (*on_left_behind)(void *arg, const char *container_id, const char *reason), void *arg)
 {
         execs->on_left_behind = on_left_behind;
         execs->left_behind_arg = arg;
+}
+
+void execs_limit(struct execs *execs, const struct exec_limits *limits)
+{
+        execs->limits = *limits;
+}
+
+bool execs_has_agent(const struct execs *execs, const char *container_id)
+{
+        return agents_find(execs->agents, container_id) != NULL;
 }
 
 /* Among those whose users wait still. */
 struct exec *execs_find(const struct execs *execs, const char *exec_id)
 {
         LIST_EACH ((struct list *)&execs->running, at) {
-                struct exec *exec = LIST_ENTRY(at, struct exec, node);
+                struct exec *exec = of_node(at);
 
                 if (!exec->is_silent && str_equal(exec->id, exec_id))
                         return exec;
@@ -61,27 +85,45 @@ struct exec *execs_find(const struct execs *execs, const char *exec_id)
         return NULL;
 }
 
+static unsigned count_in(const struct execs *execs, const char *container_id)
+{
+        unsigned count = 0;
+
+        LIST_EACH ((struct list *)&execs->running, at)
+                count += str_equal(of_node(at)->container_id, container_id);
+        return count;
+}
+
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
+        const struct exec_place place = { container_id, container_pid };
+        struct agent_channel *channel = agents_find(execs->agents, container_id);
+
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;
+        if (channel != NULL)
+                return agent_exec_start(channel, &place, request, sink, arg, ret_exec);
         if (request->is_tty || request->is_input_open)
                 return -EOPNOTSUPP;
-        return exec_run_start(execs, container_id, container_pid, request, sink, arg, ret_exec);
+        if (count_in(execs, container_id) >= execs->limits.per_carrel)
+                return -EAGAIN;
+        return exec_run_start(execs, &place, request, sink, arg, ret_exec);
 }
+
+/* ---- the user's handle ---- */
 
 struct exec *exec_cancel(struct exec *exec)
 {
-        if (exec != NULL)
-                exec_run_cancel(exec);
+        if (exec != NULL && !exec->is_silent)
+                exec->backend->cancel(exec);
         return NULL;
 }
 
 void exec_pause(struct exec *exec, bool is_paused)
 {
         if (!exec->is_silent)
-                exec_run_pause(exec, is_paused);
+                exec->backend->pause(exec, is_paused);
 }
 
 const char *exec_id(const struct exec *exec)
@@ -91,98 +133,72 @@ const char *exec_id(const struct exec *exec)
 
 ssize_t exec_write(struct exec *exec, const void *bytes, size_t length)
 {
-        (void)exec, (void)bytes, (void)length;
-        return -EOPNOTSUPP;
+        if (exec->is_silent)
+                return -EPIPE;
+        return exec->backend->write != NULL ? exec->backend->write(exec, bytes, length) : -EOPNOTSUPP;
 }
 
 int exec_close_input(struct exec *exec)
 {
-        (void)exec;
-        return -EOPNOTSUPP;
+        if (exec->is_silent)
+                return 0;
+        return exec->backend->close_input != NULL ? exec->backend->close_input(exec) : -EOPNOTSUPP;
 }
 
 int exec_resize(struct exec *exec, uint16_t rows, uint16_t cols)
 {
-        (void)exec;
-        return rows == 0 || cols == 0 ? -EINVAL : -EOPNOTSUPP;
+        if (rows == 0 || cols == 0)
+                return -EINVAL;
+        if (exec->is_silent)
+                return 0;
+        return exec->backend->resize != NULL ? exec->backend->resize(exec, rows, cols) : -EOPNOTSUPP;
 }
 
 int execs_signal(struct execs *execs, const char *exec_id, int signal)
 {
         struct exec *exec = execs_find(execs, exec_id);
 
-        return exec != NULL ? exec_run_signal(exec, signal) : -ENOENT;
+        return exec != NULL ? exec->backend->signal(exec, signal) : -ENOENT;
 }
 
-static struct exec *find_engine_id(struct execs *execs, const char *engine_id)
-{
-        LIST_EACH (&execs->running, at) {
-                struct exec *exec = LIST_ENTRY(at, struct exec, node);
-
-                if ((exec->seen & SAW_START) && str_equal(exec->engine_id, engine_id))
-                        return exec;
-        }
-        return NULL;
-}
-
-static void keep_death(struct execs *execs, const struct engine_event *event)
-{
-        struct unclaimed_death *death = &execs->deaths[execs->n_deaths++ % DEATHS_KEPT];
-
-        death->exit_code = event->exit_code;
-        if (str_copy(death->engine_id, sizeof(death->engine_id), event->exec_id) != 0)
-                death->engine_id[0] = '\0';
-}
-
-static void on_exec_died(struct execs *execs, const struct engine_event *event)
-{
-        struct exec *exec;
-
-        if (event->exec_id == NULL || event->exec_id[0] == '\0')
-                return;
-        exec = find_engine_id(execs, event->exec_id);
-        if (exec != NULL)
-                exec_run_exited(exec, event->exit_code);
-        else
-                keep_death(execs, event);
-}
+/* ---- what happens to containers ---- */
 
 void execs_on_event(struct execs *execs, const struct engine_event *event)
 {
-        if (event->kind == ENGINE_EXEC_DIED)
-                on_exec_died(execs, event);
-        if (event->kind != ENGINE_RESYNC)
-                return;
-        /* Events were missed, ends of execs perhaps among them. */
-        LIST_EACH (&execs->running, at)
-                exec_run_inquire(LIST_ENTRY(at, struct exec, node));
+        exec_run_on_event(execs, event);
 }
 
 void execs_container_lost(struct execs *execs, const char *container_id, bool is_oom)
 {
+        struct agent_channel *channel = agents_find(execs->agents, container_id);
         struct list lost;
 
         list_init(&lost);
+        if (channel != NULL)
+                agent_channel_last_words(channel);
         LIST_EACH (&execs->running, at) {
-                if (!str_equal(LIST_ENTRY(at, struct exec, node)->container_id, container_id))
+                if (!str_equal(of_node(at)->container_id, container_id))
                         continue;
                 list_remove(at);
                 list_append(&lost, at);
         }
         /* From a list of their own, as each answer may start, cancel or end others. */
-        while (!list_is_empty(&lost))
-                exec_end_lost(LIST_ENTRY(lost.next, struct exec, node), is_oom);
+        while (!list_is_empty(&lost)) {
+                struct exec *exec = of_node(list_pop(&lost));
+
+                exec->backend->lost(exec, is_oom);
+        }
 }
 
 void execs_each(const struct execs *execs, const char *container_id,
                 void (*visit)(void *arg, const struct exec_view *view), void *arg)
 {
         LIST_EACH ((struct list *)&execs->running, at) {
-                const struct exec *exec = LIST_ENTRY(at, struct exec, node);
+                const struct exec *exec = of_node(at);
                 struct exec_view view = {
                         .container_id = exec->container_id,
                         .program = exec->program,
-                        .running_s = (double)(clock_boottime_ms() - exec->tree.since_ms) / 1000.0,
+                        .running_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
                 };
 
                 if (exec->is_silent || (container_id != NULL && !str_equal(container_id, exec->container_id)))

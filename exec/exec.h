@@ -83,15 +83,27 @@ __attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, stru
 /* Cancels all silently. */
 struct execs *execs_free(struct execs *execs);
 
-/* Tells of each container in which an exec was left behind: ended for its user, killed for as long as was sensible, and
- * still running (stuck in the kernel, or in a runtime whose processes the host cannot see). It ends with its container
- * only. Called from the loop; may call back into the room. One listener; NULL: none. */
-void execs_on_left_behind(struct execs *execs, void (*on_left_behind)(void *arg, const char *container_id), void *arg);
+/* Tells of each container that must not be used any more, and why: "exec_unkillable" (an exec was ended for its user,
+ * killed for as long as was sensible, and still runs: stuck in the kernel, or in a runtime whose processes the host
+ * cannot see; it ends with its container only), "agent_broke_protocol", or "agent_lost" (it hung up, and its container
+ * lives). Called from the loop; may call back into the room. One listener; NULL: none. */
+void execs_on_left_behind(struct execs *execs,
+                          void (*on_left_behind)(void *arg, const char *container_id, const char *reason), void *arg);
 
-/* Starts a program in container_id. sink is copied, arg borrowed. Never calls back from inside.
- * Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it is none, or the engine refuses at once), -E2BIG
- * (arguments and environment), -EAGAIN (too many run or wait in this container), -EOPNOTSUPP (a terminal or open input
- * in a container without an agent). The handle is valid until on_done has run. */
+/* How many execs may run, and how many more may wait, in one container. */
+struct exec_limits {
+        unsigned per_carrel, queued_per_carrel;
+};
+void execs_limit(struct execs *execs, const struct exec_limits *limits);
+
+/* Whether the container's agent runs its execs; false: the engine's own exec does. */
+bool execs_has_agent(const struct execs *execs, const char *container_id);
+
+/* Starts a program in container_id, by its agent if that has been greeted (agent.h), else by the engine. sink is
+ * copied, arg borrowed. Never calls back from inside. Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it is
+ * none, or the engine refuses at once), -E2BIG (arguments and environment), -EAGAIN (too many run or wait in this
+ * container), -EOPNOTSUPP (a terminal or open input in a container without an agent). The handle is valid until on_done
+ * has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,
                                                    const struct exec_request *request, const struct exec_sink *sink,
                                                    void *arg, struct exec **ret_exec);

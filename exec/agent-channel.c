@@ -1,0 +1,413 @@
+#include "agent-channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The socket holds less than this: net.core.rmem_max, at some 500 bytes of the kernel's for each packet. */
+enum { LAST_ROUNDS = 64 };
+static const double GONE_S = 1.0;
+enum { MESSAGES_AT_ONCE = 64, UNSENT_MOST_BYTES = 8 << 20 };
+
+/* A packet that had no room in the socket. */
+struct unsent {
+        struct list node;
+        int fds[AGENT_FDS_MAX];
+        size_t n_fds;
+        size_t length;
+        uint8_t bytes[];
+};
+
+/* ---- all channels ---- */
+
+static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct agents *agents = timer->data;
+
+        (void)loop, (void)events;
+        for (struct list *node = list_pop(&agents->doomed); node != NULL; node = list_pop(&agents->doomed)) {
+                struct doomed *doomed = LIST_ENTRY(node, struct doomed, node);
+
+                doomed->free(doomed);
+        }
+}
+
+int agents_new(struct agents **ret_agents, struct execs *execs)
+{
+        struct agents *agents = calloc(1, sizeof(*agents));
+
+        (void)execs;
+        if (agents == NULL)
+                return -ENOMEM;
+        agents->directory = -1;
+        list_init(&agents->doomed);
+        ev_timer_init(&agents->sweep, on_sweep, 0.0, 0.0);
+        agents->sweep.data = agents;
+        agents->bytes = malloc(AGENT_READ_BYTES);
+        if (agents->bytes == NULL) {
+                free(agents);
+                return -ENOMEM;
+        }
+        *ret_agents = agents;
+        return 0;
+}
+
+struct agents *agents_free(struct agents *agents, struct execs *execs)
+{
+        struct agent_channel *channel, *next;
+
+        if (agents == NULL)
+                return NULL;
+        HASH_ITER(hh, agents->channels, channel, next)
+        {
+                agent_channel_close(channel);
+        }
+        ev_timer_stop(execs->loop, &agents->sweep);
+        on_sweep(execs->loop, &agents->sweep, 0);
+        if (agents->directory >= 0)
+                close(agents->directory);
+        free(agents->path);
+        free(agents->bytes);
+        free(agents);
+        return NULL;
+}
+
+struct agent_channel *agents_find(const struct agents *agents, const char *container_id)
+{
+        struct agent_channel *channel;
+
+        HASH_FIND_STR(agents->channels, container_id, channel);
+        return channel;
+}
+
+void agents_doom(struct execs *execs, struct doomed *doomed)
+{
+        list_append(&execs->agents->doomed, &doomed->node);
+        ev_timer_start(execs->loop, &execs->agents->sweep);
+}
+
+/* ---- sending ---- */
+
+static void release_unsent(struct unsent *unsent)
+{
+        list_remove(&unsent->node);
+        for (size_t i = 0; i < unsent->n_fds; i++)
+                close(unsent->fds[i]);
+        free(unsent);
+}
+
+static int send_now(const struct agent_channel *channel, const void *bytes, size_t length, const int *fds, size_t n_fds)
+{
+        char control[CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = { 0 };
+        struct iovec piece = { (void *)bytes, length };
+        struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+        ssize_t sent;
+
+        if (n_fds > 0) {
+                struct cmsghdr *head;
+
+                message.msg_control = control;
+                message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+                head = CMSG_FIRSTHDR(&message);
+                head->cmsg_level = SOL_SOCKET;
+                head->cmsg_type = SCM_RIGHTS;
+                head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+                memcpy(CMSG_DATA(head), fds, n_fds * sizeof(int));
+        }
+        do
+                sent = sendmsg(channel->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        return sent < 0 ? -errno : 0;
+}
+
+static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_fds)
+{
+        const struct agent_packet *packet = &channel->execs->agents->out;
+        struct unsent *unsent = malloc(sizeof(*unsent) + packet->length);
+
+        if (unsent == NULL)
+                return -ENOMEM;
+        *unsent = (struct unsent){ .length = packet->length };
+        memcpy(unsent->bytes, packet->bytes, packet->length);
+        list_init(&unsent->node);
+        for (; unsent->n_fds < n_fds; unsent->n_fds++) {
+                unsent->fds[unsent->n_fds] = fcntl(fds[unsent->n_fds], F_DUPFD_CLOEXEC, 0);
+                if (unsent->fds[unsent->n_fds] >= 0)
+                        continue;
+                release_unsent(unsent);
+                return -ENOMEM;
+        }
+        channel->unsent_bytes += unsent->length;
+        list_append(&channel->unsent, &unsent->node);
+        ev_io_start(channel->execs->loop, &channel->writable);
+        return 0;
+}
+
+int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds)
+{
+        const struct agent_packet *packet = &channel->execs->agents->out;
+        int error = -EAGAIN;
+
+        if (channel->fd < 0)
+                return -EPIPE;
+        if (list_is_empty(&channel->unsent))
+                error = send_now(channel, packet->bytes, packet->length, fds, n_fds);
+        if (error == -EAGAIN && channel->unsent_bytes > UNSENT_MOST_BYTES)
+                return -ENOBUFS;
+        if (error == -EAGAIN || error == -ENOBUFS)
+                error = keep_unsent(channel, fds, n_fds);
+        return error == -ECONNRESET ? -EPIPE : error;
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+        struct agent_channel *channel = io->data;
+
+        (void)events;
+        while (!list_is_empty(&channel->unsent)) {
+                struct unsent *unsent = LIST_ENTRY(channel->unsent.next, struct unsent, node);
+                int error = send_now(channel, unsent->bytes, unsent->length, unsent->fds, unsent->n_fds);
+
+                if (error == -EAGAIN || error == -ENOBUFS)
+                        return;
+                /* Another error is the end of the connection, which whoever receives sees. */
+                channel->unsent_bytes -= unsent->length;
+                release_unsent(unsent);
+        }
+        ev_io_stop(loop, io);
+}
+
+/* ---- the end ---- */
+
+static void hang_up(struct agent_channel *channel)
+{
+        struct ev_loop *loop = channel->execs->loop;
+
+        if (channel->fd < 0)
+                return;
+        ev_io_stop(loop, &channel->readable);
+        ev_io_stop(loop, &channel->writable);
+        close(channel->fd);
+        channel->fd = -1;
+        while (!list_is_empty(&channel->unsent))
+                release_unsent(LIST_ENTRY(channel->unsent.next, struct unsent, node));
+}
+
+/* ---- receiving ---- */
+
+struct received {
+        size_t length;
+        size_t n_fds;
+        bool is_cut;
+        int sender; /* 0: not told */
+};
+
+static void close_uninvited(const struct cmsghdr *head, struct received *received)
+{
+        size_t n_fds = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        for (size_t i = 0; i < n_fds; i++) {
+                int fd;
+
+                memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+                close(fd);
+        }
+        received->n_fds += n_fds;
+}
+
+/* 1: a packet; 0: none now; negative: the end. */
+static int receive_packet(const struct agent_channel *channel, struct received *ret_received)
+{
+        struct agent_packet *packet = &channel->execs->agents->in;
+        /* Room for what an agent might send against the rules, so that it is found and closed. */
+        char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))]
+                __attribute__((aligned(sizeof(size_t))));
+        struct iovec piece = { packet->bytes, sizeof(packet->bytes) };
+        struct msghdr message = {
+                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+        };
+        ssize_t length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+        if (length < 0)
+                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        if (length == 0)
+                return -EPIPE;
+        *ret_received = (struct received){ .length = (size_t)length,
+                                           .is_cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 };
+        for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != NULL; head = CMSG_NXTHDR(&message, head)) {
+                struct ucred sender;
+
+                if (head->cmsg_level != SOL_SOCKET)
+                        continue;
+                if (head->cmsg_type == SCM_RIGHTS)
+                        close_uninvited(head, ret_received);
+                if (head->cmsg_type != SCM_CREDENTIALS)
+                        continue;
+                memcpy(&sender, CMSG_DATA(head), sizeof(sender));
+                ret_received->sender = sender.pid;
+        }
+        return 1;
+}
+
+static int dispatch(struct agent_channel *channel, const struct received *received)
+{
+        const struct agent_packet *packet = &channel->execs->agents->in;
+        struct agent_header header;
+        struct agent_talk *talk;
+
+        if (agent_wire_check(AGENT_FROM_INSIDE, packet->bytes, received->length, received->n_fds, received->is_cut,
+                             &header) < 0)
+                return -EBADMSG;
+        HASH_FIND(hh, channel->talks, &header.number, sizeof(header.number), talk);
+        if (talk != NULL)
+                return talk->on_message(talk, &header, packet->bytes, channel->is_framed ? 0 : received->sender);
+        /* Late words about one that is over: only what may cross on the way. */
+        if (header.number != 0 && header.number <= channel->last_number && header.kind != AGENT_STARTED)
+                return 0;
+        return -EBADMSG;
+}
+
+void agent_channel_receive(struct agent_channel *channel)
+{
+        for (int i = 0; i < MESSAGES_AT_ONCE && channel->fd >= 0; i++) {
+                struct received received = { 0 };
+                int got = receive_packet(channel, &received);
+
+                if (got == 0)
+                        return;
+                if (got < 0) {
+                        hang_up(channel);
+                        ev_timer_start(channel->execs->loop, &channel->gone);
+                        return;
+                }
+                if (dispatch(channel, &received) < 0)
+                        agent_channel_break(channel, "agent_broke_protocol");
+        }
+}
+
+/* An agent that hangs up is dead, and its container with it, as a rule; whoever watches the container says so in a
+ * moment, and knows why. */
+static void on_gone(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)loop, (void)events;
+        agent_channel_break(timer->data, "agent_lost");
+}
+
+void agent_channel_last_words(struct agent_channel *channel)
+{
+        channel->is_broken = true;
+        for (int i = 0; i < LAST_ROUNDS && channel->fd >= 0; i++)
+                agent_channel_receive(channel);
+        hang_up(channel);
+        ev_timer_stop(channel->execs->loop, &channel->gone);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+        (void)loop, (void)events;
+        agent_channel_receive(io->data);
+}
+
+/* ---- its life ---- */
+
+void agent_channel_break(struct agent_channel *channel, const char *reason)
+{
+        const struct execs *execs = channel->execs;
+        char container_id[ENGINE_ID_BYTES];
+
+        hang_up(channel);
+        ev_timer_stop(channel->execs->loop, &channel->gone);
+        if (channel->is_broken)
+                return;
+        channel->is_broken = true;
+        memcpy(container_id, channel->container_id, sizeof(container_id));
+        if (execs->on_left_behind != NULL)
+                execs->on_left_behind(execs->left_behind_arg, container_id, reason);
+}
+
+static void free_channel(struct doomed *doomed)
+{
+        struct agent_channel *channel = (struct agent_channel *)doomed;
+
+        exec_cgroups_close(&channel->cgroups);
+        free(channel);
+}
+
+int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
+                      int fd, bool is_framed)
+{
+        struct agent_channel *channel = calloc(1, sizeof(*channel));
+        int error = -ENOMEM;
+
+        if (channel == NULL)
+                return -ENOMEM;
+        channel->doomed.free = free_channel;
+        channel->execs = execs;
+        channel->init = init;
+        channel->is_framed = is_framed;
+        channel->fd = fd;
+        list_init(&channel->doomed.node);
+        list_init(&channel->unsent);
+        list_init(&channel->waiting);
+        exec_cgroups_open(&channel->cgroups, &execs->mounts, is_framed ? 0 : init, container_id);
+        if (str_copy(channel->container_id, sizeof(channel->container_id), container_id) == 0)
+                HASH_ADD_STR(execs->agents->channels, container_id, channel);
+        if (channel->hh.tbl == NULL) {
+                free_channel(&channel->doomed);
+                return error;
+        }
+        ev_timer_init(&channel->gone, on_gone, GONE_S, 0.0);
+        channel->gone.data = channel;
+        ev_io_init(&channel->readable, on_readable, fd, EV_READ);
+        ev_io_init(&channel->writable, on_writable, fd, EV_WRITE);
+        channel->readable.data = channel->writable.data = channel;
+        ev_io_start(execs->loop, &channel->readable);
+        *ret_channel = channel;
+        return 0;
+}
+
+struct agent_channel *agent_channel_close(struct agent_channel *channel)
+{
+        struct agent_talk *talk, *next;
+
+        if (channel == NULL)
+                return NULL;
+        hang_up(channel);
+        ev_timer_stop(channel->execs->loop, &channel->gone);
+        HASH_ITER(hh, channel->talks, talk, next)
+        {
+                agent_talk_end(talk);
+        }
+        HASH_DEL(channel->execs->agents->channels, channel);
+        agents_doom(channel->execs, &channel->doomed);
+        return NULL;
+}
+
+/* ---- conversations ---- */
+
+int agent_talk_begin(struct agent_talk *talk, struct agent_channel *channel)
+{
+        if (channel->last_number == UINT32_MAX)
+                return -ENOSPC;
+        talk->number = channel->last_number + 1;
+        talk->hh.tbl = NULL;
+        HASH_ADD(hh, channel->talks, number, sizeof(talk->number), talk);
+        if (talk->hh.tbl == NULL)
+                return -ENOMEM;
+        talk->channel = channel;
+        channel->last_number++;
+        return 0;
+}
+
+void agent_talk_end(struct agent_talk *talk)
+{
+        struct agent_channel *channel = talk->channel;
+
+        if (channel == NULL)
+                return;
+        HASH_DEL(channel->talks, talk);
+        talk->channel = NULL;
+}

@@ -1,0 +1,85 @@
+/* Inside the exec room only: the connection to one agent, and the conversations over it. */
+#pragma once
+
+#include <ev.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "agent-wire.h"
+#include "exec-cgroup.h"
+#include "exec-inside.h"
+
+struct agent_channel;
+
+/* What the agent said about one number, already judged by agent_wire_check. sender is the kernel's word for who sent
+ * it: a host pid, 0 when it is not known. -EBADMSG: it breaks the protocol. The conversation may be ended in here. */
+struct agent_talk {
+        UT_hash_handle hh;             /* in the channel, by number */
+        struct agent_channel *channel; /* NULL: ended */
+        uint32_t number;
+        int (*on_message)(struct agent_talk *talk, const struct agent_header *header, const void *packet, int sender);
+};
+
+/* All channels, and what they share. */
+struct agents {
+        struct agent_channel *channels; /* by container id */
+        int directory;                  /* -1: none */
+        char *path;
+        struct list doomed; /* struct agent_channel, struct agent_home: freed at the loop's next turn */
+        ev_timer sweep;
+        struct agent_packet in, out;
+        char *bytes; /* AGENT_READ_BYTES */
+};
+enum { AGENT_READ_BYTES = 262144 };
+
+int agents_new(struct agents **ret_agents, struct execs *execs);
+struct agents *agents_free(struct agents *agents, struct execs *execs);
+struct agent_channel *agents_find(const struct agents *agents, const char *container_id);
+
+/* Something to free when nobody can be inside it any more. */
+struct doomed {
+        struct list node;
+        void (*free)(struct doomed *doomed);
+};
+void agents_doom(struct execs *execs, struct doomed *doomed);
+
+struct agent_channel {
+        struct doomed doomed;
+        UT_hash_handle hh;
+        struct execs *execs;
+        char container_id[ENGINE_ID_BYTES];
+        int init;
+        int fd; /* -1: ended */
+        ev_io readable, writable;
+        struct list unsent; /* struct unsent */
+        size_t unsent_bytes;
+        bool is_framed;
+        bool is_broken; /* told to the listener, or nobody is to be told any more */
+        ev_timer gone;  /* it hung up: its container has this long to turn out to be dead */
+        uint32_t last_number;
+        struct agent_talk *talks;
+        struct exec_cgroups cgroups;
+        unsigned n_running;
+        struct list waiting; /* struct agent_exec: over limits.per_carrel */
+        unsigned n_waiting;
+};
+
+/* A greeted connection becomes a channel; fd is taken over on success. */
+int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
+                      int fd, bool is_framed);
+/* Hangs up. Who talks is not told: end the execs first. Freed at the loop's next turn. NULL is fine; returns NULL. */
+struct agent_channel *agent_channel_close(struct agent_channel *channel);
+/* Takes what has come, until there is nothing more. */
+void agent_channel_receive(struct agent_channel *channel);
+/* The container is gone, or is to be: takes what the agent had said by now, and hangs up. Nobody is told. */
+void agent_channel_last_words(struct agent_channel *channel);
+/* The agent cannot be trusted with anything any more: hangs up, and has the carrel retired. */
+void agent_channel_break(struct agent_channel *channel, const char *reason);
+
+/* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (it does not
+ * listen: the channel is broken). */
+int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds);
+/* A number of its own for a talk. */
+int agent_talk_begin(struct agent_talk *talk, struct agent_channel *channel);
+void agent_talk_end(struct agent_talk *talk);

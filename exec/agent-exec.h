@@ -1,0 +1,52 @@
+/* Inside the exec room only: the life of one exec that the agent runs.
+ *
+ * The user's handle and the exec are two lives, as with the engine's (exec-run.h): the user is answered once, or never
+ * after a cancel; the exec goes on silently until its cgroup is empty, or nothing more can be done about it.
+ *
+ *   waiting --room--> running --EXITED and end of output--> done
+ *   running --deadline, cancel--> dying: TERM, after the grace KILL again and again --cgroup gone--> done
+ *   dying --linger--> given up: the user is answered, the carrel is retired
+ *   any --container lost--> done at once */
+#pragma once
+
+#include "agent-channel.h"
+#include "agent-stream.h"
+
+enum agent_seen { SAW_STARTED = 1, SAW_EXITED = 2 };
+
+struct agent_exec {
+        struct exec base;
+        struct agent_talk talk;
+        struct agent_channel *channel; /* borrowed; it outlives its execs */
+        struct list waiting;           /* in channel->waiting */
+        struct doomed doomed;
+        bool is_counted; /* in channel->n_running */
+        uint8_t *spec;   /* NULL: sent */
+        size_t spec_length;
+        uint32_t flags; /* AGENT_START_* */
+        uint16_t rows, cols;
+        double timeout_s;
+
+        struct exec_cgroup cgroup;
+        struct agent_output outputs[2];
+        struct agent_input input;
+        unsigned seen; /* enum agent_seen */
+        struct agent_exited exited;
+        bool is_drained; /* nothing more is read */
+        bool is_dying;
+        bool is_killing; /* the grace after TERM is over */
+        bool is_timed_out;
+        bool is_over; /* finished or given up; only its memory is left */
+        ev_timer deadline, drain_quiet, drain_max, retry, grace;
+};
+
+/* Contract of exec_start, all parameters checked, for a container with this channel. */
+int agent_exec_start(struct agent_channel *channel, const struct exec_place *place, const struct exec_request *request,
+                     const struct exec_sink *sink, void *arg, struct exec **ret_exec);
+
+/* ---- agent-launch.c ---- */
+
+/* Takes what the request says about the program. 0, -E2BIG, -ENOMEM. */
+int agent_exec_take(struct agent_exec *exec, const struct exec_request *request);
+/* Sends it to the agent. 0, or a negative errno: nothing runs. */
+int agent_exec_launch(struct agent_exec *exec);

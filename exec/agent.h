@@ -1,0 +1,34 @@
+/* The way home of the agents: where each carrel's carrel-init dials, and who is let in (docs/exec-protocol.md). Once
+ * greeted, execs of that container are the agent's (exec.h chooses by itself). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "fault.h"
+
+struct agent_home; /* of one container */
+struct execs;
+
+/* The directory of all homes, absolute; made with mode 0700 if it is not there, its parents must be. Without it (the
+ * default) nobody can be greeted. 0 or a negative errno with *why. */
+__attribute__((warn_unused_result)) int agents_open(struct execs *execs, const char *directory, struct fault *why);
+
+/* Makes <directory>/<name>/ and listens in it. The container must have that directory at AGENT_HOME_DIRECTORY,
+ * read-only, and start after this. name is one path component. One home per name: a second takes the socket from the
+ * first. */
+__attribute__((warn_unused_result)) int agent_home_new(struct agent_home **ret_home, struct execs *execs,
+                                                       const char *name, struct fault *why);
+/* Ends the connection: its execs end as lost. The directory stays for a carreld to come. NULL is fine; returns NULL. */
+struct agent_home *agent_home_free(struct agent_home *home);
+/* Removes the directory of a container that is gone for good. */
+void agent_home_forget(struct execs *execs, const char *name);
+
+/* Waits until the container's init has said HELLO, and takes nobody else: pid is what its pidfd says it is, in the
+ * container of that id. Then the socket is closed and unlinked, execs that an earlier carreld left are killed, and
+ * on_greeted runs once, never from inside. Whoever waits keeps the deadline, and ends the wait with agent_home_leave:
+ * on_greeted never runs then. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int agent_home_greet(struct agent_home *home, const char *container_id, int pid,
+                                                         void (*on_greeted)(void *arg, const struct fault *why),
+                                                         void *arg);
+void agent_home_leave(struct agent_home *home);
+bool agent_home_is_greeted(const struct agent_home *home);

@@ -1,0 +1,274 @@
+#include "exec-cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proc-file.h"
+#include "scope.h"
+#include "str.h"
+
+#define PREFIX "carrel-exec-"
+/* A child of an exec's group: the exec is over, the rest may live. */
+#define RETIRED "retired"
+
+enum { MEMBERS_MAX_BYTES = 1 << 20, PROC_CGROUP_BYTES = 16384, FREEZE_LOOKS = 64, FREEZE_PASSES = 4 };
+
+void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
+                       const char *container_id)
+{
+        struct exec_cgroups cgroups = { EXEC_CGROUP_NONE, -1 };
+        struct cgroup cgroup;
+
+        if (init > 0 && cgroup_find(mounts, init, container_id, &cgroup) == 0) {
+                const char *place = cgroup.freezer_dir[0] != '\0' ? cgroup.freezer_dir : cgroup.unified_dir;
+
+                if (place[0] != '\0')
+                        cgroups.directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (cgroups.directory >= 0)
+                        cgroups.kind = cgroup.freezer_dir[0] != '\0' ? EXEC_CGROUP_FREEZER : EXEC_CGROUP_UNIFIED;
+        }
+        *ret_cgroups = cgroups;
+}
+
+void exec_cgroups_close(struct exec_cgroups *cgroups)
+{
+        if (cgroups->directory >= 0)
+                close(cgroups->directory);
+        *cgroups = (struct exec_cgroups){ EXEC_CGROUP_NONE, -1 };
+}
+
+/* ---- making ---- */
+
+int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd)
+{
+        struct exec_cgroup cgroup = { .directory = -1 };
+        uint64_t random = 0;
+        int join, error = 0;
+
+        if (cgroups->kind == EXEC_CGROUP_NONE)
+                return -EOPNOTSUPP;
+        if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+                return -EIO;
+        (void)snprintf(cgroup.name, sizeof(cgroup.name), PREFIX "%016" PRIx64, random);
+        if (mkdirat(cgroups->directory, cgroup.name, 0755) != 0)
+                return -errno;
+        cgroup.directory = openat(cgroups->directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        join = cgroup.directory < 0
+                       ? -1
+                       : openat(cgroup.directory, cgroups->kind == EXEC_CGROUP_FREEZER ? "tasks" : "cgroup.procs",
+                                O_WRONLY | O_CLOEXEC);
+        if (join < 0) {
+                error = -errno;
+                (void)exec_cgroup_remove(cgroups, &cgroup);
+                return error;
+        }
+        *ret_cgroup = cgroup;
+        *ret_join_fd = join;
+        return 0;
+}
+
+bool exec_cgroup_holds(const struct exec_cgroup *cgroup, pid_t pid)
+{
+        char *text = NULL;
+        bool holds;
+
+        if (proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0)
+                return true;
+        /* A dead one that is not reaped yet is in "/" again (cgroup v1). */
+        holds = strstr(text, cgroup->name) != NULL;
+        free(text);
+        if (!holds) {
+                struct process process;
+
+                holds = process_read(pid, &process) != 0 || process.state == 'Z' || process.state == 'X';
+        }
+        return holds;
+}
+
+/* ---- members ---- */
+
+static int read_at(int directory, const char *name, size_t most, char **ret_text)
+{
+        char path[64 + EXEC_CGROUP_NAME_BYTES];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name);
+        return proc_file_read(path, most, ret_text);
+}
+
+static int write_at(int directory, const char *name, const char *text)
+{
+        AUTO(auto_close) int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* The pidfd is opened first and the membership is read behind it: if the pid was reused in between, the pidfd is of the
+ * dead process and the signal goes nowhere (pidfd_open(2)). */
+static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signal)
+{
+        AUTO(auto_close) int pidfd = -1;
+        AUTO(auto_free) char *text = NULL;
+
+        if (pid <= 1 || pid == getpid())
+                return false;
+        pidfd = pidfd_open(pid, 0);
+        if (pidfd < 0 || proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0 ||
+            strstr(text, cgroup->name) == NULL)
+                return false;
+        if (pidfd_send_signal(pidfd, signal, NULL, 0) != 0)
+                return false;
+        if (signal != SIGKILL && signal != SIGSTOP && signal != SIGTSTP)
+                (void)pidfd_send_signal(pidfd, SIGCONT, NULL, 0);
+        return true;
+}
+
+int exec_cgroup_signal(const struct exec_cgroup *cgroup, int signal)
+{
+        AUTO(auto_free) char *text = NULL;
+        int sent = 0;
+        int error = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
+
+        if (error != 0)
+                return error;
+        for (const char *at = text; at != NULL && *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
+                sent += signal_member(cgroup, (pid_t)strtol(at, NULL, 10), signal);
+        return sent;
+}
+
+/* ---- killing ---- */
+
+static void await_frozen(int directory)
+{
+        for (int i = 0; i < FREEZE_LOOKS; i++) {
+                AUTO(auto_free) char *state = NULL;
+
+                if (read_at(directory, "freezer.state", 64, &state) != 0 || strncmp(state, "FROZEN", 6) == 0)
+                        return;
+        }
+}
+
+/* What freezes late is caught by the next pass, and what is frozen dies as soon as it thaws. */
+static void kill_by_freezer(const struct exec_cgroup *cgroup)
+{
+        if (write_at(cgroup->directory, "freezer.state", "FROZEN") == 0)
+                await_frozen(cgroup->directory);
+        for (int pass = 0; pass < FREEZE_PASSES; pass++)
+                if (exec_cgroup_signal(cgroup, SIGKILL) <= 0)
+                        break;
+        (void)write_at(cgroup->directory, "freezer.state", "THAWED");
+}
+
+void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
+{
+        if (cgroup->directory < 0)
+                return;
+        if (cgroups->kind == EXEC_CGROUP_FREEZER || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
+                kill_by_freezer(cgroup); /* without a freezer, and without cgroup.kill (before Linux 5.14): each */
+}
+
+int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+{
+        if (cgroup->name[0] == '\0')
+                return 0;
+        if (unlinkat(cgroups->directory, cgroup->name, AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENODEV)
+                return -EBUSY;
+        if (cgroup->directory >= 0)
+                close(cgroup->directory);
+        *cgroup = (struct exec_cgroup){ .directory = -1 };
+        return 0;
+}
+
+void exec_cgroup_retire(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+{
+        if (exec_cgroup_remove(cgroups, cgroup) == 0)
+                return;
+        (void)mkdirat(cgroup->directory, RETIRED, 0755);
+        close(cgroup->directory);
+        *cgroup = (struct exec_cgroup){ .directory = -1 };
+}
+
+/* ---- those of others, and of before ---- */
+
+static bool is_retired(int directory)
+{
+        struct stat status;
+
+        return fstatat(directory, RETIRED, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool has_members(int directory)
+{
+        AUTO(auto_free) char *text = NULL;
+
+        return read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text) != 0 || text[0] != '\0';
+}
+
+static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+{
+        if (!has_members(cgroup->directory))
+                (void)unlinkat(cgroup->directory, RETIRED, AT_REMOVEDIR);
+        (void)exec_cgroup_remove(cgroups, cgroup);
+}
+
+/* Returns whether it is one of an unfinished exec and still there. */
+static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool is_killing)
+{
+        struct exec_cgroup cgroup = { .directory = openat(cgroups->directory, name,
+                                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
+        bool is_left = false;
+
+        if (cgroup.directory < 0 || str_copy(cgroup.name, sizeof(cgroup.name), name) != 0)
+                return false;
+        if (is_retired(cgroup.directory)) {
+                remove_retired(cgroups, &cgroup);
+        } else if (is_killing) {
+                exec_cgroup_kill(cgroups, &cgroup);
+                is_left = exec_cgroup_remove(cgroups, &cgroup) != 0;
+        }
+        if (cgroup.directory >= 0)
+                close(cgroup.directory);
+        return is_left;
+}
+
+static unsigned walk(const struct exec_cgroups *cgroups, bool is_killing)
+{
+        unsigned n_left = 0;
+        const struct dirent *entry;
+        int copy = cgroups->kind == EXEC_CGROUP_NONE
+                           ? -1
+                           : openat(cgroups->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
+
+        if (directory == NULL) {
+                if (copy >= 0)
+                        close(copy);
+                return 0;
+        }
+        while ((entry = readdir(directory)) != NULL)
+                if (str_has_prefix(entry->d_name, PREFIX))
+                        n_left += clear_one(cgroups, entry->d_name, is_killing);
+        closedir(directory);
+        return n_left;
+}
+
+unsigned exec_cgroups_clear(const struct exec_cgroups *cgroups)
+{
+        return walk(cgroups, true);
+}
+
+void exec_cgroups_tidy(const struct exec_cgroups *cgroups)
+{
+        (void)walk(cgroups, false);
+}

@@ -1,0 +1,109 @@
+#include "exec-inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "exec-id.h"
+
+static void look_at_cgroup(struct exec *exec, int container_pid)
+{
+        exec->has_cgroup = container_pid > 0 &&
+                           cgroup_find(&exec->execs->mounts, container_pid, exec->container_id, &exec->cgroup) == 0;
+        if (exec->has_cgroup)
+                cgroup_count(&exec->cgroup, &exec->before);
+}
+
+int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
+              const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
+              void *arg)
+{
+        int error = exec_id_choose(request->exec_id, exec->id);
+
+        exec->backend = backend;
+        exec->execs = execs;
+        exec->sink = *sink;
+        exec->arg = arg;
+        exec->is_streaming = request->is_streaming;
+        exec->output.cap_bytes = exec->errors.cap_bytes = request->max_output_bytes;
+        exec->since_ms = clock_boottime_ms();
+        list_init(&exec->node);
+        if (error == 0)
+                error = str_copy(exec->container_id, sizeof(exec->container_id), place->container_id);
+        if (error != 0)
+                return error;
+        exec->program = strdup(request->argv[0]);
+        if (exec->program == NULL)
+                return -ENOMEM;
+        look_at_cgroup(exec, place->container_pid);
+        return 0;
+}
+
+void exec_release(struct exec *exec)
+{
+        list_remove(&exec->node);
+        buffer_free(&exec->output.kept);
+        buffer_free(&exec->errors.kept);
+        free(exec->program);
+        exec->program = NULL;
+}
+
+void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t length)
+{
+        if (exec->is_silent)
+                return;
+        if (exec->is_streaming)
+                exec->sink.on_output(exec->arg, stream, bytes, length);
+        else
+                exec_output_append(stream == 1 ? &exec->output : &exec->errors, bytes, length);
+}
+
+void exec_read_counters(const struct exec *exec, struct exec_facts *facts)
+{
+        struct cgroup_counters now;
+
+        if (!exec->has_cgroup)
+                return;
+        cgroup_count(&exec->cgroup, &now);
+        facts->has_oom_risen = now.oom_kills > exec->before.oom_kills;
+        facts->has_pids_risen = now.pids_refused > exec->before.pids_refused;
+}
+
+static const char *text_of(const struct exec_output *output)
+{
+        return output->kept.data != NULL ? output->kept.data : "";
+}
+
+/* Silent before the callback, so that a cancel from inside it changes nothing. */
+void exec_report(struct exec *exec, const struct exec_end *end)
+{
+        struct exec_result result = {
+                .cause = end->cause,
+                .exit_code = end->exit_code,
+                .signal = end->signal,
+                .output = text_of(&exec->output),
+                .output_length = exec->output.kept.length,
+                .errors = text_of(&exec->errors),
+                .errors_length = exec->errors.kept.length,
+                .is_output_truncated = exec->output.is_truncated,
+                .is_errors_truncated = exec->errors.is_truncated,
+                .duration_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
+        };
+
+        if (exec->is_silent)
+                return;
+        exec->is_silent = true;
+        memcpy(result.exec_id, exec->id, sizeof(result.exec_id));
+        exec->sink.on_done(exec->arg, &result, NULL);
+}
+
+void exec_report_fault(struct exec *exec, const struct fault *why)
+{
+        struct fault copy = *why;
+
+        if (exec->is_silent)
+                return;
+        exec->is_silent = true;
+        exec->sink.on_done(exec->arg, NULL, &copy);
+}

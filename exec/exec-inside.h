@@ -1,0 +1,100 @@
+/* Inside the exec room only: what an exec has whoever runs it, and the table of who runs it. */
+#pragma once
+
+#include <ev.h>
+
+#include "cgroup.h"
+#include "engine.h"
+#include "exec-cause.h"
+#include "exec-output.h"
+#include "exec.h"
+#include "list.h"
+
+struct agents;
+
+struct exec_timing {
+        double drain_quiet_s; /* after the exit: no output for this long is the end of output */
+        double drain_max_s;   /* after the exit: output is read no longer than this */
+        double grace_s;       /* engine: after the deadline, its time to confirm the death; agent: from TERM to KILL */
+        double linger_s;      /* after a cancel or an unconfirmed death: how long the killing goes on */
+        double retry_first_s; /* between two kill passes, doubling */
+        double retry_max_s;
+};
+
+enum { DEATHS_KEPT = 32 };
+
+/* An end the engine told before it told which exec it was of. */
+struct unclaimed_death {
+        char engine_id[ENGINE_ID_BYTES];
+        int exit_code;
+};
+
+struct execs {
+        struct ev_loop *loop;
+        struct engine *engine;
+        struct agents *agents;
+        struct list running; /* struct exec */
+        struct cgroup_mounts mounts;
+        struct exec_timing timing;
+        struct exec_limits limits;
+        void (*on_left_behind)(void *arg, const char *container_id, const char *reason);
+        void *left_behind_arg;
+        struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
+        unsigned n_deaths;
+};
+
+/* Where an exec runs. */
+struct exec_place {
+        const char *container_id;
+        int container_pid; /* 0: not known */
+};
+
+/* Who runs it. A member that is NULL is not supported. Contracts as of the function of exec.h that calls it, which has
+ * checked that the user still waits. */
+struct exec_backend {
+        void (*cancel)(struct exec *exec);
+        void (*pause)(struct exec *exec, bool is_paused);
+        int (*signal)(struct exec *exec, int signal);
+        ssize_t (*write)(struct exec *exec, const void *bytes, size_t length);
+        int (*close_input)(struct exec *exec);
+        int (*resize)(struct exec *exec, uint16_t rows, uint16_t cols);
+        /* The container is gone: answers the user, frees the exec. It is in no list. */
+        void (*lost)(struct exec *exec, bool is_oom);
+        /* The room is closed: kills what can be killed at once and frees it; the sink is not called. */
+        void (*free)(struct exec *exec);
+};
+
+/* The first member of every backend's exec. */
+struct exec {
+        const struct exec_backend *backend;
+        struct list node; /* in execs->running */
+        struct execs *execs;
+        char id[EXEC_ID_BYTES];
+        char container_id[ENGINE_ID_BYTES];
+        char *program;
+        struct exec_sink sink;
+        void *arg;
+        bool is_silent; /* answered or cancelled: the sink is never called again */
+        bool is_streaming;
+        bool is_paused;
+        struct exec_output output, errors;
+        int64_t since_ms; /* CLOCK_BOOTTIME when it was asked for */
+        bool has_cgroup;  /* the container's, where the kernel counts */
+        struct cgroup cgroup;
+        struct cgroup_counters before;
+};
+
+/* Fills the common part; the exec is in no list yet. 0, or a negative errno; exec_release even then. */
+int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
+              const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
+              void *arg);
+/* Frees what the common part owns, and not itself. */
+void exec_release(struct exec *exec);
+
+/* Bytes of a stream (1, 2): to the user, or kept. The callback may cancel the exec. */
+void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t length);
+/* Whether the kernel has counted an OOM kill or a refused fork since the exec began. */
+void exec_read_counters(const struct exec *exec, struct exec_facts *facts);
+/* The last words to the user, if he waits. The callback may do anything; the exec is silent before it runs. */
+void exec_report(struct exec *exec, const struct exec_end *end);
+void exec_report_fault(struct exec *exec, const struct fault *why);
