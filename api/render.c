@@ -49,6 +49,7 @@ cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const
         put_seconds(&object, "age_s", (double)carrel->age_ms);
         put_seconds(&object, "idle_s", (double)carrel->idle_ms);
         put_seconds(&object, "lease_left_s", (double)carrel->lease_left_ms);
+        put_text(&object, "exec", carrel->has_agent ? "agent" : "engine");
         put_number(&object, "execs", carrel->execs);
         return object;
 }

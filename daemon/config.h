@@ -37,7 +37,9 @@ struct config {
         int log_level;
         uint64_t max_carrels;
         uint64_t max_concurrent_starts;
+        uint64_t max_execs;
         double max_lifetime_s;
+        uint64_t max_queued_execs;
         uint64_t max_queued_starts;
         uint64_t memory_bytes;
         char *network_cidr;

@@ -46,10 +46,16 @@ struct pool_options daemon_pool_options(const struct config *config, char init_p
                 .max_carrels = (unsigned)config->max_carrels,
                 .max_concurrent_starts = (unsigned)config->max_concurrent_starts,
                 .max_queued_starts = (unsigned)config->max_queued_starts,
+                .max_execs = (unsigned)config->max_execs,
+                .max_queued_execs = (unsigned)config->max_queued_execs,
                 .ensure_timeout_s = config->ensure_timeout_s,
                 .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE && !has_own_kernel(config->runtime),
         };
 
+        if (options.is_verifying_hardening)
+                options.agent = POOL_AGENT_REQUIRED;
+        else if (config->engine != CONFIG_ENGINE_FAKE)
+                options.agent = POOL_AGENT_OPTIONAL;
         (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init", config->helper_dir);
         (void)snprintf(options.defaults.image, sizeof options.defaults.image, "%s", config->image);
         return options;

@@ -69,7 +69,6 @@ struct agents *agents_free(struct agents *agents, struct execs *execs)
         on_sweep(execs->loop, &agents->sweep, 0);
         if (agents->directory >= 0)
                 close(agents->directory);
-        free(agents->path);
         free(agents->bytes);
         free(agents);
         return NULL;

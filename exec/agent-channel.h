@@ -25,8 +25,7 @@ struct agent_talk {
 struct agents {
         struct agent_channel *channels; /* by container id */
         int directory;                  /* -1: none */
-        char *path;
-        struct list doomed; /* struct agent_channel, struct agent_home: freed at the loop's next turn */
+        struct list doomed;             /* struct agent_channel, struct agent_home: freed at the loop's next turn */
         ev_timer sweep;
         struct agent_packet in, out;
         char *bytes; /* AGENT_READ_BYTES */

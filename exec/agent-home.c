@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,24 +36,60 @@ struct agent_home {
 
 /* ---- directories ---- */
 
-int agents_open(struct execs *execs, const char *directory, struct fault *why)
+static int enter_directory(int parent, const char *name, int *ret_fd)
 {
-        struct agents *agents = execs->agents;
         AUTO(auto_close) int fd = -1;
 
-        if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot make %s: %s", directory, strerror(errno));
-        fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || fchmod(fd, 0700) != 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot use %s: %s", directory, strerror(errno));
-        if (agents->directory >= 0)
-                close(agents->directory);
-        agents->directory = TAKE_FD(fd);
+        if (mkdirat(parent, name, 0711) != 0 && errno != EEXIST)
+                return -errno;
+        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fchmod(fd, 0711) != 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
         return 0;
 }
 
-/* Inside, whoever the user is must be able to search the directory and to write to the socket; outside, nobody but root
- * comes this far (the parent is 0700). */
+/* Searchable, because an engine that maps users binds the homes as one of those; nobody but root can list them, and who
+ * connects without being the init is hung up on. */
+int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, struct fault *why)
+{
+        struct agents *agents = execs->agents;
+        AUTO(auto_close) int top = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO(auto_close) int all = -1;
+        int error = top >= 0 ? enter_directory(top, "agents", &all) : -errno;
+        int fd = -1;
+
+        if (error == 0)
+                error = enter_directory(all, pool, &fd);
+        if (error < 0)
+                return fault_set(why, FAULT_INTERNAL, -error, "cannot make %s/agents/%s: %s", runtime_dir, pool,
+                                 strerror(-error));
+        if (agents->directory >= 0)
+                close(agents->directory);
+        agents->directory = fd;
+        return 0;
+}
+
+void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *name), void *arg)
+{
+        int copy = execs->agents->directory >= 0
+                           ? openat(execs->agents->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                           : -1;
+        DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
+        const struct dirent *entry;
+
+        if (directory == NULL) {
+                if (copy >= 0)
+                        close(copy);
+                return;
+        }
+        while ((entry = readdir(directory)) != NULL)
+                if (entry->d_name[0] != '.' && !is_held(arg, entry->d_name))
+                        agent_home_forget(execs, entry->d_name);
+        closedir(directory);
+}
+
+/* Whoever the user inside is must be able to search the directory and to write to the socket. */
 static int open_directory(const struct agents *agents, const char *name, int *ret_fd)
 {
         int fd;

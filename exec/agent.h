@@ -9,13 +9,19 @@
 struct agent_home; /* of one container */
 struct execs;
 
-/* The directory of all homes, absolute; made with mode 0700 if it is not there, its parents must be. Without it (the
- * default) nobody can be greeted. 0 or a negative errno with *why. */
-__attribute__((warn_unused_result)) int agents_open(struct execs *execs, const char *directory, struct fault *why);
+/* Where a container has its home. */
+#define AGENT_HOME_TARGET "/.carrel/home"
 
-/* Makes <directory>/<name>/ and listens in it. The container must have that directory at AGENT_HOME_DIRECTORY,
- * read-only, and start after this. name is one path component. One home per name: a second takes the socket from the
- * first. */
+/* Makes <runtime_dir>/agents/<pool>/ the directory of all homes; runtime_dir must be root's alone to write to. Without
+ * it nobody can be greeted. 0 or a negative errno with *why. */
+__attribute__((warn_unused_result)) int agents_open(struct execs *execs, const char *runtime_dir, const char *pool,
+                                                    struct fault *why);
+/* Removes the homes of names that nobody holds, left by an earlier carreld. */
+void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *name), void *arg);
+
+/* Makes <runtime_dir>/agents/<pool>/<name>/ and listens in it. The container must have that directory at
+ * AGENT_HOME_TARGET, read-only, and start after this. name is one path component. One home per name: a second takes the
+ * socket from the first. */
 __attribute__((warn_unused_result)) int agent_home_new(struct agent_home **ret_home, struct execs *execs,
                                                        const char *name, struct fault *why);
 /* Ends the connection: its execs end as lost. The directory stays for a carreld to come. NULL is fine; returns NULL. */

@@ -58,6 +58,7 @@ struct carrel *carrel_free(struct carrel *carrel)
 {
         if (carrel == NULL)
                 return NULL;
+        carrel_drop_home(carrel);
         carrel_drop_process(carrel);
         list_remove(&carrel->doomed);
         free(carrel);
@@ -112,6 +113,11 @@ void carrel_drop_process(struct carrel *carrel)
         carrel->pid = 0;
 }
 
+void carrel_drop_home(struct carrel *carrel)
+{
+        carrel->home = agent_home_free(carrel->home);
+}
+
 void carrel_touch(struct carrel *carrel)
 {
         carrel->last_use_ms = clock_boottime_ms();
@@ -148,6 +154,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .lease_left_ms = carrel->lease_until_ms > now_ms ? carrel->lease_until_ms - now_ms : 0,
                 .age_ms = is_ready ? since(carrel->ready_ms, now_ms) : 0,
                 .execs = carrel->n_execs,
+                .has_agent = agent_home_is_greeted(carrel->home),
                 .address = carrel->link.address,
                 .interface = carrel->link.interface,
                 .last_fault = carrel->last_fault,

@@ -6,6 +6,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "agent.h"
 #include "engine.h"
 #include "list.h"
 #include "netpolicy.h"
@@ -36,6 +37,8 @@ struct carrel {
         int pid; /* 0: none, or not told */
         int pidfd;
         ev_io death; /* active in READY, when there is a pidfd */
+
+        struct agent_home *home; /* NULL: none */
 
         int64_t ready_ms;
         uint64_t ready_number; /* counts the carrels that became ready in this pool: orders it against a survey */
@@ -68,6 +71,8 @@ int carrel_hold_process(struct carrel *carrel, int pid);
 bool carrel_has_ended(const struct carrel *carrel);
 /* From now on on_death runs, once, when the process ends. */
 void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop *loop, ev_io *io, int events));
+/* Ends the agent's connection, its execs as lost. */
+void carrel_drop_home(struct carrel *carrel);
 /* Lets go of the process. */
 void carrel_drop_process(struct carrel *carrel);
 

@@ -232,6 +232,7 @@ static enum flow_verdict start_container(struct flow *flow, void *subject)
 const struct step ENSURE_STEPS[] = {
         { "clear", clear_stale, NULL, 15.0 },
         { "directory", prepare_directory, NULL, 0 },
+        { "listen", step_listen, step_hang_up, 0 },
         { "create", create_container, remove_container, 20.0 },
         { "confine", step_confine, NULL, 3.0 },
         { "start", start_container, NULL, 15.0 },
@@ -239,6 +240,7 @@ const struct step ENSURE_STEPS[] = {
         { "verify", step_verify, NULL, 0 },
         { "seal", step_seal, NULL, 5.0 },
         { "plug", step_plug, NULL, 5.0 },
+        { "greet", step_greet, NULL, 5.0 },
         { "confirm", step_confirm, NULL, 3.0 },
         { 0 },
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "chore.h"
 #include "clock.h"
 #include "ensure.h"
@@ -60,6 +61,11 @@ static struct pool *pool_alloc(struct ev_loop *loop)
         return pool;
 }
 
+static void limit_execs(const struct pool *pool)
+{
+        execs_limit(pool->execs, &(struct exec_limits){ pool->options.max_execs, pool->options.max_queued_execs });
+}
+
 int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,
              struct execs *execs, const struct pool_options *options, const struct flow_observer *observer,
              struct fault *why)
@@ -74,6 +80,8 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
         pool->execs = execs;
         pool->observer = observer;
         err = open_state(pool, options, why);
+        if (err == 0 && options->agent != POOL_AGENT_NONE)
+                err = agents_open(execs, pool->options.runtime_dir, pool->options.pool, why);
         if (err == 0) {
                 err = engine->ops->watch(engine, LABEL_POOL, pool->options.pool, watch_on_event, pool);
                 if (err < 0)
@@ -84,6 +92,7 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
                 return err;
         }
         execs_on_left_behind(execs, running_left_behind, pool);
+        limit_execs(pool);
         *ret_pool = pool;
         return 0;
 }
@@ -136,6 +145,8 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.max_concurrent_starts = options->max_concurrent_starts;
         wanted.max_queued_starts = options->max_queued_starts;
         wanted.ensure_timeout_s = options->ensure_timeout_s;
+        wanted.max_execs = options->max_execs;
+        wanted.max_queued_execs = options->max_queued_execs;
         if (options_copy(&copy, &wanted) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         err = options_check(&copy, why);
@@ -147,13 +158,22 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         pool->options = copy;
         pool->admission.max_starts = copy.max_concurrent_starts;
         pool->admission.max_queued = copy.max_queued_starts;
+        limit_execs(pool);
         ev_timer_start(pool->loop, &pool->grant);
         return 0;
+}
+
+static bool is_user_held(void *arg, const char *name)
+{
+        const struct pool *pool = arg;
+
+        return table_find(&pool->table, name) != NULL;
 }
 
 void pool_set_reconciled(struct pool *pool)
 {
         pool->has_reconciled = true;
+        agents_prune(pool->execs, is_user_held, pool);
         ledger_forget_recalled(pool->ledger);
 }
 
@@ -176,6 +196,8 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         ledger_release(pool->ledger, carrel->slot);
         carrel->slot = -1;
         running_detach(carrel);
+        carrel_drop_home(carrel);
+        agent_home_forget(pool->execs, carrel->user);
         table_forget(&pool->table, carrel);
 }
 
@@ -232,6 +254,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         if (carrel->state == CARREL_LOST)
                 carrel_set_reason(carrel, reason);
         running_lose(carrel, id, is_oom);
+        carrel_drop_home(carrel);
         listeners_tell(&pool->listeners, &event);
 }
 

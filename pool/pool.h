@@ -66,6 +66,7 @@ struct carrel_view {
         int64_t lease_left_ms;   /* 0: none */
         int64_t age_ms;          /* since READY */
         unsigned execs;
+        bool has_agent;         /* its execs are the agent's; else the engine's */
         const char *address;    /* IPv4, or "" */
         const char *interface;  /* on the host, or "" */
         const char *last_fault; /* the sentence of the last failure, or "" */
@@ -105,6 +106,13 @@ struct pool_event {
         enum exec_cause cause; /* POOL_EXEC_ENDED */
 };
 
+/* Whether carrel-init runs the execs as an agent. */
+enum pool_agent {
+        POOL_AGENT_NONE,     /* the engine's own exec does: the fake engine's containers have no process */
+        POOL_AGENT_OPTIONAL, /* the engine's own exec does, when no agent calls home in time */
+        POOL_AGENT_REQUIRED  /* a container whose agent does not call home is no carrel */
+};
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -125,6 +133,9 @@ struct pool_options {
         /* True, except with the fake engine, whose containers have no process, and with runtimes that give a container
          * a kernel of its own: the host sees only their monitor. */
         bool is_verifying_hardening;
+        enum pool_agent agent;
+        unsigned max_execs;        /* of one carrel, that run */
+        unsigned max_queued_execs; /* of one carrel, that wait for one of those to end */
 };
 
 /* Borrows loop, engine, netpolicy, execs and observer for its life; copies options. */

@@ -17,6 +17,7 @@ static enum flow_verdict quiesce(struct flow *flow, void *subject)
         const struct task *task = subject;
 
         running_lose(task->carrel, task->carrel->id, false);
+        carrel_drop_home(task->carrel);
         return FLOW_NEXT;
 }
 

@@ -137,6 +137,29 @@ static int start(struct carrel *carrel, const struct exec_request *request, cons
         return err;
 }
 
+/* Why exec_start refuses. */
+static int refuse_start(int err, struct fault *why)
+{
+        static const struct {
+                int err;
+                enum fault_kind kind;
+                const char *sentence;
+        } REFUSALS[] = {
+                { -E2BIG, FAULT_REQUEST_INVALID, "argv and env are too large together" },
+                { -EAGAIN, FAULT_QUEUE_FULL, "too many programs run and wait in this carrel" },
+                { -EEXIST, FAULT_NAME_TAKEN, "an exec with this exec_id is running" },
+                { -EINVAL, FAULT_REQUEST_INVALID, "the program cannot be asked for in this way" },
+                { -EOPNOTSUPP, FAULT_REQUEST_INVALID,
+                  "this carrel has no agent: no terminal, and no input behind the start" },
+                { -EPIPE, FAULT_CARREL_LOST, "the carrel's agent has gone" },
+        };
+
+        for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
+                if (REFUSALS[i].err == err)
+                        return fault_set(why, REFUSALS[i].kind, -err, "%s", REFUSALS[i].sentence);
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot start an exec: %s", strerrordesc_np(-err));
+}
+
 int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
               void *arg, struct exec **ret_exec, struct fault *why)
 {
@@ -151,10 +174,7 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
                 return fault_set(why, FAULT_CARREL_LOST, EAGAIN, "the carrel of %s is %s: ensure it first", user,
                                  carrel_state_name(carrel->state));
         err = start(carrel, request, sink, arg, ret_exec);
-        if (err < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot start an exec: %s",
-                                 strerrordesc_np(-err));
-        return 0;
+        return err < 0 ? refuse_start(err, why) : 0;
 }
 
 static struct running *find(const struct pool *pool, const char *id)

@@ -12,6 +12,9 @@
 #include "task.h"
 #include "template.h"
 
+/* What an agent that can call has called in. */
+static const double PATIENCE_S = 2.0;
+
 static void on_confirmed(void *arg, const struct netpolicy_link *link, const struct fault *why)
 {
         struct task *task = arg;
@@ -141,6 +144,62 @@ enum flow_verdict step_plug(struct flow *flow, void *subject)
                 return FLOW_NEXT;
         return task_asked(task, netpolicy_plug(carrel->pool->netpolicy, carrel->pid, carrel->id, on_plugged, task,
                                                &task->net_call));
+}
+
+enum flow_verdict step_listen(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+
+        carrel_drop_home(carrel);
+        if (pool->options.agent == POOL_AGENT_NONE)
+                return FLOW_NEXT;
+        return agent_home_new(&carrel->home, pool->execs, carrel->user, flow_why(flow)) < 0 ? FLOW_FAIL : FLOW_NEXT;
+}
+
+enum flow_verdict step_hang_up(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+
+        (void)flow;
+        carrel_drop_home(task->carrel);
+        return FLOW_NEXT;
+}
+
+static void on_greeted(void *arg, const struct fault *why)
+{
+        struct task *task = arg;
+
+        ev_timer_stop(task->carrel->pool->loop, &task->patience);
+        task_resume(task, why);
+}
+
+/* Nobody called: the engine's own exec will do. */
+static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct task *task = timer->data;
+
+        (void)loop, (void)events;
+        carrel_drop_home(task->carrel);
+        task_resume(task, NULL);
+}
+
+enum flow_verdict step_greet(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+
+        (void)flow;
+        if (carrel->home == NULL)
+                return FLOW_NEXT;
+        if (pool->options.agent == POOL_AGENT_OPTIONAL) {
+                ev_timer_init(&task->patience, on_no_patience, PATIENCE_S, 0.0);
+                task->patience.data = task;
+                ev_timer_start(pool->loop, &task->patience);
+        }
+        return task_asked(task, agent_home_greet(carrel->home, carrel->id, carrel->pid, on_greeted, task));
 }
 
 static void on_confirmed_again(void *arg, const struct netpolicy_link *link, const struct fault *why)

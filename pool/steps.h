@@ -12,6 +12,11 @@ enum flow_verdict step_identify(struct flow *flow, void *subject);
 enum flow_verdict step_verify(struct flow *flow, void *subject);
 /* The user's directory inside is nosuid and nodev, and nothing else inside is writable that should not be. */
 enum flow_verdict step_seal(struct flow *flow, void *subject);
+/* The agent has a home to call, before the container starts. The undo hangs up. */
+enum flow_verdict step_listen(struct flow *flow, void *subject);
+enum flow_verdict step_hang_up(struct flow *flow, void *subject);
+/* The agent has called, and is the container's init. */
+enum flow_verdict step_greet(struct flow *flow, void *subject);
 /* The container has its link, unless its policy is none. */
 enum flow_verdict step_plug(struct flow *flow, void *subject);
 /* The policy is still in force, and the container has not died meanwhile. */

@@ -39,6 +39,9 @@ void task_abandon(void *subject)
         task->call = engine_cancel(task->call);
         task->net_call = netpolicy_cancel(task->net_call);
         task->seal = seal_cancel(task->seal);
+        agent_home_leave(task->carrel->home);
+        if (ev_is_active(&task->patience))
+                ev_timer_stop(task->carrel->pool->loop, &task->patience);
 }
 
 const char *task_step(const struct task *task)

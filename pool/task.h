@@ -17,6 +17,7 @@ struct task {
         struct engine_call *call;
         struct netpolicy_call *net_call;
         struct seal *seal;
+        ev_timer patience;                 /* with an agent that is not required */
         char stale_id[CONTAINER_ID_BYTES]; /* the container to clear first; "" once it is gone */
         char reason[CARREL_REASON_BYTES];
         unsigned creates;     /* asked of the engine */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent.h"
 #include "spec.h"
 #include "str.h"
 
@@ -62,7 +63,9 @@ static void fill_mounts(struct template *t, const struct pool_options *options)
         t->spec.tmpfs = t->tmpfs;
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
-        t->spec.n_binds = TEMPLATE_BINDS;
+        t->spec.n_binds = 2;
+        if (t->home != NULL)
+                t->binds[t->spec.n_binds++] = (struct bind_mount){ t->home, AGENT_HOME_TARGET, true };
 }
 
 static void fill_process(struct template *t, const struct pool_options *options, const char *user)
@@ -120,6 +123,12 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                 template_release(t);
                 return template_check_dns(options->dns, why);
         }
+        if (options->agent != POOL_AGENT_NONE &&
+            asprintf(&t->home, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
+                t->home = NULL;
+                template_release(t);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
         t->spec.name = name;
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
@@ -134,7 +143,8 @@ void template_release(struct template *template)
 {
         free(template->workspace);
         free(template->spec_json);
-        template->workspace = template->spec_json = NULL;
+        free(template->home);
+        template->workspace = template->spec_json = template->home = NULL;
 }
 
 static bool label_is(const struct container_info *info, const char *key, const char *value)

@@ -16,7 +16,7 @@
 #define TEMPLATE_INIT "/.carrel/init"
 #define TEMPLATE_WORKSPACE "/workspace"
 
-enum { TEMPLATE_LABELS = 6, TEMPLATE_BINDS = 2, TEMPLATE_TMPFS = 1, TEMPLATE_DNS_MAX = 8, TEMPLATE_DNS_BYTES = 256 };
+enum { TEMPLATE_LABELS = 6, TEMPLATE_BINDS = 3, TEMPLATE_TMPFS = 1, TEMPLATE_DNS_MAX = 8, TEMPLATE_DNS_BYTES = 256 };
 
 /* A container_spec and everything it points into. Not movable. Release with template_release. */
 struct template
@@ -33,6 +33,7 @@ struct template
         char generation[24];
         char tmpfs_options[96];
         char *workspace; /* host path of the user's directory */
+        char *home;      /* host path of the agent's home; NULL: none */
         char *spec_json;
 };
 

@@ -39,6 +39,7 @@ struct pool_options rig_options(void)
                 .max_carrels = 1000,
                 .max_concurrent_starts = 8,
                 .max_queued_starts = 1000,
+                .max_execs = 64,
                 .ensure_timeout_s = 60,
         };
 }

@@ -73,6 +73,7 @@ static void open_pool(struct world *world)
                 .max_carrels = 100,
                 .max_concurrent_starts = 8,
                 .max_queued_starts = 100,
+                .max_execs = 64,
                 .ensure_timeout_s = 20,
         };
         struct fault why = { 0 };
