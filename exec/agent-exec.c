@@ -333,7 +333,7 @@ static int on_started(struct agent_exec *exec, int sender)
         if ((exec->seen & SAW_STARTED) || (exec->seen & SAW_EXITED))
                 return -EBADMSG;
         if (exec->cgroup.directory >= 0 &&
-            (sender <= 1 || sender == exec->channel->init || !exec_cgroup_holds(&exec->cgroup, sender)))
+            (sender <= 1 || sender == exec->channel->init || !exec_cgroup_holds(&exec->cgroup, sender, exec->base.container_id)))
                 return -EBADMSG;
         exec->seen |= SAW_STARTED;
         if (!exec->base.is_silent && exec->base.is_streaming && exec->base.sink.on_start != NULL)

@@ -77,22 +77,14 @@ int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret
         return 0;
 }
 
-bool exec_cgroup_holds(const struct exec_cgroup *cgroup, pid_t pid)
+bool exec_cgroup_holds(const struct exec_cgroup *cgroup, pid_t pid, const char *container_id)
 {
-        char *text = NULL;
-        bool holds;
+        AUTO(auto_free) char *text = NULL;
 
         if (proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0)
                 return true;
-        /* A dead one that is not reaped yet is in "/" again (cgroup v1). */
-        holds = strstr(text, cgroup->name) != NULL;
-        free(text);
-        if (!holds) {
-                struct process process;
-
-                holds = process_read(pid, &process) != 0 || process.state == 'Z' || process.state == 'X';
-        }
-        return holds;
+        /* One that is ending is in "/" already, while it still looks alive (cgroup_exit in kernel/exit.c). */
+        return strstr(text, cgroup->name) != NULL || !cgroup_text_names(text, container_id);
 }
 
 /* ---- members ---- */

@@ -320,10 +320,11 @@ static void expect_foreign_network(void)
 static void forge(const char *user, const struct forgery *forgery)
 {
         struct answer made = request(engine_socket(), "GET", "/images/forged:latest/json", NULL);
-        char name[128], directory[256], network[64], pids[64];
+        char name[128], directory[256], home[256], network[64], pids[64];
 
         snprintf(name, sizeof name, CARREL_PREFIX "%s", user);
         snprintf(directory, sizeof directory, "--volume=" CARREL_USERS "/%s:/workspace", forgery->owner);
+        snprintf(home, sizeof home, "--volume=" CARREL_RUNTIME "/agents/default/%s:/.carrel/home:ro", user);
         snprintf(network, sizeof network, "--network=%s", forgery->network);
         snprintf(pids, sizeof pids, "--pids-limit=%u", forgery->pids);
         if (made.status != 200)
@@ -332,7 +333,7 @@ static void forge(const char *user, const struct forgery *forgery)
         remove_container(name);
         CLIENT("run", "--detach", "--name", name, "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
                "--tmpfs=/tmp:nosuid,nodev", "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m",
-               "--memory-swap=64m", cgroup_word(), network, directory, pids, "forged:latest");
+               "--memory-swap=64m", cgroup_word(), network, directory, home, pids, "forged:latest");
 }
 
 /* ---- events ---- */
