@@ -333,9 +333,12 @@ static int on_started(struct agent_exec *exec, int sender)
         if ((exec->seen & SAW_STARTED) || (exec->seen & SAW_EXITED))
                 return -EBADMSG;
         if (exec->cgroup.directory >= 0 &&
-            (sender <= 1 || sender == exec->channel->init || !exec_cgroup_holds(&exec->cgroup, sender, exec->base.container_id)))
+            (sender <= 1 || sender == exec->channel->init ||
+             !exec_cgroup_holds(&exec->channel->cgroups, &exec->cgroup, sender, exec->base.container_id)))
                 return -EBADMSG;
         exec->seen |= SAW_STARTED;
+        for (int i = 0; i < 2; i++)
+                agent_output_go(&exec->outputs[i], exec->talk.number);
         if (!exec->base.is_silent && exec->base.is_streaming && exec->base.sink.on_start != NULL)
                 exec->base.sink.on_start(exec->base.arg, exec->base.id);
         return 0;

@@ -103,8 +103,6 @@ int agent_exec_launch(struct agent_exec *exec)
         exec->spec = NULL;
         exec->is_counted = true;
         exec->channel->n_running++;
-        for (int i = 0; i < 2; i++)
-                agent_output_go(&exec->outputs[i], exec->talk.number);
         agent_input_go(&exec->input, exec->talk.number);
         if (exec->timeout_s > 0)
                 ev_timer_again(exec->base.execs->loop, &exec->deadline);

@@ -58,7 +58,7 @@ int agent_output_pipe(struct agent_output *output, int *ret_other)
 void agent_output_go(struct agent_output *output, uint32_t number)
 {
         output->number = number;
-        if (output->fd < 0)
+        if (output->fd < 0 || !output->is_open)
                 return;
         ev_io_set(&output->readable, output->fd, EV_READ);
         if (!output->is_paused)

@@ -38,7 +38,7 @@ void agent_output_init(struct agent_output *output, struct agent_channel *channe
                        const struct agent_stream_sink *sink);
 /* *ret_other is the writing end. 0 or a negative errno. */
 int agent_output_pipe(struct agent_output *output, int *ret_other);
-/* It is on its way: bytes are taken from now on. */
+/* The program has started: bytes are taken from now on, so that no user hears of output before the start. */
 void agent_output_go(struct agent_output *output, uint32_t number);
 /* Takes some of what is there now. The sink may close it. Returns whether there may be more. */
 bool agent_output_read(struct agent_output *output);
