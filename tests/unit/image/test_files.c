@@ -205,6 +205,6 @@ int main(int argc, char **argv)
 
         if (argc < 2)
                 return 2;
-        init_path = argv[1];
+        init_path = realpath(argv[1], NULL); /* meson may say it relative to where we run */
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
