@@ -37,7 +37,7 @@ struct pool {
         struct listeners listeners;
         struct running *running; /* by exec id */
         struct survey_task survey;
-        struct list chores; /* struct chore: engine calls about containers nobody holds */
+        struct list chores;      /* struct chore: engine calls about containers nobody holds */
         struct list image_works; /* struct image_work */
         unsigned n_image_loads;
         uint64_t generation_floor;
