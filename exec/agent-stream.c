@@ -149,6 +149,8 @@ void agent_output_pause(struct agent_output *output, bool is_paused)
         output->is_paused = is_paused;
         if (output->fd >= 0 && is_paused)
                 ev_io_stop(loop_of(output->channel), &output->readable);
+        else if (output->fd >= 0 && output->readable.fd < 0)
+                return; /* before agent_output_go, which starts it */
         else if (output->fd >= 0)
                 ev_io_start(loop_of(output->channel), &output->readable);
         else if (!is_paused)
@@ -280,7 +282,7 @@ static void flush(struct agent_input *input)
         }
         if (written > 0)
                 buffer_consume(&input->held, (size_t)written);
-        if (input->fd >= 0 && input->held.length > 0)
+        if (input->fd >= 0 && input->has_gone && input->held.length > 0)
                 ev_io_start(loop_of(input->channel), &input->writable);
         else
                 ev_io_stop(loop_of(input->channel), &input->writable);

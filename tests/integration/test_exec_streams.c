@@ -1,0 +1,290 @@
+/* Execs that outlive their request, stdin while they run, files in and out: at the command line, as a backend's shell
+ * would, against a real carreld and a real engine. Each case is a script; what it prints is what is expected. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "enclosure.h"
+#include "process.h"
+#include "test-engine.h"
+
+static struct test_engine *engine;
+static struct carreld *carreld;
+
+static int start(void **state)
+{
+        static const char *const SETTINGS[] = { "CARREL_EXEC_RING_SIZE=64k", "CARREL_FILE_MAX_SIZE=8m",
+                                                "CARREL_STARTUP=adopt", NULL };
+
+        (void)state;
+        engine = engine_new();
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, 60.0);
+        return 0;
+}
+
+static int stop(void **state)
+{
+        (void)state;
+        carreld = carreld_free(carreld);
+        engine = engine_free(engine);
+        return 0;
+}
+
+struct script {
+        const char *name;
+        const char *text;
+        const char *expected; /* of stdout and stderr together */
+};
+
+/* `carrel` and `api` (curl on carreld's socket) are there; the working directory is new and empty. */
+static const char PRELUDE[] =
+        "set -u; exec 2>&1; export CARREL_SOCKET=" CARREL_SOCKET "; export PATH=%s:$PATH; "
+        "api() { curl -sS --unix-socket $CARREL_SOCKET \"$@\"; }; "
+        "wait_end() { until api http://c/v1/execs/$1 | grep -q '\"state\":\"ended\"'; do sleep 0.05; done; }; "
+        "d=$(mktemp -d /run/testbed/script.XXXXXX); cd $d; umask 022; ";
+
+static void run_scripts(const struct script *scripts, size_t n)
+{
+        static struct output output;
+        char directory[512];
+        char command[4096];
+
+        (void)snprintf(directory, sizeof directory, "%s", built_program("cli/carrel"));
+        *strrchr(directory, '/') = '\0';
+        for (size_t i = 0; i < n; i++) {
+                size_t length = (size_t)snprintf(command, sizeof command, PRELUDE, directory);
+
+                (void)snprintf(command + length, sizeof command - length, "%s", scripts[i].text);
+                RUN(&output, "sh", "-c", command);
+                if (strcmp(output.text, scripts[i].expected) != 0)
+                        fail_msg("%s: %s\n---- got\n%s\n---- expected\n%s", scripts[i].name, scripts[i].text,
+                                 output.text, scripts[i].expected);
+        }
+}
+
+#define RUN_SCRIPTS(table)                                                                                             \
+        do {                                                                                                           \
+                (void)state;                                                                                           \
+                run_scripts(table, sizeof(table) / sizeof *(table));                                                   \
+        } while (false)
+
+static void execs_are_found_again(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "an id at once, its output later",
+                  "carrel exec --detach --id find-1 ada -- sh -c 'echo one; sleep 0.2; echo two; exit 3'; "
+                  "carrel logs -f find-1; api http://c/v1/execs/find-1 | grep -o '\"exit_code\":3'",
+                  "find-1\none\ntwo\n\"exit_code\":3\n" },
+                { "a retry is the same exec",
+                  "for i in 1 2 3; do carrel exec --detach --id find-2 ada -- sh -c 'echo x >> /workspace/count'; "
+                  "done; "
+                  "wait_end find-2; carrel exec ada -- cat /workspace/count",
+                  "find-2\nfind-2\nfind-2\nx\n" },
+                { "another request with its id is not", "carrel exec --detach --id find-2 ada -- true; echo $?",
+                  "carrel: the exec id find-2 is that of another request: choose another (exec_id_taken)\n125\n" },
+                { "it goes on behind what was read",
+                  "carrel exec --detach --id find-3 ada -- sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.1; done'; "
+                  "wait_end find-3; carrel -o json logs find-3 | sed -n 's/.*\"stdout\",\"seq\":\\([0-9]*\\).*/\\1/p' "
+                  "> s; "
+                  "carrel logs --after $(head -n 1 s) find-3 | tail -n 1; carrel logs find-3 | head -n 1",
+                  "find-3\n5\n1\n" },
+                { "history is bounded",
+                  "carrel exec --detach --id find-4 ada -- sh -c 'seq 1 40000'; wait_end find-4; "
+                  "api -o /dev/null -w '%{http_code}\\n' 'http://c/v1/execs/find-4/output?after=0'; "
+                  "carrel logs find-4 | tail -n 1",
+                  "find-4\n410\n40000\n" },
+                { "a signal ends it",
+                  "carrel exec --detach --id find-5 ada -- sleep 1000; "
+                  "until carrel ps -q ada | grep -q find-5; do sleep 0.05; done; "
+                  "until carrel kill -q -s KILL find-5 2>/dev/null; do sleep 0.05; done; wait_end find-5; "
+                  "api http://c/v1/execs/find-5 | grep -o '\"cause\":\"signal\"'",
+                  "find-5\n\"cause\":\"signal\"\n" },
+                { "a deadline ends it",
+                  "carrel exec --detach --id find-6 --timeout 0.3 ada -- sleep 1000; wait_end find-6; "
+                  "carrel logs -f find-6",
+                  "find-6\ncarrel: the program was killed: its time was over (timeout)\n" },
+                { "bytes that are no text",
+                  "carrel exec --detach --id find-7 ada -- printf '\\377\\0x'; wait_end find-7; "
+                  "carrel -o json logs find-7 | grep -o '\"encoding\":\"base64\"'; carrel logs find-7 | od -An -tx1",
+                  "find-7\n\"encoding\":\"base64\"\n ff 00 78\n" },
+                { "what is not kept", "carrel logs nobody; echo $?",
+                  "carrel: there is no such exec, or it is over and not kept (not_found)\n"
+                  "carrel: `carrel ls` and `carrel ps` show what there is\n1\n" },
+                { "what cannot be run",
+                  "carrel exec --detach --id find-8 ada -- /no/such; wait_end find-8; "
+                  "api http://c/v1/execs/find-8 | grep -o '\"exit_code\":127'",
+                  "find-8\n\"exit_code\":127\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+static void stdin_streams(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "of any length", "head -c 30000000 /dev/zero | carrel exec -i ada -- wc -c", "30000000\n" },
+                { "there and back", "seq 1 200000 > in; carrel exec -i ada -- cat < in > out; cmp in out && echo same",
+                  "same\n" },
+                { "as it comes",
+                  "mkfifo f; carrel exec -i ada -- sh -c 'read a; echo got $a; read b; echo got $b' < f > o & "
+                  "exec 3> f; echo one >&3; until grep -q one o; do sleep 0.05; done; echo two >&3; "
+                  "wait $!; cat o",
+                  "got one\ngot two\n" },
+                { "a program that does not read it", "head -c 3000000 /dev/zero | carrel exec -i ada -- true; echo $?",
+                  "0\n" },
+                { "exit codes",
+                  "carrel exec -i ada -- sh -c 'exit 7' < /dev/null; echo $?; "
+                  "carrel exec -i ada -- sh -c 'kill -9 $$' < /dev/null; echo $?; "
+                  "carrel exec -i --timeout 0.3 ada -- sleep 1000 < /dev/null; echo $?",
+                  "7\n137\ncarrel: the program was killed: its time was over (timeout)\n124\n" },
+                { "its reader leaves",
+                  "carrel exec -i ada -- yes < /dev/null | head -n 1; "
+                  "until ! carrel ps ada | grep -q yes; do sleep 0.05; done; carrel ps -q ada",
+                  "y\n" },
+                { "a signal goes to the program",
+                  "carrel exec -i ada -- sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; "
+                  "done' "
+                  "< /dev/null > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; "
+                  "echo $?; cat o",
+                  "5\nready\ncaught\n" },
+                { "the same without -i",
+                  "carrel exec -n ada -- sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; "
+                  "done 2>/dev/null' "
+                  " > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; cat "
+                  "o",
+                  "5\nready\ncaught\n" },
+                { "a terminal needs one", "carrel exec -t ada -- true < /dev/null | head -n 1",
+                  "carrel: -t needs a terminal as stdin; -i alone passes a pipe or a file on\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+static void files_go_in_and_out(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "a file and back",
+                  "seq 1 100000 > in; chmod 640 in; carrel cp in ada:f && carrel exec ada -- stat -c '%a %u' f; "
+                  "carrel cp ada:f out && cmp in out && stat -c %a out",
+                  "640 1000\n640\n" },
+                { "a directory and back",
+                  "mkdir -p t/a/empty; echo x > t/a/x; chmod 700 t/a/x; ln -s x t/a/l; head -c 1000000 /dev/urandom > "
+                  "t/r; "
+                  "carrel cp t ada:tree && carrel exec ada -- sh -c 'cd tree; find . | sort; stat -c %a a/x; readlink "
+                  "a/l'; "
+                  "carrel cp ada:tree back && diff -r t back && stat -c %a back/a/x; readlink back/a/l",
+                  ".\n./a\n./a/empty\n./a/l\n./a/x\n./r\n700\nx\n700\nx\n" },
+                { "under its name, into what is there",
+                  "mkdir t; echo y > t/y; carrel exec ada -- mkdir -p into; carrel cp t ada:into; carrel cp t/y "
+                  "ada:into; "
+                  "carrel exec ada -- sh -c 'find into | sort'; mkdir here; carrel cp ada:into here; find here | sort",
+                  "into\ninto/t\ninto/t/y\ninto/y\nhere\nhere/into\nhere/into/t\nhere/into/t/y\nhere/into/y\n" },
+                { "an absolute path", "echo z > z; carrel cp z ada:/tmp/z && carrel exec ada -- cat /tmp/z", "z\n" },
+                { "ranges",
+                  "printf 0123456789 > n; carrel cp n ada:n; api -r 2-4 http://c/v1/carrels/ada/files/n; echo; "
+                  "api -r -3 http://c/v1/carrels/ada/files/n; echo; "
+                  "api -o /dev/null -w '%{http_code}\\n' -r 50- http://c/v1/carrels/ada/files/n",
+                  "234\n789\n416\n" },
+                { "a file that is too large",
+                  "head -c 9000000 /dev/zero > big; carrel cp big ada:big; echo $?; carrel exec ada -- ls big | tail "
+                  "-c 5",
+                  "carrel: the body has more than 8388608 bytes (file_max_size) (request_too_large)\n1\n"
+                  "ls: big: No such file or directory\n" },
+                { "where nobody may write", "echo x > x; carrel cp x ada:/etc/x; echo $?",
+                  "carrel: Read-only file system: /etc/x (file_refused)\n1\n" },
+                { "what is not there", "carrel cp ada:nothing out; echo $?; ls",
+                  "carrel: No such file or directory: nothing (not_found)\n"
+                  "carrel: `carrel ls` and `carrel ps` show what there is\n1\n" },
+                { "removing",
+                  "api -X DELETE 'http://c/v1/carrels/ada/files/tree?recursive=1'; echo; "
+                  "carrel exec ada -- ls tree",
+                  "{\"path\":\"tree\"}\nls: tree: No such file or directory\n" },
+                { "a list",
+                  "api 'http://c/v1/carrels/ada/files/into?list=1' | grep -o '\"name\":\"y\",\"kind\":\"file\"'",
+                  "\"name\":\"y\",\"kind\":\"file\"\n" },
+                { "a wrong archive",
+                  "head -c 2000 /dev/urandom > w; api -X PUT --data-binary @w 'http://c/v1/carrels/ada/archive?path=w' "
+                  "| "
+                  "grep -o 'what comes is no tar archive'",
+                  "what comes is no tar archive\n" },
+                { "an archive that leads out",
+                  "echo x > x; tar -cPf w --transform 's,^,../../tmp/,' x; "
+                  "api -X PUT --data-binary @w 'http://c/v1/carrels/ada/archive?path=w' | grep -o 'file_refused'; "
+                  "carrel exec ada -- ls /tmp/x",
+                  "file_refused\nls: /tmp/x: No such file or directory\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+/* What a user can make of a path: it never leads to the host, and nothing waits for it. The marker is on the host, at a
+ * path that his links name; the control is a file of the same name inside. */
+static void hostile_files_harm_nobody_else(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "links to the host's files",
+                  "echo secret > /run/testbed/marker; "
+                  "carrel exec ada -- sh -c 'ln -sf /run/testbed/marker m; ln -sf ../../../../run/testbed/marker r; "
+                  "ln -sf /proc/1/root/run/testbed/marker p; ln -sf /etc/passwd control'; "
+                  "for i in m r p; do api -o $i -w '%{http_code} ' http://c/v1/carrels/ada/files/$i; grep -c secret "
+                  "$i; done; "
+                  "carrel exec ada -- cat /etc/passwd > a; api http://c/v1/carrels/ada/files/control | cmp - a && echo "
+                  "its own",
+                  "404 0\n404 0\n409 0\nits own\n" },
+                { "FIFOs, devices, loops",
+                  "carrel exec ada -- sh -c 'mkfifo ff; ln -s a b; ln -s b a; ln -sf /dev/zero z; ln -sf /dev/tty t; "
+                  "ln -sf /proc/self/fd/0 s'; "
+                  "for i in ff a z t /dev/random /proc/self/mem; do "
+                  "api -m 20 -o /dev/null -w '%{http_code}\\n' http://c/v1/carrels/ada/files/$(echo $i | sed "
+                  "'s,/,%2F,g'); "
+                  "done | sort | uniq -c | tr -s ' '",
+                  " 1 200\n 5 409\n" },
+                { "a put over a link stays here",
+                  "echo before > /run/testbed/marker; carrel exec ada -- ln -sf /run/testbed/marker o; echo after > o; "
+                  "carrel cp o ada:o; cat /run/testbed/marker; carrel exec ada -- sh -c 'test -L o || cat o'",
+                  "before\nafter\n" },
+                { "a hole of a terabyte",
+                  "carrel exec ada -- truncate -s 1099511627776 hole 2>&1; api -r 5-8 "
+                  "http://c/v1/carrels/ada/files/hole | od -An "
+                  "-tx1; "
+                  "carrel exec ada -- rm -f hole",
+                  " 00 00 00 00\n" },
+                { "an archive made inside leaves no directory here",
+                  "carrel exec ada -- sh -c 'mkdir -p evil; ln -s /tmp evil/out; mkfifo evil/fifo; echo x > evil/x; "
+                  "chmod 4777 evil/x'; carrel cp ada:evil got; find got | sort; stat -c %a got/x; readlink got/out",
+                  "got\ngot/out\ngot/x\n777\n/tmp\n" },
+                { "many and deep names",
+                  "carrel exec ada -- sh -c 'd=deep; for i in $(seq 1 100); do d=$d/ddddddddddddddddddd; done; mkdir "
+                  "-p $d; "
+                  "echo x > $d/x'; carrel cp ada:deep got && find got -name x | wc -l",
+                  "1\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+static int inside(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(execs_are_found_again),
+                cmocka_unit_test(stdin_streams),
+                cmocka_unit_test(files_go_in_and_out),
+                cmocka_unit_test(hostile_files_harm_nobody_else),
+        };
+
+        return cmocka_run_group_tests_name("exec_streams", tests, start, stop);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}
