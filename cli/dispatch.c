@@ -95,7 +95,8 @@ static int finish(const struct cli *cli, int status)
         errno = 0;
         if (fflush(cli->out) == 0 && ferror(cli->out) == 0)
                 return status;
-        if (errno != EPIPE)
+        /* 0: what failed before was told then. */
+        if (errno != EPIPE && errno != 0)
                 cli_complain(cli, "cannot write the output: %s", strerror(errno));
         return status != STATUS_OK ? status : STATUS_FAILED;
 }

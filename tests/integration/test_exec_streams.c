@@ -152,7 +152,7 @@ static void stdin_streams(void **state)
                   "y\n" },
                 { "a signal goes to the program",
                   "carrel exec -i ada -- sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; "
-                  "done' "
+                  "done 2>/dev/null' "
                   "< /dev/null > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; "
                   "echo $?; cat o",
                   "5\nready\ncaught\n" },
@@ -162,8 +162,9 @@ static void stdin_streams(void **state)
                   " > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; cat "
                   "o",
                   "5\nready\ncaught\n" },
-                { "a terminal needs one", "carrel exec -t ada -- true < /dev/null | head -n 1",
-                  "carrel: -t needs a terminal as stdin; -i alone passes a pipe or a file on\n" },
+                { "a terminal needs one", "carrel exec -t ada -- true < /dev/null; echo $?",
+                  "carrel: -t needs a terminal as stdin; -i alone passes a pipe or a file on\n"
+                  "carrel: see `carrel exec --help`\n125\n" },
         };
 
         RUN_SCRIPTS(SCRIPTS);
