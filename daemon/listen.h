@@ -8,8 +8,9 @@
 int claim_directory(const char *path, unsigned mode, struct fault *why);
 
 /* Takes the lock file <directory>/carreld-<pool>.lock for the life of the returned descriptor; -EBUSY when another
- * carreld has it. */
-int claim_lock(const char *directory, const char *pool, int *ret_fd, struct fault *why);
+ * carreld has it still after patience_ms. A child that a killed carreld had just forked holds its lock, and its
+ * sockets, for the moment it goes on living. */
+int claim_lock(const char *directory, const char *pool, int patience_ms, int *ret_fd, struct fault *why);
 
 /* Listens on a unix socket at path, 0660, owned by root and `group` ("" leaves it root's). It appears under its name
  * only when its owner and mode are right, and replaces a stale one. Only call with the pool's lock held.

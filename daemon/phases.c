@@ -20,6 +20,8 @@
 #include "scope.h"
 #include "server.h"
 
+enum { LOCK_PATIENCE_MS = 5000 };
+
 /* ---- what the rooms tell the daemon ---- */
 
 static void on_step(void *arg, const char *flow, const char *step, double duration_s, bool has_succeeded)
@@ -125,7 +127,8 @@ static int claim_files(struct daemon *daemon, struct fault *why)
         if (r == 0)
                 r = claim_directory(daemon->config.image_dir, 0711, why);
         if (r == 0)
-                r = claim_lock(daemon->config.runtime_dir, daemon->config.pool, &daemon->lock_fd, why);
+                r = claim_lock(daemon->config.runtime_dir, daemon->config.pool, LOCK_PATIENCE_MS, &daemon->lock_fd,
+                               why);
         return r;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +31,9 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
         int fd;
 
+        /* Were the daemon killed now, its lock and its sockets would live on in us. */
+        (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
+        (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
         if (setns(pidfd, CLONE_NEWNS) < 0)
                 _exit(errno);
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);

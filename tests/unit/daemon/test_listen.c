@@ -1,12 +1,15 @@
 /* The directories carreld claims at its start. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -51,11 +54,89 @@ static void a_file_is_no_directory(void **state)
         assert_int_equal(unlink(path), 0);
 }
 
+static void a_lock_is_for_one(void **state)
+{
+        char base[] = "/tmp/carrel-listen-XXXXXX";
+        char path[64];
+        int first = -1, other_pool = -1, second = -1;
+
+        (void)state;
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(claim_lock(base, "a", 0, &first, NULL), 0);
+        assert_int_equal(claim_lock(base, "b", 0, &other_pool, NULL), 0);
+        assert_int_equal(claim_lock(base, "a", 50, &second, NULL), -EBUSY);
+        assert_int_equal(second, -1);
+        close(first);
+        assert_int_equal(claim_lock(base, "a", 0, &second, NULL), 0);
+        close(second);
+        close(other_pool);
+        for (const char *pool = "ab"; *pool != '\0'; pool++) {
+                (void)snprintf(path, sizeof path, "%s/carreld-%c.lock", base, *pool);
+                assert_int_equal(unlink(path), 0);
+        }
+        assert_int_equal(rmdir(base), 0);
+}
+
+/* ---- what a killed carreld leaves ---- */
+
+static int leftovers_fd = -1; /* for the handler */
+
+static void end_leftover(int number)
+{
+        (void)number;
+        (void)!write(leftovers_fd, "e", 1);
+}
+
+/* Holds every descriptor of ours, as a child between fork(2) and its first act does. */
+static pid_t leave_a_child(void)
+{
+        int fds[2];
+        char byte;
+        pid_t pid;
+
+        assert_int_equal(pipe(fds), 0);
+        pid = fork();
+        if (pid == 0)
+                _exit(read(fds[0], &byte, 1) != 1);
+        assert_true(pid > 0);
+        close(fds[0]);
+        leftovers_fd = fds[1];
+        return pid;
+}
+
+static void the_child_of_a_killed_one_is_waited_for(void **state)
+{
+        const struct itimerval soon = { .it_value.tv_usec = 30000 };
+        char base[] = "/tmp/carrel-listen-XXXXXX";
+        char path[64];
+        int lock = -1, next = -1, status = -1;
+        pid_t child;
+
+        (void)state;
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(claim_lock(base, "a", 0, &lock, NULL), 0);
+        child = leave_a_child();
+        close(lock); /* the daemon is dead */
+        assert_int_equal(claim_lock(base, "a", 0, &next, NULL), -EBUSY);
+        assert_true(signal(SIGALRM, end_leftover) != SIG_ERR);
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+        assert_int_equal(claim_lock(base, "a", 60000, &next, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        close(leftovers_fd);
+        close(next);
+        (void)snprintf(path, sizeof path, "%s/carreld-a.lock", base);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(base), 0);
+}
+
 int main(void)
 {
         static const struct CMUnitTest TESTS[] = {
                 cmocka_unit_test(a_directory_is_claimed),
                 cmocka_unit_test(a_file_is_no_directory),
+                cmocka_unit_test(a_lock_is_for_one),
+                cmocka_unit_test(the_child_of_a_killed_one_is_waited_for),
         };
 
         return cmocka_run_group_tests(TESTS, NULL, NULL);
