@@ -166,7 +166,7 @@ static int await(int fd, short events, bool is_expected)
 
         if (!is_expected && !fence())
                 return -1;
-        return poll(&watched, 1, is_expected ? 10000 : 0) > 0;
+        return poll(&watched, 1, is_expected ? 60000 : 0) > 0;
 }
 
 long probe_open(const void *argument)

@@ -24,7 +24,7 @@
 #include "family.h"
 #include "process.h"
 
-#define AWAIT_S 20.0
+#define AWAIT_S 60.0
 
 struct order {
         long (*run)(const void *argument);

@@ -33,7 +33,7 @@ static int start(void **state)
         (void)state;
         engine = engine_new();
         carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 20.0);
+        carreld_await_ready(carreld, PATIENCE_S);
         return 0;
 }
 
@@ -153,7 +153,7 @@ static void malformed_bytes_are_refused_and_cut(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-                expect_raw(cases[i].bytes, strlen(cases[i].bytes), cases[i].status, 15.0);
+                expect_raw(cases[i].bytes, strlen(cases[i].bytes), cases[i].status, PATIENCE_S);
 }
 
 /* Head, `length` times the filler, tail, in `big`; returns the whole length. */
@@ -176,7 +176,7 @@ static void large_headers_are_refused(void **state)
         size_t length = compose("GET /v1/info HTTP/1.1\r\nHost: x\r\nX-Large: ", 'a', HEADER_BYTES, "\r\n\r\n");
 
         (void)state;
-        expect_raw(big, length, 431, 15.0);
+        expect_raw(big, length, 431, PATIENCE_S);
 }
 
 static size_t large_body(void)
@@ -209,10 +209,10 @@ static void large_bodies_are_refused_and_forgotten(void **state)
         long before_kb;
 
         (void)state;
-        expect_raw(big, length, 413, 15.0);
+        expect_raw(big, length, 413, PATIENCE_S);
         before_kb = rss_kb();
         for (unsigned i = 0; i < FLOODS; i++)
-                expect_raw(big, length, 413, 15.0);
+                expect_raw(big, length, 413, PATIENCE_S);
         assert_in_range(rss_kb(), 1, before_kb + RSS_SLACK_KB);
 }
 
@@ -222,7 +222,7 @@ static void slow_clients_are_cut(void **state)
         double began_s = now_s();
 
         (void)state;
-        expect_raw(half, sizeof(half) - 1, 408, 15.0);
+        expect_raw(half, sizeof(half) - 1, 408, PATIENCE_S);
         assert_true(now_s() - began_s > 5.0);
 }
 

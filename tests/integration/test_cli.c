@@ -25,7 +25,7 @@ static int start(void **state)
         (void)state;
         engine = engine_new();
         carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 20.0);
+        carreld_await_ready(carreld, PATIENCE_S);
         return 0;
 }
 

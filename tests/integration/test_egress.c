@@ -21,7 +21,7 @@
 /* Of the operator: a database network, and a pinhole into a private one. */
 #define OPERATORS "9.8.7.0/24"
 #define PINHOLE "10.1.2.3"
-#define HEAL_S 2.0
+#define HEAL_S 2.0 /* promised, see TIMED_TRIES */
 
 static struct test_engine *engine;
 static struct outside *outside;
@@ -47,7 +47,7 @@ static int start(void **state)
         outside_add(outside, PINHOLE "/32");
         carreld = carreld_new(
                 (const char *const[]){ "CARREL_DENY=" OPERATORS, "CARREL_ALLOW=" PINHOLE "/32:7777", NULL });
-        carreld_await_ready(carreld, 20.0);
+        carreld_await_ready(carreld, PATIENCE_S);
         carreld_must_ensure("ada");
         return 0;
 }
@@ -63,18 +63,29 @@ static int stop(void **state)
 
 /* ---- probes ---- */
 
-static bool does_carrel_reach(const char *user, const char *address)
+static bool is_reached_within(const char *user, const char *address, int patience_s)
 {
         struct answer answer;
         char script[128];
         bool is_reached;
 
-        snprintf(script, sizeof(script), "nc -w 1 %s %d </dev/null", address, OUTSIDE_PORT);
-        answer = carreld_exec(user, script, 10.0);
+        snprintf(script, sizeof(script), "nc -w %d %s %d </dev/null", patience_s, address, OUTSIDE_PORT);
+        answer = carreld_exec(user, script, PATIENCE_S);
         assert_int_equal(answer.status, 200);
         is_reached = strstr(answer_text(&answer, "stdout"), OUTSIDE_GREETING) != NULL;
         answer_release(&answer);
         return is_reached;
+}
+
+/* What is open answers at once, or as soon as the machine gets to it; of what is dropped nobody ever hears. */
+static bool does_carrel_reach(const char *user, const char *address)
+{
+        return is_reached_within(user, address, 20);
+}
+
+static bool is_carrel_denied(const char *user, const char *address)
+{
+        return !is_reached_within(user, address, 1);
 }
 
 static bool does_host_reach(const char *address)
@@ -83,6 +94,11 @@ static bool does_host_reach(const char *address)
 
         RUN(&output, "busybox", "nc", "-w", "2", address, "7777");
         return strstr(output.text, OUTSIDE_GREETING) != NULL;
+}
+
+static bool is_there(void *address)
+{
+        return does_host_reach(address);
 }
 
 static bool has_risen(void *arg)
@@ -94,11 +110,11 @@ static void expect_denied(const char *address)
 {
         double dropped = carreld_metric("carrel_dropped_packets_total");
 
-        if (does_carrel_reach("ada", address))
+        if (!is_carrel_denied("ada", address))
                 fail_msg("%s was reached", address);
-        if (!does_host_reach(address))
+        if (!wait_until(is_there, (void *)(uintptr_t)address, PATIENCE_S))
                 fail_msg("%s is not there at all, so that nothing was shown", address);
-        if (!wait_until(has_risen, &dropped, 3.0))
+        if (!wait_until(has_risen, &dropped, PATIENCE_S))
                 fail_msg("no counter rose for %s", address);
 }
 
@@ -130,21 +146,32 @@ static void the_host_is_closed_on_all_its_addresses(void **state)
         process_end(server, SIGKILL, 5.0);
 }
 
+struct listener {
+        const char *user, *address;
+};
+
+static bool does_listener_greet(void *arg)
+{
+        const struct listener *listener = arg;
+
+        return is_reached_within(listener->user, listener->address, 2);
+}
+
 static void neighbours_are_closed(void **state)
 {
         struct volley *listening = volley_new(CARREL_SOCKET, 1);
         struct answer bob = carreld_ensure("bob");
-        char script[160], text[32];
+        struct listener listener = { "bob", answer_text(&bob, "address") };
 
         (void)state;
-        volley_add(
-                listening, "POST", "/v1/carrels/bob/exec",
-                "{\"argv\":[\"sh\",\"-c\",\"while true; do echo greetings | nc -l -p 7777; done\"],\"timeout_s\":8}");
+        volley_add(listening, "POST", "/v1/carrels/bob/exec",
+                   "{\"argv\":[\"sh\",\"-c\",\"while true; do echo " OUTSIDE_GREETING
+                   " | nc -l -p 7777; done\"],\"timeout_s\":600}");
         volley_run(listening, 0.5);
-        assert_false(does_carrel_reach("ada", answer_text(&bob, "address")));
-        snprintf(script, sizeof(script), "nc -w 2 %s 7777 </dev/null", answer_text(&bob, "address"));
-        carreld_must_exec("bob", script, text, sizeof(text));
-        assert_string_equal(text, OUTSIDE_GREETING);
+        /* The control before and after: the listener is there all the while. */
+        assert_true(wait_until(does_listener_greet, &listener, PATIENCE_S));
+        assert_true(is_carrel_denied("ada", listener.address));
+        assert_true(wait_until(does_listener_greet, &listener, PATIENCE_S));
         volley_free(listening);
         answer_release(&bob);
 }
@@ -153,8 +180,8 @@ static void policy_none_reaches_nothing(void **state)
 {
         (void)state;
         request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/hermit", "{\"policy\":\"none\"}", 200);
-        assert_false(does_carrel_reach("hermit", OUTSIDE_ALLOWED));
-        assert_false(does_carrel_reach("hermit", PINHOLE));
+        assert_true(is_carrel_denied("hermit", OUTSIDE_ALLOWED));
+        assert_true(is_carrel_denied("hermit", PINHOLE));
         assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
 }
 
@@ -171,29 +198,41 @@ static bool has_healed(void *arg)
         return carreld_metric("carrel_policy_heals_total") > *(double *)arg && is_in_force(NULL);
 }
 
+static double seconds_until_healed(const char *const *argv, bool is_ours_hit)
+{
+        double heals = carreld_metric("carrel_policy_heals_total");
+        double began_s = now_s();
+
+        process_must_run(argv);
+        if (is_ours_hit && !wait_until(has_healed, &heals, PATIENCE_S))
+                fail_msg("%s %s %s: not healed", argv[0], argv[1], argv[2]);
+        assert_true(wait_until(is_in_force, NULL, PATIENCE_S));
+        return now_s() - began_s;
+}
+
 static void flushed_rules_are_healed(void **state)
 {
         static const struct {
                 const char *argv[8];
                 bool is_ours_hit;
         } cases[] = {
-                { { "iptables-legacy", "-t", "raw", "-F", NULL }, true },
-                { { "ip6tables-legacy", "-t", "raw", "-F", NULL }, true },
-                { { "iptables-legacy", "-F", NULL }, true },
+                { { "iptables-legacy", "-w", "-t", "raw", "-F", NULL }, true },
+                { { "ip6tables-legacy", "-w", "-t", "raw", "-F", NULL }, true },
+                { { "iptables-legacy", "-w", "-F", NULL }, true },
                 { { "iptables", "-F", NULL }, false },
                 { { "nft", "flush", "ruleset", NULL }, false },
         };
 
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-                double heals = carreld_metric("carrel_policy_heals_total");
+                double healed_s = HEAL_S + 1.0;
 
-                process_must_run(cases[i].argv);
-                if (cases[i].is_ours_hit && !wait_until(has_healed, &heals, HEAL_S))
-                        fail_msg("%s %s %s: not healed within %.0f s", cases[i].argv[0], cases[i].argv[1],
-                                 cases[i].argv[2], HEAL_S);
-                assert_true(wait_until(is_in_force, NULL, HEAL_S));
-                assert_false(does_carrel_reach("ada", "169.254.169.254"));
+                for (int try = 0; try < TIMED_TRIES && healed_s > HEAL_S; try++)
+                        healed_s = seconds_until_healed(cases[i].argv, cases[i].is_ours_hit);
+                if (healed_s > HEAL_S)
+                        fail_msg("%s %s %s: healed after %.1f s only", cases[i].argv[0], cases[i].argv[1],
+                                 cases[i].argv[2], healed_s);
+                assert_true(is_carrel_denied("ada", "169.254.169.254"));
                 assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
         }
 }
@@ -229,12 +268,12 @@ static void ensure_is_refused_while_the_policy_is_unknown(void **state)
 
         (void)state;
         assert_int_equal(kill(helper, SIGSTOP), 0);
-        MUST_RUN("iptables-legacy", "-t", "raw", "-F");
-        assert_true(wait_until(is_refused, new_user, 15.0));
-        assert_true(wait_until(is_refused, old_user, 5.0));
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F");
+        assert_true(wait_until(is_refused, new_user, PATIENCE_S));
+        assert_true(wait_until(is_refused, old_user, PATIENCE_S));
         assert_int_equal(engine_count(LABEL_USER "=newcomer"), 0);
         assert_int_equal(kill(helper, SIGCONT), 0);
-        assert_true(wait_until(has_healed, &heals, HEAL_S));
+        assert_true(wait_until(has_healed, &heals, PATIENCE_S));
         carreld_must_ensure("newcomer");
         carreld_must_ensure("ada");
 }
@@ -260,11 +299,11 @@ static void a_killed_helper_is_started_again(void **state)
 
         (void)state;
         assert_int_equal(kill(helper, SIGKILL), 0);
-        assert_true(wait_until(has_new_helper, &helper, 5.0));
-        assert_true(wait_until(is_in_force, NULL, 5.0));
+        assert_true(wait_until(has_new_helper, &helper, PATIENCE_S));
+        assert_true(wait_until(is_in_force, NULL, PATIENCE_S));
         carreld_must_ensure("late");
         assert_true(does_carrel_reach("late", OUTSIDE_ALLOWED));
-        assert_false(does_carrel_reach("late", "169.254.169.254"));
+        assert_true(is_carrel_denied("late", "169.254.169.254"));
 }
 
 static void the_network_outlives_an_engine_restart(void **state)

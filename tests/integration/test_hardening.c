@@ -24,7 +24,7 @@ static int start(void **state)
         engine = engine_new();
         carreld =
                 carreld_new((const char *const[]){ "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m", NULL });
-        carreld_await_ready(carreld, 20.0);
+        carreld_await_ready(carreld, PATIENCE_S);
         carreld_must_ensure("ada");
         return 0;
 }
@@ -72,7 +72,7 @@ static void every_process_is_confined(void **state)
 
 static int exit_code_inside(const char *script)
 {
-        struct answer answer = carreld_exec("ada", script, 20.0);
+        struct answer answer = carreld_exec("ada", script, PATIENCE_S);
         int code = (int)answer_number(&answer, "exit_code");
 
         assert_int_equal(answer.status, 200);
@@ -159,7 +159,7 @@ static void a_fork_bomb_stops_at_the_limit(void **state)
                    "{\"argv\":[\"sh\",\"-c\",\"bomb() { bomb | bomb & }; bomb; sleep 20\"],\"timeout_s\":5}");
         volley_run(bomb, 1.0);
         expect_neighbour_answers();
-        assert_int_equal(volley_run(bomb, 30.0), 0);
+        assert_int_equal(volley_run(bomb, PATIENCE_S), 0);
         assert_int_equal(volley_answer(bomb, 0)->status, 200);
         volley_free(bomb);
         /* Whatever it did, the user can have a clean one. */
@@ -179,11 +179,12 @@ static void the_number_of_processes_is_the_limit(void **state)
         /* busybox sh says "can't fork" and ends; what it has started is counted from inside by another exec. */
         carreld_must_ensure("counter");
         carreld_must_exec("counter",
-                          "i=0; while [ $i -lt 50 ]; do sleep 20 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l", text,
+                          "i=0; while [ $i -lt 50 ]; do sleep 300 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l", text,
                           sizeof(text));
         assert_int_equal(sscanf(text, "%d", &count), 1);
         assert_in_range(count, 51, 64);
-        answer = carreld_exec("counter", "i=0; while [ $i -lt 50 ]; do sleep 20 & i=$((i+1)); done; exit 0", 20.0);
+        answer = carreld_exec("counter", "i=0; while [ $i -lt 50 ]; do sleep 300 & i=$((i+1)); done; exit 0",
+                              PATIENCE_S);
         /* 50 sleepers and 50 more do not fit into 64. */
         assert_true(answer.status != 200 || answer_number(&answer, "exit_code") != 0);
         answer_release(&answer);
@@ -198,7 +199,7 @@ static void a_memory_hog_is_killed(void **state)
         (void)state;
         carreld_must_ensure("neighbour");
         carreld_must_ensure("hog");
-        answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=256M count=1", 30.0);
+        answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=256M count=1", PATIENCE_S);
         assert_int_equal(answer.status, 200);
         cause = answer_text(&answer, "cause");
         if (strcmp(cause, "oom") != 0)
@@ -206,7 +207,7 @@ static void a_memory_hog_is_killed(void **state)
         answer_release(&answer);
         expect_neighbour_answers();
         /* The control: half of the limit is his. */
-        answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=32M count=1", 30.0);
+        answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=32M count=1", PATIENCE_S);
         assert_int_equal(answer_number(&answer, "exit_code"), 0);
         answer_release(&answer);
 }

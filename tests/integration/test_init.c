@@ -162,9 +162,9 @@ static void reaps_what_others_leave(void **state)
 
         (void)state;
         run_inside(control, MAKE_ORPHANS);
-        assert_true(wait_until(has_all_zombies, &control, 5.0));
+        assert_true(wait_until(has_all_zombies, &control, PATIENCE_S));
         run_inside(init, MAKE_ORPHANS);
-        assert_true(wait_until(has_no_children, &init, 5.0));
+        assert_true(wait_until(has_no_children, &init, PATIENCE_S));
         assert_true(process_is_running(init));
         process_end(init, SIGKILL, 5.0);
         process_end(control, SIGKILL, 5.0);
@@ -176,8 +176,8 @@ static void ends_on_a_term_from_outside(void **state)
 
         (void)state;
         /* Ready when it has closed what it was given: earlier, its own mask may not be set. */
-        assert_true(wait_until(has_three_fds, &init, 5.0));
-        assert_int_equal(process_end(init, SIGTERM, 5.0), 0);
+        assert_true(wait_until(has_three_fds, &init, PATIENCE_S));
+        assert_int_equal(process_end(init, SIGTERM, PATIENCE_S), 0);
 }
 
 /* The strongest lie a process inside can tell: a queued signal that names sender 0. */
@@ -209,14 +209,14 @@ static void takes_no_order_from_inside(void **state)
         pid_t init = start_init();
 
         (void)state;
-        assert_true(wait_until(has_three_fds, &init, 5.0));
+        assert_true(wait_until(has_three_fds, &init, PATIENCE_S));
         run_inside(init, "for signal in HUP INT QUIT TERM USR1 USR2 STOP KILL SEGV; do kill -$signal 1; done");
         forge_term(init);
         /* Lower signal numbers are taken first: when the orphans are gone, SIGTERM has been looked at. */
         run_inside(init, MAKE_ORPHANS);
-        assert_true(wait_until(has_no_children, &init, 5.0));
+        assert_true(wait_until(has_no_children, &init, PATIENCE_S));
         assert_true(process_is_running(init));
-        assert_int_equal(process_end(init, SIGTERM, 5.0), 0);
+        assert_int_equal(process_end(init, SIGTERM, PATIENCE_S), 0);
 }
 
 static void keeps_no_foreign_descriptor(void **state)
@@ -225,7 +225,7 @@ static void keeps_no_foreign_descriptor(void **state)
         pid_t init = start_init();
 
         (void)state;
-        assert_true(wait_until(has_three_fds, &init, 5.0));
+        assert_true(wait_until(has_three_fds, &init, PATIENCE_S));
         assert_false(has_three_fds(&control));
         process_end(init, SIGKILL, 5.0);
         process_end(control, SIGKILL, 5.0);
@@ -237,9 +237,9 @@ static void is_not_dumpable(void **state)
         pid_t init = start_init();
 
         (void)state;
-        assert_true(wait_until(is_roots, &init, 5.0) && wait_until(has_three_fds, &init, 5.0));
+        assert_true(wait_until(is_roots, &init, PATIENCE_S) && wait_until(has_three_fds, &init, PATIENCE_S));
         assert_true(is_roots(&init));
-        assert_true(wait_until(is_users, &control, 5.0));
+        assert_true(wait_until(is_users, &control, PATIENCE_S));
         process_end(init, SIGKILL, 5.0);
         process_end(control, SIGKILL, 5.0);
 }

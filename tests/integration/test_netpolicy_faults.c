@@ -342,7 +342,7 @@ static void a_link_dies_with_its_carrel(void **state)
         (void)state;
         assert_false(interface_is_gone(link.interface));
         (void)node_free(node);
-        assert_true(wait_until(interface_is_gone, link.interface, 10));
+        assert_true(wait_until(interface_is_gone, link.interface, PATIENCE_S));
 }
 
 /* ---- more pools than one ---- */

@@ -15,7 +15,20 @@
 #include "request.h"
 #include "test-engine.h"
 
-enum { ENSURES = 10000, CONNECTIONS = 200, USERS = 200, STARTS = 4 };
+/* A sanitizer looks for other things than numbers. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
+enum { ENSURES = 10000, CONNECTIONS = 200, USERS = IS_SANITIZED ? 40 : 200, STARTS = 4 };
+
+/* "Within a second" is known what happened behind carreld's back. */
+#define KNOWN_S 1.0
 
 static struct test_engine *engine;
 static struct carreld *carreld;
@@ -37,14 +50,14 @@ static int stop_engine(void **state)
 static void start_daemon(const char *const *settings)
 {
         carreld = carreld_new(settings);
-        carreld_await_ready(carreld, 20.0);
+        carreld_await_ready(carreld, PATIENCE_S);
 }
 
 static int start_default(void **state)
 {
         (void)state;
         start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m",
-                                            NULL });
+                                            "CARREL_ENSURE_TIMEOUT_S=900", NULL });
         return 0;
 }
 
@@ -85,7 +98,7 @@ static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
         assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 0);
         for (unsigned i = 0; i < ENSURES; i++)
                 volley_add(volley, "PUT", "/v1/carrels/ada", "{}");
-        assert_int_equal(volley_run(volley, 60.0), 0);
+        assert_int_equal(volley_run(volley, 300.0), 0);
         id = answer_text(volley_answer(volley, 0), "container_id");
         assert_int_equal(strlen(id), 64);
         for (unsigned i = 0; i < ENSURES; i++) {
@@ -139,7 +152,7 @@ static void a_waiter_that_leaves_takes_nobody_along(void **state)
         assert_int_equal(volley_run(leaving, 0.01), 20);
         volley_run(staying, 0.01);
         volley_free(leaving);
-        assert_int_equal(volley_run(staying, 30.0), 0);
+        assert_int_equal(volley_run(staying, PATIENCE_S), 0);
         for (unsigned i = 0; i < 20; i++)
                 assert_int_equal(volley_answer(staying, i)->status, 200);
         volley_free(staying);
@@ -244,13 +257,36 @@ static bool is_ready(void *arg)
         return is_so;
 }
 
+struct vanishing {
+        const char *what;
+        void (*act)(void);
+        bool is_of_daemon;
+};
+
+/* How long it takes until carreld knows. */
+static double vanish_and_return(const struct vanishing *how)
+{
+        struct answer before = carreld_ensure("ada"), after;
+        double began_s, known_s;
+
+        how->act();
+        began_s = now_s();
+        if (!wait_until(is_not_ready, NULL, PATIENCE_S))
+                fail_msg("%s: still ready", how->what);
+        known_s = now_s() - began_s;
+        assert_true(wait_until(is_ready, NULL, PATIENCE_S));
+        after = carreld_ensure("ada");
+        assert_string_not_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
+        assert_true(engine_is_running(CARREL_PREFIX "ada"));
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
+        answer_release(&before);
+        answer_release(&after);
+        return known_s;
+}
+
 static void a_carrel_that_vanishes_is_made_anew(void **state)
 {
-        static const struct {
-                const char *what;
-                void (*act)(void);
-                bool is_of_daemon;
-        } cases[] = {
+        static const struct vanishing cases[] = {
                 { "removed", remove_it, false },
                 { "killed", kill_it, false },
                 { "stopped", stop_it, false },
@@ -260,21 +296,14 @@ static void a_carrel_that_vanishes_is_made_anew(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-                struct answer before, after;
+                double known_s = KNOWN_S + 1.0;
 
                 if (cases[i].is_of_daemon && !engine_has_daemon())
                         continue;
-                before = carreld_ensure("ada");
-                cases[i].act();
-                if (!wait_until(is_not_ready, NULL, 1.0))
-                        fail_msg("%s: still ready after a second", cases[i].what);
-                assert_true(wait_until(is_ready, NULL, 10.0));
-                after = carreld_ensure("ada");
-                assert_string_not_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
-                assert_true(engine_is_running(CARREL_PREFIX "ada"));
-                assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
-                answer_release(&before);
-                answer_release(&after);
+                for (int try = 0; try < TIMED_TRIES && known_s > KNOWN_S; try++)
+                        known_s = vanish_and_return(&cases[i]);
+                if (known_s > KNOWN_S)
+                        fail_msg("%s: known after %.1f s only", cases[i].what, known_s);
         }
         end_daemon();
 }
@@ -285,7 +314,7 @@ static void a_foreign_container_of_that_name_is_left_alone(void **state)
 
         (void)state;
         engine_decoy(CARREL_PREFIX "ada", NULL, NULL);
-        answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 90.0);
+        answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 300.0);
         assert_in_range(answer.status, 409, 503);
         assert_string_equal(answer_text(&answer, "error.code"), "name_taken");
         answer_release(&answer);
@@ -336,7 +365,7 @@ static void a_full_queue_says_so(void **state)
                 snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
                 volley_add(volley, "PUT", path, "{}");
         }
-        assert_int_equal(volley_run(volley, 30.0), 0);
+        assert_int_equal(volley_run(volley, PATIENCE_S), 0);
         for (unsigned i = 0; i < 4; i++) {
                 const struct answer *answer = volley_answer(volley, i);
 

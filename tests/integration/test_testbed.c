@@ -89,9 +89,9 @@ static void the_outside_greets(void **state)
 
         (void)state;
         outside_add(outside, "169.254.169.254/32");
-        RUN(&output, "busybox", "nc", "-w", "3", OUTSIDE_ALLOWED, "7777");
+        RUN(&output, "busybox", "nc", "-w", "20", OUTSIDE_ALLOWED, "7777");
         assert_string_equal(output.text, OUTSIDE_GREETING "\n");
-        RUN(&output, "busybox", "nc", "-w", "3", "169.254.169.254", "7777");
+        RUN(&output, "busybox", "nc", "-w", "20", "169.254.169.254", "7777");
         assert_string_equal(output.text, OUTSIDE_GREETING "\n");
         RUN(&output, "busybox", "nc", "-w", "1", "9.9.9.9", "7777");
         assert_int_not_equal(output.status, 0);
@@ -105,7 +105,7 @@ static void a_volley_answers_every_request(void **state)
         (void)state;
         for (unsigned i = 0; i < 100; i++)
                 assert_int_equal(volley_add(volley, "GET", i % 2 != 0 ? "/_ping" : "/nowhere", NULL), i);
-        assert_int_equal(volley_run(volley, 20.0), 0);
+        assert_int_equal(volley_run(volley, PATIENCE_S), 0);
         for (unsigned i = 0; i < 100; i++)
                 assert_int_equal(volley_answer(volley, i)->status, i % 2 != 0 ? 200 : 404);
         volley_free(volley);

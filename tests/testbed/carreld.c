@@ -135,7 +135,7 @@ struct carreld *carreld_free(struct carreld *carreld)
 
         if (carreld == NULL)
                 return NULL;
-        status = carreld->has_ended ? 0 : process_end(carreld->pid, SIGTERM, 20.0);
+        status = carreld->has_ended ? 0 : process_end(carreld->pid, SIGTERM, PATIENCE_S);
         free(carreld);
         if (status != 0 || has_sanitizer_report())
                 fail_msg("carreld ended with %d; see %s", status, CARRELD_LOG);
@@ -209,7 +209,7 @@ struct answer carreld_ensure(const char *user)
         char path[256];
 
         carrel_path(user, "", path);
-        answer = request_within(CARREL_SOCKET, "PUT", path, "{}", 90.0);
+        answer = request_within(CARREL_SOCKET, "PUT", path, "{}", 300.0);
         if (answer.status != 200)
                 fail_msg("ensure of %s answered %d: %s", user, answer.status, answer.body);
         return answer;
@@ -244,7 +244,7 @@ struct answer carreld_exec(const char *user, const char *script, double timeout_
 
 void carreld_must_exec(const char *user, const char *script, char *ret_text, size_t size)
 {
-        struct answer answer = carreld_exec(user, script, 60.0);
+        struct answer answer = carreld_exec(user, script, 100.0);
 
         if (answer.status != 200 || answer_number(&answer, "exit_code") != 0)
                 fail_msg("%s in the carrel of %s: %d %s", script, user, answer.status, answer.body);

@@ -32,5 +32,10 @@ bool process_is_running(pid_t pid);
  * For facts of other processes that offer no event to wait for. */
 bool wait_until(bool (*is_done)(void *arg), void *arg, double deadline_s);
 
+/* For what must happen but is no measure of anything: a loaded machine under a sanitizer may take long. */
+#define PATIENCE_S 60.0
+/* A promise of time is judged by the best of so many tries: one stall of the machine breaks no promise. */
+enum { TIMED_TRIES = 3 };
+
 /* Seconds on CLOCK_MONOTONIC. */
 double now_s(void);

@@ -115,7 +115,7 @@ struct answer request_within(const char *socket_path, const char *method, const 
 
 struct answer request(const char *socket_path, const char *method, const char *path, const char *body)
 {
-        return request_within(socket_path, method, path, body, 30.0);
+        return request_within(socket_path, method, path, body, PATIENCE_S);
 }
 
 void answer_release(struct answer *answer)
@@ -231,7 +231,7 @@ static void begin_next(struct volley *volley, CURL *easy)
 {
         if (volley->n_begun == volley->n_exchanges)
                 return;
-        exchange_arm(volley->exchanges[volley->n_begun++], easy, volley->socket_path, 120.0);
+        exchange_arm(volley->exchanges[volley->n_begun++], easy, volley->socket_path, 900.0);
         curl_multi_add_handle(volley->multi, easy);
 }
 
