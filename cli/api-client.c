@@ -239,10 +239,11 @@ int api_receive(struct api_client *client, const char *path, api_on_bytes on_dat
         return run(&pending, &request, NULL);
 }
 
-int api_send_file(struct api_client *client, const char *path, int fd, cJSON **ret_answer, struct api_error *ret_error)
+int api_send_file(struct api_client *client, const char *method, const char *path, int fd, cJSON **ret_answer,
+                  struct api_error *ret_error)
 {
         struct pending pending = { .client = client, .error = ret_error };
-        struct http_request request = { .method = "PUT",
+        struct http_request request = { .method = method,
                                         .path = path,
                                         .content_type = "application/octet-stream",
                                         .body_fd = fd,

@@ -45,8 +45,9 @@ typedef int (*api_on_bytes)(void *arg, const void *bytes, size_t length);
 /* GET of something that is no JSON. The same failures; what on_bytes answered is passed on. */
 int api_receive(struct api_client *client, const char *path, api_on_bytes on_bytes, void *arg,
                 struct api_error *ret_error);
-/* PUT of the whole of a regular file, from its beginning. fd is borrowed, and not 0. */
-int api_send_file(struct api_client *client, const char *path, int fd, cJSON **ret_answer, struct api_error *ret_error);
+/* PUT or POST of the whole of a regular file, from its beginning. fd is borrowed, and not 0. */
+int api_send_file(struct api_client *client, const char *method, const char *path, int fd, cJSON **ret_answer,
+                  struct api_error *ret_error);
 
 /* A line of an NDJSON stream. A negative answer ends the stream at once: the connection is closed. */
 typedef int (*api_on_line)(void *arg, const cJSON *line);

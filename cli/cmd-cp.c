@@ -108,7 +108,7 @@ static int send_file(struct cli *cli, const char *user, const char *suffix, cons
                 return status;
         if (mode >= 0 && buffer_format(&path, "?mode=%04o", (unsigned)mode & 07777) < 0)
                 return cli_no_memory(cli);
-        return api_send_file(cli->api, path.data, fd, &answer, &error) < 0 ? cli_fail(cli, &error) : STATUS_OK;
+        return api_send_file(cli->api, "PUT", path.data, fd, &answer, &error) < 0 ? cli_fail(cli, &error) : STATUS_OK;
 }
 
 static int complain_of(const struct cli *cli, const char *path, int err)

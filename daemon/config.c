@@ -93,7 +93,7 @@ static const struct setting TABLE[] = {
           "the largest file or archive that is taken at once", NULL },
         { "gid", SETTING_NUMBER, AT(gid), "1000", 1, 4294967294.0, NULL, "group id inside the carrels", NULL },
         { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
-          "where carrel-init and carrel-netd are", check_path },
+          "where carrel-init, carrel-image and carrel-netd are", check_path },
         { "idle_ttl_s", SETTING_DECIMAL, AT(idle_ttl_s), "300", 0.1, 31536000, NULL,
           "seconds without use after which a carrel is reaped", NULL },
         { "image", SETTING_TEXT, AT(image), "carrel-sandbox:latest", 1, 255, NULL, "image of a carrel", check_image },

@@ -5,9 +5,19 @@ _carrel_ids() {
         timeout 2 carrel ${socket:+--socket "$socket"} "$verb" -q 2>/dev/null
 }
 
+# The actions of `carrel image`, or the names behind one.
+_carrel_images() {
+        case " $1 " in
+        *' rm '* | *' inspect '*) timeout 2 carrel ${2:+--socket "$2"} image ls -q 2>/dev/null ;;
+        *' import '*) compgen -f ;;
+        *' build '*) ;;
+        *) echo 'build import inspect ls rm' ;;
+        esac
+}
+
 _carrel() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-        local verbs='cp doctor ensure events exec help info inspect kill logs ls policy ps reap rm shell sweep touch version why'
+        local verbs='cp doctor ensure events exec help image info inspect kill logs ls policy ps reap rm shell sweep touch version why'
         local verb='' socket='' words='' i
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -27,6 +37,7 @@ _carrel() {
                 ;;
         --policy) words='internet none' ;;
         --on-conflict) words='fail replace' ;;
+        --format) words='auto docker oci rootfs' ;;
         --state) words='lost queued ready retiring starting' ;;
         *)
                 if [[ $current == -* ]]; then
@@ -41,6 +52,7 @@ _carrel() {
                                         compgen -S : -W "$(_carrel_ids ls "$socket")" -- "$current")
                                 return
                                 ;;
+                        image) words=$(_carrel_images "${COMP_WORDS[*]}" "$socket") ;;
                         kill | logs) words=$(_carrel_ids ps "$socket") ;;
                         esac
                 fi

@@ -30,7 +30,7 @@ static void verbs_are_a_sorted_table(void **state)
                 assert_true(verb->min_operands <= verb->max_operands);
                 assert_int_equal(verb->options != NULL, verb->values_size > 0);
         }
-        assert_int_equal(count, 20);
+        assert_int_equal(count, 21);
         assert_null(verb_find("unknown"));
 }
 
@@ -125,6 +125,7 @@ static void without_carreld_verbs_exit_3(void **state)
                 { { "rm", "a", "b" }, 3 },
                 { { "rm", "--all", "--yes" }, 3 },
                 { { "sweep" }, 3 },
+                { { "image", "ls" }, 3 },
                 { { "touch", "a" }, 3 },
                 { { "why", "a" }, 3 },
                 { { "--socket", "/gone", "ls" }, 3 },
@@ -234,6 +235,24 @@ static void answers_are_shown(void **state)
                   "9b\n",
                   "",
                   "GET /v1/execs?user=a HTTP/1.1" },
+                { { "image", "ls", "-q" },
+                  { OK_JSON "{\"images\":[{\"reference\":\"a:1\"},{\"reference\":\"b:2\"}]}" },
+                  0,
+                  "a:1\nb:2\n",
+                  "",
+                  "GET /v1/images HTTP/1.1" },
+                { { "image", "inspect", "team/a:1" },
+                  { OK_JSON "{\"reference\":\"team/a:1\",\"id\":\"sha256:12\",\"size_bytes\":2048}" },
+                  0,
+                  "IMAGE  team/a:1\nSIZE   2k\nID     sha256:12\n",
+                  "",
+                  "GET /v1/images/team%2Fa%3A1 HTTP/1.1" },
+                { { "image", "rm", "a:1" },
+                  { OK_JSON "{\"reference\":\"a:1\",\"outcome\":\"removed\"}" },
+                  0,
+                  "IMAGE  OUTCOME\na:1    removed\n",
+                  "",
+                  "DELETE /v1/images/a%3A1 HTTP/1.1" },
                 { { "policy" },
                   { OK_JSON "{\"policy\":{\"is_in_force\":false,\"detail\":\"gone\",\"heals\":1}}" },
                   1,

@@ -1,0 +1,200 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api-path.h"
+#include "calls.h"
+#include "image-archive.h"
+#include "scope.h"
+#include "verbs.h"
+#include "view.h"
+
+struct image_values {
+        const char *archive;
+        const char *format;
+        const char *packages;
+        const char *sources;
+        const char *suite;
+};
+
+static const char *const FORMATS[] = { "auto", "docker", "oci", "rootfs", NULL };
+
+static const struct option_spec OPTIONS[] = {
+        { 0, "archive", OPTION_TEXT, offsetof(struct image_values, archive), .argument = "FILE",
+          .help = "build: write the archive to FILE and import nothing" },
+        { 'f', "format", OPTION_CHOICE, offsetof(struct image_values, format), .choices = FORMATS, .argument = "FORMAT",
+          .help = "import: what the archive is: auto, docker, oci, rootfs; default auto" },
+        { 0, "packages", OPTION_TEXT, offsetof(struct image_values, packages), .argument = "FILE",
+          .help = "build: names of Debian packages, one or more a line" },
+        { 0, "sources", OPTION_TEXT, offsetof(struct image_values, sources), .argument = "FILE",
+          .help = "build: sources.list(5) lines; default this machine's own" },
+        { 0, "suite", OPTION_TEXT, offsetof(struct image_values, suite), .argument = "SUITE",
+          .help = "build: the Debian release; default this machine's" },
+        { .name = NULL },
+};
+
+static const struct field FIELDS[] = {
+        { "IMAGE", "reference", FIELD_TEXT },
+        { "SIZE", "size_bytes", FIELD_BYTES },
+        { "CREATED", "created_at", FIELD_TEXT },
+        { "ID", "id", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+static const char DEFAULT_REFERENCE[] = "carrel-sandbox:latest";
+
+/* ---- sending ---- */
+
+static int show_image(struct cli *cli, const cJSON *answer)
+{
+        if (cli->is_quiet)
+                return cli_print_line(cli, view_text(answer, "id")) < 0 ? STATUS_FAILED : STATUS_OK;
+        return cli_show_one(cli, FIELDS, answer);
+}
+
+static int send_archive(struct cli *cli, const struct image_archive *archive, const char *reference, const char *format)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        struct api_error error = { .status = STATUS_FAILED };
+
+        (void)buffer_text(&path, "/v1/images");
+        if (api_path_query(&path, "reference", reference) < 0 ||
+            api_path_query(&path, "format", format != NULL ? format : archive->format) < 0)
+                return cli_no_memory(cli);
+        if (!cli->is_quiet && cli->width > 0)
+                cli_complain(cli, "sending %.1f MB; the answer comes when %s is unpacked", (double)archive->bytes / 1e6,
+                             reference);
+        if (api_send_file(cli->api, "POST", path.data, archive->fd, &answer, &error) < 0)
+                return cli_fail(cli, &error);
+        return show_image(cli, answer);
+}
+
+static int import_file(struct cli *cli, const struct image_values *values, char **operands)
+{
+        AUTO(auto_archive) struct image_archive archive = { .fd = -1 };
+        int status = image_archive_open(cli, operands[0], &archive);
+
+        return status != STATUS_OK ? status : send_archive(cli, &archive, operands[1], values->format);
+}
+
+/* ---- building ---- */
+
+static int build_and_send(struct cli *cli, struct image_recipe *recipe)
+{
+        AUTO(auto_archive) struct image_archive archive = { .fd = -1 };
+        char target[] = "/var/tmp/carrel-image-XXXXXX";
+        int fd = mkstemp(target);
+        int status;
+
+        if (fd < 0) {
+                cli_complain(cli, "cannot make a temporary file in /var/tmp: %s", strerror(errno));
+                return STATUS_FAILED;
+        }
+        close(fd);
+        recipe->target = target;
+        status = image_archive_build(cli, recipe);
+        if (status == STATUS_OK)
+                status = image_archive_open(cli, target, &archive);
+        (void)unlink(target);
+        return status != STATUS_OK ? status : send_archive(cli, &archive, recipe->reference, "docker");
+}
+
+static int build(struct cli *cli, const struct image_values *values, char **operands)
+{
+        struct image_recipe recipe = { .packages = values->packages,
+                                       .sources = values->sources,
+                                       .suite = values->suite,
+                                       .reference = operands[0] != NULL ? operands[0] : DEFAULT_REFERENCE,
+                                       .target = values->archive };
+
+        return values->archive != NULL ? image_archive_build(cli, &recipe) : build_and_send(cli, &recipe);
+}
+
+/* ---- looking and removing ---- */
+
+static int list(struct cli *cli, const struct image_values *values, char **operands)
+{
+        AUTO(auto_json) cJSON *answer = NULL;
+        int status = cli_call(cli, "GET", "/v1/images", NULL, &answer);
+
+        if (status != STATUS_OK)
+                return status;
+        if (cli_is_json(cli))
+                return cli_shown(cli, view_json(cli, answer));
+        return cli_show_each(cli, FIELDS, "reference", cJSON_GetObjectItemCaseSensitive(answer, "images"));
+}
+
+static int inspect(struct cli *cli, const struct image_values *values, char **operands)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        int status = cli_path(cli, "/v1/images", operands[0], "", &path);
+
+        if (status == STATUS_OK)
+                status = cli_call(cli, "GET", path.data, NULL, &answer);
+        return status == STATUS_OK ? show_image(cli, answer) : status;
+}
+
+static int remove_each(struct cli *cli, const struct image_values *values, char **operands)
+{
+        static const struct field REMOVED[] = {
+                { "IMAGE", "reference", FIELD_TEXT },
+                { "OUTCOME", "outcome", FIELD_TEXT },
+                { NULL, NULL, FIELD_TEXT },
+        };
+        const struct cli_action action = { "DELETE", "/v1/images", "", NULL };
+        AUTO(auto_json) cJSON *answers = cJSON_CreateArray();
+        int status = answers == NULL ? cli_no_memory(cli) : cli_call_each(cli, &action, operands, answers);
+        int shown = answers == NULL ? status : cli_show_each(cli, REMOVED, NULL, answers);
+
+        return status != STATUS_OK ? status : shown;
+}
+
+static const struct {
+        const char *name;
+        int min, max; /* operands behind it */
+        int (*run)(struct cli *cli, const struct image_values *values, char **operands);
+} ACTIONS[] = {
+        { "build", 0, 1, build }, { "import", 2, 2, import_file },        { "inspect", 1, 1, inspect },
+        { "ls", 0, 0, list },     { "rm", 1, OPERANDS_ANY, remove_each },
+};
+
+static int run(struct cli *cli, const void *values, char **operands, int n_operands)
+{
+        for (size_t i = 0; i < sizeof ACTIONS / sizeof *ACTIONS; i++) {
+                if (strcmp(ACTIONS[i].name, operands[0]) != 0)
+                        continue;
+                if (n_operands - 1 < ACTIONS[i].min || n_operands - 1 > ACTIONS[i].max)
+                        return cli_fail_usage(cli, "image", "%s", "too little or too much behind the action");
+                return ACTIONS[i].run(cli, values, operands + 1);
+        }
+        return cli_fail_usage(cli, "image", "image takes build, import, inspect, ls or rm, not \"%s\"", operands[0]);
+}
+
+const struct verb CMD_IMAGE = {
+        .name = "image",
+        .operands = "build [NAME[:TAG]] | import FILE|DIR|- NAME[:TAG] | inspect NAME | ls | rm NAME...",
+        .summary = "Make, bring, list and remove images",
+        .help = "build makes the default sandbox image (Debian with python3, pip, node, git and build tools, by "
+                "mmdebstrap,\n"
+                "which takes minutes) and imports it as carrel-sandbox:latest, or under NAME. import takes a "
+                "docker-archive,\n"
+                "an OCI layout, or a root tree, as a tar or a directory; \"-\" is stdin. An archive that is hostile or "
+                "damaged\n"
+                "is refused with the entry's name, and nothing of it stays. build (without --archive), import and rm "
+                "are for\n"
+                "admins. -q prints names, or the id of an image.",
+        .examples = "  carrel image build\n"
+                    "  carrel image import sandbox.tar sandbox:1\n"
+                    "  docker save tools:2 | carrel image import - tools:2\n"
+                    "  carrel image ls\n"
+                    "  carrel image rm sandbox:1",
+        .options = OPTIONS,
+        .values_size = sizeof(struct image_values),
+        .min_operands = 1,
+        .max_operands = OPERANDS_ANY,
+        .is_slow = true,
+        .run = run,
+};

@@ -1,0 +1,205 @@
+#include "image-archive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "scope.h"
+
+#ifndef CARREL_HELPER_DIR
+#define CARREL_HELPER_DIR "/usr/libexec/carrel"
+#endif
+
+void auto_archive(struct image_archive *archive)
+{
+        if (archive->fd >= 0)
+                close(archive->fd);
+        archive->fd = -1;
+}
+
+/* Runs a program to its end; out_fd -1: its output is ours. The exit status, or -1 when it could not be run. */
+static int run_program(const char *path, const char *const *argv, int out_fd)
+{
+        posix_spawn_file_actions_t actions;
+        int status = 0;
+        pid_t pid;
+        int r = posix_spawn_file_actions_init(&actions);
+
+        if (r == 0 && out_fd >= 0)
+                r = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+        if (r == 0)
+                r = posix_spawnp(&pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+        (void)posix_spawn_file_actions_destroy(&actions);
+        if (r != 0) {
+                errno = r;
+                return -1;
+        }
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                continue;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- temporary files ---- */
+
+static const char *scratch_directory(void)
+{
+        const char *directory = getenv("TMPDIR");
+
+        return directory != NULL && directory[0] == '/' ? directory : "/var/tmp";
+}
+
+static int open_temporary(const struct cli *cli, int *ret_fd)
+{
+        *ret_fd = open(scratch_directory(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (*ret_fd >= 0)
+                return STATUS_OK;
+        cli_complain(cli, "cannot make a temporary file in %s (set TMPDIR): %s", scratch_directory(), strerror(errno));
+        return STATUS_FAILED;
+}
+
+static int copy(const struct cli *cli, int from_fd, int to_fd)
+{
+        char piece[65536];
+        ssize_t n;
+
+        while ((n = read(from_fd, piece, sizeof piece)) > 0) {
+                for (ssize_t done = 0; done < n;) {
+                        ssize_t written = write(to_fd, piece + done, (size_t)(n - done));
+
+                        if (written <= 0) {
+                                cli_complain(cli, "cannot keep the archive in %s: %s", scratch_directory(),
+                                             strerror(errno));
+                                return STATUS_FAILED;
+                        }
+                        done += written;
+                }
+        }
+        if (n == 0)
+                return STATUS_OK;
+        cli_complain(cli, "cannot read the archive: %s", strerror(errno));
+        return STATUS_FAILED;
+}
+
+static int take_pipe(const struct cli *cli, int from_fd, struct image_archive *archive)
+{
+        int status = open_temporary(cli, &archive->fd);
+
+        return status == STATUS_OK ? copy(cli, from_fd, archive->fd) : status;
+}
+
+/* ---- directories ---- */
+
+static bool has_file(const char *directory, const char *name)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+
+        (void)buffer_format(&path, "%s/%s", directory, name);
+        return !path.has_failed && access(path.data, F_OK) == 0;
+}
+
+/* A root tree's mount points are the engine's, whatever is mounted there now. */
+static int take_directory(const struct cli *cli, const char *path, struct image_archive *archive)
+{
+        const char *const argv[] = { "tar",
+                                     "--create",
+                                     "--file=-",
+                                     "--numeric-owner",
+                                     "--sort=name",
+                                     "--one-file-system",
+                                     "--exclude=./dev/*",
+                                     "--exclude=./proc/*",
+                                     "--exclude=./sys/*",
+                                     "--directory",
+                                     path,
+                                     ".",
+                                     NULL };
+        int status = open_temporary(cli, &archive->fd);
+        int ended;
+
+        if (status != STATUS_OK)
+                return status;
+        archive->format = has_file(path, "oci-layout") ? "oci" : has_file(path, "manifest.json") ? "docker" : "rootfs";
+        ended = run_program("tar", argv, archive->fd);
+        if (ended == 0)
+                return STATUS_OK;
+        cli_complain(cli, "tar could not pack %s%s%s", path, ended < 0 ? ": " : "", ended < 0 ? strerror(errno) : "");
+        return STATUS_FAILED;
+}
+
+/* ---- any of them ---- */
+
+static int take(const struct cli *cli, const char *path, int fd, mode_t mode, struct image_archive *archive)
+{
+        if (S_ISDIR(mode))
+                return take_directory(cli, path, archive);
+        if (!S_ISREG(mode))
+                return take_pipe(cli, fd, archive);
+        archive->fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); /* 0 is no body for the http room */
+        return archive->fd < 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+int image_archive_open(const struct cli *cli, const char *path, struct image_archive *ret_archive)
+{
+        AUTO(auto_archive) struct image_archive archive = { .fd = -1, .format = "auto" };
+        AUTO(auto_close) int opened = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+        struct stat about;
+        int status;
+
+        if (opened < 0 || fstat(opened, &about) < 0) {
+                cli_complain(cli, "cannot open %s: %s", path, strerror(errno));
+                return STATUS_FAILED;
+        }
+        status = take(cli, path, opened, about.st_mode, &archive);
+        if (status != STATUS_OK)
+                return status;
+        if (lseek(archive.fd, 0, SEEK_SET) < 0 || fstat(archive.fd, &about) < 0) {
+                cli_complain(cli, "cannot read the archive: %s", strerror(errno));
+                return STATUS_FAILED;
+        }
+        *ret_archive = (struct image_archive){ TAKE_FD(archive.fd), (uint64_t)about.st_size, archive.format };
+        return STATUS_OK;
+}
+
+/* ---- the recipe ---- */
+
+static size_t add_option(const char **argv, size_t n, const char *name, const char *value)
+{
+        if (value != NULL) {
+                argv[n++] = name;
+                argv[n++] = value;
+        }
+        return n;
+}
+
+int image_archive_build(const struct cli *cli, const struct image_recipe *recipe)
+{
+        const char *directory = getenv("CARREL_HELPER_DIR");
+        AUTO(auto_buffer) struct buffer program = { 0 };
+        const char *argv[16] = { NULL };
+        size_t n = 1;
+        int ended;
+
+        (void)buffer_format(&program, "%s/build-debian", directory != NULL ? directory : CARREL_HELPER_DIR);
+        if (program.has_failed)
+                return cli_no_memory(cli);
+        argv[0] = program.data;
+        n = add_option(argv, n, "--packages", recipe->packages);
+        n = add_option(argv, n, "--sources", recipe->sources);
+        n = add_option(argv, n, "--suite", recipe->suite);
+        argv[n++] = "--";
+        argv[n++] = recipe->target;
+        argv[n] = recipe->reference;
+        ended = run_program(program.data, argv, -1);
+        if (ended == 0)
+                return STATUS_OK;
+        if (ended < 0)
+                cli_complain(cli, "cannot run %s: %s", program.data, strerror(errno));
+        return STATUS_FAILED;
+}

@@ -1,0 +1,29 @@
+/* Archives to send: a file as it is; a directory or a pipe as a temporary file without a name; or what the recipe of
+ * the default sandbox image makes. Failures are on stderr already; all return an exit status. */
+#pragma once
+
+#include <stdint.h>
+
+#include "verb.h"
+
+struct image_archive {
+        int fd; /* a regular file, at its beginning; -1: none */
+        uint64_t bytes;
+        const char *format; /* what it holds, where that is plain to see; else "auto" */
+};
+
+void auto_archive(struct image_archive *archive);
+
+/* path: "-" is stdin. */
+int image_archive_open(const struct cli *cli, const char *path, struct image_archive *ret_archive);
+
+struct image_recipe {
+        const char *packages; /* files and names as build-debian takes them; NULL: its defaults */
+        const char *sources;
+        const char *suite;
+        const char *reference;
+        const char *target; /* where the archive goes */
+};
+
+/* Runs build-debian (image/), which tells on stderr how far it is. */
+int image_archive_build(const struct cli *cli, const struct image_recipe *recipe);
