@@ -111,8 +111,14 @@ static int copy_directory(int fd, int root_fd, const char *path, unsigned depth)
 {
         DIR *directory = fdopendir(fd);
         const struct dirent *entry;
-        int r = directory == NULL ? -errno : tree_directory(root_fd, path, 0755);
+        int r;
 
+        if (directory == NULL) {
+                r = -errno;
+                close(fd);
+                return r;
+        }
+        r = tree_directory(root_fd, path, 0755);
         while (r == 0 && (entry = readdir(directory)) != NULL) {
                 AUTO(buffer_free) struct buffer below = { 0 };
 
@@ -123,10 +129,7 @@ static int copy_directory(int fd, int root_fd, const char *path, unsigned depth)
                             ? -ENAMETOOLONG
                             : copy(dirfd(directory), entry->d_name, root_fd, below.data, depth + 1);
         }
-        if (directory != NULL)
-                (void)closedir(directory);
-        else
-                close(fd);
+        (void)closedir(directory);
         return r;
 }
 
