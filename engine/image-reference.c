@@ -7,6 +7,7 @@
 #include "str.h"
 
 #define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define DEFAULT_TAG ":latest"
 
 enum { HEX_DIGITS = 64, REFERENCE_MAX = 200 };
 /* A slash takes three bytes in a file's name, whose bound is 255 (NAME_MAX). */
@@ -58,16 +59,17 @@ int image_reference_resolve(const char *text, char ret_reference[static IMAGE_RE
 {
         const char *at = strchr(text, '@');
         const char *slash = strrchr(text, '/');
+        bool is_tagged = strchr(slash != NULL ? slash : text, ':') != NULL;
 
         if (!is_reference(text) || (at != NULL && !image_is_id(at + 1)))
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
                                  "an image is named NAME, NAME:TAG or sha256:DIGEST, with letters, digits and ._-/");
-        if (at != NULL)
-                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s", at + 1);
-        else if (strchr(slash != NULL ? slash : text, ':') != NULL)
-                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s", text);
-        else
-                (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s:latest", text);
+        /* What is longer with its tag could be written to the store, and not be read from there. */
+        if (at == NULL && !is_tagged && strlen(text) + strlen(DEFAULT_TAG) > REFERENCE_MAX)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
+                                 "an image's name has at most %d characters, its tag included", REFERENCE_MAX);
+        (void)snprintf(ret_reference, IMAGE_REFERENCE_BYTES, "%s%s", at != NULL ? at + 1 : text,
+                       at != NULL || is_tagged ? "" : DEFAULT_TAG);
         return 0;
 }
 

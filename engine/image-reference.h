@@ -23,7 +23,7 @@ bool image_is_id(const char *text);
 
 /* The whole form of a reference: NAME becomes NAME:latest; an id, or NAME@id, becomes the id. -EINVAL with
  * FAULT_REQUEST_INVALID when it is outside the grammar: letters, digits, and ._-/:@, no empty or dotted segment, at
- * most 200 characters. */
+ * most 200 characters, the tag that was added included. */
 __attribute__((warn_unused_result)) int image_reference_resolve(const char *text,
                                                                 char ret_reference[static IMAGE_REFERENCE_BYTES],
                                                                 struct fault *why);

@@ -65,6 +65,8 @@ static int read_small(int directory_fd, const char *name, size_t max, struct buf
         struct stat about;
         ssize_t n;
 
+        if (fd < 0 && (errno == ELOOP || errno == ENXIO)) /* a link, a socket */
+                return -EBADMSG;
         if (fd < 0 || fstat(fd, &about) < 0)
                 return -errno;
         if (!S_ISREG(about.st_mode) || (size_t)about.st_size > max)
@@ -110,22 +112,28 @@ static int broken(const char *reference, int r, struct fault *why)
                          reference, strerror(-r));
 }
 
-static int resolve(const struct image_store *store, const char *text, struct stored_image *image, struct fault *why)
+int image_store_read_name(const struct image_store *store, const char *reference, char ret_id[static IMAGE_ID_BYTES])
 {
         AUTO(auto_free) char *directory = join("/refs", store->directory, "");
         AUTO(auto_close) int fd = -1;
         char file[IMAGE_FILE_BYTES];
+
+        if (directory == NULL)
+                return -ENOMEM;
+        image_reference_to_file(reference, file);
+        fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : read_reference(fd, file, ret_id);
+}
+
+static int resolve(const struct image_store *store, const char *text, struct stored_image *image, struct fault *why)
+{
         int r = image_reference_resolve(text, image->reference, why);
 
         if (r < 0)
                 return r;
-        if (directory == NULL)
-                return broken(text, -ENOMEM, why);
         if (image_is_id(image->reference))
                 return str_copy(image->id, sizeof image->id, image->reference);
-        image_reference_to_file(image->reference, file);
-        fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = fd < 0 ? -errno : read_reference(fd, file, image->id);
+        r = image_store_read_name(store, image->reference, image->id);
         if (r == -ENOENT)
                 return missing(image->reference, why);
         return r < 0 ? broken(image->reference, r, why) : 0;
@@ -201,25 +209,31 @@ static void auto_closedir(DIR **directory)
                 (void)closedir(*directory);
 }
 
-/* What is not a reference there is not ours to tell of. */
-static int read_references(DIR *directory, struct buffer *list)
+/* What is not a reference there is not ours to tell of. A reference that cannot be read is passed over, and reported as
+ * *ret_unread: whoever takes an image away for want of a name must know all of them. */
+static int read_references(DIR *directory, struct buffer *list, int *ret_unread)
 {
         const struct dirent *entry;
 
-        while ((entry = readdir(directory)) != NULL) {
+        while (errno = 0, (entry = readdir(directory)) != NULL) {
                 struct stored_reference found = { 0 };
+                int r;
 
-                if (!image_reference_from_file(entry->d_name, found.reference) ||
-                    read_reference(dirfd(directory), entry->d_name, found.id) < 0)
+                if (!image_reference_from_file(entry->d_name, found.reference))
                         continue;
-                if (buffer_append(list, &found, sizeof found) < 0)
+                r = read_reference(dirfd(directory), entry->d_name, found.id);
+                if (r < 0 && r != -ENOENT)
+                        *ret_unread = r;
+                if (r == 0 && buffer_append(list, &found, sizeof found) < 0)
                         return -ENOMEM;
         }
+        if (errno != 0)
+                *ret_unread = -errno;
         return 0;
 }
 
-int image_store_list(struct image_store *store, struct stored_reference **ret_list, size_t *ret_count,
-                     struct fault *why)
+static int list_names(const struct image_store *store, struct stored_reference **ret_list, size_t *ret_count,
+                      int *ret_unread, struct fault *why)
 {
         AUTO(auto_free) char *path = join("/refs", store->directory, "");
         AUTO(auto_closedir) DIR *directory = path == NULL ? NULL : opendir(path);
@@ -229,7 +243,9 @@ int image_store_list(struct image_store *store, struct stored_reference **ret_li
                 return broken("list", -ENOMEM, why);
         if (directory == NULL && errno != ENOENT)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot read %s: %s", path, strerror(errno));
-        if (directory != NULL && read_references(directory, &list) < 0) {
+        if (directory == NULL)
+                *ret_unread = -ENOENT;
+        if (directory != NULL && read_references(directory, &list, ret_unread) < 0) {
                 buffer_free(&list);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
@@ -237,5 +253,31 @@ int image_store_list(struct image_store *store, struct stored_reference **ret_li
         *ret_list = (struct stored_reference *)(void *)list.data;
         if (list.data != NULL)
                 qsort(*ret_list, *ret_count, sizeof **ret_list, compare);
+        return 0;
+}
+
+int image_store_list(struct image_store *store, struct stored_reference **ret_list, size_t *ret_count,
+                     struct fault *why)
+{
+        int unread = 0;
+
+        return list_names(store, ret_list, ret_count, &unread, why);
+}
+
+int image_store_list_whole(struct image_store *store, struct stored_reference **ret_list, size_t *ret_count,
+                           struct fault *why)
+{
+        AUTO(auto_free) struct stored_reference *list = NULL;
+        size_t count = 0;
+        int unread = 0;
+        int r = list_names(store, &list, &count, &unread, why);
+
+        if (r < 0)
+                return r;
+        if (unread < 0)
+                return fault_set(why, FAULT_INTERNAL, -unread, "a name in %s/refs cannot be read (%s)",
+                                 store->directory, strerror(-unread));
+        *ret_list = TAKE(list);
+        *ret_count = count;
         return 0;
 }

@@ -66,6 +66,15 @@ struct stored_reference {
 __attribute__((warn_unused_result)) int image_store_list(struct image_store *store, struct stored_reference **ret_list,
                                                          size_t *ret_count, struct fault *why);
 
+/* The same for whoever takes images away that have no name: fails when one of the names cannot be read, for whatever
+ * reason, so that no image is taken for nameless by mistake. */
+__attribute__((warn_unused_result)) int image_store_list_whole(struct image_store *store,
+                                                               struct stored_reference **ret_list, size_t *ret_count,
+                                                               struct fault *why);
+/* What a resolved reference, no id, means. -ENOENT; -EBADMSG: what is there is nothing that carrel-image writes. */
+__attribute__((warn_unused_result)) int image_store_read_name(const struct image_store *store, const char *reference,
+                                                              char ret_id[static IMAGE_ID_BYTES]);
+
 /* image.json, read from outside bytes (fuzzed): fills environment, has_volumes, binds, bytes, entries and
  * created_wall_ms. 0, -EBADMSG or -ENOMEM; *ret_image is then released. */
 __attribute__((warn_unused_result)) int stored_image_decode(const char *json, size_t length,

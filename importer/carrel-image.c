@@ -109,13 +109,12 @@ static int do_remove(struct store *store, const struct arguments *arguments, str
         return r < 0 ? r : print(cJSON_CreateObject());
 }
 
-/* store_open has cleared. */
 static int do_clear(struct store *store, const struct arguments *arguments, struct fault *why)
 {
-        (void)store;
+        int r = store_clear(store, why);
+
         (void)arguments;
-        (void)why;
-        return print(cJSON_CreateObject());
+        return r < 0 ? r : print(cJSON_CreateObject());
 }
 
 static const struct verb {
@@ -223,6 +222,8 @@ int main(int argc, char **argv)
         (void)umask(022);
         (void)signal(SIGPIPE, SIG_IGN);
         status = store_open(&store, arguments.store, &why);
+        if (status == 0 && verb->run != do_clear)
+                (void)store_clear(store, NULL); /* what cannot be cleared is told by "clear" */
         if (status == 0)
                 status = verb->run(store, &arguments, &why);
         return status < 0 ? print_fault(&why) : status;

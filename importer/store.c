@@ -92,8 +92,25 @@ static int lock(const struct store *store, int *ret_fd, struct fault *why)
 
 /* ---- clearing ---- */
 
+static size_t count_names(const struct stored_reference *list, size_t count, const char *id)
+{
+        size_t names = 0;
+
+        for (size_t i = 0; i < count; i++)
+                names += str_equal(list[i].id, id);
+        return names;
+}
+
+/* What is cleared, by which names, and the first failure. */
+struct clearing {
+        struct store *store;
+        const struct stored_reference *list;
+        size_t count;
+        int error;
+};
+
 /* Calls visit with each name; the directory may lose entries meanwhile. */
-static int each(int directory_fd, void (*visit)(struct store *store, const char *name), struct store *store)
+static int each(int directory_fd, void (*visit)(struct clearing *clearing, const char *name), struct clearing *clearing)
 {
         int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -108,79 +125,96 @@ static int each(int directory_fd, void (*visit)(struct store *store, const char 
         }
         while ((entry = readdir(directory)) != NULL)
                 if (entry->d_name[0] != '.')
-                        visit(store, entry->d_name);
+                        visit(clearing, entry->d_name);
         (void)closedir(directory);
         return 0;
 }
 
-/* The lock of a living import, or a hold, shuts this out. */
-static bool lock_alone(int directory_fd, const char *name, int *ret_fd)
+/* The lock of a living import, or a hold, shuts this out: -EWOULDBLOCK. */
+static int lock_alone(int directory_fd, const char *name, int *ret_fd)
 {
-        int fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-                *ret_fd = fd;
-                return true;
-        }
-        if (fd >= 0)
-                close(fd);
-        return false;
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
 }
 
-static void clear_temporary(struct store *store, const char *name)
+/* What is in use, or went by itself, is no failure. */
+static void note(struct clearing *clearing, int r)
+{
+        if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT && clearing->error == 0)
+                clearing->error = r;
+}
+
+static void clear_temporary(struct clearing *clearing, const char *name)
 {
         AUTO(auto_close) int fd = -1;
+        int r = lock_alone(clearing->store->tmp_fd, name, &fd);
 
-        if (lock_alone(store->tmp_fd, name, &fd))
-                (void)tree_remove(store->tmp_fd, name);
+        /* What cannot be opened, a link or a socket, cannot be locked: no import made it. */
+        if (r == 0 || r == -ELOOP || r == -ENXIO)
+                r = tree_remove(clearing->store->tmp_fd, name);
+        note(clearing, r);
 }
 
-static bool has_name(struct store *store, const char *id)
-{
-        AUTO(auto_free) struct stored_reference *list = NULL;
-        size_t count = 0;
-
-        if (image_store_list(store->images, &list, &count, NULL) < 0)
-                return true; /* when in doubt it stays */
-        for (size_t i = 0; i < count; i++)
-                if (str_equal(list[i].id, id))
-                        return true;
-        return false;
-}
-
-/* The name goes first and at once, into tmp/, where whoever comes next finishes what we may not. */
+/* The name goes first and at once, into tmp/, where whoever comes next finishes what we may not. The caller has the
+ * image's lock. */
 static int discard_image(struct store *store, const char *hex)
 {
-        AUTO(auto_close) int fd = -1;
-        char name[96];
+        char name[64];
+        uint64_t random;
 
-        if (!lock_alone(store->sha256_fd, hex, &fd))
-                return errno == ENOENT ? 0 : -EBUSY;
-        (void)snprintf(name, sizeof name, "gone-%s", hex);
-        (void)tree_remove(store->tmp_fd, name);
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+                return -errno;
+        (void)snprintf(name, sizeof name, "gone-%016llx", (unsigned long long)random);
         if (renameat(store->sha256_fd, hex, store->tmp_fd, name) < 0)
                 return -errno;
         return tree_remove(store->tmp_fd, name);
 }
 
-static void clear_unnamed(struct store *store, const char *name)
+static void clear_unnamed(struct clearing *clearing, const char *name)
 {
+        AUTO(auto_close) int fd = -1;
         char id[IMAGE_ID_BYTES + 8];
+        int r;
 
         (void)snprintf(id, sizeof id, "sha256:%.70s", name);
-        if (image_is_id(id) && !has_name(store, id))
-                (void)discard_image(store, name);
+        if (!image_is_id(id) || count_names(clearing->list, clearing->count, id) > 0)
+                return;
+        r = lock_alone(clearing->store->sha256_fd, name, &fd);
+        note(clearing, r < 0 ? r : discard_image(clearing->store, name));
 }
 
-static int clear(struct store *store, struct fault *why)
+/* Only when every name could be read: when in doubt an image stays. The caller has the store's lock. */
+static int clear_all_unnamed(struct store *store, struct fault *why)
+{
+        AUTO(auto_free) struct stored_reference *list = NULL;
+        struct clearing clearing = { .store = store };
+        int r = image_store_list_whole(store->images, &list, &clearing.count, why);
+
+        if (r < 0)
+                return r;
+        clearing.list = list;
+        r = each(store->sha256_fd, clear_unnamed, &clearing);
+        r = r < 0 ? r : clearing.error;
+        return r < 0 ? fail("be rid of an image that has no name", -r, why) : 0;
+}
+
+int store_clear(struct store *store, struct fault *why)
 {
         AUTO(auto_close) int lock_fd = -1;
+        struct clearing clearing = { .store = store };
         int r = lock(store, &lock_fd, why);
 
-        if (r == 0 &&
-            (each(store->tmp_fd, clear_temporary, store) < 0 || each(store->sha256_fd, clear_unnamed, store) < 0))
-                r = fail("be cleared", errno, why);
-        return r;
+        if (r < 0)
+                return r;
+        r = each(store->tmp_fd, clear_temporary, &clearing);
+        r = r < 0 ? r : clearing.error;
+        if (r < 0)
+                (void)fail("clear its tmp/", -r, why);
+        return clear_all_unnamed(store, r < 0 ? NULL : why) < 0 || r < 0 ? -EIO : 0;
 }
 
 /* ---- the store ---- */
@@ -202,10 +236,8 @@ int store_open(struct store **ret_store, const char *directory, struct fault *wh
                                  directory);
         if (r < 0)
                 return fail("be opened", -r, why);
-        r = clear(store, why);
-        if (r == 0)
-                *ret_store = TAKE(store);
-        return r;
+        *ret_store = TAKE(store);
+        return 0;
 }
 
 struct store *store_close(struct store *store)
@@ -240,9 +272,10 @@ int store_begin(struct store *store, struct workplace *ret_workplace, struct fau
         if (getrandom(&random, sizeof random, 0) != sizeof random)
                 return fail("make a directory", errno, why);
         (void)snprintf(workplace.name, sizeof workplace.name, "import-%016llx", (unsigned long long)random);
-        if (mkdirat(store->tmp_fd, workplace.name, 0711) < 0 ||
-            !lock_alone(store->tmp_fd, workplace.name, &workplace.fd))
-                return fail("make a directory", errno, why);
+        r = mkdirat(store->tmp_fd, workplace.name, 0711) < 0 ? -errno
+                                                             : lock_alone(store->tmp_fd, workplace.name, &workplace.fd);
+        if (r < 0)
+                return fail("make a directory", -r, why);
         *ret_workplace = workplace;
         return 0;
 }
@@ -322,8 +355,9 @@ int store_commit(struct store *store, struct workplace *workplace, const struct 
         r = publish(store, workplace, image->id + strlen("sha256:"), ret_is_new);
         if (r == 0)
                 r = name_image(store, workplace, image->id, reference);
-        /* What the name meant before may be nobody's now. */
-        (void)each(store->sha256_fd, clear_unnamed, store);
+        /* What the name meant before may be nobody's now; what stays is the next run's. */
+        if (r == 0)
+                (void)clear_all_unnamed(store, NULL);
         store_abandon(store, workplace);
         return r < 0 ? fail("take the image", -r, why) : 0;
 }
@@ -349,14 +383,6 @@ static int find_id(struct store *store, const struct stored_reference *list, siz
         return r;
 }
 
-/* Whether anybody but the store's names uses the image. */
-static bool is_held(struct store *store, const char *id)
-{
-        AUTO(auto_close) int fd = -1;
-
-        return !lock_alone(store->sha256_fd, id + strlen("sha256:"), &fd) && errno == EWOULDBLOCK;
-}
-
 static int unname(struct store *store, const struct stored_reference *list, size_t count, const char *id,
                   const char *reference)
 {
@@ -373,13 +399,38 @@ static int unname(struct store *store, const struct stored_reference *list, size
         return fsync(store->refs_fd) < 0 ? -errno : 0;
 }
 
-static size_t count_names(const struct stored_reference *list, size_t count, const char *id)
+/* A name that says nothing readable can be removed, so that the store can be cleared again. */
+static int remove_broken_name(struct store *store, const char *reference)
 {
-        size_t names = 0;
+        char file[IMAGE_FILE_BYTES];
 
-        for (size_t i = 0; i < count; i++)
-                names += str_equal(list[i].id, id);
-        return names;
+        image_reference_to_file(reference, file);
+        if (tree_remove(store->refs_fd, file) < 0 || fsync(store->refs_fd) < 0)
+                return -errno;
+        return 0;
+}
+
+static bool is_broken_name(const struct store *store, const char *reference)
+{
+        char id[IMAGE_ID_BYTES];
+
+        return !image_is_id(reference) && image_store_read_name(store->images, reference, id) == -EBADMSG;
+}
+
+/* The image's lock before its last name goes, and until it is gone: nobody begins to use it in between. An image that
+ * is not there any more has no lock. */
+static int remove_name(struct store *store, const struct stored_reference *list, size_t count, const char *id,
+                       const char *reference)
+{
+        AUTO(auto_close) int fd = -1;
+        const char *hex = id + strlen("sha256:");
+        bool is_last = image_is_id(reference) || count_names(list, count, id) <= 1;
+        int r = is_last ? lock_alone(store->sha256_fd, hex, &fd) : 0;
+
+        if (r < 0 && r != -ENOENT)
+                return r;
+        r = unname(store, list, count, id, reference);
+        return r == 0 && fd >= 0 ? discard_image(store, hex) : r;
 }
 
 int store_remove(struct store *store, const char *text, struct fault *why)
@@ -389,23 +440,24 @@ int store_remove(struct store *store, const char *text, struct fault *why)
         char reference[IMAGE_REFERENCE_BYTES];
         char id[IMAGE_ID_BYTES];
         size_t count = 0;
-        bool is_last;
         int r = image_reference_resolve(text, reference, why);
 
         if (r == 0)
                 r = lock(store, &lock_fd, why);
-        if (r == 0)
-                r = image_store_list(store->images, &list, &count, why);
+        if (r < 0)
+                return r;
+        if (is_broken_name(store, reference)) {
+                r = remove_broken_name(store, reference);
+                return r < 0 ? fail("remove the name", -r, why) : 0;
+        }
+        r = image_store_list_whole(store->images, &list, &count, why);
         if (r == 0)
                 r = find_id(store, list, count, reference, id, why);
         if (r < 0)
                 return r;
-        is_last = image_is_id(reference) || count_names(list, count, id) <= 1;
-        if (is_last && is_held(store, id))
+        r = remove_name(store, list, count, id, reference);
+        if (r == -EWOULDBLOCK)
                 return fault_set(why, FAULT_IMAGE_IN_USE, EBUSY,
                                  "a carrel uses image %s: remove its carrels first (\"carrel ls\")", reference);
-        r = unname(store, list, count, id, reference);
-        if (r == 0 && is_last)
-                r = discard_image(store, id + strlen("sha256:"));
         return r < 0 ? fail("remove the image", -r, why) : 0;
 }

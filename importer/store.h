@@ -10,10 +10,14 @@
 struct store;
 
 /* Makes the directories that are missing (0755 on the way, the store's own 0711), which must be ours and unwritable by
- * others, and clears what dead runs have left: unfinished imports, and images that have no name and no user. */
+ * others. */
 __attribute__((warn_unused_result)) int store_open(struct store **ret_store, const char *directory, struct fault *why);
 struct store *store_close(struct store *store);
 void auto_store(struct store **store);
+
+/* Removes what dead runs have left: unfinished imports, and images that have no name and no user. No image is removed
+ * when one of the names cannot be read. Fails when something could not be removed; the rest then is. */
+int store_clear(struct store *store, struct fault *why);
 
 /* A directory for one import, locked as long as it is open. */
 struct workplace {

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -77,52 +79,115 @@ int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd, const
 
 /* ---- removing ---- */
 
+/* A tree may be deeper than there are descriptors or stack: what is below a directory's own directories is moved up
+ * next to them first, so that two descriptors do for any depth, and every directory moves once at most. */
+
 static void auto_closedir(DIR **directory)
 {
         if (*directory != NULL)
                 (void)closedir(*directory);
 }
 
-static int remove_content(int directory_fd)
+static int list_directory(int directory_fd, const char *name, DIR **ret_directory)
 {
-        AUTO(auto_closedir) DIR *directory = NULL;
-        const struct dirent *entry;
-        int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-        directory = fd < 0 ? NULL : fdopendir(fd);
-        if (directory == NULL) {
-                int err = errno;
-
-                if (fd >= 0)
-                        close(fd);
-                return -err;
-        }
-        while ((entry = readdir(directory)) != NULL) {
-                int r = 0;
-
-                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                        r = tree_remove(dirfd(directory), entry->d_name);
-                if (r < 0)
-                        return r;
-        }
+        *ret_directory = fd < 0 ? NULL : fdopendir(fd);
+        if (*ret_directory == NULL)
+                return -errno;
+        (void)TAKE_FD(fd);
         return 0;
 }
 
-/* The recursion is as deep as the tree, which ENTRY_DEPTH_MAX bounds. */
-int tree_remove(int directory_fd, const char *name) /* NOLINT(misc-no-recursion) */
+static bool is_itself(const char *name)
 {
-        AUTO(auto_close) int fd = -1;
-        int r;
+        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
+/* -ENOTEMPTY: a directory that is not empty. */
+static int remove_simple(int directory_fd, const char *name)
+{
         if (unlinkat(directory_fd, name, 0) == 0 || errno == ENOENT)
                 return 0;
         if (errno != EISDIR && errno != EPERM)
                 return -errno;
+        if (unlinkat(directory_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                return 0;
+        return errno == EEXIST ? -ENOTEMPTY : -errno;
+}
+
+/* The archive may have chosen the same names: then the next is tried. */
+static int move_up(int from_fd, const char *name, int to_fd, uint64_t *number)
+{
+        char moved[32];
+
+        do {
+                (void)snprintf(moved, sizeof moved, ".gone-%llu", (unsigned long long)(*number)++);
+                if (renameat(from_fd, name, to_fd, moved) == 0)
+                        return 0;
+        } while (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR);
+        return -errno;
+}
+
+/* The directory name below directory_fd, whose own directories come to directory_fd. */
+static int remove_level(int directory_fd, const char *name, uint64_t *number)
+{
+        AUTO(auto_closedir) DIR *directory = NULL;
+        const struct dirent *entry;
+        int r = list_directory(directory_fd, name, &directory);
+
+        while (r == 0 && (entry = readdir(directory)) != NULL) {
+                if (is_itself(entry->d_name))
+                        continue;
+                r = remove_simple(dirfd(directory), entry->d_name);
+                if (r == -ENOTEMPTY)
+                        r = move_up(dirfd(directory), entry->d_name, directory_fd, number);
+        }
+        return r < 0 ? r : remove_simple(directory_fd, name);
+}
+
+/* One pass; what comes up meanwhile may wait for the next. *ret_more: something was there. */
+static int remove_pass(int directory_fd, uint64_t *number, bool *ret_more)
+{
+        AUTO(auto_closedir) DIR *directory = NULL;
+        const struct dirent *entry;
+        int r = list_directory(directory_fd, ".", &directory);
+
+        *ret_more = false;
+        while (r == 0 && (entry = readdir(directory)) != NULL) {
+                if (is_itself(entry->d_name))
+                        continue;
+                *ret_more = true;
+                r = remove_simple(directory_fd, entry->d_name);
+                if (r == -ENOTEMPTY)
+                        r = remove_level(directory_fd, entry->d_name, number);
+                /* A directory may keep what its reader passed over while it shrank: the next pass. */
+                r = r == -ENOTEMPTY ? 0 : r;
+        }
+        return r;
+}
+
+static int remove_content(int directory_fd)
+{
+        uint64_t number = 0;
+        bool has_more = true;
+        int r = 0;
+
+        while (r == 0 && has_more)
+                r = remove_pass(directory_fd, &number, &has_more);
+        return r;
+}
+
+int tree_remove(int directory_fd, const char *name)
+{
+        AUTO(auto_close) int fd = -1;
+        int r = remove_simple(directory_fd, name);
+
+        if (r != -ENOTEMPTY)
+                return r;
         fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         r = fd < 0 ? -errno : remove_content(fd);
-        if (r == 0 && unlinkat(directory_fd, name, AT_REMOVEDIR) < 0)
-                r = -errno;
-        return r;
+        return r < 0 ? r : remove_simple(directory_fd, name);
 }
 
 /* What is behind a link that leads out is not the image's. */

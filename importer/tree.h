@@ -24,7 +24,7 @@ __attribute__((warn_unused_result)) int tree_hardlink(int root_fd, const char *p
 /* Opens a regular file for reading. */
 __attribute__((warn_unused_result)) int tree_open(int root_fd, const char *path, int *ret_fd);
 
-/* Removes name and all below it, without following anything. Absent is 0. */
+/* Removes name and all below it, however deep, without following anything; on one file system. Absent is 0. */
 int tree_remove(int directory_fd, const char *name);
 /* The same for what path names beneath the root; absent, or behind a link that leads out, is 0. */
 __attribute__((warn_unused_result)) int tree_remove_path(int root_fd, const char *path);

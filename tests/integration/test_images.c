@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ enum { PATH_BYTES = 256, ANSWER_BYTES = 4096, ITEMS_MAX = 8 };
 
 static char store[PATH_BYTES];
 static char scratch[PATH_BYTES / 4];
+static rlim_t n_open_max; /* of the program's descriptors; 0: as many as we may have */
 
 /* ---- archives ---- */
 
@@ -176,8 +178,11 @@ static int run_image(const char *const *arguments, const char *input, char answe
         assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
         pid = fork();
         if (pid == 0) {
+                const struct rlimit few = { n_open_max, n_open_max };
                 int fd = open(input == NULL ? "/dev/null" : input, O_RDONLY);
 
+                if (n_open_max > 0 && setrlimit(RLIMIT_NOFILE, &few) < 0)
+                        _exit(126);
                 if (fd >= 0 && dup2(fd, STDIN_FILENO) >= 0 && dup2(pipes[1], STDOUT_FILENO) >= 0)
                         execv(argv[0], (char *const *)argv);
                 _exit(126);
@@ -646,6 +651,59 @@ static void test_replaced(void **state)
         assert_true(stored_has(ids[1], "bin/tool", &about));
 }
 
+/* An image whose name cannot be read, for want of descriptors or because it is damaged, stays; the clearing says so. */
+static void test_unreadable_names(void **state)
+{
+        const char *clear[] = { "clear", "--store", store, NULL };
+        const char *remove_it[] = { "remove", "--store", store, "damaged", NULL };
+        char answer[ANSWER_BYTES];
+        char id[IMAGE_ID_BYTES];
+        struct stat about;
+        unsigned n_failures = 0;
+
+        (void)state;
+        write_archive("named.tar", NULL, LOWER);
+        must_import("named.tar", "rootfs", "named", id);
+        for (rlim_t limit = 4; limit < 24; limit++) {
+                n_open_max = limit;
+                n_failures += run_image(clear, NULL, answer) != 0;
+                n_open_max = 0;
+                assert_true(stored_has(id, "bin/tool", &about));
+        }
+        assert_true(n_failures > 0);
+        write_text("store/refs/damaged:latest", "nonsense");
+        assert_int_equal(unlink(path_of("store/refs/named:latest")), 0);
+        assert_int_equal(run_image(clear, NULL, answer), 1);
+        assert_non_null(strstr(answer, "cannot be read"));
+        assert_true(stored_has(id, "bin/tool", &about));
+        assert_int_equal(run_image(remove_it, NULL, answer), 0);
+        assert_int_equal(run_image(clear, NULL, answer), 0);
+        assert_false(stored_has(id, "bin/tool", &about));
+}
+
+/* Deeper than there are descriptors, or a path can say. */
+static void test_deep_tree_is_removed(void **state)
+{
+        AUTO(auto_close) int at = -1;
+
+        (void)state;
+        assert_int_equal(mkdir(path_of("deep"), 0700), 0);
+        at = open(path_of("deep"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (unsigned depth = 0; depth < 5000; depth++) {
+                int below;
+
+                assert_int_equal(mkdirat(at, "d", 0700), 0);
+                assert_int_equal(mkdirat(at, depth % 2 == 0 ? ".gone-0" : ".gone-1", 0700), 0);
+                assert_int_equal(symlinkat("/", at, "link"), 0);
+                below = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                assert_true(below >= 0);
+                close(at);
+                at = below;
+        }
+        assert_int_equal(tree_remove(AT_FDCWD, path_of("deep")), 0);
+        assert_int_equal(access(path_of("deep"), F_OK), -1);
+}
+
 /* ---- kill -9 ---- */
 
 /* The archive comes through a FIFO, so that the import is surely in the middle when it is killed. */
@@ -720,6 +778,8 @@ int main(void)
                 cmocka_unit_test(test_one_content_one_id),
                 cmocka_unit_test(test_removal),
                 cmocka_unit_test(test_replaced),
+                cmocka_unit_test(test_unreadable_names),
+                cmocka_unit_test(test_deep_tree_is_removed),
                 cmocka_unit_test(test_killed_import_is_cleared),
                 cmocka_unit_test(test_host),
         };

@@ -72,6 +72,7 @@ static int tear_down(void **state)
                                      "refs/bad:latest",
                                      "refs/gone:latest",
                                      "refs/link:latest",
+                                     "refs/not a reference",
                                      "refs",
                                      STORED_JSON,
                                      STORED_ROOTFS,
@@ -136,6 +137,38 @@ static void test_references(void **state)
                 image_reference_to_file(resolved, file);
                 assert_string_equal(file, CASES[i].file);
                 assert_true(image_reference_from_file(file, back) || image_is_id(resolved));
+        }
+}
+
+/* Whatever is taken can be written to the store and read from there, with the tag that was added; nothing longer is
+ * taken. */
+static void test_longest_references(void **state)
+{
+        static const struct {
+                size_t length;
+                const char *tag;
+                bool is_taken;
+        } CASES[] = { { 192, "", true },  { 193, "", true },  { 194, "", false },  { 199, "", false },
+                      { 200, "", false }, { 201, "", false }, { 198, ":1", true }, { 199, ":1", false } };
+
+        (void)state;
+        for (size_t i = 0; i < 2 * (sizeof CASES / sizeof CASES[0]); i++) {
+                const size_t at = i / 2;
+                char text[IMAGE_REFERENCE_BYTES] = "";
+                char resolved[IMAGE_REFERENCE_BYTES];
+                char back[IMAGE_REFERENCE_BYTES];
+                char file[IMAGE_FILE_BYTES];
+
+                for (size_t n = 0; n < CASES[at].length; n++) /* every other time with the most slashes */
+                        text[n] = i % 2 == 1 && n % 2 == 1 && n < 40 ? '/' : 'a';
+                (void)strncat(text, CASES[at].tag, 3);
+                assert_int_equal(image_reference_resolve(text, resolved, NULL), CASES[at].is_taken ? 0 : -EINVAL);
+                if (!CASES[at].is_taken)
+                        continue;
+                image_reference_to_file(resolved, file);
+                assert_true(strlen(file) < 255);
+                assert_true(image_reference_from_file(file, back));
+                assert_string_equal(back, resolved);
         }
 }
 
@@ -214,6 +247,29 @@ static void test_list(void **state)
         assert_string_equal(list[1].id, ID);
 }
 
+/* Who takes nameless images away is not told of names that are merely unreadable as if there were none. */
+static void test_whole_list(void **state)
+{
+        AUTO(auto_free) struct stored_reference *list = NULL;
+        struct fault why = { 0 };
+        char id[IMAGE_ID_BYTES];
+        size_t count = 0;
+
+        write_file("refs/not a reference", "nonsense");
+        assert_int_equal(image_store_list_whole(*state, &list, &count, &why), 0);
+        assert_int_equal(count, 2);
+        auto_free(&list);
+        list = NULL;
+        write_file("refs/bad:latest", "nonsense");
+        assert_true(image_store_list_whole(*state, &list, &count, &why) < 0);
+        assert_null(list);
+        assert_non_null(strstr(why.message, "cannot be read"));
+        assert_int_equal(image_store_read_name(*state, "bad:latest", id), -EBADMSG);
+        assert_int_equal(image_store_read_name(*state, "none:latest", id), -ENOENT);
+        assert_int_equal(image_store_read_name(*state, "box:latest", id), 0);
+        assert_string_equal(id, ID);
+}
+
 static void test_no_store_yet(void **state)
 {
         struct image_store *store;
@@ -263,10 +319,12 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_references),
+                cmocka_unit_test(test_longest_references),
                 cmocka_unit_test_setup_teardown(test_found, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_missing, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_whole_list, set_up, tear_down),
                 cmocka_unit_test(test_no_store_yet),
                 cmocka_unit_test(test_hostile_json),
         };
