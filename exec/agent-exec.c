@@ -332,9 +332,8 @@ static int on_started(struct agent_exec *exec, int sender)
 {
         if ((exec->seen & SAW_STARTED) || (exec->seen & SAW_EXITED))
                 return -EBADMSG;
-        if (exec->cgroup.directory >= 0 &&
-            (sender <= 1 || sender == exec->channel->init ||
-             !exec_cgroup_holds(&exec->channel->cgroups, &exec->cgroup, sender, exec->base.container_id)))
+        if (exec->cgroup.directory >= 0 && (sender <= 1 || sender == exec->channel->init ||
+                                            !exec_cgroup_holds(&exec->channel->cgroups, &exec->cgroup, sender)))
                 return -EBADMSG;
         exec->seen |= SAW_STARTED;
         for (int i = 0; i < 2; i++)

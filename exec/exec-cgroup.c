@@ -77,22 +77,23 @@ int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret
         return 0;
 }
 
-/* cgroup v1 says "/" of a process as soon as it is ending, while it still looks alive, and v2, on a line of its own,
- * where it was (proc_cgroup_show in kernel/cgroup/cgroup.c). */
-bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, pid_t pid,
-                       const char *container_id)
+/* cgroup v1 says "/" of a process as soon as it is ending, while it still looks alive, line by line, so that only the
+ * freezer's own line counts; v2 says where it was (proc_cgroup_show in kernel/cgroup/cgroup.c). */
+static bool is_ending(const char *text)
+{
+        const char *freezer = strstr(text, "freezer");
+        const char *path = freezer != NULL ? strchr(freezer, ':') : NULL;
+
+        return path != NULL && (strncmp(path, ":/\n", 3) == 0 || strcmp(path, ":/") == 0);
+}
+
+bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, pid_t pid)
 {
         AUTO(auto_free) char *text = NULL;
-        char *unified;
 
         if (proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0 || strstr(text, cgroup->name) != NULL)
                 return true;
-        if (cgroups->kind == EXEC_CGROUP_UNIFIED)
-                return false;
-        unified = strstr(text, "\n0::"); /* the last line */
-        if (unified != NULL)
-                *unified = '\0';
-        return !cgroup_text_names(text, container_id);
+        return cgroups->kind == EXEC_CGROUP_FREEZER && is_ending(text);
 }
 
 /* ---- members ---- */

@@ -35,9 +35,8 @@ void exec_cgroups_close(struct exec_cgroups *cgroups);
 
 /* Makes one, and opens the file through which a process joins it. 0 with *ret_join_fd, or a negative errno. */
 int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd);
-/* Whether pid, of that container, is in it. True, too, when pid has ended. */
-bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, pid_t pid,
-                       const char *container_id);
+/* Whether pid is in it. True, too, when pid has ended. */
+bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, pid_t pid);
 /* Sends signal to each member; SIGCONT after it, as a stopped process would keep it. Returns how many, or a negative
  * errno. */
 int exec_cgroup_signal(const struct exec_cgroup *cgroup, int signal);

@@ -1,0 +1,370 @@
+/* Programs in carrels, by the agent: how each ends, what is left of it, and what a carreld that dies does not lose. */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+#include "test-engine.h"
+
+enum { SHORT_EXECS = 10000, SHORT_CONNECTIONS = 8, BODY_BYTES = 1024, PATH_BYTES = 256 };
+
+static struct test_engine *engine;
+static struct carreld *carreld;
+
+static const char *const SETTINGS[] = { "CARREL_MEMORY=64m",
+                                        "CARREL_TMP_SIZE=1m",
+                                        "CARREL_PIDS=64",
+                                        "CARREL_STARTUP=adopt",
+                                        "CARREL_MAX_EXECS=40",
+                                        "CARREL_IDLE_TTL_S=10000",
+                                        NULL };
+
+static int start_engine(void **state)
+{
+        (void)state;
+        engine = engine_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        engine = engine_free(engine);
+        return 0;
+}
+
+static int start_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, 20.0);
+        carreld_must_ensure("ada");
+        return 0;
+}
+
+/* Its carrels go with it: the next test begins with none. */
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+static void expect_text(const struct answer *answer, const char *path, const char *expected)
+{
+        if (strcmp(answer_text(answer, path), expected) != 0)
+                fail_msg("%s is not %s: %d %s", path, expected, answer->status, answer->body);
+}
+
+/* How many processes run in the user's carrel beside its init and whoever counts. */
+static int processes_inside(const char *user)
+{
+        char text[64];
+
+        carreld_must_exec(user, "set -- /proc/[0-9]*; echo $#", text, sizeof text);
+        return atoi(text) - 2; /* init, sh */
+}
+
+static bool is_empty(void *arg)
+{
+        return processes_inside(arg) == 0;
+}
+
+/* ---- how they end ---- */
+
+static void each_ends_with_its_cause(void **state)
+{
+        static const struct {
+                const char *script, *cause;
+                double timeout_s;
+                int exit_code; /* -1: any */
+        } CASES[] = {
+                { "exit 7", "exit", 20, 7 },
+                { "kill -TERM $$", "signal", 20, 143 },
+                { "exit 143", "exit", 20, 143 },
+                { "sleep 100", "timeout", 0.3, 124 },
+                { "trap '' TERM; while :; do sleep 1; done", "timeout", 0.3, 124 },
+                { "kill -STOP $$", "timeout", 0.3, 124 },
+                { "setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 & sleep 1000",
+                  "timeout", 0.3, 124 },
+                { "(setsid sleep 1000 >/dev/null 2>&1 </dev/null &); exec >/dev/null 2>&1 </dev/null; sleep 1000",
+                  "timeout", 0.3, 124 },
+                { "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", "timeout", 0.5, 124 },
+                { "x=y; while :; do x=$x$x; done", "oom", 20, 137 },
+                { "f() { f & f & wait; }; f; exit 3", "pids", 20, -1 },
+        };
+
+        static char user[] = "ada";
+
+        (void)state;
+        carreld_must_ensure("bob");
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct answer answer = carreld_exec("ada", CASES[i].script, CASES[i].timeout_s);
+                char text[16];
+
+                if (answer.status != 200 || strcmp(answer_text(&answer, "cause"), CASES[i].cause) != 0 ||
+                    (CASES[i].exit_code >= 0 && answer_number(&answer, "exit_code") != CASES[i].exit_code))
+                        fail_msg("%s: %d %.300s", CASES[i].script, answer.status, answer.body);
+                answer_release(&answer);
+                carreld_must_exec("bob", "echo here", text, sizeof text); /* a neighbour answers */
+                assert_string_equal(text, "here");
+                if (!wait_until(is_empty, user, 10.0))
+                        fail_msg("%s has left something running", CASES[i].script);
+        }
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
+        end_daemon();
+}
+
+static void what_cannot_run_says_why(void **state)
+{
+        static const struct {
+                const char *body;
+                int exit_code;
+                const char *said;
+        } CASES[] = {
+                { "{\"argv\":[\"no-such-program\"]}", 127, "No such file" },
+                { "{\"argv\":[\"/no/such/program\"]}", 127, "No such file" },
+                { "{\"argv\":[\"/etc\"]}", 126, "Permission denied" },
+                { "{\"argv\":[\"true\"],\"cwd\":\"/no/such\"}", 126, "working directory" },
+                { "{\"argv\":[\"sh\",\"-c\",\"exit 126\"]}", 126, "" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct answer answer = request(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec", CASES[i].body);
+
+                expect_text(&answer, "cause", "exit");
+                assert_int_equal((int)answer_number(&answer, "exit_code"), CASES[i].exit_code);
+                if (strstr(answer_text(&answer, "stderr"), CASES[i].said) == NULL)
+                        fail_msg("%s: %s", CASES[i].body, answer.body);
+                answer_release(&answer);
+        }
+        end_daemon();
+}
+
+/* ---- output ---- */
+
+static void output_is_whole_whoever_holds_it(void **state)
+{
+        char text[128];
+        double began_s = now_s();
+        struct answer answer;
+
+        (void)state;
+        /* A background child that holds the streams open delays nothing, and lives on. */
+        carreld_must_exec("ada", "sleep 1000 & echo whole", text, sizeof text);
+        assert_string_equal(text, "whole");
+        assert_true(now_s() - began_s < 60.0);
+        assert_int_equal(processes_inside("ada"), 1);
+        answer = carreld_exec("ada", "head -c 3000000 /dev/zero | tr '\\0' x; echo end >&2", 60.0);
+        assert_int_equal(answer.status, 200);
+        expect_text(&answer, "stderr", "end\n");
+        answer_release(&answer);
+        end_daemon();
+}
+
+/* ---- side by side ---- */
+
+static void too_many_wait_and_too_many_waiters_are_refused(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, 4);
+        unsigned n_ok = 0, n_refused = 0;
+
+        (void)state;
+        carreld = carreld_kill(carreld);
+        carreld = carreld_new((const char *const[]){ "CARREL_STARTUP=adopt", "CARREL_MAX_EXECS=2",
+                                                     "CARREL_MAX_QUEUED_EXECS=1", "CARREL_MEMORY=64m",
+                                                     "CARREL_TMP_SIZE=1m", "CARREL_PIDS=64", NULL });
+        carreld_await_ready(carreld, 20.0);
+        carreld_must_ensure("ada");
+        for (int i = 0; i < 4; i++)
+                volley_add(volley, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"sleep\",\"1\"]}");
+        assert_int_equal(volley_run(volley, 60.0), 0);
+        for (size_t i = 0; i < 4; i++) {
+                n_ok += volley_answer(volley, i)->status == 200;
+                n_refused += volley_answer(volley, i)->status == 429;
+        }
+        assert_int_equal(n_ok, 3);
+        assert_int_equal(n_refused, 1);
+        volley_free(volley);
+        end_daemon();
+}
+
+/* ---- nothing is left ---- */
+
+static unsigned count_entries(const char *path, const char *prefix)
+{
+        DIR *directory = opendir(path);
+        unsigned count = 0;
+
+        assert_non_null(directory);
+        for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+                count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+        closedir(directory);
+        return count;
+}
+
+static unsigned descriptors(void)
+{
+        char path[PATH_BYTES];
+
+        snprintf(path, sizeof path, "/proc/%d/fd", (int)carreld_pid(carreld));
+        return count_entries(path, "");
+}
+
+/* A connection more or less is none of the execs'. */
+enum { CONNECTIONS_SLACK = 4 };
+
+static bool are_as_few(void *arg)
+{
+        return descriptors() <= *(unsigned *)arg + CONNECTIONS_SLACK;
+}
+
+static void many_short_ones_leave_nothing(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, SHORT_CONNECTIONS);
+        struct answer answer;
+        unsigned before;
+
+        (void)state;
+        assert_int_equal(processes_inside("ada"), 0);
+        before = descriptors();
+        for (unsigned i = 0; i < SHORT_EXECS; i++)
+                volley_add(volley, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"true\"]}");
+        assert_int_equal(volley_run(volley, 500.0), 0);
+        for (size_t i = 0; i < SHORT_EXECS; i++)
+                if (strstr(volley_answer(volley, i)->body, "\"cause\":\"exit\"") == NULL)
+                        fail_msg("exec %zu: %d %s", i, volley_answer(volley, i)->status,
+                                 volley_answer(volley, i)->body);
+        volley_free(volley);
+        assert_int_equal(processes_inside("ada"), 0); /* zombies would be among them */
+        assert_true(wait_until(are_as_few, &before, 10.0));
+        answer = request(CARREL_SOCKET, "GET", "/v1/execs", NULL);
+        assert_non_null(strstr(answer.body, "\"execs\":[]"));
+        answer_release(&answer);
+        end_daemon();
+}
+
+/* ---- what dies under them ---- */
+
+static void an_exec_ends_with_its_carrel(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, 1);
+        char text[16];
+
+        (void)state;
+        volley_add(volley, "POST", "/v1/carrels/ada/exec",
+                   "{\"argv\":[\"sh\",\"-c\",\"touch /tmp/runs; sleep 1000\"]}");
+        while (volley_run(volley, 0.05) > 0) {
+                struct answer answer = carreld_exec("ada", "test -e /tmp/runs", 20.0);
+                bool runs = answer_number(&answer, "exit_code") == 0;
+
+                answer_release(&answer);
+                if (runs)
+                        break;
+        }
+        assert_int_equal(kill(engine_pid(CARREL_PREFIX "ada"), SIGKILL), 0);
+        assert_int_equal(volley_run(volley, 20.0), 0);
+        expect_text(volley_answer(volley, 0), "cause", "carrel_lost");
+        volley_free(volley);
+        carreld_must_exec("ada", "echo again", text, sizeof text); /* in a carrel made anew */
+        assert_string_equal(text, "again");
+        end_daemon();
+}
+
+/* The agent lets go of what it ran, and comes back; what escaped from it is found by its cgroup. What an exec that was
+ * over had left in the background stays. */
+static void a_new_carreld_finds_the_agent_and_no_strays(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, 1);
+        struct answer answer;
+        char text[16], id[80], id_after[80];
+
+        (void)state;
+        carreld_must_exec("ada", "sleep 5000 >/dev/null 2>&1 & echo left", text, sizeof text);
+        volley_add(volley, "POST", "/v1/carrels/ada/exec",
+                   "{\"argv\":[\"sh\",\"-c\",\"(setsid sh -c 'trap \\\"\\\" TERM HUP PIPE; while :; do sleep 1; done' "
+                   "&) ; "
+                   "touch /tmp/runs; sleep 1000\"]}");
+        while (volley_run(volley, 0.05) > 0) {
+                bool runs;
+
+                answer = carreld_exec("ada", "test -e /tmp/runs", 20.0);
+                runs = answer_number(&answer, "exit_code") == 0;
+                answer_release(&answer);
+                if (runs)
+                        break;
+        }
+        engine_id(CARREL_PREFIX "ada", id);
+        carreld = carreld_kill(carreld);
+        volley_free(volley);
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, 30.0);
+        answer = carreld_ensure("ada");
+        expect_text(&answer, "outcome", "reused");
+        expect_text(&answer, "exec", "agent");
+        answer_release(&answer);
+        engine_id(CARREL_PREFIX "ada", id_after);
+        assert_string_equal(id, id_after);
+        assert_int_equal(processes_inside("ada"), 1);
+        carreld_must_exec("ada", "pidof sleep >/dev/null && echo there", text, sizeof text);
+        assert_string_equal(text, "there");
+        end_daemon();
+}
+
+static void the_way_home_is_closed(void **state)
+{
+        char text[64];
+
+        (void)state;
+        carreld_must_exec("ada", "ls -A /.carrel/home | wc -l", text, sizeof text);
+        assert_string_equal(text, "0");
+        carreld_must_exec("ada", "touch /.carrel/home/x 2>/dev/null || echo refused", text, sizeof text);
+        assert_string_equal(text, "refused");
+        carreld_must_exec("ada", "ls /proc/1/fd >/dev/null 2>&1 || echo refused", text, sizeof text);
+        assert_string_equal(text, "refused");
+        end_daemon();
+}
+
+static int inside(void)
+{
+#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_daemon, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_DAEMON(each_ends_with_its_cause),
+                WITH_DAEMON(what_cannot_run_says_why),
+                WITH_DAEMON(output_is_whole_whoever_holds_it),
+                WITH_DAEMON(too_many_wait_and_too_many_waiters_are_refused),
+                WITH_DAEMON(an_exec_ends_with_its_carrel),
+                WITH_DAEMON(a_new_carreld_finds_the_agent_and_no_strays),
+                WITH_DAEMON(the_way_home_is_closed),
+                WITH_DAEMON(many_short_ones_leave_nothing),
+        };
+
+        return engine_run_tests("exec", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        return enclosure_run(inside);
+}
