@@ -6,17 +6,16 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "scope.h"
 #include "str.h"
 
-enum { LISTEN_BACKLOG = 1024, LOCK_POLL_MS = 10 };
+enum { LISTEN_BACKLOG = 1024 };
 
 static int make_directory(const char *path, unsigned mode, struct fault *why)
 {
@@ -59,19 +58,6 @@ int claim_directory(const char *path, unsigned mode, struct fault *why)
         return r == 0 ? check_directory(path, why) : r;
 }
 
-/* flock(2) with a deadline: it has none of its own. */
-static int lock_within(int fd, int patience_ms)
-{
-        const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
-
-        for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_POLL_MS) {
-                if ((errno != EWOULDBLOCK && errno != EINTR) || waited_ms >= patience_ms)
-                        return -errno;
-                (void)nanosleep(&pause, NULL);
-        }
-        return 0;
-}
-
 int claim_lock(const char *directory, const char *pool, int patience_ms, int *ret_fd, struct fault *why)
 {
         char path[PATH_MAX];
@@ -82,7 +68,7 @@ int claim_lock(const char *directory, const char *pool, int patience_ms, int *re
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot open the lock %s: %s", path, strerror(errno));
-        if (lock_within(fd, patience_ms) < 0)
+        if (lock_exclusive(fd, patience_ms) < 0)
                 return fault_set(why, FAULT_INTERNAL, EBUSY,
                                  "another carreld keeps the pool \"%s\" (it holds %s): stop it, or set another pool",
                                  pool, path);

@@ -4,18 +4,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "family.h"
+#include "lock.h"
 #include "scope.h"
 #include "str.h"
 
 enum {
         TRIES = 5,
         LOCK_WAIT_MS = 500,
-        LOCK_POLL_MS = 10,
         RULES_READ_MAX = 1 << 20, /* of a chain; more than any firewall that works */
 };
 
@@ -172,21 +170,19 @@ int iptc_verify(const struct ruleset *ruleset, struct iptc_state *ret_state, str
 /* flock(2) as iptables(8) does, without waiting for ever. */
 static int take_lock(int *ret_fd, struct fault *why)
 {
-        const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
         AUTO(auto_close) int fd = open(IPTC_LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int r;
 
         if (fd < 0)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, errno, "cannot open %s: %s", IPTC_LOCK_PATH,
                                  strerror(errno));
-        for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_POLL_MS) {
-                if (errno != EWOULDBLOCK && errno != EINTR)
-                        return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, errno, "cannot lock %s: %s", IPTC_LOCK_PATH,
-                                         strerror(errno));
-                if (waited_ms >= LOCK_WAIT_MS)
-                        return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, ETIMEDOUT,
-                                         "the rules must be put back, but another program holds %s", IPTC_LOCK_PATH);
-                (void)nanosleep(&pause, NULL);
-        }
+        r = lock_exclusive(fd, LOCK_WAIT_MS);
+        if (r == -EWOULDBLOCK)
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, ETIMEDOUT,
+                                 "the rules must be put back, but another program holds %s", IPTC_LOCK_PATH);
+        if (r < 0)
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, -r, "cannot lock %s: %s", IPTC_LOCK_PATH,
+                                 strerror(-r));
         *ret_fd = TAKE_FD(fd);
         return 0;
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "lock.h"
 #include "scope.h"
 #include "str.h"
 #include "user-id.h"
@@ -20,6 +20,8 @@
 #define MAGIC "carrel-ledger-1"
 #define LEASE_MAX_MS 86400000
 
+/* Whoever left the daemon's lock behind leaves this one in the same moment. */
+enum { LOCK_PATIENCE_MS = 1000 };
 enum { BOOT_ID_BYTES = 40, SLOTS_FIRST = 64, SLOTS_MAX = 1 << 22, FILE_MODE = 0600 };
 
 struct header {
@@ -131,6 +133,7 @@ static int grow(struct ledger *ledger, int n_slots)
 static int open_file(struct ledger *ledger, const char *runtime_dir, const char *pool, struct fault *why)
 {
         AUTO(auto_free) char *path = NULL;
+        int err;
 
         if (asprintf(&path, "%s/%s.ledger", runtime_dir, pool) < 0) {
                 path = NULL;
@@ -139,8 +142,9 @@ static int open_file(struct ledger *ledger, const char *runtime_dir, const char 
         ledger->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
         if (ledger->fd < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, errno, "cannot open %s: %s", path, strerrordesc_np(errno));
-        if (flock(ledger->fd, LOCK_EX | LOCK_NB) < 0)
-                return fault_set(why, FAULT_SETTING_INVALID, errno, "another carreld of pool %s holds %s", pool, path);
+        err = lock_exclusive(ledger->fd, LOCK_PATIENCE_MS);
+        if (err < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, -err, "another carreld of pool %s holds %s", pool, path);
         return 0;
 }
 
