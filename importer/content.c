@@ -11,16 +11,19 @@
 #include <unistd.h>
 
 #include "entry.h"
+#include "linked.h"
 #include "scope.h"
 #include "str.h"
 
-enum { PIECE_BYTES = 1 << 17 };
+enum { PIECE_BYTES = 1 << 17, FORBIDDEN_MODE = 07022 };
 
 struct content {
         struct sha256_ctx context;
+        struct budget left;
         uint64_t bytes;
         uint64_t entries;
-        char *piece; /* PIECE_BYTES */
+        struct linked linked; /* files with several names are read once */
+        char *piece;          /* PIECE_BYTES */
 };
 
 /* Every text with its length before it, so that no two contents give the same stream. */
@@ -46,23 +49,46 @@ static void add_number(struct content *content, uint64_t number)
         add_text(content, text);
 }
 
-static int add_file(struct content *content, int directory_fd, const char *name, const struct stat *about)
+static int digest_file(struct content *content, int directory_fd, const char *name, const struct stat *about,
+                       uint8_t ret_digest[static SHA256_DIGEST_SIZE])
 {
-        AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        AUTO(auto_close) int fd = -1;
+        struct sha256_ctx context;
         uint64_t total = 0;
         ssize_t n = 0;
 
+        if ((uint64_t)about->st_size > content->left.bytes)
+                return -EFBIG;
+        fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        add_number(content, (uint64_t)about->st_size);
-        while ((n = read(fd, content->piece, PIECE_BYTES)) > 0) {
-                sha256_update(&content->context, (size_t)n, (const uint8_t *)content->piece);
+        sha256_init(&context);
+        while (total <= (uint64_t)about->st_size && (n = read(fd, content->piece, PIECE_BYTES)) > 0) {
+                sha256_update(&context, (size_t)n, (const uint8_t *)content->piece);
                 total += (uint64_t)n;
         }
-        if (n < 0)
-                return -errno;
-        content->bytes += total / (about->st_nlink > 0 ? about->st_nlink : 1);
-        return total == (uint64_t)about->st_size ? 0 : -EIO;
+        if (n < 0 || total != (uint64_t)about->st_size)
+                return n < 0 ? -errno : -EIO;
+        sha256_digest(&context, SHA256_DIGEST_SIZE, ret_digest);
+        content->left.bytes -= total;
+        content->bytes += total;
+        return 0;
+}
+
+static int add_file(struct content *content, int directory_fd, const char *name, const struct stat *about)
+{
+        const uint8_t *known = about->st_nlink > 1 ? linked_find(&content->linked, about->st_ino) : NULL;
+        uint8_t digest[SHA256_DIGEST_SIZE];
+        int r = 0;
+
+        add_number(content, (uint64_t)about->st_size);
+        if (known == NULL)
+                r = digest_file(content, directory_fd, name, about, digest);
+        if (r == 0)
+                add(content, (const char *)(known != NULL ? known : digest), sizeof digest);
+        if (r == 0 && known == NULL && about->st_nlink > 1)
+                r = linked_add(&content->linked, about->st_ino, digest);
+        return r;
 }
 
 static int add_link(struct content *content, int directory_fd, const char *name)
@@ -131,30 +157,42 @@ static int read_names(int directory_fd, struct names *names)
         return r;
 }
 
-static int add_directory(struct content *content, int directory_fd);
+/* What tree.h makes has none of these bits; what has them was made by a program that the archive has taken over. */
+static bool is_plain(const struct stat *about)
+{
+        if (S_ISLNK(about->st_mode))
+                return true;
+        return (S_ISREG(about->st_mode) || S_ISDIR(about->st_mode)) && (about->st_mode & FORBIDDEN_MODE) == 0;
+}
 
-static int add_entry(struct content *content, int directory_fd, const char *name) /* NOLINT(misc-no-recursion) */
+static int add_directory(struct content *content, int directory_fd, unsigned depth);
+
+static int add_entry(struct content *content, int directory_fd, const char *name, /* NOLINT(misc-no-recursion) */
+                     unsigned depth)
 {
         AUTO(auto_close) int fd = -1;
         struct stat about;
 
         if (fstatat(directory_fd, name, &about, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
+        if (depth > ENTRY_DEPTH_MAX || content->left.entries == 0)
+                return depth > ENTRY_DEPTH_MAX ? -ENAMETOOLONG : -E2BIG;
+        content->left.entries--;
         content->entries++;
+        if (!is_plain(&about))
+                return -EBADMSG;
         add_text(content, name);
         add_number(content, about.st_mode); /* its type too; constants of the kernel's interface */
         if (S_ISREG(about.st_mode))
                 return add_file(content, directory_fd, name, &about);
         if (S_ISLNK(about.st_mode))
                 return add_link(content, directory_fd, name);
-        if (!S_ISDIR(about.st_mode))
-                return -EBADMSG;
         fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        return fd < 0 ? -errno : add_directory(content, fd);
+        return fd < 0 ? -errno : add_directory(content, fd, depth + 1);
 }
 
-/* As deep as the tree, which ENTRY_DEPTH_MAX bounds. */
-static int add_directory(struct content *content, int directory_fd) /* NOLINT(misc-no-recursion) */
+/* As deep as the tree, with a descriptor for each directory on the way. */
+static int add_directory(struct content *content, int directory_fd, unsigned depth) /* NOLINT(misc-no-recursion) */
 {
         AUTO(auto_names) struct names names = { 0 };
         int r = read_names(directory_fd, &names);
@@ -162,7 +200,7 @@ static int add_directory(struct content *content, int directory_fd) /* NOLINT(mi
         if (r == 0)
                 add_number(content, names.count);
         for (size_t i = 0; r == 0 && i < names.count; i++)
-                r = add_entry(content, directory_fd, names.list[i]);
+                r = add_entry(content, directory_fd, names.list[i], depth);
         return r;
 }
 
@@ -183,21 +221,33 @@ static void add_settings(struct content *content, const struct stored_image *ima
         }
 }
 
-int content_digest(int rootfs_fd, struct stored_image *image, struct fault *why)
+static int fail(int r, struct fault *why)
+{
+        if (r == -EFBIG || r == -E2BIG || r == -ENAMETOOLONG || r == -EBADMSG)
+                return fault_set(why, FAULT_IMAGE_REFUSED, -r,
+                                 "what was unpacked is more, deeper or of another kind than an image may be: %s",
+                                 strerror(-r));
+        if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot read the unpacked image: %s", strerror(-r));
+        return fault_set(why, FAULT_INTERNAL, -r, "cannot read the unpacked image: %s", strerror(-r));
+}
+
+int content_digest(int rootfs_fd, const struct budget *limits, struct stored_image *image, struct fault *why)
 {
         AUTO(auto_free) char *piece = malloc(PIECE_BYTES);
-        struct content content = { .piece = piece };
+        struct content content = { .piece = piece, .left = *limits };
         uint8_t digest[SHA256_DIGEST_SIZE];
         int r;
 
         if (piece == NULL)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                return fail(-ENOMEM, why);
         sha256_init(&content.context);
-        add_text(&content, "carrel image 1");
+        add_text(&content, "carrel image 2");
         add_settings(&content, image);
-        r = add_directory(&content, rootfs_fd);
+        r = add_directory(&content, rootfs_fd, 0);
+        linked_release(&content.linked);
         if (r < 0)
-                return fault_set(why, FAULT_INTERNAL, -r, "cannot read the unpacked image: %s", strerror(-r));
+                return fail(r, why);
         sha256_digest(&content.context, sizeof digest, digest);
         (void)snprintf(image->id, sizeof image->id, "sha256:");
         for (size_t i = 0; i < sizeof digest; i++)

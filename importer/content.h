@@ -4,6 +4,10 @@
 
 #include "fault.h"
 #include "image-store.h"
+#include "unpack.h"
 
-/* Reads the whole tree below rootfs_fd (made by tree.h: no device in it) and sets image->id, bytes and entries. */
-__attribute__((warn_unused_result)) int content_digest(int rootfs_fd, struct stored_image *image, struct fault *why);
+/* Reads the whole tree below rootfs_fd, each file once, and sets image->id, bytes and entries. The tree may have been
+ * made by a program that its archive has taken over: FAULT_IMAGE_REFUSED when it is more than *limits, deeper than
+ * ENTRY_DEPTH_MAX, or has anything that tree.h does not make. FAULT_RESOURCE_EXHAUSTED, FAULT_INTERNAL. */
+__attribute__((warn_unused_result)) int content_digest(int rootfs_fd, const struct budget *limits,
+                                                       struct stored_image *image, struct fault *why);

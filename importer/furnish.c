@@ -24,6 +24,8 @@ static const struct {
         { "workspace", S_IFDIR, 0755 },
 };
 
+_Static_assert(sizeof PLACES / sizeof *PLACES == FURNISHED_MAX, "as furnish.h says");
+
 static bool is_there(int root_fd, const char *path, mode_t type)
 {
         AUTO(auto_close) int parent = -1;

@@ -5,6 +5,9 @@
 
 #include "fault.h"
 
+/* How many entries it adds at most. */
+enum { FURNISHED_MAX = 13 };
+
 /* Makes the mount points that are missing: directories, and empty files. What is there and of that kind stays as it is;
  * a link or anything else in such a place is replaced. */
 __attribute__((warn_unused_result)) int furnish(int rootfs_fd, struct fault *why);

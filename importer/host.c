@@ -243,6 +243,7 @@ int host_image(struct store *store, const char *reference, struct stored_image *
 {
         AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
         AUTO(auto_close) int fd = -1;
+        const struct budget limits = { UINT64_MAX, UINT64_MAX };
         struct workplace workplace = { .fd = -1 };
         int r = describe(&image);
 
@@ -255,7 +256,7 @@ int host_image(struct store *store, const char *reference, struct stored_image *
                 fd = openat(workplace.fd, "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         r = fd < 0 ? fail("the image of this machine", -errno, why) : make_tree(fd, why);
         if (r == 0)
-                r = content_digest(fd, &image, why);
+                r = content_digest(fd, &limits, &image, why);
         if (r == 0)
                 r = store_commit(store, &workplace, &image, reference, ret_is_new, why);
         store_abandon(store, &workplace);

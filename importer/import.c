@@ -246,8 +246,10 @@ static int set_default_environment(struct stored_image *image)
 }
 
 /* The tree to where the store looks for it, and its digest. */
-static int weigh(const struct workplace *workplace, bool is_in_outer, struct stored_image *image, struct fault *why)
+static int weigh(const struct import *import, const struct workplace *workplace, bool is_in_outer,
+                 struct stored_image *image, struct fault *why)
 {
+        const struct budget limits = { import->max_bytes, import->max_entries + FURNISHED_MAX };
         AUTO(auto_close) int fd = -1;
         int r;
 
@@ -261,7 +263,7 @@ static int weigh(const struct workplace *workplace, bool is_in_outer, struct sto
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot open the image: %s", strerror(errno));
         image->created_wall_ms = clock_wall_ms();
         r = furnish(fd, why);
-        return r < 0 ? r : content_digest(fd, image, why);
+        return r < 0 ? r : content_digest(fd, &limits, image, why);
 }
 
 int import_run(struct store *store, const struct import *import, struct stored_image *ret_image, bool *ret_is_new,
@@ -280,7 +282,7 @@ int import_run(struct store *store, const struct import *import, struct stored_i
         if (r == 0)
                 r = unpack(&opened, &workplace, &image, &is_in_outer, why);
         if (r == 0)
-                r = weigh(&workplace, is_in_outer, &image, why);
+                r = weigh(&opened, &workplace, is_in_outer, &image, why);
         if (r == 0)
                 r = store_commit(store, &workplace, &image, import->reference, ret_is_new, why);
         store_abandon(store, &workplace);

@@ -14,12 +14,18 @@
 #include "entry.h"
 #include "scope.h"
 
-static int open_beneath(int root_fd, const char *path, uint64_t flags)
+static int open_resolved(int root_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
-        struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+        struct open_how how = { .flags = flags | O_CLOEXEC,
+                                .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve };
         long fd = syscall(SYS_openat2, root_fd, path[0] == '\0' ? "." : path, &how, sizeof how);
 
         return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_beneath(int root_fd, const char *path, uint64_t flags)
+{
+        return open_resolved(root_fd, path, flags, 0);
 }
 
 /* ---- the way to an entry ---- */
@@ -29,8 +35,8 @@ static int open_directory(int root_fd, const char *path)
         return open_beneath(root_fd, path, O_PATH | O_DIRECTORY);
 }
 
-/* Makes what is missing of the directories of path, one after the other from the root. */
-static int make_directories(int root_fd, const char *path)
+/* Makes what is missing of the directories of path, one after the other from the root, each for one of *left. */
+static int make_directories(int root_fd, const char *path, uint64_t *left)
 {
         char prefix[ENTRY_PATH_BYTES];
         int above = open_directory(root_fd, "");
@@ -42,9 +48,12 @@ static int make_directories(int root_fd, const char *path)
                 memcpy(prefix, path, (size_t)(at - path) + n);
                 prefix[(size_t)(at - path) + n] = '\0';
                 next = open_directory(root_fd, prefix);
-                if (next == -ENOENT) {
+                if (next == -ENOENT && *left == 0) {
+                        next = -E2BIG;
+                } else if (next == -ENOENT) {
                         const char *base = prefix + (at - path);
 
+                        --*left;
                         next = mkdirat(above, base, 0755) < 0 ? -errno : open_directory(root_fd, prefix);
                 }
                 close(above);
@@ -56,25 +65,80 @@ static int make_directories(int root_fd, const char *path)
         return above;
 }
 
-int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd, const char **ret_base)
+/* The way up from the directory to the root, counted: links make a tree deeper than any of its names. */
+static int check_depth(int root_fd, int directory_fd)
+{
+        AUTO(auto_close) int at = fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
+        struct stat root;
+        struct stat here;
+
+        if (at < 0 || fstat(root_fd, &root) < 0)
+                return -errno;
+        for (unsigned depth = 0; depth <= ENTRY_DEPTH_MAX; depth++) {
+                int above;
+
+                if (fstat(at, &here) < 0)
+                        return -errno;
+                if (here.st_ino == root.st_ino && here.st_dev == root.st_dev)
+                        return 0;
+                above = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (above < 0)
+                        return -errno;
+                close(at);
+                at = above;
+        }
+        return -ENAMETOOLONG;
+}
+
+/* Where no link is on the way, a directory is as deep as its name, which entry_path bounds. */
+static int find_directory(int root_fd, const char *path, uint64_t *left, int *ret_fd)
+{
+        AUTO(auto_close) int fd = open_resolved(root_fd, path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+        bool is_plain = fd >= 0;
+        int r = 0;
+
+        if (fd == -ELOOP)
+                fd = open_directory(root_fd, path);
+        if (fd == -ENOENT && left != NULL)
+                fd = make_directories(root_fd, path, left);
+        if (fd >= 0 && !is_plain)
+                r = check_depth(root_fd, fd);
+        if (fd < 0 || r < 0)
+                return fd < 0 ? fd : r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int find_parent(int root_fd, const char *path, uint64_t *left, int *ret_fd, const char **ret_base)
 {
         char parent[ENTRY_PATH_BYTES];
         const char *slash = strrchr(path, '/');
         size_t length = slash == NULL ? 0 : (size_t)(slash - path);
-        int fd;
+        int r;
 
         if (length >= sizeof parent)
                 return -ENAMETOOLONG;
         memcpy(parent, path, length);
         parent[length] = '\0';
-        fd = open_directory(root_fd, parent);
-        if (fd == -ENOENT && is_making)
-                fd = make_directories(root_fd, parent);
-        if (fd < 0)
-                return fd;
-        *ret_fd = fd;
-        *ret_base = slash == NULL ? path : slash + 1;
-        return 0;
+        r = find_directory(root_fd, parent, left, ret_fd);
+        if (r == 0)
+                *ret_base = slash == NULL ? path : slash + 1;
+        return r;
+}
+
+int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd, const char **ret_base)
+{
+        uint64_t left = UINT64_MAX;
+
+        return find_parent(root_fd, path, is_making ? &left : NULL, ret_fd, ret_base);
+}
+
+int tree_way(int root_fd, const char *path, uint64_t *left)
+{
+        AUTO(auto_close) int fd = -1;
+        const char *base;
+
+        return find_parent(root_fd, path, left, &fd, &base);
 }
 
 /* ---- removing ---- */

@@ -8,9 +8,12 @@
 #include "fault.h"
 
 /* Opens the directory that path's last component is in, and makes missing ones on the way (0755) when is_making.
- * *ret_base points into path. -EXDEV: a link on the way leads out; -ENOENT; -ENOTDIR. */
+ * *ret_base points into path. -EXDEV: a link on the way leads out; -ENAMETOOLONG: it is deeper than ENTRY_DEPTH_MAX,
+ * however it is named; -ENOENT; -ENOTDIR. */
 __attribute__((warn_unused_result)) int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd,
                                                     const char **ret_base);
+/* Makes the directories that are missing on the way to path, each for one of *left; -E2BIG when there is none left. */
+__attribute__((warn_unused_result)) int tree_way(int root_fd, const char *path, uint64_t *left);
 
 /* Each replaces what is there (but a directory by a directory, whose mode it sets) and returns 0 or a negative errno.
  * tree_file gives the file open for writing. */

@@ -67,14 +67,21 @@ static struct entry describe(struct archive_entry *header)
 
 /* ---- what it costs ---- */
 
+static int one_too_many(const char *name, struct fault *why)
+{
+        char shown[ENTRY_SHOWN_BYTES];
+
+        entry_show(name, shown);
+        return fault_set(why, FAULT_IMAGE_REFUSED, E2BIG, "entry \"%s\" is one too many (image_max_entries)", shown);
+}
+
 static int charge(struct budget *budget, const struct entry *entry, struct fault *why)
 {
         char shown[ENTRY_SHOWN_BYTES];
 
         entry_show(entry->name, shown);
         if (budget->entries == 0)
-                return fault_set(why, FAULT_IMAGE_REFUSED, E2BIG, "entry \"%s\" is one too many (image_max_entries)",
-                                 shown);
+                return one_too_many(entry->name, why);
         budget->entries--;
         if (entry->type != ENTRY_FILE)
                 return 0;
@@ -96,6 +103,10 @@ static int failed(const char *name, int r, struct fault *why)
         entry_show(name, shown);
         if (r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "no room for \"%s\": %s", shown, strerror(-r));
+        if (r == -E2BIG)
+                return one_too_many(name, why);
+        if (r == -ENAMETOOLONG)
+                return fault_set(why, FAULT_IMAGE_REFUSED, -r, "entry \"%s\" has too long or too deep a name", shown);
         if (r == -EXDEV || r == -ELOOP)
                 return fault_set(why, FAULT_IMAGE_REFUSED, -r, "entry \"%s\" goes through a link that leads out",
                                  shown);
@@ -161,8 +172,10 @@ static int make(struct unpacking *unpacking, const struct entry *entry, const ch
                 struct fault *why)
 {
         int root_fd = unpacking->root_fd;
-        int r;
+        int r = tree_way(root_fd, path, &unpacking->budget->entries);
 
+        if (r < 0)
+                return failed(entry->name, r, why);
         if (entry->type == ENTRY_FILE)
                 return make_file(unpacking, entry, path, why);
         if (entry->type == ENTRY_DIRECTORY)

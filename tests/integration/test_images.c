@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "carreld.h"
+#include "content.h"
 #include "entry.h"
 #include "image-store.h"
 #include "process.h"
@@ -35,6 +36,7 @@ enum { PATH_BYTES = 256, ANSWER_BYTES = 4096, ITEMS_MAX = 8 };
 
 static char store[PATH_BYTES];
 static char scratch[PATH_BYTES / 4];
+static const char *max_entries = "100";
 static rlim_t n_open_max; /* of the program's descriptors; 0: as many as we may have */
 
 /* ---- archives ---- */
@@ -199,8 +201,8 @@ static int run_image(const char *const *arguments, const char *input, char answe
 
 static int import(const char *archive, const char *format, const char *reference, char answer[static ANSWER_BYTES])
 {
-        const char *arguments[] = { "import",   "--store",       store, "--format", format, "--max-bytes",
-                                    "67108864", "--max-entries", "100", reference,  NULL };
+        const char *arguments[] = { "import",   "--store",       store,       "--format", format, "--max-bytes",
+                                    "67108864", "--max-entries", max_entries, reference,  NULL };
 
         return run_image(arguments, path_of(archive), answer);
 }
@@ -358,6 +360,106 @@ static void test_names_too_long_or_too_deep(void **state)
                 memcpy(name + i, "d/", 3);
         write_archive("hostile.tar", NULL, items);
         assert_refused("200 directories", "hostile.tar", "rootfs", "too long or too deep");
+}
+
+/* As deep by the way of a link as no name may be. */
+static void test_too_deep_through_a_link(void **state)
+{
+        char down[201] = "";
+        char through[256];
+        const struct item items[] = { { down, 'd', NULL, 0 }, { "t", 'l', down, 0 }, { through, 'f', "x", 0 }, { 0 } };
+
+        (void)state;
+        for (size_t i = 0; i < 200; i += 2)
+                memcpy(down + i, "d/", 2);
+        down[199] = '\0';
+        (void)snprintf(through, sizeof through, "t/%.100s", down);
+        write_archive("hostile.tar", NULL, items);
+        max_entries = "1000";
+        assert_refused("150 directories, by a link", "hostile.tar", "rootfs", "too long or too deep");
+        max_entries = "100";
+}
+
+/* Directories that the archive only implies count too. */
+static void test_too_many_implied(void **state)
+{
+        char name[512] = "";
+        const struct item items[] = { { "a", 'd', NULL, 0 }, { name, 'f', "x", 0 }, { 0 } };
+
+        (void)state;
+        for (size_t i = 0; i < 240; i += 2)
+                memcpy(name + i, "d/", 2);
+        name[240] = 'f';
+        write_archive("hostile.tar", NULL, items);
+        assert_refused("120 directories for one entry", "hostile.tar", "rootfs", "is one too many");
+}
+
+/* ---- what was unpacked, weighed by a process that believes nothing ---- */
+
+static void make_deep(int at, unsigned levels)
+{
+        for (int here = dup(at); levels > 0; levels--) {
+                int below;
+
+                assert_int_equal(mkdirat(here, "d", 0700), 0);
+                below = openat(here, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                assert_true(below >= 0);
+                close(here);
+                here = below;
+                if (levels == 1)
+                        close(here);
+        }
+}
+
+static void make_odd(int at, char what)
+{
+        AUTO(auto_close) int fd = openat(at, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+        assert_int_equal(ftruncate(fd, 1000), 0);
+        if (what == 'u')
+                assert_int_equal(fchmod(fd, 04755), 0);
+        if (what == 'w')
+                assert_int_equal(fchmod(fd, 0666), 0);
+        if (what == 'p')
+                assert_int_equal(mkfifoat(at, "p", 0600), 0);
+        if (what == 'l')
+                for (char name[] = "l0"; name[1] < '9'; name[1]++)
+                        assert_int_equal(linkat(at, "f", at, name, 0), 0);
+        if (what == 'd')
+                make_deep(at, ENTRY_DEPTH_MAX + 1);
+        if (what == 'D')
+                make_deep(at, ENTRY_DEPTH_MAX + 2);
+}
+
+static void test_weighing(void **state)
+{
+        static const struct {
+                char what;
+                struct budget limits;
+                enum fault_kind kind;
+                uint64_t bytes;
+        } CASES[] = {
+                { '-', { 1000, 1 }, FAULT_NONE, 1000 },       { '-', { 999, 1 }, FAULT_IMAGE_REFUSED, 0 },
+                { '-', { 1000, 0 }, FAULT_IMAGE_REFUSED, 0 }, { 'u', { 1000, 9 }, FAULT_IMAGE_REFUSED, 0 },
+                { 'w', { 1000, 9 }, FAULT_IMAGE_REFUSED, 0 }, { 'p', { 1000, 9 }, FAULT_IMAGE_REFUSED, 0 },
+                { 'l', { 1000, 10 }, FAULT_NONE, 1000 }, /* read once, whatever it is called */
+                { 'd', { 1000, 999 }, FAULT_NONE, 1000 },     { 'D', { 1000, 999 }, FAULT_IMAGE_REFUSED, 0 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
+                AUTO(auto_close) int at = -1;
+                struct fault why = { 0 };
+
+                assert_int_equal(mkdir(path_of("weighed"), 0755), 0);
+                at = open(path_of("weighed"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                make_odd(at, CASES[i].what);
+                (void)!content_digest(at, &CASES[i].limits, &image, &why);
+                if (why.kind != CASES[i].kind || image.bytes != CASES[i].bytes)
+                        fail_msg("case %zu: %s", i, why.message);
+                assert_int_equal(tree_remove(AT_FDCWD, path_of("weighed")), 0);
+        }
 }
 
 static void test_too_many_entries(void **state)
@@ -771,7 +873,10 @@ int main(void)
                 cmocka_unit_test(test_hostile_trees),
                 cmocka_unit_test(test_ten_gigabytes_of_nothing),
                 cmocka_unit_test(test_names_too_long_or_too_deep),
+                cmocka_unit_test(test_too_deep_through_a_link),
+                cmocka_unit_test(test_too_many_implied),
                 cmocka_unit_test(test_too_many_entries),
+                cmocka_unit_test(test_weighing),
                 cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_hostile_layers),
                 cmocka_unit_test(test_whiteouts_stay_inside),
