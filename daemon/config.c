@@ -14,7 +14,7 @@
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"
 #endif
 
-static const char *const ENGINES[] = { "auto", "docker",
+static const char *const ENGINES[] = { "auto", "docker", "oci",
 #ifdef CARREL_FAILPOINTS
                                        "fake",
 #endif
@@ -23,6 +23,7 @@ static const char *const LOG_FORMATS[] = { "logfmt", "json", NULL };
 static const char *const LOG_LEVELS[] = { "debug", "info", "warning", "error", NULL };
 static const char *const POLICIES[] = { "internet", "none", NULL };
 static const char *const STARTUPS[] = { "adopt", "clear", NULL };
+static const char *const USERNS[] = { "auto", "off", "require", NULL };
 
 static const char *check_path(const char *value)
 {
@@ -40,6 +41,11 @@ static bool is_word(const char *value, const char *punctuation)
 static const char *check_name(const char *value)
 {
         return is_word(value, "._-") ? NULL : "may hold only letters, digits, '.', '_' and '-'";
+}
+
+static const char *check_runtime(const char *value)
+{
+        return is_word(value, "._-/") ? NULL : "may hold only letters, digits, '.', '_', '-' and '/'";
 }
 
 /* Docker's grammar of container names: the first character is a letter or a digit. */
@@ -130,8 +136,9 @@ static const struct setting TABLE[] = {
         { "prefix", SETTING_TEXT, AT(prefix), "carrel-", 1, 32, NULL, "what container names begin with", check_prefix },
         { "reap_interval_s", SETTING_DECIMAL, AT(reap_interval_s), "5", 0.05, 3600, NULL,
           "seconds between two looks for idle carrels", NULL },
-        { "runtime", SETTING_TEXT, AT(runtime), "", 0, 64, NULL,
-          "OCI runtime the engine uses (runc, crun, runsc, kata); empty: its default", check_name },
+        { "runtime", SETTING_TEXT, AT(runtime), "", 0, 200, NULL,
+          "OCI runtime the engine uses (runc, crun, runsc, kata; for oci a path, too); empty: its default",
+          check_runtime },
         { "runtime_dir", SETTING_TEXT, AT(runtime_dir), "/run/carrel", 1, 100, NULL,
           "directory on a tmpfs for the ledger and the lock", check_path },
         { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of /dev/shm inside",
@@ -146,6 +153,10 @@ static const struct setting TABLE[] = {
           "seconds between two comparisons with the engine's list", NULL },
         { "tmp_size", SETTING_SIZE, AT(tmp_bytes), "512m", 65536, 1099511627776.0, NULL, "size of /tmp inside", NULL },
         { "uid", SETTING_NUMBER, AT(uid), "1000", 1, 4294967294.0, NULL, "user id inside the carrels", NULL },
+        { "userns", SETTING_CHOICE, AT(userns), "require", 0, 0, USERNS,
+          "host ids of its own for each carrel of the engine oci: require, auto (where they can be had) or off", NULL },
+        { "userns_base", SETTING_NUMBER, AT(userns_base), "1879048192", 65536, 4293918720.0, NULL,
+          "first host id of the carrels' ranges of 65536 ids", NULL },
         { "users_dir", SETTING_TEXT, AT(users_dir), "/var/lib/carrel/users", 1, 200, NULL,
           "where the users' directories are; every ancestor must be root's and unwritable by others", check_path },
         { .key = NULL },

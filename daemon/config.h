@@ -6,9 +6,10 @@
 
 #include "settings.h"
 
-enum config_engine { CONFIG_ENGINE_AUTO, CONFIG_ENGINE_DOCKER, CONFIG_ENGINE_FAKE };
+enum config_engine { CONFIG_ENGINE_AUTO, CONFIG_ENGINE_DOCKER, CONFIG_ENGINE_OCI, CONFIG_ENGINE_FAKE };
 enum config_policy { CONFIG_POLICY_INTERNET, CONFIG_POLICY_NONE };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
+enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
 
 /* Texts are owned by the struct (settings_release). */
 struct config {
@@ -58,6 +59,8 @@ struct config {
         double sweep_interval_s;
         uint64_t tmp_bytes;
         uint64_t uid;
+        int userns;
+        uint64_t userns_base;
         char *users_dir;
 };
 

@@ -76,6 +76,28 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
         };
 }
 
+struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],
+                                      char image_helper[static DAEMON_PATH_BYTES])
+{
+        static const enum oci_userns USERNS[] = {
+                [CONFIG_USERNS_AUTO] = OCI_USERNS_AUTO,
+                [CONFIG_USERNS_OFF] = OCI_USERNS_OFF,
+                [CONFIG_USERNS_REQUIRE] = OCI_USERNS_REQUIRE,
+        };
+
+        (void)snprintf(state_dir, DAEMON_PATH_BYTES, "%s/oci", config->runtime_dir);
+        (void)snprintf(image_helper, DAEMON_PATH_BYTES, "%s/carrel-image", config->helper_dir);
+        return (struct oci_options){
+                .state_dir = state_dir,
+                .image_dir = config->image_dir,
+                .image_helper = image_helper,
+                .users_dir = config->users_dir,
+                .runtime = config->runtime,
+                .userns = USERNS[config->userns],
+                .userns_base = (uint32_t)config->userns_base / OCI_USERNS_IDS * OCI_USERNS_IDS,
+        };
+}
+
 struct jobs_options daemon_jobs_options(const struct config *config)
 {
         return (struct jobs_options){

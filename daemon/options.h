@@ -4,6 +4,7 @@
 #include "config.h"
 #include "jobs.h"
 #include "netpolicy.h"
+#include "oci.h"
 #include "pool.h"
 #include "reaper.h"
 
@@ -12,6 +13,8 @@ enum { DAEMON_PATH_BYTES = 256 };
 struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES]);
 struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
+struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],
+                                      char image_helper[static DAEMON_PATH_BYTES]);
 struct jobs_options daemon_jobs_options(const struct config *config);
 struct reaper_options daemon_reaper_options(const struct config *config);
 

@@ -169,14 +169,50 @@ static void free_netpolicy(struct daemon *daemon)
         daemon->netpolicy = netpolicy_free(daemon->netpolicy);
 }
 
+static int make_oci(struct daemon *daemon, struct fault *why)
+{
+        char state_dir[DAEMON_PATH_BYTES];
+        char image_helper[DAEMON_PATH_BYTES];
+        struct oci_options options = daemon_oci_options(&daemon->config, state_dir, image_helper);
+        struct engine_about about = { 0 };
+        int r = oci_new(&daemon->engine, daemon->loop, &options, why);
+
+        if (r < 0)
+                return r;
+        daemon->engine->ops->about(daemon->engine, &about);
+        log_event(daemon->log, about.is_available ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "engine", "engine", about.kind,
+                  "version", about.version, "detail", about.detail, NULL);
+        return 0;
+}
+
+static int make_docker(struct daemon *daemon, struct fault *why)
+{
+        struct docker_options options = { .socket_path = daemon->config.engine_socket };
+        int r = docker_new(&daemon->engine, daemon->loop, &options);
+
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
+}
+
+static int make_fake(struct daemon *daemon, struct fault *why)
+{
+        int r = fake_new(&daemon->engine, daemon->loop);
+
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
+}
+
 static int make_engine(struct daemon *daemon, struct fault *why)
 {
-        struct docker_options docker = { .socket_path = daemon->config.engine_socket };
-        int r = daemon->config.engine == CONFIG_ENGINE_FAKE ? fake_new(&daemon->engine, daemon->loop)
-                                                            : docker_new(&daemon->engine, daemon->loop, &docker);
+        static int (*const MAKERS[])(struct daemon * daemon, struct fault * why) = {
+                [CONFIG_ENGINE_AUTO] = make_docker,
+                [CONFIG_ENGINE_DOCKER] = make_docker,
+                [CONFIG_ENGINE_OCI] = make_oci,
+                [CONFIG_ENGINE_FAKE] = make_fake,
+        };
+        int r = MAKERS[daemon->config.engine](daemon, why);
 
-        if (r == 0)
-                r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
+        if (r < 0)
+                return r;
+        r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
         return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
 }
 

@@ -108,6 +108,9 @@ struct engine_about {
         char version[64];
         char api_version[16]; /* as negotiated */
         bool is_available;    /* the breaker: false while pings fail */
+        /* Each container has a user namespace with host ids that no other has: a promise that the pool verifies. */
+        bool has_user_namespaces;
+        char detail[256]; /* what a person should know beside it: why it is unavailable, what it cannot do; or "" */
 };
 
 struct exec_status {

@@ -111,6 +111,7 @@ void carrel_drop_process(struct carrel *carrel)
                 close(carrel->pidfd);
         carrel->pidfd = -1;
         carrel->pid = 0;
+        carrel->host_base = 0;
 }
 
 void carrel_drop_home(struct carrel *carrel)

@@ -36,7 +36,8 @@ struct carrel {
         struct netpolicy_link link;
         int pid; /* 0: none, or not told */
         int pidfd;
-        ev_io death; /* active in READY, when there is a pidfd */
+        ev_io death;        /* active in READY, when there is a pidfd */
+        uint32_t host_base; /* its user 0 on the host, as the kernel says; 0: it has no user namespace */
 
         struct agent_home *home; /* NULL: none */
 

@@ -11,6 +11,7 @@
 #include "seal.h"
 #include "task.h"
 #include "template.h"
+#include "userns.h"
 
 /* What an agent that can call has called in. */
 static const double PATIENCE_S = 2.0;
@@ -83,15 +84,29 @@ enum flow_verdict step_identify(struct flow *flow, void *subject)
         return task_asked(task, engine->ops->inspect(engine, task->carrel->id, on_identified, task, &task->call));
 }
 
+/* What the engine promises beyond the template is asked of the kernel, too. */
+static int verify_ids(struct carrel *carrel, struct fault *why)
+{
+        const struct pool_options *options = &carrel->pool->options;
+        struct engine *engine = carrel->pool->engine;
+        struct engine_about about = { 0 };
+
+        engine->ops->about(engine, &about);
+        if (about.has_user_namespaces && userns_check(carrel, why) < 0)
+                return -EPERM;
+        return hardening_check(carrel->pid, carrel->pidfd, carrel->id, carrel->host_base + options->uid,
+                               carrel->host_base + options->gid, why);
+}
+
 enum flow_verdict step_verify(struct flow *flow, void *subject)
 {
         const struct task *task = subject;
-        const struct carrel *carrel = task->carrel;
+        struct carrel *carrel = task->carrel;
         const struct pool_options *options = &carrel->pool->options;
 
         if (!options->is_verifying_hardening)
                 return FLOW_NEXT;
-        if (hardening_check(carrel->pid, carrel->pidfd, carrel->id, options->uid, options->gid, flow_why(flow)) < 0 ||
+        if (verify_ids(carrel, flow_why(flow)) < 0 ||
             isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
                             carrel->spec.policy == POLICY_INTERNET, flow_why(flow)) < 0 ||
             kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, flow_why(flow)) < 0)

@@ -40,3 +40,4 @@ struct test_engine_ops {
 
 extern const struct test_engine_ops docker_test_engine;
 extern const struct test_engine_ops podman_test_engine;
+extern const struct test_engine_ops oci_test_engine;

@@ -12,7 +12,7 @@
 
 #define EVENTS_LOG "/run/testbed/events.log"
 
-static const struct test_engine_ops *const KINDS[] = { &docker_test_engine, &podman_test_engine };
+static const struct test_engine_ops *const KINDS[] = { &docker_test_engine, &podman_test_engine, &oci_test_engine };
 
 static const struct test_engine_ops *find_kind(void)
 {

@@ -1,0 +1,160 @@
+/* The cgroups of containers, in every hierarchy this host has: v1, v2, and both at once (cgroups(7)). A runtime makes
+ * and removes them; what one that was killed has left, is removed here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "oci-engine.h"
+#include "scope.h"
+#include "str.h"
+
+enum { PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384 };
+
+/* visit returns false to stop. */
+typedef bool (*visit_cgroup)(void *arg, const char *path);
+
+static void each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
+{
+        FILE *mounts = setmntent("/proc/self/mounts", "re");
+        char text[PATH_BYTES];
+        char path[PATH_BYTES];
+        struct mntent entry;
+        bool goes_on = true;
+
+        while (mounts != NULL && goes_on && getmntent_r(mounts, &entry, text, sizeof text) != NULL) {
+                if (strcmp(entry.mnt_type, "cgroup") != 0 && strcmp(entry.mnt_type, "cgroup2") != 0)
+                        continue;
+                if (snprintf(path, sizeof path, "%s%s", entry.mnt_dir, cgroup) < (int)sizeof path)
+                        goes_on = visit(arg, path);
+        }
+        if (mounts != NULL)
+                endmntent(mounts);
+}
+
+/* A reader that leaves nothing behind: a pid of 0 is a process outside our pid namespace. */
+static void kill_members(const char *path)
+{
+        char file[PATH_BYTES + 16];
+        FILE *members;
+        int pid;
+
+        (void)snprintf(file, sizeof file, "%s/cgroup.procs", path);
+        members = fopen(file, "re");
+        while (members != NULL && fscanf(members, "%d", &pid) == 1)
+                if (pid > 1)
+                        (void)kill(pid, SIGKILL);
+        if (members != NULL)
+                (void)fclose(members);
+}
+
+/* A frozen process dies when it is thawed (v1: freezer.state; v2: cgroup.freeze, where SIGKILL works anyway). */
+static void thaw(const char *path)
+{
+        char file[PATH_BYTES + 16];
+        int fd;
+
+        (void)snprintf(file, sizeof file, "%s/freezer.state", path);
+        fd = open(file, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        if (write(fd, "THAWED", 6) < 0) {
+                /* then its processes stay, and the caller is told so */
+        }
+        close(fd);
+}
+
+static bool clear_one(void *arg, const char *path)
+{
+        int *ret_err = arg;
+
+        if (rmdir(path) == 0 || errno == ENOENT)
+                return true;
+        kill_members(path);
+        thaw(path);
+        if (rmdir(path) < 0 && errno != ENOENT)
+                *ret_err = errno == EBUSY ? -EAGAIN : -errno;
+        return true;
+}
+
+int oci_cgroup_clear(const char *cgroup)
+{
+        int err = 0;
+
+        each_hierarchy(cgroup, clear_one, &err);
+        return err;
+}
+
+static bool exists_one(void *arg, const char *path)
+{
+        struct stat status;
+        bool *ret_exists = arg;
+
+        *ret_exists = stat(path, &status) == 0;
+        return !*ret_exists;
+}
+
+bool oci_cgroup_exists(const char *cgroup)
+{
+        bool exists = false;
+
+        each_hierarchy(cgroup, exists_one, &exists);
+        return exists;
+}
+
+static size_t read_text(const char *directory, const char *name, char *ret_text, size_t size)
+{
+        char file[PATH_BYTES + 32];
+        ssize_t n = -1;
+        int fd;
+
+        (void)snprintf(file, sizeof file, "%s/%s", directory, name);
+        fd = open(file, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                n = read(fd, ret_text, size - 1);
+                close(fd);
+        }
+        ret_text[n > 0 ? n : 0] = '\0';
+        return n > 0 ? (size_t)n : 0;
+}
+
+/* "oom_kill N": in v1's memory.oom_control and in v2's memory.events. */
+static bool count_one(void *arg, const char *path)
+{
+        static const char *const FILES[] = { "memory.events", "memory.oom_control" };
+        uint64_t *ret_count = arg;
+        char text[COUNTER_BYTES];
+
+        for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+                const char *line;
+
+                if (read_text(path, FILES[i], text, sizeof text) == 0 || (line = strstr(text, "oom_kill ")) == NULL)
+                        continue;
+                *ret_count = strtoull(line + strlen("oom_kill "), NULL, 10);
+                return false;
+        }
+        return true;
+}
+
+uint64_t oci_cgroup_oom_kills(const char *cgroup)
+{
+        uint64_t count = 0;
+
+        each_hierarchy(cgroup, count_one, &count);
+        return count;
+}
+
+/* An id is 256 random bits: whoever is in a cgroup of that name is in the container. */
+bool oci_cgroup_holds(int pid, const char *id)
+{
+        char directory[32];
+        char text[CGROUP_TEXT_BYTES];
+
+        (void)snprintf(directory, sizeof directory, "/proc/%d", pid);
+        return read_text(directory, "cgroup", text, sizeof text) > 0 && strstr(text, id) != NULL;
+}

@@ -1,0 +1,234 @@
+/* Create writes what is needed and runs nothing: the runtime's own create and start are one run of it (oci-start.c). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "oci-engine.h"
+#include "scope.h"
+#include "str.h"
+
+enum { PATH_BYTES = 512, UID_MAX_USABLE = 0xffff0000U /* -1 and its neighbours mean other things */ };
+
+/* ---- names and ids ---- */
+
+static int choose_id(char ret_id[static ENGINE_ID_BYTES])
+{
+        unsigned char bytes[(OCI_ID_BYTES - 1) / 2];
+
+        if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+                return -EAGAIN;
+        for (size_t i = 0; i < sizeof bytes; i++)
+                (void)snprintf(ret_id + 2 * i, 3, "%02x", bytes[i]);
+        return 0;
+}
+
+static bool is_range_taken(const struct oci *oci, uint32_t base)
+{
+        const struct list *boxes = &oci->boxes;
+
+        LIST_EACH ((struct list *)boxes, at) {
+                if (LIST_ENTRY(at, struct box, node)->userns_base == base)
+                        return true;
+        }
+        return false;
+}
+
+/* A range that no record has, under the lock. The search begins at a random one, so that pools with records in
+ * different places, which cannot see each other, meet only by bad luck; and nothing remembers a range but the record.
+ */
+static int choose_range(const struct oci *oci, uint32_t *ret_base, struct fault *why)
+{
+        uint32_t count = (UID_MAX_USABLE - oci->userns_base) / OCI_USERNS_IDS;
+        uint32_t start = 0;
+
+        if (getrandom(&start, sizeof start, 0) != sizeof start)
+                start = 0;
+        for (uint32_t i = 0; i < count; i++) {
+                uint32_t base = oci->userns_base + (start % count + i) % count * OCI_USERNS_IDS;
+
+                if (is_range_taken(oci, base))
+                        continue;
+                *ret_base = base;
+                return 0;
+        }
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, EAGAIN,
+                         "every range of user ids above %u is taken: lower userns_base, or remove carrels",
+                         oci->userns_base);
+}
+
+static int copy_labels(struct container_info *info, const struct container_spec *spec)
+{
+        info->labels = calloc(spec->n_labels + 1, sizeof *info->labels);
+        if (info->labels == NULL)
+                return -ENOMEM;
+        for (; info->n_labels < spec->n_labels;) {
+                struct label *copy = &info->labels[info->n_labels];
+
+                copy->key = strdup(spec->labels[info->n_labels].key);
+                copy->value = strdup(spec->labels[info->n_labels++].value);
+                if (copy->key == NULL || copy->value == NULL)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int fill_box(struct box *box, const struct container_spec *spec, const struct stored_image *image)
+{
+        const char *parent = spec->cgroup_parent != NULL ? spec->cgroup_parent : "";
+        int r = choose_id(box->info.id);
+
+        if (parent[0] == '\0')
+                parent = "/carrel";
+        if (r < 0 || (r = str_copy(box->info.name, sizeof box->info.name, spec->name)) < 0 ||
+            (r = str_copy(box->image_id, sizeof box->image_id, image->id)) < 0 ||
+            (r = copy_labels(&box->info, spec)) < 0)
+                return r;
+        if (snprintf(box->cgroup, sizeof box->cgroup, "%s%s/%s", parent[0] == '/' ? "" : "/", parent, box->info.id) >=
+            (int)sizeof box->cgroup)
+                return -ENAMETOOLONG;
+        box->info.status = CONTAINER_CREATED;
+        box->uid = spec->uid;
+        box->gid = spec->gid;
+        box->nofile = spec->nofile;
+        box->working_dir = strdup(spec->working_dir != NULL ? spec->working_dir : "/");
+        box->environment = oci_config_environment(image->environment, spec->environment);
+        return box->working_dir != NULL && box->environment != NULL ? 0 : -ENOMEM;
+}
+
+/* ---- files ---- */
+
+static int write_resolver(struct oci *oci, const struct box *box, const struct container_spec *spec)
+{
+        struct buffer text = { 0 };
+        int r = buffer_text(&text, "search .\n"); /* none: else a resolver tries the host name's domain */
+
+        for (const char *const *address = spec->dns; r == 0 && address != NULL && *address != NULL; address++)
+                r = buffer_format(&text, "nameserver %s\n", *address);
+        if (r == 0)
+                r = oci_store_write(oci, box->info.id, "resolv.conf", text.data);
+        buffer_free(&text);
+        return r;
+}
+
+static int write_names(struct oci *oci, const struct box *box, const struct container_spec *spec)
+{
+        struct buffer text = { 0 };
+        int r = buffer_format(&text, "127.0.0.1\tlocalhost %s\n", spec->hostname);
+
+        if (r == 0)
+                r = oci_store_write(oci, box->info.id, "hosts", text.data);
+        buffer_free(&text);
+        if (r == 0)
+                r = buffer_format(&text, "%s\n", spec->hostname);
+        if (r == 0)
+                r = oci_store_write(oci, box->info.id, "hostname", text.data);
+        buffer_free(&text);
+        return r;
+}
+
+/* The record first: whatever comes after it is found by it. */
+static int write_bundle(struct oci *oci, const struct box *box, const struct container_spec *spec,
+                        const struct stored_image *image)
+{
+        AUTO(auto_free) char *record = box_encode(box);
+        AUTO(auto_free) char *config = oci_config_encode(oci, box, spec, image);
+        int r = record != NULL && config != NULL ? oci_store_make(oci, box->info.id) : -ENOMEM;
+
+        if (r == 0)
+                r = oci_store_write(oci, box->info.id, "state.json", record);
+        if (r == 0)
+                r = write_resolver(oci, box, spec);
+        if (r == 0)
+                r = write_names(oci, box, spec);
+        if (r == 0)
+                r = oci_store_write(oci, box->info.id, "config.json", config);
+        if (r < 0)
+                (void)oci_store_remove(oci, box->info.id);
+        return r;
+}
+
+/* ---- create ---- */
+
+static int fail_make(struct fault *why, int r)
+{
+        enum fault_kind kind = r == -ENOSPC || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EDQUOT
+                                       ? FAULT_RESOURCE_EXHAUSTED
+                                       : FAULT_INTERNAL;
+
+        return fault_set(why, kind, -r, "cannot write down the container: %s", strerrordesc_np(-r));
+}
+
+/* Under the lock: between the look for name and range and the record nobody else may write one. */
+static int make_box(struct oci *oci, struct box *box, const struct container_spec *spec, struct stored_image *image,
+                    struct fault *why)
+{
+        int r = 0;
+
+        oci_store_scan(oci);
+        if (oci_store_find(oci, spec->name) != NULL)
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", spec->name);
+        if (oci->has_userns)
+                r = choose_range(oci, &box->userns_base, why);
+        if (r < 0)
+                return r;
+        r = fill_box(box, spec, image);
+        if (r == 0)
+                r = write_bundle(oci, box, spec, image);
+        return r < 0 ? fail_make(why, r) : 0;
+}
+
+static int make(struct oci *oci, const struct container_spec *spec, char ret_id[static ENGINE_ID_BYTES],
+                struct fault *why)
+{
+        AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
+        struct box *box;
+        int r = image_store_find(oci->images, spec->image, &image, why);
+
+        if (r < 0)
+                return r;
+        box = box_new(oci);
+        if (box == NULL)
+                return fail_make(why, -ENOMEM);
+        r = oci_store_lock(oci);
+        r = r < 0 ? fail_make(why, r) : make_box(oci, box, spec, &image, why);
+        oci_store_unlock(oci);
+        if (r < 0) {
+                box_free(box);
+                return r;
+        }
+        box->image_hold_fd = TAKE_FD(image.hold_fd);
+        list_append(&oci->boxes, &box->node);
+        memcpy(ret_id, box->info.id, ENGINE_ID_BYTES);
+        return 0;
+}
+
+static bool is_name(const char *text)
+{
+        return text != NULL && text[0] != '\0' && strlen(text) < ENGINE_NAME_BYTES &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(text);
+}
+
+int oci_create(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
+               struct engine_call **ret_call)
+{
+        struct oci *oci = (struct oci *)engine;
+        struct oci_call *call;
+        int r;
+
+        if (!is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->uid >= OCI_USERNS_IDS ||
+            spec->gid >= OCI_USERNS_IDS)
+                return -EINVAL;
+        r = oci_call_new(&call, oci, "create a container", done, arg);
+        if (r < 0)
+                return r;
+        if (oci->unavailable.kind != FAULT_NONE)
+                call->why = oci->unavailable;
+        else if (make(oci, spec, call->id, &call->why) == 0)
+                call->reply.id = call->id;
+        oci_call_answer(call);
+        *ret_call = &call->base;
+        return 0;
+}

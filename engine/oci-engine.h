@@ -1,0 +1,188 @@
+/* Inside the embedded engine only: the engine as its files see it. */
+#pragma once
+
+#include <ev.h>
+
+#include "call.h"
+#include "child.h"
+#include "list.h"
+#include "oci-box.h"
+#include "oci.h"
+
+struct oci_runtime {
+        char path[256];
+        char name[16]; /* "crun", "runc", else the file's name */
+        char version[64];
+        bool is_crun;
+        bool has_machines; /* neither crun nor runc: containers may be more than processes */
+};
+
+struct oci {
+        struct engine engine;
+        struct ev_loop *loop;
+        char *state_dir;
+        char *users_dir;
+        char *image_helper;
+        char *runtime_wanted;
+        int state_fd; /* of state_dir; its flock(2) is held while names and id ranges are chosen */
+        struct image_store *images;
+        struct oci_runtime runtime;
+        struct fault unavailable; /* FAULT_NONE: it is available */
+        bool has_userns;
+        char userns_detail[192]; /* for `about` */
+        bool has_ipv6;
+        uint32_t userns_base;
+        char *seccomp_bpf;      /* base64, for crun */
+        int mount_namespace_fd; /* where runtimes run */
+        struct list boxes;
+        struct list calls;
+        unsigned n_execs; /* so far: their names */
+        /* watch */
+        engine_on_event on_event;
+        void *on_event_arg;
+        struct label watched;
+        ev_timer resync;
+};
+
+/* ---- oci-call.c: what every operation's call is made of ---- */
+
+struct oci_call;
+typedef void (*oci_act)(struct oci_call *call);
+
+struct oci_call {
+        struct engine_call base;
+        struct list node;
+        struct oci *oci;
+        struct box *box;     /* whose n_calls this call holds up; NULL: none */
+        ev_timer timer;      /* the answer, or the next try */
+        oci_act on_timer;    /* what the timer does */
+        struct child *child; /* a runtime */
+        int log_fd;          /* what the runtime has to say about its own failure; -1 */
+        double deadline_at;  /* ev_now's time */
+        engine_done done;
+        void *arg;
+        bool is_busy; /* inside a callback of ours: a cancel frees later */
+        bool is_cancelled;
+        const char *what; /* "start a container" */
+        struct fault why; /* of the deferred answer; FAULT_NONE: success */
+        struct engine_reply reply;
+        char id[ENGINE_ID_BYTES];
+        char name[ENGINE_NAME_BYTES]; /* or id, of an inspect */
+        struct label label;           /* of a list; owned */
+        struct container_info *infos; /* of the reply; owned */
+        struct image_info image;
+        enum container_status wanted; /* of a pause */
+        struct exec_status exec;      /* of an inspect */
+        void *extra;                  /* an exec's */
+        void (*free_extra)(struct oci_call *call);
+};
+
+int oci_call_new(struct oci_call **ret_call, struct oci *oci, const char *what, engine_done done, void *arg);
+void oci_call_free(struct oci_call *call);
+/* At the loop's next turn: done with call->reply, or with call->why if it was set. */
+void oci_call_answer(struct oci_call *call);
+/* The same now: only from a callback of the loop. */
+void oci_call_answer_now(struct oci_call *call);
+/* Runs act after delay_s. */
+void oci_call_later(struct oci_call *call, oci_act act, double delay_s);
+/* Around a callback that may cancel the call. False: it did, and the call is gone. */
+void oci_call_enter(struct oci_call *call);
+bool oci_call_leave(struct oci_call *call);
+/* The call runs something on the box: it is not removed under it. */
+void oci_call_hold(struct oci_call *call, struct box *box);
+
+/* ---- oci-runtime.c ---- */
+
+/* Finds the runtime and asks its version; says in why what to install. */
+int oci_runtime_find(struct oci *oci, struct fault *why);
+/* The runtime with these words (after its global options), for the call; child_done gets its result. on_output: as in
+ * child.h, or NULL. stdin_fd -1: none. fds: beyond those the runtime needs itself. */
+struct oci_command {
+        const char *const *words; /* NULL-terminated */
+        bool has_streams;         /* its output is the program's; else /dev/null */
+        bool dies_with_us;
+        int stdin_fd;
+        const struct child_fd *fds;
+        size_t n_fds;
+        double deadline_s;
+        void (*on_output)(void *arg, int fd, const char *bytes, size_t length);
+        void (*done)(void *arg, const struct child_result *result);
+};
+int oci_runtime_run(struct oci_call *call, const struct oci_command *command);
+/* What it wrote about its failure, as one line; "" when nothing. */
+void oci_runtime_complaint(const struct oci_call *call, char *ret_text, size_t size);
+/* The fault for a runtime that ended badly: kinds by what it says. */
+void oci_runtime_blame(struct oci_call *call, const struct child_result *result, struct fault *ret_why);
+
+/* ---- oci-mounts.c ---- */
+
+/* The mount namespace that runtimes run in: a copy of ours that follows it, without cgroup2 where that is only beside
+ * cgroup v1 (crun refuses such a mixture). */
+int oci_mounts_prepare(struct oci *oci, struct fault *why);
+void oci_mounts_release(struct oci *oci);
+/* Whether the kernel can map the owners of a mount of this directory. 0 or a negative errno. */
+int oci_mounts_try_idmap(const char *directory);
+
+/* ---- oci-config.c ---- */
+
+/* config.json of the bundle; malloc'd, NULL when out of memory. */
+char *oci_config_encode(const struct oci *oci, const struct box *box, const struct container_spec *spec,
+                        const struct stored_image *image);
+/* The box's environment: the image's, overridden by the spec's; malloc'd, NULL-terminated. NULL: out of memory. */
+char **oci_config_environment(char *const *image, const char *const *spec);
+/* The process of an exec: the same hardening; malloc'd. */
+char *oci_config_encode_exec(const struct box *box, const struct exec_command *command);
+
+/* ---- oci-store.c: the records on disk ---- */
+
+int oci_store_open(struct oci *oci, struct fault *why);
+/* Reads what is not known yet; clears what no record tells of. Takes the lock for that time. */
+void oci_store_scan(struct oci *oci);
+int oci_store_lock(struct oci *oci);
+void oci_store_unlock(struct oci *oci);
+/* Writes text as a file of the box's directory: whole or not at all, and on disk before it returns. */
+int oci_store_write(struct oci *oci, const char *id, const char *file, const char *text);
+/* A path below the box's directory. */
+int oci_store_path(const struct oci *oci, const char *id, const char *file, char *ret_path, size_t size);
+int oci_store_make(struct oci *oci, const char *id);
+/* Removes the directory and what is in it, the record last; and what the runtime kept of it. */
+int oci_store_remove(struct oci *oci, const char *id);
+struct box *oci_store_find(struct oci *oci, const char *id_or_name);
+
+/* ---- oci-cgroup.c ---- */
+
+/* Kills everything in the cgroup, in every hierarchy, and removes it. 0: it is gone; -EAGAIN: ask again in a moment;
+ * another negative errno: it cannot be removed. */
+int oci_cgroup_clear(const char *cgroup);
+bool oci_cgroup_exists(const char *cgroup);
+/* Processes that the kernel killed for want of memory; 0 when it cannot be told. */
+uint64_t oci_cgroup_oom_kills(const char *cgroup);
+bool oci_cgroup_holds(int pid, const char *id);
+
+/* ---- oci-life.c: what happens to containers ---- */
+
+/* Takes its process from the file the runtime wrote, if it lives and is in the container's cgroup. */
+int oci_life_attach(struct box *box);
+void oci_life_tell(struct box *box, enum engine_event_kind kind);
+
+/* ---- operations ---- */
+
+int oci_create(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
+               struct engine_call **ret_call);
+int oci_start(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);
+int oci_remove(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);
+int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,
+              struct engine_call **ret_call);
+int oci_exec(struct engine *engine, const char *id, const struct exec_command *command,
+             const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call);
+int oci_image_build(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
+                    struct engine_call **ret_call);
+int oci_image_inspect(struct engine *engine, const char *reference, engine_done done, void *arg,
+                      struct engine_call **ret_call);
+int oci_image_list(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call);
+int oci_image_load(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
+                   struct engine_call **ret_call);
+int oci_image_remove(struct engine *engine, const char *reference, engine_done done, void *arg,
+                     struct engine_call **ret_call);
+int oci_exec_inspect(struct engine *engine, const char *engine_exec_id, engine_done done, void *arg,
+                     struct engine_call **ret_call);

@@ -1,0 +1,199 @@
+/* Start runs the runtime once, for its create and its start: each run of it costs some milliseconds. Until it is
+ * plugged into a network, what runs inside is our own process 1. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "oci-engine.h"
+#include "scope.h"
+
+enum { PATH_BYTES = 512, READY_FD = 4, STATUS_BYTES = 8192 };
+
+#define RETRY_S 0.001
+
+/* The runtime ends before its last child has become the container's program, and until then that lacks the filter. Its
+ * end of a pipe says when: it is closed by the exec, or by a death. */
+struct start_run {
+        struct oci_call *call;
+        int fd; /* ours; -1: the other end is closed */
+        ev_io on_closed;
+        bool has_ended; /* the runtime, well */
+};
+
+static void close_pipe(struct start_run *run)
+{
+        if (run->fd < 0)
+                return;
+        ev_io_stop(run->call->oci->loop, &run->on_closed);
+        close(TAKE_FD(run->fd));
+}
+
+static void run_free(struct oci_call *call)
+{
+        struct start_run *run = call->extra;
+
+        close_pipe(run);
+        free(run);
+}
+
+/* ---- the end ---- */
+
+/* runc gives the pipe to nobody: its last step is seen by what it does last. A container that has ended is ready, too:
+ * it is told as dead. */
+static bool is_filtered(const struct box *box)
+{
+        char path[64];
+        char text[STATUS_BYTES];
+        ssize_t n;
+        int fd;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/status", box->info.pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return true;
+        n = read(fd, text, sizeof text - 1);
+        close(fd);
+        text[n > 0 ? n : 0] = '\0';
+        return strstr(text, "\nSeccomp:\t2\n") != NULL;
+}
+
+static void settle(struct oci_call *call)
+{
+        struct box *box = call->box;
+        bool is_late = ev_now(call->oci->loop) >= call->deadline_at;
+
+        if (box->pidfd < 0)
+                (void)oci_life_attach(box); /* one that has ended at once is DEAD, as another engine would tell */
+        if (box->pidfd >= 0 && !call->oci->runtime.is_crun && !call->oci->runtime.has_machines && !is_late &&
+            !is_filtered(box)) {
+                oci_call_later(call, settle, RETRY_S);
+                return;
+        }
+        oci_call_enter(call);
+        oci_life_tell(box, ENGINE_CONTAINER_STARTED);
+        if (oci_call_leave(call))
+                oci_call_answer_now(call);
+}
+
+static void give_up(struct oci_call *call)
+{
+        (void)fault_set(&call->why, FAULT_DEADLINE, ETIMEDOUT, "cannot start a container: its program does not begin");
+        oci_call_answer_now(call);
+}
+
+static void on_closed_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct start_run *run = watcher->data;
+
+        close_pipe(run);
+        if (run->has_ended)
+                settle(run->call);
+}
+
+static void on_ended(void *arg, const struct child_result *result)
+{
+        struct oci_call *call = arg;
+        struct start_run *run = call->extra;
+
+        call->child = NULL;
+        if (result->is_late || !WIFEXITED(result->wait_status) || WEXITSTATUS(result->wait_status) != 0) {
+                oci_runtime_blame(call, result, &call->why);
+                oci_call_answer_now(call);
+                return;
+        }
+        run->has_ended = true;
+        if (run->fd < 0)
+                settle(call);
+        else
+                oci_call_later(call, give_up, ENGINE_DEADLINE_S);
+}
+
+/* ---- the beginning ---- */
+
+static int run_new(struct oci_call *call, int *ret_writer)
+{
+        struct start_run *run = calloc(1, sizeof *run);
+        int ends[2];
+
+        if (run == NULL)
+                return -ENOMEM;
+        run->call = call;
+        run->fd = -1;
+        call->extra = run;
+        call->free_extra = run_free;
+        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        run->fd = ends[0];
+        *ret_writer = ends[1];
+        ev_io_init(&run->on_closed, on_closed_event, run->fd, EV_READ);
+        run->on_closed.data = run;
+        ev_io_start(call->oci->loop, &run->on_closed);
+        return 0;
+}
+
+static int run(struct oci_call *call)
+{
+        const char *id = call->box->info.id;
+        AUTO(auto_close) int writer = -1;
+        char bundle[PATH_BYTES];
+        char pid_file[PATH_BYTES];
+        const char *const words[] = { "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, id, NULL };
+        int r = run_new(call, &writer);
+
+        if (r < 0)
+                return r;
+        if (oci_store_path(call->oci, id, "", bundle, sizeof bundle) < 0 ||
+            oci_store_path(call->oci, id, "pid", pid_file, sizeof pid_file) < 0)
+                return -ENAMETOOLONG;
+        const struct child_fd fds[] = { { writer, READY_FD } };
+        /* It dies with us: a carreld that starts again must not meet it half-way. */
+        const struct oci_command command = {
+                .words = words,
+                .dies_with_us = true,
+                .stdin_fd = -1,
+                .fds = fds,
+                .n_fds = 1,
+                .deadline_s = ENGINE_DEADLINE_S,
+                .done = on_ended,
+        };
+
+        return oci_runtime_run(call, &command);
+}
+
+static void look_at(const struct oci *oci, const struct box *box, const char *id, struct fault *why)
+{
+        if (oci->unavailable.kind != FAULT_NONE)
+                *why = oci->unavailable;
+        else if (box == NULL)
+                (void)fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
+        else if (box->info.status == CONTAINER_DEAD || box->n_calls > 0)
+                (void)fault_set(why, FAULT_ENGINE_REFUSED, EBUSY,
+                                "a container of the engine oci is started once: remove it and make another");
+}
+
+int oci_start(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call)
+{
+        struct oci *oci = (struct oci *)engine;
+        struct box *box = oci_store_find(oci, id);
+        struct oci_call *call;
+        int r = oci_call_new(&call, oci, "start a container", done, arg);
+
+        if (r < 0)
+                return r;
+        *ret_call = &call->base;
+        look_at(oci, box, id, &call->why);
+        if (call->why.kind == FAULT_NONE && box->info.status == CONTAINER_CREATED) {
+                oci_call_hold(call, box);
+                r = run(call);
+                if (r < 0)
+                        (void)fault_set(&call->why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot run %s: %s",
+                                        oci->runtime.name, strerrordesc_np(-r));
+        }
+        if (call->child == NULL)
+                oci_call_answer(call);
+        return 0;
+}

@@ -1,0 +1,33 @@
+/* The embedded engine: OCI containers without any engine daemon. An OCI runtime (crun, else runc) is run as a
+ * short-lived child for each operation, and nothing else of ours stays beside a container but its own process 1.
+ * docs/engines.md says what was decided and why; the OCI runtime specification 1.0 is where config.json's words are
+ * from, crun(1) and runc(8) where the command lines are from. */
+#pragma once
+
+#include "engine.h"
+#include "image-store.h"
+
+enum oci_userns {
+        OCI_USERNS_AUTO,    /* where it can be had; else without, which `about` tells */
+        OCI_USERNS_OFF,     /* never */
+        OCI_USERNS_REQUIRE, /* nothing runs without */
+};
+
+/* Everything is copied. */
+struct oci_options {
+        const char *state_dir;    /* absolute, on a tmpfs, below directories of root's: made if absent, 0711 */
+        const char *image_dir;    /* of the image store */
+        const char *image_helper; /* carrel-image, absolute; NULL: images are neither loaded nor removed */
+        const char *users_dir;    /* whose file system must allow idmapped mounts; may be NULL */
+        const char *runtime;      /* a name on the system's path, or an absolute path; "" or NULL: crun, else runc */
+        enum oci_userns userns;
+        uint32_t userns_base; /* the first host id of the first range of OCI_USERNS_IDS; a multiple of it */
+};
+
+enum { OCI_USERNS_IDS = 65536 };
+
+/* Looks at the runtime and clears what an earlier process left half-made; takes some 10 ms. A missing or too old
+ * runtime, or user namespaces that are required and cannot be had, is no error here: the engine is then unavailable,
+ * and every call and `about` say why. Returns 0, or a negative errno when its directory cannot be made. */
+__attribute__((warn_unused_result)) int oci_new(struct engine **ret_engine, struct ev_loop *loop,
+                                                const struct oci_options *options, struct fault *why);

@@ -1,0 +1,91 @@
+#include "userns.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "carrel.h"
+#include "inside.h"
+#include "proc-file.h"
+#include "scope.h"
+
+enum { MAP_MAX = 4096, PROC_PATH_BYTES = 64 };
+
+static int refuse(struct fault *why, const char *what)
+{
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the started container lacks a promise: %s", what);
+}
+
+int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why)
+{
+        uint64_t inside, base, count;
+        int end = 0;
+
+        if (sscanf(map, " %10" SCNu64 " %10" SCNu64 " %10" SCNu64 " %n", &inside, &base, &count, &end) != 3 ||
+            map[end] != '\0' || inside != 0 || count != USERNS_IDS)
+                return refuse(why, "its user namespace has another shape than one range of 65536 ids");
+        if (base < USERNS_IDS || base + count > UINT32_MAX)
+                return refuse(why, "its user namespace reaches into ids of the host's own");
+        *ret_base = (uint32_t)base;
+        return 0;
+}
+
+static int check_namespace(int pid, struct fault *why)
+{
+        char path[PROC_PATH_BYTES];
+        struct stat ours;
+        struct stat theirs;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+        if (stat("/proc/self/ns/user", &ours) < 0 || stat(path, &theirs) < 0)
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+                return refuse(why, "it has no user namespace of its own");
+        return 0;
+}
+
+static int read_map(int pid, const char *name, uint32_t *ret_base, struct fault *why)
+{
+        AUTO(auto_free) char *map = NULL;
+
+        if (proc_pid_read(pid, name, MAP_MAX, &map) < 0)
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        return userns_judge_map(map, ret_base, why);
+}
+
+static bool is_shared(const struct carrel *carrel, uint32_t base)
+{
+        const struct carrel *other;
+        const struct carrel *next;
+
+        HASH_ITER(by_user, carrel->pool->table.users, other, next)
+        {
+                uint32_t distance = other->host_base > base ? other->host_base - base : base - other->host_base;
+
+                if (other != carrel && other->host_base != 0 && distance < USERNS_IDS)
+                        return true;
+        }
+        return false;
+}
+
+int userns_check(struct carrel *carrel, struct fault *why)
+{
+        uint32_t users;
+        uint32_t groups;
+        int r = check_namespace(carrel->pid, why);
+
+        if (r == 0)
+                r = read_map(carrel->pid, "uid_map", &users, why);
+        if (r == 0)
+                r = read_map(carrel->pid, "gid_map", &groups, why);
+        if (r < 0)
+                return r;
+        if (users != groups)
+                return refuse(why, "its users and its groups are in different ranges");
+        if (is_shared(carrel, users))
+                return refuse(why, "another carrel has the same ids on the host");
+        carrel->host_base = users;
+        return 0;
+}

@@ -1,0 +1,19 @@
+/* That a carrel's ids are nobody else's on the host: read from the kernel, whatever the engine says
+ * (user_namespaces(7), "User and group ID mappings"). */
+#pragma once
+
+#include <stdint.h>
+
+#include "fault.h"
+
+struct carrel;
+
+enum { USERNS_IDS = 65536 };
+
+/* /proc/<pid>/uid_map or gid_map: one line that maps 0 and the USERNS_IDS - 1 ids above it to as many ids of the host,
+ * none of which is below USERNS_IDS. Pure. FAULT_HARDENING_MISSING. */
+int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why);
+
+/* The same of a carrel's live process, whose user namespace is not ours, and whose range (of users and groups alike) no
+ * other carrel of its pool has; then it is kept as the carrel's host_base. FAULT_CARREL_LOST when it cannot be read. */
+int userns_check(struct carrel *carrel, struct fault *why);
