@@ -151,7 +151,7 @@ static double seconds_until_ensured(const char *startup)
 
 static void expect_death(const char *method, const char *failpoint)
 {
-        struct answer answer = request(CARREL_SOCKET, method, "/v1/carrels/ada", NULL);
+        struct answer answer = carreld_request(method, "/v1/carrels/ada", NULL, 300.0);
 
         /* No answer: the connection died with carreld. Any answer means that the failpoint was not reached. */
         if (answer.status != 0 || !carreld_await_death(carreld, PATIENCE_S))
@@ -230,7 +230,7 @@ static void a_failure_at_any_step_leaves_nothing(void **state)
                 snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=ensure.%s.%s:error", ENSURE_STEPS[i / 2],
                          MOMENTS[i % 2]);
                 start_daemon(STARTUPS[0], failpoint);
-                answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", NULL);
+                answer = carreld_request("PUT", "/v1/carrels/ada", NULL, 300.0);
                 if (answer.status < 500 || engine_count(LABEL_USER "=ada") != 0)
                         fail_msg("%s: %d %s", failpoint, answer.status, answer.body);
                 answer_release(&answer);

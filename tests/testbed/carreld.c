@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -204,13 +205,32 @@ static void carrel_path(const char *user, const char *rest, char ret_path[static
         assert_true(snprintf(ret_path, 256, "/v1/carrels/%s%s", user, rest) < 256);
 }
 
+static bool is_momentary(const struct answer *answer)
+{
+        return answer->status == 503 && strcmp(answer_text(answer, "error.code"), "policy_not_in_force") == 0;
+}
+
+struct answer carreld_request(const char *method, const char *path, const char *body, double deadline_s)
+{
+        struct answer answer = request_within(CARREL_SOCKET, method, path, body, deadline_s);
+        double end_s = now_s() + PATIENCE_S;
+
+        while (is_momentary(&answer) && now_s() < end_s) {
+                print_message("# asked again: %s\n", answer_text(&answer, "error.message"));
+                answer_release(&answer);
+                poll(NULL, 0, 200);
+                answer = request_within(CARREL_SOCKET, method, path, body, deadline_s);
+        }
+        return answer;
+}
+
 struct answer carreld_ensure(const char *user)
 {
         struct answer answer;
         char path[256];
 
         carrel_path(user, "", path);
-        answer = request_within(CARREL_SOCKET, "PUT", path, "{}", 300.0);
+        answer = carreld_request("PUT", path, "{}", 300.0);
         if (answer.status != 200)
                 fail_msg("ensure of %s answered %d: %s", user, answer.status, answer.body);
         return answer;
@@ -237,7 +257,7 @@ struct answer carreld_exec(const char *user, const char *script, double timeout_
         text = cJSON_PrintUnformatted(body);
         assert_non_null(text);
         carrel_path(user, "/exec", path);
-        answer = request_within(CARREL_SOCKET, "POST", path, text, 120.0);
+        answer = carreld_request("POST", path, text, 120.0);
         free(text);
         cJSON_Delete(body);
         return answer;

@@ -35,6 +35,10 @@ void carreld_await_ready(struct carreld *carreld, double deadline_s);
 bool carreld_await_death(struct carreld *carreld, double deadline_s);
 pid_t carreld_pid(const struct carreld *carreld);
 
+/* A request, made again while the answer is that the policy is not known to be in force: so it is, and rightly, when
+ * the machine gave carrel-netd no CPU for three seconds. Only for tests that are not about that refusal. Release the
+ * answer. */
+struct answer carreld_request(const char *method, const char *path, const char *body, double deadline_s);
 /* PUT /v1/carrels/{user}; the test fails unless it answers 200. Release the answer. */
 struct answer carreld_ensure(const char *user);
 /* The same, where only success matters. */
