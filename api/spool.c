@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "temporary.h"
+
 /* A peer has read_deadline_s for each piece of this size. */
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -17,9 +19,9 @@ int spool_new(struct spool **ret_spool, const char *directory, uint64_t max_byte
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         spool->max_bytes = max_bytes;
         spool->credit = PIECE_BYTES;
-        spool->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        spool->fd = temporary_open(directory);
         if (spool->fd < 0) {
-                int err = errno;
+                int err = -spool->fd;
 
                 free(spool);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, err, "cannot make a temporary file in %s: %s",

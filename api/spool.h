@@ -14,7 +14,7 @@ struct spool {
         uint64_t credit; /* bytes until the next spool_earns */
 };
 
-/* A file without a name in directory (O_TMPFILE), or the fault that this is not possible. */
+/* A file without a name in directory, or the fault that this is not possible. */
 __attribute__((warn_unused_result)) int spool_new(struct spool **ret_spool, const char *directory, uint64_t max_bytes,
                                                   struct fault *why);
 struct spool *spool_free(struct spool *spool);

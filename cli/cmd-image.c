@@ -98,6 +98,7 @@ static int build_and_send(struct cli *cli, struct image_recipe *recipe)
         if (status == STATUS_OK)
                 status = image_archive_open(cli, target, &archive);
         (void)unlink(target);
+        recipe->target = NULL;
         return status != STATUS_OK ? status : send_archive(cli, &archive, recipe->reference, "docker");
 }
 

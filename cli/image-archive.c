@@ -12,6 +12,7 @@
 
 #include "calls.h"
 #include "scope.h"
+#include "temporary.h"
 
 #ifndef CARREL_HELPER_DIR
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"
@@ -57,10 +58,11 @@ static const char *scratch_directory(void)
 
 static int open_temporary(const struct cli *cli, int *ret_fd)
 {
-        *ret_fd = open(scratch_directory(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        *ret_fd = temporary_open(scratch_directory());
         if (*ret_fd >= 0)
                 return STATUS_OK;
-        cli_complain(cli, "cannot make a temporary file in %s (set TMPDIR): %s", scratch_directory(), strerror(errno));
+        cli_complain(cli, "cannot make a temporary file in %s (set TMPDIR): %s", scratch_directory(),
+                     strerror(-*ret_fd));
         return STATUS_FAILED;
 }
 

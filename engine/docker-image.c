@@ -1,6 +1,7 @@
 #include "docker-image.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +20,14 @@ static void on_inspected(struct docker_call *call, const struct http_response *r
         const struct engine_reply reply = { .image = &image };
         int r = wire_decode_image(response->body, response->body_length, &image);
 
-        if (r < 0)
+        if (r < 0) {
                 docker_call_garbled(call, r);
-        else
-                docker_call_succeed(call, &reply);
+                return;
+        }
+        /* An image has many names: the one it was asked for by. */
+        if (!str_has_prefix(call->subject, "sha256:"))
+                (void)snprintf(image.reference, sizeof image.reference, "%s", call->subject);
+        docker_call_succeed(call, &reply);
 }
 
 static const struct docker_step INSPECT = {

@@ -19,6 +19,7 @@
 #include "furnish.h"
 #include "scope.h"
 #include "str.h"
+#include "temporary.h"
 
 enum { PIECE_BYTES = 1 << 16, REPORT_MAX_BYTES = 1 << 20 };
 /* The child's descriptors; it has no other. */
@@ -155,8 +156,8 @@ static int take_report(int status, const struct buffer *report, struct stored_im
 {
         int r = judge_end(status, report, why);
 
-        if (r < 0)
-                return r;
+        if (r < 0 || report->data == NULL)
+                return r < 0 ? r : -EIO;
         *ret_in_outer = report->data[0] == 'o';
         r = stored_image_decode(report->data + 1, report->length - 1, image);
         if (r == 0 && image->n_binds > 0) /* an archive brings none */
@@ -213,6 +214,7 @@ static int spool(int from_fd, int to_fd, uint64_t max_bytes, struct fault *why)
 static int open_archive(int fd, const struct workplace *workplace, uint64_t max_bytes, int *ret_fd, struct fault *why)
 {
         AUTO(auto_close) int file = -1;
+        char directory[64];
         struct stat about;
         int r;
 
@@ -220,10 +222,11 @@ static int open_archive(int fd, const struct workplace *workplace, uint64_t max_
                 *ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
                 return *ret_fd < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, errno, "too many open files") : 0;
         }
-        file = openat(workplace->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        (void)snprintf(directory, sizeof directory, "/proc/self/fd/%d", workplace->fd);
+        file = temporary_open(directory);
         if (file < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, errno, "cannot make a temporary file: %s",
-                                 strerror(errno));
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -file, "cannot make a temporary file: %s",
+                                 strerror(-file));
         r = spool(fd, file, max_bytes, why);
         if (r == 0)
                 *ret_fd = TAKE_FD(file);

@@ -45,6 +45,16 @@ static bool is_hex(const char *text)
         return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
+/* The digits of "sha256:<64 hex>", or NULL. */
+static const char *digest_digits(const char *text)
+{
+        static const char PREFIX[] = "sha256:";
+
+        if (text == NULL || strncmp(text, PREFIX, sizeof PREFIX - 1) != 0 || !is_hex(text + sizeof PREFIX - 1))
+                return NULL;
+        return text + sizeof PREFIX - 1;
+}
+
 void manifest_release(struct manifest *manifest)
 {
         free(TAKE(manifest->layers));
@@ -88,7 +98,11 @@ static int new_layers(const cJSON *array, struct manifest *manifest, struct faul
         if (!cJSON_IsArray(array) || count > MANIFEST_LAYERS_MAX)
                 return refuse(why, "manifest has no list of layers, or more than 256");
         manifest->layers = calloc((size_t)count + 1, sizeof *manifest->layers);
-        return manifest->layers == NULL ? out_of_memory(why) : 0;
+        if (manifest->layers == NULL) {
+                (void)out_of_memory(why);
+                return -ENOMEM;
+        }
+        return 0;
 }
 
 static int read_docker(const cJSON *image, struct manifest *manifest, struct fault *why)
@@ -99,8 +113,8 @@ static int read_docker(const cJSON *image, struct manifest *manifest, struct fau
 
         if (r == 0)
                 r = new_layers(layers, manifest, why);
-        if (r < 0)
-                return r;
+        if (r < 0 || manifest->layers == NULL)
+                return r < 0 ? r : -EINVAL;
         cJSON_ArrayForEach(layer, layers)
         {
                 r = read_path(layer, &manifest->layers[manifest->n_layers++], why);
@@ -132,16 +146,16 @@ int manifest_parse_docker(const char *json, size_t length, struct manifest *ret_
 
 static int read_descriptor(const cJSON *descriptor, struct blob *blob, struct fault *why)
 {
-        const char *digest = text_of(descriptor, "digest");
+        const char *digest = digest_digits(text_of(descriptor, "digest"));
         const cJSON *size = member(descriptor, "size");
 
-        if (digest == NULL || !str_has_prefix(digest, "sha256:") || !is_hex(digest + strlen("sha256:")))
+        if (digest == NULL)
                 return refuse(why, "descriptors must have a sha256 digest");
         if (!cJSON_IsNumber(size) || !(size->valuedouble >= 0 && size->valuedouble <= WHOLE_MAX))
                 return refuse(why, "descriptors must have a size");
         *blob = (struct blob){ .bytes = (uint64_t)size->valuedouble };
-        (void)snprintf(blob->path, sizeof blob->path, "blobs/sha256/%s", digest + strlen("sha256:"));
-        (void)snprintf(blob->sha256, sizeof blob->sha256, "%s", digest + strlen("sha256:"));
+        (void)snprintf(blob->path, sizeof blob->path, "blobs/sha256/%s", digest);
+        (void)snprintf(blob->sha256, sizeof blob->sha256, "%s", digest);
         return 0;
 }
 
@@ -212,8 +226,8 @@ int manifest_parse_oci(const char *json, size_t length, struct manifest *ret_man
 
         if (r == 0)
                 r = new_layers(layers, &manifest, why);
-        if (r < 0)
-                return r;
+        if (r < 0 || manifest.layers == NULL)
+                return r < 0 ? r : -EINVAL;
         cJSON_ArrayForEach(layer, layers)
         {
                 if (!is_layer_type(text_of(layer, "mediaType")))
@@ -280,12 +294,11 @@ static int read_diff_ids(const cJSON *array, struct image_config *config, struct
                 return out_of_memory(why);
         cJSON_ArrayForEach(item, array)
         {
-                const char *text = cJSON_GetStringValue(item);
+                const char *digits = digest_digits(cJSON_GetStringValue(item));
 
-                if (!str_has_prefix(text == NULL ? "" : text, "sha256:") || !is_hex(text + strlen("sha256:")))
+                if (digits == NULL)
                         return refuse(why, "configuration has a diff_id that is no sha256");
-                (void)snprintf(config->diff_ids[config->n_diff_ids++], BLOB_SHA256_BYTES, "%s",
-                               text + strlen("sha256:"));
+                (void)snprintf(config->diff_ids[config->n_diff_ids++], BLOB_SHA256_BYTES, "%s", digits);
         }
         return 0;
 }

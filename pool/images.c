@@ -103,10 +103,10 @@ static int begun(struct image_work *work, int r, struct image_work **ret_work, s
 int pool_images_list(struct pool *pool, pool_on_images on_images, void *arg, struct image_work **ret_work,
                      struct fault *why)
 {
-        struct image_work *work;
+        struct image_work *work = NULL;
         int r = work_new(&work, pool, on_images, arg, why);
 
-        if (r < 0)
+        if (r < 0 || work == NULL)
                 return r;
         return begun(work, pool->engine->ops->image_list(pool->engine, on_listed, work, &work->call), ret_work, why);
 }
@@ -115,12 +115,12 @@ int pool_images_inspect(struct pool *pool, const char *reference, pool_on_images
                         struct image_work **ret_work, struct fault *why)
 {
         char resolved[IMAGE_REFERENCE_BYTES];
-        struct image_work *work;
+        struct image_work *work = NULL;
         int r = image_reference_resolve(reference, resolved, why);
 
         if (r == 0)
                 r = work_new(&work, pool, on_images, arg, why);
-        if (r < 0)
+        if (r < 0 || work == NULL)
                 return r;
         return begun(work, pool->engine->ops->image_inspect(pool->engine, resolved, on_done, work, &work->call),
                      ret_work, why);
@@ -131,7 +131,7 @@ int pool_images_load(struct pool *pool, int fd, const char *reference, const cha
 {
         char resolved[IMAGE_REFERENCE_BYTES];
         struct image_source source = { .fd = fd, .reference = resolved };
-        struct image_work *work;
+        struct image_work *work = NULL;
         int r = image_reference_resolve(reference, resolved, why);
 
         if (r < 0)
@@ -145,7 +145,7 @@ int pool_images_load(struct pool *pool, int fd, const char *reference, const cha
                 return fault_set(why, FAULT_QUEUE_FULL, EBUSY, "%d images are being loaded; try again when one is done",
                                  IMAGE_LOADS_MAX);
         r = work_new(&work, pool, on_images, arg, why);
-        if (r < 0)
+        if (r < 0 || work == NULL)
                 return r;
         work->is_load = true;
         pool->n_image_loads++;
@@ -157,12 +157,12 @@ int pool_images_remove(struct pool *pool, const char *reference, pool_on_images 
                        struct image_work **ret_work, struct fault *why)
 {
         char resolved[IMAGE_REFERENCE_BYTES];
-        struct image_work *work;
+        struct image_work *work = NULL;
         int r = image_reference_resolve(reference, resolved, why);
 
         if (r == 0)
                 r = work_new(&work, pool, on_images, arg, why);
-        if (r < 0)
+        if (r < 0 || work == NULL)
                 return r;
         return begun(work, pool->engine->ops->image_remove(pool->engine, resolved, on_done, work, &work->call),
                      ret_work, why);

@@ -125,6 +125,43 @@ static void mistakes_say_what_to_do(void **state)
         follow(lines, sizeof(lines) / sizeof(*lines));
 }
 
+/* An archive and a directory become images, are used, and are kept while they are. */
+static void images_come_and_go(void **state)
+{
+        static const struct session_line LINES[] = {
+                { { "image", "ls", "-q" }, 0, SANDBOX_IMAGE "\n" },
+                { { "image", "import", "/run/testbed/sent.tar", "team/sent:2" }, 0, "sha256:" },
+                { { "image", "ls", "-q" }, 0, "team/sent:2\n" },
+                { { "image", "inspect", "team/sent:2" }, 0, "team/sent:2" },
+                { { "ensure", "ada", "--image", "team/sent:2" }, 0, "created" },
+                { { "exec", "ada", "--", "echo", "from the archive" }, 0, "from the archive\n" },
+                { { "rm", "ada" }, 0, "removed" },
+                { { "image", "import", "/run/testbed/tree", "tree:1" }, 0, "sha256:" },
+                { { "ensure", "ada", "--image", "tree:1" }, 0, "created" },
+                { { "exec", "ada", "--", "/bin/busybox", "echo", "from the tree" }, 0, "from the tree\n" },
+                { { "image", "rm", "tree:1" }, 1, "image_in_use" },
+                { { "rm", "ada" }, 0, "removed" },
+                { { "image", "rm", "tree:1", "team/sent:2" }, 0, "removed" },
+                { { "image", "rm", "tree:1" }, 1, "image_missing" },
+                { { "image", "inspect", "tree:1" }, 1, "image_missing" },
+                { { "ensure", "ada", "--image", "tree:1" }, 1, "image_missing" },
+                { { "image", "import", "/run/testbed/rubbish.tar", "rubbish:1" }, 1, "carrel: " },
+                { { "image", "inspect", "rubbish:1" }, 1, "image_missing" },
+                { { "image", "import", "/run/testbed/sent.tar", "../up" }, 1, "request_invalid" },
+                { { "image", "import", "/nowhere.tar", "a" }, 1, "/nowhere.tar" },
+                { { "image", "sell" }, 2, "build, import, inspect, ls or rm" },
+        };
+        char recipe[512];
+
+        (void)state;
+        (void)snprintf(recipe, sizeof recipe, "%s/image/build-sandbox", getenv("TESTBED_SOURCE_DIR"));
+        MUST_RUN(recipe, "/run/testbed/sent.tar", "sent:1");
+        MUST_RUN("mkdir", "-p", "/run/testbed/tree/bin", "/run/testbed/tree/proc", "/run/testbed/tree/tmp");
+        MUST_RUN("cp", "/bin/busybox", "/run/testbed/tree/bin/busybox");
+        MUST_RUN("sh", "-c", "echo this is no archive >/run/testbed/rubbish.tar");
+        follow(LINES, sizeof LINES / sizeof *LINES);
+}
+
 static void bytes_pass_through_unchanged(void **state)
 {
         static struct output output;
@@ -219,6 +256,7 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_day_at_the_command_line),
                 cmocka_unit_test(mistakes_say_what_to_do),
+                cmocka_unit_test(images_come_and_go),
                 cmocka_unit_test(bytes_pass_through_unchanged),
                 cmocka_unit_test(escapes_do_not_reach_the_terminal),
                 cmocka_unit_test(doctor_finds_nothing_wrong),

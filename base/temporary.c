@@ -1,0 +1,36 @@
+#include "temporary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "str.h"
+
+/* For file systems without O_TMPFILE (open(2)), overlayfs of older kernels among them. */
+static int open_named(const char *directory)
+{
+        struct buffer path = { 0 };
+        int fd = -1;
+        int err = ENOMEM;
+
+        (void)buffer_format(&path, "%s/.carrel-XXXXXX", directory);
+        if (!path.has_failed) {
+                fd = mkostemp(path.data, O_CLOEXEC);
+                err = errno;
+        }
+        if (fd >= 0)
+                (void)unlink(path.data);
+        buffer_free(&path);
+        return fd < 0 ? -err : fd;
+}
+
+int temporary_open(const char *directory)
+{
+        int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                return fd;
+        /* Kernels that do not know the flag at all see a directory that is opened for writing. */
+        return errno == EOPNOTSUPP || errno == EISDIR ? open_named(directory) : -errno;
+}
