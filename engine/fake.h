@@ -30,8 +30,8 @@ enum fake_behaviour {
         FAKE_HANG         /* never answers (the caller's deadline or cancel ends it) */
 };
 
-/* Images whose reference begins so are missing; every other one is there, and one is listed. A cancelled call is still carried out at its time, unannounced, as
- * a real engine does with what it has received. */
+/* Images whose reference begins so are missing; every other one is there, and one is listed. A cancelled call is still
+ * carried out at its time, unannounced, as a real engine does with what it has received. */
 #define FAKE_MISSING_IMAGE "missing"
 
 __attribute__((warn_unused_result)) int fake_new(struct engine **ret_engine, struct ev_loop *loop);
