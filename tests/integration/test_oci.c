@@ -1,0 +1,411 @@
+/* What only the embedded engine promises: host ids of its own for each carrel, nothing left behind by a thousand of
+ * them or by a kill -9, and a plain word about a runtime that cannot serve. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+#include "test-engine.h"
+
+#define STATE_DIR CARREL_RUNTIME "/oci"
+#define PATIENCE_S 60.0
+
+enum { CYCLES = 1000, SIDE_BY_SIDE = 4, PATH_BYTES = 512 };
+
+static struct test_engine *engine;
+static struct carreld *carreld;
+
+static int start_engine(void **state)
+{
+        (void)state;
+        engine = engine_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        engine = engine_free(engine);
+        return 0;
+}
+
+static int start_default(void **state)
+{
+        (void)state;
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        return 0;
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+/* ---- what there is ---- */
+
+struct census {
+        size_t interfaces, mounts, cgroups, processes, descriptors, boxes, network_namespaces;
+};
+
+static size_t count_entries(const char *path, size_t prefix_length, const char *prefix)
+{
+        DIR *directory = opendir(path);
+        const struct dirent *entry;
+        size_t n = 0;
+
+        while (directory != NULL && (entry = readdir(directory)) != NULL)
+                n += entry->d_name[0] != '.' && strncmp(entry->d_name, prefix, prefix_length) == 0;
+        if (directory != NULL)
+                closedir(directory);
+        return n;
+}
+
+static size_t count_words(const char *const *argv)
+{
+        static struct output output;
+
+        process_run(&output, argv);
+        return strtoul(output.text, NULL, 10);
+}
+#define COUNT(script) count_words((const char *const[]){ "sh", "-c", script, NULL })
+
+/* The enclosure has a process and a network namespace of its own, so that all that is seen is the test's. */
+static struct census take_census(void)
+{
+        char path[PATH_BYTES], script[PATH_BYTES];
+        struct census census = { 0 };
+
+        snprintf(path, sizeof path, "/proc/%d/fd", (int)carreld_pid(carreld));
+        census.descriptors = count_entries(path, 0, "");
+        census.interfaces = count_entries("/sys/class/net", strlen("carrel"), "carrel");
+        census.boxes = count_entries(STATE_DIR, 0, "");
+        census.processes = COUNT("ls -d /proc/[0-9]* | wc -l");
+        census.network_namespaces = COUNT("readlink /proc/[0-9]*/ns/net | sort -u | wc -l");
+        snprintf(script, sizeof script, "wc -l < /proc/%d/mountinfo", (int)carreld_pid(carreld));
+        census.mounts = COUNT(script);
+        snprintf(script, sizeof script, "find /sys/fs/cgroup/ -path '*%s/*' -type d | wc -l", enclosure_cgroup());
+        census.cgroups = COUNT(script);
+        return census;
+}
+
+static bool is_no_more(const struct census *now, const struct census *before)
+{
+        return now->interfaces <= before->interfaces && now->mounts <= before->mounts &&
+               now->cgroups <= before->cgroups && now->processes <= before->processes &&
+               now->descriptors <= before->descriptors && now->boxes <= before->boxes &&
+               now->network_namespaces <= before->network_namespaces;
+}
+
+/* The kernel takes namespaces down a while after their last process. */
+static bool has_settled(void *arg)
+{
+        struct census now = take_census();
+
+        return is_no_more(&now, arg);
+}
+
+static void expect_no_more_than(const struct census *before)
+{
+        struct census now;
+
+        if (wait_until(has_settled, (void *)(uintptr_t)before, 30.0))
+                return;
+        now = take_census();
+        fail_msg("left behind: interfaces %zu -> %zu, mounts %zu -> %zu, cgroups %zu -> %zu, processes %zu -> %zu, "
+                 "descriptors %zu -> %zu, records %zu -> %zu, network namespaces %zu -> %zu",
+                 before->interfaces, now.interfaces, before->mounts, now.mounts, before->cgroups, now.cgroups,
+                 before->processes, now.processes, before->descriptors, now.descriptors, before->boxes, now.boxes,
+                 before->network_namespaces, now.network_namespaces);
+}
+
+/* ---- a thousand lives ---- */
+
+/* Each a user's of his own, some side by side; request i of the volley is the ensure or removal of user i. */
+static void volley_of(const char *method, const char *body, size_t first, size_t count)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, SIDE_BY_SIDE);
+        char path[64];
+
+        for (size_t i = first; i < first + count; i++) {
+                snprintf(path, sizeof path, "/v1/carrels/user-%zu", i % SIDE_BY_SIDE);
+                volley_add(volley, method, path, body);
+        }
+        assert_int_equal(volley_run(volley, 120.0), 0);
+        for (size_t i = 0; i < count; i++)
+                if (volley_answer(volley, i)->status / 100 != 2)
+                        fail_msg("%s %zu: %d %s", method, first + i, volley_answer(volley, i)->status,
+                                 volley_answer(volley, i)->body);
+        volley_free(volley);
+}
+
+static void live(size_t cycles)
+{
+        for (size_t i = 0; i < cycles; i += SIDE_BY_SIDE) {
+                volley_of("PUT", "{}", i, SIDE_BY_SIDE);
+                volley_of("DELETE", NULL, i, SIDE_BY_SIDE);
+        }
+}
+
+static void a_thousand_lives_leave_nothing(void **state)
+{
+        struct census before;
+
+        (void)state;
+        live(SIDE_BY_SIDE * 2); /* what is made once */
+        before = take_census();
+        assert_int_equal(before.interfaces, 0);
+        live(CYCLES);
+        expect_no_more_than(&before);
+        end_daemon();
+}
+
+/* ---- kill -9, and what only this engine can leave ---- */
+
+static void what_a_kill_left_half_made_is_cleared(void **state)
+{
+        static const char *const SETTINGS[] = { "CARREL_FAILPOINT=ensure.start.after:kill", NULL };
+        char record_less[PATH_BYTES], cgroup[PATH_BYTES];
+        struct answer answer;
+
+        (void)state;
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, PATIENCE_S);
+        answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 60.0);
+        answer_release(&answer);
+        assert_true(carreld_await_death(carreld, 30.0));
+        carreld = carreld_kill(carreld);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
+        /* A directory that was made before its record was. */
+        snprintf(record_less, sizeof record_less, STATE_DIR "/%064x", 0xabcU);
+        assert_int_equal(mkdir(record_less, 0700), 0);
+
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        assert_int_equal(engine_count(NULL), 0);
+        assert_int_equal(access(record_less, F_OK), -1);
+        snprintf(cgroup, sizeof cgroup, "find /sys/fs/cgroup/ -path '*%s/*' -type d | wc -l", enclosure_cgroup());
+        assert_int_equal(COUNT(cgroup), 0);
+        assert_int_equal(count_entries("/sys/class/net", strlen("carrel"), "carrel"), 0);
+        end_daemon();
+}
+
+/* ---- two users ---- */
+
+struct ids {
+        unsigned long inside, outside, count, uid;
+};
+
+static struct ids ids_of(const char *name)
+{
+        static struct output output;
+        struct ids ids = { 0 };
+        char script[PATH_BYTES];
+        int pid = engine_pid(name);
+
+        assert_true(pid > 0);
+        snprintf(script, sizeof script, "cat /proc/%d/uid_map; sed -n 's/^Uid:\\t//p' /proc/%d/status", pid, pid);
+        RUN(&output, "sh", "-c", script);
+        assert_int_equal(sscanf(output.text, "%lu %lu %lu %lu", &ids.inside, &ids.outside, &ids.count, &ids.uid), 4);
+        return ids;
+}
+
+static void host_ids_are_nobody_elses(void **state)
+{
+        struct ids ada, bob;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        carreld_must_ensure("bob");
+        ada = ids_of(CARREL_PREFIX "ada");
+        bob = ids_of(CARREL_PREFIX "bob");
+        assert_int_equal(ada.inside, 0);
+        assert_int_equal(ada.count, 65536);
+        assert_int_equal(ada.uid, ada.outside + 1000);
+        assert_int_equal(bob.uid, bob.outside + 1000);
+        assert_true(ada.outside >= 65536 && bob.outside >= 65536);
+        assert_true(ada.outside >= bob.outside + bob.count || bob.outside >= ada.outside + ada.count);
+        end_daemon();
+}
+
+/* Seen by root of the host each probe works, so that it shows something when it fails inside. */
+static void neither_reads_the_others_files(void **state)
+{
+        static const char *const PROBES[] = {
+                "cat /proc/%1$d/root/workspace/secret",
+                "cat /proc/%1$d/cwd/../workspace/secret",
+                "ls /proc/%1$d/root/workspace",
+                "cat " CARREL_USERS "/bob/secret",
+        };
+        static struct output output;
+        char text[256], script[PATH_BYTES];
+        int bobs;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        carreld_must_ensure("bob");
+        carreld_must_exec("bob", "echo treasure > /workspace/secret; chmod 666 /workspace/secret", text, sizeof text);
+        carreld_must_exec("ada", "echo mine > /workspace/secret", text, sizeof text);
+        bobs = engine_pid(CARREL_PREFIX "bob");
+        for (size_t i = 0; i < sizeof PROBES / sizeof *PROBES; i++) {
+                struct answer answer;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+                snprintf(script, sizeof script, PROBES[i], bobs);
+#pragma GCC diagnostic pop
+                RUN(&output, "sh", "-c", script);
+                assert_int_equal(output.status, 0);
+                assert_true(strstr(output.text, "treasure") != NULL || strstr(output.text, "secret") != NULL);
+                answer = carreld_exec("ada", script, 20.0);
+                assert_int_equal(answer.status, 200);
+                if (answer_number(&answer, "exit_code") == 0 || strstr(answer.body, "treasure") != NULL)
+                        fail_msg("%s in the carrel of another: %s", script, answer.body);
+                answer_release(&answer);
+        }
+        /* Even one who came out of his carrel with his ids would be a stranger to the other's files and process. */
+        snprintf(script, sizeof script, "setpriv --reuid %lu --regid %lu --clear-groups sh -c 'cat %s' 2>&1",
+                 ids_of(CARREL_PREFIX "ada").uid, ids_of(CARREL_PREFIX "ada").uid, CARREL_USERS "/bob/secret");
+        RUN(&output, "sh", "-c", script);
+        assert_true(output.status != 0 && strstr(output.text, "treasure") == NULL);
+        end_daemon();
+}
+
+static void files_survive_with_their_owner(void **state)
+{
+        struct stat status;
+        char text[256];
+
+        (void)state;
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "mkdir /workspace/d; echo kept > /workspace/d/f", text, sizeof text);
+        assert_int_equal(stat(CARREL_USERS "/ada/d/f", &status), 0);
+        assert_int_equal(status.st_uid, 1000);
+        assert_int_equal(status.st_gid, 1000);
+        request_expect(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":0}", 200);
+        assert_true(carreld_await_state("ada", "", 30.0));
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "cat /workspace/d/f; stat -c %u:%g /workspace/d/f; echo more >> /workspace/d/f", text,
+                          sizeof text);
+        assert_string_equal(text, "kept\n1000:1000");
+        end_daemon();
+}
+
+/* ---- the filter ---- */
+
+/* A call that the filter denies and nothing else does: personality(2) needs no right at all. */
+static void the_filter_is_in_force(void **state)
+{
+        char text[256];
+        struct answer answer;
+        static struct output output;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "grep ^Seccomp: /proc/self/status; grep ^NoNewPrivs: /proc/self/status", text,
+                          sizeof text);
+        assert_string_equal(text, "Seccomp:\t2\nNoNewPrivs:\t1");
+        RUN(&output, "busybox", "unshare", "-U", "true"); /* the positive control: a new user namespace */
+        assert_int_equal(output.status, 0);
+        answer = carreld_exec("ada", "unshare -U true", 20.0);
+        assert_int_equal(answer.status, 200);
+        assert_true(answer_number(&answer, "exit_code") > 0);
+        assert_non_null(strstr(answer.body, "Operation not permitted"));
+        answer_release(&answer);
+        end_daemon();
+}
+
+/* ---- runtimes that cannot serve ---- */
+
+static void write_script(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        fputs(text, file);
+        fclose(file);
+        assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* The socket is there before the engine is. */
+static bool is_serving(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/readyz", NULL);
+        bool is_there = answer.status != 0;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_there;
+}
+
+static void expect_refusal(const char *runtime, const char *words)
+{
+        char setting[PATH_BYTES];
+        const char *settings[] = { setting, NULL };
+        static struct output output;
+
+        snprintf(setting, sizeof setting, "CARREL_RUNTIME=%s", runtime);
+        carreld = carreld_new(settings);
+        assert_true(wait_until(is_serving, NULL, PATIENCE_S));
+        RUN(&output, "cat", CARRELD_LOG);
+        if (strstr(output.text, words) == NULL)
+                fail_msg("no \"%s\" in the log: %s", words, output.text);
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 503);
+        end_daemon();
+}
+
+static void a_runtime_that_cannot_serve_is_named(void **state)
+{
+        (void)state;
+        mkdir("/run/testbed/bin", 0755);
+        write_script("/run/testbed/bin/crun", "#!/bin/sh\necho crun version 0.17\n");
+        expect_refusal("/run/testbed/bin/crun", "too old, carrel needs 1.8 or newer: apt-get install crun");
+        expect_refusal("/run/testbed/bin/none", "apt-get install crun");
+}
+
+static int inside(void)
+{
+#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
+#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_DAEMON(host_ids_are_nobody_elses),
+                WITH_DAEMON(neither_reads_the_others_files),
+                WITH_DAEMON(files_survive_with_their_owner),
+                WITH_DAEMON(the_filter_is_in_force),
+                WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
+                WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
+                WITH_DAEMON(a_thousand_lives_leave_nothing),
+        };
+
+        return cmocka_run_group_tests_name("oci", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        setenv("TESTBED_ENGINE", "oci", 1);
+        return enclosure_run(inside);
+}
