@@ -188,6 +188,7 @@ static void on_start(void *arg, const char *exec_id)
         if (job->ring.next_seq > 0)
                 return;
         push_event(job, EXEC_EVENT_START, NULL, 0);
+        release_request(job);
         tell_followers(job);
 }
 
@@ -222,12 +223,29 @@ static void set_result(struct job *job, const struct exec_result *result)
         job->result.is_errors_truncated |= job->outputs[1].is_truncated;
 }
 
+/* A carrel may die between its ensure and the start of the program. As long as nothing has started in it, that is ours
+ * to mend, once: a second carrel that dies at once is no accident. */
+static void fail_or_try_again(struct job *job, const struct fault *why)
+{
+        bool has_begun = job->ring.next_seq > 0;
+
+        job->exec = NULL;
+        if (why->kind != FAULT_CARREL_LOST || has_begun || job->is_second_try) {
+                fail(job, why);
+                return;
+        }
+        job->is_second_try = true;
+        job->has_started = false;
+        job->state = JOB_WAITING;
+        job_begin(job);
+}
+
 static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
 {
         struct job *job = arg;
 
         if (result == NULL) {
-                fail(job, why);
+                fail_or_try_again(job, why);
                 return;
         }
         on_start(job, NULL);
@@ -250,12 +268,14 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
         job->request.is_streaming = true;
         job->request.exec_id = job->id;
         if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
-                fail(job, &refusal);
+                /* Found out before whoever watches the container did. */
+                if (refusal.kind == FAULT_CARREL_LOST)
+                        pool_mark_lost(job->jobs->pool, job->user, refusal.message);
+                fail_or_try_again(job, &refusal);
                 return;
         }
         job->state = JOB_RUNNING;
         job->has_started = true;
-        release_request(job);
 }
 
 void job_begin(struct job *job)

@@ -31,9 +31,10 @@ struct job {
         enum job_state state;
         bool is_detached;
         bool is_keeping_outputs;
-        bool has_started; /* a program may have run */
+        bool has_started;   /* a program may have run */
+        bool is_second_try; /* its first carrel was lost before anything had started */
 
-        struct exec_request request; /* until it is started */
+        struct exec_request request; /* until it has started */
         void *owner;                 /* of its texts */
         void (*release)(void *owner);
         struct pool_wait *wait;

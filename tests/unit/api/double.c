@@ -117,6 +117,11 @@ struct pool_wait *pool_leave(struct pool_wait *wait)
         return NULL;
 }
 
+void pool_mark_lost(struct pool *pool, const char *user, const char *reason)
+{
+        (void)pool, (void)user, (void)reason;
+}
+
 int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why)
 {
         pool->touches++;
