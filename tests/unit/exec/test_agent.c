@@ -1,0 +1,518 @@
+/* carreld's side of the talk with an agent, against an agent that says whatever the test wants, lies among it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent-exec.h"
+#include "world.h"
+
+#define OTHER_CONTAINER "cafecafecafecafecafecafe"
+
+struct rig {
+        struct world world;
+        struct agent_channel *channel, *other;
+        int agent, other_agent; /* the agents' ends */
+        int fds[AGENT_FDS_MAX]; /* of the last packet that was heard; -1: none */
+};
+
+static struct agent_packet said, heard;
+
+static struct agent_channel *connect_agent(struct rig *rig, const char *container, bool is_framed, int *ret_agent)
+{
+        struct agent_channel *channel;
+        int ends[2];
+
+        assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), errno);
+        assert_int_equal(agent_channel_new(&channel, rig->world.execs, container, (int)getpid(), ends[0], is_framed),
+                         0);
+        *ret_agent = ends[1];
+        return channel;
+}
+
+static void open_rig(struct rig *rig, bool is_framed)
+{
+        *rig = (struct rig){ .fds = { -1, -1, -1, -1 } };
+        world_open(&rig->world);
+        rig->channel = connect_agent(rig, WORLD_CONTAINER, is_framed, &rig->agent);
+        rig->other = connect_agent(rig, OTHER_CONTAINER, is_framed, &rig->other_agent);
+}
+
+static void close_fds(struct rig *rig)
+{
+        for (int i = 0; i < AGENT_FDS_MAX; i++) {
+                if (rig->fds[i] >= 0)
+                        close(rig->fds[i]);
+                rig->fds[i] = -1;
+        }
+}
+
+static void close_rig(struct rig *rig)
+{
+        close_fds(rig);
+        world_close(&rig->world);
+        close(rig->agent);
+        close(rig->other_agent);
+}
+
+/* ---- the agent ---- */
+
+/* The next packet; its descriptors are in rig->fds. */
+static enum agent_kind hear(struct rig *rig, int agent)
+{
+        char control[CMSG_SPACE(sizeof rig->fds)] __attribute__((aligned(sizeof(size_t))));
+        struct iovec piece = { heard.bytes, sizeof heard.bytes };
+        struct msghdr message = {
+                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+        };
+        struct agent_header header;
+        const struct cmsghdr *head;
+        size_t n_fds = 0;
+        ssize_t length;
+
+        while ((length = recvmsg(agent, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && !rig->world.has_barked)
+                ev_run(rig->world.loop, EVRUN_ONCE);
+        assert_true(length > 0);
+        close_fds(rig);
+        head = CMSG_FIRSTHDR(&message);
+        if (head != NULL && head->cmsg_type == SCM_RIGHTS) {
+                n_fds = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                memcpy(rig->fds, CMSG_DATA(head), n_fds * sizeof(int));
+        }
+        assert_int_equal(agent_wire_check(AGENT_FROM_DAEMON, heard.bytes, (size_t)length, n_fds, false, &header), 0);
+        return (enum agent_kind)header.kind;
+}
+
+static void say(int agent)
+{
+        assert_int_equal(send(agent, said.bytes, said.length, MSG_NOSIGNAL), (ssize_t)said.length);
+}
+
+static void say_started(int agent, uint32_t number)
+{
+        agent_write_started(&said, number);
+        say(agent);
+}
+
+static void say_exited(int agent, uint32_t number, uint32_t is_signal, uint32_t value)
+{
+        agent_write_exited(&said, number, &(struct agent_exited){ is_signal, value });
+        say(agent);
+}
+
+static void begin_exec(struct rig *rig, const struct exec_request *request)
+{
+        assert_int_equal(world_start(&rig->world, NULL, request), 0);
+}
+
+/* ---- an honest one ---- */
+
+static void an_exec_goes_there_and_back(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        assert_int_equal(write(rig.fds[0], "out", 3), 3);
+        assert_int_equal(write(rig.fds[1], "err", 3), 3);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 7);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_int_equal(rig.world.result.exit_code, 7);
+        assert_string_equal(rig.world.output, "out");
+        assert_string_equal(rig.world.errors, "err");
+        world_await_quiet(&rig.world);
+        close_rig(&rig);
+}
+
+static void a_signal_is_told_exactly(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        for (uint32_t number = 1; number <= 2; number++) {
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                close_fds(&rig);
+                say_started(rig.agent, number);
+                say_exited(rig.agent, number, number == 1, number == 1 ? SIGTERM : 128 + SIGTERM);
+                world_await_answers(&rig.world, number);
+                assert_int_equal(rig.world.result.cause, number == 1 ? EXEC_SIGNAL : EXEC_EXIT);
+                assert_int_equal(rig.world.result.exit_code, 128 + SIGTERM);
+        }
+        close_rig(&rig);
+}
+
+static void what_cannot_run_is_said_on_stderr(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .max_output_bytes = 200 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        say_started(rig.agent, 1);
+        agent_write_failed(&said, 1, &(struct agent_failed){ AGENT_STAGE_EXEC, ENOENT });
+        say(rig.agent);
+        say_exited(rig.agent, 1, 0, 127);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.exit_code, 127);
+        assert_non_null(strstr(rig.world.errors, "No such file"));
+        close_rig(&rig);
+}
+
+/* The agent's orders where there is no cgroup: TERM, and KILL when the grace is over. */
+static void a_deadline_is_term_then_kill(void **state)
+{
+        struct rig rig;
+        uint32_t signal = 0;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        assert_int_equal(agent_read_signal(heard.bytes, &signal), 0);
+        assert_int_equal(signal, SIGTERM);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        assert_int_equal(agent_read_signal(heard.bytes, &signal), 0);
+        assert_int_equal(signal, SIGKILL);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 1, SIGKILL);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        assert_int_equal(rig.world.result.exit_code, 124);
+        close_rig(&rig);
+}
+
+static void what_cannot_be_killed_takes_its_carrel_along(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        while (rig.world.n_left_behind == 0 && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_int_equal(rig.world.n_left_behind, 1);
+        close_rig(&rig);
+}
+
+static void too_many_wait(void **state)
+{
+        struct rig rig;
+        struct exec *first;
+
+        (void)state;
+        open_rig(&rig, false);
+        execs_limit(rig.world.execs, &(struct exec_limits){ 1, 1 });
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        first = rig.world.exec;
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        assert_int_equal(world_start(&rig.world, NULL, &(struct exec_request){ 0 }), -EAGAIN);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        assert_int_equal(recv(rig.agent, heard.bytes, sizeof heard.bytes, MSG_DONTWAIT), -1);
+        exec_cancel(first); /* its room is free when it has ended, not before */
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        say_started(rig.agent, 1);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        say_started(rig.agent, 2);
+        say_exited(rig.agent, 2, 0, 0);
+        world_await_answers(&rig.world, 1);
+        world_await_quiet(&rig.world);
+        close_rig(&rig);
+}
+
+static void input_flows_and_ends(void **state)
+{
+        struct rig rig;
+        char bytes[8];
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .input = "ab", .input_length = 2, .is_input_open = true });
+        assert_int_equal(exec_write(rig.world.exec, "cd", 2), 2);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        assert_int_equal(read(rig.fds[0], bytes, sizeof bytes), 4);
+        assert_memory_equal(bytes, "abcd", 4);
+        assert_int_equal(exec_close_input(rig.world.exec), 0);
+        assert_int_equal(read(rig.fds[0], bytes, sizeof bytes), 0);
+        assert_int_equal(exec_write(rig.world.exec, "e", 1), -EPIPE);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        close_rig(&rig);
+}
+
+static void a_terminal_has_one_stream_and_a_size(void **state)
+{
+        struct rig rig;
+        struct agent_start start = { 0 };
+        struct agent_resize resize = { 0 };
+        const void *chunk;
+        size_t length;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .is_tty = true, .rows = 40, .cols = 100 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        assert_int_equal(agent_read_start(heard.bytes, &start, &chunk, &length), 0);
+        assert_int_equal(start.rows, 40);
+        assert_true(rig.fds[0] >= 0 && rig.fds[1] < 0);
+        say_started(rig.agent, 1);
+        assert_int_equal(exec_resize(rig.world.exec, 50, 120), 0);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_RESIZE);
+        assert_int_equal(agent_read_resize(heard.bytes, &resize), 0);
+        assert_int_equal(resize.cols, 120);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        close_rig(&rig);
+}
+
+/* ---- frames ---- */
+
+static void frames_carry_what_pipes_would(void **state)
+{
+        struct rig rig;
+        unsigned stream;
+
+        (void)state;
+        open_rig(&rig, true);
+        begin_exec(&rig, &(struct exec_request){ .input = "in", .input_length = 2 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        assert_int_equal(rig.fds[0], -1);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_DATA);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_END);
+        assert_int_equal(agent_read_end(heard.bytes, &stream), 0);
+        assert_int_equal(stream, AGENT_STREAM_IN);
+        say_started(rig.agent, 1);
+        agent_write_data(&said, 1, AGENT_STREAM_OUT, "out", 3);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_OUT);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_ERR);
+        say(rig.agent);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.output, "out");
+        close_rig(&rig);
+}
+
+/* ---- a container that goes ---- */
+
+static void lost_before_the_start_is_a_fault(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.fault, FAULT_CARREL_LOST);
+        close_rig(&rig);
+}
+
+static void lost_behind_the_start_is_a_cause(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        say_started(rig.agent, 1); /* still in the socket when the container goes */
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_CARREL_LOST);
+        close_rig(&rig);
+}
+
+static void last_words_count(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        say_started(rig.agent, 1);
+        say_exited(rig.agent, 1, 0, 5);
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_int_equal(rig.world.result.exit_code, 5);
+        close_rig(&rig);
+}
+
+/* ---- liars: exec 1 runs in their container, and another one in another container ---- */
+
+static void lie_in_the_length(int agent)
+{
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        said.length--;
+        say(agent);
+}
+
+static void lie_about_an_unknown_kind(int agent)
+{
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        said.bytes[0] = 99;
+        say(agent);
+}
+
+static void lie_about_an_exec_that_never_was(int agent)
+{
+        say_exited(agent, 77, 0, 0);
+}
+
+static void lie_by_starting_twice(int agent)
+{
+        say_started(agent, 1);
+}
+
+static void lie_about_the_exit_code(int agent)
+{
+        say_exited(agent, 1, 0, 256);
+}
+
+static void lie_with_orders(int agent)
+{
+        agent_write_signal(&said, 1, SIGTERM);
+        say(agent);
+}
+
+static void lie_by_greeting_again(int agent)
+{
+        agent_write_hello(&said, &(struct agent_hello){ AGENT_MAGIC, 1, 1, 0 });
+        say(agent);
+}
+
+static void lie_with_frames(int agent)
+{
+        agent_write_data(&said, 1, AGENT_STREAM_OUT, "x", 1);
+        say(agent);
+}
+
+static void lie_with_a_descriptor(int agent)
+{
+        char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = { 0 };
+        struct iovec piece = { said.bytes, 0 };
+        struct msghdr message = {
+                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+        };
+        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        const int fd = STDERR_FILENO;
+
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        said.bytes[2] = 1; /* and says so */
+        piece.iov_len = said.length;
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(head), &fd, sizeof fd);
+        assert_true(sendmsg(agent, &message, MSG_NOSIGNAL) > 0);
+}
+
+static void a_liar_harms_nobody_else(void **state)
+{
+        static void (*const LIES[])(int agent) = {
+                lie_in_the_length,     lie_about_an_unknown_kind, lie_about_an_exec_that_never_was,
+                lie_by_starting_twice, lie_about_the_exit_code,   lie_with_orders,
+                lie_by_greeting_again, lie_with_frames,           lie_with_a_descriptor,
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof LIES / sizeof *LIES; i++) {
+                const struct cell other = { .id = OTHER_CONTAINER };
+                struct rig rig;
+
+                open_rig(&rig, false);
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                assert_int_equal(world_start(&rig.world, &other, &(struct exec_request){ 0 }), 0);
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                say_started(rig.agent, 1);
+                LIES[i](rig.agent);
+                world_await_answers(&rig.world, 1);
+                assert_int_equal(rig.world.n_left_behind, 1);
+                assert_int_equal(rig.world.fault, FAULT_NONE);
+                assert_int_equal(rig.world.result.cause, EXEC_CARREL_LOST);
+                assert_int_equal(hear(&rig, rig.other_agent), AGENT_START);
+                close_fds(&rig);
+                say_started(rig.other_agent, 1);
+                say_exited(rig.other_agent, 1, 0, 0);
+                world_await_answers(&rig.world, 2);
+                assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+                assert_int_equal(rig.world.n_left_behind, 1);
+                close_rig(&rig);
+        }
+}
+
+static void more_than_its_window_is_a_lie(void **state)
+{
+        static const char BYTES[32768];
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, true);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        exec_pause(rig.world.exec, true);
+        say_started(rig.agent, 1);
+        for (size_t sent = 0; rig.world.n_left_behind == 0 && sent < 4 * (size_t)AGENT_WINDOW_BYTES;) {
+                agent_write_data(&said, 1, AGENT_STREAM_OUT, BYTES, sizeof BYTES);
+                if (send(rig.agent, said.bytes, said.length, MSG_NOSIGNAL) == (ssize_t)said.length)
+                        sent += sizeof BYTES;
+                ev_run(rig.world.loop, EVRUN_NOWAIT);
+        }
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.n_left_behind, 1);
+        close_rig(&rig);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_exec_goes_there_and_back),
+                cmocka_unit_test(a_signal_is_told_exactly),
+                cmocka_unit_test(what_cannot_run_is_said_on_stderr),
+                cmocka_unit_test(a_deadline_is_term_then_kill),
+                cmocka_unit_test(what_cannot_be_killed_takes_its_carrel_along),
+                cmocka_unit_test(too_many_wait),
+                cmocka_unit_test(input_flows_and_ends),
+                cmocka_unit_test(a_terminal_has_one_stream_and_a_size),
+                cmocka_unit_test(frames_carry_what_pipes_would),
+                cmocka_unit_test(lost_before_the_start_is_a_fault),
+                cmocka_unit_test(lost_behind_the_start_is_a_cause),
+                cmocka_unit_test(last_words_count),
+                cmocka_unit_test(a_liar_harms_nobody_else),
+                cmocka_unit_test(more_than_its_window_is_a_lie),
+        };
+
+        signal(SIGPIPE, SIG_IGN); /* as carreld does */
+        return cmocka_run_group_tests_name("agent", tests, NULL, NULL);
+}
