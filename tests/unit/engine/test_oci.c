@@ -1,0 +1,217 @@
+/* The embedded engine's pure parts: records, config.json, the compiled filter. */
+#include <cJSON.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "oci-engine.h"
+#include "seccomp-bpf.h"
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct oci oci = {
+        .state_dir = (char *)"/run/carrel/oci",
+        .runtime = { .name = "crun", .is_crun = true },
+        .has_ipv6 = true,
+        .has_userns = true,
+        .seccomp_bpf = (char *)"QlBG",
+};
+
+static const char RECORD[] =
+        "{\"version\":1,\"id\":\"" ID "\",\"name\":\"carrel-ada\",\"image_id\":\"sha256:0\",\"cgroup\":\"/carrel/" ID
+        "\",\"working_dir\":\"/workspace\",\"userns_base\":1879048192,\"uid\":1000,\"gid\":1001,\"nofile\":1024,"
+        "\"labels\":{\"io.carrel.user\":\"ada\"},\"environment\":[\"PATH=/bin\",\"A=image\"]}";
+
+static struct box *decode(const char *json)
+{
+        struct box *box = box_new(&oci);
+
+        assert_non_null(box);
+        return box_decode(box, json, strlen(json)) == 0 ? box : box_free(box);
+}
+
+static void test_a_record_comes_back_as_it_was(void **state)
+{
+        struct box *box = decode(RECORD);
+        char *again;
+
+        assert_non_null(box);
+        assert_string_equal(box->info.name, "carrel-ada");
+        assert_string_equal(container_label(&box->info, "io.carrel.user"), "ada");
+        assert_int_equal(box->userns_base, 1879048192);
+        again = box_encode(box);
+        assert_string_equal(again, RECORD);
+        free(again);
+        box_free(box);
+}
+
+/* Replaces the first `from` in the record. */
+static void damage(char *ret_text, size_t size, const char *from, const char *to)
+{
+        const char *at = strstr(RECORD, from);
+
+        assert_non_null(at);
+        assert_true(snprintf(ret_text, size, "%.*s%s%s", (int)(at - RECORD), RECORD, to, at + strlen(from)) <
+                    (int)size);
+}
+
+static void test_a_damaged_record_is_refused(void **state)
+{
+        static const struct {
+                const char *from, *to;
+        } ROWS[] = {
+                { "\"version\":1", "\"version\":2" },
+                { "\"id\":\"0", "\"id\":\"../0" },
+                { "\"name\":\"carrel-ada\"", "\"name\":\"\"" },
+                { "\"/carrel/", "\"/../" },
+                { "\"/carrel/", "\"carrel/" },
+                { "\"/carrel/0", "\"/carrel/" }, /* another's cgroup */
+                { "1879048192", "-1" },
+                { "1879048192", "4294967296" },
+                { "1879048192", "\"1\"" },
+                { "\"uid\":1000,", "" },
+                { "{\"io.carrel.user\":\"ada\"}", "[]" },
+                { "\"ada\"}", "1}" },
+                { "[\"PATH=/bin\",", "[1," },
+                { "}", "" },
+        };
+        char text[sizeof RECORD + 64];
+
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                damage(text, sizeof text, ROWS[i].from, ROWS[i].to);
+                if (i + 1 == sizeof ROWS / sizeof *ROWS)
+                        text[strlen(text) - 1] = '\0';
+                if (decode(text) != NULL)
+                        fail_msg("row %zu is taken for a record: %s", i, text);
+        }
+}
+
+/* ---- config.json ---- */
+
+static char *encode(const struct box *box)
+{
+        static const char *const ARGV[] = { "/.carrel/init", NULL };
+        static const struct bind_mount BINDS[] = { { "/usr/libexec/carrel/carrel-init", "/.carrel/init", true },
+                                                   { "/var/lib/carrel/users/ada", "/workspace", false } };
+        static const struct tmpfs_mount TMPFS[] = { { "/tmp", "rw,exec,size=1024,mode=1777" } };
+        const struct stored_image image = { .rootfs = (char *)"/var/lib/carrel/images/sha256/0/rootfs", .hold_fd = -1 };
+        const struct container_spec spec = {
+                .argv = ARGV,
+                .hostname = "carrel",
+                .binds = BINDS,
+                .n_binds = 2,
+                .tmpfs = TMPFS,
+                .n_tmpfs = 1,
+                .memory_bytes = 2147483648,
+                .cpu_millis = 1500,
+                .pids = 256,
+                .shm_bytes = 65536,
+        };
+
+        return oci_config_encode(&oci, box, &spec, &image);
+}
+
+static void test_config_is_golden(void **state)
+{
+        struct box *box = decode(RECORD);
+        char *text = encode(box);
+        cJSON *found = cJSON_Parse(text);
+        const char *path = getenv("GOLDEN_OCI");
+        FILE *file = fopen(path, "re");
+        char golden[65536];
+        cJSON *wanted;
+
+        assert_non_null(found);
+        assert_non_null(file);
+        golden[fread(golden, 1, sizeof golden - 1, file)] = '\0';
+        fclose(file);
+        wanted = cJSON_Parse(golden);
+        if (!cJSON_Compare(found, wanted, true))
+                fail_msg("config.json differs from %s: %s", path, text);
+        cJSON_Delete(wanted);
+        cJSON_Delete(found);
+        free(text);
+        box_free(box);
+}
+
+static void test_without_a_user_namespace_nothing_is_mapped(void **state)
+{
+        struct box *box = decode(RECORD);
+        char *text;
+
+        box->userns_base = 0;
+        text = encode(box);
+        assert_non_null(text);
+        assert_null(strstr(text, "idmap"));
+        assert_null(strstr(text, "uidMappings"));
+        assert_null(strstr(text, "\"user\"}"));
+        free(text);
+        box_free(box);
+}
+
+static void test_another_runtime_gets_the_profile(void **state)
+{
+        struct box *box = decode(RECORD);
+        char *text;
+
+        oci.runtime.is_crun = false;
+        text = encode(box);
+        oci.runtime.is_crun = true;
+        assert_non_null(strstr(text, "\"seccomp\":{"));
+        assert_null(strstr(text, "seccomp_bpf_data"));
+        free(text);
+        box_free(box);
+}
+
+static void test_an_exec_is_as_hardened_and_its_words_win(void **state)
+{
+        static const char *const ARGV[] = { "true", NULL };
+        static const char *const ENVIRONMENT[] = { "A=exec", NULL };
+        const struct exec_command command = { .argv = ARGV, .environment = ENVIRONMENT, .working_dir = "/tmp" };
+        struct box *box = decode(RECORD);
+        char *text = oci_config_encode_exec(box, &command);
+
+        assert_string_equal(text,
+                            "{\"user\":{\"uid\":1000,\"gid\":1001},\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":"
+                            "0,\"hard\":0},{\"type\":\"RLIMIT_NOFILE\",\"soft\":1024,\"hard\":1024}],\"env\":["
+                            "\"PATH=/bin\",\"A=exec\"],\"args\":[\"true\"],\"cwd\":\"/tmp\",\"capabilities\":{"
+                            "\"bounding\":[],\"effective\":[],\"inheritable\":[],\"permitted\":[],\"ambient\":[]},"
+                            "\"noNewPrivileges\":true}");
+        free(text);
+        box_free(box);
+}
+
+/* ---- the filter ---- */
+
+static void test_the_filter_is_one_the_kernel_can_take(void **state)
+{
+        struct buffer bpf = { 0 };
+
+        assert_int_equal(seccomp_profile_bpf(&bpf), 0);
+        assert_true(bpf.length > 0 && bpf.length % sizeof(struct sock_filter) == 0);
+        assert_true(bpf.length / sizeof(struct sock_filter) <= BPF_MAXINSNS);
+        buffer_free(&bpf);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_record_comes_back_as_it_was),
+                cmocka_unit_test(test_a_damaged_record_is_refused),
+                cmocka_unit_test(test_config_is_golden),
+                cmocka_unit_test(test_without_a_user_namespace_nothing_is_mapped),
+                cmocka_unit_test(test_another_runtime_gets_the_profile),
+                cmocka_unit_test(test_an_exec_is_as_hardened_and_its_words_win),
+                cmocka_unit_test(test_the_filter_is_one_the_kernel_can_take),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
