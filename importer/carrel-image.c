@@ -2,6 +2,7 @@
  * did goes to its standard output as one JSON object (docs/images.md). */
 #include <cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "host.h"
 #include "import.h"
 #include "scope.h"
@@ -202,13 +204,22 @@ static const struct verb *find_verb(const char *name, int n_rest)
         return NULL;
 }
 
+/* A file of the store that got the number of a closed standard stream would be written to as one. */
+static int open_streams(void)
+{
+        for (int i = 0; i <= STDERR_FILENO; i++)
+                if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+                        return -errno;
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         struct arguments arguments = { .max_bytes = UINT64_C(8) << 30, .max_entries = 500000 };
         AUTO(auto_store) struct store *store = NULL;
         const struct verb *verb;
         struct fault why = { 0 };
-        int status = read_arguments(argc, argv, &arguments);
+        int status = open_streams() < 0 ? EXIT_FAILURE : read_arguments(argc, argv, &arguments);
 
         if (status >= 0)
                 return status;
@@ -221,7 +232,11 @@ int main(int argc, char **argv)
                 arguments.reference = argv[optind + 1];
         (void)umask(022);
         (void)signal(SIGPIPE, SIG_IGN);
-        status = store_open(&store, arguments.store, &why);
+        status = confine_cpu();
+        if (status < 0)
+                (void)fault_set(&why, FAULT_INTERNAL, -status, "cannot bound processor time: %s", strerror(-status));
+        if (status == 0)
+                status = store_open(&store, arguments.store, &why);
         if (status == 0 && verb->run != do_clear)
                 (void)store_clear(store, NULL); /* what cannot be cleared is told by "clear" */
         if (status == 0)

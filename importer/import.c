@@ -62,30 +62,43 @@ static void report_image(const struct stored_image *image, bool is_in_outer)
         }
 }
 
+/* What is written to standard output is believed: not what the archive has to say. */
+static int silence(void)
+{
+        AUTO(auto_close) int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        for (int i = 0; i < ARCHIVE_FD; i++)
+                if (nothing < 0 || dup2(nothing, i) < 0)
+                        return -errno;
+        return 0;
+}
+
 /* Everything at its number and nothing else open: a descriptor of a directory outside would lead out of a chroot. */
 static int arrange(const int wanted[3])
 {
         int high[3];
+        int r;
 
         for (int i = 0; i < 3; i++) {
                 high[i] = fcntl(wanted[i], F_DUPFD, HIGH_FD);
                 if (high[i] < 0)
                         return -errno;
         }
-        for (int i = 0; i < 3; i++)
+        r = silence();
+        for (int i = 0; r == 0 && i < 3; i++)
                 if (dup2(high[i], ARCHIVE_FD + i) < 0)
-                        return -errno;
-        return syscall(SYS_close_range, FIRST_FREE_FD, ~0U, 0) < 0 ? -errno : 0;
+                        r = -errno;
+        return r == 0 && syscall(SYS_close_range, FIRST_FREE_FD, ~0U, 0) < 0 ? -errno : r;
 }
 
-static int unpack_confined(const struct import *import, struct stored_image *image, bool *ret_in_outer,
+static int unpack_confined(const struct import *import, pid_t parent, struct stored_image *image, bool *ret_in_outer,
                            struct fault *why)
 {
         struct assembly assembly = { .archive_fd = ARCHIVE_FD,
                                      .format = import->format,
                                      .max_bytes = import->max_bytes,
                                      .max_entries = import->max_entries };
-        int r = confine(WORKPLACE_FD, import->max_bytes, why);
+        int r = confine(parent, WORKPLACE_FD, import->max_bytes, why);
 
         if (r < 0)
                 return r;
@@ -99,7 +112,7 @@ static int unpack_confined(const struct import *import, struct stored_image *ima
         return assemble(&assembly, image, ret_in_outer, why);
 }
 
-static void run_child(const struct import *import, int report_fd, int workplace_fd)
+static void run_child(const struct import *import, pid_t parent, int report_fd, int workplace_fd)
 {
         const int wanted[3] = { import->archive_fd, report_fd, workplace_fd };
         struct stored_image image = STORED_IMAGE_NONE;
@@ -108,7 +121,7 @@ static void run_child(const struct import *import, int report_fd, int workplace_
 
         if (arrange(wanted) < 0)
                 _exit(2);
-        if (unpack_confined(import, &image, &is_in_outer, &why) < 0)
+        if (unpack_confined(import, parent, &image, &is_in_outer, &why) < 0)
                 report_fault(&why);
         else
                 report_image(&image, is_in_outer);
@@ -143,6 +156,9 @@ static int judge_end(int status, const struct buffer *report, struct fault *why)
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM,
                                  "the unpacker was killed: this machine is short of memory");
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+                return fault_set(why, FAULT_IMAGE_REFUSED, ETIME,
+                                 "the archive takes too much processor time to unpack");
         if (WIFSIGNALED(status))
                 return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "the archive broke the unpacker (signal %d)",
                                  WTERMSIG(status));
@@ -173,6 +189,7 @@ static int unpack(const struct import *import, const struct workplace *workplace
         AUTO(buffer_free) struct buffer report = { 0 };
         int fds[2];
         int status = 0;
+        pid_t parent = getpid();
         pid_t pid;
         int r;
 
@@ -180,7 +197,7 @@ static int unpack(const struct import *import, const struct workplace *workplace
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, errno, "cannot make a pipe: %s", strerror(errno));
         pid = fork();
         if (pid == 0)
-                run_child(import, fds[1], workplace->fd);
+                run_child(import, parent, fds[1], workplace->fd);
         close(fds[1]);
         r = pid < 0 ? -errno : read_report(fds[0], &report);
         close(fds[0]);

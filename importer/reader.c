@@ -8,7 +8,7 @@
 
 #include "entry.h"
 
-enum { PIECE_BYTES = 1 << 16 };
+enum { PIECE_BYTES = 1 << 16, FILTERS_MAX = 2 };
 
 struct source {
         int fd; /* borrowed */
@@ -87,6 +87,11 @@ int reader_open(struct archive **ret_archive, int fd, enum reader_kind kind, str
                 reader_free(&archive); /* closes the source */
                 return r;
         }
+        /* The file itself and one compression: each further one is a window of its own, and a bomb's. */
+        if (archive_filter_count(archive) > FILTERS_MAX) {
+                reader_free(&archive);
+                return fault_set(why, FAULT_IMAGE_REFUSED, EINVAL, "the archive is compressed more than once");
+        }
         *ret_archive = archive;
         return 0;
 }
@@ -105,6 +110,7 @@ int reader_fault(struct archive *archive, const char *where, struct fault *why)
 
         entry_show(text == NULL ? "unreadable" : text, shown);
         if (archive_errno(archive) == ENOMEM)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM,
+                                 "%s takes more memory than the unpacker may have", where);
         return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "%s is no whole tar: %s", where, shown);
 }

@@ -495,6 +495,11 @@ static void test_truncated(void **state)
                         assert_refused("cut short", "cut.tar", "rootfs", "");
                 }
         }
+        write_archive("twice.tar", "gzip", PLAIN);
+        struct output output;
+        RUN(&output, "gzip", path_of("twice.tar"));
+        assert_int_equal(output.status, 0);
+        assert_refused("compressed twice", "twice.tar.gz", "auto", "compressed more than once");
         write_text("rubbish.tar", "this is no archive, whatever its name says");
         assert_refused("rubbish", "rubbish.tar", "auto", "the archive is no whole tar");
         write_text("rubbish.tar", "");
