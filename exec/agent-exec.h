@@ -50,3 +50,24 @@ int agent_exec_start(struct agent_channel *channel, const struct exec_place *pla
 int agent_exec_take(struct agent_exec *exec, const struct exec_request *request);
 /* Sends it to the agent. 0, or a negative errno: nothing runs. */
 int agent_exec_launch(struct agent_exec *exec);
+
+/* ---- agent-end.c ---- */
+
+void agent_exec_init_timers(struct agent_exec *exec);
+/* Looks whether this is the end, and if so answers the user and lets go of all. */
+void agent_exec_check_end(struct agent_exec *exec);
+/* After the exit: when nothing is heard for a while, that is the end of output. */
+void agent_exec_start_drain(struct agent_exec *exec);
+/* Sends signal to every process of it; how many, or a negative errno. */
+int agent_exec_signal_all(const struct agent_exec *exec, int signal);
+/* TERM, then KILL, then what has to be. */
+void agent_exec_die(struct agent_exec *exec);
+/* Nothing was started, and this is why. */
+void agent_exec_fail(struct agent_exec *exec, const struct fault *why);
+/* Its container is gone. */
+void agent_exec_lose(struct exec *base, bool is_oom);
+/* Out of every book, without a word. */
+void agent_exec_leave(struct agent_exec *exec);
+void agent_exec_free(struct doomed *doomed);
+/* One has ended: who waits may start (agent-exec.c). */
+void agent_exec_let_next_in(struct agent_channel *channel);
