@@ -91,6 +91,8 @@ struct oci_options daemon_oci_options(const struct config *config, char state_di
                 .state_dir = state_dir,
                 .image_dir = config->image_dir,
                 .image_helper = image_helper,
+                .image_max_bytes = config->image_max_bytes,
+                .image_max_entries = config->image_max_entries,
                 .users_dir = config->users_dir,
                 .runtime = config->runtime,
                 .userns = USERNS[config->userns],

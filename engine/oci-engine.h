@@ -22,6 +22,8 @@ struct oci {
         struct ev_loop *loop;
         char *state_dir;
         char *users_dir;
+        uint64_t image_max_bytes, image_max_entries; /* of an import */
+        struct child *housekeeper;                   /* of the image store, at the start */
         char *image_helper;
         char *runtime_wanted;
         int state_fd; /* of state_dir; its flock(2) is held while names and id ranges are chosen */
@@ -175,6 +177,7 @@ int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done
               struct engine_call **ret_call);
 int oci_exec(struct engine *engine, const char *id, const struct exec_command *command,
              const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call);
+void oci_image_prepare(struct oci *oci);
 int oci_image_build(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                     struct engine_call **ret_call);
 int oci_image_inspect(struct engine *engine, const char *reference, engine_done done, void *arg,

@@ -8,10 +8,6 @@
 #include "oci-engine.h"
 #include "scope.h"
 
-/* What an import may unpack: far above any image of use, far below a disk. */
-#define IMAGE_MAX_BYTES (32ULL << 30)
-#define IMAGE_MAX_ENTRIES 4000000ULL
-
 static void fill_info(struct image_info *info, const struct stored_image *image)
 {
         (void)snprintf(info->id, sizeof info->id, "%s", image->id);
@@ -96,13 +92,23 @@ static void on_helped(void *arg, const struct child_result *result)
         oci_call_answer_now(call);
 }
 
+static void on_removed(void *arg, const struct child_result *result)
+{
+        struct oci_call *call = arg;
+
+        call->child = NULL;
+        if (image_helper_result(result, NULL, &call->why) == 0)
+                call->why = (struct fault){ 0 };
+        oci_call_answer_now(call);
+}
+
 static struct image_helper helper_of(const struct oci *oci)
 {
         return (struct image_helper){
                 .program = oci->image_helper,
                 .directory = image_store_directory(oci->images),
-                .max_bytes = IMAGE_MAX_BYTES,
-                .max_entries = IMAGE_MAX_ENTRIES,
+                .max_bytes = oci->image_max_bytes,
+                .max_entries = oci->image_max_entries,
         };
 }
 
@@ -141,8 +147,28 @@ int oci_image_remove(struct engine *engine, const char *reference, engine_done d
         if (r < 0)
                 return r;
         *ret_call = &call->base;
-        settle_start(call, image_helper_run(&helper, oci->loop, "remove", reference, on_helped, call, &call->child));
+        settle_start(call, image_helper_run(&helper, oci->loop, "remove", reference, on_removed, call, &call->child));
         return 0;
+}
+
+/* ---- at the start ---- */
+
+static void on_prepared(void *arg, const struct child_result *result)
+{
+        struct oci *oci = arg;
+
+        oci->housekeeper = NULL;
+}
+
+/* Whatever carrel-image does, it first clears what dead imports have left. Where it cannot make `host` (no merged
+ * /usr), that image is missing, which says itself when it is asked for. */
+void oci_image_prepare(struct oci *oci)
+{
+        struct image_helper helper = helper_of(oci);
+
+        if (oci->image_helper[0] == '\0' ||
+            image_helper_run(&helper, oci->loop, "host", "host", on_prepared, oci, &oci->housekeeper) < 0)
+                oci->housekeeper = NULL;
 }
 
 int oci_image_build(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,

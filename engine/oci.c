@@ -214,6 +214,7 @@ static struct engine *oci_free(struct engine *engine)
         while (!list_is_empty(&oci->boxes))
                 box_free(LIST_ENTRY(oci->boxes.next, struct box, node));
         ev_timer_stop(oci->loop, &oci->resync);
+        child_cancel(oci->housekeeper);
         oci_mounts_release(oci);
         image_store_free(oci->images);
         if (oci->state_fd >= 0)
@@ -306,6 +307,8 @@ static void look_around(struct oci *oci, enum oci_userns userns)
 static int fill(struct oci *oci, const struct oci_options *options)
 {
         oci->userns_base = options->userns_base;
+        oci->image_max_bytes = options->image_max_bytes;
+        oci->image_max_entries = options->image_max_entries;
         oci->has_ipv6 = access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0;
         oci->state_dir = strdup(options->state_dir);
         oci->runtime_wanted = strdup(options->runtime != NULL ? options->runtime : "");
@@ -345,6 +348,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
                 oci_store_scan(oci);
                 oci_store_unlock(oci);
         }
+        oci_image_prepare(oci); /* now that what runs holds its image */
         *ret_engine = &oci->engine;
         return 0;
 }
