@@ -194,8 +194,8 @@ static int tidy(struct unpack *unpack, char *name)
         return 0;
 }
 
-/* The directory of name, below the root, made as needed; no symlink is followed. *ret_last is the rest. */
-static int open_parent(struct unpack *unpack, char *name, const char **ret_last)
+/* The directory of name, below the root; no symlink is followed. *ret_last is the rest. */
+static int open_parent(struct unpack *unpack, char *name, bool is_making, const char **ret_last)
 {
         int fd = dup(unpack->root_fd);
         char *at = name;
@@ -204,7 +204,7 @@ static int open_parent(struct unpack *unpack, char *name, const char **ret_last)
                 int next;
 
                 *slash = '\0';
-                if (*at != '\0' && mkdirat(fd, at, 0777) < 0 && errno != EEXIST) {
+                if (is_making && *at != '\0' && mkdirat(fd, at, 0777) < 0 && errno != EEXIST) {
                         close(fd);
                         return -1;
                 }
@@ -260,15 +260,36 @@ static int make_directory(int parent_fd, const char *name, mode_t mode)
         return fchmodat(parent_fd, name, mode | S_IRWXU, 0);
 }
 
+/* To a file below the root: linkat(2) would follow the symlinks on the way there, and the archive may have brought
+ * them. */
+static int make_hard_link(struct unpack *unpack, int parent_fd, const char *name)
+{
+        struct stat status;
+        const char *last;
+        int directory_fd;
+        int r;
+
+        if (tidy(unpack, unpack->link) < 0)
+                return -1;
+        directory_fd = open_parent(unpack, unpack->link, false, &last);
+        if (directory_fd < 0)
+                return -1;
+        r = fstatat(directory_fd, last, &status, AT_SYMLINK_NOFOLLOW);
+        if (r == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
+                r = fail(unpack, EINVAL, "a link to what is no file");
+        if (r == 0)
+                r = linkat(directory_fd, last, parent_fd, name, 0);
+        close(directory_fd);
+        return r;
+}
+
 static int make_link(struct unpack *unpack, int parent_fd, const char *name, char type)
 {
         if (unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT)
                 return -1;
         if (type == '2')
                 return symlinkat(unpack->link, parent_fd, name);
-        if (tidy(unpack, unpack->link) < 0)
-                return -1;
-        return linkat(unpack->root_fd, unpack->link, parent_fd, name, 0);
+        return make_hard_link(unpack, parent_fd, name);
 }
 
 static int make_entry(struct unpack *unpack, char type, long long size, mode_t mode, long long mtime)
@@ -281,7 +302,7 @@ static int make_entry(struct unpack *unpack, char type, long long size, mode_t m
                 return -1;
         if (unpack->name[0] == '\0' || strcmp(unpack->name, ".") == 0)
                 return type == '5' ? copy(unpack, -1, size) : fail(unpack, EINVAL, "an entry without a name");
-        parent_fd = open_parent(unpack, unpack->name, &name);
+        parent_fd = open_parent(unpack, unpack->name, true, &name);
         if (parent_fd < 0)
                 return -1;
         if (type == '5')
@@ -290,7 +311,7 @@ static int make_entry(struct unpack *unpack, char type, long long size, mode_t m
                 r = make_link(unpack, parent_fd, name, type);
         else
                 r = make_file(unpack, parent_fd, name, size, mode);
-        if (r == 0 && type != '5')
+        if (r == 0 && type != '5' && type != '1') /* a hard link's are its file's */
                 set_times(parent_fd, name, mtime);
         if (r == 0 && (type == '5' || type == '1' || type == '2'))
                 r = copy(unpack, -1, size);

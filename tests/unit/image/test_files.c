@@ -137,6 +137,15 @@ static const struct script ARCHIVES[] = {
           "printf x > a; ln a b; tar -cP --transform 's,^a,../a,' a b | $INIT file unpack o | "
           "cut -c 1-8",
           "error 22\n" },
+        { "out by a hard link through a link",
+          "mkdir d e; echo > e/x; ln -s ../e d/l; ln e/x d/y; tar -cf t -C d l; "
+          "tar -rf t --transform 's,^e,l,' e/x -C d y; tar -f t --delete l/x; tar -tvf t | grep -o 'y link.*'; "
+          "$INIT file unpack o < t; stat -c %h e/x; ls o",
+          "y link to l/x\nerror 20 Not a directory: y\n2\nl\n" },
+        { "a hard link to a directory",
+          "mkdir d; echo > x; ln x y; tar -cf t --transform 's,^x,d,' x y; tar -f t --delete d; tar -rf t d; "
+          "mkdir -p o/d; $INIT file unpack o < t",
+          "error 22 a link to what is no file: y\n" },
         { "a FIFO in it", "mkfifo a; tar -c a | $INIT file unpack o",
           "error 22 an entry that is no file, directory or link: a\n" },
         { "a device in it", "tar -c -C /dev null | $INIT file unpack o",
