@@ -175,11 +175,31 @@ static cJSON *render_engine(const struct api_state *state)
         return engine;
 }
 
+static cJSON *render_engines(const struct api_state *state)
+{
+        cJSON *engines = cJSON_CreateArray();
+
+        for (size_t i = 0; i < state->n_engines; i++) {
+                cJSON *engine = cJSON_CreateObject();
+
+                put_child(&engine, "kind", cJSON_CreateString(state->engines[i].kind));
+                put_bool(&engine, "is_chosen", state->engines[i].is_chosen != 0);
+                put_child(&engine, "reason", cJSON_CreateString(state->engines[i].reason));
+                if (!cJSON_AddItemToArray(engines, engine)) {
+                        cJSON_Delete(engine);
+                        cJSON_Delete(engines);
+                        return NULL;
+                }
+        }
+        return engines;
+}
+
 static cJSON *render_policy(const struct api_state *state)
 {
         cJSON *policy = cJSON_CreateObject();
 
         put_bool(&policy, "is_in_force", state->is_policy_in_force != 0);
+        put_bool(&policy, "can_connect", state->can_connect != 0);
         put_child(&policy, "detail", cJSON_CreateString(state->policy_detail));
         put_number(&policy, "heals", (double)state->policy_heals);
         put_number(&policy, "alarms", (double)state->policy_alarms);
@@ -219,6 +239,7 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
         put_text(&object, "version", info->version);
         put_text(&object, "pool", info->pool);
         put_child(&object, "engine", render_engine(&state));
+        put_child(&object, "engines", render_engines(&state));
         put_child(&object, "policy", render_policy(&state));
         put_child(&object, "stats", render_stats(stats));
         put_child(&object, "settings", settings == NULL ? cJSON_CreateNull() : settings);

@@ -14,11 +14,23 @@ struct metrics;
 struct pool;
 struct reaper;
 
+enum { API_ENGINES_MAX = 4 };
+
+/* An engine that carreld can use, and why it does or does not. Borrowed for the call. */
+struct api_engine {
+        const char *kind;
+        const char *reason;
+        int is_chosen;
+};
+
 /* What the API shows of rooms it may not include. */
 struct api_state {
+        struct api_engine engines[API_ENGINES_MAX];
+        size_t n_engines;
         char engine[16], engine_version[64], engine_api_version[16];
         int is_engine_available;
         int is_policy_in_force;
+        int can_connect; /* 0: only carrels with policy none are possible */
         char policy_detail[192];
         uint64_t policy_heals, policy_alarms, policy_dropped_packets;
 };

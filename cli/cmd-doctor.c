@@ -62,6 +62,26 @@ static void check_ready(struct doctor *doctor)
                 doctor_note(&doctor->findings, CHECK_READY, VERDICT_OK, "carreld hands out carrels");
 }
 
+/* "podman 4.3.1, the first that can keep every promise; not docker: ..." */
+static void check_engine(struct doctor *doctor, const cJSON *info)
+{
+        AUTO(auto_buffer) struct buffer text = { 0 };
+        bool is_available = cJSON_IsTrue(view_find(info, "engine.is_available"));
+        const cJSON *engine;
+
+        (void)buffer_format(&text, "%s %s%s", view_text(info, "engine.kind"), view_text(info, "engine.version"),
+                            is_available ? "" : " does not answer carreld");
+        cJSON_ArrayForEach(engine, view_find(info, "engines"))
+        {
+                bool is_chosen = cJSON_IsTrue(view_find(engine, "is_chosen"));
+
+                (void)buffer_format(&text, "; %s%s: %s", is_chosen ? "" : "not ", view_text(engine, "kind"),
+                                    view_text(engine, "reason"));
+        }
+        doctor_note(&doctor->findings, CHECK_ENGINE, is_available ? VERDICT_OK : VERDICT_FAIL, "%s",
+                    text.has_failed ? "" : text.data);
+}
+
 static void check_info(struct doctor *doctor)
 {
         AUTO(auto_json) cJSON *info = NULL;
@@ -70,12 +90,9 @@ static void check_info(struct doctor *doctor)
                 doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_POLICY, "carreld does not say");
                 return;
         }
-        if (cJSON_IsTrue(view_find(info, "engine.is_available")))
-                doctor_note(&doctor->findings, CHECK_ENGINE, VERDICT_OK, "%s %s", view_text(info, "engine.kind"),
-                            view_text(info, "engine.version"));
-        else
-                doctor_note(&doctor->findings, CHECK_ENGINE, VERDICT_FAIL, "the engine does not answer carreld");
-        if (cJSON_IsTrue(view_find(info, "policy.is_in_force")))
+        check_engine(doctor, info);
+        if (cJSON_IsTrue(view_find(info, "policy.is_in_force")) &&
+            !cJSON_IsFalse(view_find(info, "policy.can_connect")))
                 doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_OK, "%.0f heals, %.0f alarms",
                             view_number(info, "policy.heals", 0), view_number(info, "policy.alarms", 0));
         else

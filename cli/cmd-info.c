@@ -11,6 +11,7 @@ static const struct field FIELDS[] = {
         { "engine API", "engine.api_version", FIELD_TEXT },
         { "engine answers", "engine.is_available", FIELD_TEXT },
         { "policy in force", "policy.is_in_force", FIELD_TEXT },
+        { "can connect", "policy.can_connect", FIELD_TEXT },
         { "policy detail", "policy.detail", FIELD_TEXT },
         { "reconciled", "stats.has_reconciled", FIELD_TEXT },
         { "carrels ready", "stats.carrels.ready", FIELD_TEXT },
@@ -21,6 +22,22 @@ static const struct field FIELDS[] = {
         { "execs", "stats.execs", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },
 };
+
+static int show_engines(const struct cli *cli, const cJSON *engines)
+{
+        const cJSON *engine;
+
+        cJSON_ArrayForEach(engine, engines)
+        {
+                AUTO(auto_buffer) struct buffer line = { 0 };
+
+                (void)buffer_format(&line, "%s %s: %s", cJSON_IsTrue(view_find(engine, "is_chosen")) ? "uses" : "not",
+                                    view_text(engine, "kind"), view_text(engine, "reason"));
+                if (line.has_failed || cli_print_line(cli, line.data) < 0)
+                        return cli_no_memory(cli);
+        }
+        return STATUS_OK;
+}
 
 static int show_settings(const struct cli *cli, const cJSON *settings)
 {
@@ -46,6 +63,10 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         if (status == STATUS_OK)
                 status = cli_show_one(cli, FIELDS, answer);
         if (status != STATUS_OK || cli_is_json(cli) || cli->is_quiet)
+                return status;
+        (void)fputs("\nengines\n", cli->out);
+        status = show_engines(cli, view_find(answer, "engines"));
+        if (status != STATUS_OK)
                 return status;
         (void)fputs("\nsettings\n", cli->out);
         return show_settings(cli, view_find(answer, "settings"));

@@ -13,8 +13,9 @@ static const struct {
 } TABLE[CHECKS] = {
         [CHECK_SOCKET] = { "socket", "do what the sentence says" },
         [CHECK_READY] = { "ready", "see why in carreld's log (journalctl -u carreld)" },
-        [CHECK_ENGINE] = { "engine",
-                           "start the engine (systemctl start docker) or set engine_socket in carrel.conf(5)" },
+        [CHECK_ENGINE] = { "engine", "start the engine (systemctl start docker, or podman.socket), or set engine and "
+                                     "engine_socket "
+                                     "in carrel.conf(5)" },
         [CHECK_POLICY] = { "policy in force", "see `carrel policy` and carreld's log: the kernel needs iptables tables "
                                               "(raw, filter, nat), carrel-netd CAP_NET_ADMIN and CAP_NET_RAW" },
         [CHECK_ENSURE] = { "ensure", "do what the sentence says; `carrel ensure USER` tries again" },

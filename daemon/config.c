@@ -14,7 +14,7 @@
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"
 #endif
 
-static const char *const ENGINES[] = { "auto", "docker", "oci",
+static const char *const ENGINES[] = { "auto", "docker", "oci", "podman",
 #ifdef CARREL_FAILPOINTS
                                        "fake",
 #endif
@@ -28,6 +28,11 @@ static const char *const USERNS[] = { "auto", "off", "require", NULL };
 static const char *check_path(const char *value)
 {
         return value[0] == '/' ? NULL : "must be an absolute path";
+}
+
+static const char *check_socket(const char *value)
+{
+        return value[0] == '\0' ? NULL : check_path(value);
 }
 
 static bool is_word(const char *value, const char *punctuation)
@@ -82,9 +87,12 @@ static const struct setting TABLE[] = {
           "CIDRs no carrel may reach, beside the built-in list, separated by commas", NULL },
         { "dns", SETTING_TEXT, AT(dns), "", 0, 255, NULL,
           "resolver addresses, separated by commas; each may be asked on port 53; empty: no names resolve", NULL },
-        { "engine", SETTING_CHOICE, AT(engine), "auto", 0, 0, ENGINES, "the container engine", NULL },
-        { "engine_socket", SETTING_TEXT, AT(engine_socket), "/run/docker.sock", 1, 100, NULL,
-          "unix socket of the engine's API", check_path },
+        { "engine", SETTING_CHOICE, AT(engine), "auto", 0, 0, ENGINES,
+          "the container engine; auto: the first of Podman, Docker and the embedded one (oci) that can keep every "
+          "promise",
+          NULL },
+        { "engine_socket", SETTING_TEXT, AT(engine_socket), "", 0, 100, NULL,
+          "unix socket of the engine's API; empty: /run/docker.sock or /run/podman/podman.sock", check_socket },
         { "ensure_timeout_s", SETTING_DECIMAL, AT(ensure_timeout_s), "60", 1, 3600, NULL,
           "seconds after which a request for a carrel is answered with deadline_exceeded", NULL },
         { "exec_history_size", SETTING_SIZE, AT(exec_history_bytes), "256m", 1048576, 1099511627776.0, NULL,

@@ -4,6 +4,7 @@
 #include <ev.h>
 
 #include "config.h"
+#include "engines.h"
 #include "fault.h"
 #include "flow.h"
 
@@ -15,6 +16,7 @@ struct daemon {
         struct log *log;
         struct metrics *metrics;
         struct engine *engine;
+        struct engine_verdicts engines;
         struct netpolicy *netpolicy;
         struct execs *execs;
         struct pool *pool;

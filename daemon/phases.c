@@ -8,9 +8,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon.h"
-#include "docker.h"
+#include "engine.h"
 #include "exec.h"
-#include "fake.h"
 #include "journal.h"
 #include "listen.h"
 #include "log.h"
@@ -70,6 +69,7 @@ static void describe(void *arg, struct api_state *ret_state)
         *ret_state = (struct api_state){
                 .is_engine_available = about.is_available,
                 .is_policy_in_force = netpolicy_is_in_force(daemon->netpolicy),
+                .can_connect = policy.can_connect,
                 .policy_heals = policy.heals,
                 .policy_alarms = policy.alarms,
                 .policy_dropped_packets = policy.dropped_packets,
@@ -77,6 +77,14 @@ static void describe(void *arg, struct api_state *ret_state)
         (void)snprintf(ret_state->engine, sizeof ret_state->engine, "%s", about.kind);
         (void)snprintf(ret_state->engine_version, sizeof ret_state->engine_version, "%s", about.version);
         (void)snprintf(ret_state->engine_api_version, sizeof ret_state->engine_api_version, "%s", about.api_version);
+        for (size_t i = 0; i < daemon->engines.count && i < API_ENGINES_MAX; i++) {
+                const struct engine_verdict *verdict = &daemon->engines.list[i];
+                struct api_engine *engine = &ret_state->engines[ret_state->n_engines++];
+
+                engine->kind = verdict->kind;
+                engine->reason = verdict->reason;
+                engine->is_chosen = verdict->is_chosen;
+        }
         (void)snprintf(ret_state->policy_detail, sizeof ret_state->policy_detail, "%s", policy.detail);
 }
 
@@ -161,6 +169,10 @@ static int make_netpolicy(struct daemon *daemon, struct fault *why)
 
         if (daemon->config.engine == CONFIG_ENGINE_FAKE)
                 return netpolicy_new_fake(&daemon->netpolicy, daemon->loop);
+        if (!netpolicy_has_privileges()) {
+                log_event(daemon->log, LOG_LEVEL_WARNING, "without_network", "reason", NETPOLICY_POWERLESS, NULL);
+                return netpolicy_new_powerless(&daemon->netpolicy, daemon->loop);
+        }
         return netpolicy_new(&daemon->netpolicy, daemon->loop, &options, on_policy_change, daemon, why);
 }
 
@@ -169,51 +181,20 @@ static void free_netpolicy(struct daemon *daemon)
         daemon->netpolicy = netpolicy_free(daemon->netpolicy);
 }
 
-static int make_oci(struct daemon *daemon, struct fault *why)
-{
-        char state_dir[DAEMON_PATH_BYTES];
-        char image_helper[DAEMON_PATH_BYTES];
-        struct oci_options options = daemon_oci_options(&daemon->config, state_dir, image_helper);
-        struct engine_about about = { 0 };
-        int r = oci_new(&daemon->engine, daemon->loop, &options, why);
-
-        if (r < 0)
-                return r;
-        daemon->engine->ops->about(daemon->engine, &about);
-        log_event(daemon->log, about.is_available ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "engine", "engine", about.kind,
-                  "version", about.version, "detail", about.detail, NULL);
-        return 0;
-}
-
-static int make_docker(struct daemon *daemon, struct fault *why)
-{
-        struct docker_options options = { .socket_path = daemon->config.engine_socket };
-        int r = docker_new(&daemon->engine, daemon->loop, &options);
-
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
-}
-
-static int make_fake(struct daemon *daemon, struct fault *why)
-{
-        int r = fake_new(&daemon->engine, daemon->loop);
-
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
-}
-
 static int make_engine(struct daemon *daemon, struct fault *why)
 {
-        static int (*const MAKERS[])(struct daemon * daemon, struct fault * why) = {
-                [CONFIG_ENGINE_AUTO] = make_docker,
-                [CONFIG_ENGINE_DOCKER] = make_docker,
-                [CONFIG_ENGINE_OCI] = make_oci,
-                [CONFIG_ENGINE_FAKE] = make_fake,
-        };
-        int r = MAKERS[daemon->config.engine](daemon, why);
+        int r = engines_choose(&daemon->engine, &daemon->engines, daemon->loop, &daemon->config, why);
 
+        for (size_t i = 0; i < daemon->engines.count; i++) {
+                const struct engine_verdict *verdict = &daemon->engines.list[i];
+
+                log_event(daemon->log, LOG_LEVEL_INFO, verdict->is_chosen ? "engine_chosen" : "engine_not_chosen",
+                          "engine", verdict->kind, "reason", verdict->reason, NULL);
+        }
         if (r < 0)
                 return r;
         r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine: %s", strerror(-r)) : 0;
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r)) : 0;
 }
 
 static void free_engine(struct daemon *daemon)

@@ -1,6 +1,11 @@
 #include "docker-breaker.h"
 
+#include <stdio.h>
+
+#include "wire.h"
+
 #define PING_DEADLINE_S 1.5
+#define NAMING_DEADLINE_S 30.0
 
 static void schedule_ping(struct docker *docker)
 {
@@ -13,6 +18,30 @@ void breaker_open(struct docker *docker)
 {
         docker->is_open = true;
         docker->prefix[0] = '\0'; /* the engine that comes back may be another version */
+        docker->version[0] = '\0';
+}
+
+static void on_named(void *arg, const struct http_response *response, const struct fault *why)
+{
+        struct docker *docker = arg;
+        struct engine_about about;
+        char min[16];
+
+        docker->naming = NULL;
+        if (response != NULL && response->status == 200 &&
+            wire_decode_version(response->body, response->body_length, &about, min) == 0)
+                snprintf(docker->version, sizeof docker->version, "%s", about.version);
+}
+
+/* For people, where no call needs to know it. */
+static void ask_for_name(struct docker *docker)
+{
+        const struct http_request request = { .method = "GET", .path = "/version", .deadline_s = NAMING_DEADLINE_S };
+
+        if (docker->quirks->known_api_version == NULL || docker->version[0] != '\0' || docker->naming != NULL)
+                return;
+        if (http_send(docker->streams, &request, on_named, docker, &docker->naming) < 0)
+                docker->naming = NULL;
 }
 
 static void on_pong(void *arg, const struct http_response *response, const struct fault *why)
@@ -24,6 +53,8 @@ static void on_pong(void *arg, const struct http_response *response, const struc
                 docker->is_open = false;
         else
                 breaker_open(docker);
+        if (!docker->is_open)
+                ask_for_name(docker);
         schedule_ping(docker);
 }
 
@@ -52,4 +83,5 @@ void breaker_stop(struct docker *docker)
 {
         ev_timer_stop(docker->loop, &docker->ping_timer);
         docker->ping = http_cancel(docker->ping);
+        docker->naming = http_cancel(docker->naming);
 }

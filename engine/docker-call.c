@@ -165,6 +165,15 @@ static void fail_unanswered(struct docker_call *call, const struct fault *http_w
         docker_call_fail(call, &why);
 }
 
+/* The status that the answer should have had. */
+static int understood_status(const struct docker_rule *rules, int status, const char *message)
+{
+        for (; rules->status != 0; rules++)
+                if (rules->status == status && strstr(message, rules->words) != NULL)
+                        return rules->understood_as;
+        return status;
+}
+
 static void fail_refused(struct docker_call *call, const struct http_response *response)
 {
         const struct docker_step *step = call->step;
@@ -174,16 +183,17 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
         struct fault why;
 
         wire_decode_message(response->body, response->body_length, message, sizeof message);
-        if (response->status == 404) {
+        int status = understood_status(call->docker->quirks->rules, response->status, message);
+        if (status == 404) {
                 kind = step->on_missing;
                 err = ENOENT;
-        } else if (response->status == 409) {
+        } else if (status == 409) {
                 kind = step->on_conflict;
                 err = EEXIST;
         }
         if (kind == FAULT_IMAGE_MISSING)
-                fault_set(&why, kind, err, "the engine has no image %s: make it with ./dev image, or docker pull %s",
-                          call->subject, call->subject);
+                fault_set(&why, kind, err, "the engine has no image %s: make it with ./dev image, or %s %s",
+                          call->subject, call->docker->quirks->pull_command, call->subject);
         else
                 fault_set(&why, kind, err, "the engine refused to %s (%d): %s", step->what, response->status, message);
         docker_call_fail(call, &why);
@@ -196,6 +206,8 @@ static void on_response(void *arg, const struct http_response *response, const s
 
         call->http = NULL;
         ev_timer_stop(call->loop, &call->timer);
+        if (http_why != NULL && step->on_cut != NULL && step->on_cut(call, http_why))
+                return;
         if (http_why != NULL)
                 fail_unanswered(call, http_why);
         else if (response->status / 100 == 2 || response->status == 304)
@@ -279,6 +291,12 @@ static int version_number(const char *text)
         return sscanf(text, "%2d.%3d%c", &major, &minor, &rest) == 2 ? major * 1000 + minor : -1;
 }
 
+void docker_use_version(struct docker *docker, const char *api_version)
+{
+        snprintf(docker->prefix, sizeof docker->prefix, "/v%s", api_version);
+        snprintf(docker->api_version, sizeof docker->api_version, "%s", api_version);
+}
+
 /* 1.41, what this file was written for, or the engine's oldest where that is newer. */
 static int choose_version(struct docker *docker, const struct engine_about *about, const char *min)
 {
@@ -287,8 +305,7 @@ static int choose_version(struct docker *docker, const struct engine_about *abou
 
         if (version_number(min) < 0 || version_number(about->api_version) < version_number(chosen))
                 return -EBADMSG;
-        snprintf(docker->prefix, sizeof docker->prefix, "/v%s", chosen);
-        snprintf(docker->api_version, sizeof docker->api_version, "%s", chosen);
+        docker_use_version(docker, chosen);
         snprintf(docker->version, sizeof docker->version, "%s", about->version);
         return 0;
 }
@@ -328,6 +345,10 @@ static int send_version(struct docker_call *call)
 
 static int try_step(struct docker_call *call)
 {
+        const char *known = call->docker->quirks->known_api_version;
+
+        if (call->docker->prefix[0] == '\0' && known != NULL)
+                docker_use_version(call->docker, known);
         if (!call->docker->is_open)
                 return call->docker->prefix[0] != '\0' ? send_request(call) : send_version(call);
         fault_set(&call->why, FAULT_ENGINE_UNAVAILABLE, EHOSTDOWN,

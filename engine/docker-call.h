@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "client.h"
+#include "docker-quirks.h"
 #include "docker.h"
 #include "list.h"
 
@@ -13,6 +14,9 @@ struct docker_watch;
 
 struct docker {
         struct engine engine; /* first */
+        struct engine_ops ops;
+        const struct docker_quirks *quirks;
+        void *extra; /* the quirks' own */
         struct ev_loop *loop;
         struct http_client *http;    /* short calls; at most MAX_CONNECTIONS at once */
         struct http_client *streams; /* what holds a connection for long (execs, events), and pings */
@@ -22,10 +26,11 @@ struct docker {
         double ping_interval_s;
         ev_timer ping_timer;
         struct http_call *ping;
-        bool is_open;         /* the breaker: calls fail at once */
-        bool has_ipv6;        /* of the kernel */
-        char prefix[24];      /* "/v1.41"; "": not negotiated yet */
-        char api_version[16]; /* as in prefix */
+        struct http_call *naming; /* asks for the version on the side */
+        bool is_open;             /* the breaker: calls fail at once */
+        bool has_ipv6;            /* of the kernel */
+        char prefix[24];          /* "/v1.41"; "": not negotiated yet */
+        char api_version[16];     /* as in prefix */
         char version[64];
         char *socket_path;
 };
@@ -43,6 +48,8 @@ struct docker_step {
         void (*on_success)(struct docker_call *call, const struct http_response *response);
         /* Any other answer; false: not handled, it becomes a fault. NULL: never handles. */
         bool (*on_refusal)(struct docker_call *call, const struct http_response *response);
+        /* No answer, or a stream that broke; false: not handled, it becomes a fault. NULL: never handles. */
+        bool (*on_cut)(struct docker_call *call, const struct fault *http_why);
         void (*on_started)(struct docker_call *call); /* the header has come */
         void (*on_data)(struct docker_call *call, const void *bytes, size_t length);
 };
@@ -87,6 +94,9 @@ __attribute__((warn_unused_result)) int docker_call_request(struct docker_call *
 void docker_call_continue(struct docker_call *call, const struct docker_step *step, char *path, char *body);
 /* Sends the same request again, after a while that doubles up to 0.4 s, inside the deadline. */
 void docker_call_repeat(struct docker_call *call);
+
+/* Every request is made with it from now on. */
+void docker_use_version(struct docker *docker, const char *api_version);
 
 /* Both run done and free the call. */
 void docker_call_succeed(struct docker_call *call, const struct engine_reply *reply);

@@ -6,6 +6,7 @@
 
 #include "docker-call.h"
 #include "docker-query.h"
+#include "docker-watch.h"
 #include "scope.h"
 #include "str.h"
 #include "wire.h"
@@ -21,7 +22,10 @@ struct exec_run {
         void *input;
         struct buffer held; /* what may be the engine's own words (see pass_output) */
         bool is_deciding;
+        const char *stray_words; /* NULL: this engine, or this program, has none (see pass_frame) */
+        struct buffer stray;
         unsigned inspects;
+        bool has_started;
 };
 
 static void run_free(void *extra)
@@ -30,6 +34,7 @@ static void run_free(void *extra)
 
         free(run->input);
         buffer_free(&run->held);
+        buffer_free(&run->stray);
         free(run);
 }
 
@@ -39,13 +44,12 @@ static void emit(struct exec_run *run, int stream, const void *bytes, size_t len
                 run->events.on_output(run->call->arg, stream, bytes, length);
 }
 
-/* Whether what came so far is, or can still become, the engine's report that it could not run the program. */
-static bool may_be_report(const struct buffer *held)
+/* Whether what came so far is, or can still become, a text that begins with these words. */
+static bool may_begin(const struct buffer *held, const char *words)
 {
-        static const char REPORT[] = "OCI runtime exec failed";
-        size_t n = held->length < sizeof REPORT - 1 ? held->length : sizeof REPORT - 1;
+        size_t n = held->length < strlen(words) ? held->length : strlen(words);
 
-        return held->length <= MAX_HELD_BYTES && memcmp(held->data, REPORT, n) == 0;
+        return held->length <= MAX_HELD_BYTES && memcmp(held->data, words, n) == 0;
 }
 
 /* Docker answers a missing binary with 200 and writes the reason into the program's *stdout*. Output that begins like
@@ -55,7 +59,7 @@ static void pass_output(void *arg, int stream, const void *bytes, size_t length)
         struct exec_run *run = arg;
 
         if (run->is_deciding && stream == 1 && buffer_append(&run->held, bytes, length) == 0 &&
-            may_be_report(&run->held))
+            may_begin(&run->held, run->call->docker->quirks->report_words))
                 return;
         if (run->is_deciding && stream == 1 && !run->held.has_failed) {
                 run->is_deciding = false;
@@ -69,7 +73,46 @@ static void pass_output(void *arg, int stream, const void *bytes, size_t length)
         emit(run, stream, bytes, length);
 }
 
+static void release_stray(struct exec_run *run)
+{
+        struct buffer stray = run->stray;
+
+        run->stray = (struct buffer){ 0 };
+        pass_output(run, 2, stray.data, stray.length);
+        buffer_free(&stray);
+}
+
+/* An engine may complain of input that the program has left unread in the program's own stderr, behind all that the
+ * program wrote. Such words are held: more output shows that they were the program's, and at the end they are dropped.
+ */
+static void pass_frame(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct exec_run *run = arg;
+
+        if (run->stray_words == NULL) {
+                pass_output(arg, stream, bytes, length);
+                return;
+        }
+        if (stream == 2 && buffer_append(&run->stray, bytes, length) == 0) {
+                if (!may_begin(&run->stray, run->stray_words))
+                        release_stray(run);
+                return;
+        }
+        if (run->stray.length > 0)
+                release_stray(run);
+        pass_output(arg, stream, bytes, length);
+}
+
 /* --- at the end -------------------------------------------------------------------------------------------------- */
+
+/* One whole line that begins so. */
+static bool is_stray(const struct exec_run *run)
+{
+        const struct buffer *stray = &run->stray;
+
+        return stray->length > strlen(run->stray_words) &&
+               memchr(stray->data, '\n', stray->length) == stray->data + stray->length - 1;
+}
 
 static void finish(struct docker_call *call, const struct exec_status *status)
 {
@@ -78,8 +121,14 @@ static void finish(struct docker_call *call, const struct exec_status *status)
                 !status->is_running && status->pid == 0 && (status->exit_code == 126 || status->exit_code == 127);
         const struct engine_reply reply = { .exec = status };
 
+        if (!status->is_running && call->docker->quirks->after_exec != NULL)
+                call->docker->quirks->after_exec(call->docker, run->exec_id);
         docker_call_enter(call);
+        if (run->stray.length > 0 && !is_stray(run))
+                release_stray(run);
         emit(run, has_not_run ? 2 : 1, run->held.data, run->held.length);
+        if (!call->is_cancelled && call->docker->quirks->has_nameless_exec_ends && !status->is_running)
+                docker_watch_tell_exec(call->docker->watch, call->subject, run->exec_id, status->exit_code);
         if (docker_call_leave(call))
                 docker_call_succeed(call, &reply);
 }
@@ -116,12 +165,25 @@ static void on_run_over(struct docker_call *call, const struct http_response *re
         docker_call_continue(call, &INSPECT_RUN, docker_text("/exec/%s/json", run->exec_id), NULL);
 }
 
+/* An engine that closes the connection while some of the program's input lies unread in it resets it (podman 4.3; Linux
+ * does so for every socket): all of the output was sent before. What else it may have been the next question tells. */
+static bool on_run_cut(struct docker_call *call, const struct fault *http_why)
+{
+        const struct exec_run *run = call->extra;
+
+        if (!run->has_started || call->input_length == 0 || http_why->err != ECONNRESET)
+                return false;
+        on_run_over(call, NULL);
+        return true;
+}
+
 /* --- while it runs ------------------------------------------------------------------------------------------------ */
 
 static void on_run_started(struct docker_call *call)
 {
         struct exec_run *run = call->extra;
 
+        run->has_started = true;
         if (run->events.on_started != NULL)
                 run->events.on_started(call->arg, run->exec_id);
 }
@@ -131,7 +193,7 @@ static void on_run_data(struct docker_call *call, const void *bytes, size_t leng
         struct exec_run *run = call->extra;
 
         docker_call_enter(call);
-        int r = wire_stream_feed(&run->stream, bytes, length, pass_output, run);
+        int r = wire_stream_feed(&run->stream, bytes, length, pass_frame, run);
         if (docker_call_leave(call) && r < 0)
                 docker_call_garbled(call, r);
 }
@@ -143,6 +205,7 @@ static const struct docker_step START = {
         .on_conflict = FAULT_ENGINE_REFUSED,
         .is_stream = true,
         .on_success = on_run_over,
+        .on_cut = on_run_cut,
         .on_started = on_run_started,
         .on_data = on_run_data,
 };
@@ -175,13 +238,14 @@ static int run_new(struct docker_call *call, const struct exec_command *command,
         if (run == NULL)
                 return -ENOMEM;
         run->call = call;
-        run->is_deciding = true;
+        run->is_deciding = call->docker->quirks->report_words != NULL;
         if (events != NULL)
                 run->events = *events;
         call->extra = run;
         call->free_extra = run_free;
         if (command->input_length == 0)
                 return 0;
+        run->stray_words = call->docker->quirks->stray_words;
         run->input = malloc(command->input_length);
         if (run->input == NULL)
                 return -ENOMEM;
@@ -252,4 +316,57 @@ int docker_exec_inspect(struct engine *engine, const char *engine_exec_id, engin
         else
                 *ret_call = &call->base;
         return r;
+}
+
+/* --- an end without a name ---------------------------------------------------------------------------------------- */
+
+static void on_looked_at(struct docker_call *call, const struct http_response *response)
+{
+        struct exec_status status;
+        const struct engine_reply reply = { .exec = &status };
+        int r = wire_decode_exec(response->body, response->body_length, &status);
+
+        if (r < 0) {
+                docker_call_garbled(call, r);
+                return;
+        }
+        docker_call_enter(call);
+        if (!status.is_running)
+                docker_watch_tell_exec(call->docker->watch, "", call->subject, status.exit_code);
+        if (docker_call_leave(call))
+                docker_call_succeed(call, &reply);
+}
+
+static const struct docker_step LOOK = {
+        .method = "GET",
+        .what = "inspect a program",
+        .on_missing = FAULT_NOT_FOUND,
+        .on_conflict = FAULT_ENGINE_REFUSED,
+        .on_success = on_looked_at,
+};
+
+static void on_look_done(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        /* What cannot be asked for is found out at the end of its output. */
+}
+
+static void look_at(struct docker *docker, const char *exec_id)
+{
+        struct docker_call *call;
+
+        if (docker_call_new(&call, docker, exec_id, on_look_done, NULL) < 0)
+                return;
+        if (docker_call_request(call, &LOOK, docker_text("/exec/%s/json", exec_id), NULL) < 0)
+                docker_call_free(call);
+}
+
+void docker_exec_look_at_all(struct docker *docker)
+{
+        LIST_EACH (&docker->calls, node) {
+                const struct docker_call *call = LIST_ENTRY(node, struct docker_call, node);
+                const struct exec_run *run = call->step == &START ? call->extra : NULL;
+
+                if (run != NULL && run->has_started)
+                        look_at(docker, run->exec_id);
+        }
 }

@@ -129,6 +129,16 @@ static char *name_query(const char *reference)
         return repository == NULL ? NULL : docker_text("repo=%s&tag=%s", repository, colon + 1);
 }
 
+/* Where an import is named by its repository alone, that is the whole reference. */
+static char *import_query(const struct docker *docker, const char *reference)
+{
+        AUTO(auto_free) char *whole = docker_escape(reference);
+
+        if (!docker->quirks->imports_by_repository)
+                return name_query(reference);
+        return whole == NULL ? NULL : docker_text("repo=%s", whole);
+}
+
 /* An archive brings its own names; the one that was asked for is given beside them. */
 static void on_loaded(struct docker_call *call, const struct http_response *response)
 {
@@ -193,7 +203,7 @@ int docker_image_load(struct engine *engine, const struct image_source *source, 
         if (source->format != IMAGE_ROOTFS)
                 return make(engine, &LOAD, source->fd, reference, docker_text("/images/load?quiet=1"), done, arg,
                             ret_call);
-        query = name_query(reference);
+        query = import_query((const struct docker *)engine, reference);
         if (query == NULL)
                 return -ENOMEM;
         return make(engine, &IMPORT, source->fd, reference, docker_text("/images/create?fromSrc=-&%s", query), done,

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "docker-call.h"
+#include "docker-exec.h"
 #include "docker-query.h"
 #include "str.h"
 #include "wire.h"
@@ -57,6 +58,16 @@ static bool tell_kind(struct docker_watch *watch, enum engine_event_kind kind)
         return tell(watch, &event);
 }
 
+void docker_watch_tell_exec(struct docker_watch *watch, const char *container_id, const char *exec_id, int exit_code)
+{
+        const struct engine_event event = {
+                .kind = ENGINE_EXEC_DIED, .id = container_id, .exec_id = exec_id, .exit_code = exit_code
+        };
+
+        if (watch != NULL)
+                tell(watch, &event);
+}
+
 static void schedule_retry(struct docker_watch *watch)
 {
         ev_timer_stop(watch->docker->loop, &watch->retry);
@@ -99,7 +110,9 @@ static bool pass_lines(struct docker_watch *watch)
                 int r = wire_decode_event(watch->line.data, length, &event);
 
                 buffer_consume(&watch->line, length + 1);
-                if (r == 0 && !tell(watch, &event.event))
+                if (r == 0 && event.event.kind == ENGINE_EXEC_DIED && event.exec_id[0] == '\0')
+                        docker_exec_look_at_all(watch->docker);
+                else if (r == 0 && !tell(watch, &event.event))
                         return false;
         }
         return true;
@@ -169,9 +182,10 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 int docker_watch(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg)
 {
         static const char *const TYPES[] = { "container", NULL };
-        static const char *const ACTIONS[] = { "start", "die", "destroy", "oom", "exec_die", NULL };
-        static const struct docker_filter FILTERS[] = { { "type", TYPES }, { "event", ACTIONS }, { NULL, NULL } };
         struct docker *docker = (struct docker *)engine;
+        const struct docker_filter filters[] = { { "type", TYPES },
+                                                 { "event", docker->quirks->event_actions },
+                                                 { NULL, NULL } };
 
         if (docker->watch != NULL)
                 return -EBUSY;
@@ -182,7 +196,7 @@ int docker_watch(struct engine *engine, const char *label, const char *value, en
         watch->on_event = on_event;
         watch->arg = arg;
         watch->backoff_s = FIRST_BACKOFF_S;
-        watch->filters = docker_filters(label, value, FILTERS);
+        watch->filters = docker_filters(label, value, filters);
         if (watch->filters == NULL) {
                 watch_release(watch);
                 return -ENOMEM;

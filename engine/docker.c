@@ -14,6 +14,8 @@
 #include "docker-query.h"
 #include "docker-watch.h"
 #include "scope.h"
+#include "seccomp-profile.h"
+#include "str.h"
 #include "wire.h"
 
 enum { MAX_CONNECTIONS = 64, MAX_STREAMS = 8192 };
@@ -150,7 +152,16 @@ static int docker_create(struct engine *engine, const struct container_spec *spe
 
         if (!docker_is_name(spec->name) || !docker_is_reference(spec->image) || spec->uid == 0 || spec->gid == 0)
                 return -EINVAL;
-        char *body = wire_encode_create(spec, docker->has_ipv6);
+        AUTO(auto_free) char *seccomp = docker->quirks->seccomp_option(docker);
+        if (seccomp == NULL)
+                return -errno;
+        const struct wire_machine machine = {
+                .has_ipv6 = docker->has_ipv6,
+                .nproc = docker->quirks->nproc != NULL ? docker->quirks->nproc() : 0,
+                .extra_tmpfs = docker->quirks->extra_tmpfs,
+                .seccomp_option = seccomp,
+        };
+        char *body = wire_encode_create(spec, &machine);
         if (body == NULL)
                 return -ENOMEM;
         return begin(engine, CREATE, spec->image, docker_text("/containers/create?name=%s", spec->name), body, done,
@@ -199,7 +210,11 @@ static int docker_remove(struct engine *engine, const char *id, engine_done done
 {
         if (!docker_is_name(id))
                 return -EINVAL;
-        return begin(engine, REMOVE, id, docker_text("/containers/%s?force=1&v=1", id), NULL, done, arg, ret_call);
+        const struct docker *docker = (const struct docker *)engine;
+
+        return begin(engine, REMOVE, id,
+                     docker_text("%s%s?%s", docker->quirks->remove_path, id, docker->quirks->remove_query), NULL, done,
+                     arg, ret_call);
 }
 
 static int docker_pause(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,
@@ -216,8 +231,9 @@ static int docker_pause(struct engine *engine, const char *id, bool is_paused, e
 static void docker_about(const struct engine *engine, struct engine_about *ret_about)
 {
         const struct docker *docker = (const struct docker *)engine;
-        struct engine_about about = { .kind = "docker", .is_available = !docker->is_open };
+        struct engine_about about = { .is_available = !docker->is_open };
 
+        snprintf(about.kind, sizeof about.kind, "%s", docker->quirks->kind);
         memcpy(about.version, docker->version, sizeof about.version);
         memcpy(about.api_version, docker->api_version, sizeof about.api_version);
         *ret_about = about;
@@ -235,13 +251,14 @@ static struct engine *docker_free(struct engine *engine)
         breaker_stop(docker);
         http_client_free(docker->http);
         http_client_free(docker->streams);
+        if (docker->quirks->free_extra != NULL)
+                docker->quirks->free_extra(docker->extra);
         free(docker->socket_path);
         free(docker);
         return NULL;
 }
 
-static const struct engine_ops DOCKER_OPS = {
-        .kind = "docker",
+static const struct engine_ops OPERATIONS = {
         .free = docker_free,
         .about = docker_about,
         .create = docker_create,
@@ -276,22 +293,40 @@ static int open_clients(struct docker *docker)
         return http_client_new(&docker->streams, docker->loop, &options);
 }
 
-int docker_new(struct engine **ret_engine, struct ev_loop *loop, const struct docker_options *options)
+static int docker_alloc(struct docker **ret_docker, struct ev_loop *loop, const struct docker_options *options)
 {
         struct docker *docker;
-        int r;
 
         if (strlen(options->socket_path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
                 return -ENAMETOOLONG;
         docker = calloc(1, sizeof *docker);
         if (docker == NULL)
                 return -ENOMEM;
-        docker->engine.ops = &DOCKER_OPS;
         docker->loop = loop;
         list_init(&docker->calls);
         docker->call_deadline_s = options->call_deadline_s > 0 ? options->call_deadline_s : ENGINE_DEADLINE_S;
         docker->ping_interval_s = options->ping_interval_s > 0 ? options->ping_interval_s : 1.0;
         docker->has_ipv6 = access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0;
+        *ret_docker = docker;
+        return 0;
+}
+
+int docker_new_quirky(struct engine **ret_engine, struct ev_loop *loop, const struct docker_options *options,
+                      const struct docker_quirks *quirks, void *extra)
+{
+        struct docker *docker;
+        int r = docker_alloc(&docker, loop, options);
+
+        if (r < 0) {
+                if (quirks->free_extra != NULL)
+                        quirks->free_extra(extra);
+                return r;
+        }
+        docker->quirks = quirks;
+        docker->extra = extra;
+        docker->ops = OPERATIONS;
+        docker->ops.kind = quirks->kind;
+        docker->engine.ops = &docker->ops;
         docker->socket_path = strdup(options->socket_path);
         r = docker->socket_path != NULL ? open_clients(docker) : -ENOMEM;
         if (r < 0) {
@@ -301,4 +336,39 @@ int docker_new(struct engine **ret_engine, struct ev_loop *loop, const struct do
         breaker_start(docker);
         *ret_engine = &docker->engine;
         return 0;
+}
+
+/* --- Docker itself ----------------------------------------------------------------------------------------------- */
+
+static char *docker_seccomp_option(const struct docker *docker)
+{
+        struct buffer option = { 0 };
+        char *text = NULL;
+
+        if (buffer_text(&option, "seccomp=") == 0 && seccomp_profile_json(&option) == 0)
+                text = buffer_take(&option);
+        buffer_free(&option);
+        if (text == NULL)
+                errno = ENOMEM;
+        return text;
+}
+
+static const char *const EVENT_ACTIONS[] = { "start", "die", "destroy", "oom", "exec_die", NULL };
+
+static const struct docker_rule RULES[] = { { 0 } };
+
+static const struct docker_quirks QUIRKS = {
+        .kind = "docker",
+        .pull_command = "docker pull",
+        .remove_path = "/containers/",
+        .remove_query = "force=1&v=1",
+        .event_actions = EVENT_ACTIONS,
+        .rules = RULES,
+        .report_words = "OCI runtime exec failed",
+        .seccomp_option = docker_seccomp_option,
+};
+
+int docker_new(struct engine **ret_engine, struct ev_loop *loop, const struct docker_options *options)
+{
+        return docker_new_quirky(ret_engine, loop, options, &QUIRKS, NULL);
 }

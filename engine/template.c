@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "scope.h"
-#include "seccomp-profile.h"
 
 struct constant {
         const char *key;
@@ -163,24 +162,60 @@ static bool add_mounts(cJSON *host, const struct container_spec *spec)
         return true;
 }
 
-/* The last of contradicting options counts: the engine's own noexec is replaced unless the spec wants it, and what is
- * not negotiable comes last. */
-static bool add_tmpfs(cJSON *host, const struct container_spec *spec)
+static bool is_word(const char *text, size_t length, const char *word)
+{
+        return strlen(word) == length && memcmp(text, word, length) == 0;
+}
+
+/* What is not negotiable is left out of what the spec says, and added; "exec" is against the engines' own default. No
+ * word comes twice and no two contradict each other: Docker takes the last, Podman refuses. */
+static int resolve_tmpfs_options(struct buffer *ret_options, const char *given)
+{
+        static const char *const OURS[] = { "exec", "suid", "nosuid", "dev", "nodev" };
+        bool has_noexec = false;
+
+        for (const char *word = given != NULL ? given : ""; *word != '\0';) {
+                size_t length = strcspn(word, ",");
+                bool is_ours = length == 0;
+
+                for (size_t i = 0; i < sizeof OURS / sizeof *OURS; i++)
+                        is_ours |= is_word(word, length, OURS[i]);
+                has_noexec |= is_word(word, length, "noexec");
+                if (!is_ours)
+                        (void)buffer_format(ret_options, "%.*s,", (int)length, word);
+                word += length + (word[length] == ',');
+        }
+        return buffer_text(ret_options, has_noexec ? "nosuid,nodev" : "exec,nosuid,nodev");
+}
+
+static bool add_one_tmpfs(cJSON *object, const char *target, const char *given)
+{
+        struct buffer options = { 0 };
+        bool is_added = resolve_tmpfs_options(&options, given) == 0 && add_text(object, target, options.data);
+
+        buffer_free(&options);
+        return is_added;
+}
+
+static const char *options_of_tmp(const struct container_spec *spec)
+{
+        for (size_t i = 0; i < spec->n_tmpfs; i++)
+                if (strcmp(spec->tmpfs[i].target, "/tmp") == 0)
+                        return spec->tmpfs[i].options;
+        return "ro";
+}
+
+static bool add_tmpfs(cJSON *host, const struct container_spec *spec, const struct tmpfs_mount *extra)
 {
         cJSON *object = cJSON_AddObjectToObject(host, "Tmpfs");
+        bool is_added = object != NULL;
 
-        for (size_t i = 0; object != NULL && i < spec->n_tmpfs; i++) {
-                struct buffer options = { 0 };
-                const char *given = spec->tmpfs[i].options != NULL ? spec->tmpfs[i].options : "";
-                bool is_added =
-                        buffer_format(&options, "exec,%s%snosuid,nodev", given, given[0] != '\0' ? "," : "") == 0 &&
-                        add_text(object, spec->tmpfs[i].target, options.data);
-
-                buffer_free(&options);
-                if (!is_added)
-                        return false;
-        }
-        return object != NULL;
+        for (size_t i = 0; is_added && i < spec->n_tmpfs; i++)
+                is_added = add_one_tmpfs(object, spec->tmpfs[i].target, spec->tmpfs[i].options);
+        for (; is_added && extra != NULL && extra->target != NULL; extra++)
+                is_added = add_one_tmpfs(object, extra->target,
+                                         extra->options != NULL ? extra->options : options_of_tmp(spec));
+        return is_added;
 }
 
 static bool add_ulimit(cJSON *ulimits, const char *name, uint64_t limit)
@@ -191,41 +226,37 @@ static bool add_ulimit(cJSON *ulimits, const char *name, uint64_t limit)
                add_number(ulimit, "Hard", limit);
 }
 
-static bool add_limits(cJSON *host, const struct container_spec *spec)
+static bool add_limits(cJSON *host, const struct container_spec *spec, const struct wire_machine *machine)
 {
         cJSON *ulimits = cJSON_AddArrayToObject(host, "Ulimits");
 
         return ulimits != NULL && add_ulimit(ulimits, "core", 0) && add_ulimit(ulimits, "nofile", spec->nofile) &&
+               (machine->nproc == 0 || add_ulimit(ulimits, "nproc", machine->nproc)) &&
                add_number(host, "Memory", spec->memory_bytes) && add_number(host, "MemorySwap", spec->memory_bytes) &&
                add_number(host, "NanoCpus", spec->cpu_millis * 1000000) && add_number(host, "PidsLimit", spec->pids) &&
                add_number(host, "ShmSize", spec->shm_bytes);
 }
 
-static bool add_security(cJSON *host)
+static bool add_security(cJSON *host, const char *seccomp_option)
 {
-        struct buffer option = { 0 };
-        bool is_added = buffer_text(&option, "seccomp=") == 0 && seccomp_profile_json(&option) == 0;
+        const char *const options[] = { "no-new-privileges:true", seccomp_option, NULL };
 
-        if (is_added) {
-                const char *const options[] = { "no-new-privileges:true", option.data, NULL };
-                is_added = add_texts(host, "SecurityOpt", options);
-        }
-        buffer_free(&option);
-        return is_added;
+        return add_texts(host, "SecurityOpt", options);
 }
 
-static bool add_host_config(cJSON *config, const struct container_spec *spec, bool has_ipv6)
+static bool add_host_config(cJSON *config, const struct container_spec *spec, const struct wire_machine *machine)
 {
         cJSON *host = cJSON_AddObjectToObject(config, "HostConfig");
-        const struct constant sysctls = { "Sysctls", has_ipv6 ? NO_IPV6 : "{}" };
+        const struct constant sysctls = { "Sysctls", machine->has_ipv6 ? NO_IPV6 : "{}" };
 
         return host != NULL && add_constants(host, HOST_CONFIG, sizeof HOST_CONFIG / sizeof HOST_CONFIG[0]) &&
-               add_constants(host, &sysctls, 1) && add_limits(host, spec) && add_security(host) &&
-               add_mounts(host, spec) && add_tmpfs(host, spec) && add_texts(host, "Dns", spec->dns) &&
+               add_constants(host, &sysctls, 1) && add_limits(host, spec, machine) &&
+               add_security(host, machine->seccomp_option) && add_mounts(host, spec) &&
+               add_tmpfs(host, spec, machine->extra_tmpfs) && add_texts(host, "Dns", spec->dns) &&
                add_text(host, "Runtime", spec->runtime) && add_text(host, "CgroupParent", spec->cgroup_parent);
 }
 
-char *wire_encode_create(const struct container_spec *spec, bool has_ipv6)
+char *wire_encode_create(const struct container_spec *spec, const struct wire_machine *machine)
 {
         AUTO(json_release) cJSON *config = cJSON_CreateObject();
 
@@ -233,7 +264,7 @@ char *wire_encode_create(const struct container_spec *spec, bool has_ipv6)
             !add_text(config, "Image", spec->image) || !add_texts(config, "Entrypoint", spec->argv) ||
             !add_texts(config, "Env", spec->environment) || !add_text(config, "WorkingDir", spec->working_dir) ||
             !add_text(config, "Hostname", spec->hostname) || !add_user(config, spec) || !add_labels(config, spec) ||
-            !add_host_config(config, spec, has_ipv6))
+            !add_host_config(config, spec, machine))
                 return NULL;
         return cJSON_PrintUnformatted(config);
 }

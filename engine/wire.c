@@ -452,7 +452,12 @@ int wire_decode_event(const char *json, size_t length, struct wire_event *ret_ev
         int kind = kind_of(action);
         if (strcmp(type, "container") != 0 || kind < 0)
                 return -ENOENT;
-        if (!is_id(id) || (kind == ENGINE_EXEC_DIED && !is_id(exec_id)))
+        /* Podman's "exec_died" does not say which exec it was. */
+        if (exec_id == NULL && strcmp(action, "exec_died") == 0)
+                exec_id = "";
+        else if (kind == ENGINE_EXEC_DIED && !is_id(exec_id))
+                return -EBADMSG;
+        if (!is_id(id))
                 return -EBADMSG;
         copy_measured(ret_event->id, sizeof ret_event->id, id);
         copy_measured(ret_event->exec_id, sizeof ret_event->exec_id, kind == ENGINE_EXEC_DIED ? exec_id : "");

@@ -5,9 +5,18 @@
 #include "engine.h"
 #include "str.h"
 
-/* POST /containers/create's body: the hardened template with spec's values in it (template.c). has_ipv6: the kernel
- * has IPv6, so that it must be switched off inside. malloc'd JSON; NULL: -ENOMEM. */
-char *wire_encode_create(const struct container_spec *spec, bool has_ipv6);
+/* What of the template depends on the machine and the engine. */
+struct wire_machine {
+        bool has_ipv6;  /* of the kernel: it must be switched off inside */
+        uint64_t nproc; /* RLIMIT_NPROC inside; 0: as the engine sets it */
+        /* Tmpfs mounts beside the spec's, ended by a NULL target; NULL: none. Options NULL: as the spec's /tmp. */
+        const struct tmpfs_mount *extra_tmpfs;
+        const char *seccomp_option; /* "seccomp=" and our filter, in the engine's form */
+};
+
+/* POST /containers/create's body: the hardened template with spec's values in it (template.c). malloc'd JSON; NULL:
+ * -ENOMEM. */
+char *wire_encode_create(const struct container_spec *spec, const struct wire_machine *machine);
 /* POST /containers/{id}/exec's body. */
 char *wire_encode_exec(const struct exec_command *command);
 
@@ -30,7 +39,8 @@ struct wire_progress {
 };
 int wire_decode_progress(const char *json, size_t length, struct wire_progress *ret_progress);
 
-/* One line of GET /events. storage holds the strings that *ret_event points into. -ENOENT: an event we ignore. */
+/* One line of GET /events. storage holds the strings that *ret_event points into. -ENOENT: an event we ignore. An
+ * exec_id may be "" (Podman's exec_died). */
 struct wire_event {
         struct engine_event event;
         char id[ENGINE_ID_BYTES];

@@ -1,10 +1,14 @@
-/* The netpolicy of unit tests: the calls, deadlines and cancels of the real one, answered from the loop without a
- * helper. In force until netpolicy_fake_set says otherwise; plugs nothing. */
+/* The netpolicy without a helper: the calls, deadlines and cancels of the real one, answered from the loop. For unit
+ * tests, in force until netpolicy_fake_set says otherwise; and for a carreld without privileges, which connects
+ * nothing. */
 #include <errno.h>
 #include <ev.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "list.h"
 #include "netpolicy.h"
@@ -32,7 +36,11 @@ static struct fake *fake_of(struct transport *transport)
 static void write_state(const struct fake *fake, struct protocol_state *state)
 {
         *state = (struct protocol_state){ .checked_ms = INT64_MAX / 2, .is_in_force = fake->is_in_force };
-        (void)snprintf(state->detail, sizeof state->detail, fake->is_in_force ? "in force" : "not in force (fake)");
+        if (fake->base.is_powerless)
+                (void)snprintf(state->detail, sizeof state->detail, "%s", NETPOLICY_POWERLESS);
+        else
+                (void)snprintf(state->detail, sizeof state->detail,
+                               fake->is_in_force ? "in force" : "not in force (fake)");
 }
 
 static void queue(struct fake *fake, struct fake_reply *entry)
@@ -51,6 +59,10 @@ static void write_reply(struct fake *fake, const struct protocol_request *reques
                 reply->kind = FAULT_POLICY_NOT_IN_FORCE;
                 reply->err = EAGAIN;
                 (void)snprintf(reply->message, sizeof reply->message, "the egress policy is not in force (fake)");
+        } else if (request->verb == PROTOCOL_PLUG && fake->base.is_powerless) {
+                reply->kind = FAULT_POLICY_NOT_IN_FORCE;
+                reply->err = EPERM;
+                (void)snprintf(reply->message, sizeof reply->message, "%s", NETPOLICY_POWERLESS);
         } else if (request->verb == PROTOCOL_PLUG) {
                 unsigned plug = ++fake->plugs % 65534 + 1;
 
@@ -117,7 +129,7 @@ static void report(struct fake *fake)
         netpolicy_on_reply(fake->base.netpolicy, &reply);
 }
 
-int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop)
+static int make(struct netpolicy **ret_netpolicy, struct ev_loop *loop, bool is_powerless)
 {
         struct fake *fake = calloc(1, sizeof *fake);
         struct netpolicy *netpolicy = NULL;
@@ -126,7 +138,9 @@ int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop)
                 free(fake);
                 return -ENOMEM;
         }
-        *fake = (struct fake){ .base = { &OPS, netpolicy }, .loop = loop, .is_in_force = true };
+        *fake = (struct fake){ .base = { .ops = &OPS, .is_powerless = is_powerless, .netpolicy = netpolicy },
+                               .loop = loop,
+                               .is_in_force = true };
         list_init(&fake->replies);
         ev_timer_init(&fake->answer, on_answer, 0., 0.);
         fake->answer.data = fake;
@@ -134,6 +148,25 @@ int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop)
         report(fake);
         *ret_netpolicy = netpolicy;
         return 0;
+}
+
+int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop)
+{
+        return make(ret_netpolicy, loop, false);
+}
+
+int netpolicy_new_powerless(struct netpolicy **ret_netpolicy, struct ev_loop *loop)
+{
+        return make(ret_netpolicy, loop, true);
+}
+
+bool netpolicy_has_privileges(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2];
+        const uint32_t needed = 1U << CAP_NET_ADMIN | 1U << CAP_NET_RAW;
+
+        return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & needed) == needed;
 }
 
 void netpolicy_fake_set(struct netpolicy *netpolicy, bool is_in_force)

@@ -99,11 +99,17 @@ static const char *describe(const struct netpolicy *netpolicy)
         return netpolicy->state.detail;
 }
 
+bool netpolicy_can_connect(const struct netpolicy *netpolicy)
+{
+        return netpolicy->transport == NULL || !netpolicy->transport->is_powerless;
+}
+
 void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status *ret_status)
 {
         *ret_status = (struct netpolicy_status){
                 .is_in_force = netpolicy_is_in_force(netpolicy),
                 .has_helper = netpolicy->is_up,
+                .can_connect = netpolicy_can_connect(netpolicy),
                 .heals = netpolicy->heals,
                 .alarms = netpolicy->alarms,
                 .dropped_packets = netpolicy->drops,

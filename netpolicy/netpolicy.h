@@ -26,9 +26,16 @@ struct netpolicy_options {
         double check_interval_s;  /* 1.0; 0.05 to NETPOLICY_FRESH_S / 2 */
 };
 
+/* What a carreld without privileges says to who wants more than loopback. */
+#define NETPOLICY_POWERLESS                                                                                            \
+        "carreld has no CAP_NET_ADMIN and CAP_NET_RAW, so that only carrels with policy none can be had: ask for "     \
+        "policy "                                                                                                      \
+        "none, or give carreld the capabilities"
+
 struct netpolicy_status {
         bool is_in_force;
         bool has_helper;
+        bool can_connect;         /* false: without privileges, only carrels with policy none are possible */
         uint64_t heals;           /* times the rules were found missing and were put back */
         uint64_t alarms;          /* times the policy was found not in force, healed at once or not */
         uint64_t dropped_packets; /* by our DROP rules, since netpolicy_new */
@@ -76,6 +83,14 @@ int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options 
                     void *arg, struct netpolicy_call **ret_call);
 /* After this done never runs. NULL is fine. Returns NULL. */
 struct netpolicy_call *netpolicy_cancel(struct netpolicy_call *call);
+
+/* Without CAP_NET_ADMIN: nothing can be connected, so that nothing has to be judged. In force for what has loopback
+ * only; netpolicy_plug fails with FAULT_POLICY_NOT_IN_FORCE and says why. Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int netpolicy_new_powerless(struct netpolicy **ret_netpolicy, struct ev_loop *loop);
+/* Whether netpolicy_plug can ever succeed: not of a powerless one. */
+bool netpolicy_can_connect(const struct netpolicy *netpolicy);
+/* Whether this process has what carrel-netd needs of it: CAP_NET_ADMIN and CAP_NET_RAW. */
+bool netpolicy_has_privileges(void);
 
 /* A policy that is always in force and plugs nothing, for unit tests with the fake engine. is_in_force can be set. */
 int netpolicy_new_fake(struct netpolicy **ret_netpolicy, struct ev_loop *loop);

@@ -23,6 +23,7 @@ struct transport_ops {
 struct transport {
         const struct transport_ops *ops;
         struct netpolicy *netpolicy;
+        bool is_powerless; /* it can connect nothing, and never will */
 };
 
 /* Events, from the loop. reply has been checked. A transport touches nothing of its own behind netpolicy_on_reply:

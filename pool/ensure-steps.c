@@ -237,7 +237,7 @@ const struct step ENSURE_STEPS[] = {
         { "confine", step_confine, NULL, 3.0 },
         { "start", start_container, NULL, 15.0 },
         { "identify", step_identify, NULL, 10.0 },
-        { "verify", step_verify, NULL, 0 },
+        { "verify", step_verify, NULL, 5.0 },
         { "seal", step_seal, NULL, 5.0 },
         { "plug", step_plug, NULL, 5.0 },
         { "greet", step_greet, NULL, 5.0 },

@@ -36,6 +36,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
+                .is_unconnectable = asked->spec.policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
                 .n_held = table_held(&pool->table),

@@ -161,14 +161,15 @@ static bool is_below(const struct mount_line *line, const char *directory)
                line->target[length] == '/';
 }
 
-/* Where something writable may be mounted. On cgroup v1 the engine mounts a tmpfs of root's at /sys/fs/cgroup to hold
- * the (read-only) hierarchies. */
+/* Where something writable may be mounted. Podman makes a /var/tmp like the /tmp it was asked for. On cgroup v1 the
+ * engine mounts a tmpfs of root's at /sys/fs/cgroup to hold the (read-only) hierarchies. */
 static bool may_be_writable(const struct mount_line *line)
 {
         static const char *const KERNELS_OWN[] = { "/proc", "/dev" };
         bool is_bare = has_option(line, "nosuid") && has_option(line, "nodev");
 
-        if (is_at(line, "/workspace") || is_at(line, "/tmp") || is_at(line, "/sys/fs/cgroup"))
+        if (is_at(line, "/workspace") || is_at(line, "/tmp") || is_at(line, "/var/tmp") ||
+            is_at(line, "/sys/fs/cgroup"))
                 return is_bare;
         for (size_t i = 0; i < sizeof KERNELS_OWN / sizeof *KERNELS_OWN; i++)
                 if (is_at(line, KERNELS_OWN[i]) || is_below(line, KERNELS_OWN[i]))

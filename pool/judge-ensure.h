@@ -8,6 +8,7 @@ struct ensure_facts {
         bool is_closing;
         bool has_reconciled;
         bool is_policy_in_force;
+        bool is_unconnectable; /* more than loopback is asked for, and nothing can be connected on this machine */
         bool is_engine_available;
         bool has_carrel;
         enum carrel_state state; /* when has_carrel */

@@ -15,6 +15,10 @@
 
 /* What an agent that can call has called in. */
 static const double PATIENCE_S = 2.0;
+/* Between two looks at a container that has not become ours yet, and for how long. */
+#define FIRST_LOOK_S 0.001
+#define LAST_LOOK_S 0.05
+#define LOOKING_S 3.0
 
 static void on_confirmed(void *arg, const struct netpolicy_link *link, const struct fault *why)
 {
@@ -98,20 +102,65 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
                                carrel->host_base + options->gid, why);
 }
 
+static int verify(struct carrel *carrel, struct fault *why)
+{
+        int r = verify_ids(carrel, why);
+
+        if (r == 0)
+                r = isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
+                                    carrel->spec.policy == POLICY_INTERNET, why);
+        if (r == 0)
+                r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
+        return r;
+}
+
+static void look_later(struct task *task)
+{
+        struct ev_loop *loop = task->carrel->pool->loop;
+
+        ev_timer_stop(loop, &task->look);
+        ev_timer_set(&task->look, task->look_delay_s, 0.0);
+        ev_timer_start(loop, &task->look);
+        if (task->look_delay_s < LAST_LOOK_S)
+                task->look_delay_s *= 2;
+}
+
+static bool may_still_come(const struct task *task, const struct fault *why)
+{
+        return why->kind == FAULT_HARDENING_MISSING && clock_boottime_s() - task->looking_since_s < LOOKING_S;
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+        struct task *task = timer->data;
+        struct fault why = { 0 };
+
+        if (verify(task->carrel, &why) == 0)
+                task_resume(task, NULL);
+        else if (may_still_come(task, &why))
+                look_later(task);
+        else
+                task_resume(task, &why);
+}
+
+/* A runtime may say "started" a moment before its process has become our init: crun 1.8 sets the syscall filter as the
+ * last thing before that. Nobody but it and our init runs inside until this step has succeeded. */
 enum flow_verdict step_verify(struct flow *flow, void *subject)
 {
-        const struct task *task = subject;
-        struct carrel *carrel = task->carrel;
-        const struct pool_options *options = &carrel->pool->options;
+        struct task *task = subject;
+        struct fault why = { 0 };
 
-        if (!options->is_verifying_hardening)
+        if (!task->carrel->pool->options.is_verifying_hardening || verify(task->carrel, &why) == 0)
                 return FLOW_NEXT;
-        if (verify_ids(carrel, flow_why(flow)) < 0 ||
-            isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
-                            carrel->spec.policy == POLICY_INTERNET, flow_why(flow)) < 0 ||
-            kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, flow_why(flow)) < 0)
+        task->looking_since_s = clock_boottime_s();
+        task->look_delay_s = FIRST_LOOK_S;
+        if (!may_still_come(task, &why)) {
+                (void)fault_pass(flow_why(flow), &why);
                 return FLOW_FAIL;
-        return FLOW_NEXT;
+        }
+        ev_set_cb(&task->look, on_look);
+        look_later(task);
+        return FLOW_WAIT;
 }
 
 static void on_sealed(void *arg, const struct fault *why)

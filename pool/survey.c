@@ -20,7 +20,8 @@ bool survey_is_adoptable(const struct pool *pool, const struct container_info *i
         return info->status == CONTAINER_RUNNING && json != NULL && claimed != NULL && template_generation(info) > 0 &&
                user_id_is_valid(container_label(info, LABEL_USER)) &&
                template_is_ours(info, pool->options.pool, NULL) && spec_decode(json, ret_spec) == 0 &&
-               spec_hash(ret_spec, &pool->options, hash) == 0 && strcmp(hash, claimed) == 0;
+               spec_hash(ret_spec, &pool->options, hash) == 0 && strcmp(hash, claimed) == 0 &&
+               (ret_spec->policy == POLICY_NONE || netpolicy_can_connect(pool->netpolicy));
 }
 
 static bool is_alive(const struct container_info *info)

@@ -16,6 +16,8 @@ struct task *task_new(struct carrel *carrel)
         task->carrel = carrel;
         task->began_s = clock_boottime_s();
         list_init(&task->queued);
+        ev_init(&task->look, NULL);
+        task->look.data = task;
         carrel->task = task;
         return task;
 }
@@ -42,6 +44,7 @@ void task_abandon(void *subject)
         agent_home_leave(task->carrel->home);
         if (ev_is_active(&task->patience))
                 ev_timer_stop(task->carrel->pool->loop, &task->patience);
+        ev_timer_stop(task->carrel->pool->loop, &task->look);
 }
 
 const char *task_step(const struct task *task)

@@ -2,6 +2,8 @@
  * Inside the pool room only. */
 #pragma once
 
+#include <ev.h>
+
 #include "carrel.h"
 #include "flow.h"
 
@@ -17,7 +19,9 @@ struct task {
         struct engine_call *call;
         struct netpolicy_call *net_call;
         struct seal *seal;
-        ev_timer patience;                 /* with an agent that is not required */
+        ev_timer patience; /* with an agent that is not required */
+        ev_timer look;     /* the next look at a container that is not yet what it shall be */
+        double look_delay_s, looking_since_s;
         char stale_id[CONTAINER_ID_BYTES]; /* the container to clear first; "" once it is gone */
         char reason[CARREL_REASON_BYTES];
         unsigned creates;     /* asked of the engine */

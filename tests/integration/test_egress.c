@@ -33,12 +33,28 @@ static const char *const DENIED[] = {
 };
 enum { N_DENIED = sizeof(DENIED) / sizeof(*DENIED) };
 
+#define BRIDGE "172.17.0.1"
+
+/* Docker's own bridge, or one like it. */
+static void add_bridge(void)
+{
+        static struct output output;
+
+        RUN(&output, "ip", "-oneline", "address", "show", "to", BRIDGE "/32");
+        if (output.text[0] != '\0')
+                return;
+        MUST_RUN("ip", "link", "add", "bridge0", "type", "bridge");
+        MUST_RUN("ip", "address", "add", BRIDGE "/16", "dev", "bridge0");
+        MUST_RUN("ip", "link", "set", "bridge0", "up");
+}
+
 static int start(void **state)
 {
         char address[32];
 
         (void)state;
         engine = engine_new();
+        add_bridge();
         outside = outside_new();
         for (size_t i = 0; i < N_DENIED; i++) {
                 snprintf(address, sizeof(address), "%s/32", DENIED[i]);
@@ -136,7 +152,7 @@ static void allowed_targets_are_open(void **state)
 
 static void the_host_is_closed_on_all_its_addresses(void **state)
 {
-        static const char *const addresses[] = { "5.6.7.1", "169.254.1.1", "172.17.0.1" };
+        static const char *const addresses[] = { "5.6.7.1", "169.254.1.1", BRIDGE };
         const char *const argv[] = { "busybox", "nc", "-ll", "-p", "7777", "-e", "echo", OUTSIDE_GREETING, NULL };
         pid_t server = process_spawn(argv, NULL, "/run/testbed/server.log");
 

@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "docker.h"
+#include "podman.h"
 #include "str.h"
 
 #define IMAGE "carrel-test-engine:latest"
@@ -136,6 +137,36 @@ static void answer_release(struct answer *answer)
         buffer_free(&answer->output[2]);
 }
 
+/* --- the engine --------------------------------------------------------------------------------------------------
+ */
+
+static int new_docker(struct engine **ret_engine, struct ev_loop *loop, const char *socket_path)
+{
+        const struct docker_options options = { .socket_path = socket_path };
+
+        return docker_new(ret_engine, loop, &options);
+}
+
+static int new_podman(struct engine **ret_engine, struct ev_loop *loop, const char *socket_path)
+{
+        const struct podman_options options = { .docker = { .socket_path = socket_path }, .state_dir = "/run/testbed" };
+
+        return podman_new(ret_engine, loop, &options);
+}
+
+static int new_engine(struct engine **ret_engine, struct ev_loop *loop, const char *socket_path)
+{
+        static const struct {
+                const char *kind;
+                int (*new)(struct engine **ret_engine, struct ev_loop *loop, const char *socket_path);
+        } KINDS[] = { { "docker", new_docker }, { "podman", new_podman } };
+
+        for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++)
+                if (str_equal(getenv("TESTBED_ENGINE"), KINDS[i].kind))
+                        return KINDS[i].new(ret_engine, loop, socket_path);
+        return -EINVAL;
+}
+
 /* --- the image --------------------------------------------------------------------------------------------------- */
 
 static void write_all(int fd, const void *bytes, size_t length)
@@ -219,6 +250,7 @@ static struct answer create(struct world *world, const char *name, const char *i
                 .pids = 64,
                 .nofile = 256,
                 .shm_bytes = 1 << 20,
+                .cgroup_parent = getenv("TESTBED_CGROUP"),
         };
         struct answer answer = { .loop = world->loop };
 
@@ -331,9 +363,11 @@ static void test_image_missing(void **state)
         struct world *world = *state;
         struct answer created = create(world, NAME, "carrel-test-engine-absent:1");
         struct answer inspected = plain(world, world->engine->ops->image_inspect, "carrel-test-engine-absent:1");
+        char pull[64];
 
+        snprintf(pull, sizeof pull, "%s pull carrel-test-engine-absent:1", getenv("TESTBED_ENGINE"));
         assert_int_equal(created.why.kind, FAULT_IMAGE_MISSING);
-        assert_non_null(strstr(created.why.message, "docker pull carrel-test-engine-absent:1"));
+        assert_non_null(strstr(created.why.message, pull));
         assert_int_equal(inspected.why.kind, FAULT_IMAGE_MISSING);
 }
 
@@ -588,6 +622,23 @@ static void test_events(void **state)
         assert_int_equal(witness.exit_codes[ENGINE_CONTAINER_DIED], 137);
 }
 
+/* Some engines tell their name on the side, later than they serve. */
+static void await_name(struct world *world, struct engine_about *ret_about)
+{
+        bool is_named = false;
+
+        for (int i = 0; i < 600 && !is_named; i++) {
+                ev_timer tick;
+
+                ev_timer_init(&tick, on_patience_over, 0.1, 0.0);
+                ev_timer_start(world->loop, &tick);
+                ev_run(world->loop, 0);
+                ev_timer_stop(world->loop, &tick);
+                world->engine->ops->about(world->engine, ret_about);
+                is_named = ret_about->version[0] != '\0';
+        }
+}
+
 static void test_about(void **state)
 {
         struct world *world = *state;
@@ -595,7 +646,7 @@ static void test_about(void **state)
         struct answer answer = list(world);
 
         must(&answer);
-        world->engine->ops->about(world->engine, &about);
+        await_name(world, &about);
         assert_string_equal(about.kind, getenv("TESTBED_ENGINE"));
         assert_true(about.is_available);
         assert_true(about.version[0] != '\0' && str_has_prefix(about.api_version, "1."));
@@ -603,11 +654,10 @@ static void test_about(void **state)
 
 static void test_engine_absent(void **state)
 {
-        const struct docker_options options = { .socket_path = "/nonexistent/docker.sock" };
         struct world absent = { .loop = ((struct world *)*state)->loop };
         struct engine_about about;
 
-        assert_int_equal(docker_new(&absent.engine, absent.loop, &options), 0);
+        assert_int_equal(new_engine(&absent.engine, absent.loop, "/nonexistent/docker.sock"), 0);
         for (int i = 0; i < 2; i++) { /* the second meets the open breaker */
                 struct answer answer = plain(&absent, absent.engine->ops->inspect, NAME);
                 assert_int_equal(answer.why.kind, FAULT_ENGINE_UNAVAILABLE);
@@ -623,12 +673,10 @@ static void test_engine_absent(void **state)
 static int setup(void **state)
 {
         struct world *world = calloc(1, sizeof *world);
-        const struct docker_options options = { .socket_path = getenv("TESTBED_ENGINE_SOCKET") };
-
         world->loop = ev_loop_new(EVFLAG_AUTO);
         snprintf(world->run_label, sizeof world->run_label, "run-%lld", (long long)clock_boottime_ms());
         *state = world;
-        return docker_new(&world->engine, world->loop, &options);
+        return new_engine(&world->engine, world->loop, getenv("TESTBED_ENGINE_SOCKET"));
 }
 
 static int teardown(void **state)

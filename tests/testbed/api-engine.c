@@ -50,7 +50,7 @@ static void client_words(const char *argv[WORDS_MAX], const char *const *words)
 
         argv[n++] = engine_kind();
         if (is_podman())
-                argv[n++] = "--remote";
+                argv[n++] = "--url=unix://" PODMAN_SOCKET;
         for (; *words != NULL; words++) {
                 assert_true(n < WORDS_MAX - 1);
                 argv[n++] = *words;
@@ -209,10 +209,11 @@ static void write_containers_conf(void)
         assert_return_code(fclose(conf), errno);
 }
 
-/* crun refuses a hybrid cgroup tree; podman's caches and networks are the host's unless something else is there. */
+/* crun refuses a hybrid cgroup tree; podman's locks (/dev/shm/libpod_lock), caches and networks are the host's unless
+ * something else is there. */
 static void open_podman(void)
 {
-        static const char *const PRIVATE[] = { "/var/lib/containers", "/var/lib/cni" };
+        static const char *const PRIVATE[] = { "/dev/shm", "/var/lib/containers", "/var/lib/cni" };
 
         (void)umount2("/sys/fs/cgroup/unified", MNT_DETACH);
         for (size_t i = 0; i < sizeof PRIVATE / sizeof *PRIVATE; i++) {
@@ -223,7 +224,6 @@ static void open_podman(void)
         }
         write_containers_conf();
         setenv("CONTAINERS_CONF", CONTAINERS_CONF, 1);
-        setenv("CONTAINER_HOST", "unix://" PODMAN_SOCKET, 1);
         mkdir(DATA_ROOT, 0711);
         mkdir("/run/podman", 0755);
         start();
@@ -350,9 +350,10 @@ static void forge(const char *user, const struct forgery *forgery)
                 CLIENT("commit", name, "forged:latest");
         answer_release(&made);
         remove_container(name);
-        CLIENT("run", "--detach", "--name", name, "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
-               "--tmpfs=/tmp:nosuid,nodev", "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m",
-               "--memory-swap=64m", cgroup_word(), network, directory, home, pids, "forged:latest");
+        CLIENT("run", "--detach", "--name", name, is_podman() ? "--read-only-tmpfs=false" : "--read-only",
+               "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:nosuid,nodev",
+               "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m", "--memory-swap=64m",
+               cgroup_word(), network, directory, home, pids, "forged:latest");
 }
 
 /* ---- events ---- */

@@ -13,6 +13,7 @@
 #include <cJSON.h>
 
 #include "seccomp-profile.h"
+#include "str.h"
 #include "wire.h"
 
 static const char *const ARGV[] = { "/carrel/init", "--wait", NULL };
@@ -55,9 +56,14 @@ static struct container_spec usual_spec(void)
 
 static cJSON *encode(const struct container_spec *spec, bool has_ipv6)
 {
-        char *text = wire_encode_create(spec, has_ipv6);
+        struct buffer option = { 0 };
+        char *text;
         cJSON *json;
 
+        assert_true(buffer_text(&option, "seccomp=") == 0 && seccomp_profile_json(&option) == 0);
+        text = wire_encode_create(spec,
+                                  &(const struct wire_machine){ .has_ipv6 = has_ipv6, .seccomp_option = option.data });
+        buffer_free(&option);
         assert_non_null(text);
         json = cJSON_Parse(text);
         free(text);
@@ -186,16 +192,19 @@ static void test_promises_stand(void **state)
 
 static void test_tmpfs_is_never_loose(void **state)
 {
-        static const struct tmpfs_mount LOOSE[] = { { "/a", "rw,suid,dev" }, { "/b", "" }, { "/c", NULL } };
+        static const struct tmpfs_mount LOOSE[] = {
+                { "/a", "rw,suid,dev" }, { "/b", "" }, { "/c", NULL }, { "/d", "noexec,,nodev,rw,exec" }
+        };
         struct container_spec spec = usual_spec();
 
         spec.tmpfs = LOOSE;
-        spec.n_tmpfs = 3;
+        spec.n_tmpfs = 4;
         cJSON *create = encode(&spec, true);
         const cJSON *tmpfs = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "Tmpfs");
-        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/a")->valuestring, "exec,rw,suid,dev,nosuid,nodev");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/a")->valuestring, "rw,exec,nosuid,nodev");
         assert_string_equal(cJSON_GetObjectItem(tmpfs, "/b")->valuestring, "exec,nosuid,nodev");
         assert_string_equal(cJSON_GetObjectItem(tmpfs, "/c")->valuestring, "exec,nosuid,nodev");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/d")->valuestring, "noexec,rw,nosuid,nodev");
         cJSON_Delete(create);
 }
 

@@ -339,6 +339,7 @@ static void test_judge(void **state)
                   ENSURE_REFUSE,
                   FAULT_ENGINE_UNAVAILABLE },
                 { { WELL, AT(CARREL_READY), .is_match = true }, ENSURE_REUSE, FAULT_NONE },
+                { { WELL, .is_unconnectable = true }, ENSURE_REFUSE, FAULT_POLICY_NOT_IN_FORCE },
                 { { .has_reconciled = true, .is_policy_in_force = true, AT(CARREL_READY), .is_match = true },
                   ENSURE_REUSE,
                   FAULT_NONE }, /* the engine is away */

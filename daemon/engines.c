@@ -1,0 +1,188 @@
+#include "engines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "docker.h"
+#include "engine.h"
+#include "fake.h"
+#include "oci.h"
+#include "options.h"
+#include "podman.h"
+#include "probe.h"
+
+/* Of one engine; an engine that a socket starts (systemd) needs a moment. */
+#define PROBE_S 6.0
+
+struct candidate {
+        enum config_engine engine;
+        const char *kind;
+        const char *socket; /* where it is served unless engine_socket says otherwise; "": nowhere */
+        bool is_automatic;
+        /* Whether it can keep every promise; NULL: it is made only when it is named. */
+        int (*probe)(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
+                     struct fault *why);
+        int (*make)(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
+                    const struct config *config);
+};
+
+static const char *socket_of(const struct candidate *candidate, const struct config *config)
+{
+        return config->engine_socket[0] != '\0' ? config->engine_socket : candidate->socket;
+}
+
+static int probe_api(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
+                     struct fault *why)
+{
+        enum probed_kind found = PROBED_DOCKER;
+        enum probed_kind wanted = candidate->engine == CONFIG_ENGINE_PODMAN ? PROBED_PODMAN : PROBED_DOCKER;
+        int r = probe_engine(socket_of(candidate, config), config->runtime, PROBE_S, &found, why);
+
+        if (r < 0 || found == wanted)
+                return r;
+        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EPROTO, "%s is served by another engine",
+                         socket_of(candidate, config));
+}
+
+static int make_docker(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
+                       const struct config *config)
+{
+        const struct docker_options options = { .socket_path = socket_of(candidate, config) };
+
+        return docker_new(ret_engine, loop, &options);
+}
+
+static int make_podman(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
+                       const struct config *config)
+{
+        const struct podman_options options = {
+                .docker = { .socket_path = socket_of(candidate, config) },
+                .state_dir = config->runtime_dir,
+        };
+
+        return podman_new(ret_engine, loop, &options);
+}
+
+static int make_fake(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
+                     const struct config *config)
+{
+        return fake_new(ret_engine, loop);
+}
+
+static int make_oci(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
+                    const struct config *config)
+{
+        char state_dir[DAEMON_PATH_BYTES];
+        char image_helper[DAEMON_PATH_BYTES];
+        struct oci_options options = daemon_oci_options(config, state_dir, image_helper);
+
+        return oci_new(ret_engine, loop, &options, NULL);
+}
+
+/* It is no daemon that could be asked: it is made, and looks around. */
+static int probe_oci(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
+                     struct fault *why)
+{
+        struct engine_about about = { 0 };
+        struct engine *engine;
+        int r = make_oci(candidate, &engine, loop, config);
+
+        if (r < 0)
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "its directory cannot be made: %s", strerror(-r));
+        engine->ops->about(engine, &about);
+        engine->ops->free(engine);
+        return about.is_available ? 0 : fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s", about.detail);
+}
+
+/* In the order in which `auto` asks them. */
+static const struct candidate CANDIDATES[] = {
+        { CONFIG_ENGINE_PODMAN, "podman", "/run/podman/podman.sock", true, probe_api, make_podman },
+        { CONFIG_ENGINE_DOCKER, "docker", "/run/docker.sock", true, probe_api, make_docker },
+        { CONFIG_ENGINE_OCI, "oci", "", true, probe_oci, make_oci },
+        { CONFIG_ENGINE_FAKE, "fake", "", false, NULL, make_fake },
+};
+#define N_CANDIDATES (sizeof CANDIDATES / sizeof *CANDIDATES)
+_Static_assert(N_CANDIDATES <= ENGINES_MAX, "every candidate has a verdict");
+
+static struct engine_verdict *add_verdict(struct engine_verdicts *verdicts, const struct candidate *candidate)
+{
+        struct engine_verdict *verdict = &verdicts->list[verdicts->count++];
+
+        verdict->kind = candidate->kind;
+        return verdict;
+}
+
+static const struct candidate *choose_named(const struct config *config, struct engine_verdicts *verdicts)
+{
+        const struct candidate *chosen = NULL;
+
+        for (size_t i = 0; i < N_CANDIDATES; i++) {
+                const struct candidate *candidate = &CANDIDATES[i];
+                struct engine_verdict *verdict;
+
+                if ((int)candidate->engine == config->engine)
+                        chosen = candidate;
+                else if (!candidate->is_automatic)
+                        continue;
+                verdict = add_verdict(verdicts, candidate);
+                verdict->is_chosen = candidate == chosen;
+                snprintf(verdict->reason, sizeof verdict->reason,
+                         verdict->is_chosen ? "the setting engine names it" : "the setting engine names another");
+        }
+        return chosen;
+}
+
+static const struct candidate *choose_first_able(struct ev_loop *loop, const struct config *config,
+                                                 struct engine_verdicts *verdicts)
+{
+        const struct candidate *chosen = NULL;
+
+        for (size_t i = 0; i < N_CANDIDATES; i++) {
+                const struct candidate *candidate = &CANDIDATES[i];
+                struct fault why = { 0 };
+                struct engine_verdict *verdict;
+
+                if (!candidate->is_automatic)
+                        continue;
+                verdict = add_verdict(verdicts, candidate);
+                if (chosen != NULL) {
+                        snprintf(verdict->reason, sizeof verdict->reason, "not asked: %s comes first", chosen->kind);
+                } else if (candidate->probe(candidate, loop, config, &why) < 0) {
+                        snprintf(verdict->reason, sizeof verdict->reason, "%s", why.message);
+                } else {
+                        chosen = candidate;
+                        verdict->is_chosen = true;
+                        snprintf(verdict->reason, sizeof verdict->reason, "the first that can keep every promise");
+                }
+        }
+        return chosen;
+}
+
+static int refuse(const struct engine_verdicts *verdicts, struct fault *why)
+{
+        char reasons[sizeof why->message] = "";
+        size_t length = 0;
+
+        for (size_t i = 0; i < verdicts->count && length < sizeof reasons; i++)
+                length += (size_t)snprintf(reasons + length, sizeof reasons - length, "%s%s: %s", i > 0 ? "; " : "",
+                                           verdicts->list[i].kind, verdicts->list[i].reason);
+        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENODEV, "no engine can be had. %s", reasons);
+}
+
+int engines_choose(struct engine **ret_engine, struct engine_verdicts *ret_verdicts, struct ev_loop *loop,
+                   const struct config *config, struct fault *why)
+{
+        const struct candidate *chosen;
+        int r;
+
+        *ret_verdicts = (struct engine_verdicts){ 0 };
+        chosen = config->engine == CONFIG_ENGINE_AUTO ? choose_first_able(loop, config, ret_verdicts)
+                                                      : choose_named(config, ret_verdicts);
+        if (chosen == NULL)
+                return refuse(ret_verdicts, why);
+        r = chosen->make(chosen, ret_engine, loop, config);
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine %s: %s", chosen->kind, strerror(-r))
+                     : 0;
+}

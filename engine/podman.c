@@ -1,0 +1,188 @@
+/* Podman's differences from Docker, in one table. Facts: podman 4.3.1's compatibility API, tried by
+ * tests/integration/test_engine.c. */
+#include "podman.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "docker-call.h"
+#include "docker-query.h"
+#include "docker-quirks.h"
+#include "podman-exec.h"
+#include "scope.h"
+#include "seccomp-profile.h"
+#include "str.h"
+
+#define PROFILE "seccomp.json"
+
+struct podman {
+        char *state_dir;
+        struct podman_execs *execs;
+};
+
+/* ---- the syscall filter is a file ---- */
+
+static int write_whole(int fd, const struct buffer *text)
+{
+        for (size_t done = 0; done < text->length;) {
+                ssize_t n = write(fd, text->data + done, text->length - done);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0)
+                        done += (size_t)n;
+        }
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Whole or not at all, under a name of its own until it is whole; nothing that lies there is followed or kept. */
+static int write_profile(int dir, const struct buffer *profile)
+{
+        char name[64];
+        uint64_t chance;
+
+        if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+                return -EIO;
+        snprintf(name, sizeof name, "." PROFILE ".%016llx", (unsigned long long)chance);
+        AUTO(auto_close) int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return -errno;
+        int r = write_whole(fd, profile);
+        if (r == 0 && renameat(dir, name, dir, PROFILE) < 0)
+                r = -errno;
+        if (r < 0)
+                (void)unlinkat(dir, name, 0);
+        else if (fsync(dir) < 0)
+                r = -errno;
+        return r;
+}
+
+/* Who could write into the directory could loosen the filter of the next container. */
+static int open_state_dir(const char *path)
+{
+        struct stat status;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 022) == 0)
+                return fd;
+        close(fd);
+        return -EPERM;
+}
+
+/* Written anew for each container: 5 KB on a tmpfs, and nothing that happened to the file meanwhile matters. */
+static char *podman_seccomp_option(const struct docker *docker)
+{
+        const struct podman *podman = docker->extra;
+        struct buffer profile = { 0 };
+        AUTO(auto_close) int dir = open_state_dir(podman->state_dir);
+        int r = dir < 0 ? dir : seccomp_profile_json(&profile);
+
+        if (r == 0)
+                r = write_profile(dir, &profile);
+        buffer_free(&profile);
+        if (r == 0)
+                return docker_text("seccomp=%s/" PROFILE, podman->state_dir);
+        errno = -r;
+        return NULL;
+}
+
+/* Podman sets RLIMIT_NPROC to 2^20 where a request names none, which a runtime without CAP_SYS_RESOURCE cannot have
+ * above its own hard limit; ours is taken for that one. The limit counts all processes of a uid on the host, so that it
+ * bounds no carrel: the pids cgroup does. */
+static uint64_t podman_nproc(void)
+{
+        enum { MOST = 1048576 };
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NPROC, &limit) < 0 || limit.rlim_max == 0 || limit.rlim_max > MOST)
+                return MOST;
+        return limit.rlim_max;
+}
+
+/* ---- the table ---- */
+
+static void podman_after_exec(struct docker *docker, const char *exec_id)
+{
+        const struct podman *podman = docker->extra;
+
+        podman_execs_add(podman->execs, exec_id);
+}
+
+static void podman_free_extra(void *extra)
+{
+        struct podman *podman = extra;
+
+        podman_execs_free(podman->execs);
+        free(podman->state_dir);
+        free(podman);
+}
+
+static const char *const EVENT_ACTIONS[] = { "start", "died", "remove", "oom", "exec_died", NULL };
+
+static const struct docker_rule RULES[] = {
+        { 500, "is already in use", 409 }, /* create, rename: the name */
+        { 500, "no such container", 404 }, /* gone between Podman's look and its deed */
+        { 500, "no such exec session", 404 },
+        { 0 },
+};
+
+/* Beside a read-only root Podman mounts writable tmpfs of its own, without a size, on /run, /tmp and /var/tmp, unless
+ * the request has something there. /var/tmp is often a link to /tmp, and what is mounted on it lies above the spec's
+ * /tmp: so it is the same once more. */
+static const struct tmpfs_mount EXTRA_TMPFS[] = {
+        { "/run", "ro,noexec,size=65536,mode=0755" },
+        { "/var/tmp", NULL },
+        { NULL, NULL },
+};
+
+static const struct docker_quirks QUIRKS = {
+        .kind = "podman",
+        .known_api_version = "1.41", /* its /version runs conmon, the runtime and the package manager: 1-2 s */
+        .pull_command = "podman pull",
+        /* Not the compatible one, which stops first and waits ten seconds for a program that ignores SIGTERM. */
+        .remove_path = "/libpod/containers/",
+        .remove_query = "force=true&v=true&timeout=0",
+        .event_actions = EVENT_ACTIONS,
+        .rules = RULES,
+        .seccomp_option = podman_seccomp_option,
+        .stray_words = "Error: write unixpacket @->", /* of input that was not read */
+        .imports_by_repository = true,
+        .has_nameless_exec_ends = true,
+        .extra_tmpfs = EXTRA_TMPFS,
+        .nproc = podman_nproc,
+        .after_exec = podman_after_exec,
+        .free_extra = podman_free_extra,
+};
+
+static int podman_extra_new(struct podman **ret_podman, struct ev_loop *loop, const char *state_dir)
+{
+        struct podman *podman = calloc(1, sizeof *podman);
+
+        if (podman == NULL)
+                return -ENOMEM;
+        podman->state_dir = strdup(state_dir);
+        if (podman->state_dir == NULL || podman_execs_new(&podman->execs, loop) < 0) {
+                free(podman->state_dir);
+                free(podman);
+                return -ENOMEM;
+        }
+        *ret_podman = podman;
+        return 0;
+}
+
+int podman_new(struct engine **ret_engine, struct ev_loop *loop, const struct podman_options *options)
+{
+        struct podman *podman;
+        int r = podman_extra_new(&podman, loop, options->state_dir);
+
+        return r < 0 ? r : docker_new_quirky(ret_engine, loop, &options->docker, &QUIRKS, podman);
+}
