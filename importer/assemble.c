@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "entry.h"
 #include "manifest.h"
 #include "scope.h"
 #include "str.h"
@@ -28,29 +30,53 @@ enum { INDEX_DEPTH_MAX = 2 };
 
 /* ---- the files of the archive ---- */
 
+/* Paths are the archive's own words. */
+static int refuse(const struct blob *blob, int err, const char *reason, struct fault *why)
+{
+        char shown[ENTRY_SHOWN_BYTES];
+
+        entry_show(blob->path, shown);
+        return fault_set(why, FAULT_IMAGE_REFUSED, err, "%s %s", shown, reason);
+}
+
+static int check_blob(const struct blob *blob, int fd, struct fault *why)
+{
+        char reason[SHA256_TEXT_BYTES + 64];
+        char sha256[SHA256_TEXT_BYTES];
+        struct stat about;
+        int r;
+
+        if (fstat(fd, &about) < 0)
+                return refuse(blob, errno, "cannot be read", why);
+        if (blob->bytes != UINT64_MAX && (uint64_t)about.st_size != blob->bytes) {
+                (void)snprintf(reason, sizeof reason, "has %llu bytes, and its descriptor says %llu",
+                               (unsigned long long)about.st_size, (unsigned long long)blob->bytes);
+                return refuse(blob, EBADMSG, reason, why);
+        }
+        if (blob->sha256[0] == '\0')
+                return 0;
+        r = sha256_file(fd, sha256, why);
+        if (r < 0 || str_equal(sha256, blob->sha256))
+                return r;
+        (void)snprintf(reason, sizeof reason, "has the digest sha256:%s", sha256);
+        return refuse(blob, EBADMSG, reason, why);
+}
+
 static int open_blob(const struct assembly *assembly, const struct blob *blob, int *ret_fd, struct fault *why)
 {
         AUTO(auto_close) int fd = -1;
-        struct stat about;
-        int r = tree_open(assembly->outer_fd, blob->path, &fd);
+        int r;
 
-        if (r < 0 || fstat(fd, &about) < 0)
-                return fault_set(why, FAULT_IMAGE_REFUSED, ENOENT, "the archive lacks the file %s", blob->path);
-        if (blob->bytes != UINT64_MAX && (uint64_t)about.st_size != blob->bytes)
-                return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "%s has %llu bytes, and its descriptor says %llu",
-                                 blob->path, (unsigned long long)about.st_size, (unsigned long long)blob->bytes);
-        if (blob->sha256[0] != '\0') {
-                char sha256[SHA256_TEXT_BYTES];
+        if (tree_open(assembly->outer_fd, blob->path, &fd) < 0) {
+                char shown[ENTRY_SHOWN_BYTES];
 
-                r = sha256_file(fd, sha256, why);
-                if (r < 0)
-                        return r;
-                if (!str_equal(sha256, blob->sha256))
-                        return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "%s has the digest sha256:%s", blob->path,
-                                         sha256);
+                entry_show(blob->path, shown);
+                return fault_set(why, FAULT_IMAGE_REFUSED, ENOENT, "the archive lacks the file %s", shown);
         }
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        r = check_blob(blob, fd, why);
+        if (r == 0)
+                *ret_fd = TAKE_FD(fd);
+        return r;
 }
 
 /* A JSON file, malloc'd and NUL-terminated. */
@@ -66,31 +92,55 @@ static int read_json(const struct assembly *assembly, const struct blob *blob, s
                 return r;
         while ((n = read(fd, piece, sizeof piece)) > 0) {
                 if (ret_text->length + (size_t)n > MANIFEST_JSON_MAX_BYTES)
-                        return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG, "%s is too long", blob->path);
+                        return refuse(blob, EFBIG, "is too long", why);
                 if (buffer_append(ret_text, piece, (size_t)n) < 0)
                         return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
         if (n < 0 || ret_text->length == 0)
-                return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "%s is empty", blob->path);
+                return refuse(blob, EBADMSG, "is empty", why);
         return 0;
 }
 
 /* ---- layers ---- */
 
+/* What all layers together may still take: one that is named many times is read as often. */
+struct work {
+        struct budget budget;
+        uint64_t packed;   /* bytes to read */
+        uint64_t unpacked; /* bytes they unpack to, their tar's own included */
+};
+
+static int charge(int fd, struct work *work, struct fault *why)
+{
+        struct stat about;
+
+        if (fstat(fd, &about) < 0 || (uint64_t)about.st_size > work->packed)
+                return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG,
+                                 "the layers are more than an image may have (image_max_size)");
+        work->packed -= (uint64_t)about.st_size;
+        return 0;
+}
+
 static int apply_layer(const struct assembly *assembly, const struct blob *layer, const char *diff_id,
-                       struct budget *budget, struct fault *why)
+                       struct work *work, struct fault *why)
 {
         AUTO(auto_close) int fd = -1;
         char sha256[SHA256_TEXT_BYTES];
         int r = open_blob(assembly, layer, &fd, why);
 
         if (r == 0)
-                r = sha256_content(fd, assembly->max_bytes, sha256, why);
-        if (r == 0 && !str_equal(sha256, diff_id))
+                r = charge(fd, work, why);
+        if (r == 0)
+                r = sha256_content(fd, &work->unpacked, sha256, why);
+        if (r == 0 && !str_equal(sha256, diff_id)) {
+                char shown[ENTRY_SHOWN_BYTES];
+
+                entry_show(layer->path, shown);
                 r = fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG,
-                              "layer %.90s unpacks to the digest sha256:%s, and the configuration says otherwise",
-                              layer->path, sha256);
-        return r < 0 ? r : unpack_tar(fd, assembly->rootfs_fd, true, budget, why);
+                              "layer %s unpacks to the digest sha256:%s, and the configuration says otherwise", shown,
+                              sha256);
+        }
+        return r < 0 ? r : unpack_tar(fd, assembly->rootfs_fd, true, &work->budget, why);
 }
 
 static int apply(const struct assembly *assembly, const struct manifest *manifest, struct stored_image *image,
@@ -98,7 +148,9 @@ static int apply(const struct assembly *assembly, const struct manifest *manifes
 {
         AUTO(image_config_release) struct image_config config = { 0 };
         AUTO(buffer_free) struct buffer text = { 0 };
-        struct budget budget = { assembly->max_bytes, assembly->max_entries };
+        struct work work = { .budget = { assembly->max_bytes, assembly->max_entries },
+                             .packed = assembly->max_bytes,
+                             .unpacked = assembly->max_bytes };
         int r = read_json(assembly, &manifest->config, &text, why);
 
         if (r == 0)
@@ -109,7 +161,7 @@ static int apply(const struct assembly *assembly, const struct manifest *manifes
                 return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "the image has %zu layers and %zu diff_ids",
                                  manifest->n_layers, config.n_diff_ids);
         for (size_t i = 0; r == 0 && i < manifest->n_layers; i++)
-                r = apply_layer(assembly, &manifest->layers[i], config.diff_ids[i], &budget, why);
+                r = apply_layer(assembly, &manifest->layers[i], config.diff_ids[i], &work, why);
         if (r < 0)
                 return r;
         image->environment = TAKE(config.environment);

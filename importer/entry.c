@@ -69,7 +69,9 @@ int entry_path(const char *name, char ret_path[static ENTRY_PATH_BYTES], struct 
         return 0;
 }
 
-/* Whether following target from the directory that path is in leaves the root, by its text. */
+/* Whether following target from the directory that path is in leaves the root, by its text alone: links on the way may
+ * lead elsewhere. It keeps what is plainly wrong out of an image; what keeps the unpacker in is tree.h, and what keeps
+ * a carrel in is its root. */
 static bool climbs_out(const char *path, const char *target)
 {
         int depth = 0;

@@ -13,7 +13,9 @@
 /* 2^53: up to here a double is a whole number. */
 #define WHOLE_MAX 9007199254740992.0
 
-enum { ENVIRONMENT_MAX = 1024 };
+/* Entries, bytes of one (less than execve(2) takes, MAX_ARG_STRLEN) and of all: what carreld reads back from the store
+ * has room for every one of them escaped. */
+enum { ENVIRONMENT_MAX = 1024, ENVIRONMENT_ENTRY_MAX_BYTES = 1 << 16, ENVIRONMENT_MAX_BYTES = 1 << 17 };
 
 static int refuse(struct fault *why, const char *reason)
 {
@@ -261,6 +263,7 @@ static bool is_list(const cJSON *item)
 static int read_environment(const cJSON *array, struct image_config *config, struct fault *why)
 {
         int count = cJSON_GetArraySize(array);
+        size_t total = 0;
         const cJSON *item;
         char **at;
 
@@ -275,6 +278,9 @@ static int read_environment(const cJSON *array, struct image_config *config, str
 
                 if (text == NULL || strchr(text, '=') == NULL || text[0] == '=')
                         return refuse(why, "configuration has an Env entry without a name");
+                total += strlen(text);
+                if (strlen(text) > ENVIRONMENT_ENTRY_MAX_BYTES || total > ENVIRONMENT_MAX_BYTES)
+                        return refuse(why, "configuration has an Env that is too long");
                 *at = strdup(text);
                 if (*at++ == NULL)
                         return out_of_memory(why);

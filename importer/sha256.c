@@ -40,13 +40,12 @@ int sha256_file(int fd, char ret_text[static SHA256_TEXT_BYTES], struct fault *w
         return 0;
 }
 
-int sha256_content(int fd, uint64_t max_bytes, char ret_text[static SHA256_TEXT_BYTES], struct fault *why)
+int sha256_content(int fd, uint64_t *left, char ret_text[static SHA256_TEXT_BYTES], struct fault *why)
 {
         AUTO(reader_free) struct archive *archive = NULL;
         struct sha256_ctx context;
         struct archive_entry *entry;
         uint8_t piece[PIECE_BYTES];
-        uint64_t total = 0;
         la_ssize_t n;
         int r = reader_open(&archive, fd, READER_RAW, why);
 
@@ -56,10 +55,10 @@ int sha256_content(int fd, uint64_t max_bytes, char ret_text[static SHA256_TEXT_
                 return reader_fault(archive, "the layer", why);
         sha256_init(&context);
         while ((n = archive_read_data(archive, piece, sizeof piece)) > 0) {
-                total += (uint64_t)n;
-                if (total > max_bytes)
-                        return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG, "a layer unpacks to more than %llu bytes",
-                                         (unsigned long long)max_bytes);
+                if ((uint64_t)n > *left)
+                        return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG,
+                                         "the layers unpack to more than an image may have (image_max_size)");
+                *left -= (uint64_t)n;
                 sha256_update(&context, (size_t)n, piece);
         }
         if (n < 0)

@@ -13,8 +13,6 @@
 #include "scope.h"
 #include "tree.h"
 
-enum { BLOCK_BYTES = 512 };
-
 struct unpacking {
         struct archive *archive;
         int root_fd;
@@ -251,20 +249,13 @@ static int take_all(struct unpacking *unpacking, enum pass pass, struct fault *w
         return r == ARCHIVE_EOF ? 0 : cut_short(unpacking, why);
 }
 
-/* A tar ends with two blocks of zeros; libarchive takes one that was cut between two entries for whole. */
-static int check_end(struct unpacking *unpacking, int fd, struct fault *why)
+/* A tar ends with two blocks of zeros; libarchive takes one that was cut between two entries for whole. Then it has
+ * read nothing where the next header would have been. */
+static int check_end(const struct unpacking *unpacking, struct fault *why)
 {
-        char block[BLOCK_BYTES];
-        off_t end = lseek(fd, 0, SEEK_END);
-
-        if (archive_filter_count(unpacking->archive) > 1 || unpacking->n_entries == 0)
+        if (unpacking->n_entries == 0 ||
+            archive_filter_bytes(unpacking->archive, 0) > archive_read_header_position(unpacking->archive))
                 return 0;
-        if (end >= BLOCK_BYTES && pread(fd, block, sizeof block, end - BLOCK_BYTES) == BLOCK_BYTES) {
-                for (size_t i = 0; i < sizeof block; i++)
-                        end = block[i] != 0 ? 0 : end;
-                if (end > 0)
-                        return 0;
-        }
         return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "the archive is cut short after entry \"%s\"",
                          unpacking->last);
 }
@@ -279,7 +270,7 @@ static int run(int archive_fd, int root_fd, enum pass pass, struct budget *budge
                 return r;
         unpacking.archive = archive;
         r = take_all(&unpacking, pass, why);
-        return r < 0 ? r : check_end(&unpacking, archive_fd, why);
+        return r < 0 ? r : check_end(&unpacking, why);
 }
 
 /* What a layer hides goes first, so that an opaque mark behind its siblings does not take them. */

@@ -18,9 +18,9 @@ struct budget {
 __attribute__((warn_unused_result)) int unpack_tar(int archive_fd, int root_fd, bool is_layer, struct budget *budget,
                                                    struct fault *why);
 
-/* The SHA-256 of a file, and of what it is when it is decompressed; 64 hexadecimal digits. max_bytes bounds the
- * second. */
+/* The SHA-256 of a file, and of what it is when it is decompressed; 64 hexadecimal digits. The second
+ * takes what it unpacks from *left, and refuses what is more. */
 enum { SHA256_TEXT_BYTES = 65 };
 __attribute__((warn_unused_result)) int sha256_file(int fd, char ret_text[static SHA256_TEXT_BYTES], struct fault *why);
-__attribute__((warn_unused_result)) int sha256_content(int fd, uint64_t max_bytes,
-                                                       char ret_text[static SHA256_TEXT_BYTES], struct fault *why);
+__attribute__((warn_unused_result)) int sha256_content(int fd, uint64_t *left, char ret_text[static SHA256_TEXT_BYTES],
+                                                       struct fault *why);

@@ -36,6 +36,7 @@ enum { PATH_BYTES = 256, ANSWER_BYTES = 4096, ITEMS_MAX = 8 };
 
 static char store[PATH_BYTES];
 static char scratch[PATH_BYTES / 4];
+static const char *max_bytes = "67108864";
 static const char *max_entries = "100";
 static rlim_t n_open_max; /* of the program's descriptors; 0: as many as we may have */
 
@@ -201,8 +202,8 @@ static int run_image(const char *const *arguments, const char *input, char answe
 
 static int import(const char *archive, const char *format, const char *reference, char answer[static ANSWER_BYTES])
 {
-        const char *arguments[] = { "import",   "--store",       store,       "--format", format, "--max-bytes",
-                                    "67108864", "--max-entries", max_entries, reference,  NULL };
+        const char *arguments[] = { "import",  "--store",       store,       "--format", format, "--max-bytes",
+                                    max_bytes, "--max-entries", max_entries, reference,  NULL };
 
         return run_image(arguments, path_of(archive), answer);
 }
@@ -495,8 +496,15 @@ static void test_truncated(void **state)
                         assert_refused("cut short", "cut.tar", "rootfs", "");
                 }
         }
-        write_archive("twice.tar", "gzip", PLAIN);
+        /* Cut between two entries, and whole as a compressed file. */
+        write_archive("cut.tar", NULL, PLAIN);
+        assert_int_equal(truncate(path_of("cut.tar"), 512), 0);
+        assert_refused("cut between entries", "cut.tar", "rootfs", "cut short after entry");
         struct output output;
+        RUN(&output, "gzip", path_of("cut.tar"));
+        assert_int_equal(output.status, 0);
+        assert_refused("cut, then compressed", "cut.tar.gz", "rootfs", "cut short after entry");
+        write_archive("twice.tar", "gzip", PLAIN);
         RUN(&output, "gzip", path_of("twice.tar"));
         assert_int_equal(output.status, 0);
         assert_refused("compressed twice", "twice.tar.gz", "auto", "compressed more than once");
@@ -627,6 +635,7 @@ static void test_hostile_layers(void **state)
                 { write_docker, { .config_name = "../config.json" }, "names a file that cannot be in it" },
                 { write_docker, { .config_name = "/etc/passwd" }, "names a file that cannot be in it" },
                 { write_docker, { .config_name = "absent.json" }, "lacks the file absent.json" },
+                { write_docker, { .config_name = "a\\u001b[31mb.json" }, "lacks the file a?[31mb.json" },
                 { write_docker, { .diff_id = ZEROS }, "layer b/layer.tar unpacks to the digest" },
                 { write_docker, { .diff_id = "../../x" }, "diff_id that is no sha256" },
                 { write_docker, { .lacks_layer = true }, "lacks the file b/layer.tar" },
@@ -645,6 +654,18 @@ static void test_hostile_layers(void **state)
                 CASES[i].write(&layers);
                 assert_refused(CASES[i].part, "layers.tar", "auto", CASES[i].part);
         }
+}
+
+/* Each layer alone is small enough. */
+static void test_layers_in_total(void **state)
+{
+        const struct layers layers = { .archive = "layers.tar" };
+
+        (void)state;
+        write_oci(&layers);
+        max_bytes = "8000";
+        assert_refused("two layers of 6144 and 4096", "layers.tar", "oci", "the layers unpack to more");
+        max_bytes = "67108864";
 }
 
 /* A layer's whiteouts do not go through a link of the layers below that leads out. In this very process, unconfined. */
@@ -884,6 +905,7 @@ int main(void)
                 cmocka_unit_test(test_weighing),
                 cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_hostile_layers),
+                cmocka_unit_test(test_layers_in_total),
                 cmocka_unit_test(test_whiteouts_stay_inside),
                 cmocka_unit_test(test_one_content_one_id),
                 cmocka_unit_test(test_removal),

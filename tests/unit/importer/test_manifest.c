@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "manifest.h"
+#include "str.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define DESCRIPTOR                                                                                                     \
@@ -171,11 +172,41 @@ static void test_config(void **state)
         }
 }
 
+/* What is taken can be stored, however it is escaped, and given to a program. */
+static void test_long_environment(void **state)
+{
+        static const struct {
+                size_t length, count;
+                bool is_taken;
+        } CASES[] = { { 65536, 1, true }, { 65537, 1, false }, { 65536, 2, true }, { 65536, 3, false } };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct image_config config = { 0 };
+                struct buffer json = { 0 };
+                int r;
+
+                (void)buffer_text(&json, "{" FOR_US ",\"config\":{\"Env\":[");
+                for (size_t n = 0; n < CASES[i].count; n++) {
+                        (void)buffer_text(&json, n == 0 ? "\"A=" : ",\"A=");
+                        for (size_t at = 2; at < CASES[i].length; at++)
+                                (void)buffer_text(&json, "x");
+                        (void)buffer_text(&json, "\"");
+                }
+                (void)buffer_text(&json, "]}}");
+                r = image_config_parse(json.data, json.length, "amd64", &config, NULL);
+                assert_int_equal(r == 0, CASES[i].is_taken);
+                image_config_release(&config);
+                buffer_free(&json);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_docker), cmocka_unit_test(test_hostile_docker), cmocka_unit_test(test_index),
-                cmocka_unit_test(test_oci),    cmocka_unit_test(test_config),
+                cmocka_unit_test(test_docker), cmocka_unit_test(test_hostile_docker),
+                cmocka_unit_test(test_index),  cmocka_unit_test(test_oci),
+                cmocka_unit_test(test_config), cmocka_unit_test(test_long_environment),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
