@@ -1,5 +1,6 @@
 #include "utf8.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* RFC 3629, section 4: the lead byte decides the length and the range of the second byte. */
@@ -36,12 +37,37 @@ int utf8_step(const void *text, size_t length)
         return 0;
 }
 
+/* How many bytes in front are ASCII and no NUL, in whole words: most output is nothing else. */
+static size_t count_plain_words(const char *at, size_t length)
+{
+        const uint64_t ONES = UINT64_C(0x0101010101010101);
+        const uint64_t HIGHS = UINT64_C(0x8080808080808080);
+        size_t n = 0;
+
+        for (; length - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+                uint64_t word;
+
+                memcpy(&word, at + n, sizeof word);
+                /* A byte that is 0 borrows into its high bit; one with a high bit has it already. */
+                if ((((word - ONES) | word) & HIGHS) != 0)
+                        break;
+        }
+        return n;
+}
+
 bool utf8_is_text(const void *bytes, size_t length)
 {
         const char *at = bytes;
 
         for (size_t left = length; left > 0;) {
-                int step = utf8_step(at, left);
+                size_t plain = count_plain_words(at, left);
+                int step;
+
+                at += plain;
+                left -= plain;
+                if (left == 0)
+                        break;
+                step = utf8_step(at, left);
 
                 if (step <= 0 || *at == '\0')
                         return false;
