@@ -1,5 +1,6 @@
 /* The cgroups of containers, in every hierarchy this host has: v1, v2, and both at once (cgroups(7)). A runtime makes
  * and removes them; what one that was killed has left, is removed here. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -14,7 +15,7 @@
 #include "scope.h"
 #include "str.h"
 
-enum { PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384 };
+enum { DEPTH_MAX = 3, PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384 };
 
 /* visit returns false to stop. */
 typedef bool (*visit_cgroup)(void *arg, const char *path);
@@ -69,16 +70,37 @@ static void thaw(const char *path)
         close(fd);
 }
 
+/* 0, or the errno of the last rmdir(2). The groups of execs are children (exec/exec-cgroup.h), and theirs the last. */
+static int clear_tree(const char *path, unsigned depth)
+{
+        DIR *children = NULL;
+
+        if (rmdir(path) == 0 || errno == ENOENT)
+                return 0;
+        kill_members(path);
+        thaw(path);
+        if (depth > 0)
+                children = opendir(path);
+        for (struct dirent *entry = children != NULL ? readdir(children) : NULL; entry != NULL;
+             entry = readdir(children)) {
+                char child[PATH_BYTES];
+
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+                    snprintf(child, sizeof child, "%s/%s", path, entry->d_name) < (int)sizeof child)
+                        (void)clear_tree(child, depth - 1);
+        }
+        if (children != NULL)
+                (void)closedir(children);
+        return rmdir(path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
 static bool clear_one(void *arg, const char *path)
 {
         int *ret_err = arg;
+        int err = clear_tree(path, DEPTH_MAX);
 
-        if (rmdir(path) == 0 || errno == ENOENT)
-                return true;
-        kill_members(path);
-        thaw(path);
-        if (rmdir(path) < 0 && errno != ENOENT)
-                *ret_err = errno == EBUSY ? -EAGAIN : -errno;
+        if (err != 0)
+                *ret_err = err == EBUSY || err == ENOTEMPTY ? -EAGAIN : -err;
         return true;
 }
 
