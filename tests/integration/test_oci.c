@@ -387,6 +387,39 @@ static void a_runtime_that_cannot_serve_is_named(void **state)
         expect_refusal("/run/testbed/bin/none", "apt-get install crun");
 }
 
+static bool has_host_image(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/v1/images/host", NULL);
+        bool is_there = answer.status == 200;
+
+        answer_release(&answer);
+        return is_there;
+}
+
+/* The ready-made image of this machine: its programs run, nothing of its people or its state is there, and nothing can
+ * be written. */
+static void the_machines_own_programs(void **state)
+{
+        char text[256];
+
+        (void)state;
+        assert_true(wait_until(has_host_image, NULL, PATIENCE_S));
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"image\":\"host\"}", 200);
+        carreld_must_exec("ada", "/usr/bin/env true && ls /usr/share >/dev/null && echo runs", text, sizeof text);
+        assert_string_equal(text, "runs");
+        carreld_must_exec("ada", "ls -A /home /root /var/lib 2>/dev/null | grep -v : | wc -w", text, sizeof text);
+        assert_string_equal(text, "0");
+        carreld_must_exec("ada", "touch /usr/x 2>/dev/null || touch /etc/x 2>/dev/null || echo refused", text,
+                          sizeof text);
+        assert_string_equal(text, "refused");
+        carreld_must_exec("ada", "grep -c ' /usr ro,nosuid,nodev' /proc/self/mountinfo", text, sizeof text);
+        assert_string_equal(text, "1");
+        carreld_must_exec("ada", "test ! -e /etc/shadow && echo absent", text, sizeof text);
+        assert_string_equal(text, "absent");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/images/host", NULL, 409);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+}
+
 static int inside(void)
 {
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
@@ -396,6 +429,7 @@ static int inside(void)
                 WITH_DAEMON(neither_reads_the_others_files),
                 WITH_DAEMON(files_survive_with_their_owner),
                 WITH_DAEMON(the_filter_is_in_force),
+                WITH_DAEMON(the_machines_own_programs),
                 WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
                 WITH_DAEMON(a_thousand_lives_leave_nothing),
