@@ -40,7 +40,7 @@ const char *built_program(const char *relative)
 /* The helpers are built in their rooms; installed they share one directory. */
 static void install_helpers(void)
 {
-        MUST_RUN("install", "-D", "-m755", built_program("image/carrel-init"), (CARREL_HELPERS "/carrel-init"));
+        MUST_RUN("install", "-D", "-m711", built_program("image/carrel-init"), (CARREL_HELPERS "/carrel-init"));
         MUST_RUN("install", "-D", "-m755", built_program("importer/carrel-image"), (CARREL_HELPERS "/carrel-image"));
         MUST_RUN("install", "-D", "-m755", built_program("netpolicy/carrel-netd"), (CARREL_HELPERS "/carrel-netd"));
 }

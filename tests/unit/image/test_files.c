@@ -153,6 +153,22 @@ static const struct script ARCHIVES[] = {
         { "into a file", "echo > o; $INIT file unpack o < /dev/null", "error 20 Not a directory: o\n" },
 };
 
+/* Whose /proc/PID/mem is, is who may write to it. $AS runs a program as somebody who is not root. */
+#define AS_NOBODY                                                                                                      \
+        "AS=; NOBODY=$(id -u); if [ $NOBODY = 0 ]; then NOBODY=65534; chmod 711 .; "                                   \
+        "AS='setpriv --reuid 65534 --regid 65534 --clear-groups'; fi; cp $INIT i; chmod 755 i; "
+
+static const struct script SHUT_IN[] = {
+        { "nobody writes to its memory",
+          AS_NOBODY "$AS sh -c '[ $(stat -c %u /proc/$$/mem) = '$NOBODY' ]; echo control $?'; "
+                    "head -c 3000000 /dev/zero > a; mkfifo f; $AS ./i file get a 0 -1 > f 2> /dev/null & exec 3< f; "
+                    "head -c 2 <&3; echo; stat -c %u /proc/$!/mem",
+          "control 0\nok\n0\n" },
+        { "itself it can still reach, unreadable and undumpable",
+          AS_NOBODY "chmod 711 i; mkdir d; chmod 777 d; printf hello | $AS ./i file put d/a 5 -1 0; cat d/a; ls -A d",
+          "ok 5\nhelloa\n" },
+};
+
 static const char *init_path;
 
 static void run_script(const struct script *script)
@@ -203,13 +219,16 @@ static void test_archives(void **state)
         RUN(ARCHIVES);
 }
 
+static void test_shut_in(void **state)
+{
+        RUN(SHUT_IN);
+}
+
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reading),
-                cmocka_unit_test(test_writing),
-                cmocka_unit_test(test_listing),
-                cmocka_unit_test(test_archives),
+                cmocka_unit_test(test_reading),  cmocka_unit_test(test_writing), cmocka_unit_test(test_listing),
+                cmocka_unit_test(test_archives), cmocka_unit_test(test_shut_in),
         };
 
         if (argc < 2)
