@@ -247,6 +247,8 @@ static void cancel(struct exec *base)
         base->is_paused = false;
         for (int i = 0; i < 2; i++)
                 agent_output_pause(&exec->outputs[i], false);
+        if (exec->is_over) /* what was held was its end */
+                return;
         ev_timer_stop(loop_of(exec), &exec->deadline);
         if (!(exec->seen & SAW_EXITED))
                 agent_exec_die(exec);

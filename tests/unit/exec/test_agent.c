@@ -322,6 +322,37 @@ static void frames_carry_what_pipes_would(void **state)
         close_rig(&rig);
 }
 
+/* Held back because the client was slow, the end comes when he leaves. */
+static void a_client_leaves_behind_held_frames(void **state)
+{
+        struct rig rig;
+        struct agent_exec *exec;
+
+        (void)state;
+        open_rig(&rig, true);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        exec = (struct agent_exec *)rig.world.exec;
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        exec_pause(rig.world.exec, true);
+        say_started(rig.agent, 1);
+        agent_write_data(&said, 1, AGENT_STREAM_OUT, "more", 4);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_ERR);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_OUT);
+        say(rig.agent);
+        say_exited(rig.agent, 1, 0, 0);
+        while (!(exec->seen & SAW_EXITED) && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_false(exec->is_over);
+        exec_cancel(rig.world.exec);
+        assert_true(exec->is_over); /* its memory goes at the loop's next turn */
+        assert_false(ev_is_active(&exec->drain_quiet) || ev_is_active(&exec->drain_max));
+        world_await_quiet(&rig.world);
+        assert_int_equal(rig.world.n_answers, 0);
+        close_rig(&rig);
+}
+
 /* ---- a container that goes ---- */
 
 static void lost_before_the_start_is_a_fault(void **state)
@@ -506,6 +537,7 @@ int main(void)
                 cmocka_unit_test(input_flows_and_ends),
                 cmocka_unit_test(a_terminal_has_one_stream_and_a_size),
                 cmocka_unit_test(frames_carry_what_pipes_would),
+                cmocka_unit_test(a_client_leaves_behind_held_frames),
                 cmocka_unit_test(lost_before_the_start_is_a_fault),
                 cmocka_unit_test(lost_behind_the_start_is_a_cause),
                 cmocka_unit_test(last_words_count),
