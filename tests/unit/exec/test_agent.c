@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -116,6 +117,17 @@ static void begin_exec(struct rig *rig, const struct exec_request *request)
 
 /* ---- an honest one ---- */
 
+/* The user's programs of other execs see /proc/PID/fd of this one's: the pipe is carreld's, and nobody else's. */
+static void assert_not_to_be_opened_again(int fd)
+{
+        struct stat status;
+
+        assert_return_code(fstat(fd, &status), errno);
+        assert_true(S_ISFIFO(status.st_mode));
+        assert_int_equal(status.st_mode & 07777, 0600);
+        assert_int_equal(status.st_uid, geteuid());
+}
+
 static void an_exec_goes_there_and_back(void **state)
 {
         struct rig rig;
@@ -125,6 +137,8 @@ static void an_exec_goes_there_and_back(void **state)
         begin_exec(&rig, &(struct exec_request){ 0 });
         assert_int_equal(hear(&rig, rig.agent), AGENT_START);
         say_started(rig.agent, 1);
+        assert_not_to_be_opened_again(rig.fds[0]);
+        assert_not_to_be_opened_again(rig.fds[1]);
         assert_int_equal(write(rig.fds[0], "out", 3), 3);
         assert_int_equal(write(rig.fds[1], "err", 3), 3);
         close_fds(&rig);
