@@ -280,15 +280,34 @@ static void finish_dead(struct agent_exec *exec)
                 finish(exec);
 }
 
+/* Refused processes, and gave up, but what it forked goes on and would be refused nothing: a bomb is no background. */
+static bool has_left_a_bomb(struct agent_exec *exec)
+{
+        return exec->cgroup.name[0] != '\0' && decide_end(exec).cause == EXEC_PIDS && !is_gone(exec);
+}
+
+static void purge(struct agent_exec *exec)
+{
+        exec->is_dying = exec->is_killing = true;
+        exec->grace.repeat = exec->base.execs->timing.linger_s;
+        ev_timer_again(loop_of(exec), &exec->grace);
+        start_retry(exec, exec->base.execs->timing.retry_first_s);
+        exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
+}
+
 /* Looks whether this is the end. */
 void agent_exec_check_end(struct agent_exec *exec)
 {
+        bool is_heard_out = exec->is_drained || exec->base.is_silent || !has_open_output(exec);
+
         if (exec->is_over || !(exec->seen & SAW_EXITED))
                 return;
+        if (!exec->is_dying && is_heard_out && has_left_a_bomb(exec))
+                purge(exec);
         if (exec->is_dying) {
                 if (is_gone(exec))
                         finish_dead(exec);
-        } else if (exec->is_drained || exec->base.is_silent || !has_open_output(exec)) {
+        } else if (is_heard_out) {
                 finish(exec);
         }
 }
