@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe.h"
 #include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -57,6 +58,7 @@ static void fuzz_small(const char *json, size_t length)
         struct engine_about about = { 0 };
         struct wire_progress progress = { 0 };
 
+        (void)probe_judge_info(json, length, "crun", NULL);
         check(wire_decode_id(json, length, id) < 0 || strspn(id, "0123456789abcdefABCDEF") == strlen(id));
         check(wire_decode_exec(json, length, &status) < 0 || status.is_running || status.exit_code >= 0);
         check(wire_decode_image(json, length, &image) < 0 || image.id[0] != '\0');
