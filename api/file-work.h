@@ -38,9 +38,9 @@ struct file_work {
         struct file_answer answer;
         char *input; /* the body, when it is short */
         struct buffer listing;
+        size_t n_entries; /* of the listing, so far */
         int64_t left; /* bytes that are still promised */
         bool is_ranged;
-        bool is_cut; /* of a listing: there is more */
 };
 
 /* NULL: answered already. */

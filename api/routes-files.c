@@ -158,41 +158,49 @@ static void on_listing(struct file_work *work, const struct file_answer *answer)
         (void)work, (void)answer;
 }
 
-static void on_listing_bytes(struct file_work *work, const char *bytes, size_t length)
+static void fail_listing(struct file_work *work)
 {
-        if (work->listing.length + length > LISTING_MAX_BYTES)
-                work->is_cut = true;
-        else if (!work->is_cut)
-                (void)buffer_append(&work->listing, bytes, length);
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO, "the list that came from inside the carrel is malformed");
+        file_work_fail(work, &why);
 }
 
-/* What we have cut is cut behind a whole record. */
-static size_t whole_records(const struct file_work *work)
+static size_t count_records(const char *bytes, size_t length)
 {
-        size_t length = work->listing.length;
+        const char *end = bytes + length;
+        size_t n = 0;
 
-        while (work->is_cut && length > 0 && work->listing.data[length - 1] != '\0')
-                length--;
-        return length;
+        for (const char *at = bytes; (at = memchr(at, '\0', (size_t)(end - at))) != NULL; at++)
+                n++;
+        return n;
+}
+
+/* carrel-init stops at the same number of entries, and so many with the longest of names fit: more is no list. */
+static void on_listing_bytes(struct file_work *work, const char *bytes, size_t length)
+{
+        work->n_entries += count_records(bytes, length);
+        if (work->n_entries > FILE_LIST_MAX_ENTRIES || work->listing.length + length > LISTING_MAX_BYTES)
+                fail_listing(work);
+        else
+                (void)buffer_append(&work->listing, bytes, length);
 }
 
 static void on_listing_end(struct file_work *work, bool is_success)
 {
-        cJSON *answer = cJSON_CreateObject();
-        struct fault why;
-        int problem = 0;
-        cJSON *entries;
+        cJSON *answer, *entries = NULL;
+        int problem = -EPROTO;
 
-        (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO, "the list that came from inside the carrel is malformed");
-        entries = file_list_render(work->listing.data == NULL ? "" : work->listing.data, whole_records(work), &problem);
-        if (!is_success || work->listing.has_failed || (entries == NULL && problem == -EPROTO)) {
-                cJSON_Delete(entries);
-                cJSON_Delete(answer);
-                answer_fault(work->request, &why);
+        if (is_success && !work->listing.has_failed)
+                entries = file_list_render(work->listing.data == NULL ? "" : work->listing.data, work->listing.length,
+                                           &problem);
+        if (entries == NULL && problem == -EPROTO) {
+                fail_listing(work);
                 return;
         }
+        answer = cJSON_CreateObject();
         put_text(&answer, "path", work->path);
-        put_bool(&answer, "truncated", work->is_cut || cJSON_GetArraySize(entries) >= FILE_LIST_MAX_ENTRIES);
+        put_bool(&answer, "truncated", cJSON_GetArraySize(entries) >= FILE_LIST_MAX_ENTRIES);
         put_child(&answer, "entries", entries);
         answer_json(work->request, MHD_HTTP_OK, answer);
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "file-answer.h"
 #include "rig.h"
 
 #define FILES "/v1/carrels/ada/files/"
@@ -165,6 +166,39 @@ static void test_listing(void **state)
         rig_free(rig);
 }
 
+/* So many entries as carrel-init says at most, and what somebody else says in its place. */
+static void test_long_listing(void **state)
+{
+        static const struct {
+                int n_records, exit_code, status, cancels;
+                const char *body_part;
+        } CASES[] = {
+                { FILE_LIST_MAX_ENTRIES, 0, 200, 0, "\"truncated\":true" },
+                { FILE_LIST_MAX_ENTRIES - 1, 0, 200, 0, "\"truncated\":false" },
+                { FILE_LIST_MAX_ENTRIES, 1, 409, 0, "malformed" },
+                { FILE_LIST_MAX_ENTRIES + 1, 0, 409, 1, "malformed" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct rig *rig = open_rig();
+                struct client *client = ask(rig, "GET " FILES "?list=1", "", "", 0);
+                struct response response;
+
+                rig_until(rig, is_started, &rig->pool);
+                emit(rig, "ok\n", 3);
+                for (int n = 0; n < CASES[i].n_records; n++)
+                        emit(rig, "f 644 0 0 a", sizeof "f 644 0 0 a");
+                assert_int_equal(rig->pool.exec_cancels, CASES[i].cancels);
+                end(rig, CASES[i].exit_code);
+                response = client_response(client, false);
+                assert_int_equal(response.status, CASES[i].status);
+                assert_non_null(strstr(response.body, CASES[i].body_part));
+                response_free(&response);
+                rig_free(rig);
+        }
+}
+
 static const char *const BAD[] = {
         "GET " FILES "a%00b",
         "GET " FILES "a%zz",
@@ -278,9 +312,10 @@ static void test_client_leaves(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_exchanges),    cmocka_unit_test(test_listing),
-                cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_cut_file),
-                cmocka_unit_test(test_long_body),    cmocka_unit_test(test_client_leaves),
+                cmocka_unit_test(test_exchanges),     cmocka_unit_test(test_listing),
+                cmocka_unit_test(test_long_listing),  cmocka_unit_test(test_bad_requests),
+                cmocka_unit_test(test_cut_file),      cmocka_unit_test(test_long_body),
+                cmocka_unit_test(test_client_leaves),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
