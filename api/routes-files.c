@@ -106,12 +106,25 @@ static void add_file_headers(const struct file_work *work, struct MHD_Response *
         add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
 }
 
+/* Whether the part is one of the file, as the headers will say. */
+static bool is_part(const int64_t *numbers)
+{
+        return numbers[FILE_FIRST] <= numbers[FILE_SIZE] &&
+               numbers[FILE_LENGTH] <= numbers[FILE_SIZE] - numbers[FILE_FIRST];
+}
+
 static void on_file(struct file_work *work, const struct file_answer *answer)
 {
         struct request *request = work->request;
         struct MHD_Response *response;
         struct fault why;
 
+        if (answer->kind == FILE_OK && !is_part(answer->numbers)) {
+                (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO,
+                                "what came from inside the carrel is no part of a file");
+                file_work_fail(work, &why);
+                return;
+        }
         if (answer->kind == FILE_RANGE) {
                 (void)fault_set(&why, FAULT_REQUEST_INVALID, ERANGE, "the file has only %" PRId64 " bytes",
                                 answer->numbers[0]);
@@ -119,6 +132,7 @@ static void on_file(struct file_work *work, const struct file_answer *answer)
                 return;
         }
         work->left = answer->numbers[FILE_LENGTH];
+        work->is_ranged = work->is_ranged && work->left > 0; /* of an empty file there is no part, only the whole */
         if (!open_stream(work))
                 return;
         response = stream_response(request->stream, work->left);
