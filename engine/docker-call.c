@@ -192,7 +192,7 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
                 err = EEXIST;
         }
         if (kind == FAULT_IMAGE_MISSING)
-                fault_set(&why, kind, err, "the engine has no image %s: make it with ./dev image, or %s %s",
+                fault_set(&why, kind, err, "the engine has no image %s: make it with \"carrel image build\", or %s %s",
                           call->subject, call->docker->quirks->pull_command, call->subject);
         else
                 fault_set(&why, kind, err, "the engine refused to %s (%d): %s", step->what, response->status, message);
