@@ -121,9 +121,10 @@ static int find_parent(int root_fd, const char *path, uint64_t *left, int *ret_f
         memcpy(parent, path, length);
         parent[length] = '\0';
         r = find_directory(root_fd, parent, left, ret_fd);
-        if (r == 0)
-                *ret_base = slash == NULL ? path : slash + 1;
-        return r;
+        if (r < 0)
+                return r;
+        *ret_base = slash == NULL ? path : slash + 1;
+        return 0;
 }
 
 int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd, const char **ret_base)
@@ -152,15 +153,19 @@ static void auto_closedir(DIR **directory)
                 (void)closedir(*directory);
 }
 
-static int list_directory(int directory_fd, const char *name, DIR **ret_directory)
+/* NULL with errno. */
+static DIR *list_directory(int directory_fd, const char *name)
 {
-        AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 
-        *ret_directory = fd < 0 ? NULL : fdopendir(fd);
-        if (*ret_directory == NULL)
-                return -errno;
-        (void)TAKE_FD(fd);
-        return 0;
+        if (directory == NULL && fd >= 0) {
+                int err = errno;
+
+                close(fd);
+                errno = err;
+        }
+        return directory;
 }
 
 static bool is_itself(const char *name)
@@ -196,10 +201,12 @@ static int move_up(int from_fd, const char *name, int to_fd, uint64_t *number)
 /* The directory name below directory_fd, whose own directories come to directory_fd. */
 static int remove_level(int directory_fd, const char *name, uint64_t *number)
 {
-        AUTO(auto_closedir) DIR *directory = NULL;
+        AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, name);
         const struct dirent *entry;
-        int r = list_directory(directory_fd, name, &directory);
+        int r = 0;
 
+        if (directory == NULL)
+                return -errno;
         while (r == 0 && (entry = readdir(directory)) != NULL) {
                 if (is_itself(entry->d_name))
                         continue;
@@ -213,11 +220,13 @@ static int remove_level(int directory_fd, const char *name, uint64_t *number)
 /* One pass; what comes up meanwhile may wait for the next. *ret_more: something was there. */
 static int remove_pass(int directory_fd, uint64_t *number, bool *ret_more)
 {
-        AUTO(auto_closedir) DIR *directory = NULL;
+        AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, ".");
         const struct dirent *entry;
-        int r = list_directory(directory_fd, ".", &directory);
+        int r = 0;
 
         *ret_more = false;
+        if (directory == NULL)
+                return -errno;
         while (r == 0 && (entry = readdir(directory)) != NULL) {
                 if (is_itself(entry->d_name))
                         continue;
