@@ -138,8 +138,11 @@ char *oci_config_encode_exec(const struct box *box, const struct exec_command *c
 /* ---- oci-store.c: the records on disk ---- */
 
 int oci_store_open(struct oci *oci, struct fault *why);
-/* Reads what is not known yet; clears what no record tells of. Takes the lock for that time. */
+/* Reads what is not known yet; clears what no record tells of. Under the lock: else that may be another's who is just
+ * about to write one. */
 void oci_store_scan(struct oci *oci);
+/* The same, with the lock for that time. */
+void oci_store_look(struct oci *oci);
 int oci_store_lock(struct oci *oci);
 void oci_store_unlock(struct oci *oci);
 /* Writes text as a file of the box's directory: whole or not at all, and on disk before it returns. */

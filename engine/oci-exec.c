@@ -265,7 +265,7 @@ int oci_exec(struct engine *engine, const char *id, const struct exec_command *c
 {
         struct oci *oci = (struct oci *)engine;
         struct oci_call *call;
-        struct box *box;
+        struct box *box = NULL;
         int r;
 
         if (command->argv == NULL || command->argv[0] == NULL)

@@ -74,8 +74,8 @@ static int read_pid(const struct box *box, int *ret_pid, int64_t *ret_written_ms
         char path[PATH_BYTES];
         char text[32] = "";
         FILE *file;
-        struct stat status;
-        uint64_t pid;
+        struct stat status = { 0 };
+        uint64_t pid = 0;
 
         if (oci_store_path(box->oci, box->info.id, "pid", path, sizeof path) < 0 || (file = fopen(path, "re")) == NULL)
                 return -ENOENT;
@@ -102,8 +102,8 @@ static bool is_alive(int pidfd)
 int oci_life_attach(struct box *box)
 {
         AUTO(auto_close) int pidfd = -1;
-        int64_t written_ms;
-        int pid;
+        int64_t written_ms = 0;
+        int pid = 0;
         int r = read_pid(box, &pid, &written_ms);
 
         if (r == 0) {

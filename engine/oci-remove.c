@@ -11,6 +11,9 @@
 #include "scope.h"
 
 #define RETRY_S 0.003
+/* Longer than other calls: hundreds of processes die by the one CPU their container may use, and a busy host's share of
+ * it. The pool waits 20 s. */
+#define PATIENCE_S 18.0
 
 /* ---- remove: first everything that runs, then its cgroup, then what is written of it, the record last ---- */
 
@@ -105,6 +108,7 @@ int oci_remove(struct engine *engine, const char *id, engine_done done, void *ar
                 return 0;
         }
         memcpy(call->id, box->info.id, sizeof call->id);
+        call->deadline_at = ev_now(oci->loop) + PATIENCE_S;
         r = begin(call);
         if (r < 0)
                 oci_call_free(call);

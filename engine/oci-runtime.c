@@ -145,7 +145,7 @@ int oci_runtime_find(struct oci *oci, struct fault *why)
         struct oci_runtime *runtime = &oci->runtime;
         const struct known *known;
         unsigned major = 0, minor = 0;
-        char text[256];
+        char text[256] = "";
         int r = choose(oci, why);
 
         if (r < 0)

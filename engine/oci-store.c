@@ -201,7 +201,7 @@ static void load(struct oci *oci, const char *id)
         AUTO(auto_close) int directory = open_box(oci, id);
         AUTO(auto_free) char *text = NULL;
         struct box *box = NULL;
-        size_t length;
+        size_t length = 0;
         int r = directory < 0 ? directory : read_file(directory, RECORD, &text, &length);
 
         if (r == -ENOENT && directory >= 0) { /* killed before the record was there: nothing else can be */
@@ -252,6 +252,14 @@ void oci_store_scan(struct oci *oci)
                 if (box_is_id(entry->d_name) && oci_store_find(oci, entry->d_name) == NULL)
                         load(oci, entry->d_name);
         closedir(directory);
+}
+
+void oci_store_look(struct oci *oci)
+{
+        if (oci_store_lock(oci) < 0)
+                return;
+        oci_store_scan(oci);
+        oci_store_unlock(oci);
 }
 
 int oci_store_open(struct oci *oci, struct fault *why)

@@ -18,7 +18,7 @@ static void answer_inspect(struct oci_call *call)
         struct box *box = oci_store_find(call->oci, call->name);
 
         if (box == NULL) { /* another pool's, perhaps */
-                oci_store_scan(call->oci);
+                oci_store_look(call->oci);
                 box = oci_store_find(call->oci, call->name);
         }
         if (box != NULL)
@@ -73,7 +73,7 @@ static void answer_list(struct oci_call *call)
                 return;
         }
         oci_call_enter(call);
-        oci_store_scan(call->oci); /* tells of what has gone */
+        oci_store_look(call->oci); /* tells of what has gone */
         if (!oci_call_leave(call))
                 return;
         n = collect(call->oci, wanted->key, wanted->value, NULL);
@@ -344,10 +344,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
                 return r;
         }
         look_around(oci, options->userns);
-        if (oci_store_lock(oci) == 0) {
-                oci_store_scan(oci);
-                oci_store_unlock(oci);
-        }
+        oci_store_look(oci);
         oci_image_prepare(oci); /* now that what runs holds its image */
         *ret_engine = &oci->engine;
         return 0;

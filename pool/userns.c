@@ -72,8 +72,8 @@ static bool is_shared(const struct carrel *carrel, uint32_t base)
 
 int userns_check(struct carrel *carrel, struct fault *why)
 {
-        uint32_t users;
-        uint32_t groups;
+        uint32_t users = 0;
+        uint32_t groups = 0;
         int r = check_namespace(carrel->pid, why);
 
         if (r == 0)
