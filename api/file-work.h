@@ -39,7 +39,7 @@ struct file_work {
         char *input; /* the body, when it is short */
         struct buffer listing;
         size_t n_entries; /* of the listing, so far */
-        int64_t left; /* bytes that are still promised */
+        int64_t left;     /* bytes that are still promised */
         bool is_ranged;
 };
 
