@@ -105,25 +105,27 @@ bool cgroup_text_names(const char *text, const char *container_id)
         return false;
 }
 
-static bool is_file_naming(pid_t pid, const char *name, const char *container_id)
+typedef bool names_fn(const char *text, const char *word);
+
+static bool is_file_naming(pid_t pid, const char *file, names_fn *names, const char *word)
 {
         char *text = NULL;
-        bool names;
+        bool is_named;
 
-        if (proc_pid_read(pid, name, CGROUP_TEXT_MAX, &text) != 0)
+        if (proc_pid_read(pid, file, CGROUP_TEXT_MAX, &text) != 0)
                 return false;
-        names = cgroup_text_names(text, container_id);
+        is_named = names(text, word);
         free(text);
-        return names;
+        return is_named;
 }
 
 /* cgroup v1 tells "/" of a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
  * file is its first thread's; the others are asked then. */
-bool cgroup_holds(pid_t pid, const char *container_id)
+static bool is_any_thread_naming(pid_t pid, names_fn *names, const char *word)
 {
         char path[PROC_NAME_BYTES];
         const struct dirent *entry;
-        bool holds = is_file_naming(pid, "cgroup", container_id);
+        bool holds = is_file_naming(pid, "cgroup", names, word);
         DIR *threads = NULL;
 
         if (!holds && snprintf(path, sizeof(path), "/proc/%d/task", (int)pid) < (int)sizeof(path))
@@ -131,10 +133,25 @@ bool cgroup_holds(pid_t pid, const char *container_id)
         while (threads != NULL && !holds && (entry = readdir(threads)) != NULL)
                 if (entry->d_name[0] != '.' &&
                     snprintf(path, sizeof(path), "task/%s/cgroup", entry->d_name) < (int)sizeof(path))
-                        holds = is_file_naming(pid, path, container_id);
+                        holds = is_file_naming(pid, path, names, word);
         if (threads != NULL)
                 closedir(threads);
         return holds;
+}
+
+bool cgroup_holds(pid_t pid, const char *container_id)
+{
+        return is_any_thread_naming(pid, cgroup_text_names, container_id);
+}
+
+static bool has_part(const char *text, const char *part)
+{
+        return strstr(text, part) != NULL;
+}
+
+bool cgroup_holds_named(pid_t pid, const char *name)
+{
+        return is_any_thread_naming(pid, has_part, name);
 }
 
 /* The file's path; "" when the hierarchy is not mounted or the path does not fit or leaves the mount. */

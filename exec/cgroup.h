@@ -61,6 +61,8 @@ int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *conta
 bool cgroup_text_names(const char *text, const char *container_id);
 /* Whether pid, or a thread of it, is in the container now. false when it cannot be read. */
 bool cgroup_holds(pid_t pid, const char *container_id);
+/* The same for a group whose name, given whole, no other group's contains. */
+bool cgroup_holds_named(pid_t pid, const char *name);
 
 /* Every process of the cgroup, in host pids; malloc'd. 0, -ENOENT (the cgroup is gone), -E2BIG, -ENOMEM. */
 int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_count);

@@ -26,7 +26,7 @@ enum { MEMBERS_MAX_BYTES = 1 << 20, PROC_CGROUP_BYTES = 16384, FREEZE_LOOKS = 64
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id)
 {
-        struct exec_cgroups cgroups = { EXEC_CGROUP_NONE, -1 };
+        struct exec_cgroups cgroups = { .kind = EXEC_CGROUP_NONE, .directory = -1 };
         struct cgroup cgroup;
 
         if (init > 0 && cgroup_find(mounts, init, container_id, &cgroup) == 0) {
@@ -44,7 +44,7 @@ void exec_cgroups_close(struct exec_cgroups *cgroups)
 {
         if (cgroups->directory >= 0)
                 close(cgroups->directory);
-        *cgroups = (struct exec_cgroups){ EXEC_CGROUP_NONE, -1 };
+        *cgroups = (struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1 };
 }
 
 /* ---- making ---- */
@@ -120,13 +120,11 @@ static int write_at(int directory, const char *name, const char *text)
 static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signal)
 {
         AUTO(auto_close) int pidfd = -1;
-        AUTO(auto_free) char *text = NULL;
 
         if (pid <= 1 || pid == getpid())
                 return false;
         pidfd = pidfd_open(pid, 0);
-        if (pidfd < 0 || proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0 ||
-            strstr(text, cgroup->name) == NULL)
+        if (pidfd < 0 || !cgroup_holds_named(pid, cgroup->name))
                 return false;
         if (pidfd_send_signal(pidfd, signal, NULL, 0) != 0)
                 return false;
@@ -191,13 +189,17 @@ int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *c
         return 0;
 }
 
-void exec_cgroup_retire(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+void exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         if (exec_cgroup_remove(cgroups, cgroup) == 0)
                 return;
         (void)mkdirat(cgroup->directory, RETIRED, 0755);
         close(cgroup->directory);
         *cgroup = (struct exec_cgroup){ .directory = -1 };
+        if (++cgroups->n_retired < EXEC_CGROUPS_RETIRED_MAX)
+                return;
+        cgroups->n_retired = 0;
+        exec_cgroups_tidy(cgroups);
 }
 
 /* ---- those of others, and of before ---- */

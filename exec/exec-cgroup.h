@@ -18,8 +18,12 @@ enum exec_cgroup_kind { EXEC_CGROUP_NONE, EXEC_CGROUP_FREEZER, EXEC_CGROUP_UNIFI
 /* Of one container: where its execs' groups are made. */
 struct exec_cgroups {
         enum exec_cgroup_kind kind;
-        int directory; /* the container's group; -1 with NONE */
+        int directory;      /* the container's group; -1 with NONE */
+        unsigned n_retired; /* since retired groups were last looked through */
 };
+
+/* So many groups of execs that are over may be there, besides those in which something lives. */
+enum { EXEC_CGROUPS_RETIRED_MAX = 32 };
 
 enum { EXEC_CGROUP_NAME_BYTES = 32 };
 
@@ -44,8 +48,9 @@ int exec_cgroup_signal(const struct exec_cgroup *cgroup, int signal);
 void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup);
 /* 0: gone, and nothing that was in it lives; -EBUSY: something does. */
 int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
-/* The exec is over, and what it left in the background may stay: marked so, as a later carreld would kill it. */
-void exec_cgroup_retire(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
+/* The exec is over, and what it left in the background may stay: marked so, as a later carreld would kill it. Now and
+ * then it looks which of those are empty by now. */
+void exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
 
 /* Kills what execs of an earlier carreld left, and removes what is empty; what was retired stays while it lives.
  * Returns how many groups of unfinished execs there still are: call again. */
