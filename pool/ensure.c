@@ -29,6 +29,17 @@ static const struct carrel_spec *spec_of(const struct carrel *carrel)
         return carrel->task != NULL ? &carrel->task->spec : &carrel->spec;
 }
 
+/* Whether more than loopback is asked for, in so many words or as what is there already, where there is no more. */
+static bool is_unconnectable(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked)
+{
+        enum carrel_policy policy = asked->spec.policy;
+
+        if (policy == POLICY_UNSET)
+                policy = carrel != NULL && carrel->state != CARREL_LOST ? spec_of(carrel)->policy
+                                                                        : pool->options.defaults.policy;
+        return policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy);
+}
+
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
                                  struct fault *why)
 {
@@ -36,7 +47,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
-                .is_unconnectable = asked->spec.policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy),
+                .is_unconnectable = is_unconnectable(pool, carrel, asked),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
                 .n_held = table_held(&pool->table),
