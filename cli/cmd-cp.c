@@ -177,10 +177,9 @@ static int receive(struct cli *cli, const char *user, const char *remote, const 
 static int download_file(struct cli *cli, const struct place *source, const char *target)
 {
         AUTO(auto_buffer) struct buffer beside = { 0 };
-        AUTO(auto_buffer) struct buffer inside = { 0 };
         const char *slash = strrchr(target, '/');
         char name[256];
-        int status;
+        int status, r;
 
         (void)buffer_format(&beside, "%.*s.carrel-cp.XXXXXX", slash == NULL ? 0 : (int)(slash - target + 1), target);
         if (beside.has_failed)
@@ -188,14 +187,14 @@ static int download_file(struct cli *cli, const struct place *source, const char
         if (mkdtemp(beside.data) == NULL)
                 return complain_of(cli, beside.data, errno);
         status = receive(cli, source->user, source->path, beside.data);
-        (void)buffer_format(&inside, "%s/%s", beside.data, last_part(source->path, name, sizeof name));
-        if (inside.has_failed)
-                status = cli_no_memory(cli);
-        if (status == STATUS_OK && rename(inside.data, target) < 0)
-                status = complain_of(cli, target, errno);
-        if (status != STATUS_OK && !inside.has_failed)
-                (void)unlink(inside.data);
-        (void)rmdir(beside.data);
+        r = status == STATUS_OK ? local_take_file(beside.data, last_part(source->path, name, sizeof name), target) : 0;
+        if (r == -EPROTO) {
+                cli_complain(cli, "what came from the carrel is not the file %s", name);
+                status = STATUS_FAILED;
+        } else if (r < 0) {
+                status = complain_of(cli, target, -r);
+        }
+        (void)local_remove(beside.data);
         return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "scope.h"
+
+enum { REMOVE_FDS = 16 };
 
 static int open_nameless(void)
 {
@@ -77,7 +81,8 @@ int local_unpack_begin(struct local_unpack *unpack, const char *directory)
                 close(input[1]);
                 if (dup2(input[0], STDIN_FILENO) < 0 || dup2(answer[1], STDOUT_FILENO) < 0)
                         _exit(1);
-                _exit(files_unpack_masked(directory, 0777));
+                /* An earlier copy may have brought a link of that name. */
+                _exit(files_unpack_masked(directory, 0777, O_NOFOLLOW));
         }
         close(input[0]);
         close(answer[1]);
@@ -134,4 +139,29 @@ int local_is_directory(const char *path)
         struct stat status;
 
         return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+int local_take_file(const char *directory, const char *name, const char *target)
+{
+        AUTO(auto_close) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat status;
+
+        if (fd < 0 || fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (!S_ISREG(status.st_mode))
+                return -EPROTO;
+        return renameat(fd, name, AT_FDCWD, target) < 0 ? -errno : 0;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+        (void)status, (void)kind, (void)place;
+        return remove(path) < 0 ? -errno : 0;
+}
+
+int local_remove(const char *directory)
+{
+        int r = nftw(directory, remove_entry, REMOVE_FDS, FTW_DEPTH | FTW_MOUNT | FTW_PHYS);
+
+        return r == -1 ? -errno : r;
 }

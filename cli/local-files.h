@@ -14,12 +14,17 @@ struct local_unpack {
         int input_fd, answer_fd; /* of pipes */
 };
 
-/* directory is made if it is missing. 0 or a negative errno. */
+/* directory is made if it is missing; a symlink in its last place is not followed. 0 or a negative errno. */
 int local_unpack_begin(struct local_unpack *unpack, const char *directory);
 /* 0 or a negative errno (-EPIPE: it has given up; local_unpack_end says why). */
 int local_unpack_write(struct local_unpack *unpack, const void *bytes, size_t length);
 /* Waits for its end. 0, or a negative errno with the sentence in ret_problem. */
 int local_unpack_end(struct local_unpack *unpack, char *ret_problem, size_t size);
+
+/* Moves a regular file out of a directory. -EPROTO: it is none, or another errno. */
+int local_take_file(const char *directory, const char *name, const char *target);
+/* With all that is in it; no symlink is followed. 0 or a negative errno. */
+int local_remove(const char *directory);
 
 /* Whether it is a directory; false too when there is none. */
 int local_is_directory(const char *path);

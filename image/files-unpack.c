@@ -11,6 +11,9 @@
 #include "files-tar.h"
 #include "files.h"
 
+/* What is padded to whole blocks must stay a number. */
+static const long long SIZE_MAX_BYTES = 1LL << 62;
+
 struct unpack {
         int root_fd;
         mode_t mask; /* bits that a mode may have */
@@ -121,7 +124,7 @@ static int take_record(struct unpack *unpack, const char *key, size_t key_length
                 number[length] = '\0';
                 errno = 0;
                 unpack->size = strtoll(number, &end, 10);
-                if (errno != 0 || *end != '\0' || unpack->size < 0)
+                if (errno != 0 || *end != '\0' || unpack->size < 0 || unpack->size > SIZE_MAX_BYTES)
                         return fail(unpack, EINVAL, "a malformed size");
         }
         return 0;
@@ -388,17 +391,17 @@ static int take_archive(struct unpack *unpack)
 
 int files_unpack(const char *path)
 {
-        return files_unpack_masked(path, 07777);
+        return files_unpack_masked(path, 07777, 0);
 }
 
-int files_unpack_masked(const char *path, mode_t mask)
+int files_unpack_masked(const char *path, mode_t mask, int flags)
 {
         static struct unpack unpack = { .size = -1 };
 
         if (mkdir(path, 0777) < 0 && errno != EEXIST)
                 return files_fail(errno, strerror(errno), path);
         unpack.mask = mask;
-        unpack.root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        unpack.root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
         if (unpack.root_fd < 0)
                 return files_fail(errno, strerror(errno), path);
         if (take_archive(&unpack) < 0)

@@ -34,5 +34,5 @@ int files_unpack(const char *path);
 
 /* The tar stream alone, to stdout. Returns the exit status. */
 int files_pack_stream(const char *path);
-/* files_unpack with these bits of each mode at most. */
-int files_unpack_masked(const char *path, mode_t mask);
+/* files_unpack with these bits of each mode at most, and the directory opened with these flags, too. */
+int files_unpack_masked(const char *path, mode_t mask, int flags);

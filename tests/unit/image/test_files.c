@@ -146,6 +146,9 @@ static const struct script ARCHIVES[] = {
           "mkdir d; echo > x; ln x y; tar -cf t --transform 's,^x,d,' x y; tar -f t --delete d; tar -rf t d; "
           "mkdir -p o/d; $INIT file unpack o < t",
           "error 22 a link to what is no file: y\n" },
+        { "a size that no number holds when it is padded",
+          "printf x > a; tar -c --format=pax --pax-option=size:=9223372036854775807 a | $INIT file unpack o; ls o",
+          "error 22 a malformed size\n" },
         { "a FIFO in it", "mkfifo a; tar -c a | $INIT file unpack o",
           "error 22 an entry that is no file, directory or link: a\n" },
         { "a device in it", "tar -c -C /dev null | $INIT file unpack o",
