@@ -169,14 +169,15 @@ static void on_input_ready(void *arg)
                 write_input(session);
 }
 
-static void take_input(struct session *session, const uint8_t *bytes, size_t length)
+static int take_input(struct session *session, const uint8_t *bytes, size_t length)
 {
         if (session->is_input_closed || session->exec == NULL)
-                return;
+                return 0;
         if (buffer_append(&session->input, bytes, length) < 0)
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
         else
                 write_input(session);
+        return 0;
 }
 
 struct cells {
@@ -221,22 +222,18 @@ static int take_close(struct session *session, const uint8_t *bytes, size_t leng
 static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
 {
         struct session *session = arg;
-        int r = 0;
+        int r = -EPROTO; /* no channel, or one of ours */
 
         if (is_text) {
                 websocket_close(session->socket, WEBSOCKET_UNSUPPORTED);
                 return;
         }
-        if (length == 0)
-                r = -EPROTO;
-        else if (bytes[0] == CHANNEL_INPUT)
-                take_input(session, bytes + 1, length - 1);
-        else if (bytes[0] == CHANNEL_RESIZE)
+        if (length > 0 && bytes[0] == CHANNEL_INPUT)
+                r = take_input(session, bytes + 1, length - 1);
+        else if (length > 0 && bytes[0] == CHANNEL_RESIZE)
                 r = take_size(session, bytes + 1, length - 1);
-        else if (bytes[0] == CHANNEL_CLOSE)
+        else if (length > 0 && bytes[0] == CHANNEL_CLOSE)
                 r = take_close(session, bytes + 1, length - 1);
-        else
-                r = -EPROTO;
         if (r < 0)
                 websocket_close(session->socket, WEBSOCKET_REFUSED);
 }
