@@ -102,16 +102,15 @@ static int copy(struct unpack *unpack, int fd, long long size)
 
 static int take_record(struct unpack *unpack, const char *key, size_t key_length, const char *value, size_t length)
 {
-        char *target = NULL;
+        bool is_path = key_length == 4 && memcmp(key, "path", 4) == 0;
+        bool is_link = key_length == 8 && memcmp(key, "linkpath", 8) == 0;
         char number[32];
 
-        if (key_length == 4 && memcmp(key, "path", 4) == 0)
-                target = unpack->name;
-        else if (key_length == 8 && memcmp(key, "linkpath", 8) == 0)
-                target = unpack->link;
-        if (target != NULL && (length >= TAR_NAME_MAX || memchr(value, '\0', length) != NULL))
-                return fail(unpack, EINVAL, "a name that is too long or has a NUL");
-        if (target != NULL) {
+        if (is_path || is_link) {
+                char *target = is_path ? unpack->name : unpack->link;
+
+                if (length >= TAR_NAME_MAX || memchr(value, '\0', length) != NULL)
+                        return fail(unpack, EINVAL, "a name that is too long or has a NUL");
                 memcpy(target, value, length);
                 target[length] = '\0';
         }
