@@ -30,6 +30,7 @@ struct agent_home {
         struct agent_channel *channel; /* NULL: not greeted */
         char container_id[ENGINE_ID_BYTES];
         int pid;
+        bool may_be_framed;
         void (*on_greeted)(void *arg, const struct fault *why); /* NULL: nobody waits */
         void *arg;
 };
@@ -223,6 +224,10 @@ static void on_word(struct ev_loop *loop, ev_io *io, int events)
                 return;
         }
         is_framed = (hello.flags & AGENT_HELLO_NO_FDS) != 0;
+        if (is_framed && !home->may_be_framed) {
+                refuse_guest(home, "it takes no descriptors");
+                return;
+        }
         ev_io_stop(home->execs->loop, &home->word);
         if (send_welcome(home->guest, is_framed ? AGENT_WELCOME_FRAMED : 0, &agents->out) < 0 ||
             agent_channel_new(&home->channel, home->execs, home->container_id, home->pid, home->guest, is_framed) < 0) {
@@ -267,12 +272,13 @@ static void on_knock(struct ev_loop *loop, ev_io *io, int events)
         }
 }
 
-int agent_home_greet(struct agent_home *home, const char *container_id, int pid,
+int agent_home_greet(struct agent_home *home, const char *container_id, int pid, bool may_be_framed,
                      void (*on_greeted)(void *arg, const struct fault *why), void *arg)
 {
         if (str_copy(home->container_id, sizeof(home->container_id), container_id) != 0)
                 return -EINVAL;
         home->pid = pid;
+        home->may_be_framed = may_be_framed;
         home->on_greeted = on_greeted;
         home->arg = arg;
         ev_io_start(home->execs->loop, &home->knock);

@@ -263,7 +263,8 @@ enum flow_verdict step_greet(struct flow *flow, void *subject)
                 task->patience.data = task;
                 ev_timer_start(pool->loop, &task->patience);
         }
-        return task_asked(task, agent_home_greet(carrel->home, carrel->id, carrel->pid, on_greeted, task));
+        return task_asked(task, agent_home_greet(carrel->home, carrel->id, carrel->pid,
+                                                 pool->options.agent != POOL_AGENT_REQUIRED, on_greeted, task));
 }
 
 static void on_confirmed_again(void *arg, const struct netpolicy_link *link, const struct fault *why)
