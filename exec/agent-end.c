@@ -218,6 +218,12 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
         agent_exec_check_end(exec);
 }
 
+void agent_exec_look_again(struct agent_exec *exec)
+{
+        if (!ev_is_active(&exec->retry))
+                start_retry(exec, exec->base.execs->timing.retry_first_s);
+}
+
 static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_exec *exec = timer->data;
@@ -265,17 +271,16 @@ static bool has_open_output(const struct agent_exec *exec)
         return agent_output_is_open(&exec->outputs[0]) || agent_output_is_open(&exec->outputs[1]);
 }
 
-/* Nothing lives any more that could write: what is in the pipes is all there will ever be. */
+/* Nothing of it lives any more: what is in the pipes is all that it has said. Somebody else may hold their other ends,
+ * who was handed them, so that they are emptied once and not until they are empty. */
 static void finish_dead(struct agent_exec *exec)
 {
         ev_timer_stop(loop_of(exec), &exec->retry);
         ev_timer_stop(loop_of(exec), &exec->grace);
         if (exec->base.is_paused && has_open_output(exec))
-                return; /* its reader is slow; resumed, the end of the pipes leads here again */
-        for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over; i++)
-                while (agent_output_is_open(&exec->outputs[i]) && !exec->base.is_paused && !exec->is_over &&
-                       agent_output_read(&exec->outputs[i]))
-                        ;
+                return; /* its reader is slow; agent_exec_look_again leads here again */
+        for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over && !exec->base.is_paused; i++)
+                (void)agent_output_read(&exec->outputs[i]);
         if (!exec->is_over && (!exec->base.is_paused || !has_open_output(exec)))
                 finish(exec);
 }

@@ -270,6 +270,8 @@ static void pause_output(struct exec *base, bool is_paused)
         base->is_paused = is_paused;
         for (int i = 0; i < 2; i++)
                 agent_output_pause(&exec->outputs[i], is_paused);
+        if (!exec->is_over && exec->is_dying && !is_paused)
+                agent_exec_look_again(exec);
         if (exec->is_over || exec->is_dying || !is_draining(exec))
                 return;
         ev_timer_stop(loop_of(exec), &exec->drain_quiet);

@@ -56,6 +56,8 @@ int agent_exec_launch(struct agent_exec *exec);
 void agent_exec_init_timers(struct agent_exec *exec);
 /* Looks whether this is the end, and if so answers the user and lets go of all. */
 void agent_exec_check_end(struct agent_exec *exec);
+/* The reader of one that dies is no longer slow: looks soon whether this is the end. */
+void agent_exec_look_again(struct agent_exec *exec);
 /* After the exit: when nothing is heard for a while, that is the end of output. */
 void agent_exec_start_drain(struct agent_exec *exec);
 /* Sends signal to every process of it; how many, or a negative errno. */

@@ -10,6 +10,8 @@
 /* One turn of the loop takes at most this much of one stream, so that a flood keeps nobody else waiting. */
 enum { READS_AT_ONCE = 4, LARGE_PIPE_BYTES = 1 << 20, INPUT_HELD_MAX = 1 << 18, FRAME_BYTES = 32768 };
 
+_Static_assert(READS_AT_ONCE *AGENT_READ_BYTES >= LARGE_PIPE_BYTES, "one turn empties a pipe that nobody fills");
+
 static struct ev_loop *loop_of(const struct agent_channel *channel)
 {
         return channel->execs->loop;

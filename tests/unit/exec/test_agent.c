@@ -215,6 +215,53 @@ static void a_deadline_is_term_then_kill(void **state)
         close_rig(&rig);
 }
 
+/* Somebody else, who was handed the pipe, writes and writes. */
+static void a_pipe_that_is_never_empty_holds_nobody_up(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01, .is_streaming = true });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        rig.world.refilled_fd = dup(rig.fds[0]);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        assert_int_equal(write(rig.world.refilled_fd, "x", 1), 1);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        close(rig.world.refilled_fd);
+        close_rig(&rig);
+}
+
+static void a_slow_reader_sees_the_end_of_a_pipe_that_has_none(void **state)
+{
+        struct rig rig;
+        const struct agent_exec *exec;
+        int held;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01, .is_streaming = true });
+        exec = (const struct agent_exec *)rig.world.exec;
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        exec_pause(rig.world.exec, true);
+        assert_int_equal(write(rig.fds[0], "last", 4), 4);
+        held = dup(rig.fds[0]);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        while ((!(exec->seen & SAW_EXITED) || ev_is_active(&exec->retry)) && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_int_equal(rig.world.n_answers, 0);
+        exec_pause(rig.world.exec, false);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1last");
+        close(held);
+        close_rig(&rig);
+}
+
 static void what_cannot_be_killed_takes_its_carrel_along(void **state)
 {
         struct rig rig;
@@ -546,6 +593,8 @@ int main(void)
                 cmocka_unit_test(a_signal_is_told_exactly),
                 cmocka_unit_test(what_cannot_run_is_said_on_stderr),
                 cmocka_unit_test(a_deadline_is_term_then_kill),
+                cmocka_unit_test(a_pipe_that_is_never_empty_holds_nobody_up),
+                cmocka_unit_test(a_slow_reader_sees_the_end_of_a_pipe_that_has_none),
                 cmocka_unit_test(what_cannot_be_killed_takes_its_carrel_along),
                 cmocka_unit_test(too_many_wait),
                 cmocka_unit_test(input_flows_and_ends),

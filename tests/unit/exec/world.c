@@ -71,6 +71,8 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
         snprintf(world->streamed + used, sizeof(world->streamed) - used, "%d%.*s", stream, (int)length,
                  (const char *)bytes);
+        if (world->refilled_fd > 0)
+                assert_int_equal(write(world->refilled_fd, "x", 1), 1);
         if (world->cancels_on_output)
                 world->exec = exec_cancel(world->exec);
 }

@@ -19,6 +19,7 @@ struct world {
         char output[WORLD_TEXT_BYTES], errors[WORLD_TEXT_BYTES];
         char streamed[WORLD_TEXT_BYTES]; /* all pieces, each with its stream's number before it */
         enum fault_kind fault;           /* FAULT_NONE: the last answer was a result */
+        int refilled_fd;                 /* each output of a streaming exec brings a byte more to it; 0: none */
         bool cancels_on_output, cancels_on_done, starts_on_done;
 };
 
