@@ -165,15 +165,6 @@ static void fail_unanswered(struct docker_call *call, const struct fault *http_w
         docker_call_fail(call, &why);
 }
 
-/* The status that the answer should have had. */
-static int understood_status(const struct docker_rule *rules, int status, const char *message)
-{
-        for (; rules->status != 0; rules++)
-                if (rules->status == status && strstr(message, rules->words) != NULL)
-                        return rules->understood_as;
-        return status;
-}
-
 static void fail_refused(struct docker_call *call, const struct http_response *response)
 {
         const struct docker_step *step = call->step;
@@ -183,11 +174,10 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
         struct fault why;
 
         wire_decode_message(response->body, response->body_length, message, sizeof message);
-        int status = understood_status(call->docker->quirks->rules, response->status, message);
-        if (status == 404) {
+        if (response->status == 404) {
                 kind = step->on_missing;
                 err = ENOENT;
-        } else if (status == 409) {
+        } else if (response->status == 409) {
                 kind = step->on_conflict;
                 err = EEXIST;
         }
@@ -197,6 +187,28 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
         else
                 fault_set(&why, kind, err, "the engine refused to %s (%d): %s", step->what, response->status, message);
         docker_call_fail(call, &why);
+}
+
+/* The answer with the status that it should have had. */
+static struct http_response understood(const struct docker_rule *rules, const struct http_response *response)
+{
+        struct http_response answer = *response;
+        char message[192];
+
+        wire_decode_message(response->body, response->body_length, message, sizeof message);
+        for (; rules->status != 0; rules++)
+                if (rules->status == response->status && strstr(message, rules->words) != NULL)
+                        answer.status = rules->understood_as;
+        return answer;
+}
+
+static void on_refusal(struct docker_call *call, const struct http_response *response)
+{
+        const struct docker_step *step = call->step;
+        struct http_response answer = understood(call->docker->quirks->rules, response);
+
+        if (step->on_refusal == NULL || !step->on_refusal(call, &answer))
+                fail_refused(call, &answer);
 }
 
 static void on_response(void *arg, const struct http_response *response, const struct fault *http_why)
@@ -212,8 +224,8 @@ static void on_response(void *arg, const struct http_response *response, const s
                 fail_unanswered(call, http_why);
         else if (response->status / 100 == 2 || response->status == 304)
                 step->on_success(call, response);
-        else if (step->on_refusal == NULL || !step->on_refusal(call, response))
-                fail_refused(call, response);
+        else
+                on_refusal(call, response);
 }
 
 static void on_stream_header(void *arg)

@@ -78,12 +78,20 @@ static bool says(const struct http_response *response, const char *words)
         return strstr(message, words) != NULL;
 }
 
-/* Gone is what was asked for. "Already in progress" (409) says that the name is still taken: ask until it is not. */
+/* The name is still taken, for a moment: a removal is under way, or (Podman 4.3) its init died by itself between the
+ * engine's look and its SIGKILL. */
+static bool is_removal_unfinished(const struct http_response *response)
+{
+        return response->status == 409 &&
+               (says(response, "already in progress") || says(response, "could not be stopped"));
+}
+
+/* Gone is what was asked for. What is not finished is asked for until it is. */
 static bool on_remove_refused(struct docker_call *call, const struct http_response *response)
 {
         if (response->status == 404)
                 on_nothing(call, response);
-        else if (response->status == 409 && says(response, "already in progress"))
+        else if (is_removal_unfinished(response))
                 docker_call_repeat(call);
         else
                 return false;

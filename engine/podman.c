@@ -132,6 +132,7 @@ static const struct docker_rule RULES[] = {
         { 500, "is already in use", 409 }, /* create, rename: the name */
         { 500, "no such container", 404 }, /* gone between Podman's look and its deed */
         { 500, "no such exec session", 404 },
+        { 500, "could not be stopped", 409 }, /* remove: asked again */
         { 0 },
 };
 

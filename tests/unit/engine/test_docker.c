@@ -307,6 +307,8 @@ static void test_refusals(void **state)
                 { REMOVE, ANSWER("409 No", "{\"message\":\"You cannot\"}"), FAULT_ENGINE_REFUSED },
                 { REMOVE, ANSWER("409 No", "{\"message\":\"removal of container a is already in progress\"}"),
                   FAULT_DEADLINE },
+                { REMOVE, ANSWER("409 No", "{\"message\":\"cannot remove container a as it could not be stopped\"}"),
+                  FAULT_DEADLINE },
                 { EXEC, ANSWER("409 No", ""), FAULT_ENGINE_REFUSED },
                 { EXEC, ANSWER("404 No", ""), FAULT_NOT_FOUND },
                 { IMAGE, ANSWER("404 No", ""), FAULT_IMAGE_MISSING },
