@@ -258,6 +258,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         struct agent_exec *exec = timer->data;
 
         ev_timer_stop(loop, timer);
+        if (exec->spec != NULL) {
+                struct fault why;
+
+                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
+                                "the program was not started in %g s: too many run in this carrel", exec->timeout_s);
+                agent_exec_fail(exec, &why);
+                return;
+        }
         if (exec->seen & SAW_EXITED) { /* only its background still writes */
                 on_drain_max(loop, &exec->drain_max, events);
                 return;

@@ -38,7 +38,7 @@ struct exec_request {
         const char *working_dir;        /* absolute; NULL: /workspace */
         const void *input;              /* stdin, copied */
         size_t input_length;
-        double timeout_s;          /* 0: none */
+        double timeout_s;          /* of its run, and before that of its wait for a turn; 0: none */
         uint64_t max_output_bytes; /* per stream, buffered mode; beyond it output is dropped and flagged */
         bool is_streaming;         /* output goes to on_output and is not kept */
         const char *exec_id;       /* the client's choice, valid and not in use (else -EEXIST); NULL: ours */

@@ -307,6 +307,32 @@ static void too_many_wait(void **state)
         close_rig(&rig);
 }
 
+static void who_waits_for_too_long_is_not_started(void **state)
+{
+        struct rig rig;
+        struct exec *first;
+
+        (void)state;
+        open_rig(&rig, false);
+        execs_limit(rig.world.execs, &(struct exec_limits){ 1, 1 });
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        first = rig.world.exec;
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        say_started(rig.agent, 1);
+        for (unsigned n = 1; n <= 2; n++) { /* twice, as the first leaves room in the queue */
+                begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01 });
+                world_await_answers(&rig.world, n);
+                assert_int_equal(rig.world.fault, FAULT_DEADLINE);
+        }
+        exec_cancel(first);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_quiet(&rig.world);
+        assert_int_equal(recv(rig.agent, heard.bytes, sizeof heard.bytes, MSG_DONTWAIT), -1);
+        close_rig(&rig);
+}
+
 static void input_flows_and_ends(void **state)
 {
         struct rig rig;
@@ -597,6 +623,7 @@ int main(void)
                 cmocka_unit_test(a_slow_reader_sees_the_end_of_a_pipe_that_has_none),
                 cmocka_unit_test(what_cannot_be_killed_takes_its_carrel_along),
                 cmocka_unit_test(too_many_wait),
+                cmocka_unit_test(who_waits_for_too_long_is_not_started),
                 cmocka_unit_test(input_flows_and_ends),
                 cmocka_unit_test(a_terminal_has_one_stream_and_a_size),
                 cmocka_unit_test(frames_carry_what_pipes_would),
