@@ -34,13 +34,15 @@ static const struct constant LINUX[] = {
         { "rootfsPropagation", "\"rprivate\"" },
 };
 
-/* What the kernel serves inside. The options of the last two places are the spec's sizes. */
+/* What the kernel serves inside. The options of the last two places are the spec's sizes. Terminals are counted for the
+ * whole host (kernel.pty.max): one carrel has a share of them. */
 static const struct place {
         const char *target, *type, *source, *options;
 } PLACES[] = {
         { "/proc", "proc", "proc", "[\"nosuid\",\"noexec\",\"nodev\"]" },
         { "/dev", "tmpfs", "tmpfs", "[\"nosuid\",\"strictatime\",\"mode=755\",\"size=64k\"]" },
-        { "/dev/pts", "devpts", "devpts", "[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]" },
+        { "/dev/pts", "devpts", "devpts",
+          "[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"max=128\"]" },
         { "/dev/mqueue", "mqueue", "mqueue", "[\"nosuid\",\"noexec\",\"nodev\"]" },
         { "/sys", "sysfs", "sysfs", "[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]" },
         { "/sys/fs/cgroup", "cgroup", "cgroup", "[\"nosuid\",\"noexec\",\"nodev\",\"relatime\",\"ro\"]" },
