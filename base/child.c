@@ -196,7 +196,8 @@ static int open_pipe(struct stream *stream, int *ret_end)
 
 static int launch_with_streams(struct child *child, const struct child_plan *plan)
 {
-        AUTO(auto_close) int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+        AUTO(auto_close)
+        int nothing = open(plan->null_path != NULL ? plan->null_path : "/dev/null", O_RDWR | O_CLOEXEC);
         AUTO(auto_close) int out = -1;
         AUTO(auto_close) int errors = -1;
         struct launch launch = { .plan = plan, .first_free = highest_number(plan) + 1, .parent = getpid() };

@@ -37,7 +37,10 @@ struct child_plan {
         const char *cwd;         /* NULL: "/" */
         const struct child_fd *fds;
         size_t n_fds;
-        int stdin_fd;           /* borrowed during child_start; -1: /dev/null */
+        int stdin_fd; /* borrowed during child_start; -1: /dev/null */
+        /* Opened for the streams that are /dev/null; NULL: /dev/null itself. For a program that changes the owner of
+         * its streams: the device is the whole host's. */
+        const char *null_path;
         int mount_namespace_fd; /* entered before the program is looked for; -1: ours */
         enum child_streams streams;
         size_t output_max; /* bytes kept of each stream; the rest is read and dropped */

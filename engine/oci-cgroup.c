@@ -20,7 +20,8 @@ enum { DEPTH_MAX = 3, PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES
 /* visit returns false to stop. */
 typedef bool (*visit_cgroup)(void *arg, const char *path);
 
-static void each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
+/* 0, or a negative errno when the hierarchies are not known: then nothing was visited. */
+static int each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
 {
         FILE *mounts = setmntent("/proc/self/mounts", "re");
         char text[PATH_BYTES];
@@ -28,14 +29,16 @@ static void each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
         struct mntent entry;
         bool goes_on = true;
 
-        while (mounts != NULL && goes_on && getmntent_r(mounts, &entry, text, sizeof text) != NULL) {
+        if (mounts == NULL)
+                return errno > 0 ? -errno : -ENOMEM;
+        while (goes_on && getmntent_r(mounts, &entry, text, sizeof text) != NULL) {
                 if (strcmp(entry.mnt_type, "cgroup") != 0 && strcmp(entry.mnt_type, "cgroup2") != 0)
                         continue;
                 if (snprintf(path, sizeof path, "%s%s", entry.mnt_dir, cgroup) < (int)sizeof path)
                         goes_on = visit(arg, path);
         }
-        if (mounts != NULL)
-                endmntent(mounts);
+        endmntent(mounts);
+        return 0;
 }
 
 /* A reader that leaves nothing behind: a pid of 0 is a process outside our pid namespace. */
@@ -108,7 +111,8 @@ int oci_cgroup_clear(const char *cgroup)
 {
         int err = 0;
 
-        each_hierarchy(cgroup, clear_one, &err);
+        if (each_hierarchy(cgroup, clear_one, &err) < 0)
+                return -EAGAIN; /* what could not be looked for is not gone */
         return err;
 }
 
@@ -125,8 +129,7 @@ bool oci_cgroup_exists(const char *cgroup)
 {
         bool exists = false;
 
-        each_hierarchy(cgroup, exists_one, &exists);
-        return exists;
+        return each_hierarchy(cgroup, exists_one, &exists) < 0 || exists;
 }
 
 static size_t read_text(const char *directory, const char *name, char *ret_text, size_t size)
@@ -167,7 +170,7 @@ uint64_t oci_cgroup_oom_kills(const char *cgroup)
 {
         uint64_t count = 0;
 
-        each_hierarchy(cgroup, count_one, &count);
+        (void)each_hierarchy(cgroup, count_one, &count);
         return count;
 }
 

@@ -165,9 +165,10 @@ static int fail_make(struct fault *why, int r)
 static int make_box(struct oci *oci, struct box *box, const struct container_spec *spec, struct stored_image *image,
                     struct fault *why)
 {
-        int r = 0;
+        int r = oci_store_scan(oci);
 
-        oci_store_scan(oci);
+        if (r < 0)
+                return fail_make(why, r);
         if (oci_store_find(oci, spec->name) != NULL)
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", spec->name);
         if (oci->has_userns)

@@ -36,6 +36,7 @@ struct oci {
         uint32_t userns_base;
         char *seccomp_bpf;      /* base64, for crun */
         int mount_namespace_fd; /* where runtimes run */
+        int null_fd;            /* /dev/null by a read-only mount of its own */
         struct list boxes;
         struct list calls;
         unsigned n_execs; /* so far: their names */
@@ -139,8 +140,8 @@ char *oci_config_encode_exec(const struct box *box, const struct exec_command *c
 
 int oci_store_open(struct oci *oci, struct fault *why);
 /* Reads what is not known yet; clears what no record tells of. Under the lock: else that may be another's who is just
- * about to write one. */
-void oci_store_scan(struct oci *oci);
+ * about to write one. A negative errno when there may be containers that were not seen. */
+int oci_store_scan(struct oci *oci);
 /* The same, with the lock for that time. */
 void oci_store_look(struct oci *oci);
 int oci_store_lock(struct oci *oci);

@@ -36,8 +36,13 @@ static int wait_for(pid_t pid)
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
+struct hybrid {
+        char v1[PATH_BYTES]; /* where a hierarchy of cgroup v1 is mounted */
+        char v2[PATH_BYTES];
+};
+
 /* Whether cgroup2 is there beside cgroup v1. */
-static bool find_hybrid(char *ret_point, size_t size)
+static bool find_hybrid(struct hybrid *ret_hybrid)
 {
         FILE *mounts = setmntent("/proc/self/mounts", "re");
         char text[PATH_BYTES * 2];
@@ -46,24 +51,35 @@ static bool find_hybrid(char *ret_point, size_t size)
         bool has_v2 = false;
 
         while (mounts != NULL && getmntent_r(mounts, &entry, text, sizeof text) != NULL) {
-                has_v1 |= strcmp(entry.mnt_type, "cgroup") == 0;
+                if (strcmp(entry.mnt_type, "cgroup") == 0)
+                        has_v1 = str_copy(ret_hybrid->v1, sizeof ret_hybrid->v1, entry.mnt_dir) == 0;
                 if (strcmp(entry.mnt_type, "cgroup2") == 0)
-                        has_v2 = str_copy(ret_point, size, entry.mnt_dir) == 0;
+                        has_v2 = str_copy(ret_hybrid->v2, sizeof ret_hybrid->v2, entry.mnt_dir) == 0;
         }
         if (mounts != NULL)
                 (void)endmntent(mounts);
         return has_v1 && has_v2;
 }
 
+/* crun refuses a hybrid host (1.8), so cgroup2 is taken away. A hierarchy of v1 lies over the hole: in the bare
+ * directory below crun would make a directory for each container, on the host's own tmpfs, that nobody would ever see.
+ */
+static int hide_cgroup2(const struct hybrid *hybrid)
+{
+        if (umount2(hybrid->v2, MNT_DETACH) < 0 || mount(hybrid->v1, hybrid->v2, NULL, MS_BIND, NULL) < 0)
+                return -errno;
+        return 0;
+}
+
 /* In a child: only system calls. Says one byte on ready and waits to be killed. */
-static _Noreturn void hold_namespace(const char *hybrid, int ready, pid_t parent)
+static _Noreturn void hold_namespace(const struct hybrid *hybrid, int ready, pid_t parent)
 {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
                 _exit(ECHILD);
         /* A slave, not private: what the operator mounts later (a disk for users_dir) is seen here too. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 _exit(errno);
-        if (hybrid != NULL && umount2(hybrid, MNT_DETACH) < 0)
+        if (hybrid != NULL && hide_cgroup2(hybrid) < 0)
                 _exit(errno);
         if (write(ready, "", 1) != 1)
                 _exit(errno);
@@ -81,10 +97,24 @@ static int open_namespace(pid_t holder)
         return fd < 0 ? -errno : fd;
 }
 
-int oci_mounts_prepare(struct oci *oci, struct fault *why)
+/* A runtime gives the streams it was started with to the container's user (crun 1.8 by fchown(2)), and /dev/null is the
+ * host's own inode: its owner could take it away from everybody. Below a read-only mount nobody changes an inode, and
+ * a device is written all the same. */
+static int prepare_null(struct oci *oci)
 {
-        char point[PATH_BYTES];
-        const char *hybrid = find_hybrid(point, sizeof point) ? point : NULL;
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+
+        oci->null_fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (oci->null_fd < 0 ||
+            syscall(SYS_mount_setattr, oci->null_fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+                return -errno;
+        return 0;
+}
+
+static int prepare_namespace(struct oci *oci, struct fault *why)
+{
+        struct hybrid found;
+        const struct hybrid *hybrid = find_hybrid(&found) ? &found : NULL;
         pid_t parent = getpid();
         int ends[2];
         char byte;
@@ -114,8 +144,23 @@ int oci_mounts_prepare(struct oci *oci, struct fault *why)
         return 0;
 }
 
+int oci_mounts_prepare(struct oci *oci, struct fault *why)
+{
+        int r = prepare_null(oci);
+
+        if (r < 0)
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
+                                 "cannot mount /dev/null read-only for the runtime: %s (Linux 5.12 and CAP_SYS_ADMIN "
+                                 "are needed)",
+                                 strerrordesc_np(-r));
+        return prepare_namespace(oci, why);
+}
+
 void oci_mounts_release(struct oci *oci)
 {
+        if (oci->null_fd >= 0)
+                close(oci->null_fd);
+        oci->null_fd = -1;
         if (oci->mount_namespace_fd >= 0)
                 close(oci->mount_namespace_fd);
         oci->mount_namespace_fd = -1;

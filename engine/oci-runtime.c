@@ -179,6 +179,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         const struct oci *oci = call->oci;
         char root[300];
         char log[32];
+        char null[32];
         const char *argv[WORDS_MAX] = { oci->runtime.path, "--root", root, "--log", log };
         struct child_fd fds[FDS_MAX] = { { .as = LOG_FD } };
         size_t n = 5;
@@ -189,6 +190,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         if (snprintf(root, sizeof root, "%s/runtime", oci->state_dir) >= (int)sizeof root)
                 return -ENAMETOOLONG;
         (void)snprintf(log, sizeof log, "/proc/self/fd/%d", LOG_FD);
+        (void)snprintf(null, sizeof null, "/proc/self/fd/%d", oci->null_fd);
         if (oci->runtime.is_crun)
                 argv[n++] = "--cgroup-manager=cgroupfs";
         for (const char *const *word = command->words; *word != NULL; word++) {
@@ -208,6 +210,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
                 .fds = fds,
                 .n_fds = command->n_fds + 1,
                 .stdin_fd = command->stdin_fd,
+                .null_path = null,
                 .mount_namespace_fd = oci->mount_namespace_fd,
                 .streams = command->has_streams ? CHILD_COLLECT : CHILD_DISCARD,
                 .output_max = LOG_BYTES,

@@ -195,8 +195,8 @@ static void hold_image(struct box *box)
 }
 
 /* A record that says nothing usable is as good as none: its cgroup's place is lost with it, so it stays and is not
- * counted. */
-static void load(struct oci *oci, const char *id)
+ * counted. One that cannot be read now is an error: a name and an id range may be its. */
+static int load(struct oci *oci, const char *id)
 {
         AUTO(auto_close) int directory = open_box(oci, id);
         AUTO(auto_free) char *text = NULL;
@@ -206,16 +206,18 @@ static void load(struct oci *oci, const char *id)
 
         if (r == -ENOENT && directory >= 0) { /* killed before the record was there: nothing else can be */
                 (void)oci_store_remove(oci, id);
-                return;
+                return 0;
         }
-        if (r == 0 && (box = box_new(oci)) != NULL && box_decode(box, text, length) == 0 &&
-            strcmp(box->info.id, id) == 0) {
+        if (r == 0)
+                r = (box = box_new(oci)) != NULL ? box_decode(box, text, length) : -ENOMEM;
+        if (r == 0 && strcmp(box->info.id, id) == 0) {
                 list_append(&oci->boxes, &box->node);
                 (void)oci_life_attach(box);
                 hold_image(box);
-                return;
+                return 0;
         }
         box_free(box);
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO ? r : 0;
 }
 
 /* What was made by another process since it was seen here, and what one has removed. */
@@ -235,30 +237,32 @@ static void refresh(struct box *box)
                 (void)oci_life_attach(box);
 }
 
-void oci_store_scan(struct oci *oci)
+int oci_store_scan(struct oci *oci)
 {
-        int fd = openat(oci->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO(auto_close) int fd = openat(oci->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
         const struct dirent *entry;
+        int r = 0;
 
-        if (directory == NULL) {
-                if (fd >= 0)
-                        close(fd);
-                return;
-        }
+        if (directory == NULL)
+                return -errno;
+        (void)TAKE_FD(fd); /* the directory's from here */
         LIST_EACH (&oci->boxes, at)
                 refresh(LIST_ENTRY(at, struct box, node));
-        while ((entry = readdir(directory)) != NULL)
+        while (r == 0 && (errno = 0, entry = readdir(directory)) != NULL)
                 if (box_is_id(entry->d_name) && oci_store_find(oci, entry->d_name) == NULL)
-                        load(oci, entry->d_name);
+                        r = load(oci, entry->d_name);
+        if (r == 0 && entry == NULL)
+                r = -errno;
         closedir(directory);
+        return r;
 }
 
 void oci_store_look(struct oci *oci)
 {
         if (oci_store_lock(oci) < 0)
                 return;
-        oci_store_scan(oci);
+        (void)oci_store_scan(oci); /* what is not seen now is seen at the next look */
         oci_store_unlock(oci);
 }
 

@@ -124,7 +124,10 @@ static int rename_box(struct oci *oci, const char *id, const char *name, struct 
 
         if (box == NULL)
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
-        oci_store_scan(oci);
+        r = oci_store_scan(oci);
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot look at the containers: %s",
+                                 strerrordesc_np(-r));
         if (oci_store_find(oci, name) != NULL)
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", name);
         memcpy(before, box->info.name, sizeof before);
@@ -329,7 +332,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         oci->engine.ops = &OCI_OPS;
         oci->loop = loop;
-        oci->state_fd = oci->mount_namespace_fd = -1;
+        oci->state_fd = oci->mount_namespace_fd = oci->null_fd = -1;
         list_init(&oci->boxes);
         list_init(&oci->calls);
         ev_timer_init(&oci->resync, on_resync, 0.0, 0.0);

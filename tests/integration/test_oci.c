@@ -295,6 +295,30 @@ static void neither_reads_the_others_files(void **state)
         end_daemon();
 }
 
+/* A runtime gives its streams to the container's user; /dev/null is the whole host's. And in the hole that a hidden
+ * cgroup2 leaves nobody would see what a runtime makes. */
+static void what_is_the_hosts_stays_the_hosts(void **state)
+{
+        static const char LOOK[] = "umount /sys/fs/cgroup/unified 2>/dev/null; test ! -e \"/sys/fs/cgroup/unified$1\"";
+        struct stat before, after;
+        char text[256];
+
+        (void)state;
+        assert_int_equal(stat("/dev/null", &before), 0);
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "chmod 600 /dev/null 2>/dev/null && echo changed || echo refused", text, sizeof text);
+        assert_string_equal(text, "refused");
+        carreld_must_exec("ada", "touch f && chmod 600 f && echo nothing >/dev/null && stat -c %a f", text,
+                          sizeof text);
+        assert_string_equal(text, "600");
+        assert_int_equal(stat("/dev/null", &after), 0);
+        assert_int_equal(after.st_uid, before.st_uid);
+        assert_int_equal(after.st_gid, before.st_gid);
+        assert_int_equal(after.st_mode, before.st_mode);
+        MUST_RUN("unshare", "--mount", "sh", "-c", LOOK, "sh", enclosure_cgroup());
+        end_daemon();
+}
+
 static void files_survive_with_their_owner(void **state)
 {
         struct stat status;
@@ -427,6 +451,7 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 WITH_DAEMON(host_ids_are_nobody_elses),
                 WITH_DAEMON(neither_reads_the_others_files),
+                WITH_DAEMON(what_is_the_hosts_stays_the_hosts),
                 WITH_DAEMON(files_survive_with_their_owner),
                 WITH_DAEMON(the_filter_is_in_force),
                 WITH_DAEMON(the_machines_own_programs),
