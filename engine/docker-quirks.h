@@ -5,7 +5,9 @@
 #include "engine.h"
 
 struct docker;
+struct docker_call;
 struct docker_options;
+struct http_response;
 
 /* An answer whose status is not the one that Docker's API documents for what its message says. */
 struct docker_rule {
@@ -35,6 +37,9 @@ struct docker_quirks {
         bool has_nameless_exec_ends; /* its events of an exec's end do not say which exec it was */
         const struct tmpfs_mount *extra_tmpfs; /* as in struct wire_machine */
         uint64_t (*nproc)(void);               /* RLIMIT_NPROC of a container; NULL: the engine sets none */
+        /* An answer to a create that the name is taken (409, as understood): handles it and ends the call, or answers
+         * false. NULL: never handles. */
+        bool (*on_name_taken)(struct docker_call *call, const struct http_response *response);
         /* What is left to do when a program has ended and was asked about for the last time; NULL: nothing. */
         void (*after_exec)(struct docker *docker, const char *exec_id);
         void (*free_extra)(void *extra); /* NULL: there is none */

@@ -78,6 +78,13 @@ static bool says(const struct http_response *response, const char *words)
         return strstr(message, words) != NULL;
 }
 
+static bool on_create_refused(struct docker_call *call, const struct http_response *response)
+{
+        const struct docker_quirks *quirks = call->docker->quirks;
+
+        return response->status == 409 && quirks->on_name_taken != NULL && quirks->on_name_taken(call, response);
+}
+
 /* The name is still taken, for a moment: a removal is under way, or (Podman 4.3) its init died by itself between the
  * engine's look and its SIGKILL. */
 static bool is_removal_unfinished(const struct http_response *response)
@@ -120,7 +127,8 @@ static bool on_unpause_refused(struct docker_call *call, const struct http_respo
 enum operation { CREATE, INSPECT, LIST, PAUSE, REMOVE, RENAME, START, UNPAUSE };
 
 static const struct docker_step STEPS[] = {
-        [CREATE] = { "POST", "create a container", FAULT_IMAGE_MISSING, FAULT_NAME_TAKEN, .on_success = on_created },
+        [CREATE] = { "POST", "create a container", FAULT_IMAGE_MISSING, FAULT_NAME_TAKEN, .on_success = on_created,
+                     .on_refusal = on_create_refused },
         [INSPECT] = { "GET", "inspect a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_inspected },
         [LIST] = { "GET", "list containers", FAULT_ENGINE_REFUSED, FAULT_ENGINE_REFUSED, .on_success = on_listed },
         [PAUSE] = { "POST", "pause a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_nothing,

@@ -16,6 +16,7 @@
 #include "docker-query.h"
 #include "docker-quirks.h"
 #include "podman-exec.h"
+#include "podman-leftover.h"
 #include "scope.h"
 #include "seccomp-profile.h"
 #include "str.h"
@@ -160,6 +161,7 @@ static const struct docker_quirks QUIRKS = {
         .has_nameless_exec_ends = true,
         .extra_tmpfs = EXTRA_TMPFS,
         .nproc = podman_nproc,
+        .on_name_taken = podman_clear_leftover,
         .after_exec = podman_after_exec,
         .free_extra = podman_free_extra,
 };
