@@ -49,13 +49,16 @@ int probe_judge_info(const char *json, size_t length, const char *runtime, struc
         if (!cJSON_IsObject(info))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EBADMSG, "what answers there is no engine");
         for (size_t i = 0; i < sizeof ABILITIES / sizeof *ABILITIES; i++)
-                if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(info, ABILITIES[i].key)))
+                if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(info, ABILITIES[i].key)))
                         return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "it cannot %s", ABILITIES[i].promise);
         if (!has_security(info, "name=seccomp"))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "it has no seccomp");
         if (has_security(info, "name=rootless"))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP,
                                  "it runs without root: a carrel's network cannot be plugged into it");
+        if (has_security(info, "name=userns"))
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP,
+                                 "it moves user ids (userns-remap): the users' files would have other owners");
         if (runtime != NULL && runtime[0] != '\0' &&
             !cJSON_HasObjectItem(cJSON_GetObjectItemCaseSensitive(info, "Runtimes"), runtime))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "it has no runtime %s", runtime);
