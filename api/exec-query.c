@@ -146,7 +146,8 @@ static int allocate(struct exec_query *query, size_t length, struct fault *why)
         query->environment = calloc(EXEC_ENV_MAX + 1, sizeof *query->environment);
         if (query->text != NULL && query->argv != NULL && query->environment != NULL)
                 return 0;
-        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+        (void)fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+        return -ENOMEM;
 }
 
 int exec_query_parse(const char *text, struct exec_query *ret_query, struct fault *why)

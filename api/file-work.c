@@ -125,7 +125,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         struct fault killed;
 
         work->exec = NULL;
-        if (why == NULL && !work->has_line) {
+        if (result != NULL && !work->has_line) {
                 (void)fault_set(&killed, FAULT_FILE_REFUSED, EIO, "the operation inside the carrel ended with %s",
                                 exec_cause_name(result->cause));
                 why = &killed;
