@@ -22,7 +22,7 @@ struct exec_run {
         void *input;
         struct buffer held; /* what may be the engine's own words (see pass_output) */
         bool is_deciding;
-        const char *stray_words; /* NULL: this engine, or this program, has none (see pass_frame) */
+        const char *const *stray_words; /* NULL: this engine, or this program, has none (see pass_frame) */
         struct buffer stray;
         unsigned inspects;
         bool has_started;
@@ -82,6 +82,14 @@ static void release_stray(struct exec_run *run)
         buffer_free(&stray);
 }
 
+static bool may_be_stray(const struct exec_run *run)
+{
+        for (const char *const *words = run->stray_words; *words != NULL; words++)
+                if (may_begin(&run->stray, *words))
+                        return true;
+        return false;
+}
+
 /* An engine may complain of input that the program has left unread in the program's own stderr, behind all that the
  * program wrote. Such words are held: more output shows that they were the program's, and at the end they are dropped.
  */
@@ -94,7 +102,7 @@ static void pass_frame(void *arg, int stream, const void *bytes, size_t length)
                 return;
         }
         if (stream == 2 && buffer_append(&run->stray, bytes, length) == 0) {
-                if (!may_begin(&run->stray, run->stray_words))
+                if (!may_be_stray(run))
                         release_stray(run);
                 return;
         }
@@ -105,13 +113,12 @@ static void pass_frame(void *arg, int stream, const void *bytes, size_t length)
 
 /* --- at the end -------------------------------------------------------------------------------------------------- */
 
-/* One whole line that begins so. */
+/* One whole line that begins so: what is held may begin so, and words have no newline, so it is longer than they. */
 static bool is_stray(const struct exec_run *run)
 {
         const struct buffer *stray = &run->stray;
 
-        return stray->length > strlen(run->stray_words) &&
-               memchr(stray->data, '\n', stray->length) == stray->data + stray->length - 1;
+        return memchr(stray->data, '\n', stray->length) == stray->data + stray->length - 1;
 }
 
 static void finish(struct docker_call *call, const struct exec_status *status)

@@ -32,9 +32,10 @@ struct docker_quirks {
         /* What its report that it could not run a program begins with, where that comes in the program's stdout; NULL:
          * it does not. */
         const char *report_words;
-        const char *stray_words;     /* what its own words behind a program's stderr begin with; NULL: there are none */
-        bool imports_by_repository;  /* it does not heed the tag of an imported image beside the repository */
-        bool has_nameless_exec_ends; /* its events of an exec's end do not say which exec it was */
+        const char *const *stray_words; /* what its own words behind a program's stderr begin with, NULL-terminated;
+                                         * NULL: there are none */
+        bool imports_by_repository;     /* it does not heed the tag of an imported image beside the repository */
+        bool has_nameless_exec_ends;    /* its events of an exec's end do not say which exec it was */
         const struct tmpfs_mount *extra_tmpfs; /* as in struct wire_machine */
         uint64_t (*nproc)(void);               /* RLIMIT_NPROC of a container; NULL: the engine sets none */
         /* An answer to a create that the name is taken (409, as understood): handles it and ends the call, or answers

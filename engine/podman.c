@@ -137,6 +137,9 @@ static const struct docker_rule RULES[] = {
         { 0 },
 };
 
+/* Of input that was not read: which of the two it meets first is a race between it and conmon. */
+static const char *const STRAY_WORDS[] = { "Error: write unixpacket @->", "Error: read unixpacket @->", NULL };
+
 /* Beside a read-only root Podman mounts writable tmpfs of its own, without a size, on /run, /tmp and /var/tmp, unless
  * the request has something there. /var/tmp is often a link to /tmp, and what is mounted on it lies above the spec's
  * /tmp: so it is the same once more. */
@@ -156,7 +159,7 @@ static const struct docker_quirks QUIRKS = {
         .event_actions = EVENT_ACTIONS,
         .rules = RULES,
         .seccomp_option = podman_seccomp_option,
-        .stray_words = "Error: write unixpacket @->", /* of input that was not read */
+        .stray_words = STRAY_WORDS,
         .imports_by_repository = true,
         .has_nameless_exec_ends = true,
         .extra_tmpfs = EXTRA_TMPFS,
