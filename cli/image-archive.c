@@ -202,6 +202,7 @@ int image_archive_build(const struct cli *cli, const struct image_recipe *recipe
         if (ended == 0)
                 return STATUS_OK;
         if (ended < 0)
-                cli_complain(cli, "cannot run %s: %s", program.data, strerror(errno));
+                cli_complain(cli, "cannot run %s: %s; set CARREL_HELPER_DIR to the directory that has it", program.data,
+                             strerror(errno));
         return STATUS_FAILED;
 }
