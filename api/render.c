@@ -172,6 +172,7 @@ static cJSON *render_engine(const struct api_state *state)
         put_child(&engine, "version", cJSON_CreateString(state->engine_version));
         put_child(&engine, "api_version", cJSON_CreateString(state->engine_api_version));
         put_bool(&engine, "is_available", state->is_engine_available != 0);
+        put_child(&engine, "detail", cJSON_CreateString(state->engine_detail));
         return engine;
 }
 

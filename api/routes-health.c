@@ -53,14 +53,17 @@ void handle_readyz(struct request *request)
 {
         const struct api_info *info = &request->server->info;
         const struct lack *lacks[4] = { NULL };
+        struct lack engine = ENGINE_LACK;
         struct api_state state = { 0 };
         struct pool_stats stats = { 0 };
         size_t n = 0;
 
         info->describe(info->arg, &state);
         pool_stats(request->server->pool, &stats);
+        if (state.engine_detail[0] != '\0')
+                engine.sentence = state.engine_detail;
         if (!state.is_engine_available)
-                lacks[n++] = &ENGINE_LACK;
+                lacks[n++] = &engine;
         if (!state.is_policy_in_force)
                 lacks[n++] = &POLICY_LACK;
         if (!stats.has_reconciled)

@@ -28,6 +28,7 @@ struct api_state {
         struct api_engine engines[API_ENGINES_MAX];
         size_t n_engines;
         char engine[16], engine_version[64], engine_api_version[16];
+        char engine_detail[256]; /* what keeps it from serving, or what it cannot do; or "" */
         int is_engine_available;
         int is_policy_in_force;
         int can_connect; /* 0: only carrels with policy none are possible */

@@ -70,7 +70,9 @@ static void check_engine(struct doctor *doctor, const cJSON *info)
         const cJSON *engine;
 
         (void)buffer_format(&text, "%s %s%s", view_text(info, "engine.kind"), view_text(info, "engine.version"),
-                            is_available ? "" : " does not answer carreld");
+                            is_available ? "" : " cannot serve");
+        if (view_text(info, "engine.detail")[0] != '\0')
+                (void)buffer_format(&text, ": %s", view_text(info, "engine.detail"));
         cJSON_ArrayForEach(engine, view_find(info, "engines"))
         {
                 bool is_chosen = cJSON_IsTrue(view_find(engine, "is_chosen"));

@@ -10,6 +10,7 @@ static const struct field FIELDS[] = {
         { "engine version", "engine.version", FIELD_TEXT },
         { "engine API", "engine.api_version", FIELD_TEXT },
         { "engine answers", "engine.is_available", FIELD_TEXT },
+        { "engine detail", "engine.detail", FIELD_TEXT },
         { "policy in force", "policy.is_in_force", FIELD_TEXT },
         { "can connect", "policy.can_connect", FIELD_TEXT },
         { "policy detail", "policy.detail", FIELD_TEXT },

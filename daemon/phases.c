@@ -77,6 +77,7 @@ static void describe(void *arg, struct api_state *ret_state)
         (void)snprintf(ret_state->engine, sizeof ret_state->engine, "%s", about.kind);
         (void)snprintf(ret_state->engine_version, sizeof ret_state->engine_version, "%s", about.version);
         (void)snprintf(ret_state->engine_api_version, sizeof ret_state->engine_api_version, "%s", about.api_version);
+        (void)snprintf(ret_state->engine_detail, sizeof ret_state->engine_detail, "%s", about.detail);
         for (size_t i = 0; i < daemon->engines.count && i < API_ENGINES_MAX; i++) {
                 const struct engine_verdict *verdict = &daemon->engines.list[i];
                 struct api_engine *engine = &ret_state->engines[ret_state->n_engines++];
@@ -92,6 +93,7 @@ static void on_reconcile_wait(void *arg, const struct fault *why)
 {
         struct daemon *daemon = arg;
 
+        pool_set_waiting(daemon->pool, why);
         log_event(daemon->log, LOG_LEVEL_WARNING, "waiting_to_reconcile", "reason", why->message, NULL);
         (void)sd_notifyf(0, "STATUS=waiting: %s", why->message);
 }

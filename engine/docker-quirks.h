@@ -22,6 +22,7 @@ struct docker_quirks {
          * only); NULL: it is asked first. */
         const char *known_api_version;
         const char *pull_command; /* what a person types to get an image */
+        const char *service;      /* of systemd, that serves it */
         /* How a container is killed and removed: what its id stands between in a DELETE. */
         const char *remove_path, *remove_query;
         const char *const *event_actions; /* what /events is filtered by; NULL-terminated */

@@ -252,6 +252,10 @@ static void docker_about(const struct engine *engine, struct engine_about *ret_a
         snprintf(about.kind, sizeof about.kind, "%s", docker->quirks->kind);
         memcpy(about.version, docker->version, sizeof about.version);
         memcpy(about.api_version, docker->api_version, sizeof about.api_version);
+        if (docker->is_open)
+                snprintf(about.detail, sizeof about.detail,
+                         "%s does not answer on %.108s: start it (systemctl start %s), or set engine_socket",
+                         about.kind, docker->socket_path, docker->quirks->service);
         *ret_about = about;
 }
 
@@ -376,6 +380,7 @@ static const struct docker_rule RULES[] = { { 0 } };
 static const struct docker_quirks QUIRKS = {
         .kind = "docker",
         .pull_command = "docker pull",
+        .service = "docker",
         .remove_path = "/containers/",
         .remove_query = "force=1&v=1",
         .event_actions = EVENT_ACTIONS,

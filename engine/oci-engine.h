@@ -29,7 +29,9 @@ struct oci {
         int state_fd; /* of state_dir; its flock(2) is held while names and id ranges are chosen */
         struct image_store *images;
         struct oci_runtime runtime;
-        struct fault unavailable; /* FAULT_NONE: it is available */
+        enum oci_userns userns; /* as it was asked for */
+        bool has_looked;
+        struct fault unavailable; /* FAULT_NONE: it is available, and stays so */
         bool has_userns;
         char userns_detail[192]; /* for `about` */
         bool has_ipv6;

@@ -144,18 +144,6 @@ static int prepare_namespace(struct oci *oci, struct fault *why)
         return 0;
 }
 
-int oci_mounts_prepare(struct oci *oci, struct fault *why)
-{
-        int r = prepare_null(oci);
-
-        if (r < 0)
-                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
-                                 "cannot mount /dev/null read-only for the runtime: %s (Linux 5.12 and CAP_SYS_ADMIN "
-                                 "are needed)",
-                                 strerrordesc_np(-r));
-        return prepare_namespace(oci, why);
-}
-
 void oci_mounts_release(struct oci *oci)
 {
         if (oci->null_fd >= 0)
@@ -164,6 +152,20 @@ void oci_mounts_release(struct oci *oci)
         if (oci->mount_namespace_fd >= 0)
                 close(oci->mount_namespace_fd);
         oci->mount_namespace_fd = -1;
+}
+
+int oci_mounts_prepare(struct oci *oci, struct fault *why)
+{
+        int r;
+
+        oci_mounts_release(oci);
+        r = prepare_null(oci);
+        if (r < 0)
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
+                                 "cannot mount /dev/null read-only for the runtime: %s (Linux 5.12 and CAP_SYS_ADMIN "
+                                 "are needed)",
+                                 strerrordesc_np(-r));
+        return prepare_namespace(oci, why);
 }
 
 /* ---- idmapped mounts ---- */

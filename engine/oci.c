@@ -11,6 +11,69 @@
 #include "scope.h"
 #include "seccomp-bpf.h"
 
+/* ---- whether it can serve ---- */
+
+static int compile_filter(struct oci *oci, struct fault *why)
+{
+        struct buffer bpf = { 0 };
+        int r;
+
+        if (oci->seccomp_bpf != NULL)
+                return 0;
+        r = seccomp_profile_bpf(&bpf);
+
+        if (r == 0) {
+                oci->seccomp_bpf = base64_encode(bpf.data, bpf.length);
+                r = oci->seccomp_bpf != NULL ? 0 : -ENOMEM;
+        }
+        buffer_free(&bpf);
+        return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "cannot compile the system call filter: %s",
+                                 strerrordesc_np(-r))
+                     : 0;
+}
+
+/* Why a carrel cannot have host ids of its own here, or NULL. */
+static const char *find_userns_obstacle(const struct oci *oci)
+{
+        int r;
+
+        if (!oci->runtime.is_crun)
+                return "only crun maps the owners of a mount as they are needed: apt-get install crun";
+        r = oci_mounts_try_idmap(oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
+        if (r == -EINVAL || r == -EOPNOTSUPP)
+                return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
+        if (r < 0)
+                return "the kernel refuses new user namespaces (sysctl user.max_user_namespaces), or is too old";
+        return NULL;
+}
+
+static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *why)
+{
+        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci);
+
+        oci->has_userns = obstacle == NULL;
+        (void)snprintf(oci->userns_detail, sizeof oci->userns_detail, "%s%s",
+                       oci->has_userns ? "each carrel has host ids of its own" : "no user namespaces: ",
+                       oci->has_userns ? "" : obstacle);
+        if (oci->has_userns || wanted != OCI_USERNS_REQUIRE)
+                return 0;
+        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s; or set userns = auto to do without", obstacle);
+}
+
+/* Once it can serve that stands: containers are made by what was found. Until then each list looks anew, so that what
+ * was missing can be installed beside a carreld that waits for it. */
+static void look_around(struct oci *oci)
+{
+        struct fault *why = &oci->unavailable;
+
+        if (oci->has_looked && why->kind == FAULT_NONE)
+                return;
+        oci->has_looked = true;
+        *why = (struct fault){ 0 };
+        if (oci_runtime_find(oci, why) == 0 && compile_filter(oci, why) == 0 && oci_mounts_prepare(oci, why) == 0)
+                (void)settle_userns(oci, oci->userns, why);
+}
+
 /* ---- questions: from memory, and about containers that other processes make, from the records ---- */
 
 static void answer_inspect(struct oci_call *call)
@@ -67,6 +130,7 @@ static void answer_list(struct oci_call *call)
         const struct label *wanted = &call->label;
         size_t n;
 
+        look_around(call->oci);
         if (call->oci->unavailable.kind != FAULT_NONE) {
                 call->why = call->oci->unavailable;
                 oci_call_answer_now(call);
@@ -256,59 +320,9 @@ static const struct engine_ops OCI_OPS = {
 
 /* ---- start-up ---- */
 
-static int compile_filter(struct oci *oci, struct fault *why)
-{
-        struct buffer bpf = { 0 };
-        int r = seccomp_profile_bpf(&bpf);
-
-        if (r == 0) {
-                oci->seccomp_bpf = base64_encode(bpf.data, bpf.length);
-                r = oci->seccomp_bpf != NULL ? 0 : -ENOMEM;
-        }
-        buffer_free(&bpf);
-        return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "cannot compile the system call filter: %s",
-                                 strerrordesc_np(-r))
-                     : 0;
-}
-
-/* Why a carrel cannot have host ids of its own here, or NULL. */
-static const char *find_userns_obstacle(const struct oci *oci)
-{
-        int r;
-
-        if (!oci->runtime.is_crun)
-                return "only crun maps the owners of a mount as they are needed: apt-get install crun";
-        r = oci_mounts_try_idmap(oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
-        if (r == -EINVAL || r == -EOPNOTSUPP)
-                return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
-        if (r < 0)
-                return "the kernel refuses new user namespaces (sysctl user.max_user_namespaces), or is too old";
-        return NULL;
-}
-
-static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *why)
-{
-        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci);
-
-        oci->has_userns = obstacle == NULL;
-        (void)snprintf(oci->userns_detail, sizeof oci->userns_detail, "%s%s",
-                       oci->has_userns ? "each carrel has host ids of its own" : "no user namespaces: ",
-                       oci->has_userns ? "" : obstacle);
-        if (oci->has_userns || wanted != OCI_USERNS_REQUIRE)
-                return 0;
-        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s; or set userns = auto to do without", obstacle);
-}
-
-static void look_around(struct oci *oci, enum oci_userns userns)
-{
-        struct fault *why = &oci->unavailable;
-
-        if (oci_runtime_find(oci, why) == 0 && compile_filter(oci, why) == 0 && oci_mounts_prepare(oci, why) == 0)
-                (void)settle_userns(oci, userns, why);
-}
-
 static int fill(struct oci *oci, const struct oci_options *options)
 {
+        oci->userns = options->userns;
         oci->userns_base = options->userns_base;
         oci->image_max_bytes = options->image_max_bytes;
         oci->image_max_entries = options->image_max_entries;
@@ -346,7 +360,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
                 oci_free(&oci->engine);
                 return r;
         }
-        look_around(oci, options->userns);
+        look_around(oci);
         oci_store_look(oci);
         oci_image_prepare(oci); /* now that what runs holds its image */
         *ret_engine = &oci->engine;

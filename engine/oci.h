@@ -30,6 +30,7 @@ enum { OCI_USERNS_IDS = 65536 };
 
 /* Looks at the runtime and clears what an earlier process left half-made; takes some 10 ms. A missing or too old
  * runtime, or user namespaces that are required and cannot be had, is no error here: the engine is then unavailable,
- * and every call and `about` say why. Returns 0, or a negative errno when its directory cannot be made. */
+ * `list` and `about` say why, and each list looks anew. Returns 0, or a negative errno when its directory cannot be
+ * made. */
 __attribute__((warn_unused_result)) int oci_new(struct engine **ret_engine, struct ev_loop *loop,
                                                 const struct oci_options *options, struct fault *why);

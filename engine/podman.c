@@ -153,6 +153,7 @@ static const struct docker_quirks QUIRKS = {
         .kind = "podman",
         .known_api_version = "1.41", /* its /version runs conmon, the runtime and the package manager: 1-2 s */
         .pull_command = "podman pull",
+        .service = "podman.socket",
         /* Not the compatible one, which stops first and waits ten seconds for a program that ignores SIGTERM. */
         .remove_path = "/libpod/containers/",
         .remove_query = "force=true&v=true&timeout=0",

@@ -16,12 +16,15 @@ enum { RETRY_AFTER_S = 1 };
 
 /* ---- judging ---- */
 
-static bool is_engine_available(const struct pool *pool)
+/* What keeps the engine from serving: its own word, else what the start-up has been waiting for. */
+static void ask_engine(const struct pool *pool, struct ensure_facts *facts, struct engine_about *about)
 {
-        struct engine_about about;
-
-        pool->engine->ops->about(pool->engine, &about);
-        return about.is_available;
+        pool->engine->ops->about(pool->engine, about);
+        facts->is_engine_available = about->is_available;
+        if (!about->is_available && about->detail[0] != '\0')
+                facts->obstacle = about->detail;
+        else if (!pool->has_reconciled && pool->waits_for.kind != FAULT_NONE)
+                facts->obstacle = pool->waits_for.message;
 }
 
 static const struct carrel_spec *spec_of(const struct carrel *carrel)
@@ -43,6 +46,7 @@ static bool is_unconnectable(const struct pool *pool, const struct carrel *carre
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
                                  struct fault *why)
 {
+        struct engine_about about;
         struct ensure_facts facts = {
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
@@ -62,8 +66,10 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
         /* A reuse does not depend on the engine, and is too frequent to ask after it. */
-        facts.is_engine_available =
-                (facts.has_carrel && facts.is_match && facts.state == CARREL_READY) || is_engine_available(pool);
+        if (facts.has_reconciled && facts.has_carrel && facts.is_match && facts.state == CARREL_READY)
+                facts.is_engine_available = true;
+        else
+                ask_engine(pool, &facts, &about);
         return judge_ensure(&facts, why);
 }
 

@@ -45,6 +45,7 @@ struct pool {
         uint64_t ensures[OUTCOMES];
         uint64_t ensure_failures;
         unsigned n_waiters;
+        struct fault waits_for; /* until has_reconciled; FAULT_NONE: nothing was in the way yet */
         bool has_reconciled;
         bool is_closing;
 };

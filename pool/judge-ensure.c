@@ -14,13 +14,20 @@ static enum ensure_verdict refuse(struct fault *why, enum fault_kind kind, int e
         return ENSURE_REFUSE;
 }
 
+/* What is known of it is better than the plain sentence. */
+static enum ensure_verdict refuse_engine(const struct ensure_facts *facts, struct fault *why, int err,
+                                         const char *sentence)
+{
+        return refuse(why, FAULT_ENGINE_UNAVAILABLE, err, RETRY_SOON_S,
+                      facts->obstacle != NULL ? facts->obstacle : sentence);
+}
+
 static enum ensure_verdict judge_start(const struct ensure_facts *facts, struct fault *why)
 {
         bool is_counted = facts->has_carrel && facts->state != CARREL_LOST;
 
         if (!facts->is_engine_available)
-                return refuse(why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, RETRY_SOON_S,
-                              "the container engine does not answer");
+                return refuse_engine(facts, why, ECONNREFUSED, "the container engine does not answer");
         if (!is_counted && facts->n_held >= facts->max_carrels)
                 return refuse(why, FAULT_POOL_FULL, EAGAIN, RETRY_FULL_S,
                               "max_carrels is reached: wait until one is reaped, or raise the setting");
@@ -35,8 +42,7 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
         if (facts->is_closing)
                 return refuse(why, FAULT_CANCELLED, ECANCELED, RETRY_SOON_S, "carreld is being stopped");
         if (!facts->has_reconciled)
-                return refuse(why, FAULT_ENGINE_UNAVAILABLE, EAGAIN, RETRY_SOON_S,
-                              "carreld is still comparing itself with the container engine");
+                return refuse_engine(facts, why, EAGAIN, "carreld is still comparing itself with the container engine");
         if (facts->has_carrel && (facts->state == CARREL_QUEUED || facts->state == CARREL_STARTING))
                 return facts->is_match && facts->is_task_open ? ENSURE_JOIN : ENSURE_WAIT;
         if (facts->has_carrel && facts->state == CARREL_RETIRING)

@@ -10,6 +10,7 @@ struct ensure_facts {
         bool is_policy_in_force;
         bool is_unconnectable; /* more than loopback is asked for, and nothing can be connected on this machine */
         bool is_engine_available;
+        const char *obstacle; /* what keeps the engine from serving, with what to do about it; NULL: not known */
         bool has_carrel;
         enum carrel_state state; /* when has_carrel */
         bool is_match;     /* READY: the live carrel is what was asked for; QUEUED, STARTING: what is being made is */

@@ -170,6 +170,11 @@ static bool is_user_held(void *arg, const char *name)
         return table_find(&pool->table, name) != NULL;
 }
 
+void pool_set_waiting(struct pool *pool, const struct fault *why)
+{
+        pool->waits_for = *why;
+}
+
 void pool_set_reconciled(struct pool *pool)
 {
         pool->has_reconciled = true;

@@ -247,5 +247,7 @@ int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_do
 int pool_adopt(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg);
 /* The engine says it is not there. */
 void pool_mark_lost(struct pool *pool, const char *user, const char *reason);
+/* Start-up reconciliation failed for now, and will be tried again: what ensures are told meanwhile. */
+void pool_set_waiting(struct pool *pool, const struct fault *why);
 /* Start-up reconciliation is over: ensures were refused (FAULT_ENGINE_UNAVAILABLE, retry) until now. */
 void pool_set_reconciled(struct pool *pool);

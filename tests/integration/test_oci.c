@@ -1,5 +1,5 @@
-/* What only the embedded engine promises: host ids of its own for each carrel, nothing left behind by a thousand of
- * them or by a kill -9, and a plain word about a runtime that cannot serve. */
+/* What only the embedded engine promises: host ids of its own for each carrel, and nothing left behind by a thousand of
+ * them or by a kill -9. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -214,60 +214,6 @@ static void what_a_kill_left_half_made_is_cleared(void **state)
         end_daemon();
 }
 
-/* ---- what runs out ---- */
-
-static void expect_exhausted(const char *user, const char *words)
-{
-        struct answer answer;
-        char path[64];
-
-        snprintf(path, sizeof path, "/v1/carrels/%s", user);
-        answer = request_within(CARREL_SOCKET, "PUT", path, "{}", 60.0);
-        if (answer.status != 503 || strcmp(answer_text(&answer, "error.code"), "resource_exhausted") != 0 ||
-            strstr(answer.body, words) == NULL)
-                fail_msg("%d %s", answer.status, answer.body);
-        assert_in_range(answer.retry_after_s, 1, 60);
-        answer_release(&answer);
-}
-
-/* The records' file system holds one record and no bundle. */
-static void a_full_disk_is_named_and_nothing_stays(void **state)
-{
-        (void)state;
-        MUST_RUN("mkdir", "-p", STATE_DIR);
-        MUST_RUN("mount", "-t", "tmpfs", "-o", "size=16k,mode=0711", "tmpfs", STATE_DIR);
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
-        expect_exhausted("ada", "No space left on device");
-        assert_int_equal(count_entries(STATE_DIR, 0, ""), 1); /* the runtime's own */
-        MUST_RUN("mount", "-o", "remount,size=16m", STATE_DIR);
-        carreld_must_ensure("ada");
-        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        assert_int_equal(count_entries(STATE_DIR, 0, ""), 1);
-        end_daemon();
-        MUST_RUN("umount", STATE_DIR);
-}
-
-static void host_ids_that_run_out_are_named(void **state)
-{
-        enum { RANGES = 15 }; /* between this base and the highest id */
-        static const char *const SETTINGS[] = { "CARREL_USERNS_BASE=4293918720", NULL };
-        char user[32];
-
-        (void)state;
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, PATIENCE_S);
-        for (unsigned i = 0; i < RANGES; i++) {
-                snprintf(user, sizeof user, "user-%u", i);
-                carreld_must_ensure(user);
-        }
-        expect_exhausted("ada", "user ids");
-        assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
-        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/user-0", NULL, 200);
-        carreld_must_ensure("ada");
-        end_daemon();
-}
-
 /* ---- two users ---- */
 
 struct ids {
@@ -417,53 +363,7 @@ static void the_filter_is_in_force(void **state)
         end_daemon();
 }
 
-/* ---- runtimes that cannot serve ---- */
-
-static void write_script(const char *path, const char *text)
-{
-        FILE *file = fopen(path, "we");
-
-        assert_non_null(file);
-        fputs(text, file);
-        fclose(file);
-        assert_int_equal(chmod(path, 0755), 0);
-}
-
-/* The socket is there before the engine is. */
-static bool is_serving(void *arg)
-{
-        struct answer answer = request(CARREL_SOCKET, "GET", "/readyz", NULL);
-        bool is_there = answer.status != 0;
-
-        (void)arg;
-        answer_release(&answer);
-        return is_there;
-}
-
-static void expect_refusal(const char *runtime, const char *words)
-{
-        char setting[PATH_BYTES];
-        const char *settings[] = { setting, NULL };
-        static struct output output;
-
-        snprintf(setting, sizeof setting, "CARREL_RUNTIME=%s", runtime);
-        carreld = carreld_new(settings);
-        assert_true(wait_until(is_serving, NULL, PATIENCE_S));
-        RUN(&output, "cat", CARRELD_LOG);
-        if (strstr(output.text, words) == NULL)
-                fail_msg("no \"%s\" in the log: %s", words, output.text);
-        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 503);
-        end_daemon();
-}
-
-static void a_runtime_that_cannot_serve_is_named(void **state)
-{
-        (void)state;
-        mkdir("/run/testbed/bin", 0755);
-        write_script("/run/testbed/bin/crun", "#!/bin/sh\necho crun version 0.17\n");
-        expect_refusal("/run/testbed/bin/crun", "too old, carrel needs 1.8 or newer: apt-get install crun");
-        expect_refusal("/run/testbed/bin/none", "apt-get install crun");
-}
+/* ---- the machine's own image ---- */
 
 static bool has_host_image(void *arg)
 {
@@ -510,9 +410,6 @@ static int inside(void)
                 WITH_DAEMON(the_filter_is_in_force),
                 WITH_DAEMON(the_machines_own_programs),
                 WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
-                WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
-                WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
-                WITH_ENGINE(host_ids_that_run_out_are_named),
                 WITH_DAEMON(a_thousand_lives_leave_nothing),
         };
 

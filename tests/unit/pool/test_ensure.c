@@ -347,6 +347,7 @@ static void test_before_reconciliation(void **state)
 {
         struct rig rig;
         struct answer answer;
+        struct fault why;
 
         rig_need_root();
         rig_open(&rig, NULL);
@@ -354,6 +355,11 @@ static void test_before_reconciliation(void **state)
         rig_ensure(&rig, "alice", &answer);
         assert_int_equal(answer.why.kind, FAULT_ENGINE_UNAVAILABLE);
         assert_int_equal(answer.why.retry_after_s, 1);
+        (void)fault_set(&why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, "cannot list containers: the daemon sleeps");
+        pool_set_waiting(rig.pool, &why);
+        rig_ensure(&rig, "alice", &answer);
+        assert_int_equal(answer.why.kind, FAULT_ENGINE_UNAVAILABLE);
+        assert_string_equal(answer.why.message, why.message);
         pool_set_reconciled(rig.pool);
         rig_must_ensure(&rig, "alice", &answer);
         rig_close(&rig);

@@ -375,6 +375,24 @@ static void test_judge(void **state)
         }
 }
 
+/* The engine's own word is the answer; without one a plain sentence. */
+static void test_judge_names_the_obstacle(void **state)
+{
+        static const char REASON[] = "there is no OCI runtime: apt-get install crun";
+        struct ensure_facts facts = { .is_policy_in_force = true, .obstacle = REASON };
+        struct fault why = { 0 };
+
+        (void)state;
+        assert_int_equal(judge_ensure(&facts, &why), ENSURE_REFUSE);
+        assert_string_equal(why.message, REASON);
+        facts.has_reconciled = true;
+        assert_int_equal(judge_ensure(&facts, &why), ENSURE_REFUSE);
+        assert_string_equal(why.message, REASON);
+        facts.obstacle = NULL;
+        assert_int_equal(judge_ensure(&facts, &why), ENSURE_REFUSE);
+        assert_non_null(strstr(why.message, "does not answer"));
+}
+
 static void test_admission(void **state)
 {
         struct admission admission;
@@ -458,12 +476,19 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),     cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches), cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),    cmocka_unit_test(test_template),
-                cmocka_unit_test(test_dns),          cmocka_unit_test(test_options),
-                cmocka_unit_test(test_hardening),    cmocka_unit_test(test_judge),
-                cmocka_unit_test(test_admission),    cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_user_ids),
+                cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches),
+                cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),
+                cmocka_unit_test(test_template),
+                cmocka_unit_test(test_dns),
+                cmocka_unit_test(test_options),
+                cmocka_unit_test(test_hardening),
+                cmocka_unit_test(test_judge),
+                cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),
+                cmocka_unit_test(test_listeners),
                 cmocka_unit_test(test_names),
         };
 

@@ -1,0 +1,212 @@
+/* The embedded engine where something is missing or runs out: a plain word with what to do, nothing half-made, and
+ * later success. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "carreld.h"
+#include "enclosure.h"
+#include "process.h"
+#include "request.h"
+#include "test-engine.h"
+
+#define STATE_DIR CARREL_RUNTIME "/oci"
+
+enum { PATH_BYTES = 512 };
+
+static struct test_engine *engine;
+static struct carreld *carreld;
+
+static int start_engine(void **state)
+{
+        (void)state;
+        engine = engine_new();
+        return 0;
+}
+
+static int stop_engine(void **state)
+{
+        (void)state;
+        engine = engine_free(engine);
+        return 0;
+}
+
+static int stop_daemon(void **state)
+{
+        (void)state;
+        carreld = carreld_kill(carreld);
+        return 0;
+}
+
+static void end_daemon(void)
+{
+        struct carreld *ended = carreld;
+
+        carreld = NULL;
+        carreld_free(ended);
+}
+
+static size_t count_entries(const char *path)
+{
+        DIR *directory = opendir(path);
+        const struct dirent *entry;
+        size_t n = 0;
+
+        while (directory != NULL && (entry = readdir(directory)) != NULL)
+                n += entry->d_name[0] != '.';
+        if (directory != NULL)
+                closedir(directory);
+        return n;
+}
+
+/* An ensure that is refused for now. */
+static void expect_refusal(const char *user, const char *code, const char *words)
+{
+        struct answer answer;
+        char path[64];
+
+        snprintf(path, sizeof path, "/v1/carrels/%s", user);
+        answer = carreld_request("PUT", path, "{}", PATIENCE_S);
+        if (answer.status != 503 || strcmp(answer_text(&answer, "error.code"), code) != 0 ||
+            strstr(answer_text(&answer, "error.message"), words) == NULL)
+                fail_msg("%d %s", answer.status, answer.body);
+        assert_in_range(answer.retry_after_s, 1, 60);
+        answer_release(&answer);
+}
+
+/* ---- runtimes that cannot serve ---- */
+
+static void write_script(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        fputs(text, file);
+        fclose(file);
+        assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* The socket is there before the engine is. */
+static bool is_serving(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/readyz", NULL);
+        bool is_there = answer.status != 0;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_there;
+}
+
+static bool can_ensure(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}");
+        bool is_well = answer.status == 200;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_well;
+}
+
+/* What is missing comes, and nobody has to start carreld again. */
+static void a_runtime_that_cannot_serve_is_named(void **state)
+{
+        static const char OLD_CRUN[] = "#!/bin/sh\necho crun version 0.17\n";
+        static const char ANY_RUNC[] = "#!/bin/sh\necho runc version 1.1.5+ds1\n";
+        static const struct {
+                const char *path, *script, *words;
+        } CASES[] = {
+                { "/run/testbed/bin/crun", NULL, "apt-get install crun" },
+                { "/run/testbed/bin/crun", OLD_CRUN, "too old, carrel needs 1.8 or newer: apt-get install crun" },
+                { "/run/testbed/bin/runc", ANY_RUNC, "apt-get install crun; or set userns = auto" },
+        };
+        char setting[PATH_BYTES];
+        const char *const settings[] = { setting, NULL };
+        static struct output output;
+
+        (void)state;
+        MUST_RUN("mkdir", "-p", "/run/testbed/bin");
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                unlink(CASES[i].path);
+                if (CASES[i].script != NULL)
+                        write_script(CASES[i].path, CASES[i].script);
+                snprintf(setting, sizeof setting, "CARREL_RUNTIME=%s", CASES[i].path);
+                carreld = carreld_new(settings);
+                assert_true(wait_until(is_serving, NULL, PATIENCE_S));
+                expect_refusal("ada", "engine_unavailable", CASES[i].words);
+                RUN(&output, "grep", "-c", CASES[i].words, CARRELD_LOG);
+                assert_int_equal(output.status, 0);
+                if (strstr(CASES[i].path, "crun") != NULL) {
+                        MUST_RUN("sh", "-c", "ln -sf \"$(command -v crun)\" /run/testbed/bin/crun");
+                        assert_true(wait_until(can_ensure, NULL, PATIENCE_S));
+                        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+                }
+                end_daemon();
+        }
+}
+
+/* ---- what runs out ---- */
+
+/* The records' file system holds one record and no bundle. */
+static void a_full_disk_is_named_and_nothing_stays(void **state)
+{
+        (void)state;
+        MUST_RUN("mkdir", "-p", STATE_DIR);
+        MUST_RUN("mount", "-t", "tmpfs", "-o", "size=16k,mode=0711", "tmpfs", STATE_DIR);
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        expect_refusal("ada", "resource_exhausted", "No space left on device");
+        assert_int_equal(count_entries(STATE_DIR), 1); /* the runtime's own */
+        MUST_RUN("mount", "-o", "remount,size=16m", STATE_DIR);
+        carreld_must_ensure("ada");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        assert_int_equal(count_entries(STATE_DIR), 1);
+        end_daemon();
+        MUST_RUN("umount", STATE_DIR);
+}
+
+static void host_ids_that_run_out_are_named(void **state)
+{
+        enum { RANGES = 15 }; /* between this base and the highest id */
+        static const char *const SETTINGS[] = { "CARREL_USERNS_BASE=4293918720", NULL };
+        char user[32];
+
+        (void)state;
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, PATIENCE_S);
+        for (unsigned i = 0; i < RANGES; i++) {
+                snprintf(user, sizeof user, "user-%u", i);
+                carreld_must_ensure(user);
+        }
+        expect_refusal("ada", "resource_exhausted", "user ids");
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/user-0", NULL, 200);
+        carreld_must_ensure("ada");
+        end_daemon();
+}
+
+static int inside(void)
+{
+#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
+        const struct CMUnitTest tests[] = {
+                WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
+                WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
+                WITH_ENGINE(host_ids_that_run_out_are_named),
+        };
+
+        return cmocka_run_group_tests_name("oci_exhausted", tests, start_engine, stop_engine);
+}
+
+int main(void)
+{
+        setenv("TESTBED_ENGINE", "oci", 1);
+        return enclosure_run(inside);
+}
