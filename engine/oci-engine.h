@@ -114,6 +114,9 @@ struct oci_command {
         void (*done)(void *arg, const struct child_result *result);
 };
 int oci_runtime_run(struct oci_call *call, const struct oci_command *command);
+/* The end of an operation that was to run a program for the call: r < 0 says why it could not, which is the answer
+ * then; and when there was nothing to run, call->why or success is. */
+void oci_runtime_begun(struct oci_call *call, const char *program, int r);
 /* What it wrote about its failure, as one line; "" when nothing. */
 void oci_runtime_complaint(const struct oci_call *call, char *ret_text, size_t size);
 /* The fault for a runtime that ended badly: kinds by what it says. */

@@ -278,12 +278,8 @@ int oci_exec(struct engine *engine, const char *id, const struct exec_command *c
                 r = run_new(call, events);
                 if (r == 0)
                         r = launch(call, box, command);
-                if (r < 0)
-                        (void)fault_set(&call->why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot run a program: %s",
-                                        strerrordesc_np(-r));
         }
-        if (call->child == NULL)
-                oci_call_answer(call);
+        oci_runtime_begun(call, oci->runtime.path, r);
         return 0;
 }
 

@@ -112,15 +112,6 @@ static struct image_helper helper_of(const struct oci *oci)
         };
 }
 
-static void settle_start(struct oci_call *call, int r)
-{
-        if (r < 0)
-                (void)fault_set(&call->why, FAULT_INTERNAL, -r, "cannot run %s: %s", call->oci->image_helper,
-                                strerrordesc_np(-r));
-        if (call->child == NULL)
-                oci_call_answer(call);
-}
-
 int oci_image_load(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
                    struct engine_call **ret_call)
 {
@@ -132,7 +123,8 @@ int oci_image_load(struct engine *engine, const struct image_source *source, eng
         if (r < 0)
                 return r;
         *ret_call = &call->base;
-        settle_start(call, image_helper_import(&helper, oci->loop, source, on_helped, call, &call->child));
+        oci_runtime_begun(call, call->oci->image_helper,
+                          image_helper_import(&helper, oci->loop, source, on_helped, call, &call->child));
         return 0;
 }
 
@@ -147,7 +139,8 @@ int oci_image_remove(struct engine *engine, const char *reference, engine_done d
         if (r < 0)
                 return r;
         *ret_call = &call->base;
-        settle_start(call, image_helper_run(&helper, oci->loop, "remove", reference, on_removed, call, &call->child));
+        oci_runtime_begun(call, call->oci->image_helper,
+                          image_helper_run(&helper, oci->loop, "remove", reference, on_removed, call, &call->child));
         return 0;
 }
 

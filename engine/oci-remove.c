@@ -158,11 +158,7 @@ int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done
                 oci_call_hold(call, box);
                 call->wanted = wanted;
                 r = oci_runtime_run(call, &command);
-                if (r < 0)
-                        (void)fault_set(&call->why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot run %s: %s",
-                                        oci->runtime.name, strerrordesc_np(-r));
         }
-        if (call->child == NULL)
-                oci_call_answer(call);
+        oci_runtime_begun(call, oci->runtime.path, r);
         return 0;
 }

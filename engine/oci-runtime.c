@@ -238,22 +238,18 @@ void oci_runtime_complaint(const struct oci_call *call, char *ret_text, size_t s
                         *at = ' ';
 }
 
-/* crun and runc tell the kernel's refusals by strerror's words. */
 static const struct {
-        const char *words;
-        const char *resource;
         int err;
-} EXHAUSTED[] = {
-        { "No space left on device", "disk space (or cgroups, or namespaces)", ENOSPC },
-        { "no space left on device", "disk space (or cgroups, or namespaces)", ENOSPC },
-        { "Disk quota exceeded", "disk space", EDQUOT },
-        { "Cannot allocate memory", "memory", ENOMEM },
-        { "cannot allocate memory", "memory", ENOMEM },
-        { "Resource temporarily unavailable", "processes (pids)", EAGAIN },
-        { "resource temporarily unavailable", "processes (pids)", EAGAIN },
-        { "Too many open files", "open files", EMFILE },
-        { "too many open files", "open files", EMFILE },
+        const char *resource;
+} RESOURCES[] = {
+        { ENOSPC, "disk space (or cgroups, or namespaces)" },
+        { EDQUOT, "disk space" },
+        { ENOMEM, "memory" },
+        { EAGAIN, "processes (pids)" },
+        { EMFILE, "open files" },
+        { ENFILE, "open files" },
 };
+enum { N_RESOURCES = sizeof RESOURCES / sizeof *RESOURCES };
 
 void oci_runtime_blame(struct oci_call *call, const struct child_result *result, struct fault *ret_why)
 {
@@ -265,13 +261,31 @@ void oci_runtime_blame(struct oci_call *call, const struct child_result *result,
                                 call->oci->runtime.name);
                 return;
         }
-        for (size_t i = 0; i < sizeof EXHAUSTED / sizeof *EXHAUSTED; i++) {
-                if (strstr(text, EXHAUSTED[i].words) == NULL)
+        /* crun and runc tell the kernel's refusals by strerror's words, each in its own case. */
+        for (size_t i = 0; i < N_RESOURCES; i++) {
+                if (strcasestr(text, strerrordesc_np(RESOURCES[i].err)) == NULL)
                         continue;
-                (void)fault_set(ret_why, FAULT_RESOURCE_EXHAUSTED, EXHAUSTED[i].err,
-                                "cannot %s: the host is out of %s: %s", call->what, EXHAUSTED[i].resource, text);
+                (void)fault_set(ret_why, FAULT_RESOURCE_EXHAUSTED, RESOURCES[i].err,
+                                "cannot %s: the host is out of %s: %s", call->what, RESOURCES[i].resource, text);
                 return;
         }
         (void)fault_set(ret_why, FAULT_ENGINE_REFUSED, EIO, "cannot %s: %s: %s", call->what, call->oci->runtime.name,
                         text[0] != '\0' ? text : "it ended without a word");
+}
+
+void oci_runtime_begun(struct oci_call *call, const char *program, int r)
+{
+        size_t i = 0;
+
+        while (i < N_RESOURCES && RESOURCES[i].err != -r)
+                i++;
+        if (i < N_RESOURCES)
+                (void)fault_set(&call->why, FAULT_RESOURCE_EXHAUSTED, -r,
+                                "cannot %s: the host is out of %s: cannot run %s", call->what, RESOURCES[i].resource,
+                                program);
+        else if (r < 0)
+                (void)fault_set(&call->why, FAULT_ENGINE_UNAVAILABLE, -r, "cannot %s: cannot run %s: %s", call->what,
+                                program, strerrordesc_np(-r));
+        if (call->child == NULL)
+                oci_call_answer(call);
 }

@@ -66,8 +66,13 @@ static void settle(struct oci_call *call)
         struct box *box = call->box;
         bool is_late = ev_now(call->oci->loop) >= call->deadline_at;
 
-        if (box->pidfd < 0)
-                (void)oci_life_attach(box); /* one that has ended at once is DEAD, as another engine would tell */
+        /* One that has ended at once is DEAD, as another engine would tell. One that has not even a pid was never
+         * begun: crun 1.8 ends well when it is refused its last process. */
+        if (box->pidfd < 0 && oci_life_attach(box) == -ENOENT) {
+                oci_runtime_blame(call, &(const struct child_result){ 0 }, &call->why);
+                oci_call_answer_now(call);
+                return;
+        }
         if (box->pidfd >= 0 && !call->oci->runtime.is_crun && !call->oci->runtime.has_machines && !is_late &&
             !is_filtered(box)) {
                 oci_call_later(call, settle, RETRY_S);
@@ -189,11 +194,7 @@ int oci_start(struct engine *engine, const char *id, engine_done done, void *arg
         if (call->why.kind == FAULT_NONE && box->info.status == CONTAINER_CREATED) {
                 oci_call_hold(call, box);
                 r = run(call);
-                if (r < 0)
-                        (void)fault_set(&call->why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot run %s: %s",
-                                        oci->runtime.name, strerrordesc_np(-r));
         }
-        if (call->child == NULL)
-                oci_call_answer(call);
+        oci_runtime_begun(call, oci->runtime.path, r);
         return 0;
 }

@@ -193,6 +193,71 @@ static void host_ids_that_run_out_are_named(void **state)
         end_daemon();
 }
 
+/* ---- processes ---- */
+
+/* Where the kernel counts processes: a hierarchy of v1 of its own, or v2's. */
+static const char *pids_directory(void)
+{
+        static char path[PATH_BYTES];
+        bool is_v1 = access("/sys/fs/cgroup/pids/cgroup.procs", F_OK) == 0;
+
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s%s/host", is_v1 ? "/pids" : "", enclosure_cgroup());
+        MUST_RUN("mkdir", "-p", path);
+        if (!is_v1)
+                MUST_RUN("sh", "-c",
+                         "for d in . .\"$1\"; do echo +pids > /sys/fs/cgroup/$d/cgroup.subtree_control; done", "sh",
+                         enclosure_cgroup());
+        return path;
+}
+
+/* Of a container: only the one that stands for the host is there. */
+static void expect_no_cgroup(void)
+{
+        static struct output output;
+        char script[PATH_BYTES];
+
+        snprintf(script, sizeof script, "find /sys/fs/cgroup/ -path '*%s/*' -type d ! -name host", enclosure_cgroup());
+        RUN(&output, "sh", "-c", script);
+        assert_string_equal(output.text, "");
+}
+
+/* carreld and what it has forked by now are a host of their own, with room for so many processes more ("max"). */
+static void give_room(const char *room)
+{
+        static const char SCRIPT[] =
+                "cd \"$1\" && for p in $2 $(cat /proc/$2/task/*/children); do echo $p > cgroup.procs; done;"
+                "[ $3 = max ] || set -- $1 $2 $(($(cat pids.current) + $3)); echo $3 > pids.max";
+        char pid[32];
+
+        snprintf(pid, sizeof pid, "%d", (int)carreld_pid(carreld));
+        MUST_RUN("sh", "-c", SCRIPT, "sh", pids_directory(), pid, room);
+}
+
+/* However far a start comes before the last process is taken. */
+static void a_host_without_processes_is_named_and_nothing_stays(void **state)
+{
+        enum { ROOM_MAX = 16 };
+        unsigned room = 0;
+        char text[16];
+
+        (void)state;
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        for (; room < ROOM_MAX; room++) {
+                snprintf(text, sizeof text, "%u", room);
+                give_room(text);
+                if (can_ensure(NULL))
+                        break;
+                expect_refusal("ada", "resource_exhausted", "processes");
+                assert_int_equal(count_entries(STATE_DIR), 1);
+                expect_no_cgroup();
+        }
+        assert_in_range(room, 1, ROOM_MAX - 1);
+        give_room("max");
+        carreld_must_ensure("bob");
+        end_daemon();
+}
+
 static int inside(void)
 {
 #define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
@@ -200,6 +265,7 @@ static int inside(void)
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
                 WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
                 WITH_ENGINE(host_ids_that_run_out_are_named),
+                WITH_ENGINE(a_host_without_processes_is_named_and_nothing_stays),
         };
 
         return cmocka_run_group_tests_name("oci_exhausted", tests, start_engine, stop_engine);
