@@ -15,6 +15,8 @@
 
 enum { JSON_MAX_BYTES = 1 << 20 };
 
+static const char PINS[] = "pins";
+
 struct image_store {
         char *directory;
 };
@@ -194,6 +196,51 @@ int image_store_find(struct image_store *store, const char *reference, struct st
         *ret_image = image;
         image = STORED_IMAGE_NONE;
         return 0;
+}
+
+/* ---- pins ---- */
+
+int image_store_pin(int hold_fd, const char *holder, const char *path)
+{
+        AUTO(auto_close) int fd = -1;
+
+        if (mkdirat(hold_fd, PINS, 0711) < 0 && errno != EEXIST)
+                return -errno;
+        fd = openat(hold_fd, PINS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        return symlinkat(path, fd, holder) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+void image_store_unpin(int hold_fd, const char *holder)
+{
+        AUTO(auto_close) int fd = openat(hold_fd, PINS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void)unlinkat(fd, holder, 0);
+}
+
+bool image_store_is_pinned(int image_fd)
+{
+        AUTO(auto_close) int fd = openat(image_fd, PINS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+        const struct dirent *entry;
+        bool is_pinned = false;
+
+        if (directory == NULL)
+                return errno != ENOENT;
+        (void)TAKE_FD(fd); /* the directory's from here */
+        while ((errno = 0, entry = readdir(directory)) != NULL) {
+                if (entry->d_name[0] == '.')
+                        continue;
+                if (faccessat(dirfd(directory), entry->d_name, F_OK, 0) == 0 || (errno != ENOENT && errno != ENOTDIR))
+                        is_pinned = true;
+                else
+                        (void)unlinkat(dirfd(directory), entry->d_name, 0);
+        }
+        is_pinned = is_pinned || errno != 0;
+        (void)closedir(directory);
+        return is_pinned;
 }
 
 /* ---- listing ---- */

@@ -2,11 +2,13 @@
  *
  *   <directory>/sha256/<64 hex>/rootfs/       the tree: root's, no write, set-id or sticky bit of group or others
  *   <directory>/sha256/<64 hex>/image.json    what belongs to it beside the tree (docs/images.md)
+ *   <directory>/sha256/<64 hex>/pins/<holder> a link to what uses it
  *   <directory>/refs/<reference>              a file that holds the id; '/' is escaped
  *   <directory>/tmp/                          imports under way
  *
- * Only carrel-image (image/) writes there, by rename: what is found is whole. An image that is held (flock(2), shared,
- * on its directory) is not removed. docs/images.md describes it for people. */
+ * Only carrel-image (importer/) writes there, by rename: what is found is whole; but for the pins, which are their
+ * holders' own. An image that is held (flock(2), shared, on its directory) or pinned is not removed. docs/images.md
+ * describes it for people. */
 #pragma once
 
 #include <stdbool.h>
@@ -56,6 +58,14 @@ const char *image_store_directory(const struct image_store *store);
  * stored is not what carrel-image writes), FAULT_RESOURCE_EXHAUSTED. */
 __attribute__((warn_unused_result)) int image_store_find(struct image_store *store, const char *reference,
                                                          struct stored_image *ret_image, struct fault *why);
+
+/* A lock dies with its process, a container does not: whoever holds an image (hold_fd) pins it as well. `holder` is a
+ * file name of its own; the pin counts as long as `path` (absolute) is there, so that what nobody takes back is no
+ * harm. A pin that is there already is left. 0 or a negative errno. */
+__attribute__((warn_unused_result)) int image_store_pin(int hold_fd, const char *holder, const char *path);
+void image_store_unpin(int hold_fd, const char *holder);
+/* Whether any pin of the image (its directory, open) counts, or may; those that do not are removed. */
+bool image_store_is_pinned(int image_fd);
 
 struct stored_reference {
         char reference[IMAGE_REFERENCE_BYTES];

@@ -138,6 +138,8 @@ static int write_bundle(struct oci *oci, const struct box *box, const struct con
         int r = record != NULL && config != NULL ? oci_store_make(oci, box->info.id) : -ENOMEM;
 
         if (r == 0)
+                r = oci_store_pin_image(oci, box, image->hold_fd);
+        if (r == 0)
                 r = oci_store_write(oci, box->info.id, "state.json", record);
         if (r == 0)
                 r = write_resolver(oci, box, spec);
@@ -145,8 +147,10 @@ static int write_bundle(struct oci *oci, const struct box *box, const struct con
                 r = write_names(oci, box, spec);
         if (r == 0)
                 r = oci_store_write(oci, box->info.id, "config.json", config);
-        if (r < 0)
+        if (r < 0) {
                 (void)oci_store_remove(oci, box->info.id);
+                image_store_unpin(image->hold_fd, box->info.id);
+        }
         return r;
 }
 

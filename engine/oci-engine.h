@@ -156,6 +156,8 @@ int oci_store_write(struct oci *oci, const char *id, const char *file, const cha
 /* A path below the box's directory. */
 int oci_store_path(const struct oci *oci, const char *id, const char *file, char *ret_path, size_t size);
 int oci_store_make(struct oci *oci, const char *id);
+/* The image is the box's as long as that directory is there, whoever lives to say so. */
+int oci_store_pin_image(const struct oci *oci, const struct box *box, int hold_fd);
 /* Removes the directory and what is in it, the record last; and what the runtime kept of it. */
 int oci_store_remove(struct oci *oci, const char *id);
 struct box *oci_store_find(struct oci *oci, const char *id_or_name);

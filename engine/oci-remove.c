@@ -60,6 +60,8 @@ static void clear(struct oci_call *call)
         if (r == 0)
                 r = oci_store_remove(call->oci, box->info.id);
         if (r == 0) {
+                if (box->image_hold_fd >= 0)
+                        image_store_unpin(box->image_hold_fd, box->info.id);
                 finish(call, box);
                 return;
         }

@@ -13,7 +13,7 @@
 
 #define RECORD "state.json"
 
-enum { DEPTH_MAX = 8 };
+enum { PATH_BYTES = 512, DEPTH_MAX = 8 };
 
 int oci_store_path(const struct oci *oci, const char *id, const char *file, char *ret_path, size_t size)
 {
@@ -184,6 +184,14 @@ struct box *oci_store_find(struct oci *oci, const char *id_or_name)
         return NULL;
 }
 
+int oci_store_pin_image(const struct oci *oci, const struct box *box, int hold_fd)
+{
+        char path[PATH_BYTES];
+        int r = oci_store_path(oci, box->info.id, "", path, sizeof path);
+
+        return r == 0 ? image_store_pin(hold_fd, box->info.id, path) : r;
+}
+
 /* As long as it may run: an image that is held is not removed. One that is gone already is missed by nobody but a
  * container that has its files open. */
 static void hold_image(struct box *box)
@@ -192,6 +200,8 @@ static void hold_image(struct box *box)
 
         if (image_store_find(box->oci->images, box->image_id, &image, NULL) == 0)
                 box->image_hold_fd = TAKE_FD(image.hold_fd);
+        if (box->image_hold_fd >= 0)
+                (void)oci_store_pin_image(box->oci, box, box->image_hold_fd); /* it is there, as a rule */
 }
 
 /* A record that says nothing usable is as good as none: its cgroup's place is lost with it, so it stays and is not

@@ -141,6 +141,20 @@ static int lock_alone(int directory_fd, const char *name, int *ret_fd)
         return 0;
 }
 
+/* The same for an image, with those it has been pinned by. */
+static int lock_image(const struct store *store, const char *hex, int *ret_fd)
+{
+        AUTO(auto_close) int fd = -1;
+        int r = lock_alone(store->sha256_fd, hex, &fd);
+
+        if (r < 0)
+                return r;
+        if (image_store_is_pinned(fd))
+                return -EWOULDBLOCK;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 /* What is in use, or went by itself, is no failure. */
 static void note(struct clearing *clearing, int r)
 {
@@ -183,7 +197,7 @@ static void clear_unnamed(struct clearing *clearing, const char *name)
         (void)snprintf(id, sizeof id, "sha256:%.70s", name);
         if (!image_is_id(id) || count_names(clearing->list, clearing->count, id) > 0)
                 return;
-        r = lock_alone(clearing->store->sha256_fd, name, &fd);
+        r = lock_image(clearing->store, name, &fd);
         note(clearing, r < 0 ? r : discard_image(clearing->store, name));
 }
 
@@ -202,6 +216,16 @@ static int clear_all_unnamed(struct store *store, struct fault *why)
         return r < 0 ? fail("be rid of an image that has no name", -r, why) : 0;
 }
 
+/* Of containers that a reboot has ended. */
+static void clear_pins(struct clearing *clearing, const char *name)
+{
+        AUTO(auto_close)
+        int fd = openat(clearing->store->sha256_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void)image_store_is_pinned(fd);
+}
+
 int store_clear(struct store *store, struct fault *why)
 {
         AUTO(auto_close) int lock_fd = -1;
@@ -210,6 +234,7 @@ int store_clear(struct store *store, struct fault *why)
 
         if (r < 0)
                 return r;
+        (void)each(store->sha256_fd, clear_pins, &clearing);
         r = each(store->tmp_fd, clear_temporary, &clearing);
         r = r < 0 ? r : clearing.error;
         if (r < 0)
@@ -425,7 +450,7 @@ static int remove_name(struct store *store, const struct stored_reference *list,
         AUTO(auto_close) int fd = -1;
         const char *hex = id + strlen("sha256:");
         bool is_last = image_is_id(reference) || count_names(list, count, id) <= 1;
-        int r = is_last ? lock_alone(store->sha256_fd, hex, &fd) : 0;
+        int r = is_last ? lock_image(store, hex, &fd) : 0;
 
         if (r < 0 && r != -ENOENT)
                 return r;
