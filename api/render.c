@@ -110,6 +110,8 @@ void render_exec_outcome(cJSON **object, const struct exec_result *result)
         put_number(object, "exit_code", result->exit_code);
         put_number(object, "signal", result->signal);
         put_seconds(object, "duration_ms", result->duration_s * 1e6);
+        if (result->message != NULL)
+                put_text(object, "message", result->message);
 }
 
 /* One stream's bytes as a C string that JSON can carry. An absent stream is an empty one. */

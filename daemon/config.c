@@ -148,7 +148,7 @@ static const struct setting TABLE[] = {
           "OCI runtime the engine uses (runc, crun, runsc, kata; for oci a path, too); empty: its default",
           check_runtime },
         { "runtime_dir", SETTING_TEXT, AT(runtime_dir), "/run/carrel", 1, 100, NULL,
-          "directory on a tmpfs for the ledger and the lock", check_path },
+          "directory on a tmpfs for the ledger, the record of execs and the lock", check_path },
         { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of /dev/shm inside",
           NULL },
         { "socket", SETTING_TEXT, AT(socket), "/run/carrel/carrel.sock", 1, 100, NULL, "unix socket of the API",

@@ -20,6 +20,7 @@ struct daemon {
         struct netpolicy *netpolicy;
         struct execs *execs;
         struct pool *pool;
+        struct job_registry *registry;
         struct jobs *jobs;
         struct reaper *reaper;
         struct api_server *api;

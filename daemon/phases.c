@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "engine.h"
 #include "exec.h"
+#include "job-registry.h"
 #include "journal.h"
 #include "listen.h"
 #include "log.h"
@@ -105,6 +106,7 @@ static void on_ready(void *arg, const struct sweep_report *report, const struct 
         char adopted[16];
 
         (void)why;
+        jobs_settle(daemon->jobs);
         (void)snprintf(removed, sizeof removed, "%u", report->removed);
         (void)snprintf(adopted, sizeof adopted, "%u", report->adopted);
         log_event(daemon->log, LOG_LEVEL_INFO, "ready", "socket", daemon->config.socket, "pool", daemon->config.pool,
@@ -224,14 +226,18 @@ static void free_pool(struct daemon *daemon)
 static int make_jobs(struct daemon *daemon, struct fault *why)
 {
         struct jobs_options options = daemon_jobs_options(&daemon->config);
-        int r = jobs_new(&daemon->jobs, daemon->loop, daemon->pool, &options);
+        int r = job_registry_open(&daemon->registry, daemon->config.runtime_dir, daemon->config.pool, NULL, why);
 
+        if (r < 0)
+                return r;
+        r = jobs_new(&daemon->jobs, daemon->loop, daemon->pool, daemon->registry, &options);
         return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory") : 0;
 }
 
 static void free_jobs(struct daemon *daemon)
 {
         daemon->jobs = jobs_free(daemon->jobs);
+        daemon->registry = job_registry_close(daemon->registry);
 }
 
 static int make_reaper(struct daemon *daemon, struct fault *why)

@@ -94,8 +94,10 @@ int agent_exec_launch(struct agent_exec *exec)
 
         if (error == 0)
                 error = pack(exec, &luggage);
-        if (error == 0)
+        if (error == 0) {
+                exec_tell_launch(&exec->base);
                 error = send_start(exec, &luggage);
+        }
         release_luggage(&luggage);
         if (error < 0)
                 return error;

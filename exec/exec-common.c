@@ -40,6 +40,12 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         return 0;
 }
 
+void exec_tell_launch(const struct exec *exec)
+{
+        if (!exec->is_silent && exec->sink.on_launch != NULL)
+                exec->sink.on_launch(exec->arg);
+}
+
 void exec_release(struct exec *exec)
 {
         list_remove(&exec->node);

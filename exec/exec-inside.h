@@ -88,6 +88,8 @@ struct exec {
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
               const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
               void *arg);
+/* Before the program is asked for. */
+void exec_tell_launch(const struct exec *exec);
 /* Frees what the common part owns, and not itself. */
 void exec_release(struct exec *exec);
 

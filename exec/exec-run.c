@@ -384,6 +384,7 @@ int exec_run_start(struct execs *execs, const struct exec_place *place, const st
         if (error == 0) {
                 look_at_tree(exec, place->container_pid);
                 init_timers(exec, request->timeout_s);
+                exec_tell_launch(&exec->base);
                 error = ask_engine(exec, request);
         }
         if (error != 0) {

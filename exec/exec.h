@@ -59,6 +59,7 @@ struct exec_result {
         bool is_output_truncated; /* over the cap, or the end of output was not seen and more was coming */
         bool is_errors_truncated;
         double duration_s;
+        const char *message; /* what else a person should know of this end, static; or NULL */
 };
 
 struct exec_sink {
@@ -69,6 +70,9 @@ struct exec_sink {
         void (*on_done)(void *arg, const struct exec_result *result, const struct fault *why);
         /* stdin takes bytes again, after an exec_write that took less than it was given. NULL is fine. */
         void (*on_input_ready)(void *arg);
+        /* Whoever runs it is asked to now: from here on the program may have run. Once at most, and perhaps from inside
+         * exec_start; must not touch the exec. NULL is fine. */
+        void (*on_launch)(void *arg);
 };
 
 struct exec_view {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ void job_free(struct job *job)
         job->wait = pool_leave(job->wait);
         if (job->exec != NULL)
                 job->exec = pool_exec_cancel(jobs->pool, job->exec);
+        job_registry_forget(jobs->registry, job->slot);
         HASH_DEL(jobs->by_id, job);
         if (!list_is_empty(&job->ended_node))
                 jobs->n_ended--;
@@ -67,6 +69,7 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
                 .release = request->release,
                 .ring.limit_bytes = jobs->options.ring_bytes,
                 .created_ms = clock_boottime_ms(),
+                .slot = -1,
         };
         job->outputs[0].cap_bytes = job->outputs[1].cap_bytes = request->exec.max_output_bytes;
         memcpy(job->digest, request->digest, sizeof job->digest);
@@ -107,6 +110,7 @@ static void push_event(struct job *job, enum exec_event_kind kind, const char *b
 
         if (exec_ring_push(&job->ring, kind, bytes, length) < 0)
                 exec_ring_lose(&job->ring);
+        job_registry_progress(jobs->registry, job->slot, job->ring.next_seq);
         jobs->bytes += job->ring.bytes;
         jobs->bytes -= before;
         if (jobs->bytes <= jobs->options.total_bytes)
@@ -163,8 +167,38 @@ static void keep_output(struct job *job, int stream, const void *bytes, size_t l
 
 /* ---- the life of the program ---- */
 
-static void finish(struct job *job, enum job_state state)
+static bool is_lost(const struct exec_output *output)
 {
+        return output->kept.length > 0 || output->is_truncated;
+}
+
+/* Written before anybody is told. */
+static void record_end(const struct job *job, enum job_state state)
+{
+        struct job_end end = { .state = state, .seq = job->ring.next_seq, .ended_ms = clock_boottime_ms() };
+        const char *message;
+
+        if (state == JOB_ENDED) {
+                end.cause = job->result.cause;
+                end.exit_code = job->result.exit_code;
+                end.signal = job->result.signal;
+                end.duration_s = job->result.duration_s;
+                end.is_output_lost = is_lost(&job->outputs[0]);
+                end.is_errors_lost = is_lost(&job->outputs[1]);
+                message = job->result.message;
+        } else {
+                end.kind = job->why.kind;
+                end.err = job->why.err;
+                end.retry_after_s = job->why.retry_after_s;
+                message = job->why.message;
+        }
+        (void)snprintf(end.message, sizeof end.message, "%s", message != NULL ? message : "");
+        job_registry_end(job->jobs->registry, job->slot, &end);
+}
+
+void job_finish(struct job *job, enum job_state state)
+{
+        record_end(job, state);
         job->state = state;
         job->exec = NULL;
         release_request(job);
@@ -177,7 +211,7 @@ static void finish(struct job *job, enum job_state state)
 static void fail(struct job *job, const struct fault *why)
 {
         job->why = *why;
-        finish(job, JOB_FAILED);
+        job_finish(job, JOB_FAILED);
 }
 
 static void on_start(void *arg, const char *exec_id)
@@ -223,6 +257,17 @@ static void set_result(struct job *job, const struct exec_result *result)
         job->result.is_errors_truncated |= job->outputs[1].is_truncated;
 }
 
+static void set_launched(struct job *job, bool has_launched)
+{
+        job->has_started = has_launched;
+        job_registry_launch(job->jobs->registry, job->slot, has_launched ? job->generation : 0);
+}
+
+static void on_launch(void *arg)
+{
+        set_launched(arg, true);
+}
+
 /* A carrel may die between its ensure and the start of the program. As long as nothing has started in it, that is ours
  * to mend, once: a second carrel that dies at once is no accident. */
 static void fail_or_try_again(struct job *job, const struct fault *why)
@@ -230,12 +275,13 @@ static void fail_or_try_again(struct job *job, const struct fault *why)
         bool has_begun = job->ring.next_seq > 0;
 
         job->exec = NULL;
+        if (why->kind == FAULT_CARREL_LOST && !has_begun)
+                set_launched(job, false);
         if (why->kind != FAULT_CARREL_LOST || has_begun || job->is_second_try) {
                 fail(job, why);
                 return;
         }
         job->is_second_try = true;
-        job->has_started = false;
         job->state = JOB_WAITING;
         job_begin(job);
 }
@@ -251,12 +297,14 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         on_start(job, NULL);
         flush_tails(job);
         set_result(job, result);
-        finish(job, JOB_ENDED);
+        job_finish(job, JOB_ENDED);
 }
 
 static void on_ensured(void *arg, const struct pool_ensured *ensured, const struct fault *why)
 {
-        static const struct exec_sink SINK = { .on_start = on_start, .on_output = on_output, .on_done = on_done };
+        static const struct exec_sink SINK = {
+                .on_start = on_start, .on_output = on_output, .on_done = on_done, .on_launch = on_launch
+        };
         struct job *job = arg;
         struct fault refusal;
 
@@ -267,15 +315,16 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
         }
         job->request.is_streaming = true;
         job->request.exec_id = job->id;
+        job->generation = ensured->carrel.generation;
         if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
                 /* Found out before whoever watches the container did. */
                 if (refusal.kind == FAULT_CARREL_LOST)
                         pool_mark_lost(job->jobs->pool, job->user, refusal.message);
+                set_launched(job, false);
                 fail_or_try_again(job, &refusal);
                 return;
         }
         job->state = JOB_RUNNING;
-        job->has_started = true;
 }
 
 void job_begin(struct job *job)
@@ -344,7 +393,8 @@ void job_unfollow(struct job_follower *follower)
         follower->job = NULL;
         list_remove(&follower->node);
         job->n_holders -= follower->is_holding;
-        if (follower->is_holding && job->n_holders == 0 && !job->is_detached && job->state < JOB_ENDED)
+        if (follower->is_holding && job->n_holders == 0 && !job->is_detached && !job->is_restored &&
+            job->state < JOB_ENDED)
                 cancel(job);
         if (list_is_empty(&job->followers) && job->state >= JOB_ENDED)
                 jobs_keep(job);
@@ -362,6 +412,7 @@ void job_view(const struct job *job, struct job_view *ret_view)
                 .program = job->program,
                 .state = job->state,
                 .is_detached = job->is_detached,
+                .is_restored = job->is_restored,
                 .age_s = (double)(end_ms - job->created_ms) / 1000,
                 .first_seq = job->ring.first_seq,
                 .next_seq = job->ring.next_seq,

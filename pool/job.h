@@ -2,9 +2,12 @@
 #pragma once
 
 #include <ev.h>
+
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "exec-output.h"
+#include "job-registry.h"
 #include "jobs.h"
 #include "pool.h"
 #include "text-tail.h"
@@ -12,6 +15,7 @@
 struct jobs {
         struct ev_loop *loop;
         struct pool *pool;
+        struct job_registry *registry; /* NULL: none, or let go of */
         struct jobs_options options;
         struct job *by_id;
         struct list ended; /* that nobody follows, the oldest first */
@@ -31,8 +35,11 @@ struct job {
         enum job_state state;
         bool is_detached;
         bool is_keeping_outputs;
-        bool has_started;   /* a program may have run */
-        bool is_second_try; /* its first carrel was lost before anything had started */
+        bool has_started;    /* a program may have run */
+        bool is_restored;    /* from the registry */
+        int slot;            /* in the registry; -1: none */
+        uint64_t generation; /* of its carrel */
+        bool is_second_try;  /* its first carrel was lost before anything had started */
 
         struct exec_request request; /* until it has started */
         void *owner;                 /* of its texts */
@@ -56,8 +63,14 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
 void job_begin(struct job *job);
 /* Cancels silently what runs. */
 void job_free(struct job *job);
+/* Its last event, for all to see. result and why are in it. */
+void job_finish(struct job *job, enum job_state state);
+/* Takes up what an earlier process left (job-restore.c). 0 or -ENOMEM. */
+int jobs_restore(struct jobs *jobs);
 
 /* An ended job that nobody follows is kept from now on. */
 void jobs_keep(struct job *job);
 /* Lets go of ended jobs, the oldest first, until all bounds hold or none is left. */
 void jobs_trim(struct jobs *jobs);
+/* Sets the timer to when the oldest is due. */
+void jobs_await_expiry(struct jobs *jobs);

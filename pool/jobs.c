@@ -1,6 +1,7 @@
 #include "jobs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ const char *job_state_name(enum job_state state)
 
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events);
 
-int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, const struct jobs_options *options)
+int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, struct job_registry *registry,
+             const struct jobs_options *options)
 {
         struct jobs *jobs = calloc(1, sizeof *jobs);
 
@@ -28,6 +30,11 @@ int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, co
         list_init(&jobs->ended);
         ev_init(&jobs->expiry, on_expired);
         jobs->expiry.data = jobs;
+        jobs->registry = registry;
+        if (jobs_restore(jobs) < 0) {
+                jobs_free(jobs);
+                return -ENOMEM;
+        }
         *ret_jobs = jobs;
         return 0;
 }
@@ -40,6 +47,7 @@ struct jobs *jobs_free(struct jobs *jobs)
         if (jobs == NULL)
                 return NULL;
         ev_timer_stop(jobs->loop, &jobs->expiry);
+        jobs->registry = NULL; /* its entries are for the next */
         HASH_ITER(hh, jobs->by_id, job, next)
         {
                 while (!list_is_empty(&job->followers))
@@ -62,7 +70,7 @@ static bool is_expired(const struct jobs *jobs, const struct job *job)
         return (double)(clock_boottime_ms() - job->kept_since_ms) >= jobs->options.keep_s * 1000;
 }
 
-static void await_expiry(struct jobs *jobs)
+void jobs_await_expiry(struct jobs *jobs)
 {
         const struct job *oldest = oldest_ended(jobs);
         double left_s;
@@ -83,7 +91,7 @@ static void on_expired(struct ev_loop *loop, ev_timer *timer, int events)
 
         (void)loop, (void)events;
         jobs_trim(jobs);
-        await_expiry(jobs);
+        jobs_await_expiry(jobs);
 }
 
 void jobs_trim(struct jobs *jobs)
@@ -108,14 +116,14 @@ void jobs_keep(struct job *job)
         jobs->n_ended++;
         /* Not trimmed here, as our caller still holds the job. */
         if (!ev_is_active(&jobs->expiry) || jobs->n_ended > jobs->options.max_ended)
-                await_expiry(jobs);
+                jobs_await_expiry(jobs);
 }
 
 void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options)
 {
         jobs->options = *options;
         jobs_trim(jobs);
-        await_expiry(jobs);
+        jobs_await_expiry(jobs);
 }
 
 /* ---- finding and starting ---- */
@@ -152,6 +160,18 @@ static bool is_worth_finding(struct job *job)
         return job != NULL && (job->state != JOB_FAILED || job->has_started || !list_is_empty(&job->followers));
 }
 
+/* Nothing is done for an exec that a restart would forget. */
+static int enter(struct job *job)
+{
+        struct job_entry entry = { .is_detached = job->is_detached, .created_ms = job->created_ms };
+
+        memcpy(entry.exec_id, job->id, sizeof entry.exec_id);
+        memcpy(entry.user, job->user, sizeof entry.user);
+        memcpy(entry.digest, job->digest, sizeof entry.digest);
+        (void)snprintf(entry.program, sizeof entry.program, "%s", job->program);
+        return job_registry_enter(job->jobs->registry, &entry, &job->slot);
+}
+
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why)
 {
         struct job *job = request->exec_id == NULL ? NULL : jobs_find(jobs, request->exec_id);
@@ -170,6 +190,12 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
         r = job_new(&job, jobs, request);
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start an exec: %s", strerrordesc_np(-r));
+        r = enter(job);
+        if (r < 0) {
+                job_free(job);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot record an exec in runtime_dir: %s",
+                                 strerrordesc_np(-r));
+        }
         job_begin(job);
         *ret_job = job;
         return 0;

@@ -1,6 +1,7 @@
 /* Jobs: execs that can be found again by their id. A job is what runs detached, or under an id that its client chose;
  * its events are kept in a ring, for whoever asks, while it runs and for a while behind its end. All of it is bounded:
- * bytes a job, bytes in total, ended jobs, and the time they are kept. Nothing of it survives carreld. */
+ * bytes a job, bytes in total, ended jobs, and the time they are kept. Events are carreld's memory; that there was a
+ * job, and how it ended, outlives it (job-registry.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 
 struct ev_loop;
 struct job;
+struct job_registry;
 struct jobs;
 struct pool;
 
@@ -41,6 +43,7 @@ struct job_view {
         const char *program;
         enum job_state state;
         bool is_detached;
+        bool is_restored; /* of an earlier carreld: what came before first_seq is not kept */
         double age_s;
         uint64_t first_seq, next_seq;     /* of the events that are kept, and of the next one */
         const struct exec_result *result; /* JOB_ENDED; its outputs are there when they were asked for */
@@ -71,10 +74,14 @@ struct job_follower {
         bool is_paused;
 };
 
-/* Borrows loop and pool; copies options. */
+/* Borrows loop, pool and registry (NULL: nothing outlives this); copies options. Takes up what an earlier carreld left
+ * in the registry, under the bounds of options. What ran then is JOB_RUNNING until jobs_settle. */
 __attribute__((warn_unused_result)) int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool,
-                                                 const struct jobs_options *options);
-/* Before the pool goes. Cancels what runs; followers hear nothing. */
+                                                 struct job_registry *registry, const struct jobs_options *options);
+/* The pool has reconciled: what ran under an earlier carreld is dead by now, and ends with EXEC_CARREL_LOST. */
+void jobs_settle(struct jobs *jobs);
+/* Before the pool goes. Cancels what runs; followers hear nothing. What ran is EXEC_CARREL_LOST for the next carreld.
+ */
 struct jobs *jobs_free(struct jobs *jobs);
 void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
 

@@ -83,7 +83,21 @@ static void on_exec_done(void *arg, const struct exec_result *result, const stru
         free(running);
 }
 
-static const struct exec_sink SINK = { on_exec_start, on_exec_output, on_exec_done, on_exec_input_ready };
+static void on_exec_launch(void *arg)
+{
+        const struct running *running = arg;
+
+        if (running->sink.on_launch != NULL)
+                running->sink.on_launch(running->arg);
+}
+
+static const struct exec_sink SINK = {
+        .on_start = on_exec_start,
+        .on_output = on_exec_output,
+        .on_done = on_exec_done,
+        .on_input_ready = on_exec_input_ready,
+        .on_launch = on_exec_launch,
+};
 
 /* Enters a started exec into the books. */
 static int hold(struct running *running, struct carrel *carrel)

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -219,6 +221,119 @@ static void killed_in_the_undo_of_create(void **state)
                                   "CARREL_FAILPOINT=ensure.confirm.after:error,ensure.create.undo:kill");
 }
 
+/* ---- kill -9, and the execs that are to be found again ---- */
+
+static void restart_daemon(const char *startup)
+{
+        carreld = carreld_kill(carreld);
+        start_daemon(startup, NULL);
+}
+
+static void expect_answer(const char *method, const char *path, const char *body, int status, const char *part)
+{
+        struct answer answer = carreld_request(method, path, body, 300.0);
+
+        if (answer.status != status || strstr(answer.body, part) == NULL)
+                fail_msg("%s %s: %d %s; expected %d %s", method, path, answer.status, answer.body, status, part);
+        answer_release(&answer);
+}
+
+static void expect_runs(unsigned runs)
+{
+        char text[16];
+
+        carreld_must_exec("ada", "cat ran 2>/dev/null | wc -l", text, sizeof(text));
+        assert_int_equal(atoi(text), runs);
+}
+
+/* Whichever word of its record carreld dies at: the next one knows how it ended, or that it did not begin, and the same
+ * request does not run a program again that may have run. */
+static void an_exec_of_a_killed_carreld_runs_once(void **state)
+{
+        static const char RUN[] = "{\"argv\":[\"sh\",\"-c\",\"echo x >> ran; exit 3\"],\"exec_id\":\"kill-1\"}";
+        static const char LOST[] = "\"cause\":\"carrel_lost\"", DONE[] = "\"cause\":\"exit\",\"exit_code\":3";
+        static const struct {
+                const char *moment, *found, *again;
+                unsigned runs;
+        } DEATHS[] = {
+                { "enter.after", "carreld was restarted before", DONE, 1 },
+                { "launch.before", "carreld was restarted before", DONE, 1 },
+                { "launch.after", LOST, LOST, 0 },
+                { "end.before", LOST, LOST, 1 },
+                { "end.torn", LOST, LOST, 1 },
+                { "end.after", DONE, DONE, 1 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(DEATHS) / sizeof(*DEATHS); i++) {
+                const char *startup = STARTUPS[i % 2];
+                char failpoint[128], text[16];
+                struct answer answer;
+
+                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=registry.%s:kill", DEATHS[i].moment);
+                start_daemon(startup, failpoint);
+                carreld_must_exec("ada", "rm -f ran", text, sizeof(text));
+                answer = carreld_request("POST", "/v1/carrels/ada/exec", RUN, 300.0);
+                if (answer.status != 0 || !carreld_await_death(carreld, PATIENCE_S))
+                        fail_msg("%s: not killed, %d %s", failpoint, answer.status, answer.body);
+                answer_release(&answer);
+                restart_daemon(startup);
+                expect_answer("GET", "/v1/execs/kill-1", NULL, 200, DEATHS[i].found);
+                for (int again = 0; again < 2; again++)
+                        expect_answer("POST", "/v1/carrels/ada/exec", RUN, 200, DEATHS[i].again);
+                expect_runs(DEATHS[i].runs);
+                expect_one("ada");
+                request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+                end_daemon();
+                assert_int_equal(unlink(CARREL_RUNTIME "/default.execs"), 0); /* the next row has the same id */
+        }
+}
+
+static bool has_run(void *arg)
+{
+        struct answer answer = carreld_exec("ada", "test -s ran", 20.0);
+        bool is_so = answer_number(&answer, "exit_code") == 0;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_so;
+}
+
+/* It is dead, with what hid from it, and that is reported once. */
+static void an_exec_that_ran_is_lost_and_leaves_nothing(void **state)
+{
+        static const char RUN[] =
+                "{\"argv\":[\"sh\",\"-c\",\"echo x >> ran; (setsid sh -c 'trap \\\"\\\" TERM HUP; while :; do sleep 1; "
+                "done' &); sleep 1000\"],\"detach\":true,\"exec_id\":\"kill-2\"}";
+        static const char LOST_SERIES[] = "carrel_exec_total{cause=\"carrel_lost\"}";
+        char text[16];
+
+        (void)state;
+        for (size_t i = 0; i < 2; i++) {
+                start_daemon(STARTUPS[i], NULL);
+                carreld_must_exec("ada", "rm -f ran", text, sizeof(text));
+                expect_answer("POST", "/v1/carrels/ada/exec", RUN, 202, "kill-2");
+                assert_true(wait_until(has_run, NULL, PATIENCE_S));
+                restart_daemon(STARTUPS[i]);
+                assert_true(carreld_metric(LOST_SERIES) == 1);
+                expect_answer("GET", "/v1/execs/kill-2", NULL, 200, "\"state\":\"ended\"");
+                expect_answer("GET", "/v1/execs/kill-2/output", NULL, 410, "carreld has been restarted");
+                expect_answer("POST", "/v1/carrels/ada/exec", RUN, 202, "\"cause\":\"carrel_lost\"");
+                carreld_must_exec("ada", "pidof sleep || echo none", text, sizeof(text));
+                assert_string_equal(text, "none");
+                expect_runs(1);
+                restart_daemon(STARTUPS[i]);
+                assert_true(carreld_metric(LOST_SERIES) <= 0);
+                expect_answer("GET", "/v1/execs/kill-2", NULL, 200, "\"cause\":\"carrel_lost\"");
+                expect_runs(1);
+                request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+                end_daemon();
+                assert_int_equal(unlink(CARREL_RUNTIME "/default.execs"), 0);
+        }
+}
+
+/* ---- a step that fails ---- */
+
 static void a_failure_at_any_step_leaves_nothing(void **state)
 {
         char failpoint[128];
@@ -362,6 +477,8 @@ static int inside(void)
                 WITH_ENGINE(killed_at_every_step_of_ensure),
                 WITH_ENGINE(killed_at_every_step_of_retire),
                 WITH_ENGINE(killed_in_the_undo_of_create),
+                WITH_ENGINE(an_exec_of_a_killed_carreld_runs_once),
+                WITH_ENGINE(an_exec_that_ran_is_lost_and_leaves_nothing),
                 WITH_ENGINE(a_failure_at_any_step_leaves_nothing),
                 WITH_BOTH(a_hanging_engine_costs_only_time),
                 WITH_BOTH(an_absent_engine_is_said_so_and_comes_back),

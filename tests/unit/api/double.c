@@ -160,6 +160,8 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
                                     .input_room = pool->input_room > 0 ? pool->input_room : sizeof pool->exec.input,
                                     .rows = request->rows,
                                     .cols = request->cols };
+        if (sink->on_launch != NULL && !pool->is_queueing)
+                sink->on_launch(arg);
         *ret_exec = &pool->exec;
         return 0;
 }
@@ -263,6 +265,12 @@ void pool_unlisten(struct pool *pool, void (*on_event)(void *arg, const struct p
         pool->on_event = NULL;
 }
 
+void pool_announce(struct pool *pool, const struct pool_event *event)
+{
+        (void)snprintf(pool->announced, sizeof pool->announced, "%s %s", event->user, event->detail);
+        pool->announcements++;
+}
+
 /* ---- words ---- */
 
 const char *carrel_policy_name(enum carrel_policy policy)
@@ -293,7 +301,11 @@ const char *pool_event_name(enum pool_event_kind kind)
 
 const char *exec_cause_name(enum exec_cause cause)
 {
-        return cause == EXEC_EXIT ? "exit" : "timeout";
+        static const char *const NAMES[EXEC_CAUSES] = { [EXEC_EXIT] = "exit",
+                                                        [EXEC_TIMEOUT] = "timeout",
+                                                        [EXEC_CARREL_LOST] = "carrel_lost" };
+
+        return NAMES[cause] != NULL ? NAMES[cause] : "another";
 }
 
 /* ---- the reaper and the programs ---- */

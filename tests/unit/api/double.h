@@ -62,6 +62,9 @@ struct pool {
         char given[64];              /* of its stdin, with the request */
         bool is_tty;
         bool is_input_open;
+        bool is_queueing;   /* programs wait for their turn, and are not launched */
+        char announced[96]; /* the last: "<user> <detail>" */
+        unsigned announcements;
         void (*on_event)(void *arg, const struct pool_event *event);
         void *listener;
 };

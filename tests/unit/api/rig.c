@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "job.h"
 #include "metrics-table.h"
 
 static const double GUARD_S = 60;
@@ -32,14 +33,13 @@ static void describe(void *arg, struct api_state *ret_state)
         *ret_state = rig->state;
 }
 
+#define BOOT "11111111-2222-3333-4444-555555555555"
+
 static int listen_at(struct rig *rig)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        (void)snprintf(rig->directory, sizeof rig->directory, "/tmp/test-api.XXXXXX");
-        assert_non_null(mkdtemp(rig->directory));
-        assert_int_equal(chmod(rig->directory, 0755), 0);
         (void)snprintf(rig->path, sizeof rig->path, "%s/socket", rig->directory);
         (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", rig->path);
         assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
@@ -48,43 +48,72 @@ static int listen_at(struct rig *rig)
         return fd;
 }
 
+static void serve(struct rig *rig)
+{
+        struct fault why = { 0 };
+
+        rig->options.listen_fd = listen_at(rig);
+        if (job_registry_open(&rig->registry, rig->directory, "default", BOOT, &why) < 0)
+                fail_msg("%s", why.message);
+        assert_int_equal(jobs_new(&rig->jobs, rig->loop, &rig->pool, rig->registry, &JOBS), 0);
+        rig->options.jobs = rig->jobs;
+        if (api_server_new(&rig->server, rig->loop, &rig->pool, &rig->reaper, rig->metrics, &rig->info, &rig->options,
+                           &why) < 0)
+                fail_msg("%s", why.message);
+}
+
+static void stop_serving(struct rig *rig)
+{
+        rig->server = api_server_free(rig->server);
+        for (int i = 0; i < RIG_CLIENTS; i++)
+                client_close(&rig->clients[i]);
+        rig->jobs = jobs_free(rig->jobs);
+        rig->registry = job_registry_close(rig->registry);
+        (void)unlink(rig->path);
+}
+
 struct rig *rig_new(const struct api_options *options)
 {
         struct rig *rig = calloc(1, sizeof *rig);
-        struct api_options effective = options == NULL ? (struct api_options){ .admin_gid = (gid_t)-1 } : *options;
-        struct api_info info = {
+
+        assert_non_null(rig);
+        rig->options = options == NULL ? (struct api_options){ .admin_gid = (gid_t)-1 } : *options;
+        rig->options.execs = &rig->execs;
+        rig->info = (struct api_info){
                 .version = "0.1.0",
                 .pool = "default",
                 .settings_json = "{\"idle_ttl_s\":300}",
                 .describe = describe,
                 .arg = rig,
         };
-        struct fault why = { 0 };
-
-        assert_non_null(rig);
         for (int i = 0; i < RIG_CLIENTS; i++)
                 rig->clients[i].fd = -1;
         rig->loop = ev_loop_new(EVFLAG_AUTO);
         assert_int_equal(metrics_new(&rig->metrics, METRICS_TABLE), 0);
         (void)snprintf(rig->state.engine, sizeof rig->state.engine, "docker");
-        effective.listen_fd = listen_at(rig);
-        effective.execs = &rig->execs;
-        assert_int_equal(jobs_new(&rig->jobs, rig->loop, &rig->pool, &JOBS), 0);
-        effective.jobs = rig->jobs;
-        assert_int_equal(api_server_new(&rig->server, rig->loop, &rig->pool, &rig->reaper, rig->metrics, &info,
-                                        &effective, &why),
-                         0);
+        (void)snprintf(rig->directory, sizeof rig->directory, "/tmp/test-api.XXXXXX");
+        assert_non_null(mkdtemp(rig->directory));
+        assert_int_equal(chmod(rig->directory, 0755), 0);
+        serve(rig);
         return rig;
+}
+
+void rig_restart(struct rig *rig)
+{
+        rig->jobs->registry = NULL; /* the dead write nothing */
+        stop_serving(rig);
+        rig->pool.exec.is_running = false;
+        serve(rig);
 }
 
 void rig_free(struct rig *rig)
 {
-        rig->server = api_server_free(rig->server);
-        for (int i = 0; i < RIG_CLIENTS; i++)
-                client_close(&rig->clients[i]);
-        rig->jobs = jobs_free(rig->jobs);
+        char path[96];
+
+        stop_serving(rig);
         rig->metrics = metrics_free(rig->metrics);
-        (void)unlink(rig->path);
+        (void)snprintf(path, sizeof path, "%s/default.execs", rig->directory);
+        (void)unlink(path);
         (void)rmdir(rig->directory);
         ev_loop_destroy(rig->loop);
         free(rig);

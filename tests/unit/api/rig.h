@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "double.h"
+#include "job-registry.h"
 #include "jobs.h"
 #include "metrics.h"
 #include "server.h"
@@ -30,7 +31,10 @@ struct rig {
         struct pool pool;
         struct reaper reaper;
         struct execs execs;
+        struct job_registry *registry;
         struct jobs *jobs;
+        struct api_options options;
+        struct api_info info;
         struct api_state state;
         char directory[64], path[96];
         struct client clients[RIG_CLIENTS];
@@ -39,6 +43,9 @@ struct rig {
 /* options may be NULL. Clients are not connected yet. */
 struct rig *rig_new(const struct api_options *options);
 void rig_free(struct rig *rig);
+/* Another carreld in its place, which was killed: what ran is gone, and the pool is not reconciled yet. No client may
+ * be connected. */
+void rig_restart(struct rig *rig);
 
 struct client *rig_connect(struct rig *rig);
 void client_close(struct client *client);

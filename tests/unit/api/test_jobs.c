@@ -249,12 +249,183 @@ static void test_bounds(void **state)
         rig_free(rig);
 }
 
+/* ---- another carreld ---- */
+
+/* It had ended: that is told again, and nothing runs twice; its output is gone, and that is said. */
+static void test_ended_outlives_carreld(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        expect(rig, START, DETACHED, 202, "");
+        emit(rig, 1, "one\n");
+        end(rig);
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"ended\",\"detached\":true");
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200,
+               "\"first_seq\":2,\"next_seq\":3,\"cause\":\"exit\",\"exit_code\":3");
+        expect(rig, START, DETACHED, 202, "its output is not kept");
+        expect(rig, START, ATTACHED, 409, "exec_id_taken");
+        expect(rig, "POST /v1/carrels/bob/exec", DETACHED, 409, "exec_id_taken");
+        expect(rig, "GET /v1/execs/job-0001/output", NULL, 410, "history_gone");
+        expect(rig, "GET /v1/execs/job-0001/output?after=0", NULL, 410, "carreld has been restarted since");
+        expect(rig, "GET /v1/execs/job-0001/output?after=1&follow=1", NULL, 200, "{\"event\":\"exit\",\"seq\":2,");
+        assert_int_equal(rig->pool.execs, 1);
+        jobs_settle(rig->jobs);
+        assert_int_equal(rig->pool.announcements, 0);
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"exit_code\":3");
+        rig_free(rig);
+}
+
+/* It ran: it is dead when the pool has reconciled, which is told once; who asks again until then waits. */
+static void test_running_is_lost_with_carreld(void **state)
+{
+        static const char LOST[] = "\"cause\":\"carrel_lost\",\"exit_code\":137";
+        struct rig *rig = rig_new(NULL);
+        struct client *client;
+        struct response response;
+
+        (void)state;
+        expect(rig, START, DETACHED, 202, "");
+        emit(rig, 1, "one\n");
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"running\"");
+        client = rig_connect(rig);
+        client_say(client, "GET /v1/execs/job-0001/output?after=1&follow=1 HTTP/1.1\r\nHost: carrel\r\n\r\n");
+        rig_turn(rig);
+        jobs_settle(rig->jobs);
+        response = client_response(client, false);
+        assert_non_null(strstr(response.body, "{\"event\":\"exit\",\"seq\":2,"));
+        assert_non_null(strstr(response.body, "carreld was restarted while it ran"));
+        response_free(&response);
+        client_close(client);
+        assert_string_equal(rig->pool.announced, "ada carreld was restarted");
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, LOST);
+        expect(rig, START, DETACHED, 202, LOST);
+        rig_restart(rig);
+        jobs_settle(rig->jobs);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, LOST);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "carreld was restarted while it ran");
+        assert_int_equal(rig->pool.announcements, 1);
+        assert_int_equal(rig->pool.execs, 1);
+        rig_free(rig);
+}
+
+/* The client of a buffered exec lost its connection with carreld, and asks again. */
+static void test_buffered_retry_after_a_restart(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = begin(rig, "", ATTACHED);
+        struct response response;
+
+        (void)state;
+        rig_until(rig, is_started, rig);
+        emit(rig, 1, "out");
+        end(rig);
+        response = client_response(client, false);
+        response_free(&response);
+        rig_restart(rig);
+        expect(rig, START, ATTACHED, 200, "\"exit_code\":3");
+        expect(rig, START, ATTACHED, 200, "its output is not kept");
+        expect(rig, START, ATTACHED, 200, "\"stdout_truncated\":true,\"stderr_truncated\":false");
+        assert_int_equal(rig->pool.execs, 1);
+        rig_free(rig);
+}
+
+/* It asks again before the pool has reconciled, as a stream; and one that left by then has not killed anything. */
+static void test_streamed_retry_after_a_restart(void **state)
+{
+        static const char STREAM[] = "Accept: application/x-ndjson\r\n";
+        struct rig *rig = rig_new(NULL);
+        struct client *client = begin(rig, STREAM, ATTACHED);
+        struct response response;
+
+        (void)state;
+        rig_until(rig, is_started, rig);
+        emit(rig, 1, "out");
+        rig_until(rig, has_line, client);
+        rig_restart(rig);
+        client = begin(rig, STREAM, ATTACHED);
+        rig_turn(rig);
+        client_close(client);
+        rig_turn(rig);
+        client = begin(rig, STREAM, ATTACHED);
+        rig_turn(rig);
+        jobs_settle(rig->jobs);
+        response = client_response(client, false);
+        assert_int_equal(response.status, 200);
+        assert_ptr_equal(strstr(response.body, "{\"event\":\"exit\",\"seq\":2,"), response.body);
+        assert_non_null(strstr(response.body, "\"cause\":\"carrel_lost\""));
+        response_free(&response);
+        assert_int_equal(rig->pool.execs, 1);
+        rig_free(rig);
+}
+
+/* Nothing had run: it is said to have failed, and the same request runs it. */
+static void test_waiting_is_free_after_a_restart(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        rig->pool.is_queueing = true;
+        expect(rig, START, DETACHED, 202, "");
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"state\":\"failed\"");
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "carreld was restarted before the program was started");
+        expect(rig, "GET /v1/execs/job-0001/output", NULL, 200, "{\"event\":\"error\",\"seq\":0");
+        rig->pool.is_queueing = false;
+        expect(rig, START, DETACHED, 202, "\"state\":\"running\"");
+        assert_int_equal(rig->pool.execs, 2);
+        end(rig);
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs/job-0001", NULL, 200, "\"exit_code\":3");
+        rig_free(rig);
+}
+
+/* Four are kept, however many had been written. */
+static void test_bounds_hold_over_a_restart(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        char text[128];
+        unsigned kept = 0;
+
+        (void)state;
+        for (int i = 0; i < 8; i++) {
+                (void)snprintf(text, sizeof text, "{\"argv\":[\"sh\"],\"detach\":true,\"exec_id\":\"number-%d\"}", i);
+                expect(rig, START, text, 202, "");
+                end(rig);
+        }
+        rig_restart(rig);
+        for (int i = 0; i < 8; i++) {
+                struct response response;
+
+                (void)snprintf(text, sizeof text, "GET /v1/execs/number-%d", i);
+                response = rig_ask(rig, text, NULL);
+                kept += response.status == 200;
+                response_free(&response);
+        }
+        assert_int_equal(kept, 4);
+        rig_free(rig);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_detached),     cmocka_unit_test(test_retries), cmocka_unit_test(test_failures),
-                cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_history), cmocka_unit_test(test_attached),
-                cmocka_unit_test(test_buffered),     cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_detached),
+                cmocka_unit_test(test_retries),
+                cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_bad_requests),
+                cmocka_unit_test(test_history),
+                cmocka_unit_test(test_attached),
+                cmocka_unit_test(test_buffered),
+                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_ended_outlives_carreld),
+                cmocka_unit_test(test_running_is_lost_with_carreld),
+                cmocka_unit_test(test_buffered_retry_after_a_restart),
+                cmocka_unit_test(test_streamed_retry_after_a_restart),
+                cmocka_unit_test(test_waiting_is_free_after_a_restart),
+                cmocka_unit_test(test_bounds_hold_over_a_restart),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
