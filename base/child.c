@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 enum {
         STACK_BYTES = 64 * 1024,
         READ_BYTES = 64 * 1024,
+        CANCEL_WAIT_MS = 50,
         DRAIN_BYTES = 1024 * 1024 /* at least what a pipe can hold (pipe-max-size): more came after the end */
 };
 
@@ -43,7 +45,7 @@ struct child {
         bool is_truncated;
         bool is_paused;
         bool is_busy;      /* inside on_output: a cancel frees later */
-        bool is_cancelled; /* ... which this remembers */
+        bool is_cancelled; /* ... which this remembers; or it is waited for, after a cancel that did not want to */
         struct stream out;
         struct stream errors;
         void (*on_output)(void *arg, int fd, const char *bytes, size_t length);
@@ -283,7 +285,8 @@ static bool take(struct stream *stream, const char *bytes, size_t length)
         child->is_busy = false;
         if (!child->is_cancelled)
                 return true;
-        release(child);
+        if (child->has_ended)
+                release(child);
         return false;
 }
 
@@ -349,6 +352,11 @@ static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
 {
         struct child *child = watcher->data;
 
+        if (child->is_cancelled) {
+                reap_now(child->pidfd);
+                release(child);
+                return;
+        }
         if (!child->has_ended) { /* else child_pause has fed this event */
                 child->wait_status = wait_status_of(child->pidfd);
                 child->has_ended = true;
@@ -421,18 +429,30 @@ int child_start(struct child **ret_child, struct ev_loop *loop, const struct chi
         return 0;
 }
 
+/* Its death takes well under a millisecond; but a process that waits for a disk or is frozen cannot even die, and the
+ * loop must not wait with it. */
+static bool has_died(int pidfd)
+{
+        struct pollfd poller = { .fd = pidfd, .events = POLLIN };
+
+        return poll(&poller, 1, CANCEL_WAIT_MS) > 0;
+}
+
 struct child *child_cancel(struct child *child)
 {
         if (child == NULL || child->is_cancelled)
                 return NULL;
         if (!child->has_ended) {
                 (void)syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
-                reap_now(child->pidfd);
-                child->has_ended = true;
+                child->has_ended = has_died(child->pidfd);
+                if (child->has_ended)
+                        reap_now(child->pidfd);
         }
         child->is_cancelled = true;
         detach(child);
-        if (!child->is_busy)
+        if (!child->has_ended)
+                ev_io_start(child->loop, &child->on_exit);
+        else if (!child->is_busy)
                 release(child);
         return NULL;
 }

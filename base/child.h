@@ -60,7 +60,8 @@ struct child_plan {
 __attribute__((warn_unused_result)) int child_start(struct child **ret_child, struct ev_loop *loop,
                                                     const struct child_plan *plan);
 
-/* Kills the program and forgets it: no callback runs any more. NULL is fine; returns NULL. */
+/* Kills the program and forgets it: no callback runs any more. One that cannot die yet (a frozen one, or one that waits
+ * for a disk) is reaped by the loop later. NULL is fine; returns NULL. */
 struct child *child_cancel(struct child *child);
 
 /* In our process ids; the child must be alive as an object (not yet done or cancelled). */
