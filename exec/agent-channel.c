@@ -10,6 +10,8 @@
 /* The socket holds less than this: net.core.rmem_max, at some 500 bytes of the kernel's for each packet. */
 enum { LAST_ROUNDS = 64 };
 static const double GONE_S = 1.0;
+/* How often it is looked which groups of execs that are over have become empty. */
+static const double TIDY_S = 3.0;
 enum { MESSAGES_AT_ONCE = 64, UNSENT_MOST_BYTES = 8 << 20 };
 
 /* A packet that had no room in the socket. */
@@ -327,6 +329,24 @@ void agent_channel_break(struct agent_channel *channel, const char *reason)
                 execs->on_left_behind(execs->left_behind_arg, container_id, reason);
 }
 
+/* ---- groups of execs that are over ---- */
+
+static void on_tidy(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        const struct agent_channel *channel = timer->data;
+
+        if (exec_cgroups_tidy(&channel->cgroups) == 0)
+                ev_timer_stop(loop, timer);
+}
+
+void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup)
+{
+        if (exec_cgroup_retire(&channel->cgroups, cgroup))
+                ev_timer_start(channel->execs->loop, &channel->tidy);
+}
+
+/* ---- its beginning and end ---- */
+
 static void free_channel(struct doomed *doomed)
 {
         struct agent_channel *channel = (struct agent_channel *)doomed;
@@ -359,11 +379,13 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
                 return error;
         }
         ev_timer_init(&channel->gone, on_gone, GONE_S, 0.0);
-        channel->gone.data = channel;
+        ev_timer_init(&channel->tidy, on_tidy, TIDY_S, TIDY_S);
+        channel->gone.data = channel->tidy.data = channel;
         ev_io_init(&channel->readable, on_readable, fd, EV_READ);
         ev_io_init(&channel->writable, on_writable, fd, EV_WRITE);
         channel->readable.data = channel->writable.data = channel;
         ev_io_start(execs->loop, &channel->readable);
+        ev_timer_start(execs->loop, &channel->tidy); /* once at least: there may be those of an earlier carreld */
         *ret_channel = channel;
         return 0;
 }
@@ -376,6 +398,7 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel)
                 return NULL;
         hang_up(channel);
         ev_timer_stop(channel->execs->loop, &channel->gone);
+        ev_timer_stop(channel->execs->loop, &channel->tidy);
         HASH_ITER(hh, channel->talks, talk, next)
         {
                 agent_talk_end(talk);

@@ -59,6 +59,7 @@ struct agent_channel {
         uint32_t last_number;
         struct agent_talk *talks;
         struct exec_cgroups cgroups;
+        ev_timer tidy; /* runs while there are groups of execs that are over */
         unsigned n_running;
         struct list waiting; /* struct agent_exec: over limits.per_carrel */
         unsigned n_waiting;
@@ -75,6 +76,9 @@ void agent_channel_receive(struct agent_channel *channel);
 void agent_channel_last_words(struct agent_channel *channel);
 /* The agent cannot be trusted with anything any more: hangs up, and has the carrel retired. */
 void agent_channel_break(struct agent_channel *channel, const char *reason);
+
+/* The exec is over; what it has left in the background stays, and its group as long as that. */
+void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup);
 
 /* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (it does not
  * listen: the channel is broken). */

@@ -83,7 +83,7 @@ static void finish(struct agent_exec *exec)
         exec->is_over = true; /* whatever the user does in his callback */
         stop_everything(exec);
         report(exec);
-        exec_cgroup_retire(&channel->cgroups, &exec->cgroup);
+        agent_channel_retire(channel, &exec->cgroup);
         agent_exec_leave(exec);
         agent_exec_let_next_in(channel);
 }
@@ -96,7 +96,7 @@ static void give_up(struct agent_exec *exec)
         exec->is_over = true;
         stop_everything(exec);
         report(exec);
-        exec_cgroup_retire(&channel->cgroups, &exec->cgroup);
+        agent_channel_retire(channel, &exec->cgroup);
         agent_exec_leave(exec);
         agent_channel_break(channel, "exec_unkillable");
 }

@@ -189,17 +189,17 @@ int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *c
         return 0;
 }
 
-void exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+bool exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         if (exec_cgroup_remove(cgroups, cgroup) == 0)
-                return;
+                return false;
         (void)mkdirat(cgroup->directory, RETIRED, 0755);
         close(cgroup->directory);
         *cgroup = (struct exec_cgroup){ .directory = -1 };
         if (++cgroups->n_retired < EXEC_CGROUPS_RETIRED_MAX)
-                return;
+                return true;
         cgroups->n_retired = 0;
-        exec_cgroups_tidy(cgroups);
+        return exec_cgroups_tidy(cgroups) > 0;
 }
 
 /* ---- those of others, and of before ---- */
@@ -225,7 +225,7 @@ static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgrou
         (void)exec_cgroup_remove(cgroups, cgroup);
 }
 
-/* Returns whether it is one of an unfinished exec and still there. */
+/* Returns whether it is still there: when killing one of an unfinished exec, else a retired one. */
 static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool is_killing)
 {
         struct exec_cgroup cgroup = { .directory = openat(cgroups->directory, name,
@@ -236,6 +236,7 @@ static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool
                 return false;
         if (is_retired(cgroup.directory)) {
                 remove_retired(cgroups, &cgroup);
+                is_left = !is_killing && cgroup.directory >= 0;
         } else if (is_killing) {
                 exec_cgroup_kill(cgroups, &cgroup);
                 is_left = exec_cgroup_remove(cgroups, &cgroup) != 0;
@@ -271,7 +272,7 @@ unsigned exec_cgroups_clear(const struct exec_cgroups *cgroups)
         return walk(cgroups, true);
 }
 
-void exec_cgroups_tidy(const struct exec_cgroups *cgroups)
+unsigned exec_cgroups_tidy(const struct exec_cgroups *cgroups)
 {
-        (void)walk(cgroups, false);
+        return walk(cgroups, false);
 }

@@ -49,11 +49,11 @@ void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgro
 /* 0: gone, and nothing that was in it lives; -EBUSY: something does. */
 int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
 /* The exec is over, and what it left in the background may stay: marked so, as a later carreld would kill it. Now and
- * then it looks which of those are empty by now. */
-void exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
+ * then it looks which of those are empty by now. Returns whether any stays: call exec_cgroups_tidy later. */
+bool exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
 
 /* Kills what execs of an earlier carreld left, and removes what is empty; what was retired stays while it lives.
  * Returns how many groups of unfinished execs there still are: call again. */
 unsigned exec_cgroups_clear(const struct exec_cgroups *cgroups);
-/* Removes retired groups that are empty by now. */
-void exec_cgroups_tidy(const struct exec_cgroups *cgroups);
+/* Removes retired groups that are empty by now; returns how many there still are. */
+unsigned exec_cgroups_tidy(const struct exec_cgroups *cgroups);

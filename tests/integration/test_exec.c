@@ -184,6 +184,36 @@ static void output_is_whole_whoever_holds_it(void **state)
         end_daemon();
 }
 
+static size_t count_groups(void)
+{
+        static struct output output;
+
+        RUN(&output, "sh", "-c", "find /sys/fs/cgroup/ -path \"*$1/*\" -type d -name 'carrel-exec-*' | wc -l", "sh",
+            enclosure_cgroup());
+        return strtoul(output.text, NULL, 10);
+}
+
+static bool has_no_group(void *arg)
+{
+        (void)arg;
+        return count_groups() == 0;
+}
+
+/* The group of an exec that is over stays with what it left in the background, and no longer, though nobody asks for
+ * anything. */
+static void a_group_goes_with_its_last_process(void **state)
+{
+        char text[64];
+
+        (void)state;
+        carreld_must_exec("ada", "sleep 1000 & echo $!", text, sizeof text);
+        assert_int_equal(count_groups(), 1);
+        MUST_RUN("sh", "-c", "kill -9 $(cat $(find /sys/fs/cgroup/ -path \"*$1/*/carrel-exec-*/cgroup.procs\"))", "sh",
+                 enclosure_cgroup());
+        assert_true(wait_until(has_no_group, NULL, PATIENCE_S));
+        end_daemon();
+}
+
 /* ---- side by side ---- */
 
 static void too_many_wait_and_too_many_waiters_are_refused(void **state)
@@ -354,6 +384,7 @@ static int inside(void)
                 WITH_DAEMON(each_ends_with_its_cause),
                 WITH_DAEMON(what_cannot_run_says_why),
                 WITH_DAEMON(output_is_whole_whoever_holds_it),
+                WITH_DAEMON(a_group_goes_with_its_last_process),
                 WITH_DAEMON(too_many_wait_and_too_many_waiters_are_refused),
                 WITH_DAEMON(an_exec_ends_with_its_carrel),
                 WITH_DAEMON(a_new_carreld_finds_the_agent_and_no_strays),

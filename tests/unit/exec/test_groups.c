@@ -180,7 +180,7 @@ static void retired_groups_do_not_stay(void **state)
                 move(fixture->groups.directory, exec.root);
                 assert_true(count_groups(fixture) <= EXEC_CGROUPS_RETIRED_MAX);
         }
-        exec_cgroups_tidy(&fixture->groups);
+        assert_int_equal(exec_cgroups_tidy(&fixture->groups), 0);
         assert_int_equal(count_groups(fixture), 0);
         kill(exec.root, SIGKILL);
         cell_exec_end(&exec);
@@ -195,7 +195,8 @@ static void what_is_retired_lives(void **state)
 
         assert_int_equal(cell_run(&fixture->cell, SHAPE_PLAIN, &exec), 0);
         move(group.directory, exec.root);
-        exec_cgroup_retire(&fixture->groups, &group);
+        assert_true(exec_cgroup_retire(&fixture->groups, &group));
+        assert_int_equal(exec_cgroups_tidy(&fixture->groups), 1);
         assert_int_equal(exec_cgroups_clear(&fixture->groups), 0);
         assert_int_equal(count_groups(fixture), 1);
         assert_false(cell_exec_is_gone(&exec, 0));
