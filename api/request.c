@@ -105,15 +105,14 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
         return MHD_YES;
 }
 
-static uint64_t body_max_bytes(const struct request *request)
+/* Whether a body of that length may be sent. */
+static int check_length(const struct request *request, uint64_t length, struct fault *why)
 {
-        return request->spool == NULL ? API_BODY_MAX_BYTES : request->spool->max_bytes;
-}
-
-static int too_large(const struct request *request, struct fault *why)
-{
-        return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %llu bytes",
-                         (unsigned long long)body_max_bytes(request));
+        if (request->spool != NULL)
+                return spool_may_take(request->spool, length, why);
+        return length <= API_BODY_MAX_BYTES ? 0
+                                            : fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE,
+                                                        "the body has more than %d bytes", API_BODY_MAX_BYTES);
 }
 
 static size_t head_bytes(struct MHD_Connection *http)
@@ -130,7 +129,6 @@ static void check_head(const struct request *request, unsigned *ret_status, stru
 {
         struct MHD_Connection *http = request->http;
         struct head head = { 0 };
-        uint64_t max_bytes = body_max_bytes(request);
 
         *ret_status = 0;
         (void)MHD_get_connection_values(http, MHD_HEADER_KIND, count_header, &head);
@@ -148,10 +146,9 @@ static void check_head(const struct request *request, unsigned *ret_status, stru
         } else if (head.transfer_encodings > 0 && !head.is_chunked) {
                 *ret_status = MHD_HTTP_BAD_REQUEST;
                 (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the only Transfer-Encoding taken is chunked");
-        } else if (head.content_length > max_bytes &&
-                   (head.is_expecting || head.content_length > API_DRAIN_MAX_BYTES)) {
-                *ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
-                (void)too_large(request, why);
+        } else if ((head.is_expecting || head.content_length > API_DRAIN_MAX_BYTES) &&
+                   check_length(request, head.content_length, why) < 0) {
+                *ret_status = error_status(why->kind);
         }
 }
 
@@ -197,7 +194,16 @@ static int prepare_spool(struct request *request, struct fault *why)
                 return refuse_role(match.route, why);
         if (options->spool_dir == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOENT, "there is no directory for large bodies");
-        return spool_new(&request->spool, options->spool_dir, options->spool_max_bytes, why);
+        r = spool_new(&request->spool, &request->server->spools, options->spool_dir, why);
+        if (r < 0)
+                return r;
+        request->spool->max_bytes = options->spool_max_bytes;
+        request->spool->setting = "image_max_size";
+        if ((match.route->flags & ROUTE_FILE) != 0 && options->file_max_bytes > 0) {
+                request->spool->max_bytes = options->file_max_bytes;
+                request->spool->setting = "file_max_size";
+        }
+        return 0;
 }
 
 static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
@@ -257,7 +263,7 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
         buffer_free(&request->body);
         if (request->received_bytes <= API_DRAIN_MAX_BYTES)
                 return MHD_YES;
-        (void)too_large(request, &why);
+        (void)check_length(request, request->received_bytes, &why);
         return cut(request, &why);
 }
 
@@ -269,8 +275,8 @@ static int check_use(const struct request *request, const struct route *route, s
                 return refuse_role(route, why);
         if (request->spool != NULL && spool_finish(request->spool, why) < 0)
                 return -EIO;
-        if (request->received_bytes > body_max_bytes(request))
-                return too_large(request, why);
+        if (request->spool == NULL && check_length(request, request->received_bytes, why) < 0)
+                return -EMSGSIZE;
         if ((route->flags & (ROUTE_BODY | ROUTE_SPOOL)) == 0 && request->received_bytes > 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no body", route->method, route->path);
         if (route->query == 0 && request->query != NULL)

@@ -8,6 +8,7 @@
 #include "list.h"
 #include "pool.h"
 #include "server.h"
+#include "spool.h"
 #include "str.h"
 
 struct connection;
@@ -35,6 +36,7 @@ struct api_server {
         ev_io readable;   /* of libmicrohttpd's epoll descriptor */
         ev_timer again;   /* it has more to do than one turn */
         bool is_stopping; /* nothing is begun any more */
+        struct spool_quota spools;
         struct list requests;
         struct list subscribers; /* events.c */
 };

@@ -22,24 +22,13 @@ static void set_number(char text[static 24], int64_t number)
         (void)snprintf(text, 24, "%" PRId64, number);
 }
 
-static bool has_fitting_body(const struct request *request, struct fault *why)
-{
-        uint64_t max_bytes = request->server->options.file_max_bytes;
-
-        if (request->spool == NULL || max_bytes == 0 || request->spool->length <= max_bytes)
-                return true;
-        (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EFBIG, "the body has more than %ju bytes (file_max_size)",
-                        (uintmax_t)max_bytes);
-        return false;
-}
-
 /* Reads path and query; false: answered. */
 static bool read_request(struct file_work *work, unsigned known)
 {
         struct request *request = work->request;
         struct fault why;
 
-        if (has_fitting_body(request, &why) && file_query_parse(request->query, known, &work->query, &why) == 0 &&
+        if (file_query_parse(request->query, known, &work->query, &why) == 0 &&
             (request->rest == NULL || file_path_decode(request->rest, work->path, &why) == 0))
                 return true;
         answer_fault(request, &why);

@@ -149,6 +149,8 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
                 server->options.read_deadline_s = READ_DEADLINE_S;
         if (server->options.idle_deadline_s <= 0)
                 server->options.idle_deadline_s = IDLE_DEADLINE_S;
+        server->spools =
+                (struct spool_quota){ .max_bytes = options->spools_max_bytes, .max_spools = options->max_spools };
         list_init(&server->requests);
         list_init(&server->subscribers);
         ev_io_init(&server->readable, on_readable, -1, EV_READ);

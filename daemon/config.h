@@ -39,6 +39,8 @@ struct config {
         char *image;
         char *image_dir;
         uint64_t image_max_bytes;
+        uint64_t uploads_bytes;
+        uint64_t max_uploads;
         uint64_t image_max_entries;
         int log_format;
         int log_level;

@@ -134,6 +134,10 @@ int daemon_check(const struct config *config, struct fault *why)
         if (config->tmp_bytes > config->memory_bytes)
                 return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
                                  "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
+        if (config->uploads_bytes < config->image_max_bytes || config->uploads_bytes < config->file_max_bytes)
+                return fault_set(
+                        why, FAULT_SETTING_INVALID, ERANGE,
+                        "uploads_size is smaller than image_max_size or file_max_size: raise it, or lower those");
         if (has_own_kernel(config->runtime) && config->policy != CONFIG_POLICY_NONE)
                 return fault_set(
                         why, FAULT_SETTING_INVALID, EOPNOTSUPP,

@@ -288,6 +288,8 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .spool_dir = daemon->config.image_dir,
                 .spool_max_bytes = daemon->config.image_max_bytes,
                 .file_max_bytes = daemon->config.file_max_bytes,
+                .spools_max_bytes = daemon->config.uploads_bytes,
+                .max_spools = (unsigned)daemon->config.max_uploads,
         };
         int r = find_admin_group(&daemon->config, &options.admin_gid, why);
 

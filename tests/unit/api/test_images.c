@@ -134,6 +134,49 @@ static void test_refused(void **state)
         rig_free(rig);
 }
 
+/* Of all bodies that are on their way: their number, and their bytes together, by their heads and as they come. What is
+ * over, or was refused, counts no more. */
+static void test_quota(void **state)
+{
+        static const char FIVE_MIB[] =
+                "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 5242880\r\n\r\n";
+        const struct api_options options = { .admin_gid = (gid_t)-1,
+                                             .spool_dir = "/tmp",
+                                             .spool_max_bytes = SPOOL_MAX_BYTES,
+                                             .spools_max_bytes = SPOOL_MAX_BYTES,
+                                             .max_spools = 2 };
+        struct rig *rig = rig_new(&options);
+        char *body = calloc(1, LARGE_BYTES);
+
+        (void)state;
+        assert_non_null(body);
+        for (int round = 0; round < 2; round++) {
+                struct client *first = ask(rig, FIVE_MIB);
+                struct client *second;
+
+                client_send(first, body, 5 << 20);
+                rig_until(rig, double_has_image_work, &rig->pool);
+                second = ask(rig, FIVE_MIB);
+                client_send(second, body, 5 << 20);
+                finish(rig, second, 503, "uploads_size");
+                finish(rig,
+                       ask(rig, "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 5242880\r\n"
+                                "Expect: 100-continue\r\n\r\n"),
+                       503, "resource_exhausted");
+                second = ask(rig, "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 9\r\n\r\n");
+                client_send(second, "x", 1);
+                for (int i = 0; i < 10; i++)
+                        rig_turn(rig);
+                finish(rig, ask(rig, "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx"),
+                       429, "max_uploads");
+                client_close(second);
+                double_answer_image(&rig->pool, NULL);
+                finish(rig, first, 200, "sha256:c0ffee");
+        }
+        free(body);
+        rig_free(rig);
+}
+
 static bool has_left(void *arg)
 {
         const struct pool *pool = arg;
@@ -167,8 +210,11 @@ static void test_no_place_for_it(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_look_and_remove), cmocka_unit_test(test_large_bodies),
-                cmocka_unit_test(test_refused),         cmocka_unit_test(test_client_that_leaves),
+                cmocka_unit_test(test_look_and_remove),
+                cmocka_unit_test(test_large_bodies),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_quota),
+                cmocka_unit_test(test_client_that_leaves),
                 cmocka_unit_test(test_no_place_for_it),
         };
 
