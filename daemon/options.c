@@ -48,6 +48,7 @@ struct pool_options daemon_pool_options(const struct config *config, char init_p
                 .max_queued_starts = (unsigned)config->max_queued_starts,
                 .max_execs = (unsigned)config->max_execs,
                 .max_queued_execs = (unsigned)config->max_queued_execs,
+                .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
                 .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE && !has_own_kernel(config->runtime),
         };

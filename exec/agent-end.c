@@ -253,17 +253,37 @@ void agent_exec_die(struct agent_exec *exec)
         (void)agent_exec_signal_all(exec, SIGTERM);
 }
 
+void agent_exec_await_turn(struct agent_exec *exec, double wait_s)
+{
+        bool is_shorter = exec->timeout_s > 0 && exec->timeout_s < wait_s;
+
+        exec->deadline.repeat = is_shorter ? exec->timeout_s : wait_s;
+        ev_timer_again(loop_of(exec), &exec->deadline);
+}
+
+/* Its own time over, it comes too late for its caller; else he may try again. */
+static void end_wait(struct agent_exec *exec, double waited_s)
+{
+        struct fault why;
+
+        if (waited_s == exec->timeout_s)
+                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
+                                "the program was not started in %g s: too many run in this carrel", waited_s);
+        else
+                (void)fault_set(&why, FAULT_QUEUE_FULL, ETIMEDOUT,
+                                "the program waited for %g s (exec_wait_s) and was not started: too many run in this "
+                                "carrel",
+                                waited_s);
+        agent_exec_fail(exec, &why);
+}
+
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_exec *exec = timer->data;
 
         ev_timer_stop(loop, timer);
         if (exec->spec != NULL) {
-                struct fault why;
-
-                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
-                                "the program was not started in %g s: too many run in this carrel", exec->timeout_s);
-                agent_exec_fail(exec, &why);
+                end_wait(exec, timer->repeat);
                 return;
         }
         if (exec->seen & SAW_EXITED) { /* only its background still writes */

@@ -194,8 +194,7 @@ static int enter(struct agent_exec *exec)
                 return agent_exec_launch(exec);
         if (channel->n_waiting >= limits->queued_per_carrel)
                 return -EAGAIN;
-        if (exec->timeout_s > 0) /* it begins anew when the program does */
-                ev_timer_again(loop_of(exec), &exec->deadline);
+        agent_exec_await_turn(exec, limits->wait_s);
         list_append(&channel->waiting, &exec->waiting);
         channel->n_waiting++;
         return 0;

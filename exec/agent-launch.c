@@ -106,7 +106,7 @@ int agent_exec_launch(struct agent_exec *exec)
         exec->is_counted = true;
         exec->channel->n_running++;
         agent_input_go(&exec->input, exec->talk.number);
-        if (exec->timeout_s > 0)
-                ev_timer_again(exec->base.execs->loop, &exec->deadline);
+        exec->deadline.repeat = exec->timeout_s; /* anew, if it had one to wait; 0 stops it */
+        ev_timer_again(exec->base.execs->loop, &exec->deadline);
         return 0;
 }

@@ -15,7 +15,7 @@ static const struct exec_timing TIMING = {
         .retry_first_s = 0.05,
         .retry_max_s = 1.0,
 };
-static const struct exec_limits LIMITS = { .per_carrel = 64, .queued_per_carrel = 256 };
+static const struct exec_limits LIMITS = { .per_carrel = 64, .queued_per_carrel = 256, .wait_s = 300 };
 
 int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine)
 {

@@ -94,9 +94,11 @@ struct execs *execs_free(struct execs *execs);
 void execs_on_left_behind(struct execs *execs,
                           void (*on_left_behind)(void *arg, const char *container_id, const char *reason), void *arg);
 
-/* How many execs may run, and how many more may wait, in one container. */
+/* How many execs may run, how many more may wait, in one container, and how long (FAULT_QUEUE_FULL then; 0:
+ * without end). */
 struct exec_limits {
         unsigned per_carrel, queued_per_carrel;
+        double wait_s;
 };
 void execs_limit(struct execs *execs, const struct exec_limits *limits);
 

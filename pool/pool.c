@@ -63,7 +63,8 @@ static struct pool *pool_alloc(struct ev_loop *loop)
 
 static void limit_execs(const struct pool *pool)
 {
-        execs_limit(pool->execs, &(struct exec_limits){ pool->options.max_execs, pool->options.max_queued_execs });
+        execs_limit(pool->execs, &(struct exec_limits){ pool->options.max_execs, pool->options.max_queued_execs,
+                                                        pool->options.exec_wait_s });
 }
 
 int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,
@@ -147,6 +148,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.ensure_timeout_s = options->ensure_timeout_s;
         wanted.max_execs = options->max_execs;
         wanted.max_queued_execs = options->max_queued_execs;
+        wanted.exec_wait_s = options->exec_wait_s;
         if (options_copy(&copy, &wanted) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         err = options_check(&copy, why);

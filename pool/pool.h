@@ -136,6 +136,7 @@ struct pool_options {
         enum pool_agent agent;
         unsigned max_execs;        /* of one carrel, that run */
         unsigned max_queued_execs; /* of one carrel, that wait for one of those to end */
+        double exec_wait_s;        /* for so long */
 };
 
 /* Borrows loop, engine, netpolicy, execs and observer for its life; copies options. */

@@ -180,6 +180,32 @@ static struct client *begin(struct rig *rig, const char *headers, const char *bo
         return client;
 }
 
+/* It waited for its turn, and for too long: the same request is free to wait again. */
+static void test_waited_in_vain(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client;
+        struct response response;
+        struct fault full;
+
+        (void)state;
+        (void)fault_set(&full, FAULT_QUEUE_FULL, ETIMEDOUT, "it waited");
+        rig->pool.is_queueing = true;
+        for (int i = 0; i < 2; i++) {
+                client = begin(rig, "", ATTACHED);
+                rig_until(rig, is_started, rig);
+                rig->pool.exec.is_running = false;
+                rig->pool.exec.sink.on_done(rig->pool.exec.arg, NULL, &full);
+                response = client_response(client, false);
+                assert_int_equal(response.status, 429);
+                assert_non_null(strstr(response.head, "Retry-After: "));
+                response_free(&response);
+                client_close(client);
+        }
+        assert_int_equal(rig->pool.execs, 2);
+        rig_free(rig);
+}
+
 /* Two hold the same exec: it is killed when the second has gone too, and its end is kept. */
 static void test_attached(void **state)
 {
@@ -417,6 +443,7 @@ int main(void)
                 cmocka_unit_test(test_failures),
                 cmocka_unit_test(test_bad_requests),
                 cmocka_unit_test(test_history),
+                cmocka_unit_test(test_waited_in_vain),
                 cmocka_unit_test(test_attached),
                 cmocka_unit_test(test_buffered),
                 cmocka_unit_test(test_bounds),

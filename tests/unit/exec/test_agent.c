@@ -314,7 +314,7 @@ static void who_waits_for_too_long_is_not_started(void **state)
 
         (void)state;
         open_rig(&rig, false);
-        execs_limit(rig.world.execs, &(struct exec_limits){ 1, 1 });
+        execs_limit(rig.world.execs, &(struct exec_limits){ 1, 1, 60 });
         begin_exec(&rig, &(struct exec_request){ 0 });
         first = rig.world.exec;
         assert_int_equal(hear(&rig, rig.agent), AGENT_START);
@@ -324,6 +324,12 @@ static void who_waits_for_too_long_is_not_started(void **state)
                 begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01 });
                 world_await_answers(&rig.world, n);
                 assert_int_equal(rig.world.fault, FAULT_DEADLINE);
+        }
+        execs_limit(rig.world.execs, &(struct exec_limits){ 1, 1, 0.01 });
+        for (unsigned n = 3; n <= 4; n++) { /* with no deadline of its own, and with one that is far off */
+                begin_exec(&rig, &(struct exec_request){ .timeout_s = n == 3 ? 0 : 60 });
+                world_await_answers(&rig.world, n);
+                assert_int_equal(rig.world.fault, FAULT_QUEUE_FULL);
         }
         exec_cancel(first);
         assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
