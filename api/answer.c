@@ -46,7 +46,8 @@ void answer_json(struct request *request, unsigned status, cJSON *tree)
         answer_fault(request, &why);
 }
 
-void answer_error(struct request *request, unsigned status, const struct fault *why, const char *allow, cJSON *tree)
+void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
+                  cJSON *tree)
 {
         struct MHD_Response *response = make_json(tree);
         unsigned retry_after_s = error_retry_after_s(why, status);
@@ -55,16 +56,17 @@ void answer_error(struct request *request, unsigned status, const struct fault *
         (void)snprintf(seconds, sizeof seconds, "%u", retry_after_s);
         if (response != NULL && retry_after_s > 0)
                 (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-        if (response != NULL && allow != NULL)
-                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+        if (response != NULL && header != NULL)
+                (void)MHD_add_response_header(response, header->name, header->value);
         if (response != NULL && error_closes_connection(why->kind))
                 (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
         request_answer(request, status, response);
 }
 
-void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow)
+void answer_fault_as(struct request *request, unsigned status, const struct fault *why,
+                     const struct answer_header *header)
 {
-        answer_error(request, status, why, allow, error_render(why));
+        answer_error(request, status, why, header, error_render(why));
 }
 
 void answer_fault(struct request *request, const struct fault *why)

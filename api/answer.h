@@ -9,10 +9,14 @@ struct exec_result;
 /* Prints and frees tree; NULL (out of memory) is answered as resource_exhausted. */
 void answer_json(struct request *request, unsigned status, struct cJSON *tree);
 void answer_fault(struct request *request, const struct fault *why);
-/* A status other than the table's, and the methods for Allow, or NULL. */
-void answer_fault_as(struct request *request, unsigned status, const struct fault *why, const char *allow);
+struct answer_header {
+        const char *name, *value;
+};
+/* A status other than the table's, and a header that belongs to it, or NULL. */
+void answer_fault_as(struct request *request, unsigned status, const struct fault *why,
+                     const struct answer_header *header);
 /* The same with a body of its own, which it frees: error_render's with something added. */
-void answer_error(struct request *request, unsigned status, const struct fault *why, const char *allow,
+void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
                   struct cJSON *tree);
 /* How a program ended, with its outputs. */
 void answer_exec_result(struct request *request, const struct exec_result *result);

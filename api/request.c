@@ -296,8 +296,10 @@ static void dispatch(struct request *request)
         if (request->query != NULL)
                 *request->query++ = '\0';
         if (route_find(request->method, path, &match, &why) < 0) {
+                const struct answer_header allow = { MHD_HTTP_HEADER_ALLOW, match.allow };
+
                 answer_fault_as(request, error_status(why.kind), &why,
-                                why.kind == FAULT_METHOD_NOT_ALLOWED ? match.allow : NULL);
+                                why.kind == FAULT_METHOD_NOT_ALLOWED ? &allow : NULL);
                 return;
         }
         request->route = match.route;

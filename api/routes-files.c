@@ -102,6 +102,18 @@ static bool is_part(const int64_t *numbers)
                numbers[FILE_LENGTH] <= numbers[FILE_SIZE] - numbers[FILE_FIRST];
 }
 
+/* RFC 9110, 15.5.17: it tells the length there is. */
+static void refuse_range(struct request *request, int64_t size)
+{
+        char text[32];
+        const struct answer_header header = { MHD_HTTP_HEADER_CONTENT_RANGE, text };
+        struct fault why;
+
+        (void)snprintf(text, sizeof text, "bytes */%" PRId64, size);
+        (void)fault_set(&why, FAULT_REQUEST_INVALID, ERANGE, "the file has only %" PRId64 " bytes", size);
+        answer_fault_as(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, &why, &header);
+}
+
 static void on_file(struct file_work *work, const struct file_answer *answer)
 {
         struct request *request = work->request;
@@ -115,9 +127,7 @@ static void on_file(struct file_work *work, const struct file_answer *answer)
                 return;
         }
         if (answer->kind == FILE_RANGE) {
-                (void)fault_set(&why, FAULT_REQUEST_INVALID, ERANGE, "the file has only %" PRId64 " bytes",
-                                answer->numbers[0]);
-                answer_fault_as(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, &why, NULL);
+                refuse_range(request, answer->numbers[FILE_SIZE]);
                 return;
         }
         work->left = answer->numbers[FILE_LENGTH];

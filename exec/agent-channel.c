@@ -285,7 +285,7 @@ void agent_channel_receive(struct agent_channel *channel)
                         return;
                 }
                 if (dispatch(channel, &received) < 0)
-                        agent_channel_break(channel, "agent_broke_protocol");
+                        agent_channel_break(channel, LEFT_BROKE_PROTOCOL);
         }
 }
 
@@ -294,7 +294,7 @@ void agent_channel_receive(struct agent_channel *channel)
 static void on_gone(struct ev_loop *loop, ev_timer *timer, int events)
 {
         (void)loop, (void)events;
-        agent_channel_break(timer->data, "agent_lost");
+        agent_channel_break(timer->data, LEFT_AGENT_LOST);
 }
 
 void agent_channel_last_words(struct agent_channel *channel)
@@ -314,7 +314,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 /* ---- its life ---- */
 
-void agent_channel_break(struct agent_channel *channel, const char *reason)
+void agent_channel_break(struct agent_channel *channel, enum exec_left_behind why)
 {
         const struct execs *execs = channel->execs;
         char container_id[ENGINE_ID_BYTES];
@@ -326,7 +326,7 @@ void agent_channel_break(struct agent_channel *channel, const char *reason)
         channel->is_broken = true;
         memcpy(container_id, channel->container_id, sizeof(container_id));
         if (execs->on_left_behind != NULL)
-                execs->on_left_behind(execs->left_behind_arg, container_id, reason);
+                execs->on_left_behind(execs->left_behind_arg, container_id, why);
 }
 
 /* ---- groups of execs that are over ---- */

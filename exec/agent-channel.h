@@ -75,7 +75,7 @@ void agent_channel_receive(struct agent_channel *channel);
 /* The container is gone, or is to be: takes what the agent had said by now, and hangs up. Nobody is told. */
 void agent_channel_last_words(struct agent_channel *channel);
 /* The agent cannot be trusted with anything any more: hangs up, and has the carrel retired. */
-void agent_channel_break(struct agent_channel *channel, const char *reason);
+void agent_channel_break(struct agent_channel *channel, enum exec_left_behind why);
 
 /* The exec is over; what it has left in the background stays, and its group as long as that. */
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup);

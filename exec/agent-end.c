@@ -98,7 +98,7 @@ static void give_up(struct agent_exec *exec)
         report(exec);
         agent_channel_retire(channel, &exec->cgroup);
         agent_exec_leave(exec);
-        agent_channel_break(channel, "exec_unkillable");
+        agent_channel_break(channel, LEFT_UNKILLABLE);
 }
 
 void agent_exec_fail(struct agent_exec *exec, const struct fault *why)

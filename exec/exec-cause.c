@@ -17,6 +17,17 @@ const char *exec_cause_name(enum exec_cause cause)
         return (unsigned)cause < EXEC_CAUSES ? NAMES[cause] : "unknown";
 }
 
+const char *exec_left_behind_name(enum exec_left_behind why)
+{
+        static const char *const LEFT_NAMES[LEFT_BEHINDS] = {
+                [LEFT_UNKILLABLE] = "exec_unkillable",
+                [LEFT_BROKE_PROTOCOL] = "agent_broke_protocol",
+                [LEFT_AGENT_LOST] = "agent_lost",
+        };
+
+        return (unsigned)why < LEFT_BEHINDS ? LEFT_NAMES[why] : "unknown";
+}
+
 struct exec_end exec_decide_end(const struct exec_facts *facts)
 {
         int signal = facts->exit_code - SIGNAL_CODE_BASE;

@@ -120,7 +120,7 @@ void exec_end_give_up(struct engine_exec *exec)
         memcpy(container_id, exec->base.container_id, sizeof(container_id));
         exec_end_now(exec);
         if (is_told)
-                execs->on_left_behind(execs->left_behind_arg, container_id, "exec_unkillable");
+                execs->on_left_behind(execs->left_behind_arg, container_id, LEFT_UNKILLABLE);
 }
 
 void exec_end_fail(struct engine_exec *exec, const struct fault *why)

@@ -37,7 +37,7 @@ struct execs {
         struct cgroup_mounts mounts;
         struct exec_timing timing;
         struct exec_limits limits;
-        void (*on_left_behind)(void *arg, const char *container_id, const char *reason);
+        void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why);
         void *left_behind_arg;
         struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
         unsigned n_deaths;

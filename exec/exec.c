@@ -57,7 +57,8 @@ struct execs *execs_free(struct execs *execs)
 }
 
 void execs_on_left_behind(struct execs *execs,
-                          void (*on_left_behind)(void *arg, const char *container_id, const char *reason), void *arg)
+                          void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why),
+                          void *arg)
 {
         execs->on_left_behind = on_left_behind;
         execs->left_behind_arg = arg;

@@ -32,6 +32,17 @@ enum exec_cause {
 };
 const char *exec_cause_name(enum exec_cause cause); /* "exit", "signal", ... */
 
+/* Why a container must not be used any more. */
+enum exec_left_behind {
+        LEFT_UNKILLABLE, /* an exec was ended for its user, killed for as long as was sensible, and still runs: stuck in
+                          * the kernel, or in a runtime whose processes the host cannot see; it ends with its container
+                          * only */
+        LEFT_BROKE_PROTOCOL, /* its agent did */
+        LEFT_AGENT_LOST,     /* it hung up, and its container lives */
+        LEFT_BEHINDS
+};
+const char *exec_left_behind_name(enum exec_left_behind why); /* "exec_unkillable", "agent_broke_protocol", ... */
+
 struct exec_request {
         const char *const *argv;        /* NULL-terminated, at least one, no NUL inside by construction */
         const char *const *environment; /* "K=V"; may be NULL */
@@ -87,12 +98,11 @@ __attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, stru
 /* Cancels all silently. */
 struct execs *execs_free(struct execs *execs);
 
-/* Tells of each container that must not be used any more, and why: "exec_unkillable" (an exec was ended for its user,
- * killed for as long as was sensible, and still runs: stuck in the kernel, or in a runtime whose processes the host
- * cannot see; it ends with its container only), "agent_broke_protocol", or "agent_lost" (it hung up, and its container
- * lives). Called from the loop; may call back into the room. One listener; NULL: none. */
+/* Tells of each container that must not be used any more. Called from the loop; may call back into the room. One
+ * listener; NULL: none. */
 void execs_on_left_behind(struct execs *execs,
-                          void (*on_left_behind)(void *arg, const char *container_id, const char *reason), void *arg);
+                          void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why),
+                          void *arg);
 
 /* How many execs may run, how many more may wait, in one container, and how long (FAULT_QUEUE_FULL then; 0:
  * without end). */

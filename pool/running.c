@@ -220,13 +220,13 @@ const char *pool_exec_user(const struct pool *pool, const char *id)
         return running != NULL ? running->user : NULL;
 }
 
-void running_left_behind(void *arg, const char *container_id, const char *reason)
+void running_left_behind(void *arg, const char *container_id, enum exec_left_behind why)
 {
         struct pool *pool = arg;
         const struct carrel *carrel = table_find_id(&pool->table, container_id);
 
         if (carrel != NULL)
-                pool_retire(pool, carrel->user, reason, NULL, NULL, NULL);
+                pool_retire(pool, carrel->user, exec_left_behind_name(why), NULL, NULL, NULL);
 }
 
 void running_lose(struct carrel *carrel, const char *container_id, bool is_oom)

@@ -4,7 +4,7 @@
 #include "carrel.h"
 
 /* An exec of the container, nobody's any more, cannot be killed: the container goes. arg is the pool. */
-void running_left_behind(void *arg, const char *container_id, const char *reason);
+void running_left_behind(void *arg, const char *container_id, enum exec_left_behind why);
 /* The container is gone, or about to be removed: its execs end with carrel_lost (or oom). */
 void running_lose(struct carrel *carrel, const char *container_id, bool is_oom);
 /* The carrel is forgotten; what still ends in it ends without it. */

@@ -299,15 +299,6 @@ const char *pool_event_name(enum pool_event_kind kind)
         return kind == POOL_EXEC_ENDED ? "exec_ended" : kind == POOL_RETIRED ? "carrel_retired" : "carrel_created";
 }
 
-const char *exec_cause_name(enum exec_cause cause)
-{
-        static const char *const NAMES[EXEC_CAUSES] = { [EXEC_EXIT] = "exit",
-                                                        [EXEC_TIMEOUT] = "timeout",
-                                                        [EXEC_CARREL_LOST] = "carrel_lost" };
-
-        return NAMES[cause] != NULL ? NAMES[cause] : "another";
-}
-
 /* ---- the reaper and the programs ---- */
 
 unsigned reaper_reap(struct reaper *reaper, double idle_s)

@@ -1,5 +1,6 @@
-/* The table of errors, held against docs/errors.md: every code has a row, with its status and whether to try again; and
- * every route of the table has its heading in docs/api.md. The first argument is the source root. */
+/* What the product can say, held against docs/errors.md: every error code has a row, with its status and whether to try
+ * again, and so has every cause of an exec's end, and every reason of a removal, and no other word; and every route of
+ * the table has its heading in docs/api.md. The first argument is the source root. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,8 @@
 #include <cmocka.h>
 
 #include "errors.h"
+#include "exec.h"
+#include "judge.h"
 #include "routes.h"
 #include "scope.h"
 #include "str.h"
@@ -32,35 +35,83 @@ static void read_document(const char *name, struct buffer *ret_text)
                 assert_int_equal(buffer_append(ret_text, bytes, n), 0);
 }
 
-static void test_every_code_is_documented(void **state)
+/* The text of errors.md below this heading, up to the next. */
+static char *read_section(const char *heading)
 {
         struct buffer text = { 0 };
+        const char *begin, *end;
+        char *section;
 
-        (void)state;
         read_document("errors.md", &text);
-        for (int i = FAULT_NONE + 1; i < FAULT_KINDS; i++) {
-                enum fault_kind kind = (enum fault_kind)i;
-                char row[128];
-
-                (void)snprintf(row, sizeof row, "\n| `%s` | %u | %s | ", fault_code(kind), error_status(kind),
-                               fault_is_retryable(kind) ? "yes" : "no");
-                if (strstr(text.data, row) == NULL)
-                        fail_msg("docs/errors.md has no row that begins with: %s", row + 1);
-        }
+        begin = strstr(text.data, heading);
+        if (begin == NULL)
+                fail_msg("docs/errors.md does not have: %s", heading);
+        end = strstr(begin, "\n## ");
+        section = end == NULL ? strdup(begin) : strndup(begin, (size_t)(end - begin));
+        assert_non_null(section);
         buffer_free(&text);
+        return section;
 }
 
-static void test_no_other_code_is_documented(void **state)
+static void expect_row(const char *section, const char *word, const char *rest)
 {
-        struct buffer text = { 0 };
+        char row[128];
+
+        (void)snprintf(row, sizeof row, "\n| `%s` |%s", word, rest);
+        if (strstr(section, row) == NULL)
+                fail_msg("docs/errors.md has no row that begins with: %s", row + 1);
+}
+
+/* As many as there are words, so that none is there that no code says. */
+static void expect_rows(const char *section, unsigned count)
+{
         unsigned rows = 0;
 
-        (void)state;
-        read_document("errors.md", &text);
-        for (const char *at = text.data; (at = strstr(at, "\n| `")) != NULL; at++)
+        for (const char *at = section; (at = strstr(at, "\n| `")) != NULL; at++)
                 rows++;
-        assert_int_equal(rows, FAULT_KINDS - 1);
-        buffer_free(&text);
+        assert_int_equal(rows, count);
+}
+
+static void test_codes_are_documented(void **state)
+{
+        AUTO(auto_free) char *section = read_section("# Errors\n");
+
+        (void)state;
+        for (int i = FAULT_NONE + 1; i < FAULT_KINDS; i++) {
+                enum fault_kind kind = (enum fault_kind)i;
+                char rest[32];
+
+                (void)snprintf(rest, sizeof rest, " %u | %s | ", error_status(kind),
+                               fault_is_retryable(kind) ? "yes" : "no");
+                expect_row(section, fault_code(kind), rest);
+        }
+        expect_rows(section, FAULT_KINDS - 1);
+}
+
+static void test_causes_are_documented(void **state)
+{
+        AUTO(auto_free) char *section = read_section("## How a program ended\n");
+
+        (void)state;
+        for (int i = 0; i < EXEC_CAUSES; i++)
+                expect_row(section, exec_cause_name((enum exec_cause)i), "");
+        expect_rows(section, EXEC_CAUSES);
+}
+
+/* A client's, the reaper's, and the exec room's. */
+static void test_removals_are_documented(void **state)
+{
+        static const enum judge_why STOPS[] = { JUDGE_IDLE, JUDGE_TOO_OLD };
+        enum { N_STOPS = sizeof STOPS / sizeof *STOPS };
+        AUTO(auto_free) char *section = read_section("## Why a carrel was removed\n");
+
+        (void)state;
+        expect_row(section, "removed", "");
+        for (size_t i = 0; i < N_STOPS; i++)
+                expect_row(section, judge_why_name(STOPS[i]), "");
+        for (int i = 0; i < LEFT_BEHINDS; i++)
+                expect_row(section, exec_left_behind_name((enum exec_left_behind)i), "");
+        expect_rows(section, 1 + N_STOPS + LEFT_BEHINDS);
 }
 
 static void test_every_route_is_documented(void **state)
@@ -130,8 +181,11 @@ static void test_messages_are_escaped(void **state)
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_every_code_is_documented),  cmocka_unit_test(test_no_other_code_is_documented),
-                cmocka_unit_test(test_every_route_is_documented), cmocka_unit_test(test_statuses),
+                cmocka_unit_test(test_codes_are_documented),
+                cmocka_unit_test(test_causes_are_documented),
+                cmocka_unit_test(test_removals_are_documented),
+                cmocka_unit_test(test_every_route_is_documented),
+                cmocka_unit_test(test_statuses),
                 cmocka_unit_test(test_messages_are_escaped),
         };
 

@@ -28,7 +28,7 @@ static void on_bark(struct ev_loop *loop, ev_timer *timer, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
-static void on_left_behind(void *arg, const char *container_id, const char *reason)
+static void on_left_behind(void *arg, const char *container_id, enum exec_left_behind why)
 {
         struct world *world = arg;
 
