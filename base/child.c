@@ -108,6 +108,15 @@ IN_CHILD static int arrange_descriptors(const struct launch *launch)
         return place(fds, targets, plan->n_fds + 3, launch->first_free);
 }
 
+/* "0" is whoever writes (cgroups(7)). */
+IN_CHILD static int enter_cgroups(const struct child_plan *plan)
+{
+        for (size_t i = 0; i < plan->n_cgroup_fds; i++)
+                if (write(plan->cgroup_fds[i], "0", 1) < 0)
+                        return -errno;
+        return 0;
+}
+
 IN_CHILD static int become(const struct launch *launch)
 {
         static const char *const NOTHING[] = { NULL };
@@ -117,6 +126,9 @@ IN_CHILD static int become(const struct launch *launch)
         if (plan->dies_with_us &&
             (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != launch->parent)) /* it may have died before */
                 return -ECHILD;
+        r = enter_cgroups(plan);
+        if (r < 0)
+                return r;
         if (plan->mount_namespace_fd >= 0 && setns(plan->mount_namespace_fd, CLONE_NEWNS) < 0)
                 return -errno;
         if (chdir(plan->cwd != NULL ? plan->cwd : "/") < 0)

@@ -41,6 +41,10 @@ struct child_plan {
         /* Opened for the streams that are /dev/null; NULL: /dev/null itself. For a program that changes the owner of
          * its streams: the device is the whole host's. */
         const char *null_path;
+        /* Files `tasks` of cgroup v1, opened for writing; borrowed. The program is a member of these groups from its
+         * first instruction on: its process writes itself in. */
+        const int *cgroup_fds;
+        size_t n_cgroup_fds;
         int mount_namespace_fd; /* entered before the program is looked for; -1: ours */
         enum child_streams streams;
         size_t output_max; /* bytes kept of each stream; the rest is read and dropped */

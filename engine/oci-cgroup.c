@@ -17,11 +17,7 @@
 
 enum { DEPTH_MAX = 3, PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384 };
 
-/* visit returns false to stop. */
-typedef bool (*visit_cgroup)(void *arg, const char *path);
-
-/* 0, or a negative errno when the hierarchies are not known: then nothing was visited. */
-static int each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
+int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit, void *arg)
 {
         FILE *mounts = setmntent("/proc/self/mounts", "re");
         char text[PATH_BYTES];
@@ -32,7 +28,11 @@ static int each_hierarchy(const char *cgroup, visit_cgroup visit, void *arg)
         if (mounts == NULL)
                 return errno > 0 ? -errno : -ENOMEM;
         while (goes_on && getmntent_r(mounts, &entry, text, sizeof text) != NULL) {
-                if (strcmp(entry.mnt_type, "cgroup") != 0 && strcmp(entry.mnt_type, "cgroup2") != 0)
+                bool is_wanted =
+                        type != NULL ? strcmp(entry.mnt_type, type) == 0
+                                     : strcmp(entry.mnt_type, "cgroup") == 0 || strcmp(entry.mnt_type, "cgroup2") == 0;
+
+                if (!is_wanted)
                         continue;
                 if (snprintf(path, sizeof path, "%s%s", entry.mnt_dir, cgroup) < (int)sizeof path)
                         goes_on = visit(arg, path);
@@ -111,7 +111,7 @@ int oci_cgroup_clear(const char *cgroup)
 {
         int err = 0;
 
-        if (each_hierarchy(cgroup, clear_one, &err) < 0)
+        if (oci_cgroup_each(cgroup, NULL, clear_one, &err) < 0)
                 return -EAGAIN; /* what could not be looked for is not gone */
         return err;
 }
@@ -129,10 +129,10 @@ bool oci_cgroup_exists(const char *cgroup)
 {
         bool exists = false;
 
-        return each_hierarchy(cgroup, exists_one, &exists) < 0 || exists;
+        return oci_cgroup_each(cgroup, NULL, exists_one, &exists) < 0 || exists;
 }
 
-static size_t read_text(const char *directory, const char *name, char *ret_text, size_t size)
+size_t oci_cgroup_read(const char *directory, const char *name, char *ret_text, size_t size)
 {
         char file[PATH_BYTES + 32];
         ssize_t n = -1;
@@ -158,7 +158,8 @@ static bool count_one(void *arg, const char *path)
         for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
                 const char *line;
 
-                if (read_text(path, FILES[i], text, sizeof text) == 0 || (line = strstr(text, "oom_kill ")) == NULL)
+                if (oci_cgroup_read(path, FILES[i], text, sizeof text) == 0 ||
+                    (line = strstr(text, "oom_kill ")) == NULL)
                         continue;
                 *ret_count = strtoull(line + strlen("oom_kill "), NULL, 10);
                 return false;
@@ -170,7 +171,7 @@ uint64_t oci_cgroup_oom_kills(const char *cgroup)
 {
         uint64_t count = 0;
 
-        (void)each_hierarchy(cgroup, count_one, &count);
+        (void)oci_cgroup_each(cgroup, NULL, count_one, &count);
         return count;
 }
 
@@ -181,5 +182,5 @@ bool oci_cgroup_holds(int pid, const char *id)
         char text[CGROUP_TEXT_BYTES];
 
         (void)snprintf(directory, sizeof directory, "/proc/%d", pid);
-        return read_text(directory, "cgroup", text, sizeof text) > 0 && strstr(text, id) != NULL;
+        return oci_cgroup_read(directory, "cgroup", text, sizeof text) > 0 && strstr(text, id) != NULL;
 }

@@ -165,6 +165,16 @@ static int fail_make(struct fault *why, int r)
         return fault_set(why, kind, -r, "cannot write down the container: %s", strerrordesc_np(-r));
 }
 
+/* In the record's own time: a carreld that finds it after a kill clears them by it. */
+static int make_cgroup(struct oci *oci, const struct box *box, const struct container_spec *spec, struct fault *why)
+{
+        int r = oci->makes_cgroups ? oci_cgroup_make(box->cgroup, spec, why) : 0;
+
+        if (r < 0 && oci_cgroup_clear(box->cgroup) == 0)
+                (void)oci_store_remove(oci, box->info.id);
+        return r;
+}
+
 /* Under the lock: between the look for name and range and the record nobody else may write one. */
 static int make_box(struct oci *oci, struct box *box, const struct container_spec *spec, struct stored_image *image,
                     struct fault *why)
@@ -182,7 +192,7 @@ static int make_box(struct oci *oci, struct box *box, const struct container_spe
         r = fill_box(box, spec, image);
         if (r == 0)
                 r = write_bundle(oci, box, spec, image);
-        return r < 0 ? fail_make(why, r) : 0;
+        return r < 0 ? fail_make(why, r) : make_cgroup(oci, box, spec, why);
 }
 
 static int make(struct oci *oci, const struct container_spec *spec, char ret_id[static ENGINE_ID_BYTES],

@@ -13,6 +13,8 @@ struct oci_runtime {
         char path[256];
         char name[16]; /* "crun", "runc", else the file's name */
         char version[64];
+        char program[256]; /* what is run: path, or a copy of it */
+        int copy_fd;       /* of that copy; -1: none */
         bool is_crun;
         bool has_machines; /* neither crun nor runc: containers may be more than processes */
 };
@@ -32,6 +34,7 @@ struct oci {
         enum oci_userns userns; /* as it was asked for */
         bool has_looked;
         struct fault unavailable; /* FAULT_NONE: it is available, and stays so */
+        bool makes_cgroups;       /* for the runtime, which goes into them (oci-cgroup-v1.c) */
         bool has_userns;
         char userns_detail[192]; /* for `about` */
         bool has_ipv6;
@@ -100,10 +103,12 @@ void oci_call_hold(struct oci_call *call, struct box *box);
 
 /* Finds the runtime and asks its version; says in why what to install. */
 int oci_runtime_find(struct oci *oci, struct fault *why);
+void oci_runtime_release(struct oci_runtime *runtime);
 /* The runtime with these words (after its global options), for the call; child_done gets its result. on_output: as in
  * child.h, or NULL. stdin_fd -1: none. fds: beyond those the runtime needs itself. */
 struct oci_command {
         const char *const *words; /* NULL-terminated */
+        const char *cgroup;       /* the container's, if the runtime is to be born in it; NULL: it is not */
         bool has_streams;         /* its output is the program's; else /dev/null */
         bool dies_with_us;
         int stdin_fd;
@@ -164,6 +169,14 @@ struct box *oci_store_find(struct oci *oci, const char *id_or_name);
 
 /* ---- oci-cgroup.c ---- */
 
+/* Called with the cgroup's path in each hierarchy that is mounted; returns false to stop. */
+typedef bool (*oci_cgroup_visit)(void *arg, const char *path);
+/* type: "cgroup" (v1), "cgroup2", NULL: both. 0, or a negative errno when the hierarchies are not known: then nothing
+ * was visited. */
+int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit, void *arg);
+/* A small file of the kernel's in that directory, NUL-terminated; its length, 0 when it is not there. */
+size_t oci_cgroup_read(const char *directory, const char *name, char *ret_text, size_t size);
+
 /* Kills everything in the cgroup, in every hierarchy, and removes it. 0: it is gone; -EAGAIN: ask again in a moment;
  * another negative errno: it cannot be removed. */
 int oci_cgroup_clear(const char *cgroup);
@@ -171,6 +184,26 @@ bool oci_cgroup_exists(const char *cgroup);
 /* Processes that the kernel killed for want of memory; 0 when it cannot be told. */
 uint64_t oci_cgroup_oom_kills(const char *cgroup);
 bool oci_cgroup_holds(int pid, const char *id);
+
+/* ---- oci-cgroup-v1.c: where the host has cgroup v1, they are made by us ---- */
+
+enum { OCI_HIERARCHIES_MAX = 24, OCI_CPU_PERIOD_US = 100000 };
+
+/* Whether the controllers of this host are in cgroup v1. */
+bool oci_cgroup_is_v1(void);
+/* Makes it in every hierarchy of v1, with the spec's limits and devices; what was made of it stays on failure, for
+ * oci_cgroup_clear. */
+int oci_cgroup_make(const char *cgroup, const struct container_spec *spec, struct fault *why);
+/* The files by which a thread puts itself into it (struct child_plan). Close what was opened, on failure, too. */
+struct cgroup_doors {
+        int fds[OCI_HIERARCHIES_MAX];
+        size_t n;
+        int err;
+};
+int oci_cgroup_open(const char *cgroup, struct cgroup_doors *ret_doors);
+void oci_cgroup_close(struct cgroup_doors *doors);
+/* By the freezer. A negative errno: it is as it was, or not known. */
+int oci_cgroup_pause(const char *cgroup, bool is_paused);
 
 /* ---- oci-life.c: what happens to containers ---- */
 

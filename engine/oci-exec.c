@@ -218,6 +218,7 @@ static int launch(struct oci_call *call, const struct box *box, const struct exe
         const struct child_fd fds[] = { { process_fd, PROCESS_FD }, { writer, PID_FD } };
         const struct oci_command runtime = {
                 .words = words,
+                .cgroup = box->cgroup,
                 .has_streams = true,
                 .stdin_fd = input,
                 .fds = fds,

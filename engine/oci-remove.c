@@ -119,6 +119,17 @@ int oci_remove(struct engine *engine, const char *id, engine_done done, void *ar
 
 /* ---- pause ---- */
 
+static void pause_by_freezer(struct oci_call *call, struct box *box, bool is_paused)
+{
+        int r = oci_cgroup_pause(box->cgroup, is_paused);
+
+        if (r == 0)
+                box->info.status = is_paused ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+        else
+                (void)fault_set(&call->why, FAULT_ENGINE_REFUSED, -r, "cannot %s: the freezer cgroup: %s", call->what,
+                                strerrordesc_np(-r));
+}
+
 static void on_paused(void *arg, const struct child_result *result)
 {
         struct oci_call *call = arg;
@@ -147,6 +158,8 @@ int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done
                 (void)fault_set(&call->why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
         } else if (box->pidfd < 0) {
                 (void)fault_set(&call->why, FAULT_ENGINE_REFUSED, ESRCH, "the container does not run");
+        } else if (oci->makes_cgroups) {
+                pause_by_freezer(call, box, is_paused);
         } else if (box->info.status != wanted) {
                 const char *const words[] = { is_paused ? "pause" : "resume", box->info.id, NULL };
                 const struct oci_command command = {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 #include "scope.h"
 #include "str.h"
 
-enum { WORDS_MAX = 24, LOG_FD = 3, LOG_BYTES = 1024, FDS_MAX = 8 };
+enum { WORDS_MAX = 24, LOG_FD = 3, LOG_BYTES = 1024, FDS_MAX = 8, COPY_BYTES = 1024 * 1024, COPY_FD_LEAST = 64 };
 
 #define SYSTEM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -140,6 +141,47 @@ static bool parse_version(const char *text, unsigned *ret_major, unsigned *ret_m
         return false;
 }
 
+/* ---- a copy of it ---- */
+
+/* crun runs from a sealed copy in memory, so that a container cannot write to the program that made it (CVE-2019-5736),
+ * and makes that copy anew at each start unless it finds itself in one. A kernel that will not run it
+ * (vm.memfd_noexec) gets the file. */
+static int copy_program(const char *path)
+{
+        AUTO(auto_close) int from = open(path, O_RDONLY | O_CLOEXEC);
+        AUTO(auto_close) int copy = memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        ssize_t n = 1;
+
+        if (from < 0 || copy < 0)
+                return -errno;
+        while (n > 0)
+                n = sendfile(copy, from, NULL, COPY_BYTES);
+        if (n < 0 || fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+                return -errno;
+        n = fcntl(copy, F_DUPFD_CLOEXEC, COPY_FD_LEAST); /* out of the way of what the program gets */
+        return n < 0 ? -errno : (int)n;
+}
+
+void oci_runtime_release(struct oci_runtime *runtime)
+{
+        if (runtime->copy_fd >= 0)
+                close(runtime->copy_fd);
+        runtime->copy_fd = -1;
+}
+
+static void choose_program(struct oci_runtime *runtime)
+{
+        char text[256];
+
+        oci_runtime_release(runtime);
+        runtime->copy_fd = runtime->is_crun ? copy_program(runtime->path) : -1;
+        (void)snprintf(runtime->program, sizeof runtime->program, "/proc/self/fd/%d", runtime->copy_fd);
+        if (runtime->copy_fd < 0 || ask_version(runtime->program, text, sizeof text) < 0) {
+                oci_runtime_release(runtime);
+                memcpy(runtime->program, runtime->path, sizeof runtime->program);
+        }
+}
+
 int oci_runtime_find(struct oci *oci, struct fault *why)
 {
         struct oci_runtime *runtime = &oci->runtime;
@@ -160,6 +202,7 @@ int oci_runtime_find(struct oci *oci, struct fault *why)
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP,
                                  "%s %s is too old, carrel needs %u.%u or newer: apt-get install %s", runtime->name,
                                  runtime->version, known->major, known->minor, known->package);
+        choose_program(runtime);
         return 0;
 }
 
@@ -182,9 +225,12 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         char null[32];
         const char *argv[WORDS_MAX] = { oci->runtime.path, "--root", root, "--log", log };
         struct child_fd fds[FDS_MAX] = { { .as = LOG_FD } };
+        AUTO(oci_cgroup_close) struct cgroup_doors doors = { 0 };
         size_t n = 5;
         int r = open_log(call);
 
+        if (r == 0 && oci->makes_cgroups && command->cgroup != NULL)
+                r = oci_cgroup_open(command->cgroup, &doors);
         if (r < 0)
                 return r;
         if (snprintf(root, sizeof root, "%s/runtime", oci->state_dir) >= (int)sizeof root)
@@ -192,7 +238,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         (void)snprintf(log, sizeof log, "/proc/self/fd/%d", LOG_FD);
         (void)snprintf(null, sizeof null, "/proc/self/fd/%d", oci->null_fd);
         if (oci->runtime.is_crun)
-                argv[n++] = "--cgroup-manager=cgroupfs";
+                argv[n++] = doors.n > 0 ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
         for (const char *const *word = command->words; *word != NULL; word++) {
                 if (n == WORDS_MAX - 1)
                         return -E2BIG;
@@ -204,13 +250,15 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         for (size_t i = 0; i < command->n_fds; i++)
                 fds[i + 1] = command->fds[i];
         const struct child_plan plan = {
-                .path = oci->runtime.path,
+                .path = oci->runtime.program,
                 .argv = argv,
                 .envp = ENVIRONMENT,
                 .fds = fds,
                 .n_fds = command->n_fds + 1,
                 .stdin_fd = command->stdin_fd,
                 .null_path = null,
+                .cgroup_fds = doors.fds,
+                .n_cgroup_fds = doors.n,
                 .mount_namespace_fd = oci->mount_namespace_fd,
                 .streams = command->has_streams ? CHILD_COLLECT : CHILD_DISCARD,
                 .output_max = LOG_BYTES,

@@ -158,6 +158,7 @@ static int run(struct oci_call *call)
         /* It dies with us: a carreld that starts again must not meet it half-way. */
         const struct oci_command command = {
                 .words = words,
+                .cgroup = call->box->cgroup,
                 .dies_with_us = true,
                 .stdin_fd = -1,
                 .fds = fds,

@@ -72,6 +72,7 @@ static void look_around(struct oci *oci)
         *why = (struct fault){ 0 };
         if (oci_runtime_find(oci, why) == 0 && compile_filter(oci, why) == 0 && oci_mounts_prepare(oci, why) == 0)
                 (void)settle_userns(oci, oci->userns, why);
+        oci->makes_cgroups = oci->runtime.is_crun && oci_cgroup_is_v1();
 }
 
 /* ---- questions: from memory, and about containers that other processes make, from the records ---- */
@@ -283,6 +284,7 @@ static struct engine *oci_free(struct engine *engine)
         ev_timer_stop(oci->loop, &oci->resync);
         child_cancel(oci->housekeeper);
         oci_mounts_release(oci);
+        oci_runtime_release(&oci->runtime);
         image_store_free(oci->images);
         if (oci->state_fd >= 0)
                 close(oci->state_fd);
@@ -346,7 +348,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         oci->engine.ops = &OCI_OPS;
         oci->loop = loop;
-        oci->state_fd = oci->mount_namespace_fd = oci->null_fd = -1;
+        oci->state_fd = oci->mount_namespace_fd = oci->null_fd = oci->runtime.copy_fd = -1;
         list_init(&oci->boxes);
         list_init(&oci->calls);
         ev_timer_init(&oci->resync, on_resync, 0.0, 0.0);
