@@ -9,6 +9,9 @@
 #include "oci-box.h"
 #include "oci.h"
 
+/* Below the state directory: where runtimes keep what they know. */
+#define OCI_RUNTIME_ROOT "runtime"
+
 struct oci_runtime {
         char path[256];
         char name[16]; /* "crun", "runc", else the file's name */

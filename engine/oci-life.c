@@ -1,5 +1,6 @@
 /* How it is known that a container lives and has died: by a pidfd of its process 1, and by nothing else. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ioctl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -97,6 +98,18 @@ static bool is_alive(int pidfd)
         return poll(&poller, 1, 0) == 0;
 }
 
+/* Whether a runtime has begun with it: crun first makes a directory for it (and its cgroup is ours, and there before);
+ * others make its cgroup. */
+static bool was_begun(const struct box *box)
+{
+        char path[PATH_BYTES];
+
+        if (!box->oci->makes_cgroups)
+                return oci_cgroup_exists(box->cgroup);
+        (void)snprintf(path, sizeof path, OCI_RUNTIME_ROOT "/%s", box->info.id);
+        return faccessat(box->oci->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* The pid may be another process's by now, so it counts only while it is in the container's cgroup; and that is
  * asked before it is asked whether the process still lives. */
 int oci_life_attach(struct box *box)
@@ -111,7 +124,7 @@ int oci_life_attach(struct box *box)
                 r = pidfd < 0 || !oci_cgroup_holds(pid, box->info.id) || !is_alive(pidfd) ? -ESRCH : 0;
         }
         if (r < 0) {
-                bool was_started = r != -ENOENT || oci_cgroup_exists(box->cgroup);
+                bool was_started = r != -ENOENT || was_begun(box);
 
                 box->info.status = was_started ? CONTAINER_DEAD : CONTAINER_CREATED;
                 return r;

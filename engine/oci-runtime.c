@@ -233,7 +233,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
                 r = oci_cgroup_open(command->cgroup, &doors);
         if (r < 0)
                 return r;
-        if (snprintf(root, sizeof root, "%s/runtime", oci->state_dir) >= (int)sizeof root)
+        if (snprintf(root, sizeof root, "%s/" OCI_RUNTIME_ROOT, oci->state_dir) >= (int)sizeof root)
                 return -ENAMETOOLONG;
         (void)snprintf(log, sizeof log, "/proc/self/fd/%d", LOG_FD);
         (void)snprintf(null, sizeof null, "/proc/self/fd/%d", oci->null_fd);

@@ -161,7 +161,7 @@ static int remove_tree(int at, const char *name, const char *last)
 
 int oci_store_remove(struct oci *oci, const char *id)
 {
-        int runtime = openat(oci->state_fd, "runtime", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int runtime = openat(oci->state_fd, OCI_RUNTIME_ROOT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         int r = 0;
 
         if (runtime >= 0) {
@@ -290,7 +290,7 @@ int oci_store_open(struct oci *oci, struct fault *why)
                                  strerrordesc_np(errno));
         if (status.st_uid != geteuid() || (status.st_mode & 022) != 0)
                 return fault_set(why, FAULT_INTERNAL, EPERM, "%s is not ours alone: remove it", oci->state_dir);
-        if (mkdirat(oci->state_fd, "runtime", 0700) < 0 && errno != EEXIST)
+        if (mkdirat(oci->state_fd, OCI_RUNTIME_ROOT, 0700) < 0 && errno != EEXIST)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot write in %s: %s", oci->state_dir,
                                  strerrordesc_np(errno));
         return 0;

@@ -363,9 +363,46 @@ static void test_it_dies_with_us_when_asked(void **state)
         close(ends[0]);
 }
 
+/* Any file shows what is written: the kernel's `tasks` is entered by the same "0". */
+static void test_the_program_enters_its_cgroups_first(void **state)
+{
+        static const char *const ARGV[] = { "/bin/true", NULL };
+        struct world *world = *state;
+        struct child_plan plan = plan_of(world, ARGV);
+        int fds[2] = { memfd_create("one", MFD_CLOEXEC), memfd_create("other", MFD_CLOEXEC) };
+        char text[8] = "";
+
+        plan.cgroup_fds = fds;
+        plan.n_cgroup_fds = 2;
+        assert_int_equal(child_start(&world->child, world->loop, &plan), 0);
+        for (size_t i = 0; i < 2; i++) { /* the start has waited for it */
+                assert_int_equal(pread(fds[i], text, sizeof text, 0), 1);
+                assert_string_equal(text, "0");
+                close(fds[i]);
+        }
+        ev_run(world->loop, 0);
+        assert_int_equal(world->n_done, 1);
+}
+
+static void test_without_its_cgroups_there_is_no_program(void **state)
+{
+        static const char *const ARGV[] = { "/bin/true", NULL };
+        struct world *world = *state;
+        struct child_plan plan = plan_of(world, ARGV);
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        plan.cgroup_fds = &fd;
+        plan.n_cgroup_fds = 1;
+        assert_int_equal(child_start(&world->child, world->loop, &plan), -EBADF);
+        assert_int_equal(world->n_done, 0);
+        close(fd);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_the_program_enters_its_cgroups_first, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_without_its_cgroups_there_is_no_program, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_output_and_exit_code_are_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_death_by_signal_is_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_long_output_is_cut_and_the_program_not_blocked, set_up, tear_down),
