@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -171,6 +172,9 @@ int main(int argc, char **argv)
         bool is_check = false;
         int status = read_arguments(&daemon, argc, argv, &is_check);
 
+        /* Each mode is chosen where it is given. A container's root is nobody here, and has to search the directories of
+         * its image and of its cgroup, those too that a runtime makes. */
+        (void)umask(022);
         if (status >= 0)
                 return status;
         if (config_load(&daemon.config, daemon.config_path, daemon.is_config_required, environ, &why) < 0 ||

@@ -107,13 +107,17 @@ struct carreld *carreld_new(const char *const *settings)
         char program[512];
         const char *argv[] = { program, "--config", "/run/testbed/carrel.conf", NULL };
         FILE *empty = fopen(argv[2], "we");
+        mode_t mask;
 
         assert_true(carreld != NULL && empty != NULL);
         fclose(empty);
         install_helpers();
         snprintf(program, sizeof(program), "%s", built_program("daemon/carreld"));
         compose_environment(settings, environment, inherited);
+        /* Stricter than any service manager's: what others must reach may not depend on it. */
+        mask = umask(077);
         carreld->pid = process_spawn(argv, environment, CARRELD_LOG);
+        (void)umask(mask);
         return carreld;
 }
 
