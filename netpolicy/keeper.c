@@ -11,6 +11,8 @@
 #include "rules.h"
 #include "sysctl.h"
 
+enum { OPENING_INTERVAL_MS = 900 /* below the second between two periodic checks */ };
+
 struct keeper {
         bool has_policy;
         bool was_applied; /* the policy has been in force before: what is missing now was taken away */
@@ -19,7 +21,9 @@ struct keeper {
         struct ruleset ruleset;
         struct keeper_state state;
         bool has_counters;
-        uint64_t counters; /* as read last */
+        uint64_t counters;     /* as read last */
+        int64_t opened_ms;     /* when the ways were last seen to; 0: now is due */
+        struct fault obstacle; /* of that time; FAULT_NONE: they are open */
 };
 
 int keeper_new(struct keeper **ret_keeper)
@@ -60,6 +64,7 @@ static int check_rules(struct keeper *keeper, struct fault *why)
         count_drops(keeper, found.dropped_packets);
         if (found.is_in_force)
                 return 0;
+        keeper->opened_ms = 0; /* whoever took the rules may have taken the ways */
         r = iptc_install(&keeper->ruleset, why);
         if (r == 0 && keeper->was_applied)
                 keeper->state.heals++;
@@ -69,16 +74,25 @@ static int check_rules(struct keeper *keeper, struct fault *why)
         return r;
 }
 
-/* What only opens: when it fails, allowed targets may be out of reach, but nothing denied is within it. */
-static void open_ways(struct keeper *keeper)
+/* What only opens: when it fails, allowed targets may be out of reach, but nothing denied is within it. So it need not
+ * be looked at for each carrel, as the rules are: the periodic check does, and whoever finds that rules were taken
+ * away. */
+static void open_ways(struct keeper *keeper, int64_t now_ms)
 {
-        struct fault why = { 0 };
-        int r = sysctl_set("ipv4/ip_forward", "1");
+        struct fault *why = &keeper->obstacle;
+        int r;
 
-        if (r < 0)
-                (void)fault_set(&why, FAULT_INTERNAL, -r, "net.ipv4.ip_forward cannot be set: %s", strerror(-r));
-        if (nft_open_forward(keeper->names.interface_prefix, &why) < 0 || r < 0)
-                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s", why.message);
+        if (keeper->opened_ms == 0 || now_ms - keeper->opened_ms >= OPENING_INTERVAL_MS) {
+                keeper->opened_ms = now_ms;
+                *why = (struct fault){ 0 };
+                r = sysctl_set("ipv4/ip_forward", "1");
+                if (r < 0)
+                        (void)fault_set(why, FAULT_INTERNAL, -r, "net.ipv4.ip_forward cannot be set: %s", strerror(-r));
+                if (nft_open_forward(keeper->names.interface_prefix, why) < 0)
+                        keeper->opened_ms = 0; /* again at once: it may have been a moment's trouble */
+        }
+        if (why->kind != FAULT_NONE)
+                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s", why->message);
 }
 
 int keeper_check(struct keeper *keeper, struct fault *why)
@@ -99,7 +113,7 @@ int keeper_check(struct keeper *keeper, struct fault *why)
                 return fault_pass(why, &problem);
         }
         keeper->was_applied = true;
-        open_ways(keeper);
+        open_ways(keeper, now_ms);
         return 0;
 }
 
@@ -107,6 +121,7 @@ int keeper_apply(struct keeper *keeper, const struct policy *policy, struct faul
 {
         keeper->has_policy = true;
         keeper->was_applied = false;
+        keeper->opened_ms = 0;
         keeper->policy = *policy;
         policy_name(&keeper->policy, &keeper->names);
         rules_make(&keeper->ruleset, &keeper->policy);
