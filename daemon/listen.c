@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +26,11 @@ static int make_directory(const char *path, unsigned mode, struct fault *why)
         return fault_set(why, FAULT_INTERNAL, errno, "cannot make the directory %s: %s", path, strerror(errno));
 }
 
+static bool is_ours(const struct stat *status)
+{
+        return status->st_uid == geteuid() || status->st_uid == 0;
+}
+
 /* Whoever may write where the lock and the ledger are could put his own there first. */
 static int check_directory(const char *path, struct fault *why)
 {
@@ -39,23 +46,55 @@ static int check_directory(const char *path, struct fault *why)
         return 0;
 }
 
-int claim_directory(const char *path, unsigned mode, struct fault *why)
+/* Whoever may write above could put a directory of his own in its place. With the sticky bit he cannot: what is below
+ * is ours. */
+static int check_ancestor(const char *path, const char *whole, struct fault *why)
+{
+        struct stat status;
+
+        if (stat(path, &status) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory %s: %s", path, strerror(errno));
+        if (is_ours(&status) && ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (status.st_mode & S_ISVTX) != 0))
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EPERM,
+                         "%s, above %s, must belong to root, and must not be writable by its group or by others", path,
+                         whole);
+}
+
+/* Each directory above path, from the root down; those that are missing are made. */
+static int visit_ancestors(const char *path, struct fault *why)
 {
         char partial[PATH_MAX];
-        int r;
+        int r = str_copy(partial, sizeof partial, path);
 
-        r = str_copy(partial, sizeof partial, path);
         if (r < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, -r, "the path %s is too long", path);
-        for (char *slash = strchr(partial + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        r = check_ancestor("/", path, why);
+        for (char *slash = strchr(partial + 1, '/'); r == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
                 r = make_directory(partial, 0755, why);
-                if (r < 0)
-                        return r;
+                if (r == 0)
+                        r = check_ancestor(partial, path, why);
                 *slash = '/';
         }
-        r = make_directory(path, mode, why);
-        return r == 0 ? check_directory(path, why) : r;
+        return r;
+}
+
+/* Symlinks on the way (/var/run) are as good as what they are in and what they lead to. */
+int claim_directory(const char *path, unsigned mode, struct fault *why)
+{
+        AUTO(auto_free) char *real = NULL;
+        int r = visit_ancestors(path, why);
+
+        if (r == 0)
+                r = make_directory(path, mode, why);
+        if (r == 0)
+                r = check_directory(path, why);
+        if (r < 0)
+                return r;
+        real = realpath(path, NULL);
+        return real != NULL ? visit_ancestors(real, why)
+                            : fault_set(why, FAULT_INTERNAL, errno, "cannot resolve %s: %s", path, strerror(errno));
 }
 
 int claim_lock(const char *directory, const char *pool, int patience_ms, int *ret_fd, struct fault *why)

@@ -4,7 +4,8 @@
 #include "fault.h"
 
 /* Creates every missing directory of an absolute path with mode 0755 (the last one with `mode`). An existing one is
- * left as it is; the last one must be carreld's (-EPERM) and unwritable by others. 0 or a negative errno. */
+ * left as it is; the last one must be carreld's and unwritable by others, those above it root's or carreld's and as
+ * unwritable or sticky (-EPERM; why names the one that is not). 0 or a negative errno. */
 int claim_directory(const char *path, unsigned mode, struct fault *why);
 
 /* Takes the lock file <directory>/carreld-<pool>.lock for the life of the returned descriptor; -EBUSY when another

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -40,6 +41,44 @@ static void a_directory_is_claimed(void **state)
         }
         assert_int_equal(rmdir(path), 0);
         assert_int_equal(rmdir(base), 0);
+}
+
+/* By the path, and by what its symlinks lead to. */
+static void whoever_may_write_above_is_refused(void **state)
+{
+        static const struct {
+                unsigned mode;
+                uid_t owner;
+                int result;
+        } ROWS[] = { { 0755, 0, 0 },  { 0775, 0, -EPERM },    { 0757, 0, -EPERM },
+                     { 01777, 0, 0 }, { 0755, 1000, -EPERM }, { 01777, 1000, -EPERM } };
+        char base[] = "/tmp/carrel-listen-XXXXXX";
+        char above[64], path[96], link[64], through[96];
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        assert_non_null(mkdtemp(base));
+        (void)snprintf(above, sizeof above, "%s/above", base);
+        (void)snprintf(path, sizeof path, "%s/run/dir", above);
+        (void)snprintf(link, sizeof link, "%s/link", base);
+        (void)snprintf(through, sizeof through, "%s/dir", link);
+        assert_int_equal(claim_directory(path, 0711, NULL), 0); /* made, with all above */
+        assert_int_equal(symlink("above/run", link), 0);
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                struct fault why = { 0 };
+
+                assert_int_equal(chown(above, ROWS[i].owner, 0), 0);
+                assert_int_equal(chmod(above, ROWS[i].mode), 0);
+                assert_int_equal(claim_directory(path, 0711, &why), ROWS[i].result);
+                assert_true(ROWS[i].result == 0 || strstr(why.message, above) == why.message);
+                assert_int_equal(claim_directory(through, 0711, NULL), ROWS[i].result);
+        }
+        assert_int_equal(unlink(link), 0);
+        for (size_t length = strlen(path); length > strlen("/tmp/"); length = (size_t)(strrchr(path, '/') - path)) {
+                path[length] = '\0';
+                assert_int_equal(rmdir(path), 0);
+        }
 }
 
 static void a_file_is_no_directory(void **state)
@@ -134,6 +173,7 @@ int main(void)
 {
         static const struct CMUnitTest TESTS[] = {
                 cmocka_unit_test(a_directory_is_claimed),
+                cmocka_unit_test(whoever_may_write_above_is_refused),
                 cmocka_unit_test(a_file_is_no_directory),
                 cmocka_unit_test(a_lock_is_for_one),
                 cmocka_unit_test(the_child_of_a_killed_one_is_waited_for),
