@@ -2,12 +2,13 @@
  * tests/integration/test_engine.c. */
 #include "podman.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "str.h"
 
 #define PROFILE "seccomp.json"
+#define UNFINISHED "." PROFILE "."
 
 struct podman {
         char *state_dir;
@@ -43,15 +45,14 @@ static int write_whole(int fd, const struct buffer *text)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Whole or not at all, under a name of its own until it is whole; nothing that lies there is followed or kept. */
+/* Whole or not at all, under a name of this process's own until it is whole; nothing that lies there is followed or
+ * kept. */
 static int write_profile(int dir, const struct buffer *profile)
 {
         char name[64];
-        uint64_t chance;
 
-        if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
-                return -EIO;
-        snprintf(name, sizeof name, "." PROFILE ".%016llx", (unsigned long long)chance);
+        snprintf(name, sizeof name, UNFINISHED "%d", (int)getpid());
+        (void)unlinkat(dir, name, 0);
         AUTO(auto_close) int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
@@ -77,6 +78,31 @@ static int open_state_dir(const char *path)
                 return fd;
         close(fd);
         return -EPERM;
+}
+
+static bool is_alive(const char *pid)
+{
+        uint64_t number = 0;
+
+        return str_parse_u64(pid, 1, INT32_MAX, &number) == 0 && (kill((pid_t)number, 0) == 0 || errno != ESRCH);
+}
+
+/* What a carreld that was killed while it wrote has left. */
+static void clear_unfinished(const char *state_dir)
+{
+        int fd = open_state_dir(state_dir);
+        DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+        const struct dirent *entry;
+
+        if (directory == NULL) {
+                if (fd >= 0)
+                        close(fd);
+                return;
+        }
+        while ((entry = readdir(directory)) != NULL)
+                if (str_has_prefix(entry->d_name, UNFINISHED) && !is_alive(entry->d_name + strlen(UNFINISHED)))
+                        (void)unlinkat(dirfd(directory), entry->d_name, 0);
+        (void)closedir(directory);
 }
 
 /* Written anew for each container: 5 KB on a tmpfs, and nothing that happened to the file meanwhile matters. */
@@ -191,5 +217,6 @@ int podman_new(struct engine **ret_engine, struct ev_loop *loop, const struct po
         struct podman *podman;
         int r = podman_extra_new(&podman, loop, options->state_dir);
 
+        clear_unfinished(options->state_dir);
         return r < 0 ? r : docker_new_quirky(ret_engine, loop, &options->docker, &QUIRKS, podman);
 }

@@ -115,6 +115,20 @@ static int teardown(void **state)
         return 0;
 }
 
+/* A profile that was being written: by a process that is no more, and by one that lives. */
+static const char *const UNFINISHED[] = { ".seccomp.json.2147483646", ".seccomp.json.1" };
+
+static void begin_profile(const char *directory, const char *name)
+{
+        char path[96];
+        FILE *file;
+
+        snprintf(path, sizeof path, "%s/%s", directory, name);
+        file = fopen(path, "we");
+        assert_non_null(file);
+        fclose(file);
+}
+
 static int setup_podman(void **state)
 {
         struct world *world = world_new();
@@ -122,6 +136,8 @@ static int setup_podman(void **state)
         *state = world;
         if (mkdtemp(strcpy(world->directory, "/tmp/carrel-podman-XXXXXX")) == NULL)
                 return -1;
+        for (int i = 0; i < 2; i++)
+                begin_profile(world->directory, UNFINISHED[i]);
         const struct podman_options options = {
                 .docker = { .socket_path = world->server.path, .ping_interval_s = 0.02, .call_deadline_s = 5.0 },
                 .state_dir = world->directory
@@ -132,10 +148,12 @@ static int setup_podman(void **state)
 static int teardown_podman(void **state)
 {
         const struct world *world = *state;
-        char profile[64];
+        char path[96];
 
-        snprintf(profile, sizeof profile, "%s/seccomp.json", world->directory);
-        (void)unlink(profile);
+        snprintf(path, sizeof path, "%s/seccomp.json", world->directory);
+        (void)unlink(path);
+        snprintf(path, sizeof path, "%s/%s", world->directory, UNFINISHED[1]);
+        assert_int_equal(unlink(path), 0); /* of the two only this one stayed */
         assert_int_equal(rmdir(world->directory), 0);
         return teardown(state);
 }
