@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cgroup.h"
@@ -33,6 +34,21 @@ static bool line_is(const char *status, const char *key, const char *wanted)
         return found != NULL && strncmp(found, wanted, length) == 0 && (found[length] == '\n' || found[length] == '\0');
 }
 
+/* Whether there are no supplementary groups but, at most, the process's own. */
+static bool has_no_groups(const char *status, uint32_t gid)
+{
+        const char *at = find_line(status, "Groups");
+
+        while (at != NULL && *at != '\0' && *at != '\n') {
+                char *end;
+
+                if (strtoul(at, &end, 10) != gid || end == at)
+                        return false;
+                at = end + strspn(end, "\t ");
+        }
+        return at != NULL;
+}
+
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why)
 {
         char uids[64];
@@ -59,6 +75,9 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "the started container lacks a promise: %s is not %s; it was removed",
                                          promises[i].key, promises[i].wanted);
+        if (!has_no_groups(status, gid))
+                return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                 "the started container lacks a promise: it has supplementary groups; it was removed");
         if (uid == 0 || gid == 0)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "a carrel must not run as root");
         return 0;

@@ -6,7 +6,8 @@
 #include "fault.h"
 
 /* /proc/<pid>/status (proc(5)): CapInh, CapPrm, CapEff, CapBnd and CapAmb are 0, NoNewPrivs is 1, Seccomp is 2
- * (filter), all four of Uid are uid and of Gid gid. FAULT_HARDENING_MISSING says which is not. Pure. */
+ * (filter), all four of Uid are uid and of Gid gid, and Groups has none beside gid. FAULT_HARDENING_MISSING says which
+ * is not. Pure. */
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why);
 
 /* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev.

@@ -284,10 +284,11 @@ static void test_options(void **state)
         }
 }
 
-#define STATUS(caps, bnd, nnp, seccomp, uid)                                                                           \
-        "Name:\tinit\nUid:\t" uid "\nGid:\t1000\t1000\t1000\t1000\nCapInh:\t" caps "\nCapPrm:\t" caps                  \
-        "\nCapEff:\t" caps "\nCapBnd:\t" bnd "\nCapAmb:\t" caps "\nNoNewPrivs:\t" nnp "\nSeccomp:\t" seccomp           \
-        "\nSeccomp_filters:\t1\n"
+#define STATUS(caps, bnd, nnp, seccomp, uid) STATUS_IN("", caps, bnd, nnp, seccomp, uid)
+#define STATUS_IN(groups, caps, bnd, nnp, seccomp, uid)                                                                \
+        "Name:\tinit\nUid:\t" uid "\nGid:\t1000\t1000\t1000\t1000\nGroups:\t" groups " \nCapInh:\t" caps               \
+        "\nCapPrm:\t" caps "\nCapEff:\t" caps "\nCapBnd:\t" bnd "\nCapAmb:\t" caps "\nNoNewPrivs:\t" nnp               \
+        "\nSeccomp:\t" seccomp "\nSeccomp_filters:\t1\n"
 #define ZERO "0000000000000000"
 #define MINE "1000\t1000\t1000\t1000"
 
@@ -306,6 +307,11 @@ static void test_hardening(void **state)
                 { STATUS(ZERO, ZERO, "1", "22", MINE), "Seccomp" },
                 { STATUS(ZERO, ZERO, "1", "2", "0\t0\t0\t0"), "Uid" },
                 { STATUS(ZERO, ZERO, "1", "2", "1000\t0\t1000\t1000"), "Uid" },
+                { STATUS_IN("1000", ZERO, ZERO, "1", "2", MINE), NULL },
+                { STATUS_IN("0", ZERO, ZERO, "1", "2", MINE), "groups" },
+                { STATUS_IN("1000 27", ZERO, ZERO, "1", "2", MINE), "groups" },
+                { STATUS_IN("27 1000", ZERO, ZERO, "1", "2", MINE), "groups" },
+                { STATUS_IN("x", ZERO, ZERO, "1", "2", MINE), "groups" },
                 { "", "CapInh" },
                 { "Name:\tCapInh:\t0\n", "CapInh" },
         };
