@@ -210,8 +210,10 @@ static struct slot *slot_at(const struct job_registry *registry, int slot)
 /* Cut at a character, and what is none is '?'. */
 static void write_text(char *target, size_t size, const char *text)
 {
-        size_t length = strnlen(text, size - 1);
+        size_t length = strlen(text);
 
+        if (length > size - 1)
+                length = size - 1;
         length -= utf8_unfinished(text, length);
         memcpy(target, text, length);
         target[length] = '\0';
