@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 8192, REQUEST_BYTES = 4096 };
+enum { HEADER_BYTES = PLAIN_HEADER_BYTES, REQUEST_BYTES = 4096 };
 
 int plain_connect(const char *socket_path)
 {
@@ -103,17 +103,103 @@ static int read_answer(int fd, struct plain_answer *answer)
         return 0;
 }
 
-int plain_ask(int fd, const char *method, const char *path, const char *body, struct plain_answer *ret_answer)
+static int send_request(int fd, const char *method, const char *path, const char *headers, const char *body)
 {
         char request[REQUEST_BYTES];
         int length = snprintf(request, sizeof(request),
-                              "%s %s HTTP/1.1\r\nHost: carrel\r\nContent-Type: application/json\r\n"
+                              "%s %s HTTP/1.1\r\nHost: carrel\r\n%sContent-Type: application/json\r\n"
                               "Content-Length: %zu\r\n\r\n%s",
-                              method, path, body != NULL ? strlen(body) : 0, body != NULL ? body : "");
-        int error;
+                              method, path, headers, body != NULL ? strlen(body) : 0, body != NULL ? body : "");
 
         if (length < 0 || (size_t)length >= sizeof(request))
                 return -EMSGSIZE;
-        error = send_all(fd, request, (size_t)length);
+        return send_all(fd, request, (size_t)length);
+}
+
+int plain_ask(int fd, const char *method, const char *path, const char *body, struct plain_answer *ret_answer)
+{
+        int error = send_request(fd, method, path, "", body);
+
         return error != 0 ? error : read_answer(fd, ret_answer);
+}
+
+/* ---- in pieces ---- */
+
+int plain_begin(struct plain_stream *ret_stream, int fd, const char *method, const char *path, const char *headers,
+                const char *body)
+{
+        struct plain_stream *stream = ret_stream;
+        int error = send_request(fd, method, path, headers, body);
+        long length;
+
+        stream->fd = fd;
+        stream->has_ended = 0;
+        if (error == 0)
+                error = read_header(fd, stream->header, &stream->length, &stream->at);
+        if (error != 0)
+                return error;
+        if (sscanf(stream->header, "HTTP/1.1 %d", &stream->status) != 1)
+                return -EPROTO;
+        length = content_length(stream->header);
+        stream->is_chunked = strcasestr(stream->header, "\r\ntransfer-encoding: chunked") != NULL;
+        stream->left = length >= 0 ? (uint64_t)length : UINT64_MAX;
+        if (stream->is_chunked)
+                stream->left = 0;
+        return 0;
+}
+
+/* What came with the header first. */
+static ssize_t take(struct plain_stream *stream, void *bytes, size_t size)
+{
+        size_t held = stream->length - stream->at;
+        ssize_t got;
+
+        if (held == 0) {
+                got = recv(stream->fd, bytes, size, 0);
+                return got < 0 ? -errno : got;
+        }
+        if (held > size)
+                held = size;
+        memcpy(bytes, stream->header + stream->at, held);
+        stream->at += held;
+        return (ssize_t)held;
+}
+
+/* "\r\n" of the chunk before it, and the size of this one. The line ends the same way whichever comes first. */
+static int read_chunk_size(struct plain_stream *stream)
+{
+        char line[32] = "";
+        size_t length = 0;
+        ssize_t got = 0;
+
+        while (length < sizeof(line) - 1 && (length < 3 || line[length - 1] != '\n')) {
+                got = take(stream, line + length, 1);
+                if (got <= 0)
+                        return got < 0 ? (int)got : -EPROTO;
+                length++;
+                if (length == 2 && line[0] == '\r')
+                        length = 0;
+        }
+        stream->left = strtoull(line, NULL, 16);
+        stream->has_ended = stream->left == 0;
+        if (stream->has_ended) /* no trailers: an empty line */
+                got = take(stream, line, 2);
+        return got < 0 ? (int)got : 0;
+}
+
+ssize_t plain_read(struct plain_stream *stream, void *bytes, size_t size)
+{
+        ssize_t got;
+        int error = 0;
+
+        if (stream->is_chunked && stream->left == 0 && !stream->has_ended)
+                error = read_chunk_size(stream);
+        if (error != 0)
+                return error;
+        if (stream->left == 0 || stream->has_ended)
+                return 0;
+        got = take(stream, bytes, size < stream->left ? size : (size_t)stream->left);
+        if (got > 0 && stream->left != UINT64_MAX)
+                stream->left -= (uint64_t)got;
+        return got;
 }

@@ -45,22 +45,51 @@ double samples_percentile(struct samples *samples, double percent)
         return samples->ms[rank > 0 ? rank - 1 : 0];
 }
 
+/* What a row is compared at. */
+static double compared_percent(const struct row *row)
+{
+        return row->is_neighbour ? 99.0 : 50.0;
+}
+
+/* How many times as fast as the baseline; of a neighbour, how many times as slow. 0: not known. */
+static double ratio_of(struct row *row)
+{
+        double ours = samples_percentile(&row->ours, compared_percent(row));
+        double theirs = samples_percentile(&row->theirs, compared_percent(row));
+
+        if (ours <= 0 || theirs <= 0)
+                return 0.0;
+        return row->is_neighbour ? ours / theirs : theirs / ours;
+}
+
+static double rate_gb_s(const struct row *row, double ms)
+{
+        return ms > 0 ? row->bytes / ms / 1e6 : 0.0;
+}
+
+static void print_row(FILE *out, struct row *row)
+{
+        double p50 = samples_percentile(&row->ours, 50.0);
+        double ratio = ratio_of(row);
+
+        fprintf(out, "%-36s %7zu %9.3f %9.3f %9.3f", row->operation, row->ours.count, p50,
+                samples_percentile(&row->ours, 95.0), samples_percentile(&row->ours, 99.0));
+        if (ratio > 0)
+                fprintf(out, "   %-22s %9.3f %7.1fx", row->baseline,
+                        samples_percentile(&row->theirs, compared_percent(row)), ratio);
+        else
+                fprintf(out, "   %-22s %9s %8s", "-", "-", "-");
+        if (row->bytes > 0)
+                fprintf(out, "   %.2f GB/s", rate_gb_s(row, p50));
+        fputc('\n', out);
+}
+
 void rows_print(FILE *out, struct row *rows, size_t count)
 {
         fprintf(out, "%-36s %7s %9s %9s %9s   %-22s %9s %8s\n", "operation (ms)", "n", "p50", "p95", "p99", "baseline",
                 "p50", "ratio");
-        for (size_t i = 0; i < count; i++) {
-                struct row *row = &rows[i];
-                double p50 = samples_percentile(&row->ours, 50.0);
-                double theirs = samples_percentile(&row->theirs, 50.0);
-
-                fprintf(out, "%-36s %7zu %9.3f %9.3f %9.3f", row->operation, row->ours.count, p50,
-                        samples_percentile(&row->ours, 95.0), samples_percentile(&row->ours, 99.0));
-                if (row->theirs.count > 0 && p50 > 0)
-                        fprintf(out, "   %-22s %9.3f %7.1fx\n", row->baseline, theirs, theirs / p50);
-                else
-                        fprintf(out, "   %-22s %9s %8s\n", "-", "-", "-");
-        }
+        for (size_t i = 0; i < count; i++)
+                print_row(out, &rows[i]);
 }
 
 static int add_row(cJSON *array, struct row *row)
@@ -77,11 +106,15 @@ static int add_row(cJSON *array, struct row *row)
             !cJSON_AddNumberToObject(item, "p95_ms", samples_percentile(&row->ours, 95.0)) ||
             !cJSON_AddNumberToObject(item, "p99_ms", samples_percentile(&row->ours, 99.0)))
                 return -ENOMEM;
+        if (row->bytes > 0 &&
+            !cJSON_AddNumberToObject(item, "gb_per_s", rate_gb_s(row, samples_percentile(&row->ours, 50.0))))
+                return -ENOMEM;
         if (row->theirs.count == 0)
                 return 0;
         if (!cJSON_AddStringToObject(item, "baseline", row->baseline) ||
             !cJSON_AddNumberToObject(item, "baseline_n", (double)row->theirs.count) ||
-            !cJSON_AddNumberToObject(item, "baseline_p50_ms", samples_percentile(&row->theirs, 50.0)))
+            !cJSON_AddNumberToObject(item, "baseline_p50_ms", samples_percentile(&row->theirs, 50.0)) ||
+            !cJSON_AddNumberToObject(item, "baseline_p99_ms", samples_percentile(&row->theirs, 99.0)))
                 return -ENOMEM;
         return 0;
 }

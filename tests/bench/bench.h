@@ -1,0 +1,56 @@
+/* What the benchmarks share: their arguments, the docker CLI as a baseline, and plans that become rows.
+ *
+ *   bench_* [-d DOCKER_SOCKET] [-i IMAGE] [-j JSON_FILE] [-n SCALE] CARREL_SOCKET
+ *
+ * SCALE multiplies the repetitions (default 1). They measure and never judge: whatever cannot be measured is left out
+ * of the table and named on stderr. */
+#pragma once
+
+#include <stddef.h>
+
+#include "plain-http.h"
+#include "samples.h"
+
+struct bench {
+        const char *name; /* of the program */
+        const char *socket_path, *docker_socket, *image, *json_path;
+        size_t scale;
+        char docker_host[256];
+        int fd; /* the keep-alive connection */
+        struct plain_answer answer;
+};
+
+/* 0 or a negative errno; -EREMOTEIO: bench->answer says what was wrong. */
+typedef int (*bench_operation)(struct bench *bench);
+
+struct bench_plan {
+        const char *name;
+        bench_operation prepare; /* before each measured run, not measured; NULL: none */
+        bench_operation run;
+        size_t repetitions;
+        const char *baseline_name;
+        bench_operation baseline_prepare, baseline; /* not run without a docker socket */
+        size_t baseline_repetitions;
+        double bytes; /* that each run moves; 0: it is not about that */
+};
+
+double bench_now_ms(void);
+void bench_complain(const struct bench *bench, const char *name, int error);
+
+/* Asks carreld over fd. -EREMOTEIO: the status is not 2xx. */
+int bench_ask(struct bench *bench, int fd, const char *method, const char *path, const char *body);
+/* carreld closes a connection that was idle for a minute. */
+void bench_reconnect(struct bench *bench);
+
+/* docker -H <socket> and the words, which end with NULL; its output goes nowhere. */
+int bench_docker(struct bench *bench, const char *const words[]);
+
+/* samples are opened even on failure. */
+int bench_measure(struct bench *bench, bench_operation prepare, bench_operation run, size_t repetitions,
+                  struct samples *ret_samples);
+void bench_run_plan(struct bench *bench, const struct bench_plan *plan, struct row *ret_row);
+/* Prints the rows, writes the JSON that was asked for, and frees the samples. */
+int bench_show(struct bench *bench, struct row *rows, size_t count);
+
+/* A program's main: run is called with a connection that stands. */
+int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench *bench));

@@ -1,0 +1,105 @@
+/* What an exec costs: its latency, its output, and what its neighbours feel of it (bench.h). Users and containers it
+ * makes are named bench-exec-* and removed. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench-neighbours.h"
+#include "bench-streams.h"
+#include "bench.h"
+
+#define USER_PATH "/v1/carrels/bench-exec-user"
+#define CONTAINER "bench-exec-baseline"
+/* A file of text, so that NDJSON has no base64 to make. */
+#define MAKE_FILE "yes 'a line of text, as programs write it' | head -c 104857600 > /tmp/bench"
+#define SHOW_FILE "dd if=/tmp/bench bs=1048576 2>/dev/null"
+#define EXEC_BODY(command) "{\"argv\":[\"sh\",\"-c\",\"" command "\"]}"
+
+static const double OUTPUT_BYTES = 104857600;
+
+/* ---- carreld ---- */
+
+static int exec_true(struct bench *bench)
+{
+        int error = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", "{\"argv\":[\"true\"]}");
+
+        if (error == 0 && strstr(bench->answer.body, "\"exit_code\":0") == NULL)
+                error = -EREMOTEIO;
+        return error;
+}
+
+static int read_ndjson(struct bench *bench)
+{
+        return stream_ndjson(bench, USER_PATH "/exec", EXEC_BODY(SHOW_FILE), OUTPUT_BYTES);
+}
+
+static int read_multiplexed(struct bench *bench)
+{
+        return stream_multiplexed(bench, USER_PATH "/exec", EXEC_BODY(SHOW_FILE), OUTPUT_BYTES);
+}
+
+static int read_websocket(struct bench *bench)
+{
+        return stream_websocket(bench, USER_PATH "/exec?stdin=0&argv=dd&argv=if%3d/tmp/bench&argv=bs%3d1048576",
+                                OUTPUT_BYTES);
+}
+
+/* ---- the CLI ---- */
+
+static int docker_exec(struct bench *bench)
+{
+        return bench_docker(bench, (const char *const[]){ "exec", CONTAINER, "true", NULL });
+}
+
+static int docker_output(struct bench *bench)
+{
+        return bench_docker(bench, (const char *const[]){ "exec", CONTAINER, "sh", "-c", SHOW_FILE, NULL });
+}
+
+/* ---- the runs ---- */
+
+static const struct bench_plan PLANS[] = {
+        { "exec true", NULL, exec_true, 1000, "docker exec", NULL, docker_exec, 20, 0 },
+        { "100 MiB, NDJSON", NULL, read_ndjson, 5, "docker exec", NULL, docker_output, 5, 104857600 },
+        { "100 MiB, multiplexed stream", NULL, read_multiplexed, 10, "docker exec", NULL, docker_output, 5, 104857600 },
+        { "100 MiB, WebSocket", NULL, read_websocket, 5, "docker exec", NULL, docker_output, 5, 104857600 },
+};
+enum { PLANS_COUNT = sizeof(PLANS) / sizeof(PLANS[0]) };
+
+static void prepare(struct bench *bench)
+{
+        int error = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", EXEC_BODY(MAKE_FILE));
+
+        if (error != 0)
+                bench_complain(bench, "the file to read", error);
+        if (bench->docker_socket == NULL)
+                return;
+        error = bench_docker(bench, (const char *const[]){ "run", "-d", "--name", CONTAINER, "--entrypoint", "sleep",
+                                                           "--tmpfs", "/tmp", bench->image, "3600", NULL });
+        if (error == 0)
+                error = bench_docker(bench, (const char *const[]){ "exec", CONTAINER, "sh", "-c", MAKE_FILE, NULL });
+        if (error != 0)
+                bench_complain(bench, "docker run", error);
+}
+
+static int run_all(struct bench *bench)
+{
+        struct row rows[PLANS_COUNT + NEIGHBOURS_MAX];
+        size_t count = PLANS_COUNT;
+
+        prepare(bench);
+        for (size_t i = 0; i < PLANS_COUNT; i++)
+                bench_run_plan(bench, &PLANS[i], &rows[i]);
+        bench_reconnect(bench);
+        if (bench->docker_socket != NULL)
+                (void)bench_docker(bench, (const char *const[]){ "rm", "-f", CONTAINER, NULL });
+        count += neighbours_run(bench, exec_true, rows + count);
+        (void)bench_ask(bench, bench->fd, "DELETE", USER_PATH, NULL);
+        return bench_show(bench, rows, count);
+}
+
+int main(int argc, char **argv)
+{
+        return bench_main("bench_exec", argc, argv, run_all);
+}
