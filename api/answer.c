@@ -96,11 +96,13 @@ void answer_text(struct request *request, const char *content_type, struct buffe
         request_answer(request, MHD_HTTP_OK, make_response(buffer_take(text), content_type));
 }
 
-void answer_stream(struct request *request)
+void answer_stream(struct request *request, const char *content_type, const char *exec_id)
 {
         struct MHD_Response *response = stream_response(request->stream, STREAM_SIZE_UNKNOWN);
 
         if (response != NULL)
-                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+        if (response != NULL && exec_id != NULL)
+                (void)MHD_add_response_header(response, "Carrel-Exec-Id", exec_id);
         request_answer(request, MHD_HTTP_OK, response);
 }

@@ -23,5 +23,6 @@ void answer_exec_result(struct request *request, const struct exec_result *resul
 void answer_no_memory(struct request *request);
 /* Takes the buffer's content. */
 void answer_text(struct request *request, const char *content_type, struct buffer *text);
-/* NDJSON from request->stream. */
-void answer_stream(struct request *request);
+#define ANSWER_NDJSON "application/x-ndjson"
+/* From request->stream; exec_id, unless NULL, goes into a header. */
+void answer_stream(struct request *request, const char *content_type, const char *exec_id);

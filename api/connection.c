@@ -105,6 +105,14 @@ void connection_enter(struct connection *connection, enum connection_phase phase
                 peers_await_input(connection->server->peers, connection->fd, connection);
 }
 
+void connection_widen(struct connection *connection)
+{
+        const int bytes = CONNECTION_WIDE_BYTES;
+
+        /* The kernel doubles it for its own bookkeeping (socket(7)); what it refuses is no harm. */
+        (void)setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 /* libmicrohttpd has nothing to send while it reads, so the socket is ours for these few bytes. A peer that does not
  * take them at once goes without. */
 static void say(int fd, unsigned status, const struct fault *why)

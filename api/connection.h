@@ -30,6 +30,10 @@ struct connection *connection_free(struct connection *connection);
 
 void connection_enter(struct connection *connection, enum connection_phase phase);
 
+/* For long answers: the socket takes CONNECTION_WIDE_BYTES at once, so that its reader is woken less often. */
+enum { CONNECTION_WIDE_BYTES = 256 << 10 };
+void connection_widen(struct connection *connection);
+
 /* Ends the connection from outside of libmicrohttpd, which cannot answer a request it has not read yet. why, unless
  * NULL, is written first; only for a connection that has no answer under way. */
 void connection_cut(struct connection *connection, unsigned status, const struct fault *why);

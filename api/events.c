@@ -97,5 +97,5 @@ void handle_events(struct request *request)
         request->work = subscriber;
         request->release = release_subscriber;
         (void)stream_push(request->stream, render_notice("listening", subscriber->seq++, NULL));
-        answer_stream(request);
+        answer_stream(request, ANSWER_NDJSON, NULL);
 }

@@ -9,11 +9,18 @@
 #include "render.h"
 #include "utf8.h"
 
+static cJSON *begin_report(const char *name)
+{
+        cJSON *report = cJSON_CreateObject();
+
+        put_text(&report, "event", name);
+        return report;
+}
+
 static cJSON *begin_line(const char *name, uint64_t seq)
 {
-        cJSON *line = cJSON_CreateObject();
+        cJSON *line = begin_report(name);
 
-        put_text(&line, "event", name);
         put_number(&line, "seq", (double)seq);
         return line;
 }
@@ -39,6 +46,15 @@ cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t leng
         return line;
 }
 
+static void put_error(cJSON **line, const char *exec_id, const struct fault *why)
+{
+        cJSON *body = error_render(why);
+
+        put_text(line, "exec_id", exec_id);
+        put_child(line, "error", cJSON_DetachItemFromObject(body, "error"));
+        cJSON_Delete(body);
+}
+
 cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result)
 {
         cJSON *line = begin_line("exit", seq);
@@ -50,12 +66,25 @@ cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result)
 cJSON *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why)
 {
         cJSON *line = begin_line("error", seq);
-        cJSON *body = error_render(why);
 
-        put_text(&line, "exec_id", exec_id);
-        put_child(&line, "error", cJSON_DetachItemFromObject(body, "error"));
-        cJSON_Delete(body);
+        put_error(&line, exec_id, why);
         return line;
+}
+
+cJSON *exec_report_exit(const struct exec_result *result)
+{
+        cJSON *report = begin_report("exit");
+
+        render_exec_end(&report, result);
+        return report;
+}
+
+cJSON *exec_report_error(const char *exec_id, const struct fault *why)
+{
+        cJSON *report = begin_report("error");
+
+        put_error(&report, exec_id, why);
+        return report;
 }
 
 cJSON *exec_line_cut(uint64_t seq, const char *reason)

@@ -17,5 +17,8 @@ struct cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size
 struct cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result);
 /* There is no result: nothing was started, or the end is not known. */
 struct cJSON *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why);
+/* The last two without seq, for what is no stream of lines. */
+struct cJSON *exec_report_exit(const struct exec_result *result);
+struct cJSON *exec_report_error(const char *exec_id, const struct fault *why);
 /* The stream ends before the exec does. */
 struct cJSON *exec_line_cut(uint64_t seq, const char *reason);

@@ -153,7 +153,7 @@ static int allocate(struct exec_query *query, size_t length, struct fault *why)
 int exec_query_parse(const char *text, struct exec_query *ret_query, struct fault *why)
 {
         AUTO(exec_query_release)
-        struct exec_query query = { .request = { .is_streaming = true, .is_input_open = true } };
+        struct exec_query query = { .request = { .is_streaming = true, .is_pulled = true, .is_input_open = true } };
         struct reading reading = { .query = &query };
         char *target;
         int r = allocate(&query, text == NULL ? 0 : strlen(text), why);

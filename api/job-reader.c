@@ -97,5 +97,5 @@ void job_reader_begin(struct job_reader *reader)
                 return;
         }
         job_reader_pump(reader);
-        answer_stream(request);
+        answer_stream(request, ANSWER_NDJSON, NULL);
 }

@@ -21,6 +21,7 @@ enum {
         API_BODY_MAX_BYTES = 1 << 20,
         API_DRAIN_MAX_BYTES = 8 << 20, /* of a body too large, so that a plain client gets to read its 413 */
         API_HEADER_MAX_BYTES = 16 << 10,
+        API_SCRATCH_BYTES = 256 << 10,
         API_CONNECTION_MEMORY_BYTES = 48 << 10 /* of libmicrohttpd; headers between the two get our own 431 */
 };
 
@@ -37,6 +38,7 @@ struct api_server {
         ev_timer again;   /* it has more to do than one turn */
         bool is_stopping; /* nothing is begun any more */
         struct spool_quota spools;
+        char *scratch;    /* API_SCRATCH_BYTES, for what is over before its user returns */
         struct list requests;
         struct list subscribers; /* events.c */
 };

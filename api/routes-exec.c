@@ -1,10 +1,11 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "answer.h"
-#include "exec-lines.h"
+#include "exec-format.h"
 #include "exec.h"
 #include "handlers.h"
 #include "job-requests.h"
@@ -13,22 +14,12 @@
 #include "put.h"
 #include "render.h"
 #include "routes.h"
-#include "scope.h"
 #include "stream.h"
-#include "text-tail.h"
 #include "url.h"
 
 /* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
  * the engine, and the stream is cut. */
 enum { EXEC_STREAM_MAX_BYTES = 8 << 20 };
-
-struct exec_work {
-        struct request *request;
-        struct exec_body body;
-        struct exec *exec;         /* NULL: not started, or over */
-        uint64_t seq;              /* of the next line */
-        struct text_tail tails[2]; /* of stdout, stderr */
-};
 
 static void cancel_program(struct exec_work *work)
 {
@@ -62,6 +53,14 @@ static void on_drained(void *arg)
                 exec_pause(work->exec, false);
 }
 
+static void on_readable(void *arg)
+{
+        const struct exec_work *work = arg;
+
+        if (work->request->stream != NULL)
+                stream_wake(work->request->stream);
+}
+
 static void on_start(void *arg, const char *exec_id)
 {
         struct exec_work *work = arg;
@@ -69,50 +68,25 @@ static void on_start(void *arg, const char *exec_id)
 
         if (stream_new(&request->stream, request, EXEC_STREAM_MAX_BYTES, on_drained, work) < 0) {
                 cancel_program(work);
-                answer_json(request, MHD_HTTP_OK, NULL);
+                answer_no_memory(request);
                 return;
         }
-        if (stream_push(request->stream, exec_line_start(work->seq++, exec_id)) < 0)
+        (void)snprintf(work->exec_id, sizeof work->exec_id, "%s", exec_id);
+        if (work->format->begin(work, exec_id) < 0)
                 cut_stream(work);
-        answer_stream(request);
-}
-
-struct piece {
-        struct exec_work *work;
-        int stream;
-};
-
-static int push_output(void *arg, const char *bytes, size_t length)
-{
-        const struct piece *piece = arg;
-        struct exec_work *work = piece->work;
-        AUTO(auto_free) char *data = NULL;
-
-        return stream_push(work->request->stream, exec_line_output(work->seq++, piece->stream, bytes, length, &data));
+        answer_stream(request, work->format->content_type, exec_id);
 }
 
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
 {
         struct exec_work *work = arg;
-        struct piece piece = { work, stream };
 
         if (work->request->stream == NULL || length == 0 || stream < 1 || stream > 2)
                 return;
-        if (text_tail_feed(&work->tails[stream - 1], bytes, length, push_output, &piece) < 0)
+        if (work->format->push(work, stream, bytes, length) < 0)
                 cut_stream(work);
         else if (work->exec != NULL && stream_is_full(work->request->stream))
                 exec_pause(work->exec, true);
-}
-
-static void end_stream(struct exec_work *work, const struct exec_result *result)
-{
-        for (int stream = 1; stream <= 2; stream++) {
-                struct piece piece = { work, stream };
-
-                (void)text_tail_end(&work->tails[stream - 1], push_output, &piece);
-        }
-        (void)stream_push_last(work->request->stream, exec_line_exit(work->seq++, result));
-        stream_end(work->request->stream);
 }
 
 /* ---- the road: ensure, start, end ---- */
@@ -125,19 +99,24 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         work->exec = NULL;
         if (why != NULL && request->stream == NULL)
                 answer_fault(request, why);
-        else if (request->stream == NULL && work->body.request.is_streaming)
+        else if (request->stream == NULL && work->format != NULL)
                 on_start(work, result->exec_id);
         else if (request->stream == NULL)
                 answer_exec_result(request, result);
-        if (request->stream != NULL && result != NULL)
-                end_stream(work, result);
-        else if (request->stream != NULL)
-                stream_end(request->stream);
+        if (request->stream == NULL)
+                return;
+        if (result != NULL)
+                work->format->end(work, result);
+        else
+                work->format->fail(work, why);
+        stream_end(request->stream);
 }
 
 static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
 {
-        static const struct exec_sink SINK = { .on_start = on_start, .on_output = on_output, .on_done = on_done };
+        static const struct exec_sink SINK = {
+                .on_start = on_start, .on_output = on_output, .on_done = on_done, .on_readable = on_readable
+        };
         static const struct exec_sink BUFFERED_SINK = { .on_done = on_done };
         struct exec_work *work = arg;
         struct request *request = work->request;
@@ -150,15 +129,26 @@ static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const
                 return;
         }
         if (pool_exec(request->server->pool, ensured->carrel.user, &work->body.request,
-                      work->body.request.is_streaming ? &SINK : &BUFFERED_SINK, work, &work->exec, &refusal) < 0)
+                      work->format != NULL ? &SINK : &BUFFERED_SINK, work, &work->exec, &refusal) < 0)
                 answer_fault(request, &refusal);
 }
 
-static bool wants_stream(const struct request *request)
+/* What a job keeps are events, so lines are all that it can be followed by. Takes work. */
+static void begin_job(struct request *request, struct exec_work *work)
 {
-        const char *accept = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+        struct exec_body body = work->body;
+        bool is_refused = work->format == &EXEC_FRAMES && !body.is_detached;
+        struct fault why;
 
-        return accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
+        body.request.is_pulled = false;
+        free(work);
+        if (!is_refused) {
+                job_begin_request(request, &body);
+                return;
+        }
+        exec_body_release(&body);
+        (void)fault_set(&why, FAULT_REQUEST_INVALID, EINVAL, "with exec_id the stream is application/x-ndjson only");
+        answer_fault(request, &why);
 }
 
 void handle_exec(struct request *request)
@@ -168,7 +158,7 @@ void handle_exec(struct request *request)
         struct fault why;
 
         if (work == NULL) {
-                answer_json(request, MHD_HTTP_OK, NULL);
+                answer_no_memory(request);
                 return;
         }
         if (parse_exec(request->body.data, request->body.length, &work->body, &why) < 0) {
@@ -176,12 +166,11 @@ void handle_exec(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        work->body.request.is_streaming = wants_stream(request);
+        work->format = exec_format_of(request);
+        work->body.request.is_streaming = work->format != NULL;
+        work->body.request.is_pulled = work->format != NULL && work->format->is_pulled;
         if (work->body.is_detached || work->body.request.exec_id != NULL) {
-                struct exec_body body = work->body;
-
-                free(work);
-                job_begin_request(request, &body);
+                begin_job(request, work);
                 return;
         }
         work->request = request;

@@ -15,7 +15,7 @@
 #include "websocket.h"
 
 enum channel { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
-enum { CELLS_MAX = 4096 };
+enum { CELLS_MAX = 4096, PIECES_AT_ONCE = 4 };
 
 struct session {
         struct request *request;
@@ -101,22 +101,39 @@ static void tell_end(struct session *session, cJSON *tree)
 
 /* ---- from the program ---- */
 
+static void send_output(struct session *session, int stream, const void *bytes, size_t length)
+{
+        if (websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, bytes, length) < 0)
+                websocket_close(session->socket, WEBSOCKET_INTERNAL);
+}
+
+/* What is taken in one turn of the loop is bounded, and so is what the queue is filled with. */
+static void pump(struct session *session)
+{
+        char *bytes = session->request->server->scratch;
+
+        for (int i = 0; i < PIECES_AT_ONCE && session->exec != NULL && session->socket != NULL; i++) {
+                int stream = 0;
+                ssize_t n = 0;
+
+                if (!websocket_is_full(session->socket)) /* else on_drained goes on */
+                        n = exec_read(session->exec, &stream, bytes, API_SCRATCH_BYTES);
+                if (n == 0)
+                        return; /* on_readable goes on */
+                send_output(session, stream, bytes, (size_t)n);
+        }
+        if (session->exec != NULL)
+                exec_pause(session->exec, false); /* so that on_readable comes in the next turn */
+}
+
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
 {
         struct session *session = arg;
-        const char *at = bytes;
 
-        while (session->socket != NULL && length > 0) {
-                size_t n = length < WEBSOCKET_MESSAGE_MAX_BYTES ? length : WEBSOCKET_MESSAGE_MAX_BYTES - 1;
-
-                if (websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, at, n) < 0) {
-                        websocket_close(session->socket, WEBSOCKET_INTERNAL);
-                        return;
-                }
-                at += n;
-                length -= n;
-        }
-        if (session->socket != NULL && websocket_is_full(session->socket) && session->exec != NULL)
+        if (session->socket == NULL || length == 0)
+                return;
+        send_output(session, stream, bytes, length);
+        if (websocket_is_full(session->socket) && session->exec != NULL)
                 exec_pause(session->exec, true);
 }
 
@@ -126,6 +143,11 @@ static void on_drained(void *arg)
 
         if (session->exec != NULL)
                 exec_pause(session->exec, false);
+}
+
+static void on_readable(void *arg)
+{
+        pump(arg);
 }
 
 static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
@@ -248,6 +270,7 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
 
         (void)http, (void)context;
         session->upgraded = upgraded;
+        connection_widen(session->request->connection);
         if (websocket_new(&session->socket, session->request->server->loop, fd, true, early, early_length, &HANDLERS,
                           session) < 0) {
                 on_closed(session, WEBSOCKET_LOST);
@@ -263,9 +286,9 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
 
 static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
 {
-        static const struct exec_sink SINK = { .on_output = on_output,
-                                               .on_done = on_done,
-                                               .on_input_ready = on_input_ready };
+        static const struct exec_sink SINK = {
+                .on_output = on_output, .on_done = on_done, .on_input_ready = on_input_ready, .on_readable = on_readable
+        };
         struct session *session = arg;
         struct request *request = session->request;
         struct fault refusal;

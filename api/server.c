@@ -151,12 +151,13 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
                 server->options.idle_deadline_s = IDLE_DEADLINE_S;
         server->spools =
                 (struct spool_quota){ .max_bytes = options->spools_max_bytes, .max_spools = options->max_spools };
+        server->scratch = malloc(API_SCRATCH_BYTES);
         list_init(&server->requests);
         list_init(&server->subscribers);
         ev_io_init(&server->readable, on_readable, -1, EV_READ);
         ev_timer_init(&server->again, on_again, 0, 0);
         server->readable.data = server->again.data = server;
-        r = peers_new(&server->peers, loop, on_peer);
+        r = server->scratch == NULL ? -ENOMEM : peers_new(&server->peers, loop, on_peer);
         if (r == 0)
                 r = pool_listen(pool, events_on_event, server);
         if (r == 0)
@@ -214,6 +215,7 @@ struct api_server *api_server_free(struct api_server *server)
         server->peers = peers_free(server->peers);
         if (server->options.listen_fd >= 0)
                 close(server->options.listen_fd);
+        free(server->scratch);
         free(server);
         return NULL;
 }

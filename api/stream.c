@@ -9,7 +9,8 @@
 #include "request.h"
 #include "scope.h"
 
-enum { READ_BLOCK_BYTES = 16 << 10 };
+/* What libmicrohttpd has as a buffer for a body without chunks; with them it makes pieces of its own. */
+enum { READ_BLOCK_BYTES = 64 << 10, PULL_BLOCK_BYTES = CONNECTION_WIDE_BYTES };
 
 struct stream {
         struct request *request;
@@ -20,6 +21,7 @@ struct stream {
         bool has_ended;
         bool is_broken;
         void (*on_drained)(void *arg);
+        ssize_t (*pull)(void *arg, char *target, size_t size);
         void *arg;
 };
 
@@ -128,32 +130,69 @@ bool stream_is_full(const struct stream *stream)
         return stream->is_full;
 }
 
+void stream_pull(struct stream *stream, ssize_t (*pull)(void *arg, char *target, size_t size))
+{
+        stream->pull = pull;
+}
+
+void stream_wake(struct stream *stream)
+{
+        request_resume(stream->request);
+}
+
+static size_t take_queued(struct stream *stream, char *target, size_t size)
+{
+        size_t n = queued_bytes(stream) < size ? queued_bytes(stream) : size;
+
+        if (n == 0)
+                return 0;
+        memcpy(target, stream->queue.data + stream->read, n);
+        stream->read += n;
+        if (!stream->is_full || stream->has_ended || queued_bytes(stream) > STREAM_LOW_BYTES)
+                return n;
+        stream->is_full = false;
+        if (stream->on_drained != NULL)
+                stream->on_drained(stream->arg);
+        return n;
+}
+
+/* What was queued first: it is older. A pull may have queued the last words. */
+static ssize_t take(struct stream *stream, char *target, size_t size)
+{
+        ssize_t n = (ssize_t)take_queued(stream, target, size);
+
+        if (n == 0 && !stream->has_ended && stream->pull != NULL && size >= STREAM_PULL_LEAST_BYTES)
+                n = stream->pull(stream->arg, target, size);
+        return n != 0 ? n : (ssize_t)take_queued(stream, target, size);
+}
+
 static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
 {
         struct stream *stream = arg;
-        size_t n = queued_bytes(stream) < size ? queued_bytes(stream) : size;
+        ssize_t n;
 
         (void)position;
         if (stream->request->is_gone)
                 return MHD_CONTENT_READER_END_WITH_ERROR;
+        n = take(stream, target, size);
         if (n == 0 && stream->has_ended)
                 return stream->is_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (n == 0) {
                 request_suspend(stream->request);
                 return 0;
         }
-        memcpy(target, stream->queue.data + stream->read, n);
-        stream->read += n;
-        if (stream->is_full && queued_bytes(stream) <= STREAM_LOW_BYTES) {
-                stream->is_full = false;
-                if (stream->on_drained != NULL)
-                        stream->on_drained(stream->arg);
-        }
-        return (ssize_t)n;
+        return n;
 }
 
 struct MHD_Response *stream_response(struct stream *stream, int64_t size)
 {
-        return MHD_create_response_from_callback(size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)size, READ_BLOCK_BYTES,
-                                                 on_read, stream, NULL);
+        size_t block = stream->pull != NULL ? PULL_BLOCK_BYTES : READ_BLOCK_BYTES;
+        struct MHD_Response *response = MHD_create_response_from_callback(size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)size,
+                                                                          block, on_read, stream, NULL);
+
+        if (stream->pull != NULL)
+                connection_widen(stream->request->connection);
+        if (response != NULL && stream->pull != NULL)
+                (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+        return response;
 }

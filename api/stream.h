@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct MHD_Response;
 struct cJSON;
@@ -13,11 +14,12 @@ struct stream;
 
 enum {
         STREAM_HIGH_BYTES = 256 << 10, /* the producer should pause */
-        STREAM_LOW_BYTES = 64 << 10    /* and may go on */
+        STREAM_LOW_BYTES = 64 << 10,   /* and may go on */
+        STREAM_PULL_LEAST_BYTES = 1 << 10
 };
 
 /* Pushes beyond limit_bytes fail. on_drained (may be NULL) is called when a queue that was full has fallen to
- * STREAM_LOW_BYTES. Belongs to request, which is woken and put to rest as needed. */
+ * STREAM_LOW_BYTES, unless the stream has ended. Belongs to request, which is woken and put to rest as needed. */
 __attribute__((warn_unused_result)) int stream_new(struct stream **ret_stream, struct request *request,
                                                    size_t limit_bytes, void (*on_drained)(void *arg), void *arg);
 struct stream *stream_free(struct stream *stream);
@@ -29,6 +31,13 @@ int stream_push(struct stream *stream, struct cJSON *tree);
 int stream_push_bytes(struct stream *stream, const void *bytes, size_t length);
 /* The same beyond the limit, for a last word. */
 int stream_push_last(struct stream *stream, struct cJSON *tree);
+/* Bytes that need no queue: while it is empty, pull fills target itself, at most size bytes, at least
+ * STREAM_PULL_LEAST_BYTES. 0: nothing now, and stream_wake tells when there is; it may push and end the stream from
+ * inside. NULL: no more. The body is then no NDJSON, and the connection ends with it: chunks would be small and cost a
+ * copy. */
+void stream_pull(struct stream *stream, ssize_t (*pull)(void *arg, char *target, size_t size));
+/* Something can be pulled. */
+void stream_wake(struct stream *stream);
 /* No more lines; the answer ends when the client has read what is there, for which it has the deadline of any answer.
  */
 void stream_end(struct stream *stream);

@@ -12,6 +12,7 @@
 #include <wslay/wslay.h>
 
 #include "base64.h"
+#include "str.h"
 
 enum { KEY_RAW_BYTES = 16, TURN_BYTES = 256 << 10 /* read in one turn of the loop */ };
 static const double PING_INTERVAL_S = 20, DRAIN_DEADLINE_S = 60, CLOSE_DEADLINE_S = 5;
@@ -25,7 +26,8 @@ struct websocket {
         void *arg;
         char *early; /* bytes in front of the socket's */
         size_t early_length, early_read;
-        size_t turn_bytes; /* still to be read in this turn */
+        size_t turn_bytes;  /* still to be read in this turn */
+        struct buffer rest; /* of a frame that went past wslay: what the socket did not take; goes before all else */
         bool is_paused;
         bool is_full;
         bool is_lost;   /* the peer has gone, or broke the protocol beyond an answer */
@@ -204,13 +206,31 @@ static void finish(struct websocket *websocket)
 
 static size_t queued_bytes(const struct websocket *websocket)
 {
-        return wslay_event_get_queued_msg_length(websocket->frames);
+        return websocket->rest.length + wslay_event_get_queued_msg_length(websocket->frames);
+}
+
+/* Returns whether nothing of it is left. */
+static bool send_rest(struct websocket *websocket)
+{
+        ssize_t n;
+
+        if (websocket->rest.length == 0)
+                return true;
+        do
+                n = send(websocket->fd, websocket->rest.data, websocket->rest.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        if (n > 0)
+                buffer_consume(&websocket->rest, (size_t)n);
+        else if (n < 0 && errno != EAGAIN)
+                websocket->is_lost = true;
+        return websocket->rest.length == 0;
 }
 
 /* What has to be waited for now. */
 static void settle(struct websocket *websocket)
 {
-        bool wants_write = wslay_event_want_write(websocket->frames) != 0 || websocket->closing != 0;
+        bool wants_write =
+                websocket->rest.length > 0 || wslay_event_want_write(websocket->frames) != 0 || websocket->closing != 0;
         bool wants_read = wslay_event_want_read(websocket->frames) != 0;
 
         if (websocket->is_lost || (!wants_write && !wants_read)) {
@@ -239,7 +259,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         websocket->turn_bytes = TURN_BYTES;
         /* Of a frame that cannot be read wslay says so with a close without a code. */
         if (wslay_event_recv(websocket->frames) != 0 && !websocket->is_lost) {
-                (void)wslay_event_send(websocket->frames);
+                if (send_rest(websocket))
+                        (void)wslay_event_send(websocket->frames);
                 websocket->is_lost = true;
         }
         websocket->turn_bytes = 0;
@@ -251,7 +272,8 @@ static void close_if_drained(struct websocket *websocket)
 {
         unsigned code = websocket->closing;
 
-        if (code == 0 || websocket->is_lost || wslay_event_get_queued_msg_count(websocket->frames) > 0)
+        if (code == 0 || websocket->is_lost || websocket->rest.length > 0 ||
+            wslay_event_get_queued_msg_count(websocket->frames) > 0)
                 return;
         websocket->closing = 0;
         ev_timer_stop(websocket->loop, &websocket->deadline);
@@ -267,10 +289,11 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
         struct websocket *websocket = watcher->data;
 
         (void)loop, (void)events;
-        if (wslay_event_send(websocket->frames) != 0)
+        if (send_rest(websocket) && wslay_event_send(websocket->frames) != 0)
                 websocket->is_lost = true;
         close_if_drained(websocket);
-        if (websocket->is_full && queued_bytes(websocket) <= WEBSOCKET_LOW_BYTES && !websocket->is_lost) {
+        if (websocket->is_full && websocket->rest.length == 0 && queued_bytes(websocket) <= WEBSOCKET_LOW_BYTES &&
+            !websocket->is_lost) {
                 websocket->is_full = false;
                 if (websocket->handlers.on_drained != NULL)
                         websocket->handlers.on_drained(websocket->arg);
@@ -293,7 +316,7 @@ static void on_ping(struct ev_loop *loop, ev_timer *timer, int events)
         const struct wslay_event_msg ping = { .opcode = WSLAY_PING };
 
         (void)loop, (void)events;
-        if (wslay_event_get_queued_msg_count(websocket->frames) > 0)
+        if (queued_bytes(websocket) > 0 || wslay_event_get_queued_msg_count(websocket->frames) > 0)
                 return;
         (void)wslay_event_queue_msg(websocket->frames, &ping);
         settle(websocket);
@@ -378,6 +401,7 @@ struct websocket *websocket_free(struct websocket *websocket)
         ev_timer_stop(websocket->loop, &websocket->end);
         if (websocket->frames != NULL)
                 wslay_event_context_free(websocket->frames);
+        buffer_free(&websocket->rest);
         free(websocket->early);
         free(websocket);
         return NULL;
@@ -393,14 +417,75 @@ static int queue(struct websocket *websocket, const uint8_t *bytes, size_t lengt
         return r == 0 ? 0 : -EPIPE;
 }
 
-int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length)
+enum { HEAD_BYTES = 11, LENGTH_16 = 126, LENGTH_64 = 127, FRAMES_AT_ONCE = 8 };
+
+/* RFC 6455, section 5.2: a whole binary message of 1 + length bytes, not masked, and its first byte. */
+static size_t put_head(uint8_t ret_head[static HEAD_BYTES], uint8_t channel, size_t length)
 {
-        uint8_t *message;
+        uint64_t total = (uint64_t)length + 1;
+        size_t n_bytes = total < LENGTH_16 ? 0 : total <= UINT16_MAX ? 2 : 8;
+        size_t at = 0;
+
+        ret_head[at++] = 0x80 | WSLAY_BINARY_FRAME;
+        ret_head[at++] = n_bytes == 0 ? (uint8_t)total : n_bytes == 2 ? LENGTH_16 : LENGTH_64;
+        while (n_bytes-- > 0)
+                ret_head[at++] = (uint8_t)(total >> 8 * n_bytes);
+        ret_head[at++] = channel;
+        return at;
+}
+
+static size_t message_length(size_t length)
+{
+        return length < WEBSOCKET_MESSAGE_MAX_BYTES ? length : WEBSOCKET_MESSAGE_MAX_BYTES - 1;
+}
+
+static void keep_rest(struct websocket *websocket, const struct iovec *pieces, size_t n_pieces, size_t sent)
+{
+        for (size_t i = 0; i < n_pieces; i++) {
+                size_t gone = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+
+                sent -= gone;
+                if (gone < pieces[i].iov_len)
+                        (void)buffer_append(&websocket->rest, (const char *)pieces[i].iov_base + gone,
+                                            pieces[i].iov_len - gone);
+        }
+}
+
+/* Past wslay, which would copy everything twice. What the socket does not take is kept. Returns how many bytes went
+ * either way; an error of the socket is found by the loop, as any other loss. */
+static size_t send_at_once(struct websocket *websocket, uint8_t channel, const char *bytes, size_t length)
+{
+        uint8_t heads[FRAMES_AT_ONCE][HEAD_BYTES];
+        struct iovec pieces[2 * FRAMES_AT_ONCE];
+        struct msghdr message = { .msg_iov = pieces };
+        size_t done = 0;
+        ssize_t n;
+
+        for (size_t i = 0; i < FRAMES_AT_ONCE && (i == 0 || done < length); i++) {
+                size_t piece = message_length(length - done);
+
+                pieces[2 * i] = (struct iovec){ heads[i], put_head(heads[i], channel, piece) };
+                pieces[2 * i + 1] = (struct iovec){ (char *)bytes + done, piece };
+                message.msg_iovlen += 2;
+                done += piece;
+        }
+        do
+                n = sendmsg(websocket->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        websocket->is_lost |= n < 0 && errno != EAGAIN;
+        keep_rest(websocket, pieces, message.msg_iovlen, n > 0 ? (size_t)n : 0);
+        websocket->is_lost |= websocket->rest.has_failed;
+        websocket->is_full |= websocket->rest.length > 0;
+        if (websocket->is_full || websocket->is_lost)
+                ev_io_start(websocket->loop, &websocket->writable);
+        return done;
+}
+
+static int queue_message(struct websocket *websocket, uint8_t channel, const char *bytes, size_t length)
+{
+        uint8_t *message = malloc(length + 1);
         int r;
 
-        if (websocket->is_ending || websocket->is_lost || websocket->closing != 0)
-                return -EPIPE;
-        message = malloc(length + 1);
         if (message == NULL)
                 return -ENOMEM;
         message[0] = channel;
@@ -408,11 +493,38 @@ int websocket_send(struct websocket *websocket, uint8_t channel, const void *byt
                 memcpy(message + 1, bytes, length);
         r = queue(websocket, message, length + 1);
         free(message);
-        if (r < 0)
-                return r;
+        return r;
+}
+
+static bool can_send_at_once(const struct websocket *websocket)
+{
+        return websocket->is_server && !websocket->is_lost && websocket->rest.length == 0 &&
+               wslay_event_want_write(websocket->frames) == 0;
+}
+
+int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length)
+{
+        const char *at = bytes;
+        size_t done = 0;
+
+        if (websocket->is_ending || websocket->is_lost || websocket->closing != 0)
+                return -EPIPE;
+        do {
+                size_t n = message_length(length - done);
+                int r = 0;
+
+                if (can_send_at_once(websocket))
+                        n = send_at_once(websocket, channel, at + done, length - done);
+                else
+                        r = queue_message(websocket, channel, at + done, n);
+                if (r < 0)
+                        return r;
+                done += n;
+        } while (done < length);
         if (queued_bytes(websocket) >= WEBSOCKET_HIGH_BYTES)
                 websocket->is_full = true;
-        ev_io_start(websocket->loop, &websocket->writable);
+        if (wslay_event_want_write(websocket->frames) != 0)
+                ev_io_start(websocket->loop, &websocket->writable);
         return 0;
 }
 
@@ -444,7 +556,7 @@ void websocket_close(struct websocket *websocket, enum websocket_code code)
 
 void websocket_flush(struct websocket *websocket)
 {
-        if (websocket->is_ending || wslay_event_send(websocket->frames) != 0)
+        if (websocket->is_ending || !send_rest(websocket) || wslay_event_send(websocket->frames) != 0)
                 return;
         close_if_drained(websocket);
 }

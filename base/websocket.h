@@ -44,7 +44,8 @@ __attribute__((warn_unused_result)) int websocket_new(struct websocket **ret_web
 /* Nothing is called any more. NULL is fine; returns NULL. */
 struct websocket *websocket_free(struct websocket *websocket);
 
-/* Queues one binary message: a first byte, and the rest. 0, -ENOMEM, or -EPIPE once it is being closed. */
+/* Sends or queues a binary message: a first byte, and the rest; as several of at most WEBSOCKET_MESSAGE_MAX_BYTES where
+ * it is longer, each with that byte. 0, -ENOMEM, or -EPIPE once it is being closed. */
 int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length);
 bool websocket_is_full(const struct websocket *websocket);
 /* Incoming bytes stay in the kernel, and the peer waits. What on_message is called for already is not undone. */

@@ -134,6 +134,11 @@ void agent_exec_lose(struct exec *base, bool is_oom)
 
 /* ---- output ---- */
 
+bool agent_exec_is_owing(const struct agent_exec *exec)
+{
+        return exec->outputs[0].owed + exec->outputs[1].owed > 0;
+}
+
 /* A child in the background may hold the streams open for as long as it likes; what the program itself wrote is in the
  * pipes when it has ended. A paused reader stops the clocks, because then the quiet is ours. */
 void agent_exec_start_drain(struct agent_exec *exec)
@@ -141,7 +146,8 @@ void agent_exec_start_drain(struct agent_exec *exec)
         if (exec->base.is_paused)
                 return;
         ev_timer_again(loop_of(exec), &exec->drain_quiet);
-        ev_timer_again(loop_of(exec), &exec->drain_max);
+        if (!ev_is_active(&exec->drain_max))
+                ev_timer_again(loop_of(exec), &exec->drain_max);
 }
 
 static void on_drained(struct ev_loop *loop, ev_timer *timer, int events)
@@ -305,8 +311,12 @@ static void finish_dead(struct agent_exec *exec)
 {
         ev_timer_stop(loop_of(exec), &exec->retry);
         ev_timer_stop(loop_of(exec), &exec->grace);
-        if (exec->base.is_paused && has_open_output(exec))
-                return; /* its reader is slow; agent_exec_look_again leads here again */
+        if (exec->base.is_paused && has_open_output(exec)) {
+                /* Its reader is slow; agent_exec_look_again or the end of what it pulls leads here again. */
+                for (int i = 0; i < 2 && exec->base.is_pulled; i++)
+                        agent_output_owe(&exec->outputs[i], true);
+                return;
+        }
         for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over && !exec->base.is_paused; i++)
                 (void)agent_output_read(&exec->outputs[i]);
         if (!exec->is_over && (!exec->base.is_paused || !has_open_output(exec)))

@@ -16,6 +16,8 @@ static struct agent_exec *of_exec(struct exec *exec)
 
 enum { SIGNALS = 64 };
 
+static void pause_output(struct exec *base, bool is_paused);
+
 static struct ev_loop *loop_of(const struct agent_exec *exec)
 {
         return exec->base.execs->loop;
@@ -68,8 +70,11 @@ static int on_exited(struct agent_exec *exec, const void *packet)
         agent_talk_end(&exec->talk);
         agent_input_close(&exec->input);
         /* Most have nothing left to say: then this was the end, with no further turn of the loop. */
-        for (int i = 0; i < 2 && !exec->is_over && !exec->base.is_paused; i++)
-                (void)agent_output_read(&exec->outputs[i]);
+        for (int i = 0; i < 2 && !exec->is_over; i++)
+                if (exec->base.is_paused)
+                        agent_output_owe(&exec->outputs[i], false);
+                else
+                        (void)agent_output_read(&exec->outputs[i]);
         if (!exec->is_over && !exec->is_dying)
                 agent_exec_start_drain(exec);
         agent_exec_check_end(exec);
@@ -156,9 +161,20 @@ static void on_output_end(void *arg)
         agent_exec_check_end(arg);
 }
 
+static bool on_output_readable(void *arg)
+{
+        struct agent_exec *exec = arg;
+
+        if (!exec->base.is_pulled || exec->base.is_silent)
+                return false;
+        pause_output(&exec->base, true);
+        exec->base.sink.on_readable(exec->base.arg);
+        return true;
+}
+
 static void init_parts(struct agent_exec *exec, struct agent_channel *channel)
 {
-        const struct agent_stream_sink sink = { on_output, on_output_end, exec };
+        const struct agent_stream_sink sink = { on_output, on_output_end, on_output_readable, exec };
 
         agent_exec_init_timers(exec);
         for (int i = 0; i < 2; i++)
@@ -276,8 +292,36 @@ static void pause_output(struct exec *base, bool is_paused)
         if (exec->is_over || exec->is_dying || !is_draining(exec))
                 return;
         ev_timer_stop(loop_of(exec), &exec->drain_quiet);
-        ev_timer_stop(loop_of(exec), &exec->drain_max);
+        if (!base->is_pulled || agent_exec_is_owing(exec))
+                ev_timer_stop(loop_of(exec), &exec->drain_max);
         agent_exec_start_drain(exec);
+}
+
+/* Each pull is a pause of its own; what is not the program's own any more has its time nevertheless. */
+static void note_pull(struct agent_exec *exec)
+{
+        if (is_draining(exec) && !exec->is_dying && !agent_exec_is_owing(exec) && !ev_is_active(&exec->drain_max))
+                ev_timer_again(loop_of(exec), &exec->drain_max);
+}
+
+static ssize_t read_output(struct exec *base, int *ret_stream, void *bytes, size_t size)
+{
+        struct agent_exec *exec = of_exec(base);
+
+        for (int i = 0; i < 2 && !exec->is_over; i++) {
+                struct agent_output *output = &exec->outputs[exec->turn];
+                size_t length = agent_output_pull(output, bytes, size);
+
+                exec->turn ^= 1;
+                if (length == 0)
+                        continue;
+                *ret_stream = output->stream;
+                note_pull(exec);
+                return (ssize_t)length;
+        }
+        if (!exec->is_over)
+                pause_output(base, false);
+        return 0;
 }
 
 static int signal_exec(struct exec *base, int signal)
@@ -338,6 +382,7 @@ static const struct exec_backend BACKEND = {
         .cancel = cancel,
         .pause = pause_output,
         .signal = signal_exec,
+        .read = read_output,
         .write = write_input,
         .close_input = close_input,
         .resize = resize,

@@ -29,6 +29,7 @@ struct agent_exec {
 
         struct exec_cgroup cgroup;
         struct agent_output outputs[2];
+        unsigned turn; /* which of them is pulled first */
         struct agent_input input;
         unsigned seen; /* enum agent_seen */
         struct agent_exited exited;
@@ -60,6 +61,8 @@ void agent_exec_await_turn(struct agent_exec *exec, double wait_s);
 void agent_exec_check_end(struct agent_exec *exec);
 /* The reader of one that dies is no longer slow: looks soon whether this is the end. */
 void agent_exec_look_again(struct agent_exec *exec);
+/* Whether something of the program's own, that has ended, still waits to be pulled. */
+bool agent_exec_is_owing(const struct agent_exec *exec);
 /* After the exit: when nothing is heard for a while, that is the end of output. */
 void agent_exec_start_drain(struct agent_exec *exec);
 /* Sends signal to every process of it; how many, or a negative errno. */

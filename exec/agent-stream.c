@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "agent-channel.h"
@@ -33,8 +34,11 @@ static bool make_pipe(int ours, int ends[static 2])
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
+        struct agent_output *output = io->data;
+
         (void)loop, (void)events;
-        (void)agent_output_read(io->data);
+        if (!output->sink.on_readable(output->sink.arg))
+                (void)agent_output_read(output);
 }
 
 void agent_output_init(struct agent_output *output, struct agent_channel *channel, int stream,
@@ -78,6 +82,7 @@ void agent_output_close(struct agent_output *output)
         if (output->fd >= 0)
                 close(output->fd);
         output->fd = -1;
+        output->owed = 0;
         output->is_open = false;
         buffer_free(&output->held);
 }
@@ -114,6 +119,38 @@ bool agent_output_read(struct agent_output *output)
                 output->sink.on_bytes(output->sink.arg, output->stream, bytes, (size_t)length);
         }
         return output->fd >= 0 && !output->is_paused;
+}
+
+size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size)
+{
+        ssize_t length;
+
+        if (output->fd < 0)
+                return 0;
+        if (output->is_bounded && size > output->owed)
+                size = output->owed;
+        length = size > 0 ? read(output->fd, bytes, size) : 0;
+        if (length < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        if (length <= 0) {
+                end_output(output);
+                return 0;
+        }
+        if (length >= 1 << 16)
+                widen(output);
+        output->owed -= (size_t)length < output->owed ? (size_t)length : output->owed;
+        return (size_t)length;
+}
+
+void agent_output_owe(struct agent_output *output, bool is_bounded)
+{
+        int length = 0;
+
+        if (output->fd < 0 || output->is_bounded)
+                return;
+        output->is_bounded = is_bounded;
+        if (ioctl(output->fd, FIONREAD, &length) == 0 && length > 0)
+                output->owed = (size_t)length;
 }
 
 static void tell_taken(struct agent_output *output, uint32_t length)

@@ -16,6 +16,9 @@ struct agent_channel;
 struct agent_stream_sink {
         void (*on_bytes)(void *arg, int stream, const void *bytes, size_t length);
         void (*on_end)(void *arg); /* last; the exec may be over behind it */
+        /* A pipe has something. true: it will be asked for by agent_output_pull, and the output is paused until then.
+         */
+        bool (*on_readable)(void *arg);
         void *arg;
 };
 
@@ -27,7 +30,9 @@ struct agent_output {
         int fd;     /* -1: framed, or ended */
         bool is_open;
         bool is_paused;
-        bool is_large; /* the pipe was made larger */
+        bool is_large;   /* the pipe was made larger */
+        bool is_bounded; /* nothing is pulled beyond what is owed */
+        size_t owed;     /* was in the pipe when agent_output_owe was called, and has not been pulled yet */
         ev_io readable;
         struct buffer held;      /* framed: came while paused, at most the window */
         uint32_t number, untold; /* framed: bytes that no CREDIT has told */
@@ -42,6 +47,11 @@ int agent_output_pipe(struct agent_output *output, int *ret_other);
 void agent_output_go(struct agent_output *output, uint32_t number);
 /* Takes some of what is there now. The sink may close it. Returns whether there may be more. */
 bool agent_output_read(struct agent_output *output);
+/* Takes at most size bytes from the pipe, paused or not. 0: nothing now, or this was the end (on_end has run). */
+size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size);
+/* Notes what is in the pipe now. is_bounded: that is all that may be pulled, and then the output ends; the first bound
+ * stands. */
+void agent_output_owe(struct agent_output *output, bool is_bounded);
 void agent_output_pause(struct agent_output *output, bool is_paused);
 bool agent_output_is_open(const struct agent_output *output);
 /* No more is taken, and nobody is told. */

@@ -26,6 +26,7 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         exec->sink = *sink;
         exec->arg = arg;
         exec->is_streaming = request->is_streaming;
+        exec->is_pulled = request->is_streaming && request->is_pulled;
         exec->output.cap_bytes = exec->errors.cap_bytes = request->max_output_bytes;
         exec->since_ms = clock_boottime_ms();
         list_init(&exec->node);

@@ -55,6 +55,7 @@ struct exec_backend {
         void (*cancel)(struct exec *exec);
         void (*pause)(struct exec *exec, bool is_paused);
         int (*signal)(struct exec *exec, int signal);
+        ssize_t (*read)(struct exec *exec, int *ret_stream, void *bytes, size_t size);
         ssize_t (*write)(struct exec *exec, const void *bytes, size_t length);
         int (*close_input)(struct exec *exec);
         int (*resize)(struct exec *exec, uint16_t rows, uint16_t cols);
@@ -76,7 +77,8 @@ struct exec {
         void *arg;
         bool is_silent; /* answered or cancelled: the sink is never called again */
         bool is_streaming;
-        bool is_paused;
+        bool is_pulled;
+        bool is_paused; /* or its output waits for exec_read */
         struct exec_output output, errors;
         int64_t since_ms; /* CLOCK_BOOTTIME when it was asked for */
         bool has_cgroup;  /* the container's, where the kernel counts */

@@ -132,6 +132,13 @@ const char *exec_id(const struct exec *exec)
         return exec->id;
 }
 
+ssize_t exec_read(struct exec *exec, int *ret_stream, void *bytes, size_t size)
+{
+        if (exec->is_silent || !exec->is_pulled || exec->backend->read == NULL)
+                return 0;
+        return exec->backend->read(exec, ret_stream, bytes, size);
+}
+
 ssize_t exec_write(struct exec *exec, const void *bytes, size_t length)
 {
         if (exec->is_silent)

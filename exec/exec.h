@@ -52,6 +52,7 @@ struct exec_request {
         double timeout_s;          /* of its run, and before that of its wait for a turn; 0: none */
         uint64_t max_output_bytes; /* per stream, buffered mode; beyond it output is dropped and flagged */
         bool is_streaming;         /* output goes to on_output and is not kept */
+        bool is_pulled;            /* with is_streaming: output may wait in its pipes for exec_read */
         const char *exec_id;       /* the client's choice, valid and not in use (else -EEXIST); NULL: ours */
         bool is_input_open;        /* stdin stays open behind input, for exec_write, until exec_close_input */
         bool is_tty;               /* a terminal of rows x cols; one output stream, 1 */
@@ -84,6 +85,8 @@ struct exec_sink {
         /* Whoever runs it is asked to now: from here on the program may have run. Once at most, and perhaps from inside
          * exec_start; must not touch the exec. NULL is fine. */
         void (*on_launch)(void *arg);
+        /* With is_pulled: exec_read has something to give, or the end of output to find. */
+        void (*on_readable)(void *arg);
 };
 
 struct exec_view {
@@ -128,6 +131,13 @@ struct exec *exec_cancel(struct exec *exec);
 /* Backpressure: a paused exec's output is not read, so the program blocks, not the daemon. */
 void exec_pause(struct exec *exec, bool is_paused);
 const char *exec_id(const struct exec *exec);
+
+/* Output of an exec with is_pulled, straight from its pipe: at most size bytes of *ret_stream, 1 or 2, which take
+ * turns. 0: nothing now; on_readable tells when to ask again. Who does not ask blocks the program, as if it were
+ * paused. on_output is for the rest: what does not come in pipes (the engine's own exec, an agent that cannot pass
+ * them), and what was left at the end; it comes in front of whatever exec_read gives later. May call on_done from
+ * inside. */
+ssize_t exec_read(struct exec *exec, int *ret_stream, void *bytes, size_t size);
 
 /* Bytes for the stdin of an exec with is_input_open. Returns how many were taken, 0 to length; less than length:
  * on_input_ready tells when to go on. -EPIPE: closed, by the program or by exec_close_input, or it has ended;

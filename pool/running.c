@@ -72,6 +72,14 @@ static void on_exec_input_ready(void *arg)
                 running->sink.on_input_ready(running->arg);
 }
 
+static void on_exec_readable(void *arg)
+{
+        const struct running *running = arg;
+
+        if (running->sink.on_readable != NULL)
+                running->sink.on_readable(running->arg);
+}
+
 static void on_exec_done(void *arg, const struct exec_result *result, const struct fault *why)
 {
         struct running *running = arg;
@@ -97,6 +105,7 @@ static const struct exec_sink SINK = {
         .on_done = on_exec_done,
         .on_input_ready = on_exec_input_ready,
         .on_launch = on_exec_launch,
+        .on_readable = on_exec_readable,
 };
 
 /* Enters a started exec into the books. */

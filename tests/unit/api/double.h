@@ -24,7 +24,10 @@ struct exec {
         void *arg;
         bool is_running;
         bool is_paused;
-        char input[256]; /* what its stdin was given */
+        size_t readable[2]; /* what exec_read has of stdout, stderr: so many of the letters a-z, round and round */
+        size_t given[2];
+        const struct exec_result *end; /* NULL, or on_done comes from inside of exec_read when nothing is left */
+        char input[256];               /* what its stdin was given */
         size_t input_length, input_room;
         bool is_input_closed;
         uint16_t rows, cols;
@@ -55,7 +58,7 @@ struct pool {
         enum on_conflict on_conflict;
         uint64_t lease_s;
         char program[64];
-        bool is_streaming;
+        bool is_streaming, is_pulled;
         char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
         char arguments[128];         /* each with a '|' behind it */
         size_t input_room;           /* of the next program's stdin; 0: all of it */
@@ -82,6 +85,9 @@ struct execs {
         int signal;
         unsigned running;
 };
+
+/* The letter that exec_read gives as the n-th byte of a stream. */
+char double_letter(size_t n);
 
 bool double_has_image_work(void *pool);
 /* The open image work ends: one image, or the fault. */

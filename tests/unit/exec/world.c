@@ -77,6 +77,30 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
                 world->exec = exec_cancel(world->exec);
 }
 
+void world_pull(struct world *world, size_t size)
+{
+        char bytes[WORLD_TEXT_BYTES];
+        unsigned answers = world->n_answers;
+        int stream = 0;
+        ssize_t n = 1;
+
+        assert_true(size <= sizeof(bytes));
+        while (n > 0 && world->n_answers == answers) {
+                n = exec_read(world->exec, &stream, bytes, size);
+                if (n > 0)
+                        on_output(world, stream, bytes, (size_t)n);
+        }
+}
+
+static void on_readable(void *arg)
+{
+        struct world *world = arg;
+
+        world->n_readables++;
+        if (world->is_pulling)
+                world_pull(world, WORLD_TEXT_BYTES);
+}
+
 static void keep_text(char target[static WORLD_TEXT_BYTES], const char *text, size_t length)
 {
         assert_true(length < WORLD_TEXT_BYTES);
@@ -107,7 +131,9 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
 int world_start(struct world *world, const struct cell *cell, const struct exec_request *request)
 {
         static const char *const ARGV[] = { "true", NULL };
-        static const struct exec_sink SINK = { on_start, on_output, on_done };
+        static const struct exec_sink SINK = {
+                .on_start = on_start, .on_output = on_output, .on_done = on_done, .on_readable = on_readable
+        };
         struct exec_request filled = *request;
 
         if (filled.argv == NULL)

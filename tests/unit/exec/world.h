@@ -20,6 +20,8 @@ struct world {
         char streamed[WORLD_TEXT_BYTES]; /* all pieces, each with its stream's number before it */
         enum fault_kind fault;           /* FAULT_NONE: the last answer was a result */
         int refilled_fd;                 /* each output of a streaming exec brings a byte more to it; 0: none */
+        unsigned n_readables;
+        bool is_pulling; /* whatever is readable is taken at once, and shown in `streamed` */
         bool cancels_on_output, cancels_on_done, starts_on_done;
 };
 
@@ -29,6 +31,8 @@ void world_open(struct world *world);
 void world_close(struct world *world);
 /* Fields of request that are zero get defaults: argv {"true"}, 64 bytes of output. cell may be NULL. */
 int world_start(struct world *world, const struct cell *cell, const struct exec_request *request);
+/* What exec_read gives until it gives nothing goes to `streamed`, in pieces of at most size bytes. */
+void world_pull(struct world *world, size_t size);
 void world_event(struct world *world, enum engine_event_kind kind, int index, int exit_code);
 /* Runs the loop until there are so many answers. */
 void world_await_answers(struct world *world, unsigned answers);

@@ -1,0 +1,279 @@
+/* Output that waits in its pipes until somebody asks for it: what comes, in which order, and that nothing holds up an
+ * end. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent-rig.h"
+
+static const struct exec_request PULLED = { .is_streaming = true, .is_pulled = true };
+
+static void begin(struct rig *rig, const struct exec_request *request)
+{
+        open_rig(rig, false);
+        begin_exec(rig, request);
+        assert_int_equal(hear(rig, rig->agent), AGENT_START);
+        say_started(rig->agent, 1);
+}
+
+static void put(int fd, const char *text)
+{
+        assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void await_readable(struct rig *rig, unsigned count)
+{
+        while (rig->world.n_readables < count && !rig->world.has_barked)
+                ev_run(rig->world.loop, EVRUN_ONCE);
+        assert_false(rig->world.has_barked);
+}
+
+static void await_exited(struct rig *rig)
+{
+        const struct agent_exec *exec = (const struct agent_exec *)rig->world.exec;
+
+        while (!(exec->seen & SAW_EXITED) && !rig->world.has_barked)
+                ev_run(rig->world.loop, EVRUN_ONCE);
+        assert_false(rig->world.has_barked);
+}
+
+/* ---- there and back ---- */
+
+static void what_is_asked_for_comes(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        put(rig.fds[0], "one");
+        await_readable(&rig, 1);
+        assert_string_equal(rig.world.streamed, "");
+        world_pull(&rig.world, 2);
+        assert_string_equal(rig.world.streamed, "1on1e");
+        put(rig.fds[1], "two");
+        await_readable(&rig, 2);
+        world_pull(&rig.world, 64);
+        assert_string_equal(rig.world.streamed, "1on1e2two");
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 7);
+        rig.world.is_pulling = true;
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_int_equal(rig.world.result.exit_code, 7);
+        close_rig(&rig);
+}
+
+/* Neither stream is kept waiting by the other. */
+static void streams_take_turns(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        put(rig.fds[0], "aaaa");
+        put(rig.fds[1], "bb");
+        await_readable(&rig, 1);
+        world_pull(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1a2b1a2b1a1a");
+        close_fds(&rig);
+        close_rig(&rig);
+}
+
+/* Who does not ask is not told again, and the program's end is not told before its words. */
+static void what_is_not_asked_for_waits(void **state)
+{
+        struct rig rig;
+        const struct agent_exec *exec;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        exec = (const struct agent_exec *)rig.world.exec;
+        put(rig.fds[0], "words");
+        await_readable(&rig, 1);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 0);
+        await_exited(&rig);
+        assert_false(ev_is_active(&exec->drain_quiet) || ev_is_active(&exec->drain_max));
+        assert_int_equal(rig.world.n_answers, 0);
+        assert_int_equal(rig.world.n_readables, 1);
+        world_pull(&rig.world, 64); /* finds the end, too */
+        assert_string_equal(rig.world.streamed, "1words");
+        assert_int_equal(rig.world.n_answers, 1);
+        close_rig(&rig);
+}
+
+/* With nobody behind it, the rest comes by itself. */
+static void last_words_come_unasked(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        while (rig.world.n_starts == 0 && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        say_exited(rig.agent, 1, 0, 0);
+        put(rig.fds[0], "last");
+        close_fds(&rig);
+        rig.world.is_pulling = true;
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1last");
+        close_rig(&rig);
+}
+
+/* ---- the background ---- */
+
+/* The program has ended, and a child of it holds the pipe: quiet is the end. */
+static void a_quiet_child_does_not_hold_up_the_end(void **state)
+{
+        struct rig rig;
+        int held;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        rig.world.is_pulling = true;
+        put(rig.fds[0], "words");
+        held = dup(rig.fds[0]);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1words");
+        assert_false(rig.world.result.is_output_truncated);
+        close(held);
+        close_rig(&rig);
+}
+
+static void refill(struct rig *rig, int fd)
+{
+        while (rig->world.n_answers == 0 && !rig->world.has_barked) {
+                char bytes[WORLD_TEXT_BYTES];
+                int stream = 0;
+
+                put(fd, "x");
+                (void)exec_read(rig->world.exec, &stream, bytes, sizeof bytes);
+                ev_run(rig->world.loop, EVRUN_NOWAIT);
+        }
+        assert_false(rig->world.has_barked);
+}
+
+/* It writes and writes, to a reader that reads and reads: the bound is kept, and it is said that more was coming. */
+static void a_busy_child_does_not_hold_up_the_end(void **state)
+{
+        struct rig rig;
+        int held;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        put(rig.fds[0], "words");
+        await_readable(&rig, 1);
+        held = dup(rig.fds[0]);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 0);
+        await_exited(&rig);
+        refill(&rig, held);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_true(rig.world.result.is_output_truncated);
+        close(held);
+        close_rig(&rig);
+}
+
+/* A deadline has killed all of it, and somebody else holds the pipe: what was there is all that comes. */
+static void the_pipe_of_the_dead_is_emptied_once(void **state)
+{
+        struct rig rig;
+        int held;
+
+        (void)state;
+        begin(&rig, &(struct exec_request){ .is_streaming = true, .is_pulled = true, .timeout_s = 0.01 });
+        put(rig.fds[0], "words");
+        await_readable(&rig, 1);
+        held = dup(rig.fds[0]);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        await_exited(&rig);
+        assert_int_equal(rig.world.n_answers, 0);
+        refill(&rig, held);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        close(held);
+        close_rig(&rig);
+}
+
+/* ---- who leaves ---- */
+
+static void a_client_leaves_what_it_was_told_of(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        put(rig.fds[0], "words");
+        await_readable(&rig, 1);
+        rig.world.exec = exec_cancel(rig.world.exec);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_quiet(&rig.world);
+        assert_int_equal(rig.world.n_answers, 0);
+        assert_string_equal(rig.world.streamed, "");
+        close_rig(&rig);
+}
+
+static void a_carrel_is_lost_under_it(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        put(rig.fds[0], "words");
+        await_readable(&rig, 1);
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_CARREL_LOST);
+        close_rig(&rig);
+}
+
+/* What comes as frames is pushed, as it always was. */
+static void frames_come_unasked(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, true);
+        begin_exec(&rig, &PULLED);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        agent_write_data(&said, 1, AGENT_STREAM_OUT, "more", 4);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_OUT);
+        say(rig.agent);
+        agent_write_end(&said, 1, AGENT_STREAM_ERR);
+        say(rig.agent);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1more");
+        assert_int_equal(rig.world.n_readables, 0);
+        close_rig(&rig);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_is_asked_for_comes),
+                cmocka_unit_test(streams_take_turns),
+                cmocka_unit_test(what_is_not_asked_for_waits),
+                cmocka_unit_test(last_words_come_unasked),
+                cmocka_unit_test(a_quiet_child_does_not_hold_up_the_end),
+                cmocka_unit_test(a_busy_child_does_not_hold_up_the_end),
+                cmocka_unit_test(the_pipe_of_the_dead_is_emptied_once),
+                cmocka_unit_test(a_client_leaves_what_it_was_told_of),
+                cmocka_unit_test(a_carrel_is_lost_under_it),
+                cmocka_unit_test(frames_come_unasked),
+        };
+
+        return cmocka_run_group_tests_name("exec: pulled output", tests, NULL, NULL);
+}
