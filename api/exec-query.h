@@ -2,19 +2,20 @@
 #pragma once
 
 #include "exec.h"
-#include "fault.h"
+#include "query.h"
 
 /* Zero-initialise; release with exec_query_release. */
 struct exec_query {
-        struct exec_request request; /* points into what follows; always streaming */
-        char *text;                  /* all decoded values, each with its NUL */
+        struct exec_request request; /* points into what follows, and into the query's text; always streaming */
         const char **argv;
         const char **environment;
+        size_t n_argv, n_environment;
 };
 
+extern const struct query_parameter EXEC_QUERY[];
+
 /* argv (once for each argument, at least one), cwd, env (NAME=VALUE, repeated), rows, cols, stdin (0 or 1, default 1),
- * timeout_s, tty (0 or 1). Percent-encoded; a '+' is a '+'. text is what stands behind the '?', or NULL.
- * FAULT_REQUEST_INVALID names the parameter; *ret_query is untouched then. */
-__attribute__((warn_unused_result)) int exec_query_parse(const char *text, struct exec_query *ret_query,
-                                                         struct fault *why);
+ * timeout_s, tty (0 or 1). text as of query_parse; the request's texts live in it. *ret_query is untouched on failure.
+ */
+__attribute__((warn_unused_result)) int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why);
 void exec_query_release(struct exec_query *query);

@@ -13,104 +13,57 @@ static int wrong(struct fault *why, const char *sentence)
         return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s", sentence);
 }
 
-static int read_flag(const char *value, bool *ret_flag, struct fault *why)
+static int read_list(void *target, const char *value, const char *name, struct fault *why)
 {
-        if (!str_equal(value, "0") && !str_equal(value, "1"))
-                return wrong(why, "list, parents and recursive are 0 or 1");
-        *ret_flag = value[0] == '1';
-        return 0;
+        return query_flag(value, name, &((struct file_query *)target)->is_listing, why);
 }
 
-static int read_list(struct file_query *query, const char *value, struct fault *why)
-{
-        return read_flag(value, &query->is_listing, why);
-}
-
-static int read_mode(struct file_query *query, const char *value, struct fault *why)
+static int read_mode(void *target, const char *value, const char *name, struct fault *why)
 {
         int mode = 0;
 
+        (void)name;
         if (value[0] == '\0' || strlen(value) > 5 || strspn(value, "01234567") != strlen(value))
                 return wrong(why, "mode is octal, from 0 to 7777");
         for (; *value != '\0'; value++)
                 mode = mode << 3 | (*value - '0');
         if (mode > MODE_MAX)
                 return wrong(why, "mode is octal, from 0 to 7777");
-        query->mode = mode;
+        ((struct file_query *)target)->mode = mode;
         return 0;
 }
 
-static int read_parents(struct file_query *query, const char *value, struct fault *why)
+static int read_parents(void *target, const char *value, const char *name, struct fault *why)
 {
-        return read_flag(value, &query->is_making_parents, why);
+        return query_flag(value, name, &((struct file_query *)target)->is_making_parents, why);
 }
 
-static int read_path(struct file_query *query, const char *value, struct fault *why)
+static int read_path(void *target, const char *value, const char *name, struct fault *why)
 {
-        if (value[0] == '\0')
-                return wrong(why, "path must not be empty");
-        memcpy(query->path, value, strlen(value) + 1);
+        struct file_query *query = target;
+
+        (void)name;
+        if (value[0] == '\0' || str_copy(query->path, sizeof query->path, value) < 0)
+                return wrong(why, "path is empty, or has more than 4095 bytes");
         return 0;
 }
 
-static int read_recursive(struct file_query *query, const char *value, struct fault *why)
+static int read_recursive(void *target, const char *value, const char *name, struct fault *why)
 {
-        return read_flag(value, &query->is_recursive, why);
+        return query_flag(value, name, &((struct file_query *)target)->is_recursive, why);
 }
 
-static const struct pair {
-        const char *name;
-        unsigned bit;
-        int (*read)(struct file_query *query, const char *value, struct fault *why);
-} PAIRS[] = {
-        { "list", FILE_QUERY_LIST, read_list },
-        { "mode", FILE_QUERY_MODE, read_mode },
-        { "parents", FILE_QUERY_PARENTS, read_parents },
-        { "path", FILE_QUERY_PATH, read_path },
-        { "recursive", FILE_QUERY_RECURSIVE, read_recursive },
-};
-enum { N_PAIRS = sizeof PAIRS / sizeof *PAIRS };
+const struct query_parameter ARCHIVE_QUERY[] = { { "path", read_path, false }, { 0 } };
+const struct query_parameter FILE_GET_QUERY[] = { { "list", read_list, false }, { 0 } };
+const struct query_parameter FILE_PUT_QUERY[] = { { "mode", read_mode, false },
+                                                  { "parents", read_parents, false },
+                                                  { 0 } };
+const struct query_parameter FILE_REMOVE_QUERY[] = { { "recursive", read_recursive, false }, { 0 } };
 
-static int read_pair(const char *text, size_t length, unsigned known, unsigned *seen, struct file_query *query,
-                     struct fault *why)
+int file_query_parse(char *text, const struct query_parameter *table, struct file_query *ret_query, struct fault *why)
 {
-        const char *equals = memchr(text, '=', length);
-        size_t name_length = equals == NULL ? length : (size_t)(equals - text);
-        char value[FILE_PATH_BYTES] = "";
-        size_t n;
-
-        for (size_t i = 0; i < N_PAIRS; i++) {
-                const struct pair *pair = &PAIRS[i];
-
-                if ((known & pair->bit) == 0 || strlen(pair->name) != name_length ||
-                    memcmp(pair->name, text, name_length) != 0)
-                        continue;
-                if ((*seen & pair->bit) != 0)
-                        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the query has %s twice", pair->name);
-                *seen |= pair->bit;
-                if (equals == NULL || url_decode(equals + 1, length - name_length - 1, value, sizeof value, &n) < 0 ||
-                    strlen(value) != n)
-                        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the query's %s is malformed", pair->name);
-                return pair->read(query, value, why);
-        }
-        return wrong(why, "the query has a parameter that is not known here");
-}
-
-int file_query_parse(const char *text, unsigned known, struct file_query *ret_query, struct fault *why)
-{
-        struct file_query query = { .mode = -1 };
-        unsigned seen = 0;
-
-        while (text != NULL && *text != '\0') {
-                size_t length = strcspn(text, "&");
-                int r = read_pair(text, length, known, &seen, &query, why);
-
-                if (r < 0)
-                        return r;
-                text += length + (text[length] == '&' ? 1 : 0);
-        }
-        *ret_query = query;
-        return 0;
+        *ret_query = (struct file_query){ .mode = -1 };
+        return query_parse(text, table, ret_query, why);
 }
 
 int file_path_decode(const char *rest, char ret_path[static FILE_PATH_BYTES], struct fault *why)

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fault.h"
+#include "query.h"
 
 enum { FILE_PATH_BYTES = 4096 };
 
@@ -14,17 +14,14 @@ struct file_query {
         char path[FILE_PATH_BYTES]; /* decoded; "" when not said */
 };
 
-enum {
-        FILE_QUERY_LIST = 1,
-        FILE_QUERY_MODE = 2,
-        FILE_QUERY_PARENTS = 4,
-        FILE_QUERY_PATH = 8,
-        FILE_QUERY_RECURSIVE = 16
-};
+extern const struct query_parameter ARCHIVE_QUERY[];     /* path */
+extern const struct query_parameter FILE_GET_QUERY[];    /* list */
+extern const struct query_parameter FILE_PUT_QUERY[];    /* mode, parents */
+extern const struct query_parameter FILE_REMOVE_QUERY[]; /* recursive */
 
-/* text is what stands behind the '?', or NULL; known are FILE_QUERY_*. FAULT_REQUEST_INVALID. */
-__attribute__((warn_unused_result)) int file_query_parse(const char *text, unsigned known, struct file_query *ret_query,
-                                                         struct fault *why);
+/* query_parse with one of these tables. */
+__attribute__((warn_unused_result)) int file_query_parse(char *text, const struct query_parameter *table,
+                                                         struct file_query *ret_query, struct fault *why);
 /* The rest of a target behind "files/", still encoded, into ret_path: relative to /workspace, or absolute when it
  * begins with a '/'; "." for nothing. */
 __attribute__((warn_unused_result)) int file_path_decode(const char *rest, char ret_path[static FILE_PATH_BYTES],

@@ -279,7 +279,7 @@ static int check_use(const struct request *request, const struct route *route, s
                 return -EMSGSIZE;
         if ((route->flags & (ROUTE_BODY | ROUTE_SPOOL)) == 0 && request->received_bytes > 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no body", route->method, route->path);
-        if (route->query == 0 && request->query != NULL)
+        if (route->query == NULL && request->query != NULL)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no query", route->method,
                                  route->path);
         return 0;

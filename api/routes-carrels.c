@@ -3,13 +3,13 @@
 
 #include "answer.h"
 #include "handlers.h"
+#include "list-query.h"
 #include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
 #include "reaper.h"
 #include "render.h"
 #include "routes.h"
-#include "url.h"
 
 enum { SENTENCE_BYTES = 256 };
 
@@ -83,7 +83,7 @@ void handle_list(struct request *request)
         cJSON *answer;
         struct fault why;
 
-        if (url_parse_query(request->query, request->route->query, &query, &why) < 0) {
+        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }

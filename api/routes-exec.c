@@ -9,13 +9,13 @@
 #include "exec.h"
 #include "handlers.h"
 #include "job-requests.h"
+#include "list-query.h"
 #include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
 #include "render.h"
 #include "routes.h"
 #include "stream.h"
-#include "url.h"
 
 /* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
  * the engine, and the stream is cut. */
@@ -205,7 +205,7 @@ void handle_exec_list(struct request *request)
         cJSON *answer;
         struct fault why;
 
-        if (url_parse_query(request->query, request->route->query, &query, &why) < 0) {
+        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }

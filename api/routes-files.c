@@ -10,6 +10,7 @@
 #include "file-work.h"
 #include "handlers.h"
 #include "put.h"
+#include "routes.h"
 #include "spool.h"
 #include "stream.h"
 
@@ -23,12 +24,12 @@ static void set_number(char text[static 24], int64_t number)
 }
 
 /* Reads path and query; false: answered. */
-static bool read_request(struct file_work *work, unsigned known)
+static bool read_request(struct file_work *work)
 {
         struct request *request = work->request;
         struct fault why;
 
-        if (file_query_parse(request->query, known, &work->query, &why) == 0 &&
+        if (file_query_parse(request->query, request->route->query, &work->query, &why) == 0 &&
             (request->rest == NULL || file_path_decode(request->rest, work->path, &why) == 0))
                 return true;
         answer_fault(request, &why);
@@ -231,7 +232,7 @@ void handle_file_get(struct request *request)
         const char *range = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE);
         int64_t first = 0, last = -1;
 
-        if (work == NULL || !read_request(work, FILE_QUERY_LIST))
+        if (work == NULL || !read_request(work))
                 return;
         work->is_ranged = file_range_parse(range, &first, &last);
         set_number(work->numbers[0], first);
@@ -266,7 +267,7 @@ void handle_file_put(struct request *request)
                                                    .has_body = true };
         struct file_work *work = file_work_new(request, &PUT);
 
-        if (work == NULL || !read_request(work, FILE_QUERY_MODE | FILE_QUERY_PARENTS))
+        if (work == NULL || !read_request(work))
                 return;
         set_number(work->numbers[0], request->spool == NULL ? 0 : (int64_t)request->spool->length);
         set_number(work->numbers[1], work->query.mode);
@@ -282,7 +283,7 @@ void handle_file_remove(struct request *request)
         static const struct file_operation REMOVE = { .on_ok = on_changed, .timeout_s = SHORT_TIMEOUT_S };
         struct file_work *work = file_work_new(request, &REMOVE);
 
-        if (work == NULL || !read_request(work, FILE_QUERY_RECURSIVE))
+        if (work == NULL || !read_request(work))
                 return;
         memcpy(work->arguments, (const char *[]){ "remove", work->path, work->query.is_recursive ? "1" : "0" },
                3 * sizeof(char *));
@@ -306,7 +307,7 @@ static void on_archive(struct file_work *work, const struct file_answer *answer)
 
 static bool read_archive_request(struct file_work *work)
 {
-        if (!read_request(work, FILE_QUERY_PATH))
+        if (!read_request(work))
                 return false;
         (void)snprintf(work->path, sizeof work->path, "%s", work->query.path[0] == '\0' ? "." : work->query.path);
         return true;

@@ -5,9 +5,9 @@
 #include "errors.h"
 #include "handlers.h"
 #include "images.h"
+#include "list-query.h"
 #include "put.h"
 #include "render.h"
-#include "url.h"
 
 static void leave(void *work)
 {
@@ -79,7 +79,7 @@ void handle_image_load(struct request *request)
         struct list_query query;
         struct image_work *work = NULL;
         struct fault why;
-        int r = url_parse_query(request->query, request->route->query, &query, &why);
+        int r = list_query_parse(request->query, request->route->query, &query, &why);
 
         if (r == 0)
                 r = pool_images_load(request->server->pool, request->spool->fd, query.reference, query.format, on_found,

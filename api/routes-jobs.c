@@ -10,11 +10,11 @@
 #include "job-reader.h"
 #include "job-requests.h"
 #include "jobs.h"
+#include "list-query.h"
 #include "put.h"
 #include "render.h"
 #include "routes.h"
 #include "stream.h"
-#include "url.h"
 
 /* ---- rendering ---- */
 
@@ -273,7 +273,7 @@ void handle_exec_output(struct request *request)
                 answer_unknown(request);
                 return;
         }
-        if (url_parse_query(request->query, request->route->query, &query, &why) < 0 ||
+        if (list_query_parse(request->query, request->route->query, &query, &why) < 0 ||
             choose_seq(job, &query, &seq, &why) < 0) {
                 answer_fault(request, &why);
                 return;

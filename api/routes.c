@@ -4,41 +4,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exec-query.h"
+#include "file-query.h"
 #include "handlers.h"
+#include "list-query.h"
 #include "str.h"
 #include "url.h"
 
 const struct route ROUTES[] = {
-        { "GET", "/healthz", handle_healthz, 0, 0, "healthz" },
-        { "GET", "/metrics", handle_metrics, 0, 0, "metrics" },
-        { "GET", "/readyz", handle_readyz, 0, 0, "readyz" },
-        { "GET", "/v1/carrels", handle_list, 0, QUERY_AFTER | QUERY_LIMIT | QUERY_STATE, "list" },
-        { "PUT", "/v1/carrels/{user}", handle_ensure, ROUTE_BODY, 0, "ensure" },
-        { "GET", "/v1/carrels/{user}", handle_inspect, 0, 0, "inspect" },
-        { "DELETE", "/v1/carrels/{user}", handle_remove, 0, 0, "remove" },
-        { "GET", "/v1/carrels/{user}/archive", handle_archive_get, 0, QUERY_FILE, "archive_get" },
-        { "PUT", "/v1/carrels/{user}/archive", handle_archive_put, ROUTE_SPOOL | ROUTE_FILE, QUERY_FILE,
+        { "GET", "/healthz", handle_healthz, 0, NULL, "healthz" },
+        { "GET", "/metrics", handle_metrics, 0, NULL, "metrics" },
+        { "GET", "/readyz", handle_readyz, 0, NULL, "readyz" },
+        { "GET", "/v1/carrels", handle_list, 0, CARREL_LIST_QUERY, "list" },
+        { "PUT", "/v1/carrels/{user}", handle_ensure, ROUTE_BODY, NULL, "ensure" },
+        { "GET", "/v1/carrels/{user}", handle_inspect, 0, NULL, "inspect" },
+        { "DELETE", "/v1/carrels/{user}", handle_remove, 0, NULL, "remove" },
+        { "GET", "/v1/carrels/{user}/archive", handle_archive_get, 0, ARCHIVE_QUERY, "archive_get" },
+        { "PUT", "/v1/carrels/{user}/archive", handle_archive_put, ROUTE_SPOOL | ROUTE_FILE, ARCHIVE_QUERY,
           "archive_put" },
-        { "GET", "/v1/carrels/{user}/exec", handle_exec_socket, 0, QUERY_EXEC, "exec_socket" },
-        { "POST", "/v1/carrels/{user}/exec", handle_exec, ROUTE_BODY, 0, "exec" },
-        { "GET", "/v1/carrels/{user}/files/{path}", handle_file_get, 0, QUERY_FILE, "file_get" },
-        { "PUT", "/v1/carrels/{user}/files/{path}", handle_file_put, ROUTE_SPOOL | ROUTE_FILE, QUERY_FILE, "file_put" },
-        { "DELETE", "/v1/carrels/{user}/files/{path}", handle_file_remove, 0, QUERY_FILE, "file_remove" },
-        { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, 0, "touch" },
-        { "GET", "/v1/carrels/{user}/why", handle_why, 0, 0, "why" },
-        { "GET", "/v1/events", handle_events, 0, 0, "events" },
-        { "GET", "/v1/execs", handle_exec_list, 0, QUERY_USER, "exec_list" },
-        { "GET", "/v1/execs/{id}", handle_exec_inspect, 0, 0, "exec_inspect" },
-        { "GET", "/v1/execs/{id}/output", handle_exec_output, 0, QUERY_SEQ | QUERY_FOLLOW, "exec_output" },
-        { "POST", "/v1/execs/{id}/signal", handle_exec_signal, ROUTE_BODY, 0, "exec_signal" },
-        { "GET", "/v1/images", handle_image_list, 0, 0, "image_list" },
-        { "POST", "/v1/images", handle_image_load, ROUTE_SPOOL | ROUTE_ADMIN, QUERY_REFERENCE | QUERY_FORMAT,
-          "image_load" },
-        { "GET", "/v1/images/{image}", handle_image_inspect, 0, 0, "image_inspect" },
-        { "DELETE", "/v1/images/{image}", handle_image_remove, ROUTE_ADMIN, 0, "image_remove" },
-        { "GET", "/v1/info", handle_info, 0, 0, "info" },
-        { "POST", "/v1/reap", handle_reap, ROUTE_BODY | ROUTE_ADMIN, 0, "reap" },
-        { "POST", "/v1/sweep", handle_sweep, ROUTE_ADMIN, 0, "sweep" },
+        { "GET", "/v1/carrels/{user}/exec", handle_exec_socket, 0, EXEC_QUERY, "exec_socket" },
+        { "POST", "/v1/carrels/{user}/exec", handle_exec, ROUTE_BODY, NULL, "exec" },
+        { "GET", "/v1/carrels/{user}/files/{path}", handle_file_get, 0, FILE_GET_QUERY, "file_get" },
+        { "PUT", "/v1/carrels/{user}/files/{path}", handle_file_put, ROUTE_SPOOL | ROUTE_FILE, FILE_PUT_QUERY,
+          "file_put" },
+        { "DELETE", "/v1/carrels/{user}/files/{path}", handle_file_remove, 0, FILE_REMOVE_QUERY, "file_remove" },
+        { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, NULL, "touch" },
+        { "GET", "/v1/carrels/{user}/why", handle_why, 0, NULL, "why" },
+        { "GET", "/v1/events", handle_events, 0, NULL, "events" },
+        { "GET", "/v1/execs", handle_exec_list, 0, EXEC_LIST_QUERY, "exec_list" },
+        { "GET", "/v1/execs/{id}", handle_exec_inspect, 0, NULL, "exec_inspect" },
+        { "GET", "/v1/execs/{id}/output", handle_exec_output, 0, EXEC_OUTPUT_QUERY, "exec_output" },
+        { "POST", "/v1/execs/{id}/signal", handle_exec_signal, ROUTE_BODY, NULL, "exec_signal" },
+        { "GET", "/v1/images", handle_image_list, 0, NULL, "image_list" },
+        { "POST", "/v1/images", handle_image_load, ROUTE_SPOOL | ROUTE_ADMIN, IMAGE_LOAD_QUERY, "image_load" },
+        { "GET", "/v1/images/{image}", handle_image_inspect, 0, NULL, "image_inspect" },
+        { "DELETE", "/v1/images/{image}", handle_image_remove, ROUTE_ADMIN, NULL, "image_remove" },
+        { "GET", "/v1/info", handle_info, 0, NULL, "info" },
+        { "POST", "/v1/reap", handle_reap, ROUTE_BODY | ROUTE_ADMIN, NULL, "reap" },
+        { "POST", "/v1/sweep", handle_sweep, ROUTE_ADMIN, NULL, "sweep" },
         { 0 },
 };
 

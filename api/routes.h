@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "pool.h"
 
+struct query_parameter;
 struct request;
 
 enum route_flags {
@@ -20,8 +21,8 @@ struct route {
         const char *path; /* segments; {user}, {id} and {image} stand for one each, {path} for all that is left */
         void (*handle)(struct request *request);
         unsigned flags;
-        unsigned query;    /* QUERY_* of url.h that it takes */
-        const char *label; /* for the metrics */
+        const struct query_parameter *query; /* what it takes; NULL: none */
+        const char *label;                   /* for the metrics */
 };
 
 /* Every route, in the order of paths; ends with a NULL method. */

@@ -9,6 +9,7 @@
 #include "exec-query.h"
 #include "file-answer.h"
 #include "file-query.h"
+#include "list-query.h"
 #include "parse.h"
 #include "url.h"
 
@@ -59,23 +60,27 @@ static void fuzz_small(const char *text, size_t length)
 
 static void fuzz_url(const char *text, size_t length)
 {
-        char *query = strndup(text, length);
+        static const struct query_parameter *const TABLES[] = { CARREL_LIST_QUERY, EXEC_LIST_QUERY, EXEC_OUTPUT_QUERY,
+                                                                IMAGE_LOAD_QUERY };
         char decoded[64];
-        struct list_query list;
         size_t n;
 
-        if (query == NULL)
-                return;
-        if (url_parse_query(query, QUERY_AFTER | QUERY_LIMIT | QUERY_STATE | QUERY_USER | QUERY_FOLLOW, &list, NULL) ==
-            0) {
-                touch(list.after);
-                touch(list.user);
-                if (list.limit < 1 || list.limit > LIST_LIMIT_MAX)
-                        abort();
+        for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
+                char *query = strndup(text, length);
+                struct list_query list;
+
+                if (query != NULL && list_query_parse(query, TABLES[i], &list, NULL) == 0) {
+                        touch(list.after);
+                        touch(list.user);
+                        touch(list.reference);
+                        touch(list.format);
+                        if (list.limit < 1 || list.limit > LIST_LIMIT_MAX)
+                                abort();
+                }
+                free(query);
         }
         if (url_decode(text, length, decoded, sizeof decoded, &n) == 0 && n >= sizeof decoded)
                 abort();
-        free(query);
 }
 
 static void fuzz_exec_query(const char *text, size_t length)
@@ -98,27 +103,40 @@ static void fuzz_exec_query(const char *text, size_t length)
         free(query);
 }
 
+static void fuzz_file_queries(const char *text, size_t length)
+{
+        static const struct query_parameter *const TABLES[] = { ARCHIVE_QUERY, FILE_GET_QUERY, FILE_PUT_QUERY,
+                                                                FILE_REMOVE_QUERY };
+
+        for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
+                char *query = strndup(text, length);
+                struct file_query parsed;
+
+                if (query != NULL && file_query_parse(query, TABLES[i], &parsed, NULL) == 0) {
+                        touch(parsed.path);
+                        if (parsed.mode < -1 || parsed.mode > 07777)
+                                abort();
+                }
+                free(query);
+        }
+}
+
 static void fuzz_files(const char *text, size_t length)
 {
-        char *query = strndup(text, length);
+        char *copy = strndup(text, length);
         char path[FILE_PATH_BYTES];
-        struct file_query parsed;
         struct file_answer answer;
         int64_t first, last;
         int problem;
 
-        if (query == NULL)
+        if (copy == NULL)
                 return;
-        if (file_query_parse(query, ~0U, &parsed, NULL) == 0) {
-                touch(parsed.path);
-                if (parsed.mode < -1 || parsed.mode > 07777)
-                        abort();
-        }
-        if (file_path_decode(query, path, NULL) == 0)
+        fuzz_file_queries(text, length);
+        if (file_path_decode(copy, path, NULL) == 0)
                 touch(path);
-        if (file_range_parse(query, &first, &last) && first >= 0 && last >= 0 && last < first)
+        if (file_range_parse(copy, &first, &last) && first >= 0 && last >= 0 && last < first)
                 abort();
-        free(query);
+        free(copy);
         if (file_answer_parse(text, length, &answer) == 0)
                 touch(answer.why.message);
         cJSON_Delete(file_list_render(text, length, &problem));

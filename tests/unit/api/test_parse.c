@@ -9,10 +9,11 @@
 
 #include <cmocka.h>
 
+#include "exec-query.h"
 #include "json.h"
+#include "list-query.h"
 #include "parse.h"
 #include "str.h"
-#include "url.h"
 
 /* Each body, parsed into what is thrown away. */
 static int parse_as_ensure(const char *text, size_t length, struct fault *why)
@@ -366,30 +367,36 @@ static void test_depth_and_values_are_bounded(void **state)
 
 static const struct {
         const char *text;
-        unsigned known;
+        const struct query_parameter *table;
         bool is_taken;
 } QUERIES[] = {
-        { NULL, 0, true },
-        { "", QUERY_USER, true },
-        { "user=ada", QUERY_USER, true },
-        { "user=%61da&", QUERY_USER, true },
-        { "user=ada", QUERY_LIMIT, false },
-        { "user=", QUERY_USER, false },
-        { "user", QUERY_USER, false },
-        { "user=a%00", QUERY_USER, false },
-        { "user=a%0", QUERY_USER, false },
-        { "user=a%2fb", QUERY_USER, false },
-        { "user=a&user=a", QUERY_USER, false },
-        { "&user=a", QUERY_USER, false },
-        { "limit=1000", QUERY_LIMIT, true },
-        { "limit=1001", QUERY_LIMIT, false },
-        { "limit=1%00", QUERY_LIMIT, false },
-        { "limit=-1", QUERY_LIMIT, false },
-        { "limit= 1", QUERY_LIMIT, false },
-        { "state=ready&after=a&limit=5", QUERY_STATE | QUERY_AFTER | QUERY_LIMIT, true },
-        { "state=READY", QUERY_STATE, false },
-        { "state=ready%00", QUERY_STATE, false },
-        { "STATE=ready", QUERY_STATE, false },
+        { NULL, EXEC_LIST_QUERY, true },
+        { "", EXEC_LIST_QUERY, true },
+        { "user=ada", EXEC_LIST_QUERY, true },
+        { "user=%61da&", EXEC_LIST_QUERY, true },
+        { "user=ada", CARREL_LIST_QUERY, false },
+        { "user=", EXEC_LIST_QUERY, false },
+        { "user", EXEC_LIST_QUERY, false },
+        { "user=a%00", EXEC_LIST_QUERY, false },
+        { "user=a%0", EXEC_LIST_QUERY, false },
+        { "user=a%2fb", EXEC_LIST_QUERY, false },
+        { "user=a&user=a", EXEC_LIST_QUERY, false },
+        { "&user=a", EXEC_LIST_QUERY, false },
+        { "limit=1000", CARREL_LIST_QUERY, true },
+        { "limit=1001", CARREL_LIST_QUERY, false },
+        { "limit=1%00", CARREL_LIST_QUERY, false },
+        { "limit=-1", CARREL_LIST_QUERY, false },
+        { "limit= 1", CARREL_LIST_QUERY, false },
+        { "state=ready&after=a&limit=5", CARREL_LIST_QUERY, true },
+        { "state=READY", CARREL_LIST_QUERY, false },
+        { "state=ready%00", CARREL_LIST_QUERY, false },
+        { "STATE=ready", CARREL_LIST_QUERY, false },
+        { "after=7&follow=1", EXEC_OUTPUT_QUERY, true },
+        { "after=-1", EXEC_OUTPUT_QUERY, false },
+        { "follow=yes", EXEC_OUTPUT_QUERY, false },
+        { "reference=a%3a1&format=oci", IMAGE_LOAD_QUERY, true },
+        { "reference=", IMAGE_LOAD_QUERY, false },
+        { "format=0123456789abcdef", IMAGE_LOAD_QUERY, false },
 };
 
 static void test_queries(void **state)
@@ -398,8 +405,10 @@ static void test_queries(void **state)
         for (size_t i = 0; i < sizeof QUERIES / sizeof *QUERIES; i++) {
                 struct list_query query;
                 struct fault why = { 0 };
-                bool is_taken = url_parse_query(QUERIES[i].text, QUERIES[i].known, &query, &why) == 0;
+                char *text = QUERIES[i].text == NULL ? NULL : strdup(QUERIES[i].text);
+                bool is_taken = list_query_parse(text, QUERIES[i].table, &query, &why) == 0;
 
+                free(text);
                 if (is_taken != QUERIES[i].is_taken)
                         fail_msg("%s: %s", QUERIES[i].text, is_taken ? "taken" : why.message);
         }
@@ -412,10 +421,28 @@ static void test_a_long_query_value(void **state)
 
         (void)state;
         memset(text + 5, 'a', sizeof text - 6);
-        assert_true(url_parse_query(text, QUERY_USER, &query, NULL) < 0);
+        assert_true(list_query_parse(text, EXEC_LIST_QUERY, &query, NULL) < 0);
         text[5 + USER_ID_MAX] = '\0';
-        assert_int_equal(url_parse_query(text, QUERY_USER, &query, NULL), 0);
+        assert_int_equal(list_query_parse(text, EXEC_LIST_QUERY, &query, NULL), 0);
         assert_int_equal(strlen(query.user), USER_ID_MAX);
+}
+
+/* What was decoded stands in the text itself, and what follows is untouched by it. */
+static void test_values_are_decoded_in_place(void **state)
+{
+        char text[] = "argv=%61%62&argv=c&env=A%3D%41&cwd=/%74&argv=";
+        struct exec_query query;
+
+        (void)state;
+        assert_int_equal(exec_query_parse(text, &query, NULL), 0);
+        assert_string_equal(query.request.argv[0], "ab");
+        assert_string_equal(query.request.argv[1], "c");
+        assert_string_equal(query.request.argv[2], "");
+        assert_null(query.request.argv[3]);
+        assert_string_equal(query.request.environment[0], "A=A");
+        assert_string_equal(query.request.working_dir, "/t");
+        assert_ptr_equal(query.request.argv[0], text + 5);
+        exec_query_release(&query);
 }
 
 int main(void)
@@ -432,6 +459,7 @@ int main(void)
                 cmocka_unit_test(test_depth_and_values_are_bounded),
                 cmocka_unit_test(test_queries),
                 cmocka_unit_test(test_a_long_query_value),
+                cmocka_unit_test(test_values_are_decoded_in_place),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,111 @@
+#include "list-query.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "str.h"
+
+static int read_user_id(char target[USER_ID_MAX + 1], const char *value, struct fault *why)
+{
+        size_t length = strlen(value);
+        int r = user_id_check(value, length, why);
+
+        if (r == 0)
+                memcpy(target, value, length + 1);
+        return r;
+}
+
+static int read_after(void *target, const char *value, const char *name, struct fault *why)
+{
+        (void)name;
+        return read_user_id(((struct list_query *)target)->after, value, why);
+}
+
+static int read_user(void *target, const char *value, const char *name, struct fault *why)
+{
+        (void)name;
+        return read_user_id(((struct list_query *)target)->user, value, why);
+}
+
+static int read_limit(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+        uint64_t limit;
+
+        if (str_parse_u64(value, 1, LIST_LIMIT_MAX, &limit) < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "%s is a whole number from 1 to %d", name,
+                                 LIST_LIMIT_MAX);
+        query->limit = (size_t)limit;
+        return 0;
+}
+
+static int read_state(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+
+        for (int state = 0; state < CARREL_STATES; state++) {
+                if (str_equal(value, carrel_state_name((enum carrel_state)state))) {
+                        query->state = state;
+                        return 0;
+                }
+        }
+        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is one of queued, starting, ready, retiring, lost",
+                         name);
+}
+
+static int read_seq(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+
+        if (str_parse_u64(value, 0, UINT64_MAX - 1, &query->after_seq) < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "%s is the seq of an event", name);
+        query->has_seq = true;
+        return 0;
+}
+
+static int read_follow(void *target, const char *value, const char *name, struct fault *why)
+{
+        return query_flag(value, name, &((struct list_query *)target)->is_following, why);
+}
+
+static int read_text(char *target, size_t size, const char *value, const char *name, struct fault *why)
+{
+        if (value[0] == '\0' || str_copy(target, size, value) < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is empty or too long", name);
+        return 0;
+}
+
+static int read_reference(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+
+        return read_text(query->reference, sizeof query->reference, value, name, why);
+}
+
+static int read_format(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+
+        return read_text(query->format, sizeof query->format, value, name, why);
+}
+
+const struct query_parameter CARREL_LIST_QUERY[] = {
+        { "after", read_after, false }, { "limit", read_limit, false }, { "state", read_state, false }, { 0 }
+};
+const struct query_parameter EXEC_LIST_QUERY[] = { { "user", read_user, false }, { 0 } };
+const struct query_parameter EXEC_OUTPUT_QUERY[] = { { "after", read_seq, false },
+                                                     { "follow", read_follow, false },
+                                                     { 0 } };
+const struct query_parameter IMAGE_LOAD_QUERY[] = { { "format", read_format, false },
+                                                    { "reference", read_reference, false },
+                                                    { 0 } };
+
+int list_query_parse(char *text, const struct query_parameter *table, struct list_query *ret_query, struct fault *why)
+{
+        struct list_query query = { .state = -1, .limit = LIST_LIMIT_DEFAULT, .format = "auto" };
+        int r = query_parse(text, table, &query, why);
+
+        if (r == 0)
+                *ret_query = query;
+        return r;
+}

@@ -1,0 +1,32 @@
+/* The queries of what is listed, read along, or loaded. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool.h"
+#include "query.h"
+
+enum { LIST_LIMIT_DEFAULT = 100, LIST_LIMIT_MAX = 1000 };
+
+struct list_query {
+        int state; /* enum carrel_state, -1: any */
+        size_t limit;
+        char after[USER_ID_MAX + 1]; /* "": from the start */
+        char user[USER_ID_MAX + 1];  /* "": any */
+        bool has_seq;
+        uint64_t after_seq; /* of an exec's events */
+        bool is_following;
+        char reference[256]; /* of an image; "": none */
+        char format[16];     /* of its archive; "auto" when it is not told */
+};
+
+extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, limit, state */
+extern const struct query_parameter EXEC_LIST_QUERY[];   /* user */
+extern const struct query_parameter EXEC_OUTPUT_QUERY[]; /* after, follow */
+extern const struct query_parameter IMAGE_LOAD_QUERY[];  /* format, reference */
+
+/* query_parse with one of these tables; *ret_query is untouched on failure. */
+__attribute__((warn_unused_result)) int list_query_parse(char *text, const struct query_parameter *table,
+                                                         struct list_query *ret_query, struct fault *why);
