@@ -26,6 +26,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int revents)
         (void)revents;
         log_event(daemon->log, LOG_LEVEL_INFO, "stopping", "signal", strsignal(watcher->signum), NULL);
         (void)sd_notify(0, "STOPPING=1");
+        daemon->is_stopping = true;
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -92,13 +93,16 @@ static int run(struct daemon *daemon)
         int r;
 
         watch_everything(daemon);
-        r = phases_up(daemon);
-        if (r == 0) {
+        do {
+                daemon->begins_again = false;
+                r = phases_up(daemon);
+                if (r < 0)
+                        break;
                 log_event(daemon->log, LOG_LEVEL_INFO, "started", "version", CARREL_VERSION, "socket",
                           daemon->config.socket, NULL);
                 ev_run(daemon->loop, 0);
                 phases_down(daemon);
-        }
+        } while (daemon->begins_again && !daemon->is_stopping);
         stop_watching(daemon);
         return r == 0 ? EXIT_SUCCESS : EXIT_START;
 }
@@ -172,8 +176,8 @@ int main(int argc, char **argv)
         bool is_check = false;
         int status = read_arguments(&daemon, argc, argv, &is_check);
 
-        /* Each mode is chosen where it is given. A container's root is nobody here, and has to search the directories of
-         * its image and of its cgroup, those too that a runtime makes. */
+        /* Each mode is chosen where it is given. A container's root is nobody here, and has to search the directories
+         * of its image and of its cgroup, those too that a runtime makes. */
         (void)umask(022);
         if (status >= 0)
                 return status;

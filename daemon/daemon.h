@@ -31,6 +31,9 @@ struct daemon {
         ev_signal interrupt;
         ev_signal hangup;
         ev_timer watchdog;
+        ev_timer search; /* for an engine, while none will do */
+        bool is_stopping;
+        bool begins_again; /* all rooms are to come up anew: an engine has come up */
 };
 
 /* Brings every room up in its order; on failure the ones that are up are taken down again. The failure is logged. */

@@ -1,8 +1,10 @@
 #include "engines.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "docker.h"
@@ -12,9 +14,11 @@
 #include "options.h"
 #include "podman.h"
 #include "probe.h"
+#include "scope.h"
 
-/* Of one engine; an engine that a socket starts (systemd) needs a moment. */
+/* Of one engine; an engine that a socket starts (systemd) needs a moment. Asked again it has had that. */
 #define PROBE_S 6.0
+#define SEARCH_S 1.0
 
 struct candidate {
         enum config_engine engine;
@@ -23,7 +27,7 @@ struct candidate {
         bool is_automatic;
         /* Whether it can keep every promise; NULL: it is made only when it is named. */
         int (*probe)(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     struct fault *why);
+                     double deadline_s, struct fault *why);
         int (*make)(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
                     const struct config *config);
 };
@@ -34,11 +38,11 @@ static const char *socket_of(const struct candidate *candidate, const struct con
 }
 
 static int probe_api(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     struct fault *why)
+                     double deadline_s, struct fault *why)
 {
         enum probed_kind found = PROBED_DOCKER;
         enum probed_kind wanted = candidate->engine == CONFIG_ENGINE_PODMAN ? PROBED_PODMAN : PROBED_DOCKER;
-        int r = probe_engine(socket_of(candidate, config), config->runtime, PROBE_S, &found, why);
+        int r = probe_engine(socket_of(candidate, config), config->runtime, deadline_s, &found, why);
 
         if (r < 0 || found == wanted)
                 return r;
@@ -83,7 +87,7 @@ static int make_oci(const struct candidate *candidate, struct engine **ret_engin
 
 /* It is no daemon that could be asked: it is made, and looks around. */
 static int probe_oci(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     struct fault *why)
+                     double deadline_s, struct fault *why)
 {
         struct engine_about about = { 0 };
         struct engine *engine;
@@ -104,6 +108,7 @@ static const struct candidate CANDIDATES[] = {
         { CONFIG_ENGINE_FAKE, "fake", "", false, NULL, make_fake },
 };
 #define N_CANDIDATES (sizeof CANDIDATES / sizeof *CANDIDATES)
+enum { N_EMBEDDED = 2 }; /* its place in the table */
 _Static_assert(N_CANDIDATES <= ENGINES_MAX, "every candidate has a verdict");
 
 static struct engine_verdict *add_verdict(struct engine_verdicts *verdicts, const struct candidate *candidate)
@@ -149,7 +154,7 @@ static const struct candidate *choose_first_able(struct ev_loop *loop, const str
                 verdict = add_verdict(verdicts, candidate);
                 if (chosen != NULL) {
                         snprintf(verdict->reason, sizeof verdict->reason, "not asked: %s comes first", chosen->kind);
-                } else if (candidate->probe(candidate, loop, config, &why) < 0) {
+                } else if (candidate->probe(candidate, loop, config, PROBE_S, &why) < 0) {
                         snprintf(verdict->reason, sizeof verdict->reason, "%s", why.message);
                 } else {
                         chosen = candidate;
@@ -160,16 +165,79 @@ static const struct candidate *choose_first_able(struct ev_loop *loop, const str
         return chosen;
 }
 
-static int refuse(const struct engine_verdicts *verdicts, struct fault *why)
+static void collect_reasons(struct engine_verdicts *verdicts)
 {
-        char reasons[sizeof why->message] = "";
-        size_t length = 0;
+        size_t length = (size_t)snprintf(verdicts->reasons, sizeof verdicts->reasons, "no engine can be had. ");
 
-        for (size_t i = 0; i < verdicts->count && length < sizeof reasons; i++)
-                length += (size_t)snprintf(reasons + length, sizeof reasons - length, "%s%s: %s", i > 0 ? "; " : "",
-                                           verdicts->list[i].kind, verdicts->list[i].reason);
-        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENODEV, "no engine can be had. %s", reasons);
+        for (size_t i = 0; i < verdicts->count && length < sizeof verdicts->reasons; i++)
+                length += (size_t)snprintf(verdicts->reasons + length, sizeof verdicts->reasons - length, "%s%s: %s",
+                                           i > 0 ? "; " : "", verdicts->list[i].kind, verdicts->list[i].reason);
 }
+
+/* ---- the choice is kept as long as containers can be ---- */
+
+static int open_record(const struct config *config, int flags)
+{
+        char path[DAEMON_PATH_BYTES];
+
+        if (snprintf(path, sizeof path, "%s/engine-%s", config->runtime_dir, config->pool) >= (int)sizeof path)
+                return -1;
+        return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+}
+
+static const struct candidate *read_record(const struct config *config)
+{
+        AUTO(auto_close) int fd = open_record(config, O_RDONLY);
+        char kind[16] = "";
+        ssize_t n = fd < 0 ? 0 : read(fd, kind, sizeof kind - 1);
+
+        kind[n > 0 ? n : 0] = '\0';
+        for (size_t i = 0; i < N_CANDIDATES; i++)
+                if (CANDIDATES[i].is_automatic && strcmp(CANDIDATES[i].kind, kind) == 0)
+                        return &CANDIDATES[i];
+        return NULL;
+}
+
+/* One that cannot be written is no obstacle: the next start chooses anew. */
+static void write_record(const struct config *config, const struct candidate *chosen)
+{
+        AUTO(auto_close) int fd = -1;
+
+        if (read_record(config) == chosen)
+                return;
+        fd = open_record(config, O_WRONLY | O_CREAT | O_TRUNC);
+        if (fd >= 0)
+                (void)!write(fd, chosen->kind, strlen(chosen->kind));
+}
+
+static const struct candidate *choose_last(const struct config *config, struct engine_verdicts *verdicts)
+{
+        const struct candidate *last = read_record(config);
+
+        for (size_t i = 0; last != NULL && i < N_CANDIDATES; i++) {
+                struct engine_verdict *verdict;
+
+                if (!CANDIDATES[i].is_automatic)
+                        continue;
+                verdict = add_verdict(verdicts, &CANDIDATES[i]);
+                verdict->is_chosen = &CANDIDATES[i] == last;
+                snprintf(verdict->reason, sizeof verdict->reason,
+                         verdict->is_chosen ? "the last run's carrels are on it; name another engine if it is gone"
+                                            : "not asked: the last run's carrels are on %s",
+                         last->kind);
+        }
+        return last;
+}
+
+static const struct candidate *choose_automatically(struct ev_loop *loop, const struct config *config,
+                                                    struct engine_verdicts *verdicts)
+{
+        const struct candidate *chosen = choose_last(config, verdicts);
+
+        return chosen != NULL ? chosen : choose_first_able(loop, config, verdicts);
+}
+
+/* ---- choosing ---- */
 
 int engines_choose(struct engine **ret_engine, struct engine_verdicts *ret_verdicts, struct ev_loop *loop,
                    const struct config *config, struct fault *why)
@@ -178,11 +246,45 @@ int engines_choose(struct engine **ret_engine, struct engine_verdicts *ret_verdi
         int r;
 
         *ret_verdicts = (struct engine_verdicts){ 0 };
-        chosen = config->engine == CONFIG_ENGINE_AUTO ? choose_first_able(loop, config, ret_verdicts)
+        chosen = config->engine == CONFIG_ENGINE_AUTO ? choose_automatically(loop, config, ret_verdicts)
                                                       : choose_named(config, ret_verdicts);
-        if (chosen == NULL)
-                return refuse(ret_verdicts, why);
+        ret_verdicts->has_choice = chosen != NULL;
+        if (chosen == NULL) {
+                collect_reasons(ret_verdicts);
+                chosen = &CANDIDATES[N_EMBEDDED];
+        }
         r = chosen->make(chosen, ret_engine, loop, config);
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine %s: %s", chosen->kind, strerror(-r))
-                     : 0;
+        if (r < 0)
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot set up the engine %s: %s", chosen->kind,
+                                 strerror(-r));
+        if (ret_verdicts->has_choice)
+                write_record(config, chosen);
+        return 0;
+}
+
+const char *engines_search(struct ev_loop *loop, const struct config *config)
+{
+        for (size_t i = 0; i < N_CANDIDATES; i++)
+                if (CANDIDATES[i].is_automatic && i != N_EMBEDDED &&
+                    CANDIDATES[i].probe(&CANDIDATES[i], loop, config, SEARCH_S, NULL) == 0)
+                        return CANDIDATES[i].kind;
+        return NULL;
+}
+
+void engines_settle(struct engine_verdicts *verdicts, const struct config *config)
+{
+        const struct candidate *embedded = &CANDIDATES[N_EMBEDDED];
+
+        if (verdicts->has_choice)
+                return;
+        verdicts->has_choice = true;
+        write_record(config, embedded);
+        for (size_t i = 0; i < verdicts->count; i++) {
+                struct engine_verdict *verdict = &verdicts->list[i];
+
+                if (strcmp(verdict->kind, embedded->kind) != 0)
+                        continue;
+                verdict->is_chosen = true;
+                snprintf(verdict->reason, sizeof verdict->reason, "the first that could keep every promise");
+        }
 }

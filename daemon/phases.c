@@ -22,6 +22,8 @@
 
 enum { LOCK_PATIENCE_MS = 5000 };
 
+#define SEARCH_INTERVAL_S 2.0
+
 /* ---- what the rooms tell the daemon ---- */
 
 static void on_step(void *arg, const char *flow, const char *step, double duration_s, bool has_succeeded)
@@ -90,13 +92,22 @@ static void describe(void *arg, struct api_state *ret_state)
         (void)snprintf(ret_state->policy_detail, sizeof ret_state->policy_detail, "%s", policy.detail);
 }
 
+/* Without a choice those of all engines count; else the engine's own word, which says what to do, is better than the
+ * failure of a call. */
 static void on_reconcile_wait(void *arg, const struct fault *why)
 {
         struct daemon *daemon = arg;
+        struct engine_about about = { 0 };
+        struct fault reason = *why;
 
-        pool_set_waiting(daemon->pool, why);
-        log_event(daemon->log, LOG_LEVEL_WARNING, "waiting_to_reconcile", "reason", why->message, NULL);
-        (void)sd_notifyf(0, "STATUS=waiting: %s", why->message);
+        daemon->engine->ops->about(daemon->engine, &about);
+        if (!daemon->engines.has_choice)
+                (void)fault_set(&reason, FAULT_ENGINE_UNAVAILABLE, ENODEV, "%s", daemon->engines.reasons);
+        else if (!about.is_available && about.detail[0] != '\0')
+                (void)fault_set(&reason, FAULT_ENGINE_UNAVAILABLE, ENODEV, "%s", about.detail);
+        pool_set_waiting(daemon->pool, &reason);
+        log_event(daemon->log, LOG_LEVEL_WARNING, "waiting_to_reconcile", "reason", reason.message, NULL);
+        (void)sd_notifyf(0, "STATUS=waiting: %s", reason.message);
 }
 
 static void on_ready(void *arg, const struct sweep_report *report, const struct fault *why)
@@ -106,6 +117,8 @@ static void on_ready(void *arg, const struct sweep_report *report, const struct 
         char adopted[16];
 
         (void)why;
+        ev_timer_stop(daemon->loop, &daemon->search);
+        engines_settle(&daemon->engines, &daemon->config);
         jobs_settle(daemon->jobs);
         (void)snprintf(removed, sizeof removed, "%u", report->removed);
         (void)snprintf(adopted, sizeof adopted, "%u", report->adopted);
@@ -185,6 +198,19 @@ static void free_netpolicy(struct daemon *daemon)
         daemon->netpolicy = netpolicy_free(daemon->netpolicy);
 }
 
+/* Nothing of a run that has no engine is worth keeping: all rooms come up anew with the one that was found. */
+static void on_search(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct daemon *daemon = timer->data;
+        const char *found = engines_search(loop, &daemon->config);
+
+        if (found == NULL)
+                return;
+        log_event(daemon->log, LOG_LEVEL_INFO, "engine_found", "engine", found, NULL);
+        daemon->begins_again = true;
+        ev_break(loop, EVBREAK_ALL);
+}
+
 static int make_engine(struct daemon *daemon, struct fault *why)
 {
         int r = engines_choose(&daemon->engine, &daemon->engines, daemon->loop, &daemon->config, why);
@@ -197,12 +223,17 @@ static int make_engine(struct daemon *daemon, struct fault *why)
         }
         if (r < 0)
                 return r;
+        ev_timer_init(&daemon->search, on_search, SEARCH_INTERVAL_S, SEARCH_INTERVAL_S);
+        daemon->search.data = daemon;
+        if (!daemon->engines.has_choice)
+                ev_timer_start(daemon->loop, &daemon->search);
         r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
         return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r)) : 0;
 }
 
 static void free_engine(struct daemon *daemon)
 {
+        ev_timer_stop(daemon->loop, &daemon->search);
         daemon->execs = execs_free(daemon->execs);
         if (daemon->engine != NULL)
                 daemon->engine = daemon->engine->ops->free(daemon->engine);

@@ -16,15 +16,15 @@ enum { RETRY_AFTER_S = 1 };
 
 /* ---- judging ---- */
 
-/* What keeps the engine from serving: its own word, else what the start-up has been waiting for. */
+/* What keeps the engine from serving: what the start-up waits for, else its own word. */
 static void ask_engine(const struct pool *pool, struct ensure_facts *facts, struct engine_about *about)
 {
         pool->engine->ops->about(pool->engine, about);
         facts->is_engine_available = about->is_available;
-        if (!about->is_available && about->detail[0] != '\0')
-                facts->obstacle = about->detail;
-        else if (!pool->has_reconciled && pool->waits_for.kind != FAULT_NONE)
+        if (!pool->has_reconciled && pool->waits_for.kind != FAULT_NONE)
                 facts->obstacle = pool->waits_for.message;
+        else if (!about->is_available && about->detail[0] != '\0')
+                facts->obstacle = about->detail;
 }
 
 static const struct carrel_spec *spec_of(const struct carrel *carrel)

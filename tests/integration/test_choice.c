@@ -1,5 +1,6 @@
 /* Which engine carreld takes when it may choose, and what it still does without the right to connect a carrel. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,18 +72,85 @@ static void expect_choice(const struct answer *info, const char *kind)
         assert_int_equal(chosen, 1);
 }
 
-static void auto_takes_the_first_that_is_able(void **state)
+static const char *const AUTO_SETTINGS[] = { "CARREL_ENGINE=auto", "CARREL_ENGINE_SOCKET=", NULL };
+
+static bool is_serving(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/healthz", NULL);
+        bool is_there = answer.status == 200;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_there;
+}
+
+/* Until the engine is there: the answer names it, and the others, with what is in their way. */
+static void expect_waiting(const char *words)
+{
+        struct answer answer;
+
+        assert_true(wait_until(is_serving, NULL, PATIENCE_S));
+        answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}");
+        if (answer.status != 503 || strcmp(answer_text(&answer, "error.code"), "engine_unavailable") != 0 ||
+            strstr(answer_text(&answer, "error.message"), words) == NULL)
+                fail_msg("%d %s", answer.status, answer.body);
+        answer_release(&answer);
+}
+
+static void expect_engine(void)
 {
         struct answer info;
 
-        (void)state;
-        carreld = carreld_new((const char *const[]){ "CARREL_ENGINE=auto", "CARREL_ENGINE_SOCKET=", NULL });
-        carreld_await_ready(carreld, 60.0);
+        carreld_await_ready(carreld, PATIENCE_S);
         info = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
-        assert_int_equal(info.status, 200);
         assert_string_equal(answer_text(&info, "engine.kind"), engine_kind());
         expect_choice(&info, engine_kind());
         answer_release(&info);
+}
+
+static void auto_takes_the_first_that_is_able(void **state)
+{
+        (void)state;
+        carreld = carreld_new(AUTO_SETTINGS);
+        expect_engine();
+        carreld_must_ensure("ada");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        end_daemon();
+}
+
+static bool has_reasons(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}");
+        bool is_there = strstr(answer_text(&answer, "error.message"), "no engine can be had") != NULL;
+
+        (void)arg;
+        answer_release(&answer);
+        return is_there;
+}
+
+/* The embedded engine cannot serve either: no owner can be mapped on a ramfs. */
+static void an_engine_that_comes_later_is_taken(void **state)
+{
+        (void)state;
+        engine_stop(engine, SIGTERM);
+        MUST_RUN("rm", "-f", CARREL_RUNTIME "/engine-default"); /* of the tests before */
+        MUST_RUN("mkdir", "-p", CARREL_USERS);
+        MUST_RUN("mount", "-t", "ramfs", "-o", "mode=0711", "ramfs", CARREL_USERS);
+        carreld = carreld_new(AUTO_SETTINGS);
+        assert_true(wait_until(has_reasons, NULL, PATIENCE_S));
+        expect_waiting(engine_kind());
+        engine_start(engine);
+        expect_engine();
+        carreld_must_ensure("ada");
+        carreld = carreld_kill(carreld);
+        MUST_RUN("umount", "-l", CARREL_USERS);
+
+        /* Now the embedded one could serve; but ada has a carrel on this one. */
+        engine_stop(engine, SIGTERM);
+        carreld = carreld_new(AUTO_SETTINGS);
+        expect_waiting(engine_kind());
+        engine_start(engine);
+        expect_engine();
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         end_daemon();
@@ -125,6 +193,8 @@ static int inside(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(auto_takes_the_first_that_is_able, stop_daemon),
+                { "an_engine_that_comes_later_is_taken", an_engine_that_comes_later_is_taken, NULL, stop_daemon,
+                  ENGINE_DAEMON },
                 /* The last: it takes rights away from this process's children for good. */
                 cmocka_unit_test_teardown(without_the_right_to_connect_there_is_policy_none, stop_daemon),
         };
