@@ -71,8 +71,23 @@ static int hide_cgroup2(const struct hybrid *hybrid)
         return 0;
 }
 
+/* Mounted over itself nosuid and nodev, so that a bind mount from below is so, too: crun (1.8) forgets these two
+ * options where it maps owners. What this cannot reach the pool's step "seal" does, carrel by carrel, for the price of
+ * a fork. */
+static void bare_users(const char *users_dir)
+{
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+        int tree = (int)syscall(SYS_open_tree, AT_FDCWD, users_dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+        if (tree < 0)
+                return;
+        if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
+                (void)syscall(SYS_move_mount, tree, "", AT_FDCWD, users_dir, MOVE_MOUNT_F_EMPTY_PATH);
+        close(tree);
+}
+
 /* In a child: only system calls. Says one byte on ready and waits to be killed. */
-static _Noreturn void hold_namespace(const struct hybrid *hybrid, int ready, pid_t parent)
+static _Noreturn void hold_namespace(const struct hybrid *hybrid, const char *users_dir, int ready, pid_t parent)
 {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
                 _exit(ECHILD);
@@ -81,6 +96,8 @@ static _Noreturn void hold_namespace(const struct hybrid *hybrid, int ready, pid
                 _exit(errno);
         if (hybrid != NULL && hide_cgroup2(hybrid) < 0)
                 _exit(errno);
+        if (users_dir != NULL)
+                bare_users(users_dir);
         if (write(ready, "", 1) != 1)
                 _exit(errno);
         for (;;)
@@ -125,7 +142,7 @@ static int prepare_namespace(struct oci *oci, struct fault *why)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot make a pipe: %s", strerrordesc_np(errno));
         pid = fork();
         if (pid == 0)
-                hold_namespace(hybrid, ends[1], parent);
+                hold_namespace(hybrid, oci->users_dir, ends[1], parent);
         r = pid < 0 ? -errno : 0;
         close(ends[1]);
         if (r == 0 && read(ends[0], &byte, 1) == 1) {

@@ -175,7 +175,8 @@ static void on_sealed(void *arg, const struct fault *why)
         task_resume(task, why);
 }
 
-/* An engine that can mount it nosuid and nodev has done so (the embedded one), and a helper would change nothing. */
+/* An engine that could mount it nosuid and nodev has done so, as a rule (the embedded one): a helper would change
+ * nothing. */
 enum flow_verdict step_seal(struct flow *flow, void *subject)
 {
         struct task *task = subject;
