@@ -53,6 +53,19 @@ static int read_state(void *target, const char *value, const char *name, struct 
                          name);
 }
 
+static int read_exec_state(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct list_query *query = target;
+
+        for (int state = 0; state <= JOB_STATES; state++) {
+                if (str_equal(value, state == JOB_STATES ? "all" : job_state_name((enum job_state)state))) {
+                        query->exec_state = state;
+                        return 0;
+                }
+        }
+        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is one of all, ended, failed, running, waiting", name);
+}
+
 static int read_seq(void *target, const char *value, const char *name, struct fault *why)
 {
         struct list_query *query = target;
@@ -92,7 +105,9 @@ static int read_format(void *target, const char *value, const char *name, struct
 const struct query_parameter CARREL_LIST_QUERY[] = {
         { "after", read_after, false }, { "limit", read_limit, false }, { "state", read_state, false }, { 0 }
 };
-const struct query_parameter EXEC_LIST_QUERY[] = { { "user", read_user, false }, { 0 } };
+const struct query_parameter EXEC_LIST_QUERY[] = { { "state", read_exec_state, false },
+                                                   { "user", read_user, false },
+                                                   { 0 } };
 const struct query_parameter EXEC_OUTPUT_QUERY[] = { { "after", read_seq, false },
                                                      { "follow", read_follow, false },
                                                      { 0 } };
@@ -102,7 +117,9 @@ const struct query_parameter IMAGE_LOAD_QUERY[] = { { "format", read_format, fal
 
 int list_query_parse(char *text, const struct query_parameter *table, struct list_query *ret_query, struct fault *why)
 {
-        struct list_query query = { .state = -1, .limit = LIST_LIMIT_DEFAULT, .format = "auto" };
+        struct list_query query = {
+                .state = -1, .exec_state = JOB_RUNNING, .limit = LIST_LIMIT_DEFAULT, .format = "auto"
+        };
         int r = query_parse(text, table, &query, why);
 
         if (r == 0)

@@ -5,13 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "jobs.h"
 #include "pool.h"
 #include "query.h"
 
 enum { LIST_LIMIT_DEFAULT = 100, LIST_LIMIT_MAX = 1000 };
 
 struct list_query {
-        int state; /* enum carrel_state, -1: any */
+        int state;      /* enum carrel_state, -1: any */
+        int exec_state; /* enum job_state, JOB_STATES: any */
         size_t limit;
         char after[USER_ID_MAX + 1]; /* "": from the start */
         char user[USER_ID_MAX + 1];  /* "": any */
@@ -23,7 +25,7 @@ struct list_query {
 };
 
 extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, limit, state */
-extern const struct query_parameter EXEC_LIST_QUERY[];   /* user */
+extern const struct query_parameter EXEC_LIST_QUERY[];   /* state, user */
 extern const struct query_parameter EXEC_OUTPUT_QUERY[]; /* after, follow */
 extern const struct query_parameter IMAGE_LOAD_QUERY[];  /* format, reference */
 

@@ -6,6 +6,7 @@
 
 #include "base64.h"
 #include "clock.h"
+#include "jobs.h"
 #include "put.h"
 #include "server.h"
 #include "utf8.h"
@@ -94,6 +95,8 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
         put_text(&object, "user", user);
         put_text(&object, "container_id", exec->container_id);
         put_text(&object, "program", exec->program);
+        put_text(&object, "state", job_state_name(JOB_RUNNING));
+        put_seconds(&object, "age_s", exec->running_s * 1000);
         put_seconds(&object, "running_s", exec->running_s * 1000);
         return object;
 }

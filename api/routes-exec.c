@@ -9,12 +9,9 @@
 #include "exec.h"
 #include "handlers.h"
 #include "job-requests.h"
-#include "list-query.h"
 #include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
-#include "render.h"
-#include "routes.h"
 #include "stream.h"
 
 /* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
@@ -180,42 +177,7 @@ void handle_exec(struct request *request)
                     &request->wait);
 }
 
-/* ---- looking and signalling ---- */
-
-struct exec_listing {
-        struct request *request;
-        const struct list_query *query;
-        cJSON *execs;
-};
-
-static void add_exec(void *arg, const struct exec_view *view)
-{
-        struct exec_listing *listing = arg;
-        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
-
-        if (listing->query->user[0] == '\0' || str_equal(listing->query->user, user))
-                put_copy(&listing->execs, render_exec(view, user));
-}
-
-void handle_exec_list(struct request *request)
-{
-        const struct execs *execs = request->server->options.execs;
-        struct list_query query;
-        struct exec_listing listing = { .request = request, .query = &query };
-        cJSON *answer;
-        struct fault why;
-
-        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
-                answer_fault(request, &why);
-                return;
-        }
-        listing.execs = cJSON_CreateArray();
-        if (execs != NULL)
-                execs_each(execs, NULL, add_exec, &listing);
-        answer = cJSON_CreateObject();
-        put_child(&answer, "execs", listing.execs);
-        answer_json(request, MHD_HTTP_OK, answer);
-}
+/* ---- signalling ---- */
 
 static int signal_exec(struct request *request, int signal, struct fault *why)
 {

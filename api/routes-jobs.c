@@ -191,7 +191,6 @@ static void look_at_exec(void *arg, const struct exec_view *view)
         object = render_exec(view, pool_exec_user(request->server->pool, view->exec_id));
         search->found = cJSON_Duplicate(object, true);
         cJSON_Delete(object);
-        put_text(&search->found, "state", job_state_name(JOB_RUNNING));
 }
 
 static void answer_unknown(struct request *request)
@@ -218,6 +217,73 @@ void handle_exec_inspect(struct request *request)
                 answer_unknown(request);
         else
                 answer_json(request, MHD_HTTP_OK, search.found);
+}
+
+/* ---- all of them ---- */
+
+struct exec_listing {
+        struct request *request;
+        const struct list_query *query;
+        cJSON *execs;
+        unsigned n_jobs;
+        bool is_truncated;
+};
+
+static bool is_asked_for(const struct exec_listing *listing, enum job_state state, const char *user)
+{
+        const struct list_query *query = listing->query;
+
+        return (query->exec_state == JOB_STATES || query->exec_state == (int)state) &&
+               (query->user[0] == '\0' || str_equal(query->user, user));
+}
+
+static void list_exec(void *arg, const struct exec_view *view)
+{
+        struct exec_listing *listing = arg;
+        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
+
+        if (is_asked_for(listing, JOB_RUNNING, user))
+                put_copy(&listing->execs, render_exec(view, user));
+}
+
+/* Those whose program runs are among the execs. */
+static bool list_job(void *arg, const struct job *job)
+{
+        struct exec_listing *listing = arg;
+        struct job_view view;
+
+        job_view(job, &view);
+        if ((view.state == JOB_RUNNING && !view.is_restored) || !is_asked_for(listing, view.state, view.user))
+                return true;
+        if (listing->n_jobs++ == LIST_LIMIT_MAX) {
+                listing->is_truncated = true;
+                return false;
+        }
+        put_copy(&listing->execs, render_job(&view));
+        return true;
+}
+
+void handle_exec_list(struct request *request)
+{
+        const struct api_options *options = &request->server->options;
+        struct list_query query;
+        struct exec_listing listing = { .request = request, .query = &query };
+        cJSON *answer;
+        struct fault why;
+
+        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        listing.execs = cJSON_CreateArray();
+        if (options->execs != NULL)
+                execs_each(options->execs, NULL, list_exec, &listing);
+        if (options->jobs != NULL)
+                jobs_each(options->jobs, list_job, &listing);
+        answer = cJSON_CreateObject();
+        put_child(&answer, "execs", listing.execs);
+        put_bool(&answer, "truncated", listing.is_truncated);
+        answer_json(request, MHD_HTTP_OK, answer);
 }
 
 /* ---- reading along ---- */

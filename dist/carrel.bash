@@ -1,8 +1,9 @@
 # Completion of carrel(1) for bash: verbs, options, user ids and exec ids.
 
 _carrel_ids() {
-        local verb=$1 socket=$2
-        timeout 2 carrel ${socket:+--socket "$socket"} "$verb" -q 2>/dev/null
+        local socket=$1
+        shift
+        timeout 2 carrel ${socket:+--socket "$socket"} "$@" -q 2>/dev/null
 }
 
 # The actions of `carrel image`, or the names behind one.
@@ -38,7 +39,12 @@ _carrel() {
         --policy) words='internet none' ;;
         --on-conflict) words='fail replace' ;;
         --format) words='auto docker oci rootfs' ;;
-        --state) words='lost queued ready retiring starting' ;;
+        --state)
+                case $verb in
+                ps) words='all ended failed running waiting' ;;
+                *) words='lost queued ready retiring starting' ;;
+                esac
+                ;;
         *)
                 if [[ $current == -* ]]; then
                         words=$(carrel ${verb:+"$verb"} --help 2>/dev/null | grep -Eo -- '--[a-z-]+' | sort -u)
@@ -46,14 +52,15 @@ _carrel() {
                         case $verb in
                         '') words=$verbs ;;
                         help) words=$verbs ;;
-                        ensure | exec | inspect | ps | rm | shell | touch | why) words=$(_carrel_ids ls "$socket") ;;
+                        ensure | exec | inspect | ps | rm | shell | touch | why) words=$(_carrel_ids "$socket" ls) ;;
                         cp)
                                 mapfile -t COMPREPLY < <(compgen -f -- "$current"
-                                        compgen -S : -W "$(_carrel_ids ls "$socket")" -- "$current")
+                                        compgen -S : -W "$(_carrel_ids "$socket" ls)" -- "$current")
                                 return
                                 ;;
                         image) words=$(_carrel_images "${COMP_WORDS[*]}" "$socket") ;;
-                        kill | logs) words=$(_carrel_ids ps "$socket") ;;
+                        kill) words=$(_carrel_ids "$socket" ps) ;;
+                        logs) words=$(_carrel_ids "$socket" ps -a) ;;
                         esac
                 fi
                 ;;

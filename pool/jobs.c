@@ -8,13 +8,6 @@
 #include "clock.h"
 #include "job.h"
 
-const char *job_state_name(enum job_state state)
-{
-        static const char *const NAMES[] = { "waiting", "running", "ended", "failed" };
-
-        return NAMES[state];
-}
-
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events);
 
 int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, struct job_registry *registry,
@@ -136,10 +129,14 @@ struct job *jobs_find(struct jobs *jobs, const char *exec_id)
         return found;
 }
 
-void jobs_each(const struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)
+void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg)
 {
-        for (const struct job *job = jobs->by_id; job != NULL; job = job->hh.next)
-                visit(arg, job);
+        const struct job *job = NULL;
+
+        if (jobs->by_id != NULL)
+                job = ELMT_FROM_HH(jobs->by_id->hh.tbl, jobs->by_id->hh.tbl->tail);
+        while (job != NULL && visit(arg, job))
+                job = job->hh.prev;
 }
 
 void jobs_forget(struct job *job)

@@ -31,8 +31,9 @@ struct jobs_options {
 enum job_state {
         JOB_WAITING, /* for its carrel */
         JOB_RUNNING,
-        JOB_ENDED, /* it has a result */
-        JOB_FAILED /* nothing was started, or how it ended is not known: it has a fault */
+        JOB_ENDED,  /* it has a result */
+        JOB_FAILED, /* nothing was started, or how it ended is not known: it has a fault */
+        JOB_STATES
 };
 const char *job_state_name(enum job_state state); /* "waiting", ... */
 
@@ -89,7 +90,8 @@ void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
  * another request's; FAULT_RESOURCE_EXHAUSTED. What goes wrong later is the job's own fault. Never calls back. */
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why);
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);
-void jobs_each(const struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);
+/* The latest first, until visit says false. */
+void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg);
 /* Forgets a job that nobody follows and that is not running. */
 void jobs_forget(struct job *job);
 

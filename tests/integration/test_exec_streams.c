@@ -116,6 +116,10 @@ static void execs_are_found_again(void **state)
                   "carrel exec --detach --id find-7 ada -- printf '\\377\\0x'; wait_end find-7; "
                   "carrel -o json logs find-7 | grep -o '\"encoding\":\"base64\"'; carrel logs find-7 | od -An -tx1",
                   "find-7\n\"encoding\":\"base64\"\n ff 00 78\n" },
+                { "what is over is listed",
+                  "carrel ps -a ada | awk '$1 == \"find-1\" { print $3, $4, $5, $8 }'; "
+                  "carrel ps --state ended -q ada | grep -cx 'find-[1-7]'",
+                  "ended exit 3 sh\n7\n" },
                 { "what is not kept", "carrel logs nobody; echo $?",
                   "carrel: there is no such exec, or it is over and not kept (not_found)\n"
                   "carrel: `carrel ls` and `carrel ps` show what there is\n1\n" },

@@ -338,6 +338,39 @@ static void test_running_is_lost_with_carreld(void **state)
         rig_free(rig);
 }
 
+/* In a list: what runs, and what is kept, by state and user, the latest first. */
+static void test_listed(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        rig->execs.running = 1;
+        expect(rig, START, DETACHED, 202, "");
+        end(rig);
+        expect(rig, START, "{\"argv\":[\"make\"],\"detach\":true,\"exec_id\":\"second\"}", 202, "");
+        end(rig);
+        rig->pool.answer = ANSWER_LATER;
+        expect(rig, "POST /v1/carrels/bob/exec", "{\"argv\":[\"ls\"],\"detach\":true,\"exec_id\":\"third\"}", 202,
+               "\"state\":\"waiting\"");
+        expect(rig, "GET /v1/execs", NULL, 200,
+               "{\"execs\":[{\"exec_id\":\"e1\",\"user\":\"ada\",\"container_id\":\"c1\",\"program\":\"sleep\","
+               "\"state\":\"running\",\"age_s\":1.5,\"running_s\":1.5}],\"truncated\":false}");
+        expect(rig, "GET /v1/execs?state=ended&user=ada", NULL, 200, "{\"execs\":[{\"exec_id\":\"second\"");
+        expect(rig, "GET /v1/execs?state=ended&user=ada", NULL, 200, "},{\"exec_id\":\"job-0001\"");
+        expect(rig, "GET /v1/execs?state=ended", NULL, 200, "\"cause\":\"exit\",\"exit_code\":3");
+        expect(rig, "GET /v1/execs?state=ended&user=bob", NULL, 200, "{\"execs\":[],");
+        expect(rig, "GET /v1/execs?state=waiting", NULL, 200, "{\"execs\":[{\"exec_id\":\"third\",\"user\":\"bob\"");
+        expect(rig, "GET /v1/execs?state=failed", NULL, 200, "{\"execs\":[],");
+        expect(rig, "GET /v1/execs?state=all", NULL, 200, "{\"execs\":[{\"exec_id\":\"e1\"");
+        expect(rig, "GET /v1/execs?state=all", NULL, 200, "},{\"exec_id\":\"third\"");
+        expect(rig, "GET /v1/execs?state=over", NULL, 400, "state is one of all, ended");
+        rig->execs.running = 0;
+        rig_restart(rig);
+        expect(rig, "GET /v1/execs?state=failed", NULL, 200, "{\"execs\":[{\"exec_id\":\"third\"");
+        expect(rig, "GET /v1/execs?state=ended", NULL, 200, "\"exec_id\":\"second\"");
+        rig_free(rig);
+}
+
 /* The client of a buffered exec lost its connection with carreld, and asks again. */
 static void test_buffered_retry_after_a_restart(void **state)
 {
@@ -447,6 +480,7 @@ int main(void)
                 cmocka_unit_test(test_attached),
                 cmocka_unit_test(test_buffered),
                 cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_listed),
                 cmocka_unit_test(test_ended_outlives_carreld),
                 cmocka_unit_test(test_running_is_lost_with_carreld),
                 cmocka_unit_test(test_buffered_retry_after_a_restart),

@@ -235,6 +235,23 @@ static void answers_are_shown(void **state)
                   "9b\n",
                   "",
                   "GET /v1/execs?user=a HTTP/1.1" },
+                { { "ps", "-a", "a" },
+                  { OK_JSON
+                    "{\"execs\":[{\"exec_id\":\"9b\",\"user\":\"a\",\"state\":\"ended\",\"cause\":\"exit\","
+                    "\"exit_code\":3,\"age_s\":61,\"program\":\"make\"},{\"exec_id\":\"9c\",\"state\":\"failed\","
+                    "\"error\":{\"code\":\"pool_full\"}}],\"truncated\":true}" },
+                  0,
+                  "EXEC  USER  STATE   CAUSE  EXIT  ERROR      AGE    PROGRAM\n"
+                  "9b    a     ended   exit   3     -          1m01s  make\n"
+                  "9c    -     failed  -      -     pool_full  -      -\n",
+                  "carrel: there are more: these are the latest\n",
+                  "GET /v1/execs?user=a&state=all HTTP/1.1" },
+                { { "ps", "--state", "failed", "-o", "json" },
+                  { OK_JSON "{\"execs\":[],\"truncated\":false}" },
+                  0,
+                  "{\"execs\":[],\"truncated\":false}\n",
+                  "",
+                  "GET /v1/execs?state=failed HTTP/1.1" },
                 { { "image", "ls", "-q" },
                   { OK_JSON "{\"images\":[{\"reference\":\"a:1\"},{\"reference\":\"b:2\"}]}" },
                   0,
