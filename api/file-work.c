@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "metrics-table.h"
+#include "carrel-first.h"
 #include "spool.h"
 #include "stream.h"
 
@@ -197,37 +197,23 @@ static int prepare_input(struct file_work *work, struct exec_request *request)
 
 /* ---- the road ---- */
 
-static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
         static const struct exec_sink SINK = { .on_output = on_output, .on_done = on_done, .on_input_ready = feed };
-        struct file_work *work = arg;
-        struct request *request = work->request;
+        struct file_work *work = request->work;
         const char *argv[FILE_ARGUMENTS_MAX + EXTRA_ARGUMENTS] = { AGENT, "file" };
         struct exec_request program = { .argv = argv, .is_streaming = true, .timeout_s = work->operation->timeout_s };
-        struct fault refusal;
 
-        request->wait = NULL;
-        if (why != NULL) {
-                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
-                answer_fault(request, why);
-                return;
-        }
+        (void)ensured;
         for (size_t i = 0; work->arguments[i] != NULL; i++)
                 argv[i + 2] = work->arguments[i];
         if (prepare_input(work, &program) < 0)
                 answer_no_memory(request);
-        else if (pool_exec(request->server->pool, ensured->carrel.user, &program, &SINK, work, &work->exec, &refusal) <
-                 0)
-                answer_fault(request, &refusal);
-        else if (program.is_input_open)
+        else if (carrel_run(request, &program, &SINK, work, &work->exec) && program.is_input_open)
                 feed(work);
 }
 
 void file_work_begin(struct file_work *work)
 {
-        static const struct carrel_spec ANY = { 0 };
-        struct request *request = work->request;
-
-        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, work,
-                    &request->wait);
+        carrel_first_any(work->request, on_ready);
 }

@@ -28,11 +28,12 @@ struct request {
         const char *rest;                      /* in connection->target: the {path} of the path, or NULL */
         const char *method;                    /* libmicrohttpd's, valid as long as the request */
         struct buffer body;
-        struct spool *spool;         /* instead of body, of a ROUTE_SPOOL; else NULL */
-        uint64_t received_bytes;     /* of the body, kept or not */
-        struct pool_wait *wait;      /* what a handler waits for, or NULL */
-        struct stream *stream;       /* the answer's, or NULL */
-        void *work;                  /* the handler's own */
+        struct spool *spool;     /* instead of body, of a ROUTE_SPOOL; else NULL */
+        uint64_t received_bytes; /* of the body, kept or not */
+        struct pool_wait *wait;  /* what a handler waits for, or NULL */
+        void (*on_ready)(struct request *request, const struct pool_ensured *ensured); /* of carrel-first.h */
+        struct stream *stream;                                                         /* the answer's, or NULL */
+        void *work;                                                                    /* the handler's own */
         void (*release)(void *work); /* called once when the request ends; NULL: nothing to do */
         struct MHD_Response *response;
         unsigned status;

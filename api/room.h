@@ -38,7 +38,7 @@ struct api_server {
         ev_timer again;   /* it has more to do than one turn */
         bool is_stopping; /* nothing is begun any more */
         struct spool_quota spools;
-        char *scratch;    /* API_SCRATCH_BYTES, for what is over before its user returns */
+        char *scratch; /* API_SCRATCH_BYTES, for what is over before its user returns */
         struct list requests;
         struct list subscribers; /* events.c */
 };

@@ -2,9 +2,9 @@
 #include <errno.h>
 
 #include "answer.h"
+#include "carrel-first.h"
 #include "handlers.h"
 #include "list-query.h"
-#include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
 #include "reaper.h"
@@ -15,18 +15,11 @@ enum { SENTENCE_BYTES = 256 };
 
 /* ---- ensure ---- */
 
-static void on_ensured(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
-        struct request *request = arg;
         const struct api_info *info = &request->server->info;
         struct api_state state = { 0 };
 
-        request->wait = NULL;
-        if (why != NULL) {
-                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
-                answer_fault(request, why);
-                return;
-        }
         info->describe(info->arg, &state);
         answer_json(request, MHD_HTTP_OK,
                     render_carrel(&ensured->carrel, state.engine, ensure_outcome_name(ensured->outcome)));
@@ -41,8 +34,7 @@ void handle_ensure(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        pool_ensure(request->server->pool, request->parameter, &body.spec, body.on_conflict, on_ensured, request,
-                    &request->wait);
+        carrel_first(request, &body.spec, body.on_conflict, on_ready);
 }
 
 /* ---- looking ---- */

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "answer.h"
+#include "carrel-first.h"
 #include "exec-format.h"
 #include "exec.h"
 #include "handlers.h"
 #include "job-requests.h"
-#include "metrics-table.h"
 #include "parse.h"
 #include "put.h"
 #include "stream.h"
@@ -109,25 +109,17 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         stream_end(request->stream);
 }
 
-static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
         static const struct exec_sink SINK = {
                 .on_start = on_start, .on_output = on_output, .on_done = on_done, .on_readable = on_readable
         };
         static const struct exec_sink BUFFERED_SINK = { .on_done = on_done };
-        struct exec_work *work = arg;
-        struct request *request = work->request;
-        struct fault refusal;
+        struct exec_work *work = request->work;
 
-        request->wait = NULL;
-        if (why != NULL) {
-                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
-                answer_fault(request, why);
-                return;
-        }
-        if (pool_exec(request->server->pool, ensured->carrel.user, &work->body.request,
-                      work->format != NULL ? &SINK : &BUFFERED_SINK, work, &work->exec, &refusal) < 0)
-                answer_fault(request, &refusal);
+        (void)ensured;
+        (void)carrel_run(request, &work->body.request, work->format != NULL ? &SINK : &BUFFERED_SINK, work,
+                         &work->exec);
 }
 
 /* What a job keeps are events, so lines are all that it can be followed by. Takes work. */
@@ -150,7 +142,6 @@ static void begin_job(struct request *request, struct exec_work *work)
 
 void handle_exec(struct request *request)
 {
-        static const struct carrel_spec ANY = { 0 };
         struct exec_work *work = calloc(1, sizeof *work);
         struct fault why;
 
@@ -173,8 +164,7 @@ void handle_exec(struct request *request)
         work->request = request;
         request->work = work;
         request->release = release_exec;
-        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, work,
-                    &request->wait);
+        carrel_first_any(request, on_ready);
 }
 
 /* ---- signalling ---- */

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "answer.h"
+#include "carrel-first.h"
 #include "exec-query.h"
 #include "fields.h"
 #include "handlers.h"
-#include "metrics-table.h"
 #include "scope.h"
 #include "status-line.h"
 #include "upgrade.h"
@@ -284,26 +284,16 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
 }
 
-static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
         static const struct exec_sink SINK = {
                 .on_output = on_output, .on_done = on_done, .on_input_ready = on_input_ready, .on_readable = on_readable
         };
-        struct session *session = arg;
-        struct request *request = session->request;
-        struct fault refusal;
+        struct session *session = request->work;
 
-        request->wait = NULL;
-        if (why != NULL) {
-                metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
-                answer_fault(request, why);
+        (void)ensured;
+        if (!carrel_run(request, &session->query.request, &SINK, session, &session->exec))
                 return;
-        }
-        if (pool_exec(request->server->pool, ensured->carrel.user, &session->query.request, &SINK, session,
-                      &session->exec, &refusal) < 0) {
-                answer_fault(request, &refusal);
-                return;
-        }
         exec_query_release(&session->query);
         /* Until there is a socket that its output could go to. */
         exec_pause(session->exec, true);
@@ -312,7 +302,6 @@ static void on_carrel_ready(void *arg, const struct pool_ensured *ensured, const
 
 void handle_exec_socket(struct request *request)
 {
-        static const struct carrel_spec ANY = { 0 };
         struct session *session;
         struct fault why;
 
@@ -331,6 +320,5 @@ void handle_exec_socket(struct request *request)
         session->request = request;
         request->work = session;
         request->release = release_session;
-        pool_ensure(request->server->pool, request->parameter, &ANY, CONFLICT_REPLACE, on_carrel_ready, session,
-                    &request->wait);
+        carrel_first_any(request, on_ready);
 }
