@@ -132,19 +132,30 @@ static int make_group(const char *path, size_t root_length)
         return r;
 }
 
+/* Files of one controller: "devices.deny", "devices.allow". */
+static bool is_of_one(const char *file, const char *other)
+{
+        size_t length = strcspn(file, ".");
+
+        return strncmp(file, other, length + 1) == 0;
+}
+
 static int set_limits(struct making *making, const char *group)
 {
+        const char *absent = "";
         char value[VALUE_BYTES];
 
         for (size_t i = 0; i < N_SETTINGS; i++) {
                 int r;
 
-                if (making->is_set[i])
+                if (making->is_set[i] || is_of_one(SETTINGS[i].file, absent))
                         continue;
                 print_value(&SETTINGS[i], making->spec, value, sizeof value);
                 r = write_file(group, SETTINGS[i].file, value);
-                if (r == -ENOENT) /* another hierarchy's */
+                if (r == -ENOENT) { /* another hierarchy's */
+                        absent = SETTINGS[i].file;
                         continue;
+                }
                 making->where = SETTINGS[i].file;
                 if (r < 0)
                         return r;

@@ -69,6 +69,7 @@ struct oci_call {
         oci_act on_timer;    /* what the timer does */
         struct child *child; /* a runtime */
         int log_fd;          /* what the runtime has to say about its own failure; -1 */
+        unsigned n_tries;    /* so far, of a remove */
         double deadline_at;  /* ev_now's time */
         engine_done done;
         void *arg;

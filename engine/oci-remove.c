@@ -11,6 +11,7 @@
 #include "scope.h"
 
 #define RETRY_S 0.003
+enum { TRIES_UNLOOKED = 16 };
 /* Longer than other calls: hundreds of processes die by the one CPU their container may use, and a busy host's share of
  * it. The pool waits 20 s. */
 #define PATIENCE_S 18.0
@@ -41,6 +42,13 @@ static void clear_later(struct oci_call *call, const char *what)
         oci_call_answer_now(call);
 }
 
+/* To go through the cgroups costs a hundred system calls. The first time kills and thaws what is in them; while process
+ * 1 dies after that, they are gone through now and then, for what it waits for. */
+static bool is_due(struct oci_call *call, const struct box *box)
+{
+        return box->pidfd < 0 || call->n_tries++ % TRIES_UNLOOKED == 0;
+}
+
 static void clear(struct oci_call *call)
 {
         struct box *box = oci_store_find(call->oci, call->id);
@@ -52,7 +60,7 @@ static void clear(struct oci_call *call)
         }
         if (box->pidfd >= 0)
                 (void)syscall(SYS_pidfd_send_signal, box->pidfd, SIGKILL, NULL, 0);
-        r = box->n_calls > 0 ? -EAGAIN : oci_cgroup_clear(box->cgroup);
+        r = box->n_calls > 0 || !is_due(call, box) ? -EAGAIN : oci_cgroup_clear(box->cgroup);
         if (r == -EAGAIN || box->pidfd >= 0) {
                 clear_later(call, r == -EAGAIN ? "cgroup" : "process 1");
                 return;
