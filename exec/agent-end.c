@@ -187,7 +187,7 @@ int agent_exec_signal_all(const struct agent_exec *exec, int signal)
 {
         if (exec->cgroup.directory >= 0 && (exec->seen & SAW_STARTED))
                 return signal == SIGKILL ? (exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup), 1)
-                                         : exec_cgroup_signal(&exec->cgroup, signal);
+                                         : exec_cgroup_signal(&exec->channel->cgroups, &exec->cgroup, signal);
         send_signal(exec, signal);
         return 1;
 }

@@ -21,7 +21,13 @@
 /* A child of an exec's group: the exec is over, the rest may live. */
 #define RETIRED "retired"
 
-enum { MEMBERS_MAX_BYTES = 1 << 20, PROC_CGROUP_BYTES = 16384, FREEZE_LOOKS = 64, FREEZE_PASSES = 4 };
+enum {
+        MEMBERS_MAX_BYTES = 1 << 20,
+        PROC_CGROUP_BYTES = 16384,
+        FREEZE_LOOKS = 64,
+        FREEZE_PASSES = 4,
+        FREEZER_STATE_BYTES = 128
+};
 
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id)
@@ -47,7 +53,39 @@ void exec_cgroups_close(struct exec_cgroups *cgroups)
         *cgroups = (struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1 };
 }
 
+/* ---- files ---- */
+
+static int read_at(int directory, const char *name, size_t most, char **ret_text)
+{
+        char path[64 + EXEC_CGROUP_NAME_BYTES];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name);
+        return proc_file_read(path, most, ret_text);
+}
+
+static int write_at(int directory, const char *name, const char *text)
+{
+        AUTO(auto_close) int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
 /* ---- making ---- */
+
+/* The file through which a thread can move itself without a grace period of the kernel, where there is one. -1: errno.
+ */
+static int open_join(enum exec_cgroup_kind kind, int directory)
+{
+        const char *file = "tasks";
+
+        if (directory < 0)
+                return -1;
+        if (kind == EXEC_CGROUP_UNIFIED)
+                file = write_at(directory, "cgroup.type", "threaded") == 0 ? "cgroup.threads" : "cgroup.procs";
+        return openat(directory, file, O_WRONLY | O_CLOEXEC);
+}
 
 int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd)
 {
@@ -63,10 +101,7 @@ int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret
         if (mkdirat(cgroups->directory, cgroup.name, 0755) != 0)
                 return -errno;
         cgroup.directory = openat(cgroups->directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        join = cgroup.directory < 0
-                       ? -1
-                       : openat(cgroup.directory, cgroups->kind == EXEC_CGROUP_FREEZER ? "tasks" : "cgroup.procs",
-                                O_WRONLY | O_CLOEXEC);
+        join = open_join(cgroups->kind, cgroup.directory);
         if (join < 0) {
                 error = -errno;
                 (void)exec_cgroup_remove(cgroups, &cgroup);
@@ -98,23 +133,6 @@ bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgr
 
 /* ---- members ---- */
 
-static int read_at(int directory, const char *name, size_t most, char **ret_text)
-{
-        char path[64 + EXEC_CGROUP_NAME_BYTES];
-
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name);
-        return proc_file_read(path, most, ret_text);
-}
-
-static int write_at(int directory, const char *name, const char *text)
-{
-        AUTO(auto_close) int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
 /* The pidfd is opened first and the membership is read behind it: if the pid was reused in between, the pidfd is of the
  * dead process and the signal goes nowhere (pidfd_open(2)). */
 static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signal)
@@ -133,11 +151,19 @@ static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signa
         return true;
 }
 
-int exec_cgroup_signal(const struct exec_cgroup *cgroup, int signal)
+/* A threaded group does not tell its processes: they are among those of its domain, the container's group. */
+static int read_candidates(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, char **ret_text)
+{
+        int error = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+
+        return error != -EOPNOTSUPP ? error : read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+}
+
+int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, int signal)
 {
         AUTO(auto_free) char *text = NULL;
         int sent = 0;
-        int error = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
+        int error = read_candidates(cgroups, cgroup, &text);
 
         if (error != 0)
                 return error;
@@ -148,33 +174,47 @@ int exec_cgroup_signal(const struct exec_cgroup *cgroup, int signal)
 
 /* ---- killing ---- */
 
-static void await_frozen(int directory)
+struct freezer {
+        const char *file, *freeze, *thaw;
+        const char *state, *is_frozen;
+};
+
+static const struct freezer FREEZERS[] = {
+        [EXEC_CGROUP_FREEZER] = { "freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN" },
+        [EXEC_CGROUP_UNIFIED] = { "cgroup.freeze", "1", "0", "cgroup.events", "frozen 1" },
+};
+
+static void await_frozen(const struct freezer *freezer, int directory)
 {
         for (int i = 0; i < FREEZE_LOOKS; i++) {
                 AUTO(auto_free) char *state = NULL;
 
-                if (read_at(directory, "freezer.state", 64, &state) != 0 || strncmp(state, "FROZEN", 6) == 0)
+                if (read_at(directory, freezer->state, FREEZER_STATE_BYTES, &state) != 0 ||
+                    strstr(state, freezer->is_frozen) != NULL)
                         return;
         }
 }
 
 /* What freezes late is caught by the next pass, and what is frozen dies as soon as it thaws. */
-static void kill_by_freezer(const struct exec_cgroup *cgroup)
+static void kill_by_freezer(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
 {
-        if (write_at(cgroup->directory, "freezer.state", "FROZEN") == 0)
-                await_frozen(cgroup->directory);
+        const struct freezer *freezer = &FREEZERS[cgroups->kind];
+
+        if (write_at(cgroup->directory, freezer->file, freezer->freeze) == 0)
+                await_frozen(freezer, cgroup->directory);
         for (int pass = 0; pass < FREEZE_PASSES; pass++)
-                if (exec_cgroup_signal(cgroup, SIGKILL) <= 0)
+                if (exec_cgroup_signal(cgroups, cgroup, SIGKILL) <= 0)
                         break;
-        (void)write_at(cgroup->directory, "freezer.state", "THAWED");
+        (void)write_at(cgroup->directory, freezer->file, freezer->thaw);
 }
 
 void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
 {
-        if (cgroup->directory < 0)
+        if (cgroup->directory < 0 || cgroups->kind == EXEC_CGROUP_NONE)
                 return;
+        /* The kernel kills no threaded group, and before Linux 5.14 none at all. */
         if (cgroups->kind == EXEC_CGROUP_FREEZER || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
-                kill_by_freezer(cgroup); /* without a freezer, and without cgroup.kill (before Linux 5.14): each */
+                kill_by_freezer(cgroups, cgroup);
 }
 
 int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
@@ -214,8 +254,11 @@ static bool is_retired(int directory)
 static bool has_members(int directory)
 {
         AUTO(auto_free) char *text = NULL;
+        int error = read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
 
-        return read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text) != 0 || text[0] != '\0';
+        if (error == -EOPNOTSUPP)
+                error = read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
+        return error != 0 || text[0] != '\0';
 }
 
 static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,6 +25,7 @@
 #define IMAGE_TAR "/run/testbed/sandbox.tar"
 #define PLAIN_ROOT "/run/testbed/plain"
 #define PLAIN_STATE "/run/testbed/plain-state"
+#define USERS_DISK "/run/testbed/users.img"
 #define EVENTS_LOG "/run/testbed/events.log"
 
 enum { WORDS_MAX = 24, RECORD_MAX = 1 << 20 };
@@ -212,6 +214,24 @@ static void unpack(const char *root)
         MUST_RUN("sh", "-c", script);
 }
 
+/* Before Linux 6.3 tmpfs cannot map owners: the users' directories are on an ext4 of the enclosure's own then. */
+static void furnish_users(void)
+{
+        struct utsname host;
+        int major = 0, minor = 0;
+
+        assert_return_code(uname(&host), errno);
+        assert_int_equal(sscanf(host.release, "%d.%d", &major, &minor), 2);
+        if (major > 6 || (major == 6 && minor >= 3))
+                return;
+        MUST_RUN("mkdir", "-p", "-m711", CARREL_USERS);
+        MUST_RUN("truncate", "-s1g", USERS_DISK);
+        MUST_RUN("mkfs.ext4", "-q", USERS_DISK);
+        MUST_RUN("mount", "-oloop", USERS_DISK, CARREL_USERS);
+        MUST_RUN("rmdir", CARREL_USERS "/lost+found");
+        MUST_RUN("chmod", "711", CARREL_USERS);
+}
+
 static void open_engine(void)
 {
         const char *source = getenv("TESTBED_SOURCE_DIR");
@@ -229,6 +249,7 @@ static void open_engine(void)
         unpack(PLAIN_ROOT);
         MUST_RUN("mkdir", "-p", PLAIN_STATE, CARREL_RUNTIME);
         unlink(IMAGE_TAR);
+        furnish_users();
 }
 
 static void close_engine(void)

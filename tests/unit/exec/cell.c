@@ -272,6 +272,7 @@ static const struct {
 struct body {
         enum cell_shape shape;
         int alive_fd;
+        const int *joins;
 };
 
 static void exec_body(void *arg)
@@ -280,6 +281,9 @@ static void exec_body(void *arg)
         int fd = body->alive_fd;
 
         setsid(); /* as runc and crun start an exec */
+        for (size_t i = 0; i < CELL_JOINS; i++)
+                if (body->joins[i] > 0 && write(body->joins[i], "0", 1) != 1)
+                        _exit(1);
         switch (body->shape) {
         case SHAPE_SETSID:
                 if (fork() == 0) {
@@ -343,7 +347,7 @@ static int wait_standing(int alive_fd, int processes)
 int cell_run(const struct cell *cell, enum cell_shape shape, struct cell_exec *ret_exec)
 {
         struct cell_exec exec = { 0 };
-        struct body body = { .shape = shape };
+        struct body body = { .shape = shape, .joins = cell->joins };
         int report[2], alive[2], error;
 
         if (pipe2(report, O_CLOEXEC) != 0 || pipe2(alive, O_CLOEXEC) != 0)

@@ -7,11 +7,14 @@
 
 enum { CELL_ID_BYTES = 65, CELL_PATH_BYTES = 640 };
 
+enum { CELL_JOINS = 2 };
+
 struct cell {
         char id[CELL_ID_BYTES];
         char directory[CELL_PATH_BYTES]; /* of the cgroup */
         pid_t init;
-        pid_t keeper; /* init's parent, our child */
+        pid_t keeper;          /* init's parent, our child */
+        int joins[CELL_JOINS]; /* files that each exec's root writes "0" into first, in order; 0: none */
 };
 
 /* 0, or a negative errno where this machine does not allow it. */

@@ -1,4 +1,5 @@
-/* The groups of execs in a real cgroup hierarchy: what is in them dies, and what is over does not stay. */
+/* The groups of execs in each real cgroup hierarchy of this machine, v1's freezer and v2: what is in them dies, and
+ * what is over does not stay. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,14 @@
 
 enum { LONG_MS = 20000, TRIES = 20000 };
 
+struct hierarchy {
+        enum exec_cgroup_kind kind;
+        enum cgroup_hierarchy mount;
+};
+
+static const struct hierarchy FREEZER = { EXEC_CGROUP_FREEZER, CGROUP_FREEZER };
+static const struct hierarchy UNIFIED = { EXEC_CGROUP_UNIFIED, CGROUP_UNIFIED };
+
 struct fixture {
         struct cell cell;
         struct exec_cgroups groups;
@@ -30,9 +39,9 @@ struct fixture {
 
 static int setup(void **state)
 {
+        const struct hierarchy *hierarchy = *state;
         struct fixture *fixture = calloc(1, sizeof(*fixture));
         struct cgroup_mounts mounts;
-        const struct cgroup_mount *mount;
 
         if (fixture == NULL)
                 return -1;
@@ -41,11 +50,11 @@ static int setup(void **state)
                 return getenv("CARREL_MUST_RUN") != NULL ? -1 : 0;
         if (cgroup_read_mounts(&mounts) != 0)
                 return -1;
-        mount = mounts.of[CGROUP_FREEZER].point[0] != '\0' ? &mounts.of[CGROUP_FREEZER] : &mounts.of[CGROUP_UNIFIED];
-        (void)snprintf(fixture->path, sizeof(fixture->path), "%s/groups-%s", mount->point, fixture->cell.id);
+        (void)snprintf(fixture->path, sizeof(fixture->path), "%s/groups-%s", mounts.of[hierarchy->mount].point,
+                       fixture->cell.id);
         if (mkdir(fixture->path, 0755) != 0)
                 return -1;
-        fixture->groups.kind = mount == &mounts.of[CGROUP_FREEZER] ? EXEC_CGROUP_FREEZER : EXEC_CGROUP_UNIFIED;
+        fixture->groups.kind = hierarchy->kind;
         fixture->groups.directory = open(fixture->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         fixture->is_ready = true;
         return 0;
@@ -96,6 +105,23 @@ static struct exec_cgroup make_group(const struct fixture *fixture)
         return group;
 }
 
+/* As an agent's child sets out: from its container's group it moves itself into the exec's. */
+static struct exec_cgroup run_in_group(struct fixture *fixture, enum cell_shape shape, struct cell_exec *ret_exec)
+{
+        struct exec_cgroup group = { 0 };
+        int *joins = fixture->cell.joins;
+
+        joins[0] = openat(fixture->groups.directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        assert_true(joins[0] >= 0);
+        assert_int_equal(exec_cgroup_make(&fixture->groups, &group, &joins[1]), 0);
+        assert_int_equal(cell_run(&fixture->cell, shape, ret_exec), 0);
+        for (size_t i = 0; i < CELL_JOINS; i++) {
+                close(joins[i]);
+                joins[i] = 0;
+        }
+        return group;
+}
+
 static unsigned count_groups(const struct fixture *fixture)
 {
         DIR *directory = opendir(fixture->path);
@@ -123,14 +149,13 @@ static void clear_until_gone(const struct fixture *fixture, struct exec_cgroup *
         close(group->directory);
 }
 
-static void check_end(const struct fixture *fixture, enum cell_shape shape,
+static void check_end(struct fixture *fixture, enum cell_shape shape,
                       void (*end)(const struct fixture *fixture, struct exec_cgroup *group))
 {
-        struct exec_cgroup group = make_group(fixture);
         struct cell_exec exec;
+        struct exec_cgroup group = run_in_group(fixture, shape, &exec);
 
-        assert_int_equal(cell_run(&fixture->cell, shape, &exec), 0);
-        move(group.directory, exec.root);
+        assert_true(exec_cgroup_holds(&fixture->groups, &group, exec.root));
         assert_false(cell_exec_is_gone(&exec, 0));
         end(fixture, &group);
         assert_true(cell_exec_is_gone(&exec, LONG_MS));
@@ -141,8 +166,8 @@ static void check_end(const struct fixture *fixture, enum cell_shape shape,
 /* A process whose first thread has ended lives, though procfs calls it a zombie, in no cgroup. */
 static void members_die(void **state)
 {
-        static const enum cell_shape SHAPES_HERE[] = { SHAPE_PLAIN, SHAPE_LEADERLESS };
-        const struct fixture *fixture = fixture_of(state);
+        static const enum cell_shape SHAPES_HERE[] = { SHAPE_PLAIN, SHAPE_FORKING, SHAPE_LEADERLESS };
+        struct fixture *fixture = fixture_of(state);
 
         for (size_t i = 0; i < sizeof(SHAPES_HERE) / sizeof(SHAPES_HERE[0]); i++) {
                 check_end(fixture, SHAPES_HERE[i], kill_until_gone);
@@ -152,13 +177,11 @@ static void members_die(void **state)
 
 static void signals_are_counted(void **state)
 {
-        const struct fixture *fixture = fixture_of(state);
-        struct exec_cgroup group = make_group(fixture);
+        struct fixture *fixture = fixture_of(state);
         struct cell_exec exec;
+        struct exec_cgroup group = run_in_group(fixture, SHAPE_LEADERLESS, &exec);
 
-        assert_int_equal(cell_run(&fixture->cell, SHAPE_LEADERLESS, &exec), 0);
-        move(group.directory, exec.root);
-        assert_int_equal(exec_cgroup_signal(&group, SIGTERM), 1);
+        assert_int_equal(exec_cgroup_signal(&fixture->groups, &group, SIGTERM), 1);
         assert_true(cell_exec_is_gone(&exec, LONG_MS));
         kill_until_gone(fixture, &group);
         cell_exec_end(&exec);
@@ -207,14 +230,46 @@ static void what_is_retired_lives(void **state)
         cell_exec_end(&exec);
 }
 
+/* Then a program moves itself without waiting for the kernel. */
+static void groups_of_v2_are_threaded(void **state)
+{
+        const struct fixture *fixture = fixture_of(state);
+        struct exec_cgroup group = make_group(fixture);
+        char type[16] = "";
+        int fd = openat(group.directory, "cgroup.type", O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0 && read(fd, type, sizeof(type) - 1) > 0);
+        close(fd);
+        assert_string_equal(type, "threaded\n");
+        kill_until_gone(fixture, &group);
+}
+
+#define TEST(test, hierarchy)                                                                                          \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, (void *)(uintptr_t)(hierarchy))
+
+static bool is_mounted(const struct hierarchy *hierarchy)
+{
+        struct cgroup_mounts mounts;
+
+        return cgroup_read_mounts(&mounts) == 0 && mounts.of[hierarchy->mount].point[0] != '\0';
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(members_die, setup, teardown),
-                cmocka_unit_test_setup_teardown(signals_are_counted, setup, teardown),
-                cmocka_unit_test_setup_teardown(retired_groups_do_not_stay, setup, teardown),
-                cmocka_unit_test_setup_teardown(what_is_retired_lives, setup, teardown),
+                TEST(members_die, &UNIFIED),
+                TEST(signals_are_counted, &UNIFIED),
+                TEST(retired_groups_do_not_stay, &UNIFIED),
+                TEST(what_is_retired_lives, &UNIFIED),
+                TEST(groups_of_v2_are_threaded, &UNIFIED),
+                TEST(members_die, &FREEZER),
+                TEST(signals_are_counted, &FREEZER),
+                TEST(retired_groups_do_not_stay, &FREEZER),
+                TEST(what_is_retired_lives, &FREEZER),
         };
+        const size_t n_unified = 5, n_freezer = 4;
+        size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        /* What is not mounted is not skipped: a machine of v1 or of v2 alone has nothing to test there. */
+        return _cmocka_run_group_tests("groups", tests + (is_mounted(&UNIFIED) ? 0 : n_unified), n, NULL, NULL);
 }
