@@ -331,18 +331,47 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
 
 /* ---- groups of execs that are over ---- */
 
+/* A carrel that is idle keeps no spare ones. */
 static void on_tidy(struct ev_loop *loop, ev_timer *timer, int events)
 {
-        const struct agent_channel *channel = timer->data;
+        struct agent_channel *channel = timer->data;
+        unsigned n_left = exec_cgroups_tidy(&channel->cgroups);
 
-        if (exec_cgroups_tidy(&channel->cgroups) == 0)
+        (void)events;
+        if (!channel->was_busy)
+                exec_cgroups_drop_spares(&channel->cgroups);
+        channel->was_busy = false;
+        if (n_left == 0 && channel->cgroups.n_spares == 0)
                 ev_timer_stop(loop, timer);
+}
+
+static void settle(struct agent_channel *channel)
+{
+        ev_idle_stop(channel->execs->loop, &channel->settle);
+        while (channel->n_ended > 0) {
+                struct exec_cgroup *cgroup = &channel->ended[--channel->n_ended];
+
+                if (exec_cgroup_spare(&channel->cgroups, cgroup) || exec_cgroup_retire(&channel->cgroups, cgroup))
+                        ev_timer_start(channel->execs->loop, &channel->tidy);
+        }
+}
+
+static void on_settle(struct ev_loop *loop, ev_idle *idle, int events)
+{
+        (void)loop, (void)events;
+        settle(idle->data);
 }
 
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup)
 {
-        if (exec_cgroup_retire(&channel->cgroups, cgroup))
-                ev_timer_start(channel->execs->loop, &channel->tidy);
+        if (cgroup->name[0] == '\0')
+                return;
+        if (channel->n_ended == ENDED_GROUPS_MAX)
+                settle(channel);
+        channel->ended[channel->n_ended++] = *cgroup;
+        *cgroup = EXEC_CGROUP_NONE_YET;
+        channel->was_busy = true;
+        ev_idle_start(channel->execs->loop, &channel->settle);
 }
 
 /* ---- its beginning and end ---- */
@@ -352,7 +381,20 @@ static void free_channel(struct doomed *doomed)
         struct agent_channel *channel = (struct agent_channel *)doomed;
 
         exec_cgroups_close(&channel->cgroups);
+        free(channel->cgroup);
         free(channel);
+}
+
+/* Once: the container's init stays where it is. */
+static void find_cgroup(struct agent_channel *channel, const char *container_id)
+{
+        struct cgroup cgroup;
+
+        if (channel->init <= 0 || cgroup_find(&channel->execs->mounts, channel->init, container_id, &cgroup) != 0)
+                return;
+        channel->cgroup = malloc(sizeof(cgroup));
+        if (channel->cgroup != NULL)
+                *channel->cgroup = cgroup;
 }
 
 int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
@@ -372,6 +414,7 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
         list_init(&channel->unsent);
         list_init(&channel->waiting);
         exec_cgroups_open(&channel->cgroups, &execs->mounts, is_framed ? 0 : init, container_id);
+        find_cgroup(channel, container_id);
         if (str_copy(channel->container_id, sizeof(channel->container_id), container_id) == 0)
                 HASH_ADD_STR(execs->agents->channels, container_id, channel);
         if (channel->hh.tbl == NULL) {
@@ -380,7 +423,8 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
         }
         ev_timer_init(&channel->gone, on_gone, GONE_S, 0.0);
         ev_timer_init(&channel->tidy, on_tidy, TIDY_S, TIDY_S);
-        channel->gone.data = channel->tidy.data = channel;
+        ev_idle_init(&channel->settle, on_settle);
+        channel->gone.data = channel->tidy.data = channel->settle.data = channel;
         ev_io_init(&channel->readable, on_readable, fd, EV_READ);
         ev_io_init(&channel->writable, on_writable, fd, EV_WRITE);
         channel->readable.data = channel->writable.data = channel;
@@ -398,6 +442,7 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel)
                 return NULL;
         hang_up(channel);
         ev_timer_stop(channel->execs->loop, &channel->gone);
+        settle(channel);
         ev_timer_stop(channel->execs->loop, &channel->tidy);
         HASH_ITER(hh, channel->talks, talk, next)
         {

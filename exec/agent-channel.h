@@ -43,6 +43,8 @@ struct doomed {
 };
 void agents_doom(struct execs *execs, struct doomed *doomed);
 
+enum { ENDED_GROUPS_MAX = 8 };
+
 struct agent_channel {
         struct doomed doomed;
         UT_hash_handle hh;
@@ -58,8 +60,13 @@ struct agent_channel {
         ev_timer gone;  /* it hung up: its container has this long to turn out to be dead */
         uint32_t last_number;
         struct agent_talk *talks;
+        struct cgroup *cgroup; /* the container's, as exec_init would find it; NULL: it could not be found */
         struct exec_cgroups cgroups;
-        ev_timer tidy; /* runs while there are groups of execs that are over */
+        struct exec_cgroup ended[ENDED_GROUPS_MAX]; /* of execs that are over: looked at when the loop has time */
+        unsigned n_ended;
+        ev_idle settle;
+        bool was_busy; /* an exec has ended since `tidy` last came */
+        ev_timer tidy; /* runs while there are groups of execs that are over, or spare ones */
         unsigned n_running;
         struct list waiting; /* struct agent_exec: over limits.per_carrel */
         unsigned n_waiting;
@@ -77,7 +84,8 @@ void agent_channel_last_words(struct agent_channel *channel);
 /* The agent cannot be trusted with anything any more: hangs up, and has the carrel retired. */
 void agent_channel_break(struct agent_channel *channel, enum exec_left_behind why);
 
-/* The exec is over; what it has left in the background stays, and its group as long as that. */
+/* The exec is over; what it has left in the background stays, and its group as long as that. Takes the group; the work
+ * is done behind the answer, and an empty group serves the next exec. */
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup);
 
 /* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (it does not

@@ -227,7 +227,7 @@ int agent_exec_start(struct agent_channel *channel, const struct exec_place *pla
         exec->channel = channel;
         exec->doomed.free = agent_exec_free;
         exec->talk.on_message = on_message;
-        exec->cgroup.directory = -1;
+        exec->cgroup = EXEC_CGROUP_NONE_YET;
         list_init(&exec->waiting);
         list_init(&exec->doomed.node);
         error = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
@@ -373,8 +373,7 @@ static void free_now(struct exec *base)
         if (exec->cgroup.directory >= 0)
                 exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
         (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
-        if (exec->cgroup.directory >= 0)
-                close(exec->cgroup.directory);
+        exec_cgroup_close(&exec->cgroup);
         agent_exec_leave(exec);
 }
 

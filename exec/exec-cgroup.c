@@ -48,6 +48,7 @@ void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mou
 
 void exec_cgroups_close(struct exec_cgroups *cgroups)
 {
+        exec_cgroups_drop_spares(cgroups);
         if (cgroups->directory >= 0)
                 close(cgroups->directory);
         *cgroups = (struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1 };
@@ -87,21 +88,42 @@ static int open_join(enum exec_cgroup_kind kind, int directory)
         return openat(directory, file, O_WRONLY | O_CLOEXEC);
 }
 
-int exec_cgroup_make(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd)
+static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup)
 {
-        struct exec_cgroup cgroup = { .directory = -1 };
+        struct exec_cgroup cgroup = EXEC_CGROUP_NONE_YET;
         uint64_t random = 0;
-        int join, error = 0;
+        int error = 0;
 
-        if (cgroups->kind == EXEC_CGROUP_NONE)
-                return -EOPNOTSUPP;
         if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
                 return -EIO;
         (void)snprintf(cgroup.name, sizeof(cgroup.name), PREFIX "%016" PRIx64, random);
         if (mkdirat(cgroups->directory, cgroup.name, 0755) != 0)
                 return -errno;
         cgroup.directory = openat(cgroups->directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        join = open_join(cgroups->kind, cgroup.directory);
+        cgroup.join = open_join(cgroups->kind, cgroup.directory);
+        if (cgroup.join < 0) {
+                error = -errno;
+                (void)exec_cgroup_remove(cgroups, &cgroup);
+                return error;
+        }
+        *ret_cgroup = cgroup;
+        return 0;
+}
+
+int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd)
+{
+        struct exec_cgroup cgroup;
+        int join, error = 0;
+
+        if (cgroups->kind == EXEC_CGROUP_NONE)
+                return -EOPNOTSUPP;
+        if (cgroups->n_spares > 0)
+                cgroup = cgroups->spares[--cgroups->n_spares];
+        else
+                error = make_group(cgroups, &cgroup);
+        if (error != 0)
+                return error;
+        join = fcntl(cgroup.join, F_DUPFD_CLOEXEC, 0);
         if (join < 0) {
                 error = -errno;
                 (void)exec_cgroup_remove(cgroups, &cgroup);
@@ -217,15 +239,22 @@ void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgro
                 kill_by_freezer(cgroups, cgroup);
 }
 
+void exec_cgroup_close(struct exec_cgroup *cgroup)
+{
+        if (cgroup->directory >= 0)
+                close(cgroup->directory);
+        if (cgroup->join >= 0)
+                close(cgroup->join);
+        *cgroup = EXEC_CGROUP_NONE_YET;
+}
+
 int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         if (cgroup->name[0] == '\0')
                 return 0;
         if (unlinkat(cgroups->directory, cgroup->name, AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENODEV)
                 return -EBUSY;
-        if (cgroup->directory >= 0)
-                close(cgroup->directory);
-        *cgroup = (struct exec_cgroup){ .directory = -1 };
+        exec_cgroup_close(cgroup);
         return 0;
 }
 
@@ -234,21 +263,11 @@ bool exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup
         if (exec_cgroup_remove(cgroups, cgroup) == 0)
                 return false;
         (void)mkdirat(cgroup->directory, RETIRED, 0755);
-        close(cgroup->directory);
-        *cgroup = (struct exec_cgroup){ .directory = -1 };
+        exec_cgroup_close(cgroup);
         if (++cgroups->n_retired < EXEC_CGROUPS_RETIRED_MAX)
                 return true;
         cgroups->n_retired = 0;
         return exec_cgroups_tidy(cgroups) > 0;
-}
-
-/* ---- those of others, and of before ---- */
-
-static bool is_retired(int directory)
-{
-        struct stat status;
-
-        return fstatat(directory, RETIRED, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool has_members(int directory)
@@ -259,6 +278,41 @@ static bool has_members(int directory)
         if (error == -EOPNOTSUPP)
                 error = read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
         return error != 0 || text[0] != '\0';
+}
+
+/* One that was frozen to kill it, and could not be thawed, would hold the next program for ever. */
+static bool is_thawed(const struct exec_cgroups *cgroups, int directory)
+{
+        const struct freezer *freezer = &FREEZERS[cgroups->kind];
+        AUTO(auto_free) char *state = NULL;
+
+        return read_at(directory, freezer->file, FREEZER_STATE_BYTES, &state) == 0 &&
+               str_has_prefix(state, freezer->thaw);
+}
+
+bool exec_cgroup_spare(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+{
+        if (cgroup->name[0] == '\0' || cgroups->n_spares == EXEC_CGROUPS_SPARE_MAX || has_members(cgroup->directory) ||
+            !is_thawed(cgroups, cgroup->directory))
+                return false;
+        cgroups->spares[cgroups->n_spares++] = *cgroup;
+        *cgroup = EXEC_CGROUP_NONE_YET;
+        return true;
+}
+
+void exec_cgroups_drop_spares(struct exec_cgroups *cgroups)
+{
+        while (cgroups->n_spares > 0)
+                (void)exec_cgroup_retire(cgroups, &cgroups->spares[--cgroups->n_spares]);
+}
+
+/* ---- those of others, and of before ---- */
+
+static bool is_retired(int directory)
+{
+        struct stat status;
+
+        return fstatat(directory, RETIRED, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
@@ -272,7 +326,8 @@ static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgrou
 static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool is_killing)
 {
         struct exec_cgroup cgroup = { .directory = openat(cgroups->directory, name,
-                                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
+                                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW),
+                                      .join = -1 };
         bool is_left = false;
 
         if (cgroup.directory < 0 || str_copy(cgroup.name, sizeof(cgroup.name), name) != 0)

@@ -7,10 +7,13 @@
 #include "clock.h"
 #include "exec-id.h"
 
-static void look_at_cgroup(struct exec *exec, int container_pid)
+static void look_at_cgroup(struct exec *exec, const struct exec_place *place)
 {
-        exec->has_cgroup = container_pid > 0 &&
-                           cgroup_find(&exec->execs->mounts, container_pid, exec->container_id, &exec->cgroup) == 0;
+        exec->has_cgroup = place->container_pid > 0 &&
+                           (place->cgroup != NULL || cgroup_find(&exec->execs->mounts, place->container_pid,
+                                                                 exec->container_id, &exec->cgroup) == 0);
+        if (exec->has_cgroup && place->cgroup != NULL)
+                exec->cgroup = *place->cgroup;
         if (exec->has_cgroup)
                 cgroup_count(&exec->cgroup, &exec->before);
 }
@@ -37,7 +40,7 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         exec->program = strdup(request->argv[0]);
         if (exec->program == NULL)
                 return -ENOMEM;
-        look_at_cgroup(exec, place->container_pid);
+        look_at_cgroup(exec, place);
         return 0;
 }
 

@@ -46,7 +46,8 @@ struct execs {
 /* Where an exec runs. */
 struct exec_place {
         const char *container_id;
-        int container_pid; /* 0: not known */
+        int container_pid;           /* 0: not known */
+        const struct cgroup *cgroup; /* the container's, if it was found before; NULL: looked for by the pid */
 };
 
 /* Who runs it. A member that is NULL is not supported. Contracts as of the function of exec.h that calls it, which has

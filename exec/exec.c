@@ -98,8 +98,8 @@ static unsigned count_in(const struct execs *execs, const char *container_id)
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        const struct exec_place place = { container_id, container_pid };
         struct agent_channel *channel = agents_find(execs->agents, container_id);
+        const struct exec_place place = { container_id, container_pid, channel != NULL ? channel->cgroup : NULL };
 
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;

@@ -95,7 +95,7 @@ static void move(int directory, pid_t pid)
         close(fd);
 }
 
-static struct exec_cgroup make_group(const struct fixture *fixture)
+static struct exec_cgroup make_group(struct fixture *fixture)
 {
         struct exec_cgroup group = { 0 };
         int join;
@@ -146,7 +146,7 @@ static void clear_until_gone(const struct fixture *fixture, struct exec_cgroup *
 {
         for (int i = 0; exec_cgroups_clear(&fixture->groups) != 0 && i < TRIES; i++)
                 ;
-        close(group->directory);
+        exec_cgroup_close(group);
 }
 
 static void check_end(struct fixture *fixture, enum cell_shape shape,
@@ -230,10 +230,61 @@ static void what_is_retired_lives(void **state)
         cell_exec_end(&exec);
 }
 
+/* An empty one serves again, whatever it held before; as many as are allowed are kept. */
+static void empty_groups_serve_again(void **state)
+{
+        struct fixture *fixture = fixture_of(state);
+        struct exec_cgroup groups[EXEC_CGROUPS_SPARE_MAX + 1], again;
+        char name[EXEC_CGROUP_NAME_BYTES];
+        struct cell_exec exec;
+
+        assert_int_equal(cell_run(&fixture->cell, SHAPE_PLAIN, &exec), 0);
+        for (int i = 0; i <= EXEC_CGROUPS_SPARE_MAX; i++)
+                groups[i] = make_group(fixture);
+        move(groups[0].directory, exec.root);
+        assert_false(exec_cgroup_spare(&fixture->groups, &groups[0]));
+        assert_true(groups[0].directory >= 0);
+        move(fixture->groups.directory, exec.root);
+        memcpy(name, groups[0].name, sizeof(name));
+        for (int i = 0; i <= EXEC_CGROUPS_SPARE_MAX; i++)
+                assert_int_equal(exec_cgroup_spare(&fixture->groups, &groups[i]), i < EXEC_CGROUPS_SPARE_MAX);
+        assert_int_equal(exec_cgroup_remove(&fixture->groups, &groups[EXEC_CGROUPS_SPARE_MAX]), 0);
+        for (int i = 0; i < EXEC_CGROUPS_SPARE_MAX; i++)
+                groups[i] = make_group(fixture);
+        assert_string_equal(groups[EXEC_CGROUPS_SPARE_MAX - 1].name, name);
+        assert_int_equal(count_groups(fixture), EXEC_CGROUPS_SPARE_MAX);
+        again = make_group(fixture);
+        assert_int_equal(count_groups(fixture), EXEC_CGROUPS_SPARE_MAX + 1);
+        assert_true(exec_cgroup_spare(&fixture->groups, &again));
+        exec_cgroups_drop_spares(&fixture->groups);
+        assert_int_equal(count_groups(fixture), EXEC_CGROUPS_SPARE_MAX);
+        for (int i = 0; i < EXEC_CGROUPS_SPARE_MAX; i++)
+                assert_int_equal(exec_cgroup_remove(&fixture->groups, &groups[i]), 0);
+        kill(exec.root, SIGKILL);
+        cell_exec_end(&exec);
+}
+
+/* What is killed in one that served before is what is in it now. */
+static void a_spare_group_kills_as_a_new_one(void **state)
+{
+        struct fixture *fixture = fixture_of(state);
+        struct exec_cgroup group = make_group(fixture);
+        struct cell_exec exec;
+
+        assert_true(exec_cgroup_spare(&fixture->groups, &group));
+        group = make_group(fixture);
+        assert_int_equal(count_groups(fixture), 1);
+        assert_int_equal(cell_run(&fixture->cell, SHAPE_PLAIN, &exec), 0);
+        move(group.directory, exec.root);
+        kill_until_gone(fixture, &group);
+        assert_int_equal(count_groups(fixture), 0);
+        cell_exec_end(&exec);
+}
+
 /* Then a program moves itself without waiting for the kernel. */
 static void groups_of_v2_are_threaded(void **state)
 {
-        const struct fixture *fixture = fixture_of(state);
+        struct fixture *fixture = fixture_of(state);
         struct exec_cgroup group = make_group(fixture);
         char type[16] = "";
         int fd = openat(group.directory, "cgroup.type", O_RDONLY | O_CLOEXEC);
@@ -261,13 +312,17 @@ int main(void)
                 TEST(signals_are_counted, &UNIFIED),
                 TEST(retired_groups_do_not_stay, &UNIFIED),
                 TEST(what_is_retired_lives, &UNIFIED),
+                TEST(empty_groups_serve_again, &UNIFIED),
+                TEST(a_spare_group_kills_as_a_new_one, &UNIFIED),
                 TEST(groups_of_v2_are_threaded, &UNIFIED),
                 TEST(members_die, &FREEZER),
                 TEST(signals_are_counted, &FREEZER),
                 TEST(retired_groups_do_not_stay, &FREEZER),
                 TEST(what_is_retired_lives, &FREEZER),
+                TEST(empty_groups_serve_again, &FREEZER),
+                TEST(a_spare_group_kills_as_a_new_one, &FREEZER),
         };
-        const size_t n_unified = 5, n_freezer = 4;
+        const size_t n_unified = 7, n_freezer = 6;
         size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
         /* What is not mounted is not skipped: a machine of v1 or of v2 alone has nothing to test there. */
