@@ -8,6 +8,7 @@
 
 #include "api-reach.h"
 #include "client.h"
+#include "frames.h"
 #include "interrupt.h"
 #include "lines.h"
 #include "scope.h"
@@ -28,6 +29,8 @@ struct pending {
         struct http_call *call; /* NULL once done has run */
         struct api_error *error;
         struct lines lines;
+        struct frames frames;
+        bool is_framed;                          /* the stream is of frames, not of lines */
         const struct api_stream_request *stream; /* NULL: a plain call */
         ev_io interrupt;
         api_on_bytes on_bytes; /* of a call whose answer is no JSON */
@@ -80,13 +83,13 @@ static void read_success(struct pending *pending, const struct http_response *re
                 return;
         }
         if (pending->stream != NULL) {
-                if (lines_end(&pending->lines) == 0) {
+                if ((pending->is_framed ? frames_end(&pending->frames) : lines_end(&pending->lines)) == 0) {
                         finish(pending, 0);
                         return;
                 }
                 pending->error->status = STATUS_FAILED;
                 (void)snprintf(pending->error->message, sizeof pending->error->message,
-                               "carreld's answer ended in the middle of a line");
+                               "carreld's answer ended in the middle of a %s", pending->is_framed ? "frame" : "line");
                 finish(pending, -EPROTO);
                 return;
         }
@@ -133,10 +136,35 @@ static int on_line(void *arg, const char *line, size_t length)
         return r;
 }
 
+static int on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct pending *pending = arg;
+        int r = pending->stream->on_output(pending->stream->arg, stream, bytes, length);
+
+        if (r < 0)
+                pending->error->is_abandoned = true;
+        return r;
+}
+
+/* What was asked for may come as frames or as lines: the answer says which. */
+static void on_stream_header(void *arg)
+{
+        struct pending *pending = arg;
+        const char *type = http_header(pending->call, "Content-Type");
+        const char *exec_id;
+
+        pending->is_framed = type != NULL && str_equal(type, FRAMES_TYPE);
+        exec_id = http_header(pending->call, "Carrel-Exec-Id");
+        if (exec_id != NULL && pending->stream->on_exec_id != NULL)
+                pending->stream->on_exec_id(pending->stream->arg, exec_id);
+}
+
 static void on_data(void *arg, const void *bytes, size_t length)
 {
         struct pending *pending = arg;
-        int r = lines_feed(&pending->lines, bytes, length, on_line, pending);
+        const struct frames_visitor visitor = { on_output, on_line, pending };
+        int r = pending->is_framed ? frames_feed(&pending->frames, bytes, length, &visitor)
+                                   : lines_feed(&pending->lines, bytes, length, on_line, pending);
 
         if (r == 0)
                 return;
@@ -146,7 +174,9 @@ static void on_data(void *arg, const void *bytes, size_t length)
                 pending->error->signal = interrupt_read(pending->stream->interrupt_fd);
         else if (!pending->error->is_abandoned)
                 (void)snprintf(pending->error->message, sizeof pending->error->message, "carreld's answer is %s",
-                               r == -EMSGSIZE ? "a line beyond every bound" : "not a line of JSON");
+                               r == -EMSGSIZE       ? "a line beyond every bound"
+                               : pending->is_framed ? "not a frame"
+                                                    : "not a line of JSON");
         finish(pending, r);
 }
 
@@ -263,11 +293,14 @@ int api_stream(struct api_client *client, const struct api_stream_request *reque
         struct http_request http_request = { .method = request->method,
                                              .path = request->path,
                                              .body_fd = -1,
-                                             .accept = "application/x-ndjson",
+                                             .accept = request->on_output != NULL ? FRAMES_TYPE ", application/x-ndjson"
+                                                                                  : "application/x-ndjson",
+                                             .on_header = request->on_output != NULL ? on_stream_header : NULL,
                                              .on_data = on_data };
         int r = run(&pending, &http_request, request->body);
 
         lines_free(&pending.lines);
+        frames_free(&pending.frames);
         return r;
 }
 

@@ -60,7 +60,10 @@ struct api_stream_request {
         const cJSON *body; /* may be NULL */
         int interrupt_fd;  /* of interrupt_open, or -1: a signal there ends the stream */
         api_on_line on_line;
-        api_on_interrupt on_interrupt; /* NULL: any signal ends the stream */
+        /* Output may come as it is, and on_line is then called with carreld's report only; NULL: NDJSON it must be. */
+        int (*on_output)(void *arg, int stream, const void *bytes, size_t length);
+        void (*on_exec_id)(void *arg, const char *exec_id); /* with on_output: the id that the answer's header has */
+        api_on_interrupt on_interrupt;                      /* NULL: any signal ends the stream */
         void *arg;
 };
 

@@ -116,6 +116,8 @@ static int stream(struct cli *cli, const char *path, const cJSON *body)
                                                     .body = body,
                                                     .interrupt_fd = interrupt_fd,
                                                     .on_line = exec_events_on_line,
+                                                    .on_output = cli_is_json(cli) ? NULL : exec_events_on_output,
+                                                    .on_exec_id = exec_events_on_exec_id,
                                                     .on_interrupt = exec_events_on_interrupt,
                                                     .arg = &events };
         struct api_error error;

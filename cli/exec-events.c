@@ -73,6 +73,21 @@ int exec_events_on_line(void *arg, const cJSON *line)
         return 0;
 }
 
+int exec_events_on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        const struct exec_events *events = arg;
+
+        return interrupt_write(stream == 1 ? events->output_fd : events->errors_fd, bytes, length,
+                               events->interrupt_fd);
+}
+
+void exec_events_on_exec_id(void *arg, const char *exec_id)
+{
+        struct exec_events *events = arg;
+
+        (void)snprintf(events->exec_id, sizeof events->exec_id, "%s", exec_id);
+}
+
 int exec_signal(const struct cli *cli, const char *exec_id, int signal)
 {
         AUTO(auto_json) cJSON *body = cJSON_CreateObject();

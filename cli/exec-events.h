@@ -23,6 +23,9 @@ struct exec_events {
 
 /* An api_on_line; arg is a struct exec_events. */
 int exec_events_on_line(void *arg, const cJSON *line);
+/* Output that came as it is. */
+int exec_events_on_output(void *arg, int stream, const void *bytes, size_t length);
+void exec_events_on_exec_id(void *arg, const char *exec_id);
 /* The end, from any object with cause, exit_code and signal; a cause that the status cannot tell goes to stderr. */
 void exec_events_end(struct exec_events *events, const cJSON *end);
 /* An exec that has no result: its error object. */

@@ -1,5 +1,5 @@
 /* struct http_request -> a libcurl easy handle, and what libcurl reports back about it. Nothing here may call libcurl
- * from inside one of its callbacks, except curl_easy_getinfo. */
+ * from inside one of its callbacks, except curl_easy_getinfo and curl_easy_header. */
 #include "call.h"
 
 #include <errno.h>
@@ -36,6 +36,13 @@ void call_fail(struct http_call *call, enum fault_kind kind, int err, const char
                 return;
         call->has_failed = true;
         fault_set(&call->why, kind, err, "%s", sentence);
+}
+
+const char *http_header(struct http_call *call, const char *name)
+{
+        struct curl_header *header;
+
+        return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
 }
 
 void call_restart_idle(struct http_call *call)

@@ -58,6 +58,9 @@ struct http_client *http_client_free(struct http_client *client);
 __attribute__((warn_unused_result)) int http_send(struct http_client *client, const struct http_request *request,
                                                   http_done done, void *arg, struct http_call **ret_call);
 
+/* The value of a header of the answer, from on_header on; NULL: it has none. Valid until the next call. */
+const char *http_header(struct http_call *call, const char *name);
+
 /* After this none of the callbacks runs; may be called from inside on_header and on_data. NULL is fine. Returns NULL.
  */
 struct http_call *http_cancel(struct http_call *call);

@@ -132,6 +132,26 @@ static void execs_are_found_again(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
+static void output_and_signals_pass(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "output of any length and kind, and the exit status",
+                  "{ carrel exec -n ada -- sh -c 'head -c 30000000 /dev/zero; echo end >&2; exit 5'; echo $? > s; } "
+                  "2> e | tr -d '\\0' | wc -c; cat e s",
+                  "0\nend\n5\n" },
+                { "no byte is lost or changed",
+                  "carrel exec -n ada -- seq 1 2000000 > out; seq 1 2000000 | cmp - out && echo same", "same\n" },
+                { "a signal goes to the program",
+                  "carrel exec -n ada -- sh -c 'trap \"echo caught; exit 4\" TERM; echo ready; "
+                  "while :; do sleep 0.1; done' > o & p=$!; until grep -q ready o; do sleep 0.05; done; kill -TERM $p; "
+                  "wait $p; echo $?; cat o",
+                  "4\nready\ncaught\n" },
+                { "a reader that leaves ends it", "carrel exec -n ada -- yes | head -n 1; echo done", "y\ndone\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
 static void stdin_streams(void **state)
 {
         static const struct script SCRIPTS[] = {
@@ -281,6 +301,7 @@ static int inside(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(execs_are_found_again),
+                cmocka_unit_test(output_and_signals_pass),
                 cmocka_unit_test(stdin_streams),
                 cmocka_unit_test(files_go_in_and_out),
                 cmocka_unit_test(hostile_files_harm_nobody_else),

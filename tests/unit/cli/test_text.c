@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "exec-status.h"
+#include "frames.h"
 #include "input.h"
 #include "lines.h"
 #include "table.h"
@@ -179,6 +180,64 @@ static void lines_are_split(void **state)
         }
 }
 
+static int collect_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct buffer *seen = arg;
+
+        (void)buffer_append(seen, stream == 1 ? "o" : "e", 1);
+        (void)buffer_append(seen, bytes, length);
+        return memchr(bytes, '!', length) != NULL ? -ECANCELED : 0;
+}
+
+#define FRAME(type, length, text) type "\0\0\0\0\0\0" length text
+#define CASE(text, ...)                                                                                                \
+        {                                                                                                              \
+                text, sizeof(text) - 1, __VA_ARGS__                                                                    \
+        }
+
+/* Frames come in any pieces: here cut into two, at every place. */
+static void frames_are_split(void **state)
+{
+        static const struct {
+                const char *bytes;
+                size_t length;
+                const char *seen;
+                int result, end;
+        } CASES[] = {
+                CASE("", "", 0, 0),
+                CASE(FRAME("\1", "\1", "a") FRAME("\2", "\1", "b") FRAME("\3", "\2", "{}"), "oaeb[{}]", 0, 0),
+                CASE(FRAME("\1", "\0", "") FRAME("\2", "\1", "b"), "eb", 0, 0),
+                CASE(FRAME("\1", "\2", "a"), "oa", 0, -EPROTO),
+                CASE("\1\0\0\0", "", 0, -EPROTO),
+                CASE(FRAME("\0", "\1", "a"), "", -EPROTO, 0),
+                CASE(FRAME("\4", "\1", "a"), "", -EPROTO, 0),
+                CASE("\1\1\0\0\0\0\0\1", "", -EPROTO, 0),
+                CASE("\3\0\0\0\0\1\0\1", "", -EMSGSIZE, 0),
+                CASE(FRAME("\3", "\1", "x") FRAME("\1", "\1", "a"), "[x]", -EPROTO, 0),
+                CASE(FRAME("\1", "\1", "!") FRAME("\1", "\1", "a"), "o!", -ECANCELED, 0),
+                CASE(FRAME("\3", "\1", "!") FRAME("\1", "\1", "a"), "[!]", -ECANCELED, 0),
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                for (size_t cut = 0; cut <= CASES[i].length; cut++) {
+                        struct buffer seen = { 0 };
+                        const struct frames_visitor visitor = { collect_output, collect, &seen };
+                        struct frames frames = { 0 };
+                        int r = frames_feed(&frames, CASES[i].bytes, cut, &visitor);
+
+                        if (r == 0)
+                                r = frames_feed(&frames, CASES[i].bytes + cut, CASES[i].length - cut, &visitor);
+                        assert_int_equal(r, CASES[i].result);
+                        if (r == 0)
+                                assert_int_equal(frames_end(&frames), CASES[i].end);
+                        assert_string_equal(seen.data != NULL ? seen.data : "", CASES[i].seen);
+                        frames_free(&frames);
+                        buffer_free(&seen);
+                }
+        }
+}
+
 static void ends_become_exit_statuses(void **state)
 {
         static const struct {
@@ -232,10 +291,11 @@ static void input_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(text_is_cleaned),           cmocka_unit_test(columns_are_counted),
-                cmocka_unit_test(json_hides_controls),       cmocka_unit_test(tables_fit),
-                cmocka_unit_test(tables_have_bounds),        cmocka_unit_test(lines_are_split),
-                cmocka_unit_test(ends_become_exit_statuses), cmocka_unit_test(input_is_bounded),
+                cmocka_unit_test(text_is_cleaned),     cmocka_unit_test(columns_are_counted),
+                cmocka_unit_test(json_hides_controls), cmocka_unit_test(tables_fit),
+                cmocka_unit_test(tables_have_bounds),  cmocka_unit_test(lines_are_split),
+                cmocka_unit_test(frames_are_split),    cmocka_unit_test(ends_become_exit_statuses),
+                cmocka_unit_test(input_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
