@@ -143,7 +143,8 @@ static void output_and_signals_pass(void **state)
                   "carrel exec -n ada -- seq 1 2000000 > out; seq 1 2000000 | cmp - out && echo same", "same\n" },
                 { "a signal goes to the program",
                   "carrel exec -n ada -- sh -c 'trap \"echo caught; exit 4\" TERM; echo ready; "
-                  "while :; do sleep 0.1; done' > o & p=$!; until grep -q ready o; do sleep 0.05; done; kill -TERM $p; "
+                  "while :; do sleep 0.1; done' > o 2>/dev/null & p=$!; until grep -q ready o; do sleep 0.05; done; "
+                  "kill -TERM $p; "
                   "wait $p; echo $?; cat o",
                   "4\nready\ncaught\n" },
                 { "a reader that leaves ends it", "carrel exec -n ada -- yes | head -n 1; echo done", "y\ndone\n" },
