@@ -232,6 +232,9 @@ static int receive_packet(const struct agent_channel *channel, struct received *
         };
         ssize_t length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+        /* Told once, of an agent that ended with something unread, and in front of its last words. */
+        if (length < 0 && errno == ECONNRESET)
+                length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (length < 0)
                 return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         if (length == 0)

@@ -394,6 +394,26 @@ static void last_words_count(void **state)
         close_rig(&rig);
 }
 
+/* It ended without having read all: that comes before what it had said. */
+static void last_words_of_a_hasty_agent_count(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ 0 });
+        say_started(rig.agent, 1);
+        say_exited(rig.agent, 1, 0, 5);
+        close(rig.agent); /* the START is in it */
+        rig.agent = -1;
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.fault, FAULT_NONE);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_int_equal(rig.world.result.exit_code, 5);
+        close_rig(&rig);
+}
+
 /* ---- liars: exec 1 runs in their container, and another one in another container ---- */
 
 static void lie_in_the_length(int agent)
@@ -538,6 +558,7 @@ int main(void)
                 cmocka_unit_test(lost_before_the_start_is_a_fault),
                 cmocka_unit_test(lost_behind_the_start_is_a_cause),
                 cmocka_unit_test(last_words_count),
+                cmocka_unit_test(last_words_of_a_hasty_agent_count),
                 cmocka_unit_test(a_liar_harms_nobody_else),
                 cmocka_unit_test(more_than_its_window_is_a_lie),
         };
