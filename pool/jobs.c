@@ -141,7 +141,7 @@ void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct jo
 
 void jobs_forget(struct job *job)
 {
-        if (job->state >= JOB_ENDED && list_is_empty(&job->followers))
+        if (job->state >= JOB_ENDED && !job->has_started && list_is_empty(&job->followers))
                 job_free(job);
 }
 

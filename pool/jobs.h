@@ -92,7 +92,7 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);
 /* The latest first, until visit says false. */
 void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg);
-/* Forgets a job that nobody follows and that is not running. */
+/* Forgets a job that nobody follows, if it is over and nothing has been started for it, nor may have been. */
 void jobs_forget(struct job *job);
 
 void job_view(const struct job *job, struct job_view *ret_view);
