@@ -43,7 +43,8 @@ static const char *find_userns_obstacle(const struct oci *oci)
         if (r == -EINVAL || r == -EOPNOTSUPP)
                 return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
         if (r < 0)
-                return "the kernel refuses new user namespaces (sysctl user.max_user_namespaces), or is too old";
+                return "new user namespaces are refused (sysctl user.max_user_namespaces, or a service unit's "
+                       "RestrictNamespaces: see carreld-oci.conf), or the kernel is too old";
         return NULL;
 }
 

@@ -61,13 +61,13 @@ static bool has_no_ipv6(void)
 
 static int explain(const struct table *table, const char *what, int err, struct fault *why)
 {
-        const char *address = table->family == &FAMILY_IPV4 ? "IPv4" : "IPv6";
+        bool is_ipv4 = table->family == &FAMILY_IPV4;
+        const char *address = is_ipv4 ? "IPv4" : "IPv6";
 
         if (err == ENOPROTOOPT || err == ENOENT)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err,
-                                 "the kernel has no legacy %s table \"%s\": load its module (modprobe ip_tables "
-                                 "ip6_tables iptable_%s)",
-                                 address, table->name, table->name);
+                                 "the kernel has no legacy %s table \"%s\": load its module (modprobe %s_%s)", address,
+                                 table->name, is_ipv4 ? "iptable" : "ip6table", table->name);
         return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err, "%s the %s table \"%s\": %s", what, address, table->name,
                          table->family->explain(err));
 }
