@@ -196,6 +196,14 @@ static bool may_be_writable(const struct mount_line *line)
         return false;
 }
 
+/* Among the options of the file system, which are the last of a line. */
+static bool has_bound(const struct mount_line *line)
+{
+        const char *rest = line->options + line->options_length;
+
+        return memmem(rest, strcspn(rest, "\n"), ",max=", strlen(",max=")) != NULL;
+}
+
 int hardening_judge_mounts(const char *mountinfo, struct fault *why)
 {
         bool has_root = false;
@@ -211,6 +219,9 @@ int hardening_judge_mounts(const char *mountinfo, struct fault *why)
                                          "%.*s is writable inside, or lacks nosuid or nodev: take an image without a "
                                          "VOLUME there",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
+                if (is_at(&line, "/dev/pts") && !has_bound(&line))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "terminals are not bounded inside: one carrel could take all of the host's");
                 has_root |= is_at(&line, "/");
                 has_workspace |= is_at(&line, "/workspace") && !has_option(&line, "ro");
         }

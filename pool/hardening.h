@@ -10,7 +10,8 @@
  * is not. Pure. */
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why);
 
-/* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev.
+/* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev;
+ * /dev/pts, if it is there, has a bound (max=).
  * Beside these two only the kernel's own (/proc, /dev, and what is below) may be writable: anything else is a VOLUME
  * that the image brings, and would be a place on the host's disk that nobody bounds. Pure. */
 int hardening_judge_mounts(const char *mountinfo, struct fault *why);

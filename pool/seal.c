@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,22 +25,41 @@ struct seal {
         void *arg;
 };
 
+#define TERMINALS "/dev/pts"
+/* As the embedded engine has it (engine/oci-config.c): a remount takes all options anew (devpts_remount, fs/devpts). */
+static const char TERMINALS_OPTIONS[] = "ptmxmode=0666,mode=0620,max=128";
+
+/* Terminals are counted for the whole host: without a bound one carrel could take all of them. An instance that is the
+ * host's own would be a way out, and is not touched. In the child, inside the container. */
+static int bound_terminals(const struct stat *hosts)
+{
+        struct stat status;
+
+        if (stat(TERMINALS, &status) < 0)
+                return errno == ENOENT ? 0 : errno;
+        if (status.st_dev == hosts->st_dev)
+                return EXDEV;
+        return mount("devpts", TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, TERMINALS_OPTIONS) < 0 ? errno : 0;
+}
+
 /* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
 static _Noreturn void set_attributes(int pidfd, const char *target)
 {
         const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+        struct stat hosts = { 0 };
         int fd;
 
         /* Were the daemon killed now, its lock and its sockets would live on in us. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
         (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
+        (void)stat(TERMINALS, &hosts);
         if (setns(pidfd, CLONE_NEWNS) < 0)
                 _exit(errno);
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
         if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
                 _exit(errno);
-        _exit(0);
+        _exit(bound_terminals(&hosts));
 }
 
 /* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this
@@ -73,7 +93,7 @@ static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
 
         release(seal);
         if (err != 0)
-                (void)fault_set(&why, FAULT_HARDENING_MISSING, err, "cannot make /workspace nosuid and nodev: %s",
+                (void)fault_set(&why, FAULT_HARDENING_MISSING, err, "cannot seal the container's mounts: %s",
                                 strerrordesc_np(err));
         done(arg, err != 0 ? &why : NULL);
 }

@@ -175,7 +175,7 @@ static void on_sealed(void *arg, const struct fault *why)
         task_resume(task, why);
 }
 
-/* An engine that could mount it nosuid and nodev has done so, as a rule (the embedded one): a helper would change
+/* An engine that could mount all as it should be has done so, as a rule (the embedded one): a helper would change
  * nothing. */
 enum flow_verdict step_seal(struct flow *flow, void *subject)
 {

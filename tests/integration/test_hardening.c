@@ -224,11 +224,26 @@ static void two_users_share_nothing(void **state)
         assert_int_equal(text[0], '0');
 }
 
+/* They are the whole host's: no engine's API bounds them. */
+static void terminals_are_bounded(void **state)
+{
+        char text[256];
+
+        (void)state;
+        carreld_must_exec("ada", "grep ' /dev/pts devpts ' /proc/self/mounts", text, sizeof(text));
+        if (strstr(text, "max=128") == NULL || strstr(text, "nosuid") == NULL || strstr(text, "noexec") == NULL)
+                fail_msg("%s", text);
+        carreld_must_exec("ada", "for i in $(seq 20); do exec 3<>/dev/ptmx || exit 1; done; echo opened", text,
+                          sizeof(text));
+        assert_string_equal(text, "opened");
+}
+
 static int inside(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_process_is_confined),
                 cmocka_unit_test(what_is_forbidden_fails),
+                cmocka_unit_test(terminals_are_bounded),
                 cmocka_unit_test(the_same_probes_work_without_the_template),
                 cmocka_unit_test(what_a_user_needs_works),
                 cmocka_unit_test(the_number_of_processes_is_the_limit),

@@ -29,6 +29,7 @@
 #define DEV "222 220 0:89 / /dev rw,nosuid - tmpfs tmpfs rw\n250 222 0:93 / /dev/shm rw,nosuid - tmpfs shm rw\n"
 #define TMP "252 220 0:94 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw\n"
 #define WORKSPACE "251 220 254:0 /users/bob /workspace rw,nosuid,nodev,relatime - ext4 /dev/vda rw\n"
+#define PTS "223 222 0:91 / /dev/pts rw,nosuid,noexec - devpts devpts rw,gid=5,mode=620,ptmxmode=666"
 #define INIT "253 220 254:0 /carrel-init /.carrel/init ro,relatime - ext4 /dev/vda rw\n"
 
 static const struct mount_case {
@@ -53,6 +54,8 @@ static const struct mount_case {
           "/workspace" },
         { "read-only said of the file system only", ROOT WORKSPACE "9 220 254:0 /v /data rw - ext4 /dev/vda ro\n",
           "/data" },
+        { "bounded terminals", ROOT WORKSPACE PTS ",max=128\n" TMP, NULL },
+        { "terminals without a bound", ROOT WORKSPACE PTS "\n9 2 0:9 / /proc rw - proc proc rw,max=1\n", "terminals" },
         { "no root", TMP WORKSPACE, "root" },
         { "no workspace", ROOT TMP, "/workspace" },
         { "a read-only workspace", ROOT "251 220 254:0 /u /workspace ro,nosuid,nodev - ext4 d rw\n", "/workspace" },
@@ -88,7 +91,9 @@ static void live_in_cell(const char *target, int ready_fd)
 {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("none", target, "tmpfs", 0, NULL) < 0 || write(ready_fd, "r", 1) != 1)
+            mount("none", target, "tmpfs", 0, NULL) < 0 ||
+            mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666") < 0 ||
+            write(ready_fd, "r", 1) != 1)
                 _exit(1);
         for (;;)
                 (void)pause();
@@ -125,8 +130,8 @@ static int drop_cell(void **state)
         return rmdir(cell->target);
 }
 
-/* The cell's mountinfo line of the target holds the words. */
-static bool has_words(const struct cell *cell, const char *words)
+/* A mountinfo line of the cell that names the target holds the words. */
+static bool has_words_at(const struct cell *cell, const char *target, const char *words)
 {
         char path[64];
         char line[1024];
@@ -136,8 +141,13 @@ static bool has_words(const struct cell *cell, const char *words)
         AUTO(auto_fclose) FILE *file = fopen(path, "re");
         assert_non_null(file);
         while (fgets(line, sizeof line, file) != NULL)
-                is_found |= strstr(line, cell->target) != NULL && strstr(line, words) != NULL;
+                is_found |= strstr(line, target) != NULL && strstr(line, words) != NULL;
         return is_found;
+}
+
+static bool has_words(const struct cell *cell, const char *words)
+{
+        return has_words_at(cell, cell->target, words);
 }
 
 struct answer {
@@ -177,8 +187,10 @@ static void a_seal_makes_the_mount_bare(void **state)
         const struct cell *cell = *state;
 
         assert_true(has_words(cell, " rw,relatime"));
+        assert_false(has_words_at(cell, " /dev/pts ", ",max=128"));
         assert_true(seal_and_wait(cell, cell->target).is_sealed);
         assert_true(has_words(cell, " rw,nosuid,nodev"));
+        assert_true(has_words_at(cell, " /dev/pts ", ",ptmxmode=666,max=128"));
         assert_true(seal_and_wait(cell, cell->target).is_sealed); /* again is no harm */
 }
 
