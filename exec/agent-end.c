@@ -261,7 +261,7 @@ void agent_exec_die(struct agent_exec *exec)
 
 void agent_exec_await_turn(struct agent_exec *exec, double wait_s)
 {
-        bool is_shorter = exec->timeout_s > 0 && exec->timeout_s < wait_s;
+        bool is_shorter = exec->timeout_s > 0 && (wait_s <= 0 || exec->timeout_s < wait_s);
 
         exec->deadline.repeat = is_shorter ? exec->timeout_s : wait_s;
         ev_timer_again(loop_of(exec), &exec->deadline);

@@ -55,7 +55,7 @@ int agent_exec_launch(struct agent_exec *exec);
 /* ---- agent-end.c ---- */
 
 void agent_exec_init_timers(struct agent_exec *exec);
-/* It waits to be launched, for wait_s at most, and not longer than its timeout. */
+/* It waits to be launched, for wait_s at most (0: without end), and not longer than its timeout. */
 void agent_exec_await_turn(struct agent_exec *exec, double wait_s);
 /* Looks whether this is the end, and if so answers the user and lets go of all. */
 void agent_exec_check_end(struct agent_exec *exec);
