@@ -104,17 +104,27 @@ static const struct {
         const char *key;
         bool (*is_kept)(const char *value);
         const char *missing; /* why there may honestly be no such line; NULL: then the check fails */
+        const char *beside;  /* only if there is this one, which comes from the same place; NULL: always */
 } PROMISES[] = {
-        { CHECK_USER, "Uid:", is_not_root, NULL },
-        { CHECK_CAPABILITIES, "CapBnd:", is_capless, NULL },
-        { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, NULL },
-        { CHECK_SECCOMP, "Seccomp:", is_filter, NULL },
-        { CHECK_ROOT, "Root:", is_read_only, NULL },
-        { CHECK_TMP, "Tmp:", is_yes, NULL },
-        { CHECK_WORKSPACE, "Workspace:", is_yes, NULL },
-        { CHECK_PIDS, "Pids:", is_limit, "the runtime shows no cgroup inside" },
-        { CHECK_MEMORY, "Memory:", is_limit, "the runtime shows no cgroup inside" },
+        { CHECK_USER, "Uid:", is_not_root, NULL, NULL },
+        { CHECK_CAPABILITIES, "CapBnd:", is_capless, NULL, NULL },
+        { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, "the kernel inside, the runtime's own, does not tell",
+          "Seccomp:" },
+        { CHECK_SECCOMP, "Seccomp:", is_filter, NULL, NULL },
+        { CHECK_ROOT, "Root:", is_read_only, NULL, NULL },
+        { CHECK_TMP, "Tmp:", is_yes, NULL, NULL },
+        { CHECK_WORKSPACE, "Workspace:", is_yes, NULL, NULL },
+        { CHECK_PIDS, "Pids:", is_limit, "the runtime shows no cgroup inside", NULL },
+        { CHECK_MEMORY, "Memory:", is_limit, "the runtime shows no cgroup inside", NULL },
 };
+
+static bool may_be_missing(const char *report, size_t i)
+{
+        char value[256];
+
+        return PROMISES[i].missing != NULL &&
+               (PROMISES[i].beside == NULL || *doctor_line(report, PROMISES[i].beside, value, sizeof value) != '\0');
+}
 
 void doctor_judge_inside(struct doctor_findings *findings, const char *report)
 {
@@ -122,7 +132,7 @@ void doctor_judge_inside(struct doctor_findings *findings, const char *report)
                 char value[256];
 
                 (void)doctor_line(report, PROMISES[i].key, value, sizeof value);
-                if (*value == '\0' && PROMISES[i].missing != NULL)
+                if (*value == '\0' && may_be_missing(report, i))
                         doctor_note(findings, PROMISES[i].check, VERDICT_SKIP, "%s", PROMISES[i].missing);
                 else if (*value == '\0')
                         doctor_note(findings, PROMISES[i].check, VERDICT_FAIL, "the probe said nothing about it");

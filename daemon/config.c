@@ -151,6 +151,8 @@ static const struct setting TABLE[] = {
         { "runtime", SETTING_TEXT, AT(runtime), "", 0, 200, NULL,
           "OCI runtime the engine uses (runc, crun, runsc, kata; for oci a path, too); empty: its default",
           check_runtime },
+        { "runtime_args", SETTING_TEXT, AT(runtime_args), "", 0, 1000, NULL,
+          "words for the runtime of the engine oci before each command, e.g. --platform=kvm", NULL },
         { "runtime_dir", SETTING_TEXT, AT(runtime_dir), "/run/carrel", 1, 100, NULL,
           "directory on a tmpfs for the ledger, the record of execs and the lock", check_path },
         { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of /dev/shm inside",

@@ -60,6 +60,7 @@ struct config {
         char *prefix;
         double reap_interval_s;
         char *runtime;
+        char *runtime_args;
         char *runtime_dir;
         uint64_t shm_bytes;
         char *socket;

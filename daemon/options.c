@@ -14,15 +14,30 @@ static const enum carrel_policy POLICIES[] = {
         [CONFIG_POLICY_NONE] = POLICY_NONE,
 };
 
-/* Runtimes with a kernel of their own for each container: what the host sees of them is the monitor's process, so there
- * is nothing in /proc to verify, and an interface that comes after the start is not seen inside. */
-static bool has_own_kernel(const char *runtime)
+/* Runtimes with a kernel of their own for each container: what the host sees of them is the monitor's process, and an
+ * interface that comes after the start is not seen inside. */
+static const struct own_kernel {
+        const char *prefix; /* of the program's name */
+        enum pool_hardening hardening;
+} OWN_KERNELS[] = {
+        { "runsc", POOL_HARDENING_MONITOR },
+        { "kata", POOL_HARDENING_TRUSTED },
+};
+
+static const struct own_kernel *find_own_kernel(const char *runtime)
 {
-        return str_has_prefix(runtime, "runsc") || str_has_prefix(runtime, "kata");
+        const char *slash = strrchr(runtime, '/');
+        const char *name = slash != NULL ? slash + 1 : runtime;
+
+        for (size_t i = 0; i < sizeof OWN_KERNELS / sizeof *OWN_KERNELS; i++)
+                if (str_has_prefix(name, OWN_KERNELS[i].prefix))
+                        return &OWN_KERNELS[i];
+        return NULL;
 }
 
 struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES])
 {
+        const struct own_kernel *own_kernel = find_own_kernel(config->runtime);
         struct pool_options options = {
                 .pool = config->pool,
                 .prefix = config->prefix,
@@ -50,14 +65,14 @@ struct pool_options daemon_pool_options(const struct config *config, char init_p
                 .max_queued_execs = (unsigned)config->max_queued_execs,
                 .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
-                .is_verifying_hardening = config->engine != CONFIG_ENGINE_FAKE && !has_own_kernel(config->runtime),
         };
 
-        if (options.is_verifying_hardening)
-                options.agent = POOL_AGENT_REQUIRED;
-        else if (config->engine != CONFIG_ENGINE_FAKE)
-                options.agent = POOL_AGENT_OPTIONAL;
-        (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init", config->helper_dir);
+        if (config->engine != CONFIG_ENGINE_FAKE) {
+                options.hardening = own_kernel != NULL ? own_kernel->hardening : POOL_HARDENING_WHOLE;
+                options.agent = own_kernel != NULL ? POOL_AGENT_OPTIONAL : POOL_AGENT_REQUIRED;
+        }
+        (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init%s", config->helper_dir,
+                       own_kernel != NULL ? "-readable" : "");
         (void)snprintf(options.defaults.image, sizeof options.defaults.image, "%s", config->image);
         return options;
 }
@@ -96,6 +111,7 @@ struct oci_options daemon_oci_options(const struct config *config, char state_di
                 .image_max_entries = config->image_max_entries,
                 .users_dir = config->users_dir,
                 .runtime = config->runtime,
+                .runtime_args = config->runtime_args,
                 .userns = USERNS[config->userns],
                 .userns_base = (uint32_t)config->userns_base / OCI_USERNS_IDS * OCI_USERNS_IDS,
         };
@@ -139,7 +155,7 @@ int daemon_check(const struct config *config, struct fault *why)
                 return fault_set(
                         why, FAULT_SETTING_INVALID, ERANGE,
                         "uploads_size is smaller than image_max_size or file_max_size: raise it, or lower those");
-        if (has_own_kernel(config->runtime) && config->policy != CONFIG_POLICY_NONE)
+        if (find_own_kernel(config->runtime) != NULL && config->policy != CONFIG_POLICY_NONE)
                 return fault_set(
                         why, FAULT_SETTING_INVALID, EOPNOTSUPP,
                         "runtime %s takes its network at the start, before one can be plugged: set policy = none",

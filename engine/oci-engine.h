@@ -19,8 +19,11 @@ struct oci_runtime {
         char program[256]; /* what is run: path, or a copy of it */
         int copy_fd;       /* of that copy; -1: none */
         bool is_crun;
-        bool has_machines; /* neither crun nor runc: containers may be more than processes */
+        bool has_machines;            /* neither crun nor runc: containers may be more than processes */
+        const char *const *arguments; /* of its own, before each command; NULL-terminated */
 };
+
+enum { OCI_RUNTIME_ARGS_MAX = 16 };
 
 struct oci {
         struct engine engine;
@@ -31,6 +34,7 @@ struct oci {
         struct child *housekeeper;                   /* of the image store, at the start */
         char *image_helper;
         char *runtime_wanted;
+        char *runtime_args[OCI_RUNTIME_ARGS_MAX + 1]; /* the operator's; they point into the first */
         int state_fd; /* of state_dir; its flock(2) is held while names and id ranges are chosen */
         struct image_store *images;
         struct oci_runtime runtime;
@@ -108,6 +112,9 @@ void oci_call_hold(struct oci_call *call, struct box *box);
 /* Finds the runtime and asks its version; says in why what to install. */
 int oci_runtime_find(struct oci *oci, struct fault *why);
 void oci_runtime_release(struct oci_runtime *runtime);
+/* Takes the operator's own words for it over, separated by blanks. 0, -ENOMEM, or -E2BIG: more than
+ * OCI_RUNTIME_ARGS_MAX. */
+int oci_runtime_split_args(struct oci *oci, const char *text);
 /* The runtime with these words (after its global options), for the call; child_done gets its result. on_output: as in
  * child.h, or NULL. stdin_fd -1: none. fds: beyond those the runtime needs itself. */
 struct oci_command {

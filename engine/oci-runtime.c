@@ -14,21 +14,27 @@
 #include "scope.h"
 #include "str.h"
 
-enum { WORDS_MAX = 24, LOG_FD = 3, LOG_BYTES = 1024, FDS_MAX = 8, COPY_BYTES = 1024 * 1024, COPY_FD_LEAST = 64 };
+enum { WORDS_MAX = 40, LOG_FD = 3, LOG_BYTES = 1024, FDS_MAX = 8, COPY_BYTES = 1024 * 1024, COPY_FD_LEAST = 64 };
 
 #define SYSTEM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static const char *const ENVIRONMENT[] = { SYSTEM_PATH, "LANG=C", NULL };
 
 /* What is too old lacks something we ask for: idmapped mounts with a mapping of their own (crun 1.8), a filter handed
- * over ready (crun 0.17), a private cgroup namespace (runc 1.1). Others are the operator's choice. */
+ * over ready (crun 0.17), a private cgroup namespace (runc 1.1). Others are the operator's choice.
+ * gVisor: its carrels have no network, so it need not look for one (the older ones then refuse to start on new
+ * kernels); a program inside may connect to a socket that it finds in a mount, which is how the agent calls home; and
+ * the filter is for its kernel, too. */
 static const struct known {
         const char *name;
         const char *package;
         unsigned major, minor;
+        bool has_machines;
+        const char *arguments[4]; /* of its own, before the command */
 } KNOWN[] = {
-        { "crun", "crun", 1, 8 },
-        { "runc", "runc", 1, 1 },
+        { "crun", "crun", 1, 8, false, { NULL } },
+        { "runc", "runc", 1, 1, false, { NULL } },
+        { "runsc", "runsc", 0, 0, true, { "--network=none", "--host-uds=open", "--oci-seccomp" } },
 };
 
 static const struct known *find_known(const char *name)
@@ -56,8 +62,10 @@ static bool find_program(const char *name, char ret_path[static 256])
 
 static int choose(struct oci *oci, struct fault *why)
 {
+        static const char *const NO_ARGUMENTS[] = { NULL };
         struct oci_runtime *runtime = &oci->runtime;
         const char *wanted = oci->runtime_wanted;
+        const struct known *known;
         const char *slash;
 
         if (wanted[0] != '\0') {
@@ -73,8 +81,10 @@ static int choose(struct oci *oci, struct fault *why)
         }
         slash = strrchr(runtime->path, '/');
         (void)snprintf(runtime->name, sizeof runtime->name, "%.15s", slash + 1);
+        known = find_known(runtime->name);
         runtime->is_crun = strcmp(runtime->name, "crun") == 0;
-        runtime->has_machines = find_known(runtime->name) == NULL;
+        runtime->has_machines = known == NULL || known->has_machines;
+        runtime->arguments = known != NULL ? known->arguments : NO_ARGUMENTS;
         return 0;
 }
 
@@ -208,6 +218,39 @@ int oci_runtime_find(struct oci *oci, struct fault *why)
 
 /* ---- running it ---- */
 
+int oci_runtime_split_args(struct oci *oci, const char *text)
+{
+        size_t n = 0;
+        char *rest;
+
+        text += strspn(text, " ");
+        if (text[0] == '\0')
+                return 0;
+        rest = strdup(text);
+        oci->runtime_args[n++] = rest;
+        if (rest == NULL)
+                return -ENOMEM;
+        (void)strsep(&rest, " ");
+        for (const char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
+                if (word[0] == '\0')
+                        continue;
+                if (n == OCI_RUNTIME_ARGS_MAX)
+                        return -E2BIG;
+                oci->runtime_args[n++] = (char *)word;
+        }
+        return 0;
+}
+
+static bool append_words(const char *argv[static WORDS_MAX], size_t *n, const char *const *words)
+{
+        for (; *words != NULL; words++) {
+                if (*n == WORDS_MAX - 1)
+                        return false;
+                argv[(*n)++] = *words;
+        }
+        return true;
+}
+
 static int open_log(struct oci_call *call)
 {
         if (call->log_fd >= 0)
@@ -239,12 +282,9 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         (void)snprintf(null, sizeof null, "/proc/self/fd/%d", oci->null_fd);
         if (oci->runtime.is_crun)
                 argv[n++] = doors.n > 0 ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
-        for (const char *const *word = command->words; *word != NULL; word++) {
-                if (n == WORDS_MAX - 1)
-                        return -E2BIG;
-                argv[n++] = *word;
-        }
-        if (command->n_fds >= FDS_MAX)
+        if (!append_words(argv, &n, oci->runtime.arguments) ||
+            !append_words(argv, &n, (const char *const *)oci->runtime_args) ||
+            !append_words(argv, &n, command->words) || command->n_fds >= FDS_MAX)
                 return -E2BIG;
         fds[0].fd = call->log_fd;
         for (size_t i = 0; i < command->n_fds; i++)

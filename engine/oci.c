@@ -37,6 +37,8 @@ static const char *find_userns_obstacle(const struct oci *oci)
 {
         int r;
 
+        if (oci->runtime.has_machines)
+                return "a runtime with a kernel of its own has ids of its own";
         if (!oci->runtime.is_crun)
                 return "only crun maps the owners of a mount as they are needed: apt-get install crun";
         r = oci_mounts_try_idmap(oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
@@ -292,6 +294,7 @@ static struct engine *oci_free(struct engine *engine)
         free((char *)oci->watched.key);
         free((char *)oci->watched.value);
         free(oci->seccomp_bpf);
+        free(oci->runtime_args[0]);
         free(oci->runtime_wanted);
         free(oci->users_dir);
         free(oci->image_helper);
@@ -325,6 +328,10 @@ static const struct engine_ops OCI_OPS = {
 
 static int fill(struct oci *oci, const struct oci_options *options)
 {
+        int r = oci_runtime_split_args(oci, options->runtime_args != NULL ? options->runtime_args : "");
+
+        if (r < 0)
+                return r;
         oci->userns = options->userns;
         oci->userns_base = options->userns_base;
         oci->image_max_bytes = options->image_max_bytes;
@@ -355,7 +362,10 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
         ev_timer_init(&oci->resync, on_resync, 0.0, 0.0);
         oci->resync.data = oci;
         r = fill(oci, options);
-        if (r < 0)
+        if (r == -E2BIG)
+                (void)fault_set(why, FAULT_SETTING_INVALID, E2BIG, "runtime_args has more than %d words",
+                                OCI_RUNTIME_ARGS_MAX);
+        else if (r < 0)
                 (void)fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory");
         if (r == 0)
                 r = oci_store_open(oci, why);

@@ -20,8 +20,9 @@ struct oci_options {
         const char *image_helper;   /* carrel-image, absolute; NULL: images are neither loaded nor removed */
         uint64_t image_max_bytes;   /* of an archive, and of what it unpacks to */
         uint64_t image_max_entries; /* files, directories and links */
-        const char *users_dir; /* whose file system must allow idmapped mounts; bound from nosuid, nodev; or NULL */
-        const char *runtime;   /* a name on the system's path, or an absolute path; "" or NULL: crun, else runc */
+        const char *users_dir;    /* whose file system must allow idmapped mounts; bound from nosuid, nodev; or NULL */
+        const char *runtime;      /* a name on the system's path, or an absolute path; "" or NULL: crun, else runc */
+        const char *runtime_args; /* words for it before each command, separated by blanks; may be NULL */
         enum oci_userns userns;
         uint32_t userns_base; /* the first host id of the first range of OCI_USERNS_IDS; a multiple of it */
 };

@@ -203,7 +203,7 @@ static bool is_gone(struct agent_exec *exec)
 {
         if (exec->cgroup.name[0] != '\0')
                 return exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup) == 0;
-        return (exec->seen & SAW_EXITED) != 0;
+        return (exec->seen & (exec->channel->is_framed ? SAW_GONE : SAW_EXITED)) != 0;
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
@@ -217,10 +217,10 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
         if (exec->is_killing) {
                 if (exec->cgroup.directory >= 0)
                         exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
-                /* Its child may not have come as far as the cgroup. */
-                if (!(exec->seen & SAW_EXITED))
-                        send_signal(exec, SIGKILL);
         }
+        /* Its child may not have come as far as the cgroup. And a framed agent is asked whether all is gone. */
+        if (exec->channel->is_framed || (exec->is_killing && !(exec->seen & SAW_EXITED)))
+                send_signal(exec, exec->is_killing ? SIGKILL : 0);
         agent_exec_check_end(exec);
 }
 
@@ -235,7 +235,9 @@ static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
         struct agent_exec *exec = timer->data;
 
         if (exec->is_killing) {
-                give_up(exec);
+                /* Framed: its exit comes behind its output, which waits for a slow reader of ours. */
+                if (!(exec->seen & SAW_GONE) || !exec->base.is_paused)
+                        give_up(exec);
                 return;
         }
         exec->is_killing = true;

@@ -67,7 +67,8 @@ static int on_exited(struct agent_exec *exec, const void *packet)
         if ((exec->seen & SAW_EXITED) || agent_read_exited(packet, &exec->exited) < 0)
                 return -EBADMSG;
         exec->seen |= SAW_EXITED;
-        agent_talk_end(&exec->talk);
+        if (!exec->channel->is_framed) /* else what lives on may write, and GONE comes */
+                agent_talk_end(&exec->talk);
         agent_input_close(&exec->input);
         /* Most have nothing left to say: then this was the end, with no further turn of the loop. */
         for (int i = 0; i < 2 && !exec->is_over; i++)
@@ -77,6 +78,15 @@ static int on_exited(struct agent_exec *exec, const void *packet)
                         (void)agent_output_read(&exec->outputs[i]);
         if (!exec->is_over && !exec->is_dying)
                 agent_exec_start_drain(exec);
+        agent_exec_check_end(exec);
+        return 0;
+}
+
+static int on_gone(struct agent_exec *exec)
+{
+        if (!exec->channel->is_framed)
+                return -EBADMSG;
+        exec->seen |= SAW_GONE;
         agent_exec_check_end(exec);
         return 0;
 }
@@ -115,6 +125,8 @@ static int on_message(struct agent_talk *talk, const struct agent_header *header
                 return on_failed(exec, packet);
         case AGENT_EXITED:
                 return on_exited(exec, packet);
+        case AGENT_GONE:
+                return on_gone(exec);
         case AGENT_DATA:
         case AGENT_END:
         case AGENT_CREDIT:

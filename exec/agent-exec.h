@@ -12,7 +12,7 @@
 #include "agent-channel.h"
 #include "agent-stream.h"
 
-enum agent_seen { SAW_STARTED = 1, SAW_EXITED = 2 };
+enum agent_seen { SAW_STARTED = 1, SAW_EXITED = 2, SAW_GONE = 4 };
 
 struct agent_exec {
         struct exec base;

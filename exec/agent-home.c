@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent-channel.h"
+#include "agent-token.h"
 #include "agent.h"
 #include "scope.h"
 
@@ -28,9 +29,10 @@ struct agent_home {
         ev_io knock, word;
         ev_timer clear;
         struct agent_channel *channel; /* NULL: not greeted */
+        char *name;
         char container_id[ENGINE_ID_BYTES];
         int pid;
-        bool may_be_framed;
+        bool has_own_kernel;
         void (*on_greeted)(void *arg, const struct fault *why); /* NULL: nobody waits */
         void *arg;
 };
@@ -173,9 +175,9 @@ static void on_clear(struct ev_loop *loop, ev_timer *timer, int events)
         ev_timer_again(loop, timer);
 }
 
-static int send_welcome(int fd, uint16_t flags, struct agent_packet *packet)
+static int send_welcome(int fd, const struct agent_welcome *welcome, struct agent_packet *packet)
 {
-        agent_write_welcome(packet, &(struct agent_welcome){ AGENT_VERSION, flags });
+        agent_write_welcome(packet, welcome);
         return send(fd, packet->bytes, packet->length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)packet->length ? 0
                                                                                                                : -EPIPE;
 }
@@ -203,13 +205,32 @@ static void refuse_guest(struct agent_home *home, const char *sentence)
         tell_greeted(home, &why);
 }
 
+/* 0 with what to answer, -EPERM: it is somebody else, or another negative errno. */
+static int know_again(const struct agent_home *home, const struct agent_hello *hello, struct agent_welcome *ret_welcome)
+{
+        int directory = home->execs->agents->directory;
+        uint8_t difference = 0;
+        int error;
+
+        *ret_welcome = (struct agent_welcome){ .version = AGENT_VERSION };
+        if (!home->has_own_kernel)
+                return 0;
+        ret_welcome->flags = AGENT_WELCOME_FRAMED;
+        error = agent_token_find(directory, home->name, home->container_id, ret_welcome->token);
+        if (error == -ENOENT)
+                return agent_token_make(directory, home->name, home->container_id, ret_welcome->token);
+        for (int i = 0; i < AGENT_TOKEN_BYTES; i++)
+                difference |= hello->token[i] ^ ret_welcome->token[i];
+        return error == 0 && difference != 0 ? -EPERM : error;
+}
+
 /* The init's first word. */
 static void on_word(struct ev_loop *loop, ev_io *io, int events)
 {
         struct agent_home *home = io->data;
         struct agents *agents = home->execs->agents;
+        struct agent_welcome welcome;
         struct agent_hello hello;
-        bool is_framed;
         int error = read_hello(home->guest, &agents->in, &hello);
 
         (void)loop, (void)events;
@@ -223,14 +244,15 @@ static void on_word(struct ev_loop *loop, ev_io *io, int events)
                 refuse_guest(home, error == -EBADMSG ? "it broke the protocol" : "it speaks another version");
                 return;
         }
-        is_framed = (hello.flags & AGENT_HELLO_NO_FDS) != 0;
-        if (is_framed && !home->may_be_framed) {
-                refuse_guest(home, "it takes no descriptors");
+        error = know_again(home, &hello, &welcome);
+        if (error == -EPERM) { /* another program inside; the init will come, too */
+                show_out(home);
                 return;
         }
         ev_io_stop(home->execs->loop, &home->word);
-        if (send_welcome(home->guest, is_framed ? AGENT_WELCOME_FRAMED : 0, &agents->out) < 0 ||
-            agent_channel_new(&home->channel, home->execs, home->container_id, home->pid, home->guest, is_framed) < 0) {
+        if (error < 0 || send_welcome(home->guest, &welcome, &agents->out) < 0 ||
+            agent_channel_new(&home->channel, home->execs, home->container_id, home->pid, home->guest,
+                              home->has_own_kernel) < 0) {
                 refuse_guest(home, "it hung up, or there is no memory");
                 return;
         }
@@ -241,14 +263,15 @@ static void on_word(struct ev_loop *loop, ev_io *io, int events)
 }
 
 /* The kernel noted who connected. The pid is the init's as long as its pidfd, which our caller has, is alive; the
- * container's name in its cgroups says that the pid was right in the first place. */
-static bool is_init(const struct agent_home *home, int fd)
+ * container's name in its cgroups says that the pid was right in the first place. With a kernel of its own a container
+ * connects by a helper of its runtime (gVisor: by the gofer, later by the sentry), which is in the same cgroup. */
+static bool may_be_init(const struct agent_home *home, int fd)
 {
         struct ucred peer = { 0 };
         socklen_t size = sizeof(peer);
 
-        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == home->pid && peer.pid > 1 &&
-               cgroup_holds(peer.pid, home->container_id);
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1 &&
+               (peer.pid == home->pid || home->has_own_kernel) && cgroup_holds(peer.pid, home->container_id);
 }
 
 static void on_knock(struct ev_loop *loop, ev_io *io, int events)
@@ -262,7 +285,7 @@ static void on_knock(struct ev_loop *loop, ev_io *io, int events)
 
                 if (fd < 0)
                         return;
-                if (!is_init(home, fd) || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
+                if (!may_be_init(home, fd) || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
                         close(fd);
                         continue;
                 }
@@ -272,13 +295,13 @@ static void on_knock(struct ev_loop *loop, ev_io *io, int events)
         }
 }
 
-int agent_home_greet(struct agent_home *home, const char *container_id, int pid, bool may_be_framed,
+int agent_home_greet(struct agent_home *home, const char *container_id, int pid, bool has_own_kernel,
                      void (*on_greeted)(void *arg, const struct fault *why), void *arg)
 {
         if (str_copy(home->container_id, sizeof(home->container_id), container_id) != 0)
                 return -EINVAL;
         home->pid = pid;
-        home->may_be_framed = may_be_framed;
+        home->has_own_kernel = has_own_kernel;
         home->on_greeted = on_greeted;
         home->arg = arg;
         ev_io_start(home->execs->loop, &home->knock);
@@ -309,6 +332,7 @@ static void free_home(struct doomed *doomed)
 
         if (home->directory >= 0)
                 close(home->directory);
+        free(home->name);
         free(home);
 }
 
@@ -322,6 +346,10 @@ int agent_home_new(struct agent_home **ret_home, struct execs *execs, const char
                         .doomed.free = free_home, .execs = execs, .directory = -1, .listener = -1, .guest = -1
                 };
                 list_init(&home->doomed.node);
+                home->name = strdup(name);
+                error = home->name != NULL ? 0 : -ENOMEM;
+        }
+        if (error == 0) {
                 error = execs->agents->directory >= 0 ? open_directory(execs->agents, name, &home->directory) : -ENOENT;
         }
         if (error == 0)
@@ -360,6 +388,7 @@ void agent_home_forget(struct execs *execs, const char *name)
         if (execs->agents->directory < 0)
                 return;
         directory = openat(execs->agents->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        agent_token_forget(execs->agents->directory, name);
         if (directory < 0)
                 return;
         (void)unlinkat(directory, SOCKET_NAME, 0);

@@ -76,8 +76,20 @@ bool agent_output_is_open(const struct agent_output *output)
         return output->is_open;
 }
 
+/* As the end of a pipe's reader is seen by who writes. */
+static void tell_unwanted(const struct agent_output *output)
+{
+        struct agents *agents = output->channel->execs->agents;
+
+        if (!output->channel->is_framed || !output->is_open || output->has_end || output->number == 0)
+                return;
+        agent_write_end(&agents->out, output->number, (unsigned)output->stream);
+        (void)agent_channel_send(output->channel, NULL, 0);
+}
+
 void agent_output_close(struct agent_output *output)
 {
+        tell_unwanted(output);
         ev_io_stop(loop_of(output->channel), &output->readable);
         if (output->fd >= 0)
                 close(output->fd);

@@ -15,8 +15,8 @@ static const struct form {
         uint32_t shortest, longest; /* payload */
         uint16_t most_fds;
 } FORMS[] = {
-        { AGENT_HELLO, "hello", FROM_INSIDE, false, 12, 12, 0 },
-        { AGENT_WELCOME, "welcome", FROM_DAEMON, false, 4, 4, 0 },
+        { AGENT_HELLO, "hello", FROM_INSIDE, false, 8 + AGENT_TOKEN_BYTES, 8 + AGENT_TOKEN_BYTES, 0 },
+        { AGENT_WELCOME, "welcome", FROM_DAEMON, false, 4 + AGENT_TOKEN_BYTES, 4 + AGENT_TOKEN_BYTES, 0 },
         { AGENT_SPEC, "spec", FROM_DAEMON, true, 1, AGENT_PAYLOAD_MAX, 0 },
         { AGENT_START, "start", FROM_DAEMON, true, AGENT_START_HEAD_BYTES, AGENT_PAYLOAD_MAX, AGENT_FDS_MAX },
         { AGENT_STARTED, "started", FROM_INSIDE, true, 0, 0, 0 },
@@ -24,6 +24,7 @@ static const struct form {
         { AGENT_EXITED, "exited", FROM_INSIDE, true, 8, 8, 0 },
         { AGENT_SIGNAL, "signal", FROM_DAEMON, true, 4, 4, 0 },
         { AGENT_RESIZE, "resize", FROM_DAEMON, true, 4, 4, 0 },
+        { AGENT_GONE, "gone", FROM_INSIDE, true, 0, 0, 0 },
         { AGENT_DATA, "data", FROM_BOTH, true, 2, AGENT_PAYLOAD_MAX, 0 },
         { AGENT_END, "end", FROM_BOTH, true, 1, 1, 0 },
         { AGENT_CREDIT, "credit", FROM_BOTH, true, 5, 5, 0 },
@@ -125,20 +126,21 @@ static uint8_t *begin(struct agent_packet *packet, enum agent_kind kind, uint32_
 
 void agent_write_hello(struct agent_packet *packet, const struct agent_hello *hello)
 {
-        uint8_t *payload = begin(packet, AGENT_HELLO, 0, 0, 12);
+        uint8_t *payload = begin(packet, AGENT_HELLO, 0, 0, 8 + AGENT_TOKEN_BYTES);
 
         store32(payload, hello->magic);
         store16(payload + 4, hello->version_min);
         store16(payload + 6, hello->version_max);
-        store32(payload + 8, hello->flags);
+        memcpy(payload + 8, hello->token, AGENT_TOKEN_BYTES);
 }
 
 void agent_write_welcome(struct agent_packet *packet, const struct agent_welcome *welcome)
 {
-        uint8_t *payload = begin(packet, AGENT_WELCOME, 0, 0, 4);
+        uint8_t *payload = begin(packet, AGENT_WELCOME, 0, 0, 4 + AGENT_TOKEN_BYTES);
 
         store16(payload, welcome->version);
         store16(payload + 2, welcome->flags);
+        memcpy(payload + 4, welcome->token, AGENT_TOKEN_BYTES);
 }
 
 void agent_write_spec(struct agent_packet *packet, uint32_t number, const void *chunk, size_t chunk_length)
@@ -179,6 +181,11 @@ void agent_write_failed(struct agent_packet *packet, uint32_t number, const stru
 void agent_write_exited(struct agent_packet *packet, uint32_t number, const struct agent_exited *exited)
 {
         write_pair(packet, AGENT_EXITED, number, exited->is_signal, exited->value);
+}
+
+void agent_write_gone(struct agent_packet *packet, uint32_t number)
+{
+        begin(packet, AGENT_GONE, number, 0, 0);
 }
 
 void agent_write_signal(struct agent_packet *packet, uint32_t number, uint32_t signal)
@@ -234,9 +241,9 @@ int agent_read_hello(const void *packet, struct agent_hello *ret_hello)
                 .magic = load32(payload),
                 .version_min = (uint16_t)load16(payload + 4),
                 .version_max = (uint16_t)load16(payload + 6),
-                .flags = load32(payload + 8),
         };
 
+        memcpy(hello.token, payload + 8, AGENT_TOKEN_BYTES);
         if (hello.magic != AGENT_MAGIC || hello.version_min > hello.version_max)
                 return -EBADMSG;
         *ret_hello = hello;
@@ -247,7 +254,9 @@ int agent_read_welcome(const void *packet, struct agent_welcome *ret_welcome)
 {
         const uint8_t *payload = payload_of(packet);
 
-        *ret_welcome = (struct agent_welcome){ (uint16_t)load16(payload), (uint16_t)load16(payload + 2) };
+        ret_welcome->version = (uint16_t)load16(payload);
+        ret_welcome->flags = (uint16_t)load16(payload + 2);
+        memcpy(ret_welcome->token, payload + 4, AGENT_TOKEN_BYTES);
         return 0;
 }
 
@@ -296,7 +305,7 @@ int agent_read_signal(const void *packet, uint32_t *ret_signal)
 {
         uint32_t signal = load32(payload_of(packet));
 
-        if (signal == 0 || signal > SIGNAL_MOST)
+        if (signal > SIGNAL_MOST)
                 return -EBADMSG;
         *ret_signal = signal;
         return 0;

@@ -16,9 +16,10 @@ enum {
         AGENT_MESSAGE_MAX = 65536,
         AGENT_PAYLOAD_MAX = AGENT_MESSAGE_MAX - AGENT_HEADER_BYTES,
         AGENT_FDS_MAX = 4,
-        AGENT_SPEC_MAX = 0x110000,  /* of one exec: arguments, environment and working directory */
-        AGENT_TEXTS_MAX = 8192,     /* arguments and variables of one exec, together */
-        AGENT_WINDOW_BYTES = 262144 /* framed mode: what may be under way in one stream without a CREDIT */
+        AGENT_SPEC_MAX = 0x110000,   /* of one exec: arguments, environment and working directory */
+        AGENT_TEXTS_MAX = 8192,      /* arguments and variables of one exec, together */
+        AGENT_WINDOW_BYTES = 262144, /* framed mode: what may be under way in one stream without a CREDIT */
+        AGENT_TOKEN_BYTES = 16
 };
 
 /* Who speaks. */
@@ -34,6 +35,7 @@ enum agent_kind {
         AGENT_EXITED = 20,
         AGENT_SIGNAL = 21,
         AGENT_RESIZE = 22,
+        AGENT_GONE = 23,
         AGENT_DATA = 32,
         AGENT_END = 33,
         AGENT_CREDIT = 34
@@ -59,13 +61,13 @@ int agent_wire_check(enum agent_side side, const void *packet, size_t length, si
 struct agent_hello {
         uint32_t magic;
         uint16_t version_min, version_max;
-        uint32_t flags; /* AGENT_HELLO_* */
+        uint8_t token[AGENT_TOKEN_BYTES]; /* of the last WELCOME; zeros before the first */
 };
-enum { AGENT_HELLO_NO_FDS = 1 /* no descriptor can be passed to this agent: framed mode */ };
 
 struct agent_welcome {
         uint16_t version; /* within the agent's bounds */
         uint16_t flags;   /* AGENT_WELCOME_* */
+        uint8_t token[AGENT_TOKEN_BYTES];
 };
 enum { AGENT_WELCOME_FRAMED = 1 };
 
@@ -127,6 +129,7 @@ void agent_write_start(struct agent_packet *packet, uint32_t number, const struc
 void agent_write_started(struct agent_packet *packet, uint32_t number);
 void agent_write_failed(struct agent_packet *packet, uint32_t number, const struct agent_failed *failed);
 void agent_write_exited(struct agent_packet *packet, uint32_t number, const struct agent_exited *exited);
+void agent_write_gone(struct agent_packet *packet, uint32_t number);
 void agent_write_signal(struct agent_packet *packet, uint32_t number, uint32_t signal);
 void agent_write_resize(struct agent_packet *packet, uint32_t number, const struct agent_resize *resize);
 /* length is at most AGENT_PAYLOAD_MAX - 1. */

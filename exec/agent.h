@@ -32,10 +32,14 @@ void agent_home_forget(struct execs *execs, const char *name);
 /* Waits until the container's init has said HELLO, and takes nobody else: pid is what its pidfd says it is, in the
  * container of that id. Then the socket is closed and unlinked, execs that an earlier carreld left are killed, and
  * on_greeted runs once, never from inside. Whoever waits keeps the deadline, and ends the wait with agent_home_leave:
- * on_greeted never runs then. may_be_framed: an agent to which no descriptors can be passed will do, and so no cgroups
- * for its execs; else it is refused with a fault. 0 or -EINVAL. */
+ * on_greeted never runs then.
+ *
+ * has_own_kernel: to the host all programs inside are processes of the runtime's. Whoever connects must be in the
+ * container's cgroup; the first one is the init, as nothing else runs inside by then, and later, when another carreld
+ * greets it again, it must know what it was given the first time. The channel is framed, and its execs have no cgroups.
+ * 0 or -EINVAL. */
 __attribute__((warn_unused_result)) int agent_home_greet(struct agent_home *home, const char *container_id, int pid,
-                                                         bool may_be_framed,
+                                                         bool has_own_kernel,
                                                          void (*on_greeted)(void *arg, const struct fault *why),
                                                          void *arg);
 void agent_home_leave(struct agent_home *home);

@@ -69,6 +69,12 @@ static void take_streams(const struct child *child)
         move_to(child, child->err, 2);
 }
 
+static void mark(const struct child *child)
+{
+        if (child->agent->is_framed && !family_mark(child->agent, 0, child->number))
+                fail(child, AGENT_STAGE_JOIN, errno);
+}
+
 /* Moving itself is what makes the move cheap: no other thread's consent is needed (kernel/cgroup/cgroup.c,
  * cgroup_procs_write_start). The right to do it is carreld's, who opened the file. */
 static void join(const struct child *child)
@@ -132,6 +138,7 @@ _Noreturn void child_run(const struct child *child)
         if (setsid() < 0)
                 fail(child, AGENT_STAGE_FORK, errno);
         join(child);
+        mark(child);
         say_started(child);
         if (child->terminal >= 0)
                 take_terminal(child);

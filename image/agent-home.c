@@ -62,7 +62,7 @@ static void wait_longer(struct agent *agent)
 void home_dial(struct agent *agent)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = AGENT_HOME_SOCKET };
-        const struct agent_hello hello = { AGENT_MAGIC, AGENT_VERSION, AGENT_VERSION, 0 };
+        struct agent_hello hello = { .magic = AGENT_MAGIC, AGENT_VERSION, AGENT_VERSION };
         int fd;
 
         if (access(AGENT_HOME_DIRECTORY, F_OK) != 0) {
@@ -70,6 +70,10 @@ void home_dial(struct agent *agent)
                 return;
         }
         wait_longer(agent);
+        if (agent->is_framed && agent->has_children) { /* whoever connects next must be us */
+                family_end_all();
+                return;
+        }
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return;
@@ -79,7 +83,9 @@ void home_dial(struct agent *agent)
         }
         agent->home = fd;
         agent->is_welcome = false;
+        agent->n_earlier += agent->last_number;
         agent->last_number = 0;
+        memcpy(hello.token, agent->token, sizeof(hello.token));
         agent_write_hello(home_packet(), &hello);
         if (!home_send(agent, home_packet()))
                 home_hang_up(agent);
@@ -88,6 +94,8 @@ void home_dial(struct agent *agent)
 void home_hang_up(struct agent *agent)
 {
         runs_kill(agent);
+        if (agent->is_framed)
+                family_end_all();
         free(agent->spec);
         agent->spec = NULL;
         close(agent->home);
@@ -113,6 +121,7 @@ static int greet(struct agent *agent, const uint8_t *packet)
                 return -EBADMSG;
         agent->is_welcome = true;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
+        memcpy(agent->token, welcome.token, sizeof(agent->token));
         agent->patience_ms = 0; /* should it be lost, we begin anew */
         return 0;
 }

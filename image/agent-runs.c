@@ -32,7 +32,7 @@ struct run {
         bool is_input_ended; /* END has come, or the end of the pipe */
         struct pump pumps[AGENT_STREAMS];
         uint32_t untold[AGENT_STREAMS]; /* framed: bytes taken that no CREDIT has told */
-        bool has_told_end[AGENT_STREAMS];
+        size_t owed[AGENT_STREAMS];     /* framed: what EXITED must not overtake */
 };
 
 /* ---- the list ---- */
@@ -92,15 +92,36 @@ static bool tell_failure(struct agent *agent, struct run *run)
         return !run->has_failed;
 }
 
+/* In framed mode the bytes come through the same door as EXITED, so that this waits for all that was written by the
+ * exit, and for nothing that the background adds. */
+static bool owes(const struct run *run)
+{
+        return run->owed[AGENT_STREAM_OUT] > 0 || run->owed[AGENT_STREAM_ERR] > 0;
+}
+
 static void tell(struct agent *agent, struct run *run)
 {
         if (run->is_forgotten || (run->has_failed && !tell_failure(agent, run)) || !run->has_ended)
                 return;
-        /* In framed mode the bytes come through the same door: EXITED is the last of all. */
-        if (agent->is_framed && run->pumps[AGENT_STREAM_OUT].length + run->pumps[AGENT_STREAM_ERR].length > 0)
+        if (owes(run))
                 return;
         agent_write_exited(home_packet(), run->number, &run->exited);
         run->has_ended = !home_send(agent, home_packet());
+}
+
+static void count_owed(struct run *run, unsigned stream)
+{
+        const struct pump *pump = &run->pumps[stream];
+        int unread = 0;
+
+        if (pump->from < 0 || ioctl(pump->from, FIONREAD, &unread) < 0 || unread < 0)
+                unread = 0;
+        run->owed[stream] = pump->length + (size_t)unread;
+}
+
+static void pay(struct run *run, unsigned stream, size_t length)
+{
+        run->owed[stream] -= length < run->owed[stream] ? length : run->owed[stream];
 }
 
 static void end(struct run *run, uint32_t is_signal, int value)
@@ -130,6 +151,8 @@ void runs_reaped(struct agent *agent, pid_t pid, int status)
                 end(run, 1, WTERMSIG(status));
         else
                 end(run, 0, WEXITSTATUS(status));
+        for (unsigned stream = AGENT_STREAM_OUT; agent->is_framed && stream <= AGENT_STREAM_ERR; stream++)
+                count_owed(run, stream);
 }
 
 void runs_settle(struct agent *agent)
@@ -148,12 +171,24 @@ void runs_settle(struct agent *agent)
         }
 }
 
+/* A stream, or its end, that carreld would take. */
+static bool has_bytes_for_home(const struct run *run)
+{
+        for (int i = AGENT_STREAM_OUT; i <= AGENT_STREAM_ERR; i++) {
+                const struct pump *pump = &run->pumps[i];
+
+                if (!pump->is_done && (pump->length > 0 ? pump->credit > 0 : !pump->is_open))
+                        return true;
+        }
+        return false;
+}
+
 bool runs_have_news(const struct agent *agent)
 {
         for (const struct run *run = agent->runs; run != NULL; run = run->next) {
                 if (run->is_forgotten)
                         continue;
-                if (run->has_failed || run->has_ended)
+                if (run->has_failed || (run->has_ended && !owes(run)) || (agent->is_framed && has_bytes_for_home(run)))
                         return true;
         }
         return false;
@@ -342,6 +377,9 @@ static void launch(struct agent *agent, struct run *run, struct child *child, co
                 refuse(run, AGENT_STAGE_FORK, errno);
         else
                 run->pid = pid;
+        agent->has_children |= pid > 0;
+        if (pid > 0 && agent->is_framed) /* it does so itself, and may not have come to it when a signal comes */
+                (void)family_mark(agent, pid, run->number);
 }
 
 /* The whole spec, from what came before and what comes with START. NULL: carreld counts otherwise, or no memory. */
@@ -406,11 +444,24 @@ int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int 
 
 /* ---- orders to one that runs; one that is over meanwhile is no mistake ---- */
 
+/* GONE is the answer to 0 and to SIGKILL, for which carreld asks again. */
+static void signal_family(struct agent *agent, uint32_t number, int signal)
+{
+        unsigned living = family_signal(agent, number, signal);
+
+        if (living > 0 || (signal != 0 && signal != SIGKILL))
+                return;
+        agent_write_gone(home_packet(), number);
+        (void)home_send(agent, home_packet());
+}
+
 int runs_signal(struct agent *agent, uint32_t number, int signal)
 {
         const struct run *run = find(agent, number);
 
-        if (run != NULL)
+        if (agent->is_framed && number <= agent->last_number)
+                signal_family(agent, number, signal);
+        else if (run != NULL && signal != 0)
                 kill_run(run, signal);
         return 0;
 }
@@ -441,10 +492,14 @@ int runs_end(struct agent *agent, uint32_t number, unsigned stream)
 {
         struct run *run = find(agent, number);
 
-        if (stream != AGENT_STREAM_IN)
-                return -EBADMSG;
-        if (run != NULL)
+        if (run == NULL)
+                return 0;
+        if (stream == AGENT_STREAM_IN) {
                 run->pumps[stream].is_open = false;
+                return 0;
+        }
+        run->owed[stream] = 0; /* nobody reads it any more */
+        pump_close(&run->pumps[stream]);
         return 0;
 }
 
@@ -511,10 +566,13 @@ static void pump_home(struct agent *agent, struct run *run, unsigned stream)
                 agent_write_data(home_packet(), run->number, stream, pump->bytes + pump->start, length);
                 if (!home_send(agent, home_packet()))
                         break;
+                pay(run, stream, length);
                 pump->credit -= (uint32_t)length;
                 pump->start += length;
                 pump->length -= length;
         }
+        if (!pump->is_open && pump->length == 0)
+                run->owed[stream] = 0;
         if (!pump->is_done && !pump->is_open && pump->length == 0) {
                 agent_write_end(home_packet(), run->number, stream);
                 if (home_send(agent, home_packet()))

@@ -20,13 +20,16 @@ struct run;
 struct agent {
         int home; /* -1: not connected */
         bool is_welcome;
-        bool is_framed;
-        int patience_ms;    /* between two tries to connect; -1: there is no home, never */
-        int64_t dial_at_ms; /* CLOCK_MONOTONIC: the next try */
-        struct run *runs;   /* newest first */
+        bool is_framed;                   /* and nothing else tells whose a process is: see agent-family.c */
+        bool has_children;                /* reaped or not yet, ours or orphans: we are process 1 */
+        uint8_t token[AGENT_TOKEN_BYTES]; /* by which a later carreld knows us again */
+        int patience_ms;                  /* between two tries to connect; -1: there is no home, never */
+        int64_t dial_at_ms;               /* CLOCK_MONOTONIC: the next try */
+        struct run *runs;                 /* newest first */
         unsigned n_runs;
         uint32_t last_number;
-        uint8_t *spec; /* what SPEC messages brought for spec_number, malloc'd; NULL: nothing */
+        uint64_t n_earlier; /* numbers of earlier connections */
+        uint8_t *spec;      /* what SPEC messages brought for spec_number, malloc'd; NULL: nothing */
         size_t spec_length;
         uint32_t spec_number;
 };
@@ -72,6 +75,16 @@ bool runs_have_news(const struct agent *agent);
 size_t runs_poll(const struct agent *agent, struct pollfd *polls, size_t room);
 /* Moves what can be moved. */
 void runs_pump(struct agent *agent);
+
+/* ---- agent-family.c ---- */
+
+/* Marks the process (0: us) and all it will start as this run's. False: it cannot be done. */
+bool family_mark(const struct agent *agent, pid_t pid, uint32_t number);
+/* Sends signal to every process of this run; SIGKILL again and again for a while. 0 and SIGKILL mean those, too, that
+ * have made themselves nobody's. Returns how many there were at the last look, zombies included. */
+unsigned family_signal(const struct agent *agent, uint32_t number, int signal);
+/* Kills all processes but us. */
+void family_end_all(void);
 
 /* ---- agent-pump.c ---- */
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,11 @@ enum { EXIT_SETUP = 70, FIRST_FOREIGN_FD = 3, MOST_FDS_BY_HAND = 65536 };
 static volatile sig_atomic_t has_child_news = 1; /* there may be children from before */
 static volatile sig_atomic_t is_told_to_end;
 
-/* An engine or a hook may have leaked descriptors into us. close_range(2) may be missing or filtered: then by hand. */
+/* An engine or a hook may have leaked descriptors into us. close_range(2) may be missing or filtered: then by hand.
+ * gVisor takes a last one beyond INT_MAX for a mistake, and by hand it needs two seconds. */
 static void close_foreign_fds(void)
 {
-        if (syscall(SYS_close_range, (unsigned)FIRST_FOREIGN_FD, ~0U, 0U) == 0)
+        if (syscall(SYS_close_range, (unsigned)FIRST_FOREIGN_FD, (unsigned)INT_MAX, 0U) == 0)
                 return;
         for (int fd = FIRST_FOREIGN_FD; fd < MOST_FDS_BY_HAND; fd++)
                 close(fd);
@@ -88,10 +90,15 @@ static bool await_signals(sigset_t *ret_waiting)
 static void reap_all(struct agent *agent)
 {
         int status;
+        pid_t pid;
 
         has_child_news = 0;
-        for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG))
-                runs_reaped(agent, pid, status);
+        do {
+                pid = waitpid(-1, &status, WNOHANG);
+                if (pid > 0)
+                        runs_reaped(agent, pid, status);
+        } while (pid > 0);
+        agent->has_children = pid == 0;
 }
 
 /* What there is to wait for; the connection home is the first. */
@@ -125,8 +132,9 @@ static void serve(struct agent *agent, const sigset_t *waiting)
                 struct timespec wait;
                 int ready = has_child_news ? 0 : ppoll(polls, count, limit_wait(agent, &wait), waiting);
 
-                if (has_child_news)
-                        reap_all(agent);
+                /* Not only when SIGCHLD has come: ppoll(2) delivers none while it finds descriptors ready, and a flood
+                 * in the background keeps them so for ever. */
+                reap_all(agent);
                 if (agent->home < 0 && agent->patience_ms >= 0 && home_now_ms() >= agent->dial_at_ms)
                         home_dial(agent);
                 else if (agent->home >= 0 && ready > 0 && (polls[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)

@@ -32,15 +32,22 @@ static const struct carrel_spec *spec_of(const struct carrel *carrel)
         return carrel->task != NULL ? &carrel->task->spec : &carrel->spec;
 }
 
-/* Whether more than loopback is asked for, in so many words or as what is there already, where there is no more. */
-static bool is_unconnectable(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked)
+/* Why more than loopback, asked for in so many words or as what is there already, cannot be had; NULL: it is not asked
+ * for, or it can. */
+static const char *find_unconnectable(const struct pool *pool, const struct carrel *carrel,
+                                      const struct pool_wait *asked)
 {
         enum carrel_policy policy = asked->spec.policy;
 
         if (policy == POLICY_UNSET)
                 policy = carrel != NULL && carrel->state != CARREL_LOST ? spec_of(carrel)->policy
                                                                         : pool->options.defaults.policy;
-        return policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy);
+        if (policy == POLICY_NONE)
+                return NULL;
+        if (pool->options.agent == POOL_AGENT_OPTIONAL)
+                return "a runtime with a kernel of its own takes its network at the start, before one can be plugged: "
+                       "policy none is what it can have";
+        return netpolicy_can_connect(pool->netpolicy) ? NULL : NETPOLICY_POWERLESS;
 }
 
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
@@ -51,7 +58,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
-                .is_unconnectable = is_unconnectable(pool, carrel, asked),
+                .unconnectable = find_unconnectable(pool, carrel, asked),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
                 .n_held = table_held(&pool->table),

@@ -49,14 +49,33 @@ static bool has_no_groups(const char *status, uint32_t gid)
         return at != NULL;
 }
 
+struct promise {
+        const char *key;
+        const char *wanted;
+};
+
+static int judge(const char *status, const struct promise *promises, size_t n, struct fault *why)
+{
+        for (size_t i = 0; i < n; i++)
+                if (!line_is(status, promises[i].key, promises[i].wanted))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "the started container lacks a promise: %s is not %s; it was removed",
+                                         promises[i].key, promises[i].wanted);
+        return 0;
+}
+
+int hardening_judge_monitor(const char *status, struct fault *why)
+{
+        static const struct promise PROMISES[] = { { "NoNewPrivs", "1" }, { "Seccomp", "2" } };
+
+        return judge(status, PROMISES, sizeof PROMISES / sizeof *PROMISES, why);
+}
+
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why)
 {
         char uids[64];
         char gids[64];
-        const struct {
-                const char *key;
-                const char *wanted;
-        } promises[] = {
+        const struct promise promises[] = {
                 { "CapInh", "0000000000000000" },
                 { "CapPrm", "0000000000000000" },
                 { "CapEff", "0000000000000000" },
@@ -70,11 +89,8 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
 
         (void)snprintf(uids, sizeof uids, "%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32, uid, uid, uid, uid);
         (void)snprintf(gids, sizeof gids, "%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32, gid, gid, gid, gid);
-        for (size_t i = 0; i < sizeof promises / sizeof *promises; i++)
-                if (!line_is(status, promises[i].key, promises[i].wanted))
-                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "the started container lacks a promise: %s is not %s; it was removed",
-                                         promises[i].key, promises[i].wanted);
+        if (judge(status, promises, sizeof promises / sizeof *promises, why) < 0)
+                return -EPERM;
         if (!has_no_groups(status, gid))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                  "the started container lacks a promise: it has supplementary groups; it was removed");
@@ -103,7 +119,8 @@ static bool has_ended(int pidfd)
         return poll(&poller, 1, 0) != 0; /* readable once the process has ended (pidfd_open(2)); an error counts too */
 }
 
-int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why)
+/* Its status, malloc'd, if it is the container's. */
+static int read_status(int pid, int pidfd, const char *container_id, char **ret_status, struct fault *why)
 {
         AUTO(auto_free) char *status = read_proc(pid, "status");
         AUTO(auto_free) char *cgroups = read_proc(pid, "cgroup");
@@ -113,7 +130,24 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
         if (!cgroup_text_names(cgroups, container_id))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                  "process %d, which the engine named, is not in a cgroup of the container", pid);
-        return hardening_judge(status, uid, gid, why);
+        *ret_status = TAKE(status);
+        return 0;
+}
+
+int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why)
+{
+        AUTO(auto_free) char *status = NULL;
+        int r = read_status(pid, pidfd, container_id, &status, why);
+
+        return r < 0 ? r : hardening_judge(status, uid, gid, why);
+}
+
+int hardening_check_monitor(int pid, int pidfd, const char *container_id, struct fault *why)
+{
+        AUTO(auto_free) char *status = NULL;
+        int r = read_status(pid, pidfd, container_id, &status, why);
+
+        return r < 0 ? r : hardening_judge_monitor(status, why);
 }
 
 /* ---- mounts ---- */

@@ -19,7 +19,13 @@ int hardening_judge_mounts(const char *mountinfo, struct fault *why);
 /* The same of a live process, as hardening_check. */
 int hardening_check_mounts(int pid, int pidfd, struct fault *why);
 
+/* The same of a process that holds a container with a kernel of its own (gVisor's sentry): NoNewPrivs is 1, Seccomp
+ * is 2. What else its programs may or may not do is that kernel's word. Pure. */
+int hardening_judge_monitor(const char *status, struct fault *why);
+
 /* The first judgement of a live process, which must also be in a cgroup of container_id (a lying or confused engine
  * might name any pid). pidfd must be of pid: it is asked afterwards whether the process still lives, so that what was
  * read is its own and not a successor's. FAULT_CARREL_LOST when it is gone. */
 int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why);
+/* The same by hardening_judge_monitor. */
+int hardening_check_monitor(int pid, int pidfd, const char *container_id, struct fault *why);

@@ -110,13 +110,15 @@ static int check_namespace(int pid, const char *name, struct fault *why)
         return refuse(why, sentence);
 }
 
-static int check_namespaces(int pid, struct fault *why)
+static const char *const NAMESPACES[] = { "mnt", "net", "pid", "ipc", "uts", NULL };
+static const char *const MONITOR_NAMESPACES[] = { "mnt", "net", NULL };
+
+static int check_namespaces(int pid, const char *const *names, struct fault *why)
 {
-        static const char *const NAMESPACES[] = { "mnt", "net", "pid", "ipc", "uts" };
         int err = 0;
 
-        for (size_t i = 0; err == 0 && i < sizeof NAMESPACES / sizeof *NAMESPACES; i++)
-                err = check_namespace(pid, NAMESPACES[i], why);
+        for (; err == 0 && *names != NULL; names++)
+                err = check_namespace(pid, *names, why);
         return err;
 }
 
@@ -149,17 +151,34 @@ static int check_workspace(int pid, int users_fd, const char *user, struct fault
         return 0;
 }
 
-int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
+/* What was found while the process may have ended. */
+static int conclude(int pidfd, int err, const struct fault *found, struct fault *why)
 {
         struct pollfd exited = { .fd = pidfd, .events = POLLIN };
+
+        if (poll(&exited, 1, 0) != 0) /* then what was read may be a successor's, whatever it says */
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        return err < 0 ? fault_pass(why, found) : 0;
+}
+
+int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
+{
         struct fault found = { 0 };
-        int err = check_namespaces(pid, &found);
+        int err = check_namespaces(pid, NAMESPACES, &found);
 
         if (err == 0)
                 err = check_network(pid, may_have_eth0, &found);
         if (err == 0)
                 err = check_workspace(pid, users_fd, user, &found);
-        if (poll(&exited, 1, 0) != 0) /* then what was read may be a successor's, whatever it says */
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
-        return err < 0 ? fault_pass(why, &found) : 0;
+        return conclude(pidfd, err, &found, why);
+}
+
+int isolation_check_monitor(int pid, int pidfd, struct fault *why)
+{
+        struct fault found = { 0 };
+        int err = check_namespaces(pid, MONITOR_NAMESPACES, &found);
+
+        if (err == 0)
+                err = check_network(pid, false, &found);
+        return conclude(pidfd, err, &found, why);
 }

@@ -15,3 +15,6 @@ int isolation_judge_network(const char *routes, const char *addresses6, bool may
  * pidfd must be of pid: it is asked afterwards whether the process still lives. FAULT_HARDENING_MISSING;
  * FAULT_CARREL_LOST when it is gone. */
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why);
+/* Of the process that holds a container with a kernel of its own: its mount and network namespaces are not carreld's
+ * own, and nothing leads out of the latter. */
+int isolation_check_monitor(int pid, int pidfd, struct fault *why);

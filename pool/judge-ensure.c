@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-#include "netpolicy.h"
-
 enum { RETRY_SOON_S = 1, RETRY_FULL_S = 5 };
 
 static enum ensure_verdict refuse(struct fault *why, enum fault_kind kind, int err, unsigned retry_after_s,
@@ -50,8 +48,8 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
         if (!facts->is_policy_in_force)
                 return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN, RETRY_SOON_S,
                               "the egress policy is not in force: no carrel is given out meanwhile");
-        if (facts->is_unconnectable)
-                return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EPERM, RETRY_FULL_S, NETPOLICY_POWERLESS);
+        if (facts->unconnectable != NULL)
+                return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EPERM, RETRY_FULL_S, facts->unconnectable);
         if (facts->has_carrel && facts->state == CARREL_READY) {
                 if (facts->is_match)
                         return ENSURE_REUSE;

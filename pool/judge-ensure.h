@@ -8,7 +8,7 @@ struct ensure_facts {
         bool is_closing;
         bool has_reconciled;
         bool is_policy_in_force;
-        bool is_unconnectable; /* more than loopback is asked for, and nothing can be connected on this machine */
+        const char *unconnectable; /* why more than loopback, which is asked for, cannot be had; NULL: it can */
         bool is_engine_available;
         const char *obstacle; /* what keeps the engine from serving, with what to do about it; NULL: not known */
         bool has_carrel;

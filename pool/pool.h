@@ -113,6 +113,15 @@ enum pool_agent {
         POOL_AGENT_REQUIRED  /* a container whose agent does not call home is no carrel */
 };
 
+/* What is asked of the kernel after a start. */
+enum pool_hardening {
+        POOL_HARDENING_TRUSTED, /* nothing: there is no process (the fake engine), or nothing that is known of one
+                                   (Kata) */
+        POOL_HARDENING_MONITOR, /* gVisor: of the process that holds the container, and is all that the host sees of it
+                                 */
+        POOL_HARDENING_WHOLE    /* everything, of the container's own process 1 */
+};
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -130,9 +139,7 @@ struct pool_options {
         unsigned max_concurrent_starts;
         unsigned max_queued_starts;
         double ensure_timeout_s; /* a waiter's deadline */
-        /* True, except with the fake engine, whose containers have no process, and with runtimes that give a container
-         * a kernel of its own: the host sees only their monitor. */
-        bool is_verifying_hardening;
+        enum pool_hardening hardening;
         enum pool_agent agent;
         unsigned max_execs;        /* of one carrel, that run */
         unsigned max_queued_execs; /* of one carrel, that wait for one of those to end */

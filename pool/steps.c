@@ -55,7 +55,7 @@ static int hold_process(struct carrel *carrel, int pid, struct fault *why)
 {
         int err;
 
-        if (pid <= 0 && !carrel->pool->options.is_verifying_hardening)
+        if (pid <= 0 && carrel->pool->options.hardening == POOL_HARDENING_TRUSTED)
                 return 0;
         err = pid > 1 ? carrel_hold_process(carrel, pid) : -ESRCH;
         if (err < 0)
@@ -102,7 +102,18 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
                                carrel->host_base + options->gid, why);
 }
 
-static int verify(struct carrel *carrel, struct fault *why)
+static int verify_monitor(const struct carrel *carrel, struct fault *why)
+{
+        int r = hardening_check_monitor(carrel->pid, carrel->pidfd, carrel->id, why);
+
+        if (r == 0)
+                r = isolation_check_monitor(carrel->pid, carrel->pidfd, why);
+        if (r == 0)
+                r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
+        return r;
+}
+
+static int verify_whole(struct carrel *carrel, struct fault *why)
 {
         int r = verify_ids(carrel, why);
 
@@ -112,6 +123,12 @@ static int verify(struct carrel *carrel, struct fault *why)
         if (r == 0)
                 r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
         return r;
+}
+
+static int verify(struct carrel *carrel, struct fault *why)
+{
+        return carrel->pool->options.hardening == POOL_HARDENING_WHOLE ? verify_whole(carrel, why)
+                                                                       : verify_monitor(carrel, why);
 }
 
 static void look_later(struct task *task)
@@ -150,7 +167,7 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         struct task *task = subject;
         struct fault why = { 0 };
 
-        if (!task->carrel->pool->options.is_verifying_hardening || verify(task->carrel, &why) == 0)
+        if (task->carrel->pool->options.hardening == POOL_HARDENING_TRUSTED || verify(task->carrel, &why) == 0)
                 return FLOW_NEXT;
         task->looking_since_s = clock_boottime_s();
         task->look_delay_s = FIRST_LOOK_S;
@@ -183,7 +200,7 @@ enum flow_verdict step_seal(struct flow *flow, void *subject)
         const struct carrel *carrel = task->carrel;
         struct fault why = { 0 };
 
-        if (!carrel->pool->options.is_verifying_hardening ||
+        if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE ||
             hardening_check_mounts(carrel->pid, carrel->pidfd, &why) == 0)
                 return FLOW_NEXT;
         if (seal_start(&task->seal, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_sealed, task,

@@ -41,6 +41,8 @@ const char *built_program(const char *relative)
 static void install_helpers(void)
 {
         MUST_RUN("install", "-D", "-m711", built_program("image/carrel-init"), (CARREL_HELPERS "/carrel-init"));
+        MUST_RUN("install", "-D", "-m755", built_program("image/carrel-init"),
+                 (CARREL_HELPERS "/carrel-init-readable"));
         MUST_RUN("install", "-D", "-m755", built_program("importer/carrel-image"), (CARREL_HELPERS "/carrel-image"));
         MUST_RUN("install", "-D", "-m755", built_program("netpolicy/carrel-netd"), (CARREL_HELPERS "/carrel-netd"));
 }

@@ -455,7 +455,7 @@ static void lie_with_orders(int agent)
 
 static void lie_by_greeting_again(int agent)
 {
-        agent_write_hello(&said, &(struct agent_hello){ AGENT_MAGIC, 1, 1, 0 });
+        agent_write_hello(&said, &(struct agent_hello){ AGENT_MAGIC, 1, 1, { 0 } });
         say(agent);
 }
 

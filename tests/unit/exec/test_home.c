@@ -32,20 +32,26 @@ struct rig {
 
 static struct agent_packet packet;
 
-/* Enters the cgroup, says HELLO, and waits for its end. */
-static void be_agent(const struct rig *rig, uint16_t flags)
+/* Enters the cgroup, says HELLO, tells the answer, and waits for its end. */
+static void be_agent(const struct rig *rig, const uint8_t *token, int answer)
 {
+        struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         char path[CELL_PATH_BYTES + 32];
         int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        ssize_t length;
         int join;
 
         (void)snprintf(path, sizeof path, "%s/cgroup.procs", rig->cell.directory);
         (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/agents/test/ada/agent.sock", rig->runtime_dir);
         join = open(path, O_WRONLY | O_CLOEXEC);
-        agent_write_hello(&packet, &(struct agent_hello){ AGENT_MAGIC, 1, 1, flags });
+        memcpy(hello.token, token, sizeof hello.token);
+        agent_write_hello(&packet, &hello);
         if (write(join, "0", 1) != 1 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
             send(fd, packet.bytes, packet.length, MSG_NOSIGNAL) < 0)
+                _exit(1);
+        length = recv(fd, packet.bytes, sizeof packet.bytes, 0);
+        if (length <= 0 || write(answer, packet.bytes, (size_t)length) < 0)
                 _exit(1);
         for (;;)
                 pause();
@@ -59,48 +65,111 @@ static void on_greeted(void *arg, const struct fault *why)
         rig->fault = why == NULL ? FAULT_NONE : why->kind;
 }
 
-static void greet(struct rig *rig, uint16_t flags, bool may_be_framed)
+/* Who knocks: the process that is taken for the init, or another one in the same container. */
+struct visit {
+        bool is_init;
+        bool has_own_kernel;
+        bool knows_token; /* of the last WELCOME */
+        const char *container;
+};
+
+struct doorbell {
+        ev_io io;
+        bool has_rung;
+};
+
+static void on_answer(struct ev_loop *loop, ev_io *io, int events)
 {
+        struct doorbell *doorbell = io->data;
+
+        (void)events;
+        doorbell->has_rung = true;
+        ev_io_stop(loop, io);
+}
+
+/* True: it was let in; then *ret_welcome is what it was told. False: it was hung up on, and the greeting waits. */
+static bool greet(struct rig *rig, const struct visit *visit, const uint8_t *token, struct agent_welcome *ret_welcome)
+{
+        static const uint8_t NONE[AGENT_TOKEN_BYTES];
+        struct doorbell doorbell = { .has_rung = false };
         struct fault why;
         pid_t agent;
+        ssize_t length;
+        int ends[2];
 
+        assert_int_equal(pipe(ends), 0);
         assert_int_equal(agent_home_new(&rig->home, rig->world.execs, "ada", &why), 0);
         rig->n_greetings = 0;
         agent = fork();
         if (agent == 0)
-                be_agent(rig, flags);
-        assert_int_equal(agent_home_greet(rig->home, rig->cell.id, agent, may_be_framed, on_greeted, rig), 0);
-        while (rig->n_greetings == 0 && !rig->world.has_barked)
+                be_agent(rig, visit->knows_token ? token : NONE, ends[1]);
+        close(ends[1]);
+        ev_io_init(&doorbell.io, on_answer, ends[0], EV_READ);
+        doorbell.io.data = &doorbell;
+        ev_io_start(rig->world.loop, &doorbell.io);
+        assert_int_equal(agent_home_greet(rig->home, visit->container, visit->is_init ? agent : getpid(),
+                                          visit->has_own_kernel, on_greeted, rig),
+                         0);
+        while (!doorbell.has_rung && !rig->world.has_barked)
                 ev_run(rig->world.loop, EVRUN_ONCE);
-        assert_int_equal(rig->n_greetings, 1);
-        assert_int_equal(agent_home_is_greeted(rig->home), rig->fault == FAULT_NONE);
+        assert_int_equal(agent_home_is_greeted(rig->home), rig->n_greetings == 1);
         rig->home = agent_home_free(rig->home);
         kill(agent, SIGKILL);
         waitpid(agent, NULL, 0);
+        length = read(ends[0], packet.bytes, sizeof packet.bytes);
+        close(ends[0]);
+        if (rig->n_greetings == 0)
+                return false;
+        assert_int_equal(rig->fault, FAULT_NONE);
+        assert_true(length > AGENT_HEADER_BYTES);
+        assert_int_equal(agent_read_welcome(packet.bytes, ret_welcome), 0);
+        return true;
 }
 
-static void frames_only_where_they_must_be(void **state)
+static bool is_zero(const uint8_t *token)
 {
-        static const struct {
-                uint16_t flags;
-                bool may_be_framed;
-                enum fault_kind fault;
-        } CASES[] = {
-                { 0, false, FAULT_NONE },
-                { 0, true, FAULT_NONE },
-                { AGENT_HELLO_NO_FDS, true, FAULT_NONE },
-                { AGENT_HELLO_NO_FDS, false, FAULT_CARREL_LOST },
-        };
+        static const uint8_t NONE[AGENT_TOKEN_BYTES];
+
+        return memcmp(token, NONE, sizeof NONE) == 0;
+}
+
+static void only_the_init_is_let_in(void **state)
+{
         struct rig *rig = *state;
+        const char *id = rig->cell.id;
+        const struct {
+                struct visit visit;
+                bool is_let_in;
+        } CASES[] = {
+                { { true, false, false, id }, true },
+                { { false, false, false, id }, false },
+                { { true, false, false, "another" }, false },
+                /* The first of a container, whoever it is for the host; in its cgroup all the same. */
+                { { false, true, false, "another" }, false },
+                { { false, true, false, id }, true },
+                /* From then on it has to know the token; the control knows it. */
+                { { false, true, false, id }, false },
+                { { true, true, false, id }, false },
+                { { false, true, true, id }, true },
+        };
+        struct agent_welcome welcome = { 0 };
 
         if (!rig->is_ready) {
                 print_message("SKIP: no pid namespace or no writable cgroup here\n");
                 skip();
         }
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-                greet(rig, CASES[i].flags, CASES[i].may_be_framed);
-                assert_int_equal(rig->fault, CASES[i].fault);
+                const struct visit *visit = &CASES[i].visit;
+
+                if (greet(rig, visit, welcome.token, &welcome) != CASES[i].is_let_in)
+                        fail_msg("case %zu", i);
+                if (!CASES[i].is_let_in)
+                        continue;
+                assert_int_equal(welcome.flags, visit->has_own_kernel ? AGENT_WELCOME_FRAMED : 0);
+                assert_int_equal(is_zero(welcome.token), !visit->has_own_kernel);
         }
+        agent_home_forget(rig->world.execs, "ada");
+        assert_true(greet(rig, &CASES[4].visit, welcome.token, &welcome)); /* nothing is left to be known */
 }
 
 static int setup(void **state)
@@ -142,7 +211,7 @@ static int teardown(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(frames_only_where_they_must_be, setup, teardown),
+                cmocka_unit_test_setup_teardown(only_the_init_is_let_in, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

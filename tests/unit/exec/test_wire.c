@@ -25,7 +25,7 @@ static int judge(enum agent_side side, size_t n_fds)
 
 static void hello_is_read_as_written(void **state)
 {
-        const struct agent_hello hello = { AGENT_MAGIC, 1, 3, AGENT_HELLO_NO_FDS };
+        const struct agent_hello hello = { AGENT_MAGIC, 1, 3, "fifteen letters" };
         struct agent_hello read = { 0 };
 
         (void)state;
@@ -117,14 +117,20 @@ static void orders_are_read_as_written(void **state)
         uint32_t signal = 0;
 
         (void)state;
-        agent_write_welcome(&packet, &(struct agent_welcome){ 1, AGENT_WELCOME_FRAMED });
+        agent_write_welcome(&packet, &(struct agent_welcome){ 1, AGENT_WELCOME_FRAMED, "fifteen letters" });
         assert_int_equal(judge(AGENT_FROM_DAEMON, 0), 0);
         assert_int_equal(agent_read_welcome(packet.bytes, &welcome), 0);
         assert_int_equal(welcome.flags, AGENT_WELCOME_FRAMED);
+        assert_memory_equal(welcome.token, "fifteen letters", AGENT_TOKEN_BYTES);
         agent_write_signal(&packet, 4, 15);
         assert_int_equal(judge(AGENT_FROM_DAEMON, 0), 0);
         assert_int_equal(agent_read_signal(packet.bytes, &signal), 0);
         assert_int_equal(signal, 15);
+        agent_write_signal(&packet, 4, 0); /* does anything of it live? */
+        assert_int_equal(agent_read_signal(packet.bytes, &signal), 0);
+        agent_write_gone(&packet, 4);
+        assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
+        assert_int_equal(judge(AGENT_FROM_DAEMON, 0), -EBADMSG);
         agent_write_signal(&packet, 4, 65);
         assert_int_equal(agent_read_signal(packet.bytes, &signal), -EBADMSG);
         agent_write_resize(&packet, 4, &(struct agent_resize){ 24, 80 });

@@ -327,6 +327,10 @@ static void test_hardening(void **state)
                 assert_non_null(strstr(why.message, CASES[i].missing));
         }
         assert_true(hardening_judge(STATUS(ZERO, ZERO, "1", "2", MINE), 1000, 1001, NULL) < 0);
+        /* A monitor may have what it needs; it has a filter, and can get no more. */
+        assert_int_equal(hardening_judge_monitor(STATUS("0000000000240000", ZERO, "1", "2", "0\t0\t0\t0"), NULL), 0);
+        assert_true(hardening_judge_monitor(STATUS(ZERO, ZERO, "0", "2", MINE), NULL) < 0);
+        assert_true(hardening_judge_monitor(STATUS(ZERO, ZERO, "1", "0", MINE), NULL) < 0);
 }
 
 #define WELL .has_reconciled = true, .is_policy_in_force = true, .is_engine_available = true, .max_carrels = 2
@@ -345,7 +349,7 @@ static void test_judge(void **state)
                   ENSURE_REFUSE,
                   FAULT_ENGINE_UNAVAILABLE },
                 { { WELL, AT(CARREL_READY), .is_match = true }, ENSURE_REUSE, FAULT_NONE },
-                { { WELL, .is_unconnectable = true }, ENSURE_REFUSE, FAULT_POLICY_NOT_IN_FORCE },
+                { { WELL, .unconnectable = "no network" }, ENSURE_REFUSE, FAULT_POLICY_NOT_IN_FORCE },
                 { { .has_reconciled = true, .is_policy_in_force = true, AT(CARREL_READY), .is_match = true },
                   ENSURE_REUSE,
                   FAULT_NONE }, /* the engine is away */

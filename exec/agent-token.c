@@ -1,0 +1,94 @@
+#include "agent-token.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "scope.h"
+
+enum { FILE_NAME_BYTES = 256, RECORD_BYTES = ENGINE_ID_BYTES + AGENT_TOKEN_BYTES };
+
+/* No user's name begins with a point, so that none is taken for this. */
+static int file_name(const char *prefix, const char *name, char ret_name[static FILE_NAME_BYTES])
+{
+        return snprintf(ret_name, FILE_NAME_BYTES, "%s%s", prefix, name) < FILE_NAME_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+/* The id, filled up with zeros, and the token. */
+static int compose(const char *container_id, const uint8_t *token, uint8_t ret_record[static RECORD_BYTES])
+{
+        size_t length = strlen(container_id);
+
+        if (length >= ENGINE_ID_BYTES)
+                return -EINVAL;
+        memset(ret_record, 0, RECORD_BYTES);
+        memcpy(ret_record, container_id, length);
+        memcpy(ret_record + ENGINE_ID_BYTES, token, AGENT_TOKEN_BYTES);
+        return 0;
+}
+
+int agent_token_find(int directory, const char *name, const char *container_id,
+                     uint8_t ret_token[static AGENT_TOKEN_BYTES])
+{
+        AUTO(auto_close) int fd = -1;
+        char file[FILE_NAME_BYTES];
+        char record[RECORD_BYTES];
+        ssize_t length;
+        int error = file_name(".", name, file);
+
+        if (error < 0)
+                return error;
+        fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        length = read(fd, record, sizeof(record));
+        if (length < 0)
+                return -errno;
+        if (length != sizeof(record) || strncmp(record, container_id, ENGINE_ID_BYTES) != 0)
+                return -ENOENT; /* of the user's last container */
+        memcpy(ret_token, record + ENGINE_ID_BYTES, AGENT_TOKEN_BYTES);
+        return 0;
+}
+
+/* Whole or not at all: written beside it and renamed. The directory is on a tmpfs. */
+int agent_token_make(int directory, const char *name, const char *container_id,
+                     uint8_t ret_token[static AGENT_TOKEN_BYTES])
+{
+        AUTO(auto_close) int fd = -1;
+        uint8_t token[AGENT_TOKEN_BYTES];
+        uint8_t record[RECORD_BYTES];
+        char file[FILE_NAME_BYTES];
+        char fresh[FILE_NAME_BYTES];
+        int error = file_name(".", name, file);
+
+        if (error == 0)
+                error = file_name("..", name, fresh);
+        if (error == 0 && getrandom(token, sizeof(token), 0) != sizeof(token))
+                error = -EAGAIN;
+        if (error == 0)
+                error = compose(container_id, token, record);
+        if (error < 0)
+                return error;
+        fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        if (write(fd, record, sizeof(record)) != sizeof(record) || renameat(directory, fresh, directory, file) != 0) {
+                error = errno != 0 ? -errno : -ENOSPC;
+                (void)unlinkat(directory, fresh, 0);
+                return error;
+        }
+        memcpy(ret_token, token, sizeof(token));
+        return 0;
+}
+
+void agent_token_forget(int directory, const char *name)
+{
+        char file[FILE_NAME_BYTES];
+
+        if (file_name(".", name, file) == 0)
+                (void)unlinkat(directory, file, 0);
+}
