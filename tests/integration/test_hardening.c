@@ -91,7 +91,7 @@ static const char *const FORBIDDEN[] = {
         "chroot / true",
         "ip link set lo down",
         "mknod /workspace/probe b 8 0",
-        "cat /proc/kcore >/dev/null",
+        "test $(head -c 1 /proc/kcore | wc -c) = 1", /* masked: as empty as /dev/null */
         "echo 1 >/proc/sys/kernel/printk",
         "dmesg >/dev/null",
         "ls /proc/1/fd/",
