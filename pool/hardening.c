@@ -1,11 +1,13 @@
 #include "hardening.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cgroup.h"
 #include "proc-file.h"
@@ -265,11 +267,39 @@ int hardening_judge_mounts(const char *mountinfo, struct fault *why)
         return 0;
 }
 
+int hardening_judge_cwd(const char *mountinfo, uint64_t mount_id, struct fault *why)
+{
+        for (const char *at = mountinfo; *at != '\0'; at = next_line(at))
+                if (strtoull(at, NULL, 10) == mount_id)
+                        return 0;
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                         "the container's process was started in a directory of the host (CVE-2024-21626?): update the "
+                         "OCI runtime");
+}
+
+static int read_cwd(int pid, uint64_t *ret_mount_id)
+{
+        struct statx about = { 0 };
+        char path[64];
+
+        (void)snprintf(path, sizeof path, "/proc/%d/cwd", pid);
+        if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &about) < 0)
+                return -errno;
+        *ret_mount_id = about.stx_mnt_id;
+        return (about.stx_mask & STATX_MNT_ID) != 0 ? 0 : -EOPNOTSUPP;
+}
+
 int hardening_check_mounts(int pid, int pidfd, struct fault *why)
 {
         AUTO(auto_free) char *mountinfo = read_proc(pid, "mountinfo");
+        uint64_t cwd = 0;
+        int r = mountinfo != NULL ? read_cwd(pid, &cwd) : 0;
 
-        if (mountinfo == NULL || has_ended(pidfd))
+        if (mountinfo == NULL || r == -ENOENT || r == -ESRCH || has_ended(pidfd))
                 return refuse_ended(why);
-        return hardening_judge_mounts(mountinfo, why);
+        if (r < 0)
+                return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot look where the container's process is: %s",
+                                 strerrordesc_np(-r));
+        r = hardening_judge_mounts(mountinfo, why);
+        return r == 0 ? hardening_judge_cwd(mountinfo, cwd, why) : r;
 }

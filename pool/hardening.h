@@ -16,7 +16,11 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
  * that the image brings, and would be a place on the host's disk that nobody bounds. Pure. */
 int hardening_judge_mounts(const char *mountinfo, struct fault *why);
 
-/* The same of a live process, as hardening_check. */
+/* The mount that the process stands in is one of its own. A runtime that leaks a descriptor of the host's can be made
+ * to start it in a directory of the host, from where all is open (CVE-2024-21626: runc before 1.1.12). Pure. */
+int hardening_judge_cwd(const char *mountinfo, uint64_t mount_id, struct fault *why);
+
+/* Both of a live process, as hardening_check. */
 int hardening_check_mounts(int pid, int pidfd, struct fault *why);
 
 /* The same of a process that holds a container with a kernel of its own (gVisor's sentry): NoNewPrivs is 1, Seccomp

@@ -79,6 +79,17 @@ static void mounts_are_judged(void **state)
         }
 }
 
+static void a_place_outside_is_refused(void **state)
+{
+        struct fault why = { 0 };
+
+        (void)state;
+        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 251, NULL), 0);
+        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 25, &why), -EPERM);
+        assert_int_equal(hardening_judge_cwd("", 0, NULL), -EPERM);
+        assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
+}
+
 /* ---- a process in a mount namespace of its own, with a tmpfs that allows devices and suid programs ---- */
 
 struct cell {
@@ -235,6 +246,7 @@ static void a_cancelled_seal_is_silent(void **state)
 int main(void)
 {
         static const struct CMUnitTest TESTS[] = {
+                cmocka_unit_test(a_place_outside_is_refused),
                 cmocka_unit_test(mounts_are_judged),
                 cmocka_unit_test_setup_teardown(a_seal_makes_the_mount_bare, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(what_cannot_be_sealed_is_told, make_cell, drop_cell),
