@@ -269,8 +269,13 @@ static void oci_about(const struct engine *engine, struct engine_about *ret_abou
         };
 
         (void)snprintf(about.version, sizeof about.version, "%.15s %.40s", oci->runtime.name, oci->runtime.version);
-        (void)snprintf(about.detail, sizeof about.detail, "%s",
-                       oci->unavailable.kind != FAULT_NONE ? oci->unavailable.message : oci->userns_detail);
+        if (oci->unavailable.kind != FAULT_NONE)
+                (void)snprintf(about.detail, sizeof about.detail, "%s", oci->unavailable.message);
+        else
+                (void)snprintf(about.detail, sizeof about.detail, "%.160s%s", oci->userns_detail,
+                               oci->runtime.has_machines ? "; each carrel has a kernel of its own, which is believed "
+                                                           "about what runs inside"
+                                                         : "");
         *ret_about = about;
 }
 

@@ -245,6 +245,7 @@ int agent_exec_start(struct agent_channel *channel, const struct exec_place *pla
         error = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
         if (error == 0)
                 error = agent_exec_take(exec, request);
+        exec->base.is_pulled &= !channel->is_framed; /* there is no pipe */
         init_parts(exec, channel);
         if (error == 0)
                 error = take_input(exec, request);

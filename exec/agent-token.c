@@ -21,12 +21,9 @@ static int file_name(const char *prefix, const char *name, char ret_name[static 
 /* The id, filled up with zeros, and the token. */
 static int compose(const char *container_id, const uint8_t *token, uint8_t ret_record[static RECORD_BYTES])
 {
-        size_t length = strlen(container_id);
-
-        if (length >= ENGINE_ID_BYTES)
+        if (strlen(container_id) >= ENGINE_ID_BYTES)
                 return -EINVAL;
-        memset(ret_record, 0, RECORD_BYTES);
-        memcpy(ret_record, container_id, length);
+        (void)strncpy((char *)ret_record, container_id, ENGINE_ID_BYTES);
         memcpy(ret_record + ENGINE_ID_BYTES, token, AGENT_TOKEN_BYTES);
         return 0;
 }

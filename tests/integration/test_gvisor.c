@@ -209,6 +209,10 @@ static void what_is_promised_holds_inside(void **state)
                   "carrel: a runtime with a kernel of its own takes its network at the start, before one can be "
                   "plugged: "
                   "policy none is what it can have (policy_not_in_force)\ncarrel: see `carrel policy`\n1\n" },
+                { "it is told whose word it is",
+                  "carrel info | grep -o 'each carrel has a kernel of its own, which is believed about what runs "
+                  "inside'",
+                  "each carrel has a kernel of its own, which is believed about what runs inside\n" },
                 { "the doctor agrees, and knows what it cannot know",
                   "carrel doctor > d; grep -c FAIL d; grep -o 'the kernel inside, the runtime.s own, does not tell' d",
                   "0\nthe kernel inside, the runtime's own, does not tell\n" },
