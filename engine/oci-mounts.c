@@ -36,6 +36,58 @@ static int wait_for(pid_t pid)
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
+/* What a child does to come into its namespace, with system calls only, and what is done with it while it is there.
+ * Both return 0 (use: what the caller gets) or a negative errno. */
+struct holding {
+        int (*enter)(const void *arg);
+        int (*use)(pid_t holder, const void *arg);
+        const void *arg;
+};
+
+/* In the child: says one byte on ready and waits to be killed. */
+static _Noreturn void hold(const struct holding *holding, int ready, pid_t parent)
+{
+        int r;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+                _exit(ECHILD);
+        r = holding->enter(holding->arg);
+        if (r < 0)
+                _exit(-r);
+        if (write(ready, "", 1) != 1)
+                _exit(errno);
+        for (;;)
+                (void)pause();
+}
+
+static int with_holder(const struct holding *holding)
+{
+        pid_t parent = getpid();
+        int ends[2];
+        char byte;
+        pid_t pid;
+        int r;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        pid = fork();
+        if (pid == 0)
+                hold(holding, ends[1], parent);
+        r = pid < 0 ? -errno : 0;
+        close(ends[1]);
+        if (r == 0 && read(ends[0], &byte, 1) == 1) {
+                r = holding->use(pid, holding->arg);
+                (void)kill(pid, SIGKILL);
+                (void)wait_for(pid);
+        } else if (r == 0) {
+                r = wait_for(pid);
+        }
+        close(ends[0]);
+        return r;
+}
+
+/* ---- the runtimes' mount namespace ---- */
+
 struct hybrid {
         char v1[PATH_BYTES]; /* where a hierarchy of cgroup v1 is mounted */
         char v2[PATH_BYTES];
@@ -86,25 +138,24 @@ static void bare_users(const char *users_dir)
         close(tree);
 }
 
-/* In a child: only system calls. Says one byte on ready and waits to be killed. */
-static _Noreturn void hold_namespace(const struct hybrid *hybrid, const char *users_dir, int ready, pid_t parent)
+struct wish {
+        const struct hybrid *hybrid; /* NULL: cgroups are as crun wants them */
+        const char *users_dir;       /* may be NULL */
+};
+
+static int enter_mounts(const void *arg)
 {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-                _exit(ECHILD);
+        const struct wish *wish = arg;
+
         /* A slave, not private: what the operator mounts later (a disk for users_dir) is seen here too. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-                _exit(errno);
-        if (hybrid != NULL && hide_cgroup2(hybrid) < 0)
-                _exit(errno);
-        if (users_dir != NULL)
-                bare_users(users_dir);
-        if (write(ready, "", 1) != 1)
-                _exit(errno);
-        for (;;)
-                (void)pause();
+                return -errno;
+        if (wish->users_dir != NULL)
+                bare_users(wish->users_dir);
+        return wish->hybrid != NULL ? hide_cgroup2(wish->hybrid) : 0;
 }
 
-static int open_namespace(pid_t holder)
+static int open_namespace(pid_t holder, const void *arg)
 {
         char path[64];
         int fd;
@@ -131,28 +182,10 @@ static int prepare_null(struct oci *oci)
 static int prepare_namespace(struct oci *oci, struct fault *why)
 {
         struct hybrid found;
-        const struct hybrid *hybrid = find_hybrid(&found) ? &found : NULL;
-        pid_t parent = getpid();
-        int ends[2];
-        char byte;
-        pid_t pid;
-        int r;
+        const struct wish wish = { find_hybrid(&found) ? &found : NULL, oci->users_dir };
+        const struct holding holding = { enter_mounts, open_namespace, &wish };
+        int r = with_holder(&holding);
 
-        if (pipe2(ends, O_CLOEXEC) < 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot make a pipe: %s", strerrordesc_np(errno));
-        pid = fork();
-        if (pid == 0)
-                hold_namespace(hybrid, oci->users_dir, ends[1], parent);
-        r = pid < 0 ? -errno : 0;
-        close(ends[1]);
-        if (r == 0 && read(ends[0], &byte, 1) == 1) {
-                r = open_namespace(pid);
-                (void)kill(pid, SIGKILL);
-                (void)wait_for(pid);
-        } else if (r == 0) {
-                r = wait_for(pid);
-        }
-        close(ends[0]);
         if (r < 0)
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
                                  "cannot make a mount namespace: %s (carreld needs CAP_SYS_ADMIN for the engine oci)",
@@ -187,17 +220,9 @@ int oci_mounts_prepare(struct oci *oci, struct fault *why)
 
 /* ---- idmapped mounts ---- */
 
-/* In a child: a user namespace to map by. */
-static _Noreturn void hold_user_namespace(int ready, pid_t parent)
+static int enter_user_namespace(const void *arg)
 {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-                _exit(ECHILD);
-        if (unshare(CLONE_NEWUSER) < 0)
-                _exit(errno);
-        if (write(ready, "", 1) != 1)
-                _exit(errno);
-        for (;;)
-                (void)pause();
+        return unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
 }
 
 static int write_map(pid_t pid, const char *name)
@@ -211,7 +236,7 @@ static int write_map(pid_t pid, const char *name)
         return fd < 0 || write(fd, MAP, sizeof MAP - 1) < 0 ? -errno : 0;
 }
 
-static int try_with(pid_t pid, const char *directory)
+static int map_by(pid_t pid, const void *directory)
 {
         AUTO(auto_close)
         int tree = (int)syscall(SYS_open_tree, AT_FDCWD, directory, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -232,26 +257,7 @@ static int try_with(pid_t pid, const char *directory)
 
 int oci_mounts_try_idmap(const char *directory)
 {
-        pid_t parent = getpid();
-        int ends[2];
-        char byte;
-        pid_t pid;
-        int r;
+        const struct holding holding = { enter_user_namespace, map_by, directory };
 
-        if (pipe2(ends, O_CLOEXEC) < 0)
-                return -errno;
-        pid = fork();
-        if (pid == 0)
-                hold_user_namespace(ends[1], parent);
-        r = pid < 0 ? -errno : 0;
-        close(ends[1]);
-        if (r == 0 && read(ends[0], &byte, 1) == 1) {
-                r = try_with(pid, directory);
-                (void)kill(pid, SIGKILL);
-                (void)wait_for(pid);
-        } else if (r == 0) {
-                r = wait_for(pid);
-        }
-        close(ends[0]);
-        return r;
+        return with_holder(&holding);
 }

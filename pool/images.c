@@ -111,8 +111,12 @@ int pool_images_list(struct pool *pool, pool_on_images on_images, void *arg, str
         return begun(work, pool->engine->ops->image_list(pool->engine, on_listed, work, &work->call), ret_work, why);
 }
 
-int pool_images_inspect(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
-                        struct image_work **ret_work, struct fault *why)
+/* One of the engine's operations on an image by its name. */
+typedef int (*image_deed)(struct engine *engine, const char *reference, engine_done done, void *arg,
+                          struct engine_call **ret_call);
+
+static int do_with(struct pool *pool, const char *reference, image_deed deed, pool_on_images on_images, void *arg,
+                   struct image_work **ret_work, struct fault *why)
 {
         char resolved[IMAGE_REFERENCE_BYTES];
         struct image_work *work = NULL;
@@ -122,8 +126,19 @@ int pool_images_inspect(struct pool *pool, const char *reference, pool_on_images
                 r = work_new(&work, pool, on_images, arg, why);
         if (r < 0 || work == NULL)
                 return r;
-        return begun(work, pool->engine->ops->image_inspect(pool->engine, resolved, on_done, work, &work->call),
-                     ret_work, why);
+        return begun(work, deed(pool->engine, resolved, on_done, work, &work->call), ret_work, why);
+}
+
+int pool_images_inspect(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
+                        struct image_work **ret_work, struct fault *why)
+{
+        return do_with(pool, reference, pool->engine->ops->image_inspect, on_images, arg, ret_work, why);
+}
+
+int pool_images_remove(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
+                       struct image_work **ret_work, struct fault *why)
+{
+        return do_with(pool, reference, pool->engine->ops->image_remove, on_images, arg, ret_work, why);
 }
 
 int pool_images_load(struct pool *pool, int fd, const char *reference, const char *format, pool_on_images on_images,
@@ -151,21 +166,6 @@ int pool_images_load(struct pool *pool, int fd, const char *reference, const cha
         pool->n_image_loads++;
         return begun(work, pool->engine->ops->image_load(pool->engine, &source, on_done, work, &work->call), ret_work,
                      why);
-}
-
-int pool_images_remove(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,
-                       struct image_work **ret_work, struct fault *why)
-{
-        char resolved[IMAGE_REFERENCE_BYTES];
-        struct image_work *work = NULL;
-        int r = image_reference_resolve(reference, resolved, why);
-
-        if (r == 0)
-                r = work_new(&work, pool, on_images, arg, why);
-        if (r < 0 || work == NULL)
-                return r;
-        return begun(work, pool->engine->ops->image_remove(pool->engine, resolved, on_done, work, &work->call),
-                     ret_work, why);
 }
 
 struct image_work *pool_images_leave(struct image_work *work)
