@@ -9,35 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent-run.h"
 
-enum {
-        ENVIRONMENT_MAX = AGENT_TEXTS_MAX + 1024,
-        TERMINAL_ROWS = 24,
-        TERMINAL_COLS = 80,
-        END_OF_INPUT = 4 /* Ctrl-D */
-};
-enum { CODE_NOT_STARTED = 126 };
-
-struct run {
-        struct run *next;
-        uint32_t number;
-        pid_t pid;         /* 0: reaped, or never there */
-        bool is_forgotten; /* carreld has gone, or has been told */
-        bool has_failed;   /* `failed` is still to be told */
-        bool has_ended;    /* `exited` is still to be told */
-        struct agent_failed failed;
-        struct agent_exited exited;
-        int terminal;        /* the pty's master; -1: none */
-        bool is_input_ended; /* END has come, or the end of the pipe */
-        struct pump pumps[AGENT_STREAMS];
-        uint32_t untold[AGENT_STREAMS]; /* framed: bytes taken that no CREDIT has told */
-        size_t owed[AGENT_STREAMS];     /* framed: what EXITED must not overtake */
-};
+enum { ENVIRONMENT_MAX = AGENT_TEXTS_MAX + 1024, CODE_NOT_STARTED = 126 };
 
 /* ---- the list ---- */
 
-static struct run *find(const struct agent *agent, uint32_t number)
+struct run *run_find(const struct agent *agent, uint32_t number)
 {
         struct run *run = agent->runs;
 
@@ -92,36 +70,14 @@ static bool tell_failure(struct agent *agent, struct run *run)
         return !run->has_failed;
 }
 
-/* In framed mode the bytes come through the same door as EXITED, so that this waits for all that was written by the
- * exit, and for nothing that the background adds. */
-static bool owes(const struct run *run)
-{
-        return run->owed[AGENT_STREAM_OUT] > 0 || run->owed[AGENT_STREAM_ERR] > 0;
-}
-
 static void tell(struct agent *agent, struct run *run)
 {
         if (run->is_forgotten || (run->has_failed && !tell_failure(agent, run)) || !run->has_ended)
                 return;
-        if (owes(run))
+        if (run_owes(run))
                 return;
         agent_write_exited(home_packet(), run->number, &run->exited);
         run->has_ended = !home_send(agent, home_packet());
-}
-
-static void count_owed(struct run *run, unsigned stream)
-{
-        const struct pump *pump = &run->pumps[stream];
-        int unread = 0;
-
-        if (pump->from < 0 || ioctl(pump->from, FIONREAD, &unread) < 0 || unread < 0)
-                unread = 0;
-        run->owed[stream] = pump->length + (size_t)unread;
-}
-
-static void pay(struct run *run, unsigned stream, size_t length)
-{
-        run->owed[stream] -= length < run->owed[stream] ? length : run->owed[stream];
 }
 
 static void end(struct run *run, uint32_t is_signal, int value)
@@ -152,7 +108,7 @@ void runs_reaped(struct agent *agent, pid_t pid, int status)
         else
                 end(run, 0, WEXITSTATUS(status));
         for (unsigned stream = AGENT_STREAM_OUT; agent->is_framed && stream <= AGENT_STREAM_ERR; stream++)
-                count_owed(run, stream);
+                run_count_owed(run, stream);
 }
 
 void runs_settle(struct agent *agent)
@@ -171,24 +127,13 @@ void runs_settle(struct agent *agent)
         }
 }
 
-/* A stream, or its end, that carreld would take. */
-static bool has_bytes_for_home(const struct run *run)
-{
-        for (int i = AGENT_STREAM_OUT; i <= AGENT_STREAM_ERR; i++) {
-                const struct pump *pump = &run->pumps[i];
-
-                if (!pump->is_done && (pump->length > 0 ? pump->credit > 0 : !pump->is_open))
-                        return true;
-        }
-        return false;
-}
-
 bool runs_have_news(const struct agent *agent)
 {
         for (const struct run *run = agent->runs; run != NULL; run = run->next) {
                 if (run->is_forgotten)
                         continue;
-                if (run->has_failed || (run->has_ended && !owes(run)) || (agent->is_framed && has_bytes_for_home(run)))
+                if (run->has_failed || (run->has_ended && !run_owes(run)) ||
+                    (agent->is_framed && run_has_bytes_for_home(run)))
                         return true;
         }
         return false;
@@ -279,80 +224,6 @@ static void place_fds(struct child *child, const int *fds, size_t n_fds)
                 child->err = fds[next];
 }
 
-static int open_master(const struct agent_start *start)
-{
-        struct winsize size = {
-                .ws_row = start->rows > 0 ? start->rows : TERMINAL_ROWS,
-                .ws_col = start->cols > 0 ? start->cols : TERMINAL_COLS,
-        };
-        int unlock = 0;
-        int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-        if (master < 0)
-                return -1;
-        if (ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0)
-                return master;
-        close(master);
-        return -1;
-}
-
-/* Another descriptor of the same, close-on-exec. */
-static int copy(int fd)
-{
-        return fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
-/* The terminal's pumps; the pipes are given to them. */
-static bool attach_terminal(struct run *run, struct child *child, const struct agent_start *start, bool is_framed)
-{
-        run->terminal = open_master(start);
-        if (run->terminal < 0)
-                return false;
-        child->terminal = run->terminal;
-        if ((child->in >= 0 || (is_framed && (start->flags & AGENT_START_INPUT))) &&
-            !pump_open(&run->pumps[AGENT_STREAM_IN], child->in, copy(run->terminal),
-                       is_framed ? AGENT_WINDOW_BYTES : PUMP_BYTES))
-                return false;
-        child->in = -1;
-        if (!pump_open(&run->pumps[AGENT_STREAM_OUT], copy(run->terminal), child->out, PUMP_BYTES))
-                return false;
-        child->out = -1;
-        run->pumps[AGENT_STREAM_OUT].credit = AGENT_WINDOW_BYTES;
-        return true;
-}
-
-static bool attach_pipe(struct run *run, unsigned stream, int *ret_child_end)
-{
-        int ends[2];
-        bool is_input = stream == AGENT_STREAM_IN;
-
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return false;
-        *ret_child_end = ends[is_input ? 0 : 1];
-        run->pumps[stream].credit = AGENT_WINDOW_BYTES;
-        if (is_input)
-                return pump_open(&run->pumps[stream], -1, ends[1], AGENT_WINDOW_BYTES);
-        if (!pump_open(&run->pumps[stream], ends[0], -1, PUMP_BYTES))
-                return false;
-        run->pumps[stream].credit = AGENT_WINDOW_BYTES;
-        return true;
-}
-
-/* Pipes of our own, where none can be passed. */
-static bool attach_frames(struct run *run, struct child *child)
-{
-        if ((child->flags & AGENT_START_INPUT) && !attach_pipe(run, AGENT_STREAM_IN, &child->in))
-                return false;
-        return attach_pipe(run, AGENT_STREAM_OUT, &child->out) && attach_pipe(run, AGENT_STREAM_ERR, &child->err);
-}
-
-static bool attach(const struct agent *agent, struct run *run, struct child *child, const struct agent_start *start)
-{
-        if (start->flags & AGENT_START_TTY)
-                return attach_terminal(run, child, start, agent->is_framed);
-        return !agent->is_framed || attach_frames(run, child);
-}
-
 static void close_child_ends(const struct child *child)
 {
         const int ends[] = { child->join, child->in, child->out, child->err };
@@ -366,7 +237,7 @@ static void launch(struct agent *agent, struct run *run, struct child *child, co
 {
         pid_t pid;
 
-        if (!attach(agent, run, child, start)) {
+        if (!run_attach(agent, run, child, start)) {
                 refuse(run, AGENT_STAGE_TTY, errno != 0 ? errno : ENOMEM);
                 return;
         }
@@ -457,150 +328,11 @@ static void signal_family(struct agent *agent, uint32_t number, int signal)
 
 int runs_signal(struct agent *agent, uint32_t number, int signal)
 {
-        const struct run *run = find(agent, number);
+        const struct run *run = run_find(agent, number);
 
         if (agent->is_framed && number <= agent->last_number)
                 signal_family(agent, number, signal);
         else if (run != NULL && signal != 0)
                 kill_run(run, signal);
         return 0;
-}
-
-int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize *resize)
-{
-        const struct run *run = find(agent, number);
-        const struct winsize size = { .ws_row = resize->rows, .ws_col = resize->cols };
-
-        if (run != NULL && run->terminal >= 0)
-                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* tells the programs by SIGWINCH */
-        return 0;
-}
-
-int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void *bytes, size_t length)
-{
-        struct run *run = find(agent, number);
-
-        if (stream != AGENT_STREAM_IN)
-                return -EBADMSG;
-        if (run == NULL)
-                return 0;
-        run->untold[stream] += (uint32_t)length;
-        return pump_put(&run->pumps[stream], bytes, length) ? 0 : -EBADMSG;
-}
-
-int runs_end(struct agent *agent, uint32_t number, unsigned stream)
-{
-        struct run *run = find(agent, number);
-
-        if (run == NULL)
-                return 0;
-        if (stream == AGENT_STREAM_IN) {
-                run->pumps[stream].is_open = false;
-                return 0;
-        }
-        run->owed[stream] = 0; /* nobody reads it any more */
-        pump_close(&run->pumps[stream]);
-        return 0;
-}
-
-int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t bytes)
-{
-        struct run *run = find(agent, number);
-
-        if (stream == AGENT_STREAM_IN)
-                return -EBADMSG;
-        if (run == NULL)
-                return 0;
-        if (bytes > AGENT_WINDOW_BYTES - run->pumps[stream].credit)
-                return -EBADMSG;
-        run->pumps[stream].credit += bytes;
-        return 0;
-}
-
-/* ---- pumping ---- */
-
-/* The end of input does not end a terminal: it types what Ctrl-D types. */
-static void end_typing(struct run *run)
-{
-        static const uint8_t TYPED = END_OF_INPUT;
-        struct pump *in = &run->pumps[AGENT_STREAM_IN];
-
-        if (run->terminal < 0 || in->is_done || in->is_open || in->length > 0 || run->is_input_ended)
-                return;
-        run->is_input_ended = true;
-        in->is_open = true;
-        (void)pump_put(in, &TYPED, 1);
-        in->is_open = false;
-}
-
-static void pump_in(struct agent *agent, struct run *run)
-{
-        struct pump *in = &run->pumps[AGENT_STREAM_IN];
-        uint32_t taken;
-
-        pump_fill(in);
-        end_typing(run);
-        pump_drain(in);
-        if (!agent->is_framed)
-                return;
-        taken = run->untold[AGENT_STREAM_IN] - (uint32_t)(in->is_done ? 0 : in->length);
-        if (run->is_input_ended || taken < AGENT_WINDOW_BYTES / 4)
-                return;
-        agent_write_credit(home_packet(), run->number, AGENT_STREAM_IN, taken);
-        if (home_send(agent, home_packet()))
-                run->untold[AGENT_STREAM_IN] -= taken;
-}
-
-/* Bytes for home, as many as carreld still takes. */
-static void pump_home(struct agent *agent, struct run *run, unsigned stream)
-{
-        struct pump *pump = &run->pumps[stream];
-
-        while (!pump->is_done) {
-                size_t length;
-
-                pump_fill(pump);
-                length = pump->length < pump->credit ? pump->length : pump->credit;
-                if (length == 0)
-                        break;
-                agent_write_data(home_packet(), run->number, stream, pump->bytes + pump->start, length);
-                if (!home_send(agent, home_packet()))
-                        break;
-                pay(run, stream, length);
-                pump->credit -= (uint32_t)length;
-                pump->start += length;
-                pump->length -= length;
-        }
-        if (!pump->is_open && pump->length == 0)
-                run->owed[stream] = 0;
-        if (!pump->is_done && !pump->is_open && pump->length == 0) {
-                agent_write_end(home_packet(), run->number, stream);
-                if (home_send(agent, home_packet()))
-                        pump_close(pump);
-        }
-}
-
-void runs_pump(struct agent *agent)
-{
-        for (struct run *run = agent->runs; run != NULL; run = run->next) {
-                if (run->is_forgotten)
-                        continue;
-                pump_in(agent, run);
-                for (unsigned stream = AGENT_STREAM_OUT; stream <= AGENT_STREAM_ERR; stream++) {
-                        if (agent->is_framed)
-                                pump_home(agent, run, stream);
-                        else
-                                pump_move(&run->pumps[stream]);
-                }
-        }
-}
-
-size_t runs_poll(const struct agent *agent, struct pollfd *polls, size_t room)
-{
-        size_t count = 0;
-
-        for (const struct run *run = agent->runs; run != NULL; run = run->next)
-                for (int i = 0; i < AGENT_STREAMS && count + 2 <= room; i++)
-                        count += pump_poll(&run->pumps[i], polls + count);
-        return count;
 }

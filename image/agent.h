@@ -1,5 +1,6 @@
-/* carrel-init from within: process 1 (carrel-init.c), its connection home (agent-home.c), what it runs (agent-runs.c)
- * and the bytes it carries itself (agent-pump.c). One thread, one static state; runs as the carrel's own user. */
+/* carrel-init from within: process 1 (carrel-init.c), its connection home (agent-home.c), what it runs (agent-runs.c),
+ * what that has started (agent-family.c), its streams (agent-streams.c) and the bytes it carries itself (agent-pump.c).
+ * One thread, one static state; runs as the carrel's own user. */
 #pragma once
 
 #include <poll.h>

@@ -14,7 +14,7 @@
 #include "userns.h"
 
 /* What an agent that can call has called in. */
-static const double PATIENCE_S = 2.0;
+static const double PATIENCE_S = 4.0;
 /* Between two looks at a container that has not become ours yet, and for how long. */
 #define FIRST_LOOK_S 0.001
 #define LAST_LOOK_S 0.05
