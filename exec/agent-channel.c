@@ -334,18 +334,26 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
 
 /* ---- groups of execs that are over ---- */
 
-/* A carrel that is idle keeps no spare ones. */
+static void rest_reader(struct agent_channel *channel)
+{
+        if (channel->reader != NULL)
+                cgroup_reader_rest(channel->reader);
+}
+
+/* A carrel that is idle keeps no spare ones, and no file open that it does not need. */
 static void on_tidy(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_channel *channel = timer->data;
         unsigned n_left = exec_cgroups_tidy(&channel->cgroups);
 
         (void)events;
-        if (!channel->was_busy)
+        if (!channel->was_busy) {
                 exec_cgroups_drop_spares(&channel->cgroups);
-        channel->was_busy = false;
-        if (n_left == 0 && channel->cgroups.n_spares == 0)
+                rest_reader(channel);
+        }
+        if (!channel->was_busy && n_left == 0)
                 ev_timer_stop(loop, timer);
+        channel->was_busy = false;
 }
 
 static void settle(struct agent_channel *channel)
@@ -354,8 +362,8 @@ static void settle(struct agent_channel *channel)
         while (channel->n_ended > 0) {
                 struct exec_cgroup *cgroup = &channel->ended[--channel->n_ended];
 
-                if (exec_cgroup_spare(&channel->cgroups, cgroup) || exec_cgroup_retire(&channel->cgroups, cgroup))
-                        ev_timer_start(channel->execs->loop, &channel->tidy);
+                if (!exec_cgroup_spare(&channel->cgroups, cgroup))
+                        (void)exec_cgroup_retire(&channel->cgroups, cgroup);
         }
 }
 
@@ -367,13 +375,14 @@ static void on_settle(struct ev_loop *loop, ev_idle *idle, int events)
 
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup)
 {
+        channel->was_busy = true;
+        ev_timer_start(channel->execs->loop, &channel->tidy);
         if (cgroup->name[0] == '\0')
                 return;
         if (channel->n_ended == ENDED_GROUPS_MAX)
                 settle(channel);
         channel->ended[channel->n_ended++] = *cgroup;
         *cgroup = EXEC_CGROUP_NONE_YET;
-        channel->was_busy = true;
         ev_idle_start(channel->execs->loop, &channel->settle);
 }
 
@@ -384,7 +393,8 @@ static void free_channel(struct doomed *doomed)
         struct agent_channel *channel = (struct agent_channel *)doomed;
 
         exec_cgroups_close(&channel->cgroups);
-        free(channel->cgroup);
+        rest_reader(channel);
+        free(channel->reader);
         free(channel);
 }
 
@@ -395,9 +405,9 @@ static void find_cgroup(struct agent_channel *channel, const char *container_id)
 
         if (channel->init <= 0 || cgroup_find(&channel->execs->mounts, channel->init, container_id, &cgroup) != 0)
                 return;
-        channel->cgroup = malloc(sizeof(cgroup));
-        if (channel->cgroup != NULL)
-                *channel->cgroup = cgroup;
+        channel->reader = malloc(sizeof(*channel->reader));
+        if (channel->reader != NULL)
+                *channel->reader = (struct cgroup_reader){ .cgroup = cgroup, .oom_fd = -1, .pids_fd = -1 };
 }
 
 int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,

@@ -60,7 +60,7 @@ struct agent_channel {
         ev_timer gone;  /* it hung up: its container has this long to turn out to be dead */
         uint32_t last_number;
         struct agent_talk *talks;
-        struct cgroup *cgroup; /* the container's, as exec_init would find it; NULL: it could not be found */
+        struct cgroup_reader *reader; /* of the container's cgroup; NULL: it could not be found */
         struct exec_cgroups cgroups;
         struct exec_cgroup ended[ENDED_GROUPS_MAX]; /* of execs that are over: looked at when the loop has time */
         unsigned n_ended;

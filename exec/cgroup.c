@@ -3,15 +3,23 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proc-file.h"
 #include "str.h"
 
 enum { PROC_NAME_BYTES = 48 };
-enum { CONTAINER_ID_LEAST = 12, MOUNTINFO_MAX = 1 << 20, CGROUP_TEXT_MAX = 16384, MEMBERS_MAX = 1 << 20 };
+enum {
+        CONTAINER_ID_LEAST = 12,
+        MOUNTINFO_MAX = 1 << 20,
+        CGROUP_TEXT_MAX = 16384,
+        COUNTERS_TEXT_MAX = 4096,
+        MEMBERS_MAX = 1 << 20
+};
 
 /* Finds one word of a list separated by commas: "cpu,cpuacct" has cpu, "name=systemd" has no systemd. */
 static bool list_has(const char *list, size_t length, const char *word)
@@ -307,6 +315,36 @@ void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_count
 {
         ret_counters->oom_kills = read_counter(cgroup->oom_file, "oom_kill");
         ret_counters->pids_refused = read_counter(cgroup->pids_file, "max");
+}
+
+/* seq_file begins anew at offset 0 (Documentation/filesystems/seq_file.rst); what is gone says ENODEV. */
+static uint64_t reread_counter(int *fd, const char *path, const char *key)
+{
+        char text[COUNTERS_TEXT_MAX];
+        ssize_t length;
+
+        if (*fd < 0 && path[0] != '\0')
+                *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        length = *fd < 0 ? -1 : pread(*fd, text, sizeof(text) - 1, 0);
+        if (length < 0)
+                return 0;
+        text[length] = '\0';
+        return cgroup_parse_counter(text, key);
+}
+
+void cgroup_reader_count(struct cgroup_reader *reader, struct cgroup_counters *ret_counters)
+{
+        ret_counters->oom_kills = reread_counter(&reader->oom_fd, reader->cgroup.oom_file, "oom_kill");
+        ret_counters->pids_refused = reread_counter(&reader->pids_fd, reader->cgroup.pids_file, "max");
+}
+
+void cgroup_reader_rest(struct cgroup_reader *reader)
+{
+        if (reader->oom_fd >= 0)
+                close(reader->oom_fd);
+        if (reader->pids_fd >= 0)
+                close(reader->pids_fd);
+        reader->oom_fd = reader->pids_fd = -1;
 }
 
 uint64_t cgroup_parse_limit(const char *text)

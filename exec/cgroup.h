@@ -69,6 +69,15 @@ int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_co
 
 /* A counter that cannot be read is 0. */
 void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_counters);
+
+/* The counters of a group that is asked often: its files stay open from one time to the next. */
+struct cgroup_reader {
+        struct cgroup cgroup;
+        int oom_fd, pids_fd; /* -1: closed */
+};
+void cgroup_reader_count(struct cgroup_reader *reader, struct cgroup_counters *ret_counters);
+/* Closes them, until it is asked again. */
+void cgroup_reader_rest(struct cgroup_reader *reader);
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits);
 /* A limit file's text: a number, or "max". UINT64_MAX when it is neither. */
 uint64_t cgroup_parse_limit(const char *text);

@@ -7,15 +7,22 @@
 #include "clock.h"
 #include "exec-id.h"
 
+static void count(const struct exec *exec, struct cgroup_counters *ret_counters)
+{
+        if (exec->reader != NULL)
+                cgroup_reader_count(exec->reader, ret_counters);
+        else
+                cgroup_count(&exec->cgroup, ret_counters);
+}
+
 static void look_at_cgroup(struct exec *exec, const struct exec_place *place)
 {
-        exec->has_cgroup = place->container_pid > 0 &&
-                           (place->cgroup != NULL || cgroup_find(&exec->execs->mounts, place->container_pid,
-                                                                 exec->container_id, &exec->cgroup) == 0);
-        if (exec->has_cgroup && place->cgroup != NULL)
-                exec->cgroup = *place->cgroup;
+        exec->reader = place->reader;
+        exec->has_cgroup = exec->reader != NULL ||
+                           (place->container_pid > 0 && cgroup_find(&exec->execs->mounts, place->container_pid,
+                                                                    exec->container_id, &exec->cgroup) == 0);
         if (exec->has_cgroup)
-                cgroup_count(&exec->cgroup, &exec->before);
+                count(exec, &exec->before);
 }
 
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
@@ -75,7 +82,7 @@ void exec_read_counters(const struct exec *exec, struct exec_facts *facts)
 
         if (!exec->has_cgroup)
                 return;
-        cgroup_count(&exec->cgroup, &now);
+        count(exec, &now);
         facts->has_oom_risen = now.oom_kills > exec->before.oom_kills;
         facts->has_pids_risen = now.pids_refused > exec->before.pids_refused;
 }

@@ -46,8 +46,8 @@ struct execs {
 /* Where an exec runs. */
 struct exec_place {
         const char *container_id;
-        int container_pid;           /* 0: not known */
-        const struct cgroup *cgroup; /* the container's, if it was found before; NULL: looked for by the pid */
+        int container_pid;            /* 0: not known */
+        struct cgroup_reader *reader; /* of the container's cgroup, outliving its execs; NULL: looked for by the pid */
 };
 
 /* Who runs it. A member that is NULL is not supported. Contracts as of the function of exec.h that calls it, which has
@@ -81,8 +81,9 @@ struct exec {
         bool is_pulled;
         bool is_paused; /* or its output waits for exec_read */
         struct exec_output output, errors;
-        int64_t since_ms; /* CLOCK_BOOTTIME when it was asked for */
-        bool has_cgroup;  /* the container's, where the kernel counts */
+        int64_t since_ms;             /* CLOCK_BOOTTIME when it was asked for */
+        bool has_cgroup;              /* the container's, where the kernel counts */
+        struct cgroup_reader *reader; /* NULL: `cgroup` it is */
         struct cgroup cgroup;
         struct cgroup_counters before;
 };

@@ -99,7 +99,7 @@ int exec_start(struct execs *execs, const char *container_id, int container_pid,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
         struct agent_channel *channel = agents_find(execs->agents, container_id);
-        const struct exec_place place = { container_id, container_pid, channel != NULL ? channel->cgroup : NULL };
+        const struct exec_place place = { container_id, container_pid, channel != NULL ? channel->reader : NULL };
 
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;
