@@ -100,7 +100,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
                 on_start(work, result->exec_id);
         else if (request->stream == NULL)
                 answer_exec_result(request, result);
-        if (request->stream == NULL)
+        if (request->stream == NULL || work->format == NULL)
                 return;
         if (result != NULL)
                 work->format->end(work, result);

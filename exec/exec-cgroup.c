@@ -112,7 +112,7 @@ static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *re
 
 int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd)
 {
-        struct exec_cgroup cgroup;
+        struct exec_cgroup cgroup = EXEC_CGROUP_NONE_YET;
         int join, error = 0;
 
         if (cgroups->kind == EXEC_CGROUP_NONE)
