@@ -169,10 +169,12 @@ static void reap_now(int pidfd)
                 ;
 }
 
-/* CLONE_VFORK: we stand still until the child has become the program, so its stack and our memory are its own. */
+/* CLONE_VFORK: we stand still until the child has become the program, so its stack and our memory are its own. Without
+ * it it has copies of both. */
 static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
 {
         AUTO(auto_free) char *stack = malloc(STACK_BYTES);
+        int sharing = launch->plan->is_company ? 0 : CLONE_VM | CLONE_VFORK;
         sigset_t all;
         int pidfd = -1;
         int pid;
@@ -182,7 +184,7 @@ static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
                 return -ENOMEM;
         (void)sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, &launch->mask);
-        pid = clone(run_child, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
+        pid = clone(run_child, stack + STACK_BYTES, sharing | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
         err = errno;
         (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
         if (pid < 0)

@@ -45,6 +45,9 @@ struct child_plan {
          * first instruction on: its process writes itself in. */
         const int *cgroup_fds;
         size_t n_cgroup_fds;
+        /* Somebody runs in those groups, who may have used up their CPU time or be frozen: then the child is a copy of
+         * us that we do not stand still for, and what the program cannot be run for is an exit code of 127. */
+        bool is_company;
         int mount_namespace_fd; /* entered before the program is looked for; -1: ours */
         enum child_streams streams;
         size_t output_max; /* bytes kept of each stream; the rest is read and dropped */

@@ -148,7 +148,7 @@ static int set_limits(struct making *making, const char *group)
         for (size_t i = 0; i < N_SETTINGS; i++) {
                 int r;
 
-                if (making->is_set[i] || is_of_one(SETTINGS[i].file, absent))
+                if (is_of_one(SETTINGS[i].file, absent))
                         continue;
                 print_value(&SETTINGS[i], making->spec, value, sizeof value);
                 r = write_file(group, SETTINGS[i].file, value);

@@ -120,6 +120,7 @@ int oci_runtime_split_args(struct oci *oci, const char *text);
 struct oci_command {
         const char *const *words; /* NULL-terminated */
         const char *cgroup;       /* the container's, if the runtime is to be born in it; NULL: it is not */
+        bool is_company;          /* ... where programs run already (struct child_plan) */
         bool has_streams;         /* its output is the program's; else /dev/null */
         bool dies_with_us;
         int stdin_fd;

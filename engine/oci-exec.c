@@ -219,6 +219,8 @@ static int launch(struct oci_call *call, const struct box *box, const struct exe
         const struct oci_command runtime = {
                 .words = words,
                 .cgroup = box->cgroup,
+                .is_company = true,
+                .dies_with_us = true, /* stuck in a frozen group it would keep copies of what is ours */
                 .has_streams = true,
                 .stdin_fd = input,
                 .fds = fds,

@@ -299,6 +299,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
                 .null_path = null,
                 .cgroup_fds = doors.fds,
                 .n_cgroup_fds = doors.n,
+                .is_company = command->is_company,
                 .mount_namespace_fd = oci->mount_namespace_fd,
                 .streams = command->has_streams ? CHILD_COLLECT : CHILD_DISCARD,
                 .output_max = LOG_BYTES,

@@ -392,6 +392,9 @@ static void free_channel(struct doomed *doomed)
 {
         struct agent_channel *channel = (struct agent_channel *)doomed;
 
+        /* What ended while it was doomed may have begun them again. */
+        ev_timer_stop(channel->execs->loop, &channel->tidy);
+        ev_idle_stop(channel->execs->loop, &channel->settle);
         exec_cgroups_close(&channel->cgroups);
         rest_reader(channel);
         free(channel->reader);

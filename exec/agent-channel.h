@@ -89,7 +89,7 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup);
 
 /* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (it does not
- * listen: the channel is broken). */
+ * listen, and no more is kept for it). */
 int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds);
 /* A number of its own for a talk. */
 int agent_talk_begin(struct agent_talk *talk, struct agent_channel *channel);

@@ -384,6 +384,30 @@ static void test_the_program_enters_its_cgroups_first(void **state)
         assert_int_equal(world->n_done, 1);
 }
 
+/* A group that lets nobody in for a while: a pipe that is full. */
+static void test_nobody_stands_still_for_busy_cgroups(void **state)
+{
+        static const char *const ARGV[] = { "/bin/sh", "-c", "exit 5", NULL };
+        struct world *world = *state;
+        struct child_plan plan = plan_of(world, ARGV);
+        char text[4096];
+        int ends[2];
+
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, sizeof text), sizeof text);
+        memset(text, 'x', sizeof text);
+        assert_int_equal(write(ends[1], text, sizeof text), sizeof text);
+        plan.cgroup_fds = &ends[1];
+        plan.n_cgroup_fds = 1;
+        plan.is_company = true;
+        assert_int_equal(child_start(&world->child, world->loop, &plan), 0); /* else it would never return */
+        assert_int_equal(read(ends[0], text, sizeof text), sizeof text);
+        ev_run(world->loop, 0);
+        assert_int_equal(WEXITSTATUS(world->wait_status), 5);
+        close(ends[0]);
+        close(ends[1]);
+}
+
 static void test_without_its_cgroups_there_is_no_program(void **state)
 {
         static const char *const ARGV[] = { "/bin/true", NULL };
@@ -402,6 +426,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_the_program_enters_its_cgroups_first, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_nobody_stands_still_for_busy_cgroups, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_without_its_cgroups_there_is_no_program, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_output_and_exit_code_are_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_death_by_signal_is_told, set_up, tear_down),
