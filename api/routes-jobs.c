@@ -150,6 +150,7 @@ void job_begin_request(struct request *request, struct exec_body *body)
                 .user = request->parameter,
                 .exec_id = body->request.exec_id,
                 .exec = body->request,
+                .n_bytes = request->body.length,
                 .is_detached = body->is_detached,
                 .is_keeping_outputs = !body->is_detached && !body->request.is_streaming,
                 .owner = owned,

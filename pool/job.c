@@ -17,6 +17,8 @@ static void release_request(struct job *job)
         void (*release)(void *owner) = job->release;
 
         job->release = NULL;
+        job->jobs->asked_bytes -= job->asked_bytes;
+        job->asked_bytes = 0;
         if (release != NULL)
                 release(job->owner);
 }
@@ -82,6 +84,8 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
         if (r == 0)
                 r = enter(job);
         if (r == 0) {
+                job->asked_bytes = request->n_bytes + sizeof *job;
+                jobs->asked_bytes += job->asked_bytes;
                 *ret_job = job;
                 return 0;
         }

@@ -18,10 +18,11 @@ struct jobs {
         struct job_registry *registry; /* NULL: none, or let go of */
         struct jobs_options options;
         struct job *by_id;
-        struct list ended; /* that nobody follows, the oldest first */
-        unsigned n_ended;  /* in that list */
-        size_t bytes;      /* of all rings and kept outputs */
-        ev_timer expiry;   /* of the oldest */
+        struct list ended;  /* that nobody follows, the oldest first */
+        unsigned n_ended;   /* in that list */
+        size_t bytes;       /* of all rings and kept outputs */
+        size_t asked_bytes; /* of what has not begun: requests, and their jobs */
+        ev_timer expiry;    /* of the oldest */
 };
 
 struct job {
@@ -43,6 +44,7 @@ struct job {
 
         struct exec_request request; /* until it has started */
         void *owner;                 /* of its texts */
+        size_t asked_bytes;          /* what it counts for in jobs->asked_bytes */
         void (*release)(void *owner);
         struct pool_wait *wait;
         struct exec *exec; /* NULL: not started, or over */

@@ -184,6 +184,10 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
         }
         if (job != NULL)
                 job_free(job);
+        if (jobs->asked_bytes + request->n_bytes > jobs->options.total_bytes) {
+                release_owner(request);
+                return fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many execs wait for their carrels already");
+        }
         r = job_new(&job, jobs, request);
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start an exec: %s", strerrordesc_np(-r));

@@ -23,7 +23,8 @@ enum { JOB_DIGEST_BYTES = 32 };
 
 struct jobs_options {
         size_t ring_bytes;  /* of a job's events */
-        size_t total_bytes; /* of all jobs; beyond it the oldest ended jobs go, then the oldest events */
+        size_t total_bytes; /* of all jobs; beyond it the oldest ended jobs go, then the oldest events. And, as many
+                             * again, of the requests that have not begun: beyond it there is no further job */
         unsigned max_ended; /* jobs kept behind their end */
         double keep_s;      /* how long */
 };
@@ -58,6 +59,7 @@ struct job_request {
         /* Of all that makes the request what it is: the same id with another digest is another request. */
         unsigned char digest[JOB_DIGEST_BYTES];
         struct exec_request exec;
+        size_t n_bytes;          /* what `owner` holds in memory, about */
         bool is_detached;        /* else it lives as long as somebody holds it */
         bool is_keeping_outputs; /* for a buffered answer, up to exec.max_output_bytes a stream */
         void *owner;

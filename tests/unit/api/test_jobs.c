@@ -279,6 +279,32 @@ static void test_bounds(void **state)
         rig_free(rig);
 }
 
+/* Execs that wait for their carrels hold their requests, 64 KB each here: 256 KiB in all, and what has failed holds
+ * none. */
+static void test_waiting_is_bounded(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        static char body[65 << 10];
+        char text[64001];
+
+        (void)state;
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        rig->pool.answer = ANSWER_LATER;
+        for (int round = 0; round < 2; round++) {
+                for (int i = 0; i < 6; i++) {
+                        (void)snprintf(body, sizeof body,
+                                       "{\"argv\":[\"sh\",\"%s\"],\"detach\":true,\"exec_id\":\"number-%d\"}", text, i);
+                        expect(rig, START, body, i < 4 ? 202 : 429, i < 4 ? "waiting" : "queue_full");
+                }
+                assert_int_equal(double_waiting(&rig->pool), 4);
+                (void)fault_set(&rig->pool.fault, FAULT_ENGINE_UNAVAILABLE, EIO, "no engine");
+                double_answer_all(&rig->pool);
+                rig->pool.fault = (struct fault){ 0 };
+        }
+        rig_free(rig);
+}
+
 /* ---- another carreld ---- */
 
 /* It had ended: that is told again, and nothing runs twice; its output is gone, and that is said. */
@@ -484,6 +510,7 @@ int main(void)
                 cmocka_unit_test(test_attached),
                 cmocka_unit_test(test_buffered),
                 cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_waiting_is_bounded),
                 cmocka_unit_test(test_listed),
                 cmocka_unit_test(test_ended_outlives_carreld),
                 cmocka_unit_test(test_running_is_lost_with_carreld),
