@@ -321,10 +321,12 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
         job->request.exec_id = job->id;
         job->generation = ensured->carrel.generation;
         if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
-                /* Found out before whoever watches the container did. */
-                if (refusal.kind == FAULT_CARREL_LOST)
+                /* Found out before whoever watches the container did, and nothing reached it. Any other refusal comes
+                 * before a launch, or for want of memory behind one: then it may have run. */
+                if (refusal.kind == FAULT_CARREL_LOST) {
                         pool_mark_lost(job->jobs->pool, job->user, refusal.message);
-                set_launched(job, false);
+                        set_launched(job, false);
+                }
                 fail_or_try_again(job, &refusal);
                 return;
         }
