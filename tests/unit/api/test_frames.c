@@ -129,8 +129,9 @@ static void hear(struct client *client, struct heard *heard)
                 length = (size_t)head[4] << 24 | (size_t)head[5] << 16 | (size_t)head[6] << 8 | head[7];
                 assert_true(length > 0 && left - EXEC_FRAME_HEAD_BYTES >= length);
                 at += EXEC_FRAME_HEAD_BYTES;
-                kept = heard->lengths[head[0]] < 256 ? length < 255 ? length : 255 : 0;
-                memcpy(heard->texts[head[0]] + heard->lengths[head[0]], at, kept);
+                kept = length < 255 ? length : 255;
+                if (heard->lengths[head[0]] < 256)
+                        memcpy(heard->texts[head[0]] + heard->lengths[head[0]], at, kept);
                 heard->lengths[head[0]] += length;
                 at += length;
                 left -= EXEC_FRAME_HEAD_BYTES + length;
