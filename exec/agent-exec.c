@@ -386,7 +386,6 @@ static void free_now(struct exec *base)
         if (exec->cgroup.directory >= 0)
                 exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
         (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
-        exec_cgroup_close(&exec->cgroup);
         agent_exec_leave(exec);
 }
 

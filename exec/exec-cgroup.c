@@ -88,6 +88,12 @@ static int open_join(enum exec_cgroup_kind kind, int directory)
         return openat(directory, file, O_WRONLY | O_CLOEXEC);
 }
 
+static void discard(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
+{
+        (void)exec_cgroup_remove(cgroups, cgroup);
+        exec_cgroup_close(cgroup); /* where it could not be removed */
+}
+
 static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup)
 {
         struct exec_cgroup cgroup = EXEC_CGROUP_NONE_YET;
@@ -103,7 +109,7 @@ static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *re
         cgroup.join = open_join(cgroups->kind, cgroup.directory);
         if (cgroup.join < 0) {
                 error = -errno;
-                (void)exec_cgroup_remove(cgroups, &cgroup);
+                discard(cgroups, &cgroup);
                 return error;
         }
         *ret_cgroup = cgroup;
@@ -126,7 +132,7 @@ int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgrou
         join = fcntl(cgroup.join, F_DUPFD_CLOEXEC, 0);
         if (join < 0) {
                 error = -errno;
-                (void)exec_cgroup_remove(cgroups, &cgroup);
+                discard(cgroups, &cgroup);
                 return error;
         }
         *ret_cgroup = cgroup;

@@ -349,73 +349,6 @@ static void a_client_leaves_behind_held_frames(void **state)
         close_rig(&rig);
 }
 
-/* ---- a container that goes ---- */
-
-static void lost_before_the_start_is_a_fault(void **state)
-{
-        struct rig rig;
-
-        (void)state;
-        open_rig(&rig, false);
-        begin_exec(&rig, &(struct exec_request){ 0 });
-        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
-        assert_int_equal(rig.world.n_answers, 1);
-        assert_int_equal(rig.world.fault, FAULT_CARREL_LOST);
-        close_rig(&rig);
-}
-
-static void lost_behind_the_start_is_a_cause(void **state)
-{
-        struct rig rig;
-
-        (void)state;
-        open_rig(&rig, false);
-        begin_exec(&rig, &(struct exec_request){ 0 });
-        say_started(rig.agent, 1); /* still in the socket when the container goes */
-        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
-        assert_int_equal(rig.world.n_answers, 1);
-        assert_int_equal(rig.world.result.cause, EXEC_CARREL_LOST);
-        close_rig(&rig);
-}
-
-static void last_words_count(void **state)
-{
-        struct rig rig;
-
-        (void)state;
-        open_rig(&rig, false);
-        begin_exec(&rig, &(struct exec_request){ 0 });
-        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
-        close_fds(&rig);
-        say_started(rig.agent, 1);
-        say_exited(rig.agent, 1, 0, 5);
-        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
-        assert_int_equal(rig.world.n_answers, 1);
-        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
-        assert_int_equal(rig.world.result.exit_code, 5);
-        close_rig(&rig);
-}
-
-/* It ended without having read all: that comes before what it had said. */
-static void last_words_of_a_hasty_agent_count(void **state)
-{
-        struct rig rig;
-
-        (void)state;
-        open_rig(&rig, false);
-        begin_exec(&rig, &(struct exec_request){ 0 });
-        say_started(rig.agent, 1);
-        say_exited(rig.agent, 1, 0, 5);
-        close(rig.agent); /* the START is in it */
-        rig.agent = -1;
-        execs_container_lost(rig.world.execs, WORLD_CONTAINER, false);
-        assert_int_equal(rig.world.n_answers, 1);
-        assert_int_equal(rig.world.fault, FAULT_NONE);
-        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
-        assert_int_equal(rig.world.result.exit_code, 5);
-        close_rig(&rig);
-}
-
 /* ---- liars: exec 1 runs in their container, and another one in another container ---- */
 
 static void lie_in_the_length(int agent)
@@ -557,10 +490,6 @@ int main(void)
                 cmocka_unit_test(a_terminal_has_one_stream_and_a_size),
                 cmocka_unit_test(frames_carry_what_pipes_would),
                 cmocka_unit_test(a_client_leaves_behind_held_frames),
-                cmocka_unit_test(lost_before_the_start_is_a_fault),
-                cmocka_unit_test(lost_behind_the_start_is_a_cause),
-                cmocka_unit_test(last_words_count),
-                cmocka_unit_test(last_words_of_a_hasty_agent_count),
                 cmocka_unit_test(a_liar_harms_nobody_else),
                 cmocka_unit_test(more_than_its_window_is_a_lie),
         };
