@@ -101,10 +101,18 @@ static void tell_end(struct session *session, cJSON *tree)
 
 /* ---- from the program ---- */
 
-static void send_output(struct session *session, int stream, const void *bytes, size_t length)
+/* One that takes no more is being closed, and the program waits for that: it is called from where the exec must not be
+ * cancelled. */
+static int send_output(struct session *session, int stream, const void *bytes, size_t length)
 {
-        if (websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, bytes, length) < 0)
+        int r = websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, bytes, length);
+
+        if (r < 0) {
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
+                if (session->exec != NULL)
+                        exec_pause(session->exec, true);
+        }
+        return r;
 }
 
 /* What is taken in one turn of the loop is bounded, and so is what the queue is filled with. */
@@ -120,7 +128,8 @@ static void pump(struct session *session)
                         n = exec_read(session->exec, &stream, bytes, API_SCRATCH_BYTES);
                 if (n == 0)
                         return; /* on_readable goes on */
-                send_output(session, stream, bytes, (size_t)n);
+                if (send_output(session, stream, bytes, (size_t)n) < 0)
+                        return;
         }
         if (session->exec != NULL)
                 exec_pause(session->exec, false); /* so that on_readable comes in the next turn */
@@ -132,8 +141,8 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
         if (session->socket == NULL || length == 0)
                 return;
-        send_output(session, stream, bytes, length);
-        if (websocket_is_full(session->socket) && session->exec != NULL)
+        if (send_output(session, stream, bytes, length) == 0 && websocket_is_full(session->socket) &&
+            session->exec != NULL)
                 exec_pause(session->exec, true);
 }
 
@@ -196,9 +205,8 @@ static int take_input(struct session *session, const uint8_t *bytes, size_t leng
         if (session->is_input_closed || session->exec == NULL)
                 return 0;
         if (buffer_append(&session->input, bytes, length) < 0)
-                websocket_close(session->socket, WEBSOCKET_INTERNAL);
-        else
-                write_input(session);
+                return -ENOMEM;
+        write_input(session);
         return 0;
 }
 
@@ -241,13 +249,20 @@ static int take_close(struct session *session, const uint8_t *bytes, size_t leng
         return 0;
 }
 
+/* Who breaks the protocol has no program any more. */
+static void refuse(struct session *session, enum websocket_code code)
+{
+        websocket_close(session->socket, code);
+        cancel_program(session);
+}
+
 static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
 {
         struct session *session = arg;
         int r = -EPROTO; /* no channel, or one of ours */
 
         if (is_text) {
-                websocket_close(session->socket, WEBSOCKET_UNSUPPORTED);
+                refuse(session, WEBSOCKET_UNSUPPORTED);
                 return;
         }
         if (length > 0 && bytes[0] == CHANNEL_INPUT)
@@ -257,7 +272,7 @@ static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t len
         else if (length > 0 && bytes[0] == CHANNEL_CLOSE)
                 r = take_close(session, bytes + 1, length - 1);
         if (r < 0)
-                websocket_close(session->socket, WEBSOCKET_REFUSED);
+                refuse(session, r == -ENOMEM ? WEBSOCKET_INTERNAL : WEBSOCKET_REFUSED);
 }
 
 /* ---- the beginning ---- */

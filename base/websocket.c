@@ -499,7 +499,7 @@ static int queue_message(struct websocket *websocket, uint8_t channel, const cha
 static bool can_send_at_once(const struct websocket *websocket)
 {
         return websocket->is_server && !websocket->is_lost && websocket->rest.length == 0 &&
-               wslay_event_want_write(websocket->frames) == 0;
+               wslay_event_want_write(websocket->frames) == 0 && !wslay_event_get_close_sent(websocket->frames);
 }
 
 int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length)

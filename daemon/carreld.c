@@ -43,7 +43,8 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int revents)
                 log_event(daemon->log, LOG_LEVEL_ERROR, "reload_refused", "reason", why.message, NULL);
         else
                 log_event(daemon->log, LOG_LEVEL_INFO, "reloaded", "file", daemon->config_path, NULL);
-        (void)sd_notify(0, "READY=1");
+        if (daemon->is_ready)
+                (void)sd_notify(0, "READY=1");
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *watcher, int revents)

@@ -33,6 +33,7 @@ struct daemon {
         ev_timer watchdog;
         ev_timer search; /* for an engine, while none will do */
         bool is_stopping;
+        bool is_ready;     /* reconciled once: the service manager has been told */
         bool begins_again; /* all rooms are to come up anew: an engine has come up */
 };
 

@@ -176,18 +176,17 @@ static void collect_reasons(struct engine_verdicts *verdicts)
 
 /* ---- the choice is kept as long as containers can be ---- */
 
-static int open_record(const struct config *config, int flags)
+static bool record_path(const struct config *config, const char *ending, char ret_path[static DAEMON_PATH_BYTES])
 {
-        char path[DAEMON_PATH_BYTES];
-
-        if (snprintf(path, sizeof path, "%s/engine-%s", config->runtime_dir, config->pool) >= (int)sizeof path)
-                return -1;
-        return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+        return snprintf(ret_path, DAEMON_PATH_BYTES, "%s/engine-%s%s", config->runtime_dir, config->pool, ending) <
+               DAEMON_PATH_BYTES;
 }
 
 static const struct candidate *read_record(const struct config *config)
 {
-        AUTO(auto_close) int fd = open_record(config, O_RDONLY);
+        char path[DAEMON_PATH_BYTES];
+        AUTO(auto_close)
+        int fd = record_path(config, "", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
         char kind[16] = "";
         ssize_t n = fd < 0 ? 0 : read(fd, kind, sizeof kind - 1);
 
@@ -198,16 +197,19 @@ static const struct candidate *read_record(const struct config *config)
         return NULL;
 }
 
-/* One that cannot be written is no obstacle: the next start chooses anew. */
+/* Whole or not at all. One that cannot be written is no obstacle: the next start chooses anew. */
 static void write_record(const struct config *config, const struct candidate *chosen)
 {
+        ssize_t length = (ssize_t)strlen(chosen->kind);
+        char path[DAEMON_PATH_BYTES];
+        char unfinished[DAEMON_PATH_BYTES];
         AUTO(auto_close) int fd = -1;
 
-        if (read_record(config) == chosen)
+        if (read_record(config) == chosen || !record_path(config, "", path) || !record_path(config, ".new", unfinished))
                 return;
-        fd = open_record(config, O_WRONLY | O_CREAT | O_TRUNC);
-        if (fd >= 0)
-                (void)!write(fd, chosen->kind, strlen(chosen->kind));
+        fd = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd >= 0 && write(fd, chosen->kind, (size_t)length) == length)
+                (void)rename(unfinished, path);
 }
 
 static const struct candidate *choose_last(const struct config *config, struct engine_verdicts *verdicts)

@@ -124,6 +124,7 @@ static void on_ready(void *arg, const struct sweep_report *report, const struct 
         (void)snprintf(adopted, sizeof adopted, "%u", report->adopted);
         log_event(daemon->log, LOG_LEVEL_INFO, "ready", "socket", daemon->config.socket, "pool", daemon->config.pool,
                   "removed", removed, "adopted", adopted, NULL);
+        daemon->is_ready = true;
         (void)sd_notify(0, "READY=1\nSTATUS=serving");
 }
 

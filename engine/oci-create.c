@@ -129,6 +129,15 @@ static int write_names(struct oci *oci, const struct box *box, const struct cont
         return r;
 }
 
+/* The disk of the images may be full, by users' files perhaps: the hold keeps this one while we live, and whoever comes
+ * after us pins it when he takes the container over. */
+static int pin_image(struct oci *oci, const struct box *box, const struct stored_image *image)
+{
+        int r = oci_store_pin_image(oci, box, image->hold_fd);
+
+        return r == -ENOSPC || r == -EDQUOT || r == -EROFS ? 0 : r;
+}
+
 /* The record first: whatever comes after it is found by it. */
 static int write_bundle(struct oci *oci, const struct box *box, const struct container_spec *spec,
                         const struct stored_image *image)
@@ -138,7 +147,7 @@ static int write_bundle(struct oci *oci, const struct box *box, const struct con
         int r = record != NULL && config != NULL ? oci_store_make(oci, box->info.id) : -ENOMEM;
 
         if (r == 0)
-                r = oci_store_pin_image(oci, box, image->hold_fd);
+                r = pin_image(oci, box, image);
         if (r == 0)
                 r = oci_store_write(oci, box->info.id, "state.json", record);
         if (r == 0)

@@ -82,7 +82,8 @@ static void keep(struct heard *heard, unsigned type, const char *bytes, size_t l
         size_t at = heard->lengths[type];
         size_t room = at < TEXT_BYTES - 1 ? TEXT_BYTES - 1 - at : 0;
 
-        memcpy(heard->texts[type] + at, bytes, length < room ? length : room);
+        if (room > 0)
+                memcpy(heard->texts[type] + at, bytes, length < room ? length : room);
         for (size_t i = 0; type == OUTPUT && i < length; i++)
                 heard->sum += (at + i + 1) * (unsigned char)bytes[i];
         heard->lengths[type] += length;

@@ -143,7 +143,7 @@ static void output_and_signals_pass(void **state)
                   "carrel exec -n ada -- seq 1 2000000 > out; seq 1 2000000 | cmp - out && echo same", "same\n" },
                 { "a signal goes to the program",
                   "carrel exec -n ada -- sh -c 'trap \"echo caught; exit 4\" TERM; echo ready; "
-                  "while :; do sleep 0.1; done' > o 2>/dev/null & p=$!; until grep -q ready o; do sleep 0.05; done; "
+                  "while :; do sleep 0.1; done' > o 2>/dev/null & p=$!; until grep -qs ready o; do sleep 0.05; done; "
                   "kill -TERM $p; "
                   "wait $p; echo $?; cat o",
                   "4\nready\ncaught\n" },
@@ -161,7 +161,7 @@ static void stdin_streams(void **state)
                   "same\n" },
                 { "as it comes",
                   "mkfifo f; carrel exec -i ada -- sh -c 'read a; echo got $a; read b; echo got $b' < f > o & "
-                  "exec 3> f; echo one >&3; until grep -q one o; do sleep 0.05; done; echo two >&3; "
+                  "exec 3> f; echo one >&3; until grep -qs one o; do sleep 0.05; done; echo two >&3; "
                   "wait $!; cat o",
                   "got one\ngot two\n" },
                 { "a program that does not read it", "head -c 3000000 /dev/zero | carrel exec -i ada -- true; echo $?",
@@ -178,13 +178,14 @@ static void stdin_streams(void **state)
                 { "a signal goes to the program",
                   "carrel exec -i ada -- sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; "
                   "done 2>/dev/null' "
-                  "< /dev/null > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; "
+                  "< /dev/null > o & until grep -qs ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; "
                   "echo $?; cat o",
                   "5\nready\ncaught\n" },
                 { "the same without -i",
                   "carrel exec -n ada -- sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; "
                   "done 2>/dev/null' "
-                  " > o & until grep -q ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; cat "
+                  " > o & until grep -qs ready o 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; "
+                  "cat "
                   "o",
                   "5\nready\ncaught\n" },
                 { "a terminal needs one", "carrel exec -t ada -- true < /dev/null; echo $?",
