@@ -53,13 +53,14 @@ void agent_exec_leave(struct agent_exec *exec)
         agents_doom(exec->base.execs, &exec->doomed);
 }
 
-static struct exec_end decide_end(const struct agent_exec *exec)
+static struct exec_end decide_end(const struct agent_exec *exec, bool is_carrel_oom)
 {
         struct exec_facts facts = {
                 .is_timed_out = exec->is_timed_out,
                 .is_exact = true,
                 .signal = exec->exited.is_signal ? (int)exec->exited.value : 0,
                 .exit_code = (int)(exec->exited.is_signal ? 128 + exec->exited.value : exec->exited.value),
+                .has_oom_risen = is_carrel_oom,
         };
 
         if (facts.exit_code != 0)
@@ -67,25 +68,32 @@ static struct exec_end decide_end(const struct agent_exec *exec)
         return exec_decide_end(&facts);
 }
 
-static void report(struct agent_exec *exec)
+/* Before the streams are closed. */
+static void note_unheard(struct agent_exec *exec)
 {
-        struct exec_end end = decide_end(exec);
+        if (exec->is_drained)
+                return;
+        exec->base.output.is_truncated |= agent_output_is_open(&exec->outputs[0]);
+        exec->base.errors.is_truncated |= agent_output_is_open(&exec->outputs[1]);
+}
 
-        for (int i = 0; i < 2; i++)
-                if (agent_output_is_open(&exec->outputs[i]) && !exec->is_drained)
-                        *(i == 0 ? &exec->base.output.is_truncated : &exec->base.errors.is_truncated) = true;
+static void answer(struct agent_exec *exec)
+{
+        struct exec_end end = decide_end(exec, false);
+
+        exec->is_over = true; /* whatever the user does in his callback */
+        note_unheard(exec);
+        stop_everything(exec);
         exec_report(&exec->base, &end);
+        agent_channel_retire(exec->channel, &exec->cgroup);
+        agent_exec_leave(exec);
 }
 
 static void finish(struct agent_exec *exec)
 {
         struct agent_channel *channel = exec->channel;
 
-        exec->is_over = true; /* whatever the user does in his callback */
-        stop_everything(exec);
-        report(exec);
-        agent_channel_retire(channel, &exec->cgroup);
-        agent_exec_leave(exec);
+        answer(exec);
         agent_exec_let_next_in(channel);
 }
 
@@ -94,11 +102,7 @@ static void give_up(struct agent_exec *exec)
 {
         struct agent_channel *channel = exec->channel;
 
-        exec->is_over = true;
-        stop_everything(exec);
-        report(exec);
-        agent_channel_retire(channel, &exec->cgroup);
-        agent_exec_leave(exec);
+        answer(exec);
         agent_channel_break(channel, LEFT_UNKILLABLE);
 }
 
@@ -115,8 +119,8 @@ void agent_exec_fail(struct agent_exec *exec, const struct fault *why)
 void agent_exec_lose(struct exec *base, bool is_oom)
 {
         struct agent_exec *exec = (struct agent_exec *)base;
-        struct exec_end end = exec_decide_end(
-                &(struct exec_facts){ .is_lost = true, .is_container_oom = is_oom, .is_timed_out = false });
+        const struct exec_facts lost = { .is_lost = true, .is_container_oom = is_oom };
+        struct exec_end end;
         struct fault why;
 
         if (exec->is_over)
@@ -126,7 +130,10 @@ void agent_exec_lose(struct exec *base, bool is_oom)
                 agent_exec_fail(exec, &why);
                 return;
         }
+        /* One that had ended waits for its reader only. */
+        end = exec->seen & SAW_EXITED ? decide_end(exec, is_oom) : exec_decide_end(&lost);
         exec->is_over = true;
+        note_unheard(exec);
         stop_everything(exec);
         exec_report(base, &end);
         (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
@@ -138,6 +145,13 @@ void agent_exec_lose(struct exec *base, bool is_oom)
 bool agent_exec_is_owing(const struct agent_exec *exec)
 {
         return exec->outputs[0].owed + exec->outputs[1].owed > 0;
+}
+
+/* Framed: its exit comes behind its output, which waited for a slow reader of ours until now. */
+static void give_exit_time(struct agent_exec *exec)
+{
+        if ((exec->seen & SAW_GONE) && ev_is_active(&exec->grace))
+                ev_timer_again(loop_of(exec), &exec->grace);
 }
 
 /* A child in the background may hold the streams open for as long as it likes; what the program itself wrote is in the
@@ -160,16 +174,28 @@ static void on_drained(struct ev_loop *loop, ev_timer *timer, int events)
         agent_exec_check_end(exec);
 }
 
-/* Still writing: what is cut off here was not the program's last word, and the result says so. */
+/* Still writing, or not taken: what is cut off here was not the program's last word, and the result says so. */
 static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_exec *exec = timer->data;
 
-        (void)loop, (void)events;
-        exec->base.output.is_truncated |= agent_output_is_open(&exec->outputs[0]);
-        exec->base.errors.is_truncated |= agent_output_is_open(&exec->outputs[1]);
+        (void)events;
+        ev_timer_stop(loop, timer);
+        note_unheard(exec);
         exec->is_drained = true;
+        for (int i = 0; i < 2; i++)
+                agent_output_close(&exec->outputs[i]);
+        give_exit_time(exec);
         agent_exec_check_end(exec);
+}
+
+/* It is dead, and its reader has so long to take what it said. */
+static void await_reader(struct agent_exec *exec)
+{
+        if (ev_is_active(&exec->drain_max))
+                return;
+        exec->drain_max.repeat = exec->base.execs->timing.stall_s;
+        ev_timer_again(loop_of(exec), &exec->drain_max);
 }
 
 /* ---- dying ---- */
@@ -227,6 +253,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 
 void agent_exec_look_again(struct agent_exec *exec)
 {
+        give_exit_time(exec);
         if (!ev_is_active(&exec->retry))
                 start_retry(exec, exec->base.execs->timing.retry_first_s);
 }
@@ -236,8 +263,9 @@ static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
         struct agent_exec *exec = timer->data;
 
         if (exec->is_killing) {
-                /* Framed: its exit comes behind its output, which waits for a slow reader of ours. */
-                if (!(exec->seen & SAW_GONE) || !exec->base.is_paused)
+                if ((exec->seen & SAW_GONE) && exec->base.is_paused && !exec->is_drained)
+                        await_reader(exec); /* framed: its exit comes behind its output */
+                else
                         give_up(exec);
                 return;
         }
@@ -314,22 +342,25 @@ static void finish_dead(struct agent_exec *exec)
 {
         ev_timer_stop(loop_of(exec), &exec->retry);
         ev_timer_stop(loop_of(exec), &exec->grace);
+        for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over && !exec->base.is_paused; i++)
+                (void)agent_output_read(&exec->outputs[i]);
+        if (exec->is_over)
+                return;
         if (exec->base.is_paused && has_open_output(exec)) {
                 /* Its reader is slow; agent_exec_look_again or the end of what it pulls leads here again. */
                 for (int i = 0; i < 2 && exec->base.is_pulled; i++)
                         agent_output_owe(&exec->outputs[i], true);
+                await_reader(exec);
                 return;
         }
-        for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over && !exec->base.is_paused; i++)
-                (void)agent_output_read(&exec->outputs[i]);
-        if (!exec->is_over && (!exec->base.is_paused || !has_open_output(exec)))
-                finish(exec);
+        exec->is_drained = true;
+        finish(exec);
 }
 
 /* Refused processes, and gave up, but what it forked goes on and would be refused nothing: a bomb is no background. */
 static bool has_left_a_bomb(struct agent_exec *exec)
 {
-        return exec->cgroup.name[0] != '\0' && decide_end(exec).cause == EXEC_PIDS && !is_gone(exec);
+        return exec->cgroup.name[0] != '\0' && decide_end(exec, false).cause == EXEC_PIDS && !is_gone(exec);
 }
 
 static void purge(struct agent_exec *exec)

@@ -299,13 +299,18 @@ uint64_t cgroup_parse_counter(const char *text, const char *key)
         return 0;
 }
 
+bool cgroup_has_risen(uint64_t before, uint64_t now)
+{
+        return before != CGROUP_UNCOUNTED && now != CGROUP_UNCOUNTED && now > before;
+}
+
 static uint64_t read_counter(const char *path, const char *key)
 {
         char *text = NULL;
         uint64_t value;
 
         if (path[0] == '\0' || proc_file_read(path, CGROUP_TEXT_MAX, &text) != 0)
-                return 0;
+                return CGROUP_UNCOUNTED;
         value = cgroup_parse_counter(text, key);
         free(text);
         return value;
@@ -327,7 +332,7 @@ static uint64_t reread_counter(int *fd, const char *path, const char *key)
                 *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         length = *fd < 0 ? -1 : pread(*fd, text, sizeof(text) - 1, 0);
         if (length < 0)
-                return 0;
+                return CGROUP_UNCOUNTED;
         text[length] = '\0';
         return cgroup_parse_counter(text, key);
 }

@@ -33,7 +33,10 @@ struct cgroup {
         char unified_dir[CGROUP_PATH_BYTES];
 };
 
+#define CGROUP_UNCOUNTED UINT64_MAX
+
 struct cgroup_counters {
+        /* CGROUP_UNCOUNTED: it cannot be read */
         uint64_t oom_kills;    /* processes killed for want of memory */
         uint64_t pids_refused; /* forks refused by pids.max */
 };
@@ -67,7 +70,6 @@ bool cgroup_holds_named(pid_t pid, const char *name);
 /* Every process of the cgroup, in host pids; malloc'd. 0, -ENOENT (the cgroup is gone), -E2BIG, -ENOMEM. */
 int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_count);
 
-/* A counter that cannot be read is 0. */
 void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_counters);
 
 /* The counters of a group that is asked often: its files stay open from one time to the next. */
@@ -83,3 +85,5 @@ void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_l
 uint64_t cgroup_parse_limit(const char *text);
 /* The number behind "key " at the start of a line; 0 when there is none. */
 uint64_t cgroup_parse_counter(const char *text, const char *key);
+/* Whether it is known to have risen. */
+bool cgroup_has_risen(uint64_t before, uint64_t now);

@@ -83,8 +83,8 @@ void exec_read_counters(const struct exec *exec, struct exec_facts *facts)
         if (!exec->has_cgroup)
                 return;
         count(exec, &now);
-        facts->has_oom_risen = now.oom_kills > exec->before.oom_kills;
-        facts->has_pids_risen = now.pids_refused > exec->before.pids_refused;
+        facts->has_oom_risen |= cgroup_has_risen(exec->before.oom_kills, now.oom_kills);
+        facts->has_pids_risen |= cgroup_has_risen(exec->before.pids_refused, now.pids_refused);
 }
 
 static const char *text_of(const struct exec_output *output)

@@ -17,6 +17,7 @@ struct exec_timing {
         double drain_max_s;   /* after the exit: output is read no longer than this */
         double grace_s;       /* engine: after the deadline, its time to confirm the death; agent: from TERM to KILL */
         double linger_s;      /* after a cancel or an unconfirmed death: how long the killing goes on */
+        double stall_s;       /* after the death of all of it: how long its output waits for its reader */
         double retry_first_s; /* between two kill passes, doubling */
         double retry_max_s;
 };

@@ -12,6 +12,7 @@ static const struct exec_timing TIMING = {
         .drain_max_s = 2.0,
         .grace_s = 2.0,
         .linger_s = ENGINE_DEADLINE_S,
+        .stall_s = 60.0, /* as an answer waits that nobody takes (docs/api.md) */
         .retry_first_s = 0.05,
         .retry_max_s = 1.0,
 };

@@ -159,6 +159,7 @@ static void a_slow_reader_sees_the_end_of_a_pipe_that_has_none(void **state)
         exec_pause(rig.world.exec, false);
         world_await_answers(&rig.world, 1);
         assert_string_equal(rig.world.streamed, "1last");
+        assert_false(rig.world.result.is_output_truncated);
         close(held);
         close_rig(&rig);
 }
@@ -174,6 +175,7 @@ static void what_cannot_be_killed_takes_its_carrel_along(void **state)
         say_started(rig.agent, 1);
         world_await_answers(&rig.world, 1);
         assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        assert_true(rig.world.result.is_output_truncated && rig.world.result.is_errors_truncated);
         while (rig.world.n_left_behind == 0 && !rig.world.has_barked)
                 ev_run(rig.world.loop, EVRUN_ONCE);
         assert_int_equal(rig.world.n_left_behind, 1);

@@ -4,12 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cgroup.h"
 #include "proc-file.h"
+#include "str.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -101,6 +104,41 @@ static void counters(void **state)
         assert_int_equal(cgroup_parse_counter("max", "max"), 0);
 }
 
+static void count_with(struct cgroup_reader *reader, struct cgroup_counters *ret_kept, struct cgroup_counters *ret_read)
+{
+        cgroup_reader_count(reader, ret_kept);
+        cgroup_count(&reader->cgroup, ret_read);
+}
+
+/* Where no descriptor is left to read it with, it is not 0, and nothing is said of it. */
+static void a_counter_that_cannot_be_read(void **state)
+{
+        char path[] = "/tmp/carrel-test-counter-XXXXXX";
+        int fd = mkstemp(path);
+        struct cgroup_reader reader = { .oom_fd = -1, .pids_fd = -1 };
+        struct cgroup_counters kept[2], all[2];
+        struct rlimit limit, none;
+
+        (void)state;
+        assert_true(fd >= 0 && write(fd, "max 7\n", 6) == 6);
+        close(fd);
+        assert_int_equal(str_copy(reader.cgroup.pids_file, sizeof reader.cgroup.pids_file, path), 0);
+        assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+        none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+        assert_return_code(setrlimit(RLIMIT_NOFILE, &none), errno);
+        count_with(&reader, &kept[0], &all[0]);
+        assert_return_code(setrlimit(RLIMIT_NOFILE, &limit), errno);
+        count_with(&reader, &kept[1], &all[1]);
+        cgroup_reader_rest(&reader);
+        assert_return_code(unlink(path), errno);
+        assert_true(kept[1].pids_refused == 7 && all[1].pids_refused == 7);
+        assert_false(cgroup_has_risen(kept[0].pids_refused, 7));
+        assert_false(cgroup_has_risen(all[0].pids_refused, 7));
+        assert_false(cgroup_has_risen(6, kept[0].pids_refused));
+        assert_true(cgroup_has_risen(6, kept[1].pids_refused));
+        assert_false(cgroup_has_risen(7, kept[1].pids_refused));
+}
+
 static void one_process(void **state)
 {
         static const struct {
@@ -177,9 +215,13 @@ static void this_process(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(files_of_a_cgroup), cmocka_unit_test(whole_words_only),
-                cmocka_unit_test(counters),          cmocka_unit_test(limits),
-                cmocka_unit_test(one_process),       cmocka_unit_test(this_process),
+                cmocka_unit_test(files_of_a_cgroup),
+                cmocka_unit_test(whole_words_only),
+                cmocka_unit_test(counters),
+                cmocka_unit_test(limits),
+                cmocka_unit_test(one_process),
+                cmocka_unit_test(this_process),
+                cmocka_unit_test(a_counter_that_cannot_be_read),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,29 @@ static void last_words_of_a_hasty_agent_count(void **state)
         close_rig(&rig);
 }
 
+/* It has ended, and only its reader is slow: how it ended is known, and that something was not taken. */
+static void lost_behind_its_end_has_its_own_cause(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .is_streaming = true });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        exec_pause(rig.world.exec, true);
+        say_started(rig.agent, 1);
+        assert_int_equal(write(rig.fds[0], "words", 5), 5);
+        say_exited(rig.agent, 1, 0, 3);
+        await_seen(&rig, SAW_EXITED);
+        assert_int_equal(rig.world.n_answers, 0);
+        execs_container_lost(rig.world.execs, WORLD_CONTAINER, true);
+        assert_int_equal(rig.world.n_answers, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_int_equal(rig.world.result.exit_code, 3);
+        assert_true(rig.world.result.is_output_truncated);
+        close_rig(&rig);
+}
+
 static unsigned count_fds(void)
 {
         DIR *directory = opendir("/proc/self/fd");
@@ -156,6 +179,90 @@ static void lost_while_it_runs_keeps_nothing_open(void **state)
         remove_full_group(top);
 }
 
+/* ---- a reader that stalls ---- */
+
+/* Dead behind its deadline, it does not wait for ever for who takes nothing. */
+static void a_reader_that_stalls_is_not_waited_for(void **state)
+{
+        struct rig rig;
+
+        (void)state;
+        for (int is_pulled = 0; is_pulled <= 1; is_pulled++) {
+                open_rig(&rig, false);
+                begin_exec(&rig,
+                           &(struct exec_request){ .is_streaming = true, .is_pulled = is_pulled, .timeout_s = 0.01 });
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                if (!is_pulled)
+                        exec_pause(rig.world.exec, true);
+                say_started(rig.agent, 1);
+                assert_int_equal(write(rig.fds[0], "words", 5), 5);
+                assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+                say_exited(rig.agent, 1, 1, SIGTERM);
+                world_await_answers(&rig.world, 1);
+                assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+                assert_true(rig.world.result.is_output_truncated);
+                assert_int_equal(rig.world.n_left_behind, 0);
+                close_rig(&rig);
+        }
+}
+
+/* Of its processes none is left, and its exit is behind its output, which nobody takes. */
+static void begin_held_exit(struct rig *rig)
+{
+        open_rig(rig, true);
+        begin_exec(rig, &(struct exec_request){ .is_streaming = true, .timeout_s = 0.01 });
+        assert_int_equal(hear(rig, rig->agent), AGENT_START);
+        exec_pause(rig->world.exec, true);
+        say_started(rig->agent, 1);
+        agent_write_data(&said, 1, AGENT_STREAM_OUT, "words", 5);
+        say(rig->agent);
+        assert_int_equal(hear(rig, rig->agent), AGENT_SIGNAL);
+        agent_write_gone(&said, 1);
+        say(rig->agent);
+        await_seen(rig, SAW_GONE);
+}
+
+static void nor_is_it_for_an_exit_behind_frames(void **state)
+{
+        struct rig rig;
+        enum agent_kind kind;
+
+        (void)state;
+        begin_held_exit(&rig);
+        do
+                kind = hear(&rig, rig.agent);
+        while (kind == AGENT_SIGNAL);
+        assert_int_equal(kind, AGENT_END); /* its output is not wanted any more */
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        assert_true(rig.world.result.is_output_truncated);
+        assert_int_equal(rig.world.n_left_behind, 0);
+        close_rig(&rig);
+}
+
+/* Not to be taken for one that cannot be killed: it has all of that time from when its reader goes on. */
+static void an_exit_that_was_held_back_has_its_time(void **state)
+{
+        struct rig rig;
+        const struct agent_exec *exec;
+
+        (void)state;
+        begin_held_exit(&rig);
+        rig.world.execs->timing.stall_s = 1000;
+        exec = exec_of(&rig);
+        while ((!exec->is_killing || ev_timer_remaining(rig.world.loop, (ev_timer *)&exec->grace) > 0.1) &&
+               !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        exec_pause(rig.world.exec, false);
+        assert_true(ev_timer_remaining(rig.world.loop, (ev_timer *)&exec->grace) > 0.19);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.n_left_behind, 0);
+        assert_string_equal(rig.world.streamed, "1words");
+        close_rig(&rig);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -163,7 +270,11 @@ int main(void)
                 cmocka_unit_test(lost_behind_the_start_is_a_cause),
                 cmocka_unit_test(last_words_count),
                 cmocka_unit_test(last_words_of_a_hasty_agent_count),
+                cmocka_unit_test(lost_behind_its_end_has_its_own_cause),
                 cmocka_unit_test(lost_while_it_runs_keeps_nothing_open),
+                cmocka_unit_test(a_reader_that_stalls_is_not_waited_for),
+                cmocka_unit_test(nor_is_it_for_an_exit_behind_frames),
+                cmocka_unit_test(an_exit_that_was_held_back_has_its_time),
         };
 
         signal(SIGPIPE, SIG_IGN); /* as carreld does */

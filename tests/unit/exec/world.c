@@ -15,6 +15,7 @@ static const struct exec_timing TIMING = {
         .drain_max_s = 0.2,
         .grace_s = 0.2,
         .linger_s = 0.2,
+        .stall_s = 0.2,
         .retry_first_s = 0.002,
         .retry_max_s = 0.02,
 };
