@@ -23,74 +23,7 @@ struct unsent {
         uint8_t bytes[];
 };
 
-/* ---- all channels ---- */
-
-static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
-{
-        struct agents *agents = timer->data;
-
-        (void)loop, (void)events;
-        for (struct list *node = list_pop(&agents->doomed); node != NULL; node = list_pop(&agents->doomed)) {
-                struct doomed *doomed = LIST_ENTRY(node, struct doomed, node);
-
-                doomed->free(doomed);
-        }
-}
-
-int agents_new(struct agents **ret_agents, struct execs *execs)
-{
-        struct agents *agents = calloc(1, sizeof(*agents));
-
-        (void)execs;
-        if (agents == NULL)
-                return -ENOMEM;
-        agents->directory = -1;
-        list_init(&agents->doomed);
-        ev_timer_init(&agents->sweep, on_sweep, 0.0, 0.0);
-        agents->sweep.data = agents;
-        agents->bytes = malloc(AGENT_READ_BYTES);
-        if (agents->bytes == NULL) {
-                free(agents);
-                return -ENOMEM;
-        }
-        *ret_agents = agents;
-        return 0;
-}
-
-struct agents *agents_free(struct agents *agents, struct execs *execs)
-{
-        struct agent_channel *channel, *next;
-
-        if (agents == NULL)
-                return NULL;
-        HASH_ITER(hh, agents->channels, channel, next)
-        {
-                agent_channel_close(channel);
-        }
-        ev_timer_stop(execs->loop, &agents->sweep);
-        on_sweep(execs->loop, &agents->sweep, 0);
-        if (agents->directory >= 0)
-                close(agents->directory);
-        free(agents->bytes);
-        free(agents);
-        return NULL;
-}
-
-struct agent_channel *agents_find(const struct agents *agents, const char *container_id)
-{
-        struct agent_channel *channel;
-
-        HASH_FIND_STR(agents->channels, container_id, channel);
-        return channel;
-}
-
-void agents_doom(struct execs *execs, struct doomed *doomed)
-{
-        list_append(&execs->agents->doomed, &doomed->node);
-        ev_timer_start(execs->loop, &execs->agents->sweep);
-}
-
-/* ---- sending ---- */
+/* ---- the end ---- */
 
 static void release_unsent(struct unsent *unsent)
 {
@@ -99,6 +32,29 @@ static void release_unsent(struct unsent *unsent)
                 close(unsent->fds[i]);
         free(unsent);
 }
+
+static void hang_up(struct agent_channel *channel)
+{
+        struct ev_loop *loop = channel->execs->loop;
+
+        if (channel->fd < 0)
+                return;
+        ev_io_stop(loop, &channel->readable);
+        ev_io_stop(loop, &channel->writable);
+        close(channel->fd);
+        channel->fd = -1;
+        while (!list_is_empty(&channel->unsent))
+                release_unsent(LIST_ENTRY(channel->unsent.next, struct unsent, node));
+}
+
+/* The connection is over, and its execs in a moment. */
+static void lose(struct agent_channel *channel)
+{
+        hang_up(channel);
+        ev_timer_start(channel->execs->loop, &channel->gone);
+}
+
+/* ---- sending ---- */
 
 static int send_now(const struct agent_channel *channel, const void *bytes, size_t length, const int *fds, size_t n_fds)
 {
@@ -147,7 +103,7 @@ static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_f
         return 0;
 }
 
-int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds)
+static int send_or_keep(struct agent_channel *channel, const int *fds, size_t n_fds, size_t unsent_most)
 {
         const struct agent_packet *packet = &channel->execs->agents->out;
         int error = -EAGAIN;
@@ -156,11 +112,26 @@ int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_f
                 return -EPIPE;
         if (list_is_empty(&channel->unsent))
                 error = send_now(channel, packet->bytes, packet->length, fds, n_fds);
-        if (error == -EAGAIN && channel->unsent_bytes > UNSENT_MOST_BYTES)
+        if (error == -EAGAIN && channel->unsent_bytes > unsent_most)
                 return -ENOBUFS;
         if (error == -EAGAIN || error == -ENOBUFS)
                 error = keep_unsent(channel, fds, n_fds);
         return error == -ECONNRESET ? -EPIPE : error;
+}
+
+int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds)
+{
+        return send_or_keep(channel, fds, n_fds, UNSENT_MOST_BYTES);
+}
+
+/* The credit bounds what the streams of those that run bring; beside it and the orders there are ENDs and CREDITs. */
+int agent_channel_send_stream(struct agent_channel *channel)
+{
+        int error = send_or_keep(channel, NULL, 0, 2 * UNSENT_MOST_BYTES + channel->n_running * AGENT_WINDOW_BYTES);
+
+        if (error == -ENOBUFS || error == -ENOMEM)
+                lose(channel);
+        return error;
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
@@ -179,22 +150,6 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
                 release_unsent(unsent);
         }
         ev_io_stop(loop, io);
-}
-
-/* ---- the end ---- */
-
-static void hang_up(struct agent_channel *channel)
-{
-        struct ev_loop *loop = channel->execs->loop;
-
-        if (channel->fd < 0)
-                return;
-        ev_io_stop(loop, &channel->readable);
-        ev_io_stop(loop, &channel->writable);
-        close(channel->fd);
-        channel->fd = -1;
-        while (!list_is_empty(&channel->unsent))
-                release_unsent(LIST_ENTRY(channel->unsent.next, struct unsent, node));
 }
 
 /* ---- receiving ---- */
@@ -283,8 +238,7 @@ void agent_channel_receive(struct agent_channel *channel)
                 if (got == 0)
                         return;
                 if (got < 0) {
-                        hang_up(channel);
-                        ev_timer_start(channel->execs->loop, &channel->gone);
+                        lose(channel);
                         return;
                 }
                 if (dispatch(channel, &received) < 0)

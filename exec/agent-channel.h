@@ -91,6 +91,9 @@ void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgr
 /* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (it does not
  * listen, and no more is kept for it). */
 int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds);
+/* The same for DATA, END and CREDIT. What of those cannot be sent would be missing with no word of it, so that -ENOMEM
+ * and -ENOBUFS are the end of the connection: the execs end as lost, and never inside this call. */
+int agent_channel_send_stream(struct agent_channel *channel);
 /* A number of its own for a talk. */
 int agent_talk_begin(struct agent_talk *talk, struct agent_channel *channel);
 void agent_talk_end(struct agent_talk *talk);

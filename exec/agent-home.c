@@ -149,6 +149,7 @@ static void show_out(struct agent_home *home)
         ev_io_stop(home->execs->loop, &home->word);
         close(home->guest);
         home->guest = -1;
+        ev_io_start(home->execs->loop, &home->knock);
 }
 
 static void tell_greeted(struct agent_home *home, const struct fault *why)
@@ -187,8 +188,8 @@ static int read_hello(int fd, struct agent_packet *packet, struct agent_hello *r
         struct agent_header header;
         ssize_t length = recv(fd, packet->bytes, sizeof(packet->bytes), MSG_DONTWAIT);
 
-        if (length < 0)
-                return errno == EAGAIN || errno == EINTR ? -EAGAIN : -EPIPE;
+        if (length <= 0)
+                return length < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -EPIPE;
         if (agent_wire_check(AGENT_FROM_INSIDE, packet->bytes, (size_t)length, 0, false, &header) < 0 ||
             header.kind != AGENT_HELLO || agent_read_hello(packet->bytes, ret_hello) < 0)
                 return -EBADMSG;
@@ -221,7 +222,9 @@ static int know_again(const struct agent_home *home, const struct agent_hello *h
                 return agent_token_make(directory, home->name, home->container_id, ret_welcome->token);
         for (int i = 0; i < AGENT_TOKEN_BYTES; i++)
                 difference |= hello->token[i] ^ ret_welcome->token[i];
-        return error == 0 && difference != 0 ? -EPERM : error;
+        if (error < 0)
+                return error;
+        return difference != 0 || agent_token_is_withheld(ret_welcome->token) ? -EPERM : 0;
 }
 
 /* The init's first word. */
@@ -292,6 +295,7 @@ static void on_knock(struct ev_loop *loop, ev_io *io, int events)
                 home->guest = fd;
                 ev_io_set(&home->word, fd, EV_READ);
                 ev_io_start(loop, &home->word);
+                ev_io_stop(loop, io); /* who comes meanwhile waits, and wakes nobody */
         }
 }
 
@@ -308,15 +312,25 @@ int agent_home_greet(struct agent_home *home, const char *container_id, int pid,
         return 0;
 }
 
+int agent_home_give_up(const struct agent_home *home)
+{
+        int directory = home->execs->agents->directory;
+        uint8_t token[AGENT_TOKEN_BYTES];
+        int error = agent_token_find(directory, home->name, home->container_id, token);
+
+        if (error == -ENOENT)
+                return agent_token_withhold(directory, home->name, home->container_id);
+        return error == 0 && !agent_token_is_withheld(token) ? -EPERM : error;
+}
+
 void agent_home_leave(struct agent_home *home)
 {
         if (home == NULL)
                 return;
         home->on_greeted = NULL;
         ev_timer_stop(home->execs->loop, &home->clear);
-        if (home->listener >= 0)
-                ev_io_stop(home->execs->loop, &home->knock);
         show_out(home);
+        ev_io_stop(home->execs->loop, &home->knock);
 }
 
 bool agent_home_is_greeted(const struct agent_home *home)

@@ -84,7 +84,7 @@ static void tell_unwanted(const struct agent_output *output)
         if (!output->channel->is_framed || !output->is_open || output->has_end || output->number == 0)
                 return;
         agent_write_end(&agents->out, output->number, (unsigned)output->stream);
-        (void)agent_channel_send(output->channel, NULL, 0);
+        (void)agent_channel_send_stream(output->channel);
 }
 
 void agent_output_close(struct agent_output *output)
@@ -173,7 +173,7 @@ static void tell_taken(struct agent_output *output, uint32_t length)
         if (output->untold < AGENT_WINDOW_BYTES / 4 || output->has_end)
                 return;
         agent_write_credit(&agents->out, output->number, (unsigned)output->stream, output->untold);
-        if (agent_channel_send(output->channel, NULL, 0) == 0)
+        if (agent_channel_send_stream(output->channel) == 0)
                 output->untold = 0;
 }
 
@@ -294,7 +294,7 @@ static ssize_t put_frames(struct agent_input *input, const char *bytes, size_t l
                 if (piece > input->credit)
                         piece = input->credit;
                 agent_write_data(&agents->out, input->number, AGENT_STREAM_IN, bytes + done, piece);
-                error = agent_channel_send(input->channel, NULL, 0);
+                error = agent_channel_send_stream(input->channel);
                 if (error < 0)
                         return error;
                 input->credit -= (uint32_t)piece;
@@ -316,7 +316,7 @@ static void end_input(struct agent_input *input)
 
         if (input->channel->is_framed) {
                 agent_write_end(&agents->out, input->number, AGENT_STREAM_IN);
-                (void)agent_channel_send(input->channel, NULL, 0);
+                (void)agent_channel_send_stream(input->channel);
         }
         agent_input_close(input);
 }

@@ -52,11 +52,9 @@ int agent_token_find(int directory, const char *name, const char *container_id,
 }
 
 /* Whole or not at all: written beside it and renamed. The directory is on a tmpfs. */
-int agent_token_make(int directory, const char *name, const char *container_id,
-                     uint8_t ret_token[static AGENT_TOKEN_BYTES])
+static int write_token(int directory, const char *name, const char *container_id, const uint8_t *token)
 {
         AUTO(auto_close) int fd = -1;
-        uint8_t token[AGENT_TOKEN_BYTES];
         uint8_t record[RECORD_BYTES];
         char file[FILE_NAME_BYTES];
         char fresh[FILE_NAME_BYTES];
@@ -64,8 +62,6 @@ int agent_token_make(int directory, const char *name, const char *container_id,
 
         if (error == 0)
                 error = file_name("..", name, fresh);
-        if (error == 0 && getrandom(token, sizeof(token), 0) != sizeof(token))
-                error = -EAGAIN;
         if (error == 0)
                 error = compose(container_id, token, record);
         if (error < 0)
@@ -78,8 +74,32 @@ int agent_token_make(int directory, const char *name, const char *container_id,
                 (void)unlinkat(directory, fresh, 0);
                 return error;
         }
-        memcpy(ret_token, token, sizeof(token));
         return 0;
+}
+
+int agent_token_make(int directory, const char *name, const char *container_id,
+                     uint8_t ret_token[static AGENT_TOKEN_BYTES])
+{
+        uint8_t token[AGENT_TOKEN_BYTES];
+        int error = getrandom(token, sizeof(token), 0) == sizeof(token) ? 0 : -EAGAIN;
+
+        if (error == 0)
+                error = write_token(directory, name, container_id, token);
+        if (error == 0)
+                memcpy(ret_token, token, sizeof(token));
+        return error;
+}
+
+static const uint8_t WITHHELD[AGENT_TOKEN_BYTES];
+
+int agent_token_withhold(int directory, const char *name, const char *container_id)
+{
+        return write_token(directory, name, container_id, WITHHELD);
+}
+
+bool agent_token_is_withheld(const uint8_t token[static AGENT_TOKEN_BYTES])
+{
+        return memcmp(token, WITHHELD, sizeof(WITHHELD)) == 0;
 }
 
 void agent_token_forget(int directory, const char *name)

@@ -5,6 +5,7 @@
  * is kept here beside the homes, in a file of root's, bound to the container by its id. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent-wire.h"
@@ -15,4 +16,8 @@ int agent_token_find(int directory, const char *name, const char *container_id,
 /* A new one, in place of an earlier container's; it is on disk when this returns. 0 or a negative errno. */
 int agent_token_make(int directory, const char *name, const char *container_id,
                      uint8_t ret_token[static AGENT_TOKEN_BYTES]);
+/* One that nobody was given and nobody will be: programs run in this container without an agent's having been greeted,
+ * and whoever came now might be one of those. As agent_token_make. */
+int agent_token_withhold(int directory, const char *name, const char *container_id);
+bool agent_token_is_withheld(const uint8_t token[static AGENT_TOKEN_BYTES]);
 void agent_token_forget(int directory, const char *name);

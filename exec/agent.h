@@ -43,4 +43,8 @@ __attribute__((warn_unused_result)) int agent_home_greet(struct agent_home *home
                                                          void (*on_greeted)(void *arg, const struct fault *why),
                                                          void *arg);
 void agent_home_leave(struct agent_home *home);
+/* Nobody called in time, and the carrel with a kernel of its own is to serve without: 0, and no agent of this container
+ * will be greeted any more, as it could not be told from a program inside. -EPERM: it has had an agent, which may be
+ * stopped or shut out, and what it started runs on unwatched, so that it cannot serve; or another negative errno. */
+__attribute__((warn_unused_result)) int agent_home_give_up(const struct agent_home *home);
 bool agent_home_is_greeted(const struct agent_home *home);

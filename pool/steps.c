@@ -260,14 +260,19 @@ static void on_greeted(void *arg, const struct fault *why)
         task_resume(task, why);
 }
 
-/* Nobody called: the engine's own exec will do. */
+/* Nobody called: the engine's own exec will do, where there never was an agent. */
 static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct task *task = timer->data;
+        struct fault why;
+        int error = agent_home_give_up(task->carrel->home);
 
         (void)loop, (void)events;
         carrel_drop_home(task->carrel);
-        task_resume(task, NULL);
+        if (error < 0)
+                (void)fault_set(&why, FAULT_CARREL_LOST, -error,
+                                "the agent in the container does not call any more: %s", strerrordesc_np(-error));
+        task_resume(task, error < 0 ? &why : NULL);
 }
 
 enum flow_verdict step_greet(struct flow *flow, void *subject)

@@ -19,7 +19,7 @@
 #include "request.h"
 #include "test-engine.h"
 
-#define ON_GVISOR "CARREL_RUNTIME=runsc", "CARREL_POLICY=none", "CARREL_USERNS=off"
+#define ON_GVISOR "CARREL_RUNTIME=runsc", "CARREL_POLICY=none", "CARREL_USERNS=off", "CARREL_PIDS=1024"
 
 static struct test_engine *engine;
 static struct carreld *carreld;

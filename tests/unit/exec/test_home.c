@@ -32,23 +32,39 @@ struct rig {
 
 static struct agent_packet packet;
 
+/* Into the cgroup. */
+static void enter(const struct rig *rig)
+{
+        char path[CELL_PATH_BYTES + 32];
+        int join;
+
+        (void)snprintf(path, sizeof path, "%s/cgroup.procs", rig->cell.directory);
+        join = open(path, O_WRONLY | O_CLOEXEC);
+        if (write(join, "0", 1) != 1)
+                _exit(1);
+}
+
+static int dial(const struct rig *rig)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/agents/test/ada/agent.sock", rig->runtime_dir);
+        return connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : fd;
+}
+
 /* Enters the cgroup, says HELLO, tells the answer, and waits for its end. */
 static void be_agent(const struct rig *rig, const uint8_t *token, int answer)
 {
         struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        char path[CELL_PATH_BYTES + 32];
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
         ssize_t length;
-        int join;
+        int fd;
 
-        (void)snprintf(path, sizeof path, "%s/cgroup.procs", rig->cell.directory);
-        (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/agents/test/ada/agent.sock", rig->runtime_dir);
-        join = open(path, O_WRONLY | O_CLOEXEC);
+        enter(rig);
+        fd = dial(rig);
         memcpy(hello.token, token, sizeof hello.token);
         agent_write_hello(&packet, &hello);
-        if (write(join, "0", 1) != 1 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-            send(fd, packet.bytes, packet.length, MSG_NOSIGNAL) < 0)
+        if (send(fd, packet.bytes, packet.length, MSG_NOSIGNAL) < 0)
                 _exit(1);
         length = recv(fd, packet.bytes, sizeof packet.bytes, 0);
         if (length <= 0 || write(answer, packet.bytes, (size_t)length) < 0)
@@ -172,6 +188,121 @@ static void only_the_init_is_let_in(void **state)
         assert_true(greet(rig, &CASES[4].visit, welcome.token, &welcome)); /* nothing is left to be known */
 }
 
+static int give_up(struct rig *rig, const char *container)
+{
+        struct fault why;
+        int error;
+
+        assert_int_equal(agent_home_new(&rig->home, rig->world.execs, "ada", &why), 0);
+        assert_int_equal(agent_home_greet(rig->home, container, getpid(), true, on_greeted, rig), 0);
+        error = agent_home_give_up(rig->home);
+        rig->home = agent_home_free(rig->home);
+        return error;
+}
+
+/* A carrel that served without an agent has none later, as a program inside could pass for it; one that has had an
+ * agent does not serve without, even if that agent never heard of its token. */
+static void an_agent_is_greeted_from_the_start_or_never(void **state)
+{
+        struct rig *rig = *state;
+        const struct visit first = { false, true, false, rig->cell.id };
+        const struct visit knowing = { false, true, true, rig->cell.id };
+        struct agent_welcome welcome = { 0 };
+
+        if (!rig->is_ready) {
+                print_message("SKIP: no pid namespace or no writable cgroup here\n");
+                skip();
+        }
+        assert_int_equal(give_up(rig, rig->cell.id), 0);
+        assert_false(greet(rig, &first, welcome.token, &welcome));
+        assert_false(greet(rig, &knowing, welcome.token, &welcome));
+        assert_int_equal(give_up(rig, rig->cell.id), 0); /* and at each adoption */
+        assert_int_equal(give_up(rig, "another"), 0);
+        assert_true(greet(rig, &first, welcome.token, &welcome)); /* as if it were the user's next container */
+        assert_int_equal(give_up(rig, rig->cell.id), -EPERM);
+        assert_false(greet(rig, &first, welcome.token, &welcome));
+        assert_true(greet(rig, &knowing, welcome.token, &welcome));
+}
+
+/* Calls twice and speaks on the second line only; the first is hung up when `end` does not hold any more. */
+static void be_two_guests(const struct rig *rig, int called, int end)
+{
+        struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
+        int silent, speaking;
+        char byte;
+
+        enter(rig);
+        agent_write_hello(&packet, &hello);
+        silent = dial(rig);
+        speaking = dial(rig);
+        if (silent < 0 || send(speaking, packet.bytes, packet.length, MSG_NOSIGNAL) < 0 || write(called, "", 1) != 1 ||
+            read(end, &byte, 1) != 0)
+                _exit(1);
+        close(silent);
+        for (;;)
+                pause();
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)loop, (void)events;
+        *(bool *)timer->data = true;
+}
+
+/* Runs the loop for a moment; returns how often it woke up. */
+static unsigned count_turns(struct ev_loop *loop)
+{
+        unsigned before = ev_iteration(loop);
+        bool is_over = false;
+        ev_timer timer;
+
+        ev_timer_init(&timer, on_time, 0.1, 0.0);
+        timer.data = &is_over;
+        ev_timer_start(loop, &timer);
+        while (!is_over)
+                ev_run(loop, EVRUN_ONCE);
+        return ev_iteration(loop) - before;
+}
+
+static void who_waits_behind_a_silent_guest_wakes_nobody(void **state)
+{
+        struct rig *rig = *state;
+        int called[2], end[2];
+        unsigned turns, early;
+        struct fault why;
+        pid_t guest;
+        char byte;
+
+        if (!rig->is_ready) {
+                print_message("SKIP: no pid namespace or no writable cgroup here\n");
+                skip();
+        }
+        assert_int_equal(pipe(called) | pipe(end), 0);
+        assert_int_equal(agent_home_new(&rig->home, rig->world.execs, "ada", &why), 0);
+        assert_int_equal(agent_home_greet(rig->home, rig->cell.id, getpid(), true, on_greeted, rig), 0);
+        guest = fork();
+        if (guest == 0) {
+                close(end[1]);
+                be_two_guests(rig, called[1], end[0]);
+        }
+        close(called[1]);
+        assert_int_equal(read(called[0], &byte, 1), 1);
+        turns = count_turns(rig->world.loop);
+        early = rig->n_greetings;
+        close(end[1]); /* the first hangs up: the second is heard */
+        while (rig->n_greetings == 0 && !rig->world.has_barked)
+                ev_run(rig->world.loop, EVRUN_ONCE);
+        rig->home = agent_home_free(rig->home);
+        kill(guest, SIGKILL);
+        waitpid(guest, NULL, 0);
+        assert_in_range(turns, 1, 20);
+        assert_int_equal(early, 0);
+        assert_int_equal(rig->n_greetings, 1);
+        assert_int_equal(rig->fault, FAULT_NONE);
+        close(called[0]);
+        close(end[0]);
+}
+
 static int setup(void **state)
 {
         struct rig *rig = calloc(1, sizeof *rig);
@@ -212,6 +343,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(only_the_init_is_let_in, setup, teardown),
+                cmocka_unit_test_setup_teardown(an_agent_is_greeted_from_the_start_or_never, setup, teardown),
+                cmocka_unit_test_setup_teardown(who_waits_behind_a_silent_guest_wakes_nobody, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
