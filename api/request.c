@@ -240,15 +240,19 @@ static enum MHD_Result cut(struct request *request, const struct fault *why)
         return MHD_NO;
 }
 
+/* Who is refused is let speak for a while, so that he gets to read why: a client that meets a closed socket while it
+ * sends is told of that alone. */
 static enum MHD_Result receive_spooled(struct request *request, const char *bytes, size_t length)
 {
-        struct fault why;
+        struct fault *refusal = &request->refusal;
 
-        if (spool_write(request->spool, bytes, length, &why) < 0)
-                return cut(request, &why);
-        if (spool_earns(request->spool))
-                connection_enter(request->connection, CONNECTION_READING);
-        return MHD_YES;
+        if (refusal->kind == FAULT_NONE && spool_write(request->spool, bytes, length, refusal) == 0) {
+                if (spool_earns(request->spool))
+                        connection_enter(request->connection, CONNECTION_READING);
+                return MHD_YES;
+        }
+        request->drained_bytes += length;
+        return request->drained_bytes <= API_DRAIN_MAX_BYTES ? MHD_YES : cut(request, refusal);
 }
 
 static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
@@ -273,6 +277,8 @@ static int check_use(const struct request *request, const struct route *route, s
 {
         if ((route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
                 return refuse_role(route, why);
+        if (request->refusal.kind != FAULT_NONE)
+                return fault_pass(why, &request->refusal);
         if (request->spool != NULL && spool_finish(request->spool, why) < 0)
                 return -EIO;
         if (request->spool == NULL && check_length(request, request->received_bytes, why) < 0)

@@ -30,7 +30,9 @@ struct request {
         struct buffer body;
         struct spool *spool;     /* instead of body, of a ROUTE_SPOOL; else NULL */
         uint64_t received_bytes; /* of the body, kept or not */
-        struct pool_wait *wait;  /* what a handler waits for, or NULL */
+        struct fault refusal;    /* of the spool: what still comes is drained, up to API_DRAIN_MAX_BYTES */
+        uint64_t drained_bytes;
+        struct pool_wait *wait; /* what a handler waits for, or NULL */
         void (*on_ready)(struct request *request, const struct pool_ensured *ensured); /* of carrel-first.h */
         struct stream *stream;                                                         /* the answer's, or NULL */
         void *work;                                                                    /* the handler's own */
