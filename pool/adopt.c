@@ -60,12 +60,13 @@ static int refuse(struct fault *why, const char *sentence)
 }
 
 static int check_container(const struct pool *pool, const struct container_info *info, const char *wanted_id,
-                           struct carrel_spec *ret_spec, struct fault *why)
+                           struct carrel_spec *ret_spec, enum template_version *ret_version, struct fault *why)
 {
         const char *user = container_label(info, LABEL_USER);
         size_t prefix = strlen(pool->options.prefix);
 
-        if (strcmp(info->id, wanted_id) != 0 || !survey_is_adoptable(pool, info, ret_spec))
+        *ret_version = survey_adoptable(pool, info, ret_spec);
+        if (strcmp(info->id, wanted_id) != 0 || *ret_version == TEMPLATE_NONE)
                 return refuse(why, "it is not what this pool would make");
         if (strncmp(info->name, pool->options.prefix, prefix) != 0 || strcmp(info->name + prefix, user) != 0)
                 return refuse(why, "it has another name than its user's carrel");
@@ -89,18 +90,19 @@ static void recall_times(struct carrel *carrel)
 
 /* On failure the carrel is to be forgotten. */
 static int enter(struct carrel *carrel, const struct container_info *info, const struct carrel_spec *spec,
-                 const struct chore *chore, struct fault *why)
+                 enum template_version version, const struct chore *chore, struct fault *why)
 {
         struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
 
         if (task == NULL || table_set_id(&pool->table, carrel, info->id) < 0 ||
-            spec_hash(spec, &pool->options, carrel->spec_hash) < 0 ||
+            spec_hash(spec, &pool->options, version, carrel->spec_hash) < 0 ||
             flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {
                 task_free(task);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot begin an adoption: out of memory");
         }
         task->spec = carrel->spec = *spec;
+        carrel->template_version = version;
         task->on_done = chore->on_done;
         task->arg = chore->arg;
         carrel_set_reason(carrel, "adopted from an earlier carreld");
@@ -113,6 +115,7 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
 {
         struct chore *chore = arg;
         struct pool *pool = chore->pool;
+        enum template_version version = TEMPLATE_NONE;
         struct carrel_spec spec;
         struct carrel *carrel = NULL;
         struct fault own = { 0 };
@@ -124,10 +127,10 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
         else if (reply->n_containers != 1)
                 err = refuse(&own, "the engine does not describe it");
         else
-                err = check_container(pool, reply->containers, chore->container_id, &spec, &own);
+                err = check_container(pool, reply->containers, chore->container_id, &spec, &version, &own);
         if (err == 0) {
                 carrel = pool_add_carrel(pool, container_label(reply->containers, LABEL_USER), CARREL_STARTING);
-                err = carrel != NULL ? enter(carrel, reply->containers, &spec, chore, &own)
+                err = carrel != NULL ? enter(carrel, reply->containers, &spec, version, chore, &own)
                                      : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
         if (err == 0) {

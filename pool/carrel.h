@@ -11,6 +11,7 @@
 #include "list.h"
 #include "netpolicy.h"
 #include "pool.h"
+#include "spec.h"
 
 struct flow;
 struct task;
@@ -30,6 +31,7 @@ struct carrel {
         /* Of the container that there is or is being made. */
         char id[CONTAINER_ID_BYTES]; /* table_set_id changes it */
         char spec_hash[SPEC_HASH_BYTES];
+        enum template_version template_version;
         struct carrel_spec spec;
         uint64_t generation;
         int64_t started_wall_ms;

@@ -92,7 +92,7 @@ static int begin(struct task *task, struct fault *why)
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
         char hash[SPEC_HASH_BYTES];
-        int err = spec_hash(&task->spec, &pool->options, hash);
+        int err = spec_hash(&task->spec, &pool->options, TEMPLATE_CURRENT, hash);
 
         if (err == 0)
                 err = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
@@ -104,6 +104,7 @@ static int begin(struct task *task, struct fault *why)
         table_set_state(&pool->table, carrel, CARREL_STARTING);
         carrel_set_reason(carrel, task->stale_id[0] != '\0' ? "is being replaced" : "is being made");
         carrel->spec = task->spec;
+        carrel->template_version = TEMPLATE_CURRENT;
         memcpy(carrel->spec_hash, hash, sizeof hash);
         carrel->link = (struct netpolicy_link){ 0 };
         carrel->started_wall_ms = 0;

@@ -11,9 +11,6 @@
 #include "scope.h"
 #include "str.h"
 
-/* Rises with every change of template.c, or of the encoder's constants, that makes a different container. */
-#define TEMPLATE_VERSION "carrel-template-1"
-
 /* Docker's least memory is 6 MiB ("Minimum memory limit allowed is 6MB", Engine API), its least CPU quota 1 ms of
  * each 100 ms period (sched-bwc in the kernel's documentation). */
 #define MEMORY_LEAST_BYTES 6291456u
@@ -186,8 +183,10 @@ static void hash_options(struct sha256_ctx *sha, const struct pool_options *opti
                 hash_number(sha, numbers[i]);
 }
 
-int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, char ret_hash[static SPEC_HASH_BYTES])
+int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, enum template_version version,
+              char ret_hash[static SPEC_HASH_BYTES])
 {
+        static const char *const NAMES[] = { [TEMPLATE_1] = "carrel-template-1", [TEMPLATE_2] = "carrel-template-2" };
         struct sha256_ctx sha;
         uint8_t digest[(SPEC_HASH_BYTES - 1) / 2];
         AUTO(auto_free) char *json = spec_encode(spec);
@@ -195,11 +194,22 @@ int spec_hash(const struct carrel_spec *spec, const struct pool_options *options
         if (json == NULL)
                 return -ENOMEM;
         sha256_init(&sha);
-        hash_text(&sha, TEMPLATE_VERSION);
+        hash_text(&sha, NAMES[version]);
         hash_text(&sha, json);
         hash_options(&sha, options);
         sha256_digest(&sha, sizeof digest, digest);
         for (size_t i = 0; i < sizeof digest; i++)
                 (void)snprintf(ret_hash + 2 * i, 3, "%02x", digest[i]);
         return 0;
+}
+
+enum template_version spec_version_of(const struct carrel_spec *spec, const struct pool_options *options,
+                                      const char *claimed)
+{
+        char hash[SPEC_HASH_BYTES];
+
+        for (int version = TEMPLATE_CURRENT; version > TEMPLATE_NONE; version--)
+                if (spec_hash(spec, options, (enum template_version)version, hash) == 0 && strcmp(hash, claimed) == 0)
+                        return (enum template_version)version;
+        return TEMPLATE_NONE;
 }

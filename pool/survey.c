@@ -11,17 +11,18 @@
 #include "template.h"
 #include "user-id.h"
 
-bool survey_is_adoptable(const struct pool *pool, const struct container_info *info, struct carrel_spec *ret_spec)
+enum template_version survey_adoptable(const struct pool *pool, const struct container_info *info,
+                                       struct carrel_spec *ret_spec)
 {
         const char *json = container_label(info, LABEL_SPEC);
         const char *claimed = container_label(info, LABEL_SPEC_HASH);
-        char hash[SPEC_HASH_BYTES];
 
-        return info->status == CONTAINER_RUNNING && json != NULL && claimed != NULL && template_generation(info) > 0 &&
-               user_id_is_valid(container_label(info, LABEL_USER)) &&
-               template_is_ours(info, pool->options.pool, NULL) && spec_decode(json, ret_spec) == 0 &&
-               spec_hash(ret_spec, &pool->options, hash) == 0 && strcmp(hash, claimed) == 0 &&
-               (ret_spec->policy == POLICY_NONE || netpolicy_can_connect(pool->netpolicy));
+        if (info->status != CONTAINER_RUNNING || json == NULL || claimed == NULL || template_generation(info) == 0 ||
+            !user_id_is_valid(container_label(info, LABEL_USER)) || !template_is_ours(info, pool->options.pool, NULL) ||
+            spec_decode(json, ret_spec) < 0 ||
+            (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
+                return TEMPLATE_NONE;
+        return spec_version_of(ret_spec, &pool->options, claimed);
 }
 
 static bool is_alive(const struct container_info *info)
@@ -40,7 +41,7 @@ static enum survey_claim claim_of(const struct pool *pool, const struct containe
                 return CLAIM_OURS;
         if (carrel != NULL)
                 return CLAIM_ORPHAN;
-        return survey_is_adoptable(pool, info, &spec) ? CLAIM_ADOPTABLE : CLAIM_ORPHAN;
+        return survey_adoptable(pool, info, &spec) != TEMPLATE_NONE ? CLAIM_ADOPTABLE : CLAIM_ORPHAN;
 }
 
 /* Everything in the list that is this pool's. The pool's label alone is not enough: another product may use it. */

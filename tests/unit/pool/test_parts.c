@@ -158,7 +158,7 @@ static void test_spec_hash(void **state)
         options[9].users_dir = "/srv";
         specs[1].pids--;
         for (size_t i = 0; i < 11; i++)
-                assert_int_equal(spec_hash(&specs[i / 10], &options[i % 10], hashes[i]), 0);
+                assert_int_equal(spec_hash(&specs[i / 10], &options[i % 10], TEMPLATE_CURRENT, hashes[i]), 0);
         for (size_t i = 0; i < 11; i++) {
                 assert_int_equal(strlen(hashes[i]), 32);
                 for (size_t k = 0; k < i; k++)
@@ -166,8 +166,24 @@ static void test_spec_hash(void **state)
         }
         options[0].max_carrels = 7;
         options[0].ensure_timeout_s = 7;
-        assert_int_equal(spec_hash(&FULL, &options[0], again), 0);
+        assert_int_equal(spec_hash(&FULL, &options[0], TEMPLATE_CURRENT, again), 0);
         assert_string_equal(again, hashes[0]);
+}
+
+/* A carrel of an earlier carreld is known by the hash that it wrote: these bytes are on its label. */
+static void test_spec_version(void **state)
+{
+        struct pool_options options = complete_options();
+        char hash[SPEC_HASH_BYTES];
+
+        assert_int_equal(spec_hash(&FULL, &options, TEMPLATE_1, hash), 0);
+        assert_string_equal(hash, "93bb59adbb6d6851b29a5ff83cb8768f");
+        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_1);
+        assert_int_equal(spec_hash(&FULL, &options, TEMPLATE_CURRENT, hash), 0);
+        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_CURRENT);
+        options.nofile++;
+        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_NONE);
+        assert_int_equal(spec_version_of(&FULL, &options, ""), TEMPLATE_NONE);
 }
 
 static void test_template(void **state)
@@ -486,19 +502,13 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),
-                cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches),
-                cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),
-                cmocka_unit_test(test_template),
-                cmocka_unit_test(test_dns),
-                cmocka_unit_test(test_options),
-                cmocka_unit_test(test_hardening),
-                cmocka_unit_test(test_judge),
-                cmocka_unit_test(test_judge_names_the_obstacle),
-                cmocka_unit_test(test_admission),
-                cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_user_ids),     cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches), cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),    cmocka_unit_test(test_spec_version),
+                cmocka_unit_test(test_template),     cmocka_unit_test(test_dns),
+                cmocka_unit_test(test_options),      cmocka_unit_test(test_hardening),
+                cmocka_unit_test(test_judge),        cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),    cmocka_unit_test(test_listeners),
                 cmocka_unit_test(test_names),
         };
 
