@@ -14,7 +14,11 @@
 #include "base64.h"
 #include "str.h"
 
-enum { KEY_RAW_BYTES = 16, TURN_BYTES = 256 << 10 /* read in one turn of the loop */ };
+enum {
+        KEY_RAW_BYTES = 16,
+        TURN_BYTES = 256 << 10, /* read in one turn of the loop */
+        PINGS_MAX = 4 /* unanswered: then nothing is read. Those in wslay's 4 KiB of input are answered, too */
+};
 static const double PING_INTERVAL_S = 20, DRAIN_DEADLINE_S = 60, CLOSE_DEADLINE_S = 5;
 
 struct websocket {
@@ -28,6 +32,7 @@ struct websocket {
         size_t early_length, early_read;
         size_t turn_bytes;  /* still to be read in this turn */
         struct buffer rest; /* of a frame that went past wslay: what the socket did not take; goes before all else */
+        unsigned n_pings;   /* that came since all that was queued had gone: wslay queues a pong for each */
         bool is_paused;
         bool is_full;
         bool is_lost;   /* the peer has gone, or broke the protocol beyond an answer */
@@ -94,6 +99,12 @@ int websocket_make_key(char ret_key[static WEBSOCKET_KEY_BYTES])
 
 /* ---- wslay's callbacks ---- */
 
+/* Incoming bytes stay in the kernel: the user of the socket says so, or the peer does not take our pongs. */
+static bool is_held(const struct websocket *websocket)
+{
+        return websocket->is_paused || websocket->n_pings >= PINGS_MAX;
+}
+
 static ssize_t take_early(struct websocket *websocket, uint8_t *target, size_t size)
 {
         size_t left = websocket->early_length - websocket->early_read;
@@ -110,7 +121,7 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *target, size_t s
         ssize_t n;
 
         (void)flags;
-        if (websocket->is_paused || websocket->turn_bytes == 0) {
+        if (is_held(websocket) || websocket->turn_bytes == 0) {
                 wslay_event_set_error(frames, WSLAY_ERR_WOULDBLOCK);
                 return -1;
         }
@@ -168,6 +179,7 @@ static void on_frames_message(wslay_event_context_ptr frames, const struct wslay
         (void)frames;
         if (message->opcode == WSLAY_CONNECTION_CLOSE)
                 websocket->code = message->status_code;
+        websocket->n_pings += message->opcode == WSLAY_PING;
         if (websocket->is_ending || websocket->closing != 0 || wslay_event_get_close_sent(websocket->frames) ||
             (message->opcode != WSLAY_TEXT_FRAME && message->opcode != WSLAY_BINARY_FRAME))
                 return;
@@ -237,15 +249,17 @@ static void settle(struct websocket *websocket)
                 finish(websocket);
                 return;
         }
+        if (wslay_event_get_queued_msg_count(websocket->frames) == 0)
+                websocket->n_pings = 0;
         if (wants_write)
                 ev_io_start(websocket->loop, &websocket->writable);
         else
                 ev_io_stop(websocket->loop, &websocket->writable);
-        if (wants_read && !websocket->is_paused)
+        if (wants_read && !is_held(websocket))
                 ev_io_start(websocket->loop, &websocket->readable);
         else
                 ev_io_stop(websocket->loop, &websocket->readable);
-        if (websocket->early_read < websocket->early_length && !websocket->is_paused)
+        if (websocket->early_read < websocket->early_length && !is_held(websocket))
                 ev_feed_event(websocket->loop, &websocket->readable, EV_READ);
 }
 
@@ -254,7 +268,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         struct websocket *websocket = watcher->data;
 
         (void)loop, (void)events;
-        if (websocket->is_ending || websocket->is_paused)
+        if (websocket->is_ending || is_held(websocket))
                 return;
         websocket->turn_bytes = TURN_BYTES;
         /* Of a frame that cannot be read wslay says so with a close without a code. */

@@ -470,6 +470,33 @@ static void test_slow_reader(void **state)
         rig_free(rig);
 }
 
+/* A client that only pings, and reads nothing: carreld reads no further either. Each ping is answered in the end. */
+static void test_pings_that_nobody_hears(void **state)
+{
+        enum { PINGS = 5000 };
+        static const char payload[125];
+        struct rig *rig = rig_new(NULL);
+        struct client *client = open_socket(rig, TARGET);
+
+        (void)state;
+        client_pause(client, true);
+        for (unsigned i = 0; i < PINGS; i++)
+                send_frame(client, 0x89, payload, sizeof payload);
+        for (unsigned i = 0; i < 200; i++)
+                rig_turn(rig);
+        assert_true(client->unsent.length > 64 << 10);
+        client_pause(client, false);
+        for (unsigned i = 0; i < PINGS; i++) {
+                char text[8];
+
+                assert_int_equal(next_frame(client, text, sizeof text), 0x8A);
+        }
+        send_channel(client, 0, "still here");
+        while (rig->pool.exec.input_length < 10)
+                ev_run(rig->loop, EVRUN_ONCE);
+        rig_free(rig);
+}
+
 /* stdin takes three bytes, and no more until it is read. */
 static void test_slow_program(void **state)
 {
@@ -512,12 +539,19 @@ static void test_stop_of_carreld(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_handshakes),    cmocka_unit_test(test_queries),
-                cmocka_unit_test(test_refusals),      cmocka_unit_test(test_session),
-                cmocka_unit_test(test_fragments),     cmocka_unit_test(test_broken_rules),
-                cmocka_unit_test(test_unmasked),      cmocka_unit_test(test_too_long),
-                cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_slow_reader),
-                cmocka_unit_test(test_slow_program),  cmocka_unit_test(test_stop_of_carreld),
+                cmocka_unit_test(test_handshakes),
+                cmocka_unit_test(test_queries),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_session),
+                cmocka_unit_test(test_fragments),
+                cmocka_unit_test(test_broken_rules),
+                cmocka_unit_test(test_unmasked),
+                cmocka_unit_test(test_too_long),
+                cmocka_unit_test(test_client_leaves),
+                cmocka_unit_test(test_slow_reader),
+                cmocka_unit_test(test_pings_that_nobody_hears),
+                cmocka_unit_test(test_slow_program),
+                cmocka_unit_test(test_stop_of_carreld),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
