@@ -21,7 +21,8 @@ struct connection {
         bool is_admin;
         enum connection_phase phase;
         ev_timer deadline;
-        char *target; /* of the request line, as it came; NULL before the first request */
+        char *target;           /* of the request line, as it came; NULL before the first request */
+        const char *target_end; /* of the same in libmicrohttpd's memory, where the rest of the head lies: head.h */
 };
 
 /* NULL when out of memory or descriptors. */

@@ -11,6 +11,7 @@
 #include "metrics-table.h"
 #include "peers.h"
 #include "routes.h"
+#include "seam.h"
 #include "stream.h"
 #include "url.h"
 
@@ -68,6 +69,7 @@ void request_abandon(struct request *request)
 /* ---- the head ---- */
 
 struct head {
+        struct seam seam;
         unsigned content_lengths;
         unsigned transfer_encodings;
         bool is_chunked;
@@ -86,11 +88,13 @@ static bool is_token(const char *text)
         return text[0] != '\0' && text[strspn(text, CHARACTERS)] == '\0';
 }
 
-static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_length,
+                                    const char *value, size_t value_length)
 {
         struct head *head = arg;
 
         (void)kind;
+        seam_field(&head->seam, key, key_length, value, value_length);
         head->has_bad_name |= !is_token(key);
         if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
                 head->content_lengths++;
@@ -122,20 +126,26 @@ static size_t head_bytes(struct MHD_Connection *http)
         return info == NULL ? 0 : info->header_size;
 }
 
-/* What must be refused before the body is read. Two lengths, or a length beside chunks, are how requests are smuggled
- * past a proxy (RFC 9112, section 6.3); libmicrohttpd would quietly take one of them. *ret_status is 0 when all is
- * well. */
-static void check_head(const struct request *request, unsigned *ret_status, struct fault *why)
+/* What must be refused before the body is read: what another reader of the same bytes might take for something else.
+ * Two lengths, or a length beside chunks, are how requests are smuggled past a proxy (RFC 9112, section 6.3);
+ * libmicrohttpd would quietly take one of them. *ret_status is 0 when all is well. */
+static void check_head(const struct request *request, const char *version, unsigned *ret_status, struct fault *why)
 {
         struct MHD_Connection *http = request->http;
         struct head head = { 0 };
 
         *ret_status = 0;
-        (void)MHD_get_connection_values(http, MHD_HEADER_KIND, count_header, &head);
+        seam_line(&head.seam, request->method, request->connection->target, request->connection->target_end, version);
+        (void)MHD_get_connection_values_n(http, MHD_HEADER_KIND, count_header, &head);
         if (head_bytes(http) > API_HEADER_MAX_BYTES) {
                 *ret_status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
                 (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE,
                                 "request line and headers have more than %d bytes", API_HEADER_MAX_BYTES);
+        } else if (!seam_ends_at(&head.seam, request->method + head_bytes(http))) {
+                *ret_status = MHD_HTTP_BAD_REQUEST;
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
+                                "request line and headers have no control character, no line is continued in the next, "
+                                "and each ends with CR LF");
         } else if (head.has_bad_name) {
                 *ret_status = MHD_HTTP_BAD_REQUEST;
                 (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "a header's name has a character it cannot have");
@@ -207,7 +217,7 @@ static int prepare_spool(struct request *request, struct fault *why)
 }
 
 static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
-                             void **context)
+                             const char *version, void **context)
 {
         struct request *request = calloc(1, sizeof *request);
         struct fault why;
@@ -224,7 +234,7 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
         *context = request;
         status = prepare_spool(request, &why) < 0 ? error_status(why.kind) : 0;
         if (status == 0)
-                check_head(request, &status, &why);
+                check_head(request, version, &status, &why);
         if (status == 0)
                 return MHD_YES;
         answer_fault_as(request, status, &why, NULL);
@@ -324,14 +334,14 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const 
 
         (void)arg;
         (void)url;
-        (void)version;
         if (request == NULL) {
                 const union MHD_ConnectionInfo *info =
                         MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
                 struct connection *connection = info == NULL ? NULL : info->socket_context;
 
-                return connection == NULL || connection->target == NULL ? MHD_NO
-                                                                        : begin(connection, http, method, context);
+                return connection == NULL || connection->target == NULL
+                               ? MHD_NO
+                               : begin(connection, http, method, version, context);
         }
         if (*upload_length > 0) {
                 size_t length = *upload_length;

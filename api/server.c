@@ -76,7 +76,9 @@ static void on_connection(void *arg, struct MHD_Connection *http, void **socket_
 }
 
 /* The only place where the request line is seen as it came, and where a request that was sent together with the one
- * before it is seen to begin. Its answer would be the access handler's context: none yet. */
+ * before it is seen to begin. Its answer would be the access handler's context: none yet. libmicrohttpd must not see
+ * the query: it would make a record of each parameter in the connection's memory, and go on as if nothing was when that
+ * is full, which is a request that never comes. */
 static void *on_target(void *arg, const char *target, struct MHD_Connection *http)
 {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -87,6 +89,9 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *htt
                 return NULL;
         free(connection->target);
         connection->target = strdup(target);
+        connection->target_end = target + strlen(target);
+        if (strchr(target, '?') != NULL)
+                strchr((char *)target, '?')[1] = '\0';
         if (connection->phase == CONNECTION_IDLE)
                 connection_enter(connection, CONNECTION_READING);
         return NULL;

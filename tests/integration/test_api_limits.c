@@ -137,23 +137,30 @@ static void expect_raw(const char *bytes, size_t length, int status, double dead
                 fail_msg("%.60s...: %d, %s; %.200s", bytes, seen, has_closed ? "closed" : "left open", answer);
 }
 
+#define BYTES(text) text, sizeof(text) - 1
+
 static void malformed_bytes_are_refused_and_cut(void **state)
 {
         static const struct {
                 const char *bytes;
+                size_t length;
                 int status;
         } cases[] = {
-                { "nonsense\r\n\r\n", 0 },
-                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  "0\r\n\r\n",
+                { BYTES("nonsense\r\n\r\n"), 0 },
+                { BYTES("PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
                   400 },
-                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400 },
-                { "PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413 },
+                { BYTES("PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"), 400 },
+                { BYTES("PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"), 413 },
+                { BYTES("PUT /v1/carrels/ada\0b HTTP/1.1\r\nHost: x\r\n\r\n"), 400 },
+                { BYTES("PUT /v1/carrels/ada HTTP/1.1\nHost: x\n\n"), 400 },
+                { BYTES("PUT /v1/carrels/ada HTTP/1.1\r\nHost: x\r\nX-Continued: a\r\n b\r\n\r\n"), 400 },
         };
 
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-                expect_raw(cases[i].bytes, strlen(cases[i].bytes), cases[i].status, PATIENCE_S);
+                expect_raw(cases[i].bytes, cases[i].length, cases[i].status, PATIENCE_S);
+        assert_int_equal(engine_count(LABEL_PRODUCT), 0);
 }
 
 /* Head, `length` times the filler, tail, in `big`; returns the whole length. */

@@ -383,6 +383,102 @@ static void test_refused(void **state)
         rig_free(rig);
 }
 
+#define BYTES(text) text, sizeof(text) - 1
+
+/* What libmicrohttpd takes, and would take for something else than another reader of the same bytes. */
+static const struct {
+        const char *name, *bytes;
+        size_t length;
+} TORN[] = {
+        { "a NUL in the target", BYTES("DELETE /v1/carrels/ada\0b HTTP/1.1\r\nHost: c\r\n\r\n") },
+        { "a NUL in front of the query", BYTES("GET /v1/carrels\0?limit=1 HTTP/1.1\r\nHost: c\r\n\r\n") },
+        { "a NUL in the query", BYTES("GET /v1/carrels?limit=1\0&state=x HTTP/1.1\r\nHost: c\r\n\r\n") },
+        { "a NUL in the method", BYTES("GET\0T /v1/carrels HTTP/1.1\r\nHost: c\r\n\r\n") },
+        { "a NUL in a header's name", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX\0: y\r\n\r\n") },
+        { "a NUL in a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\0z\r\n\r\n") },
+        { "a NUL in the first header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\0d\r\n\r\n") },
+        { "a control character in the target", BYTES("GET /healthz\t HTTP/1.1\r\nHost: c\r\n\r\n") },
+        { "a control character in a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: \x1b[31m\r\n\r\n") },
+        { "a bare CR in a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\rZ: z\r\n\r\n") },
+        { "bare LFs", BYTES("GET /healthz HTTP/1.1\nHost: c\n\n") },
+        { "a bare LF behind the request line", BYTES("GET /healthz HTTP/1.1\nHost: c\r\n\r\n") },
+        { "a bare LF behind a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\nX: y\r\n\r\n") },
+        { "a bare LF behind the last header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\n\r\n") },
+        { "a bare LF at the end", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\n\n") },
+        { "a continued header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\r\n z\r\n\r\n") },
+        { "the last header continued", BYTES("GET /healthz HTTP/1.1\r\nX: y\r\nHost: c\r\n\td\r\n\r\n") },
+        { "a length continued",
+          BYTES("PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length:\r\n 2\r\nX: y\r\n\r\n{}") },
+        { "two spaces", BYTES("GET  /healthz HTTP/1.1\r\nHost: c\r\n\r\n") },
+};
+
+static void test_torn_heads(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof TORN / sizeof *TORN; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                client_send(client, TORN[i].bytes, TORN[i].length);
+                response = client_response(client, false);
+                if (response.status != 400)
+                        print_error("%s\n", TORN[i].name);
+                assert_int_equal(response.status, 400);
+                response_free(&response);
+                client_await_close(client);
+                client_close(client);
+        }
+        assert_int_equal(rig->pool.retires, 0);
+        rig_free(rig);
+}
+
+/* What looks odd and is sound: the check above must not be one that refuses everything. */
+static void test_odd_heads(void **state)
+{
+        static const char *const HEADS[] = {
+                "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n",
+                "\r\nGET /healthz HTTP/1.1\r\nHost: c\r\n\r\n",
+                "GET /healthz HTTP/1.1\r\nHost:c\r\nX:\r\nY: \t \r\nZ: \xc3\xa9 : ; \t=\r\n\r\n",
+                "GET /healthz HTTP/1.1\r\nCookie: a=b; c=d\r\nHost: c\r\nAccept: */*\r\n\r\n",
+                "GET /healthz HTTP/1.0\r\n\r\n",
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof HEADS / sizeof *HEADS; i++) {
+                struct client *client = rig_connect(rig);
+                struct response response;
+
+                client_say(client, HEADS[i]);
+                response = client_response(client, false);
+                if (response.status != 200)
+                        print_error("%s\n", HEADS[i]);
+                assert_answer(&response, 200, "ok");
+                client_close(client);
+        }
+        rig_free(rig);
+}
+
+/* In one turn, and not by a deadline: libmicrohttpd's memory holds some 600 parameters. */
+static void test_many_parameters(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        client_say(client, "GET /v1/carrels?");
+        for (unsigned i = 0; i < 3000; i++)
+                client_say(client, "a=1&");
+        client_say(client, " HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 400, "not known here");
+        client_await_close(client);
+        rig_free(rig);
+}
+
 static void send_filled(struct client *client, const char *head, char filling, size_t length, const char *end)
 {
         char *filled = malloc(length);
@@ -679,6 +775,9 @@ int main(void)
                 cmocka_unit_test(test_stop_answers_those_who_wait),
                 cmocka_unit_test(test_sweep),
                 cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_torn_heads),
+                cmocka_unit_test(test_odd_heads),
+                cmocka_unit_test(test_many_parameters),
                 cmocka_unit_test(test_body_bound),
                 cmocka_unit_test(test_header_bound),
                 cmocka_unit_test(test_long_target),
