@@ -95,7 +95,6 @@ static int run(struct daemon *daemon)
 
         watch_everything(daemon);
         do {
-                daemon->begins_again = false;
                 r = phases_up(daemon);
                 if (r < 0)
                         break;
@@ -103,7 +102,7 @@ static int run(struct daemon *daemon)
                           daemon->config.socket, NULL);
                 ev_run(daemon->loop, 0);
                 phases_down(daemon);
-        } while (daemon->begins_again && !daemon->is_stopping);
+        } while (daemon->found_engine != NULL && !daemon->is_stopping);
         stop_watching(daemon);
         return r == 0 ? EXIT_SUCCESS : EXIT_START;
 }

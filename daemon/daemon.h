@@ -31,10 +31,10 @@ struct daemon {
         ev_signal interrupt;
         ev_signal hangup;
         ev_timer watchdog;
-        ev_timer search; /* for an engine, while none will do */
+        struct engine_search *search; /* while no engine will do */
         bool is_stopping;
-        bool is_ready;     /* reconciled once: the service manager has been told */
-        bool begins_again; /* all rooms are to come up anew: an engine has come up */
+        bool is_ready;            /* reconciled once: the service manager has been told */
+        const char *found_engine; /* by the search: all rooms are to come up anew with it; NULL: none */
 };
 
 /* Brings every room up in its order; on failure the ones that are up are taken down again. The failure is logged. */

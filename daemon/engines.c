@@ -1,8 +1,10 @@
 #include "engines.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,18 +18,16 @@
 #include "probe.h"
 #include "scope.h"
 
-/* Of one engine; an engine that a socket starts (systemd) needs a moment. Asked again it has had that. */
+/* To a first answer: an engine that a socket starts (systemd) needs a moment. */
 #define PROBE_S 6.0
-#define SEARCH_S 1.0
+#define SEARCH_INTERVAL_S 2.0
 
 struct candidate {
         enum config_engine engine;
         const char *kind;
         const char *socket; /* where it is served unless engine_socket says otherwise; "": nowhere */
         bool is_automatic;
-        /* Whether it can keep every promise; NULL: it is made only when it is named. */
-        int (*probe)(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     double deadline_s, struct fault *why);
+        bool has_api; /* it is a daemon that answers at a socket; else it is made, and looks around */
         int (*make)(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
                     const struct config *config);
 };
@@ -35,19 +35,6 @@ struct candidate {
 static const char *socket_of(const struct candidate *candidate, const struct config *config)
 {
         return config->engine_socket[0] != '\0' ? config->engine_socket : candidate->socket;
-}
-
-static int probe_api(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     double deadline_s, struct fault *why)
-{
-        enum probed_kind found = PROBED_DOCKER;
-        enum probed_kind wanted = candidate->engine == CONFIG_ENGINE_PODMAN ? PROBED_PODMAN : PROBED_DOCKER;
-        int r = probe_engine(socket_of(candidate, config), config->runtime, deadline_s, &found, why);
-
-        if (r < 0 || found == wanted)
-                return r;
-        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EPROTO, "%s is served by another engine",
-                         socket_of(candidate, config));
 }
 
 static int make_docker(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
@@ -85,27 +72,12 @@ static int make_oci(const struct candidate *candidate, struct engine **ret_engin
         return oci_new(ret_engine, loop, &options, NULL);
 }
 
-/* It is no daemon that could be asked: it is made, and looks around. */
-static int probe_oci(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
-                     double deadline_s, struct fault *why)
-{
-        struct engine_about about = { 0 };
-        struct engine *engine;
-        int r = make_oci(candidate, &engine, loop, config);
-
-        if (r < 0)
-                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "its directory cannot be made: %s", strerror(-r));
-        engine->ops->about(engine, &about);
-        engine->ops->free(engine);
-        return about.is_available ? 0 : fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s", about.detail);
-}
-
 /* In the order in which `auto` asks them. */
 static const struct candidate CANDIDATES[] = {
-        { CONFIG_ENGINE_PODMAN, "podman", "/run/podman/podman.sock", true, probe_api, make_podman },
-        { CONFIG_ENGINE_DOCKER, "docker", "/run/docker.sock", true, probe_api, make_docker },
-        { CONFIG_ENGINE_OCI, "oci", "", true, probe_oci, make_oci },
-        { CONFIG_ENGINE_FAKE, "fake", "", false, NULL, make_fake },
+        { CONFIG_ENGINE_PODMAN, "podman", "/run/podman/podman.sock", true, true, make_podman },
+        { CONFIG_ENGINE_DOCKER, "docker", "/run/docker.sock", true, true, make_docker },
+        { CONFIG_ENGINE_OCI, "oci", "", true, false, make_oci },
+        { CONFIG_ENGINE_FAKE, "fake", "", false, false, make_fake },
 };
 #define N_CANDIDATES (sizeof CANDIDATES / sizeof *CANDIDATES)
 enum { N_EMBEDDED = 2 }; /* its place in the table */
@@ -117,6 +89,14 @@ static struct engine_verdict *add_verdict(struct engine_verdicts *verdicts, cons
 
         verdict->kind = candidate->kind;
         return verdict;
+}
+
+static const struct candidate *find_candidate(const char *kind)
+{
+        for (size_t i = 0; i < N_CANDIDATES; i++)
+                if (CANDIDATES[i].is_automatic && strcmp(CANDIDATES[i].kind, kind) == 0)
+                        return &CANDIDATES[i];
+        return NULL;
 }
 
 static const struct candidate *choose_named(const struct config *config, struct engine_verdicts *verdicts)
@@ -139,6 +119,72 @@ static const struct candidate *choose_named(const struct config *config, struct 
         return chosen;
 }
 
+/* ---- asking whether a candidate can keep every promise ---- */
+
+static int judge_kind(const struct candidate *candidate, const struct config *config, enum probed_kind found,
+                      struct fault *why)
+{
+        if (found == (candidate->engine == CONFIG_ENGINE_PODMAN ? PROBED_PODMAN : PROBED_DOCKER))
+                return 0;
+        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EPROTO, "%s is served by another engine",
+                         socket_of(candidate, config));
+}
+
+/* A question whose answer the start waits for, in a loop of its own. */
+struct question {
+        struct ev_loop *loop;
+        bool has_answer;
+        enum probed_kind found;
+        struct fault why;
+        bool has_failed;
+};
+
+static void on_answer(void *arg, enum probed_kind found, const struct fault *why)
+{
+        struct question *question = arg;
+
+        question->has_answer = true;
+        question->found = found;
+        question->has_failed = why != NULL;
+        if (why != NULL)
+                question->why = *why;
+        ev_break(question->loop, EVBREAK_ALL);
+}
+
+static int ask_api(const struct candidate *candidate, const struct config *config, struct fault *why)
+{
+        struct question question = { .loop = ev_loop_new(EVFLAG_AUTO) };
+        struct probe *probe;
+        int r = question.loop == NULL ? -ENOMEM
+                                      : probe_start(&probe, question.loop, socket_of(candidate, config),
+                                                    config->runtime, PROBE_S, on_answer, &question);
+
+        if (r < 0)
+                (void)fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask it: %s", strerror(-r));
+        while (r == 0 && !question.has_answer)
+                ev_run(question.loop, 0);
+        if (question.loop != NULL)
+                ev_loop_destroy(question.loop);
+        if (r < 0)
+                return r;
+        return question.has_failed ? fault_pass(why, &question.why)
+                                   : judge_kind(candidate, config, question.found, why);
+}
+
+static int ask_embedded(const struct candidate *candidate, struct ev_loop *loop, const struct config *config,
+                        struct fault *why)
+{
+        struct engine_about about = { 0 };
+        struct engine *engine;
+        int r = candidate->make(candidate, &engine, loop, config);
+
+        if (r < 0)
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "its directory cannot be made: %s", strerror(-r));
+        engine->ops->about(engine, &about);
+        engine->ops->free(engine);
+        return about.is_available ? 0 : fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s", about.detail);
+}
+
 static const struct candidate *choose_first_able(struct ev_loop *loop, const struct config *config,
                                                  struct engine_verdicts *verdicts)
 {
@@ -148,13 +194,17 @@ static const struct candidate *choose_first_able(struct ev_loop *loop, const str
                 const struct candidate *candidate = &CANDIDATES[i];
                 struct fault why = { 0 };
                 struct engine_verdict *verdict;
+                int r;
 
                 if (!candidate->is_automatic)
                         continue;
                 verdict = add_verdict(verdicts, candidate);
                 if (chosen != NULL) {
                         snprintf(verdict->reason, sizeof verdict->reason, "not asked: %s comes first", chosen->kind);
-                } else if (candidate->probe(candidate, loop, config, PROBE_S, &why) < 0) {
+                        continue;
+                }
+                r = candidate->has_api ? ask_api(candidate, config, &why) : ask_embedded(candidate, loop, config, &why);
+                if (r < 0) {
                         snprintf(verdict->reason, sizeof verdict->reason, "%s", why.message);
                 } else {
                         chosen = candidate;
@@ -191,10 +241,7 @@ static const struct candidate *read_record(const struct config *config)
         ssize_t n = fd < 0 ? 0 : read(fd, kind, sizeof kind - 1);
 
         kind[n > 0 ? n : 0] = '\0';
-        for (size_t i = 0; i < N_CANDIDATES; i++)
-                if (CANDIDATES[i].is_automatic && strcmp(CANDIDATES[i].kind, kind) == 0)
-                        return &CANDIDATES[i];
-        return NULL;
+        return find_candidate(kind);
 }
 
 /* Whole or not at all. One that cannot be written is no obstacle: the next start chooses anew. */
@@ -212,43 +259,51 @@ static void write_record(const struct config *config, const struct candidate *ch
                 (void)rename(unfinished, path);
 }
 
-static const struct candidate *choose_last(const struct config *config, struct engine_verdicts *verdicts)
+/* One of the automatic candidates without asking any. */
+static void choose_unasked(struct engine_verdicts *verdicts, const struct candidate *chosen, const char *why,
+                           const char *why_not)
 {
-        const struct candidate *last = read_record(config);
-
-        for (size_t i = 0; last != NULL && i < N_CANDIDATES; i++) {
+        for (size_t i = 0; i < N_CANDIDATES; i++) {
                 struct engine_verdict *verdict;
 
                 if (!CANDIDATES[i].is_automatic)
                         continue;
                 verdict = add_verdict(verdicts, &CANDIDATES[i]);
-                verdict->is_chosen = &CANDIDATES[i] == last;
-                snprintf(verdict->reason, sizeof verdict->reason,
-                         verdict->is_chosen ? "the last run's carrels are on it; name another engine if it is gone"
-                                            : "not asked: the last run's carrels are on %s",
-                         last->kind);
+                verdict->is_chosen = &CANDIDATES[i] == chosen;
+                snprintf(verdict->reason, sizeof verdict->reason, "%s%s", verdict->is_chosen ? why : why_not,
+                         verdict->is_chosen ? "" : chosen->kind);
         }
-        return last;
 }
 
 static const struct candidate *choose_automatically(struct ev_loop *loop, const struct config *config,
-                                                    struct engine_verdicts *verdicts)
+                                                    const char *found, struct engine_verdicts *verdicts)
 {
-        const struct candidate *chosen = choose_last(config, verdicts);
+        const struct candidate *chosen = found != NULL ? find_candidate(found) : NULL;
 
-        return chosen != NULL ? chosen : choose_first_able(loop, config, verdicts);
+        if (chosen != NULL) {
+                choose_unasked(verdicts, chosen, "the first to come up that can keep every promise",
+                               "not chosen: the first to come up was ");
+                return chosen;
+        }
+        chosen = read_record(config);
+        if (chosen != NULL) {
+                choose_unasked(verdicts, chosen, "the last run's carrels are on it; name another engine if it is gone",
+                               "not asked: the last run's carrels are on ");
+                return chosen;
+        }
+        return choose_first_able(loop, config, verdicts);
 }
 
 /* ---- choosing ---- */
 
 int engines_choose(struct engine **ret_engine, struct engine_verdicts *ret_verdicts, struct ev_loop *loop,
-                   const struct config *config, struct fault *why)
+                   const struct config *config, const char *found, struct fault *why)
 {
         const struct candidate *chosen;
         int r;
 
         *ret_verdicts = (struct engine_verdicts){ 0 };
-        chosen = config->engine == CONFIG_ENGINE_AUTO ? choose_automatically(loop, config, ret_verdicts)
+        chosen = config->engine == CONFIG_ENGINE_AUTO ? choose_automatically(loop, config, found, ret_verdicts)
                                                       : choose_named(config, ret_verdicts);
         ret_verdicts->has_choice = chosen != NULL;
         if (chosen == NULL) {
@@ -264,28 +319,114 @@ int engines_choose(struct engine **ret_engine, struct engine_verdicts *ret_verdi
         return 0;
 }
 
-const char *engines_search(struct ev_loop *loop, const struct config *config)
+/* ---- searching ---- */
+
+struct engine_search {
+        struct ev_loop *loop;
+        const struct config *config;
+        struct engine_verdicts *verdicts;
+        struct engine_search_events events;
+        size_t next; /* of the candidates, to be asked, or being asked while there is a probe */
+        struct probe *probe;
+        ev_timer pause;
+};
+
+static struct engine_verdict *find_verdict(struct engine_verdicts *verdicts, const char *kind)
 {
-        for (size_t i = 0; i < N_CANDIDATES; i++)
-                if (CANDIDATES[i].is_automatic && i != N_EMBEDDED &&
-                    CANDIDATES[i].probe(&CANDIDATES[i], loop, config, SEARCH_S, NULL) == 0)
-                        return CANDIDATES[i].kind;
+        for (size_t i = 0; i < verdicts->count; i++)
+                if (strcmp(verdicts->list[i].kind, kind) == 0)
+                        return &verdicts->list[i];
+        return NULL;
+}
+
+static void search_on(struct engine_search *search);
+
+static void pass_over(struct engine_search *search, const char *reason)
+{
+        struct engine_verdict *verdict = find_verdict(search->verdicts, CANDIDATES[search->next].kind);
+
+        if (verdict != NULL)
+                snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
+        search->next++;
+}
+
+static void on_searched(void *arg, enum probed_kind found, const struct fault *why)
+{
+        struct engine_search *search = arg;
+        const struct candidate *candidate = &CANDIDATES[search->next];
+        struct fault own = { 0 };
+        int r = why != NULL ? fault_pass(&own, why) : judge_kind(candidate, search->config, found, &own);
+
+        search->probe = NULL; /* it frees itself */
+        if (r == 0) {
+                search->events.on_found(search->events.arg, candidate->kind);
+                return;
+        }
+        pass_over(search, own.message);
+        search_on(search);
+}
+
+/* Asks the next, or ends the round. */
+static void search_on(struct engine_search *search)
+{
+        for (; search->next < N_CANDIDATES; search->next++) {
+                const struct candidate *candidate = &CANDIDATES[search->next];
+
+                if (candidate->is_automatic && candidate->has_api &&
+                    probe_start(&search->probe, search->loop, socket_of(candidate, search->config),
+                                search->config->runtime, PROBE_S, on_searched, search) == 0)
+                        return;
+        }
+        collect_reasons(search->verdicts);
+        ev_timer_set(&search->pause, SEARCH_INTERVAL_S, 0.0);
+        ev_timer_start(search->loop, &search->pause);
+        search->events.on_round(search->events.arg);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct engine_search *search = timer->data;
+
+        search->next = 0;
+        search_on(search);
+}
+
+int engine_search_new(struct engine_search **ret_search, struct ev_loop *loop, const struct config *config,
+                      struct engine_verdicts *verdicts, const struct engine_search_events *events)
+{
+        struct engine_search *search = calloc(1, sizeof *search);
+
+        if (search == NULL)
+                return -ENOMEM;
+        *search = (struct engine_search){ .loop = loop, .config = config, .verdicts = verdicts, .events = *events };
+        ev_timer_init(&search->pause, on_pause_over, SEARCH_INTERVAL_S, 0.0);
+        search->pause.data = search;
+        ev_timer_start(loop, &search->pause);
+        *ret_search = search;
+        return 0;
+}
+
+struct engine_search *engine_search_free(struct engine_search *search)
+{
+        if (search != NULL) {
+                ev_timer_stop(search->loop, &search->pause);
+                (void)probe_cancel(search->probe);
+                free(search);
+        }
         return NULL;
 }
 
 void engines_settle(struct engine_verdicts *verdicts, const struct config *config)
 {
         const struct candidate *embedded = &CANDIDATES[N_EMBEDDED];
+        struct engine_verdict *verdict;
 
         if (verdicts->has_choice)
                 return;
         verdicts->has_choice = true;
         write_record(config, embedded);
-        for (size_t i = 0; i < verdicts->count; i++) {
-                struct engine_verdict *verdict = &verdicts->list[i];
-
-                if (strcmp(verdict->kind, embedded->kind) != 0)
-                        continue;
+        verdict = find_verdict(verdicts, embedded->kind);
+        if (verdict != NULL) {
                 verdict->is_chosen = true;
                 snprintf(verdict->reason, sizeof verdict->reason, "the first that could keep every promise");
         }

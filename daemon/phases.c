@@ -22,8 +22,6 @@
 
 enum { LOCK_PATIENCE_MS = 5000 };
 
-#define SEARCH_INTERVAL_S 2.0
-
 /* ---- what the rooms tell the daemon ---- */
 
 static void on_step(void *arg, const char *flow, const char *step, double duration_s, bool has_succeeded)
@@ -94,9 +92,8 @@ static void describe(void *arg, struct api_state *ret_state)
 
 /* Without a choice those of all engines count; else the engine's own word, which says what to do, is better than the
  * failure of a call. */
-static void on_reconcile_wait(void *arg, const struct fault *why)
+static struct fault tell_what_is_missing(struct daemon *daemon, const struct fault *why)
 {
-        struct daemon *daemon = arg;
         struct engine_about about = { 0 };
         struct fault reason = *why;
 
@@ -106,6 +103,14 @@ static void on_reconcile_wait(void *arg, const struct fault *why)
         else if (!about.is_available && about.detail[0] != '\0')
                 (void)fault_set(&reason, FAULT_ENGINE_UNAVAILABLE, ENODEV, "%s", about.detail);
         pool_set_waiting(daemon->pool, &reason);
+        return reason;
+}
+
+static void on_reconcile_wait(void *arg, const struct fault *why)
+{
+        struct daemon *daemon = arg;
+        struct fault reason = tell_what_is_missing(daemon, why);
+
         log_event(daemon->log, LOG_LEVEL_WARNING, "waiting_to_reconcile", "reason", reason.message, NULL);
         (void)sd_notifyf(0, "STATUS=waiting: %s", reason.message);
 }
@@ -117,7 +122,7 @@ static void on_ready(void *arg, const struct sweep_report *report, const struct 
         char adopted[16];
 
         (void)why;
-        ev_timer_stop(daemon->loop, &daemon->search);
+        daemon->search = engine_search_free(daemon->search);
         engines_settle(&daemon->engines, &daemon->config);
         jobs_settle(daemon->jobs);
         (void)snprintf(removed, sizeof removed, "%u", report->removed);
@@ -200,21 +205,33 @@ static void free_netpolicy(struct daemon *daemon)
 }
 
 /* Nothing of a run that has no engine is worth keeping: all rooms come up anew with the one that was found. */
-static void on_search(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_engine_found(void *arg, const char *kind)
 {
-        struct daemon *daemon = timer->data;
-        const char *found = engines_search(loop, &daemon->config);
+        struct daemon *daemon = arg;
 
-        if (found == NULL)
-                return;
-        log_event(daemon->log, LOG_LEVEL_INFO, "engine_found", "engine", found, NULL);
-        daemon->begins_again = true;
-        ev_break(loop, EVBREAK_ALL);
+        log_event(daemon->log, LOG_LEVEL_INFO, "engine_found", "engine", kind, NULL);
+        daemon->found_engine = kind;
+        ev_break(daemon->loop, EVBREAK_ALL);
+}
+
+static void on_search_round(void *arg)
+{
+        static const struct fault NONE = { .kind = FAULT_ENGINE_UNAVAILABLE, .err = ENODEV };
+
+        (void)tell_what_is_missing(arg, &NONE);
+}
+
+static int search_engines(struct daemon *daemon)
+{
+        const struct engine_search_events events = { on_engine_found, on_search_round, daemon };
+
+        return engine_search_new(&daemon->search, daemon->loop, &daemon->config, &daemon->engines, &events);
 }
 
 static int make_engine(struct daemon *daemon, struct fault *why)
 {
-        int r = engines_choose(&daemon->engine, &daemon->engines, daemon->loop, &daemon->config, why);
+        int r = engines_choose(&daemon->engine, &daemon->engines, daemon->loop, &daemon->config,
+                               TAKE(daemon->found_engine), why);
 
         for (size_t i = 0; i < daemon->engines.count; i++) {
                 const struct engine_verdict *verdict = &daemon->engines.list[i];
@@ -224,17 +241,15 @@ static int make_engine(struct daemon *daemon, struct fault *why)
         }
         if (r < 0)
                 return r;
-        ev_timer_init(&daemon->search, on_search, SEARCH_INTERVAL_S, SEARCH_INTERVAL_S);
-        daemon->search.data = daemon;
-        if (!daemon->engines.has_choice)
-                ev_timer_start(daemon->loop, &daemon->search);
+        if (!daemon->engines.has_choice && search_engines(daemon) < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
         return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r)) : 0;
 }
 
 static void free_engine(struct daemon *daemon)
 {
-        ev_timer_stop(daemon->loop, &daemon->search);
+        daemon->search = engine_search_free(daemon->search);
         daemon->execs = execs_free(daemon->execs);
         if (daemon->engine != NULL)
                 daemon->engine = daemon->engine->ops->free(daemon->engine);

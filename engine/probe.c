@@ -2,14 +2,12 @@
 
 #include <cJSON.h>
 #include <errno.h>
-#include <ev.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
 #include "scope.h"
-#include "str.h"
 
 /* --- what the answers mean --------------------------------------------------------------------------------------- */
 
@@ -67,81 +65,106 @@ int probe_judge_info(const char *json, size_t length, const char *runtime, struc
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-struct inquiry {
-        struct ev_loop *loop;
-        struct buffer body;
-        int status; /* 0: no answer */
-        struct fault why;
+/* An engine that has answered /_ping is there: it may be slow, it is not missing. */
+#define INFO_S 30.0
+
+struct probe {
+        struct http_client *client;
+        enum probed_kind kind;
+        char *runtime;
+        probe_done done;
+        void *arg;
 };
 
-static void on_answer(void *arg, const struct http_response *response, const struct fault *why)
+struct probe *probe_cancel(struct probe *probe)
 {
-        struct inquiry *inquiry = arg;
-
-        if (why != NULL)
-                inquiry->why = *why;
-        else if (buffer_append(&inquiry->body, response->body, response->body_length) == 0)
-                inquiry->status = response->status;
-        ev_break(inquiry->loop, EVBREAK_ALL);
+        if (probe != NULL) {
+                http_client_free(probe->client);
+                free(probe->runtime);
+                free(probe);
+        }
+        return NULL;
 }
 
-/* One question, to its answer or its deadline. */
-static int ask(struct http_client *client, struct inquiry *inquiry, const char *path, double deadline_s,
-               struct fault *why)
+static void finish(struct probe *probe, const struct fault *why)
+{
+        probe->done(probe->arg, probe->kind, why);
+        (void)probe_cancel(probe);
+}
+
+static void finish_unanswered(struct probe *probe, const struct fault *why)
+{
+        struct fault own = { 0 };
+
+        (void)fault_set(&own, FAULT_ENGINE_UNAVAILABLE, why->err, "nothing answers: %s", why->message);
+        finish(probe, &own);
+}
+
+static int ask(struct probe *probe, const char *path, double deadline_s, http_done done)
 {
         const struct http_request request = { .method = "GET", .path = path, .deadline_s = deadline_s };
         struct http_call *call;
+
+        return http_send(probe->client, &request, done, probe, &call);
+}
+
+static void on_info(void *arg, const struct http_response *response, const struct fault *why)
+{
+        struct probe *probe = arg;
+        struct fault own = { 0 };
+        int r = 0;
+
+        if (why != NULL) {
+                finish_unanswered(probe, why);
+                return;
+        }
+        if (response->status != 200)
+                r = fault_set(&own, FAULT_ENGINE_UNAVAILABLE, EPROTONOSUPPORT,
+                              "it answers GET /v1.41/info with %d: an engine with API 1.41 or newer is needed",
+                              response->status);
+        else
+                r = probe_judge_info(response->body, response->body_length, probe->runtime, &own);
+        finish(probe, r < 0 ? &own : NULL);
+}
+
+static void on_ping(void *arg, const struct http_response *response, const struct fault *why)
+{
+        struct probe *probe = arg;
+        struct fault own = { 0 };
         int r;
 
-        inquiry->status = 0;
-        buffer_free(&inquiry->body);
-        inquiry->body = (struct buffer){ 0 };
-        r = http_send(client, &request, on_answer, inquiry, &call);
-        if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask it: %s", strerror(-r));
-        ev_run(inquiry->loop, 0);
-        if (inquiry->status != 0)
-                return 0;
-        return fault_set(why, FAULT_ENGINE_UNAVAILABLE, inquiry->why.err, "nothing answers: %s", inquiry->why.message);
+        if (why != NULL) {
+                finish_unanswered(probe, why);
+                return;
+        }
+        probe->kind = response->status == 200 ? PROBED_PODMAN : PROBED_DOCKER;
+        r = ask(probe, "/v1.41/info", INFO_S, on_info);
+        if (r < 0) {
+                (void)fault_set(&own, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask it: %s", strerror(-r));
+                finish(probe, &own);
+        }
 }
 
 /* GET /version would tell who it is, and takes Podman seconds. Docker answers 400 to a version that it is too old for.
  */
-static int inquire(struct http_client *client, struct inquiry *inquiry, const char *runtime, double deadline_s,
-                   enum probed_kind *ret_kind, struct fault *why)
-{
-        int r = ask(client, inquiry, "/v1.41/libpod/_ping", deadline_s / 2, why);
-
-        if (r == 0) {
-                *ret_kind = inquiry->status == 200 ? PROBED_PODMAN : PROBED_DOCKER;
-                r = ask(client, inquiry, "/v1.41/info", deadline_s / 2, why);
-        }
-        if (r == 0 && inquiry->status != 200)
-                r = fault_set(why, FAULT_ENGINE_UNAVAILABLE, EPROTONOSUPPORT,
-                              "it answers GET /v1.41/info with %d: an engine with API 1.41 or newer is needed",
-                              inquiry->status);
-        if (r == 0)
-                r = probe_judge_info(inquiry->body.data, inquiry->body.length, runtime, why);
-        return r;
-}
-
-int probe_engine(const char *socket_path, const char *runtime, double deadline_s, enum probed_kind *ret_kind,
-                 struct fault *why)
+int probe_start(struct probe **ret_probe, struct ev_loop *loop, const char *socket_path, const char *runtime,
+                double deadline_s, probe_done done, void *arg)
 {
         const struct http_client_options options = { .socket_path = socket_path,
                                                      .authority = "engine",
                                                      .max_connections = 1 };
-        struct inquiry inquiry = { .loop = ev_loop_new(EVFLAG_AUTO) };
-        struct http_client *client = NULL;
-        int r = inquiry.loop != NULL ? http_client_new(&client, inquiry.loop, &options) : -ENOMEM;
+        struct probe *probe = calloc(1, sizeof *probe);
+        int r = probe != NULL ? 0 : -ENOMEM;
 
+        if (r == 0) {
+                *probe = (struct probe){ .runtime = strdup(runtime != NULL ? runtime : ""), .done = done, .arg = arg };
+                r = probe->runtime != NULL ? http_client_new(&probe->client, loop, &options) : -ENOMEM;
+        }
+        if (r == 0)
+                r = ask(probe, "/v1.41/libpod/_ping", deadline_s, on_ping);
         if (r < 0)
-                fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask it: %s", strerror(-r));
+                (void)probe_cancel(probe);
         else
-                r = inquire(client, &inquiry, runtime, deadline_s, ret_kind, why);
-        http_client_free(client);
-        buffer_free(&inquiry.body);
-        if (inquiry.loop != NULL)
-                ev_loop_destroy(inquiry.loop);
+                *ret_probe = probe;
         return r;
 }
