@@ -67,7 +67,7 @@ static void end_daemon(void)
 static int stop_daemon(void **state)
 {
         (void)state;
-        carreld = carreld_kill(carreld);
+        carreld = carreld_abandon(carreld);
         return 0;
 }
 

@@ -106,7 +106,7 @@ static int start_default(void **state)
 static int stop_daemon(void **state)
 {
         (void)state;
-        carreld = carreld_kill(carreld);
+        carreld = carreld_abandon(carreld);
         return 0;
 }
 

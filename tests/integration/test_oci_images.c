@@ -46,7 +46,7 @@ static int stop_engine(void **state)
 static int stop_daemon(void **state)
 {
         (void)state;
-        carreld = carreld_kill(carreld);
+        carreld = carreld_abandon(carreld);
         return 0;
 }
 

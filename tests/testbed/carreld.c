@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "enclosure.h"
 #include "process.h"
 #include "request.h"
 #include "test-engine.h"
@@ -25,6 +26,7 @@ enum { SETTINGS_MAX = 48 };
 struct carreld {
         pid_t pid;
         bool has_ended;
+        long log_from; /* where its records begin in CARRELD_LOG */
 };
 
 const char *built_program(const char *relative)
@@ -109,6 +111,7 @@ struct carreld *carreld_new(const char *const *settings)
         char program[512];
         const char *argv[] = { program, "--config", "/run/testbed/carrel.conf", NULL };
         FILE *empty = fopen(argv[2], "we");
+        struct stat log;
         mode_t mask;
 
         assert_true(carreld != NULL && empty != NULL);
@@ -118,6 +121,7 @@ struct carreld *carreld_new(const char *const *settings)
         compose_environment(settings, environment, inherited);
         /* Stricter than any service manager's: what others must reach may not depend on it. */
         mask = umask(077);
+        carreld->log_from = stat(CARRELD_LOG, &log) == 0 ? (long)log.st_size : 0;
         carreld->pid = process_spawn(argv, environment, CARRELD_LOG);
         (void)umask(mask);
         return carreld;
@@ -158,6 +162,13 @@ struct carreld *carreld_kill(struct carreld *carreld)
                 process_end(carreld->pid, SIGKILL, 10.0);
         free(carreld);
         return NULL;
+}
+
+struct carreld *carreld_abandon(struct carreld *carreld)
+{
+        if (carreld != NULL)
+                enclosure_print_log(CARRELD_LOG, carreld->log_from);
+        return carreld_kill(carreld);
 }
 
 static bool is_ready_or_dead(void *arg)

@@ -26,8 +26,10 @@ struct carreld;
 struct carreld *carreld_new(const char *const *settings);
 /* SIGTERM; the test fails when it does not end with status 0 (a sanitizer's leak report is another status). */
 struct carreld *carreld_free(struct carreld *carreld);
-/* For a teardown after a failed test: ends it, whatever state it is in, and judges nothing. */
+/* SIGKILL, as a fault. */
 struct carreld *carreld_kill(struct carreld *carreld);
+/* For a teardown: one that is still there belongs to a test that has failed. Prints the end of its log and kills it. */
+struct carreld *carreld_abandon(struct carreld *carreld);
 
 /* Waits until /readyz says 200; the test fails after deadline_s. */
 void carreld_await_ready(struct carreld *carreld, double deadline_s);

@@ -31,18 +31,16 @@ const char *enclosure_cgroup(void)
 /* ---- what a person will want to read ---- */
 
 /* The logs vanish with the enclosure: after a failure their ends are all that a person will have. */
-static void print_tail(const char *dir, const char *name)
+void enclosure_print_log(const char *path, long from)
 {
-        char path[PATH_BYTES], tail[TAIL_BYTES];
-        FILE *log;
+        FILE *log = fopen(path, "re");
+        char tail[TAIL_BYTES];
         size_t length;
 
-        snprintf(path, sizeof(path), "%s/%.128s", dir, name);
-        log = fopen(path, "re");
         if (log == NULL)
                 return;
-        if (fseek(log, -TAIL_BYTES, SEEK_END) != 0)
-                rewind(log);
+        if (fseek(log, -TAIL_BYTES, SEEK_END) != 0 || ftell(log) < from)
+                fseek(log, from, SEEK_SET);
         length = fread(tail, 1, sizeof(tail), log);
         fclose(log);
         fprintf(stderr, "---- the end of %s\n%.*s\n", path, (int)length, tail);
@@ -51,10 +49,12 @@ static void print_tail(const char *dir, const char *name)
 static void print_logs(const char *log_dir)
 {
         DIR *dir = opendir(log_dir);
+        char path[PATH_BYTES];
 
         for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
                 if (strstr(entry->d_name, ".log") != NULL && strcmp(entry->d_name, "events.log") != 0)
-                        print_tail(log_dir, entry->d_name);
+                        if (snprintf(path, sizeof(path), "%s/%.128s", log_dir, entry->d_name) < (int)sizeof(path))
+                                enclosure_print_log(path, 0);
         if (dir != NULL)
                 closedir(dir);
 }
