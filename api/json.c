@@ -2,7 +2,10 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <nettle/sha2.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "utf8.h"
@@ -141,4 +144,75 @@ cJSON *json_parse(const char *text, size_t length, struct fault *why)
                 return NULL;
         }
         return tree;
+}
+
+/* ---- its digest ---- */
+
+static void digest_bytes(struct sha256_ctx *sha, const void *bytes, uint64_t length)
+{
+        sha256_update(sha, sizeof length, (const uint8_t *)&length);
+        sha256_update(sha, length, bytes);
+}
+
+static void digest_text(struct sha256_ctx *sha, const char *text)
+{
+        digest_bytes(sha, text, strlen(text));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
+static int digest_node(struct sha256_ctx *sha, const cJSON *node);
+
+static int digest_members(struct sha256_ctx *sha, const cJSON *node)
+{
+        size_t n = (size_t)cJSON_GetArraySize(node);
+        const cJSON **members = calloc(n + 1, sizeof *members);
+        const cJSON *member;
+        size_t i = 0;
+        int r = 0;
+
+        if (members == NULL)
+                return -ENOMEM;
+        cJSON_ArrayForEach(member, node) members[i++] = member;
+        if (cJSON_IsObject(node))
+                qsort(members, n, sizeof *members, compare_names);
+        sha256_update(sha, sizeof n, (const uint8_t *)&n);
+        for (i = 0; i < n && r == 0; i++) {
+                if (cJSON_IsObject(node))
+                        digest_text(sha, members[i]->string);
+                r = digest_node(sha, members[i]);
+        }
+        free(members);
+        return r;
+}
+
+/* Each value begins with its type and, where it can differ, its length: no two trees give the same bytes. */
+static int digest_node(struct sha256_ctx *sha, const cJSON *node)
+{
+        const uint8_t type = (uint8_t)(node->type & 0xFF);
+        double number = node->valuedouble + 0.0; /* -0 is 0 */
+
+        sha256_update(sha, 1, &type);
+        if (cJSON_IsString(node))
+                digest_text(sha, node->valuestring);
+        else if (cJSON_IsNumber(node))
+                digest_bytes(sha, &number, sizeof number);
+        else if (cJSON_IsArray(node) || cJSON_IsObject(node))
+                return digest_members(sha, node);
+        return 0;
+}
+
+int json_digest(const cJSON *tree, unsigned char ret_digest[JSON_DIGEST_BYTES])
+{
+        struct sha256_ctx sha;
+        int r;
+
+        sha256_init(&sha);
+        r = digest_node(&sha, tree);
+        if (r == 0)
+                sha256_digest(&sha, JSON_DIGEST_BYTES, ret_digest);
+        return r;
 }

@@ -10,6 +10,7 @@
 #include "job-reader.h"
 #include "job-requests.h"
 #include "jobs.h"
+#include "json.h"
 #include "list-query.h"
 #include "put.h"
 #include "render.h"
@@ -107,16 +108,28 @@ static void hold(struct request *request, struct job *job, bool is_streaming)
         on_change(work);
 }
 
-static void digest_request(const struct request *request, const struct exec_body *body,
-                           unsigned char ret_digest[JOB_DIGEST_BYTES])
+static void digest_parts(unsigned char mode, size_t length, const void *bytes,
+                         unsigned char ret_digest[JOB_DIGEST_BYTES])
 {
-        const unsigned char mode = (unsigned char)(body->is_detached ? 'd' : body->request.is_streaming ? 's' : 'b');
         struct sha256_ctx sha;
 
         sha256_init(&sha);
         sha256_update(&sha, 1, &mode);
-        sha256_update(&sha, request->body.length, (const unsigned char *)request->body.data);
+        sha256_update(&sha, length, bytes);
         sha256_digest(&sha, JOB_DIGEST_BYTES, ret_digest);
+}
+
+static int digest_request(const struct request *request, const struct exec_body *body, struct job_request *job_request)
+{
+        unsigned char mode = (unsigned char)(body->is_detached ? 'd' : body->request.is_streaming ? 's' : 'b');
+        unsigned char said[JSON_DIGEST_BYTES];
+        int r = json_digest(body->tree, said);
+
+        if (r < 0)
+                return r;
+        digest_parts(mode, sizeof said, said, job_request->digest);
+        digest_parts(mode, request->body.length, request->body.data, job_request->former_digest);
+        return 0;
 }
 
 static void release_body(void *arg)
@@ -159,13 +172,13 @@ void job_begin_request(struct request *request, struct exec_body *body)
         struct fault why;
         struct job *job;
 
-        if (owned == NULL) {
+        if (owned == NULL || digest_request(request, body, &job_request) < 0) {
+                free(owned);
                 exec_body_release(body);
                 answer_no_memory(request);
                 return;
         }
         *owned = *body;
-        digest_request(request, body, job_request.digest);
         if (jobs_start(request->server->options.jobs, &job_request, &job, &why) < 0)
                 answer_fault(request, &why);
         else if (job_request.is_detached)

@@ -157,6 +157,14 @@ static bool is_worth_finding(struct job *job)
         return job != NULL && (job->state != JOB_FAILED || job->has_started || !list_is_empty(&job->followers));
 }
 
+static bool is_same(const struct job *job, const struct job_request *request)
+{
+        if (!str_equal(job->user, request->user))
+                return false;
+        return memcmp(job->digest, request->digest, JOB_DIGEST_BYTES) == 0 ||
+               (job->is_restored && memcmp(job->digest, request->former_digest, JOB_DIGEST_BYTES) == 0);
+}
+
 /* Nothing is done for an exec that a restart would forget. */
 static int enter(struct job *job)
 {
@@ -176,7 +184,7 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
 
         if (is_worth_finding(job)) {
                 release_owner(request);
-                if (!str_equal(job->user, request->user) || memcmp(job->digest, request->digest, JOB_DIGEST_BYTES) != 0)
+                if (!is_same(job, request))
                         return fault_set(why, FAULT_EXEC_ID_TAKEN, EEXIST,
                                          "the exec id %s is that of another request: choose another", job->id);
                 *ret_job = job;

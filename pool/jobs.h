@@ -58,6 +58,8 @@ struct job_request {
         const char *exec_id; /* the client's, or NULL: one is made */
         /* Of all that makes the request what it is: the same id with another digest is another request. */
         unsigned char digest[JOB_DIGEST_BYTES];
+        /* As carreld up to 0.1 made it, of the body's bytes: what it left in the registry is found by that. */
+        unsigned char former_digest[JOB_DIGEST_BYTES];
         struct exec_request exec;
         size_t n_bytes;          /* what `owner` holds in memory, about */
         bool is_detached;        /* else it lives as long as somebody holds it */

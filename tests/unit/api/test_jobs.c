@@ -75,6 +75,11 @@ static void test_retries(void **state)
         for (int i = 0; i < 3; i++)
                 expect(rig, START, DETACHED, 202, "job-0001");
         assert_int_equal(rig->pool.execs, 1);
+        expect(rig, START, "{ \"exec_id\":\"job-0001\", \"detach\":true, \"argv\":[\"\\u0073h\"] }", 202, "job-0001");
+        assert_int_equal(rig->pool.execs, 1);
+        expect(rig, START, "{\"argv\":[\"sh\",\"\"],\"detach\":true,\"exec_id\":\"job-0001\"}", 409, "exec_id_taken");
+        expect(rig, START, "{\"argv\":[\"sh\"],\"env\":{},\"detach\":true,\"exec_id\":\"job-0001\"}", 409,
+               "exec_id_taken");
         expect(rig, START, ATTACHED, 409, "exec_id_taken");
         expect(rig, "POST /v1/carrels/bob/exec", DETACHED, 409, "exec_id_taken");
         end(rig);
