@@ -411,13 +411,69 @@ static int remove_at(int directory_fd, const char *name, bool is_recursive, unsi
         return unlinkat(directory_fd, name, AT_REMOVEDIR);
 }
 
+/* Of the mount that fd stands on (proc(5), /proc/PID/fdinfo); -1: not told. */
+static int mount_of(int fd)
+{
+        static const char KEY[] = "mnt_id:";
+        char path[64], line[64];
+        FILE *file;
+        int id = -1;
+
+        (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+        file = fopen(path, "re");
+        while (file != NULL && id < 0 && fgets(line, sizeof line, file) != NULL)
+                if (strncmp(line, KEY, sizeof KEY - 1) == 0)
+                        id = (int)strtol(line + sizeof KEY - 1, NULL, 10);
+        if (file != NULL)
+                fclose(file);
+        return id;
+}
+
+static bool is_mount(int parent_fd, const char *name)
+{
+        struct stat above, status;
+        int fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        bool is_other;
+
+        if (fd < 0)
+                return false;
+        is_other = mount_of(fd) != mount_of(parent_fd) ||
+                   (fstat(parent_fd, &above) == 0 && fstat(fd, &status) == 0 && above.st_dev != status.st_dev);
+        close(fd);
+        return is_other;
+}
+
+/* A directory that has to stay is not emptied first. */
+static int check_removal(int parent_fd, const char *name)
+{
+        struct stat above, status;
+
+        if (is_mount(parent_fd, name)) {
+                errno = EBUSY;
+                return -1;
+        }
+        if (faccessat(parent_fd, ".", W_OK | X_OK, 0) < 0 || fstat(parent_fd, &above) < 0 ||
+            fstatat(parent_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return -1;
+        if ((above.st_mode & S_ISVTX) == 0 || geteuid() == 0 || above.st_uid == geteuid() || status.st_uid == geteuid())
+                return 0;
+        errno = EPERM;
+        return -1;
+}
+
 static int remove_path(char **arguments)
 {
+        bool is_recursive = strcmp(arguments[1], "1") == 0;
         const char *name;
         int parent_fd = open_parent(arguments[0], &name);
 
-        if (parent_fd < 0 || remove_at(parent_fd, name, strcmp(arguments[1], "1") == 0, 0) < 0)
+        if (parent_fd < 0 || (is_recursive && check_removal(parent_fd, name) < 0) ||
+            remove_at(parent_fd, name, is_recursive, 0) < 0) {
+                if (errno == EBUSY)
+                        return files_fail(EBUSY, "it is a mount of the carrel's, and stays: name what is in it",
+                                          arguments[0]);
                 return fail_errno(arguments[0]);
+        }
         return files_say("ok") < 0;
 }
 
@@ -430,6 +486,7 @@ static int pack(char **arguments)
 
 static int unpack(char **arguments)
 {
+        make_parents(arguments[0]);
         return files_unpack(arguments[0]);
 }
 

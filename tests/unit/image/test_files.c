@@ -70,6 +70,17 @@ static const struct script WRITING[] = {
           "mkdir -p a/b/c; echo > a/b/d; ln -s /tmp a/e; mkfifo a/f; $INIT file remove a 1; ls -A", "ok\n" },
         { "what is not there", "$INIT file remove a 1", "error 2 No such file or directory: a\n" },
         { "itself", "$INIT file remove . 1", "error 21 Is a directory: .\n" },
+        { "a mount, which keeps what is in it",
+          "mkdir a; echo > a/b; unshare -m sh -c 'mount --bind a a; $INIT file remove a 1'; ls a",
+          "error 16 it is a mount of the carrel's, and stays: name what is in it: a\nb\n" },
+        { "where nothing can be removed",
+          "mkdir -p d/a; echo > d/a/b; chmod 777 d/a d/a/b; chmod 555 d; chmod 711 .; "
+          "setpriv --reuid 1 --regid 1 --clear-groups $INIT file remove d/a 1; ls d/a",
+          "error 13 Permission denied: d/a\nb\n" },
+        { "in a sticky directory of another's",
+          "mkdir -p d/a; echo > d/a/b; chmod 777 d/a d/a/b; chmod 1777 d; chmod 711 .; "
+          "setpriv --reuid 1 --regid 1 --clear-groups $INIT file remove d/a 1; ls d/a",
+          "error 1 Operation not permitted: d/a\nb\n" },
 };
 
 static const struct script LISTING[] = {
@@ -153,6 +164,7 @@ static const struct script ARCHIVES[] = {
           "error 22 an entry that is no file, directory or link: a\n" },
         { "a device in it", "tar -c -C /dev null | $INIT file unpack o",
           "error 22 an entry that is no file, directory or link: null\n" },
+        { "into what is missing, deeply", "printf x > a; tar -c a | $INIT file unpack o/p/q; cat o/p/q/a", "ok 1\nx" },
         { "into a file", "echo > o; $INIT file unpack o < /dev/null", "error 20 Not a directory: o\n" },
 };
 
