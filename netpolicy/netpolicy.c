@@ -14,7 +14,7 @@
 #include "str.h"
 #include "transport.h"
 
-#define CALL_DEADLINE_S 5.0
+#define CALL_DEADLINE_S 10.0
 #define TICK_S 0.25
 #define STUCK_MS 15000 /* a helper that is silent for so long is killed and started again */
 

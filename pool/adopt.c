@@ -16,13 +16,13 @@
 
 static const struct step STEPS[] = {
         { "listen", step_listen, step_hang_up, 0 },
-        { "confine", step_confine, NULL, 3.0 },
+        { "confine", step_confine, NULL, 10.0 },
         { "identify", step_identify, NULL, 10.0 },
         { "verify", step_verify, NULL, 0 },
-        { "seal", step_seal, NULL, 5.0 },
-        { "plug", step_plug, NULL, 5.0 },
-        { "greet", step_greet, NULL, 5.0 },
-        { "confirm", step_confirm, NULL, 3.0 },
+        { "seal", step_seal, NULL, 15.0 },
+        { "plug", step_plug, NULL, 15.0 },
+        { "greet", step_greet, NULL, 15.0 },
+        { "confirm", step_confirm, NULL, 10.0 },
         { 0 },
 };
 

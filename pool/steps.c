@@ -14,11 +14,11 @@
 #include "userns.h"
 
 /* What an agent that can call has called in. */
-static const double PATIENCE_S = 4.0;
+static const double PATIENCE_S = 10.0;
 /* Between two looks at a container that has not become ours yet, and for how long. */
 #define FIRST_LOOK_S 0.001
 #define LAST_LOOK_S 0.05
-#define LOOKING_S 3.0
+#define LOOKING_S 8.0
 
 static void on_confirmed(void *arg, const struct netpolicy_link *link, const struct fault *why)
 {
