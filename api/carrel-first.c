@@ -3,6 +3,14 @@
 #include "answer.h"
 #include "metrics-table.h"
 
+static void fail(struct request *request, const struct fault *why)
+{
+        if (request->on_failed != NULL)
+                request->on_failed(request, why);
+        else
+                answer_fault(request, why);
+}
+
 static void on_ensured(void *arg, const struct pool_ensured *ensured, const struct fault *why)
 {
         struct request *request = arg;
@@ -13,7 +21,7 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
                 return;
         }
         metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
-        answer_fault(request, why);
+        fail(request, why);
 }
 
 void carrel_first(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
@@ -37,6 +45,6 @@ bool carrel_run(struct request *request, const struct exec_request *program, con
 
         if (pool_exec(request->server->pool, request->parameter, program, sink, arg, ret_exec, &why) == 0)
                 return true;
-        answer_fault(request, &why);
+        fail(request, &why);
         return false;
 }

@@ -7,8 +7,8 @@
 
 typedef void (*carrel_on_ready)(struct request *request, const struct pool_ensured *ensured);
 
-/* Ensures the carrel, and then calls on_ready, perhaps from inside. What goes wrong is answered; when the client leaves
- * first, nothing is called. */
+/* Ensures the carrel, and then calls on_ready, perhaps from inside. What goes wrong is answered, or
+ * request->on_failed's where it has one; when the client leaves first, nothing is called. */
 void carrel_first(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
                   carrel_on_ready on_ready);
 /* The same, whatever the carrel is like. */

@@ -8,7 +8,7 @@
 #include "scope.h"
 #include "str.h"
 
-enum { TEXT_MAX = 4096, SIZE_MAX_CELLS = 4096 };
+enum { TEXT_MAX = 4096 };
 
 static int wrong(struct fault *why, const char *sentence)
 {
@@ -21,7 +21,7 @@ static int read_argv(void *target, const char *value, const char *name, struct f
 
         (void)name;
         if (query->n_argv == EXEC_ARGV_MAX)
-                return wrong(why, "the query has too many argv");
+                return fault_set(why, FAULT_REQUEST_INVALID, E2BIG, "the query has more than %d argv", EXEC_ARGV_MAX);
         if (query->n_argv == 0 && value[0] == '\0')
                 return wrong(why, "the first argv must not be empty");
         query->argv[query->n_argv++] = value;
@@ -35,7 +35,7 @@ static int read_env(void *target, const char *value, const char *name, struct fa
 
         (void)name;
         if (query->n_environment == EXEC_ENV_MAX)
-                return wrong(why, "the query has too many env");
+                return fault_set(why, FAULT_REQUEST_INVALID, E2BIG, "the query has more than %d env", EXEC_ENV_MAX);
         if (equals == NULL || equals == value)
                 return wrong(why, "each env must be NAME=VALUE");
         query->environment[query->n_environment++] = value;
@@ -55,9 +55,18 @@ static int read_cells(const char *value, const char *name, uint16_t *ret_cells, 
 {
         uint64_t cells;
 
-        if (str_parse_u64(value, 1, SIZE_MAX_CELLS, &cells) < 0)
-                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "%s is from 1 to %d", name, SIZE_MAX_CELLS);
+        if (str_parse_u64(value, 1, EXEC_CELLS_MAX, &cells) < 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "%s is from 1 to %d", name, EXEC_CELLS_MAX);
         *ret_cells = (uint16_t)cells;
+        return 0;
+}
+
+static int read_request(void *target, const char *value, const char *name, struct fault *why)
+{
+        (void)name;
+        if (!str_equal(value, "message"))
+                return wrong(why, "request is \"message\", or left out");
+        ((struct exec_query *)target)->is_by_message = true;
         return 0;
 }
 
@@ -90,9 +99,11 @@ static int read_timeout(void *target, const char *value, const char *name, struc
 }
 
 const struct query_parameter EXEC_QUERY[] = {
-        { "argv", read_argv, true }, { "cols", read_cols, false },         { "cwd", read_cwd, false },
-        { "env", read_env, true },   { "rows", read_rows, false },         { "stdin", read_stdin, false },
-        { "tty", read_tty, false },  { "timeout_s", read_timeout, false }, { 0 },
+        { "argv", read_argv, true },          { "cols", read_cols, false },
+        { "cwd", read_cwd, false },           { "env", read_env, true },
+        { "request", read_request, false },   { "rows", read_rows, false },
+        { "stdin", read_stdin, false },       { "tty", read_tty, false },
+        { "timeout_s", read_timeout, false }, { 0 },
 };
 
 int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why)
@@ -101,11 +112,17 @@ int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why
         struct exec_query query = { .request = { .is_streaming = true, .is_pulled = true, .is_input_open = true } };
         int r;
 
+        if (str_equal(text, "request=message")) {
+                *ret_query = (struct exec_query){ .is_by_message = true };
+                return 0;
+        }
         query.argv = calloc(EXEC_ARGV_MAX + 1, sizeof *query.argv);
         query.environment = calloc(EXEC_ENV_MAX + 1, sizeof *query.environment);
         if (query.argv == NULL || query.environment == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
         r = query_parse(text, EXEC_QUERY, &query, why);
+        if (r == 0 && query.is_by_message)
+                r = wrong(why, "with request=message all else is in the message");
         if (r == 0 && query.n_argv == 0)
                 r = wrong(why, "argv is missing: the program and its arguments");
         if (r < 0)

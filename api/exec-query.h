@@ -10,12 +10,14 @@ struct exec_query {
         const char **argv;
         const char **environment;
         size_t n_argv, n_environment;
+        bool is_by_message; /* all of it comes in the first message: request is empty */
 };
 
 extern const struct query_parameter EXEC_QUERY[];
 
-/* argv (once for each argument, at least one), cwd, env (NAME=VALUE, repeated), rows, cols, stdin (0 or 1, default 1),
- * timeout_s, tty (0 or 1). text as of query_parse; the request's texts live in it. *ret_query is untouched on failure.
+/* request=message and nothing else, or: argv (once for each argument, at least one), cwd, env (NAME=VALUE, repeated),
+ * rows, cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text as of query_parse; the request's texts live in
+ * it. *ret_query is untouched on failure.
  */
 __attribute__((warn_unused_result)) int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why);
 void exec_query_release(struct exec_query *query);

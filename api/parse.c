@@ -290,14 +290,17 @@ static int read_max_output(void *target, const cJSON *value, const char *name, s
         return field_whole(value, name, 1, EXEC_OUTPUT_MAX_BYTES, &body->request.max_output_bytes, why);
 }
 
-static int read_detach(void *target, const cJSON *value, const char *name, struct fault *why)
+static int read_flag(const cJSON *value, const char *name, bool *ret_flag, struct fault *why)
 {
-        struct exec_body *body = target;
-
         if (!cJSON_IsBool(value))
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s must be true or false", name);
-        body->is_detached = cJSON_IsTrue(value);
+        *ret_flag = cJSON_IsTrue(value);
         return 0;
+}
+
+static int read_detach(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_flag(value, name, &((struct exec_body *)target)->is_detached, why);
 }
 
 static int read_exec_id(void *target, const cJSON *value, const char *name, struct fault *why)
@@ -331,11 +334,12 @@ void exec_body_release(struct exec_body *body)
         *body = (struct exec_body){ 0 };
 }
 
-int parse_exec(const char *text, size_t length, struct exec_body *ret_body, struct fault *why)
+static int parse_program(const char *text, size_t length, const struct field *table, struct exec_body *ret_body,
+                         struct fault *why)
 {
         AUTO(exec_body_release)
-        struct exec_body body = { .request.max_output_bytes = EXEC_OUTPUT_DEFAULT_BYTES };
-        int r = fields_parse(text, length, EXEC, &body, &body.tree, why);
+        struct exec_body body = *ret_body;
+        int r = fields_parse(text, length, table, &body, &body.tree, why);
 
         if (r < 0)
                 return r;
@@ -346,6 +350,62 @@ int parse_exec(const char *text, size_t length, struct exec_body *ret_body, stru
         *ret_body = body;
         body = (struct exec_body){ 0 };
         return 0;
+}
+
+int parse_exec(const char *text, size_t length, struct exec_body *ret_body, struct fault *why)
+{
+        struct exec_body body = { .request.max_output_bytes = EXEC_OUTPUT_DEFAULT_BYTES };
+        int r = parse_program(text, length, EXEC, &body, why);
+
+        if (r == 0)
+                *ret_body = body;
+        return r;
+}
+
+static int read_has_stdin(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_flag(value, name, &((struct exec_body *)target)->request.is_input_open, why);
+}
+
+static int read_tty(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_flag(value, name, &((struct exec_body *)target)->request.is_tty, why);
+}
+
+static int read_cells(const cJSON *value, const char *name, uint16_t *ret_cells, struct fault *why)
+{
+        uint64_t cells;
+        int r = field_whole(value, name, 1, EXEC_CELLS_MAX, &cells, why);
+
+        if (r == 0)
+                *ret_cells = (uint16_t)cells;
+        return r;
+}
+
+static int read_cols(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_cells(value, name, &((struct exec_body *)target)->request.cols, why);
+}
+
+static int read_rows(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_cells(value, name, &((struct exec_body *)target)->request.rows, why);
+}
+
+static const struct field EXEC_MESSAGE[] = {
+        { "argv", read_argv },         { "cols", read_cols }, { "cwd", read_cwd },
+        { "env", read_env },           { "rows", read_rows }, { "stdin", read_has_stdin },
+        { "timeout_s", read_timeout }, { "tty", read_tty },   { 0 },
+};
+
+int parse_exec_message(const char *text, size_t length, struct exec_body *ret_body, struct fault *why)
+{
+        struct exec_body body = { .request = { .is_streaming = true, .is_pulled = true, .is_input_open = true } };
+        int r = parse_program(text, length, EXEC_MESSAGE, &body, why);
+
+        if (r == 0)
+                *ret_body = body;
+        return r;
 }
 
 /* ---- the small ones ---- */

@@ -12,8 +12,9 @@
 struct cJSON;
 
 enum {
-        EXEC_ARGV_MAX = 1024,
+        EXEC_ARGV_MAX = 7168, /* with the variables below the 8192 texts that the agent takes */
         EXEC_ENV_MAX = 256,
+        EXEC_CELLS_MAX = 4096, /* of a terminal's side */
         EXEC_OUTPUT_DEFAULT_BYTES = 1 << 20,
         EXEC_OUTPUT_MAX_BYTES = 8 << 20,
         LEASE_MAX_S = 86400,
@@ -40,6 +41,9 @@ __attribute__((warn_unused_result)) int parse_ensure(const char *text, size_t le
 /* Release with exec_body_release. request.is_streaming is left false. */
 __attribute__((warn_unused_result)) int parse_exec(const char *text, size_t length, struct exec_body *ret_body,
                                                    struct fault *why);
+/* The first message of an exec over a WebSocket. */
+__attribute__((warn_unused_result)) int parse_exec_message(const char *text, size_t length, struct exec_body *ret_body,
+                                                           struct fault *why);
 void exec_body_release(struct exec_body *body);
 __attribute__((warn_unused_result)) int parse_touch(const char *text, size_t length, uint64_t *ret_lease_s,
                                                     struct fault *why);

@@ -33,9 +33,11 @@ struct request {
         struct fault refusal;    /* of the spool: what still comes is drained, up to API_DRAIN_MAX_BYTES */
         uint64_t drained_bytes;
         struct pool_wait *wait; /* what a handler waits for, or NULL */
-        void (*on_ready)(struct request *request, const struct pool_ensured *ensured); /* of carrel-first.h */
-        struct stream *stream;                                                         /* the answer's, or NULL */
-        void *work;                                                                    /* the handler's own */
+        /* Of carrel-first.h; without an on_failed what goes wrong is the answer. */
+        void (*on_ready)(struct request *request, const struct pool_ensured *ensured);
+        void (*on_failed)(struct request *request, const struct fault *why);
+        struct stream *stream;       /* the answer's, or NULL */
+        void *work;                  /* the handler's own */
         void (*release)(void *work); /* called once when the request ends; NULL: nothing to do */
         struct MHD_Response *response;
         unsigned status;

@@ -6,21 +6,28 @@
 
 #include "answer.h"
 #include "carrel-first.h"
+#include "exec-id.h"
 #include "exec-query.h"
 #include "fields.h"
 #include "handlers.h"
+#include "parse.h"
 #include "scope.h"
 #include "status-line.h"
 #include "upgrade.h"
 #include "websocket.h"
 
 enum channel { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
-enum { CELLS_MAX = 4096, PIECES_AT_ONCE = 4 };
+enum { PIECES_AT_ONCE = 4 };
 
 struct session {
         struct request *request;
-        struct exec_query query; /* until the program is started */
-        struct exec *exec;       /* NULL: not started, or over */
+        struct exec_query query; /* until the program is started; and so message */
+        struct exec_body message;
+        ev_timer deadline;           /* of the first message */
+        char exec_id[EXEC_ID_BYTES]; /* of a program that is not there yet when the client is told */
+        bool is_awaited;             /* it has not come */
+        bool is_starting;            /* it has, and the program is not there yet: stdin is kept for it */
+        struct exec *exec;           /* NULL: not started, or over */
         struct websocket *socket;
         struct MHD_UpgradeResponseHandle *upgraded; /* NULL: not yet, or given back */
         struct buffer input;                        /* what stdin has not taken yet */
@@ -32,6 +39,8 @@ struct session {
 
 static void cancel_program(struct session *session)
 {
+        session->is_starting = false;
+        session->request->wait = pool_leave(session->request->wait);
         if (session->exec != NULL)
                 session->exec = pool_exec_cancel(session->request->server->pool, session->exec);
 }
@@ -53,6 +62,7 @@ static void release_session(void *arg)
         struct session *session = arg;
 
         cancel_program(session);
+        ev_timer_stop(session->request->server->loop, &session->deadline);
         if (session->socket != NULL && session->upgraded != NULL) {
                 websocket_close(session->socket, WEBSOCKET_GOING_AWAY);
                 websocket_flush(session->socket);
@@ -60,6 +70,7 @@ static void release_session(void *arg)
         session->socket = websocket_free(session->socket);
         give_back(session);
         exec_query_release(&session->query);
+        exec_body_release(&session->message);
         buffer_free(&session->input);
         free(session->status);
         free(session);
@@ -70,20 +81,20 @@ static void on_closed(void *arg, unsigned code)
         struct session *session = arg;
 
         (void)code;
+        ev_timer_stop(session->request->server->loop, &session->deadline);
         cancel_program(session);
         give_back(session);
 }
 
-static void send_status(struct session *session, const char *status)
+static void send_status(struct session *session, const char *status, enum websocket_code code)
 {
         if (websocket_send(session->socket, CHANNEL_STATUS, status, strlen(status)) < 0)
-                websocket_close(session->socket, WEBSOCKET_INTERNAL);
-        else
-                websocket_close(session->socket, WEBSOCKET_NORMAL);
+                code = WEBSOCKET_INTERNAL;
+        websocket_close(session->socket, code);
 }
 
 /* Takes tree. */
-static void tell_end(struct session *session, cJSON *tree)
+static void tell_end(struct session *session, cJSON *tree, enum websocket_code code)
 {
         char *status = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
 
@@ -95,7 +106,7 @@ static void tell_end(struct session *session, cJSON *tree)
         if (status == NULL)
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
         else
-                send_status(session, status);
+                send_status(session, status, code);
         free(status);
 }
 
@@ -167,7 +178,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         if (why != NULL && session->request->state == REQUEST_WORKING)
                 answer_fault(session->request, why);
         else
-                tell_end(session, why != NULL ? status_line_fault(why) : status_line_result(result));
+                tell_end(session, why != NULL ? status_line_fault(why) : status_line_result(result), WEBSOCKET_NORMAL);
 }
 
 /* ---- to the program ---- */
@@ -189,7 +200,7 @@ static void write_input(struct session *session)
         }
         if (session->input.length == 0 && session->is_input_closed && session->exec != NULL)
                 (void)exec_close_input(session->exec);
-        websocket_pause(session->socket, session->input.length > 0 && session->exec != NULL);
+        websocket_pause(session->socket, session->input.length > 0 && (session->exec != NULL || session->is_starting));
 }
 
 static void on_input_ready(void *arg)
@@ -202,7 +213,7 @@ static void on_input_ready(void *arg)
 
 static int take_input(struct session *session, const uint8_t *bytes, size_t length)
 {
-        if (session->is_input_closed || session->exec == NULL)
+        if (session->is_input_closed || (session->exec == NULL && !session->is_starting))
                 return 0;
         if (buffer_append(&session->input, bytes, length) < 0)
                 return -ENOMEM;
@@ -216,12 +227,12 @@ struct cells {
 
 static int read_rows(void *target, const cJSON *value, const char *name, struct fault *why)
 {
-        return field_whole(value, name, 0, CELLS_MAX, &((struct cells *)target)->rows, why);
+        return field_whole(value, name, 0, EXEC_CELLS_MAX, &((struct cells *)target)->rows, why);
 }
 
 static int read_columns(void *target, const cJSON *value, const char *name, struct fault *why)
 {
-        return field_whole(value, name, 0, CELLS_MAX, &((struct cells *)target)->columns, why);
+        return field_whole(value, name, 0, EXEC_CELLS_MAX, &((struct cells *)target)->columns, why);
 }
 
 /* {"Width":80,"Height":24}; a size of 0 says nothing. */
@@ -234,8 +245,12 @@ static int take_size(struct session *session, const uint8_t *bytes, size_t lengt
         if (fields_parse((const char *)bytes, length, SIZE, &cells, &tree, NULL) < 0)
                 return -EPROTO;
         cJSON_Delete(tree);
-        if (session->exec != NULL && cells.rows > 0 && cells.columns > 0)
+        if (cells.rows == 0 || cells.columns == 0)
+                return 0;
+        if (session->exec != NULL)
                 (void)exec_resize(session->exec, (uint16_t)cells.rows, (uint16_t)cells.columns);
+        session->message.request.rows = (uint16_t)cells.rows;
+        session->message.request.cols = (uint16_t)cells.columns;
         return 0;
 }
 
@@ -256,11 +271,17 @@ static void refuse(struct session *session, enum websocket_code code)
         cancel_program(session);
 }
 
+static void take_request(struct session *session, bool is_text, const char *text, size_t length);
+
 static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
 {
         struct session *session = arg;
         int r = -EPROTO; /* no channel, or one of ours */
 
+        if (session->is_awaited) {
+                take_request(session, is_text, (const char *)bytes, length);
+                return;
+        }
         if (is_text) {
                 refuse(session, WEBSOCKET_UNSUPPORTED);
                 return;
@@ -277,6 +298,81 @@ static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t len
 
 /* ---- the beginning ---- */
 
+static const struct exec_sink SINK = {
+        .on_output = on_output, .on_done = on_done, .on_input_ready = on_input_ready, .on_readable = on_readable
+};
+
+/* ---- a request that comes as the first message ---- */
+
+static void fail_late(struct request *request, const struct fault *why)
+{
+        struct session *session = request->work;
+
+        session->is_starting = false;
+        tell_end(session, status_line_fault(why), WEBSOCKET_NORMAL);
+}
+
+static void on_ready_late(struct request *request, const struct pool_ensured *ensured)
+{
+        struct session *session = request->work;
+
+        (void)ensured;
+        if (!carrel_run(request, &session->message.request, &SINK, session, &session->exec))
+                return;
+        session->is_starting = false;
+        exec_body_release(&session->message);
+        write_input(session);
+}
+
+static void refuse_request(struct session *session, const struct fault *why)
+{
+        session->is_awaited = false;
+        tell_end(session, status_line_fault(why), WEBSOCKET_REFUSED);
+}
+
+static void take_request(struct session *session, bool is_text, const char *text, size_t length)
+{
+        struct request *request = session->request;
+        struct fault why;
+
+        ev_timer_stop(request->server->loop, &session->deadline);
+        websocket_bound(session->socket, WEBSOCKET_MESSAGE_MAX_BYTES);
+        if (!is_text)
+                (void)fault_set(&why, FAULT_REQUEST_INVALID, EPROTO, "the first message must be the request, as text");
+        if (!is_text || parse_exec_message(text, length, &session->message, &why) < 0) {
+                refuse_request(session, &why);
+                return;
+        }
+        session->is_awaited = false;
+        session->is_starting = true;
+        session->message.request.exec_id = session->exec_id;
+        request->on_failed = fail_late;
+        carrel_first_any(request, on_ready_late);
+}
+
+static void on_request_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct session *session = timer->data;
+        struct fault why;
+
+        (void)loop, (void)events;
+        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "the first message did not arrive whole within %g s",
+                        session->request->server->options.read_deadline_s);
+        refuse_request(session, &why);
+}
+
+static void await_request(struct session *session)
+{
+        const struct api_server *server = session->request->server;
+
+        websocket_bound(session->socket, API_BODY_MAX_BYTES);
+        ev_timer_init(&session->deadline, on_request_deadline, server->options.read_deadline_s, 0);
+        session->deadline.data = session;
+        ev_timer_start(server->loop, &session->deadline);
+}
+
+/* ---- the upgrade ---- */
+
 static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, const char *early, size_t early_length,
                         MHD_socket fd, struct MHD_UpgradeResponseHandle *upgraded)
 {
@@ -291,19 +387,18 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
                 on_closed(session, WEBSOCKET_LOST);
                 return;
         }
-        if (session->exec != NULL)
+        if (session->is_awaited)
+                await_request(session);
+        else if (session->exec != NULL)
                 exec_pause(session->exec, false);
         else if (session->status != NULL)
-                send_status(session, session->status);
+                send_status(session, session->status, WEBSOCKET_NORMAL);
         else
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
 }
 
 static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
-        static const struct exec_sink SINK = {
-                .on_output = on_output, .on_done = on_done, .on_input_ready = on_input_ready, .on_readable = on_readable
-        };
         struct session *session = request->work;
 
         (void)ensured;
@@ -335,5 +430,12 @@ void handle_exec_socket(struct request *request)
         session->request = request;
         request->work = session;
         request->release = release_session;
-        carrel_first_any(request, on_ready);
+        ev_init(&session->deadline, on_request_deadline);
+        session->is_awaited = session->query.is_by_message;
+        if (!session->is_awaited)
+                carrel_first_any(request, on_ready);
+        else if (exec_id_choose(NULL, session->exec_id) == 0)
+                upgrade_answer(request, session->exec_id, on_upgraded, session);
+        else
+                answer_no_memory(request);
 }

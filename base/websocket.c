@@ -421,9 +421,9 @@ struct websocket *websocket_free(struct websocket *websocket)
         return NULL;
 }
 
-static int queue(struct websocket *websocket, const uint8_t *bytes, size_t length)
+static int queue(struct websocket *websocket, enum wslay_opcode opcode, const uint8_t *bytes, size_t length)
 {
-        const struct wslay_event_msg message = { .opcode = WSLAY_BINARY_FRAME, .msg = bytes, .msg_length = length };
+        const struct wslay_event_msg message = { .opcode = opcode, .msg = bytes, .msg_length = length };
         int r = wslay_event_queue_msg(websocket->frames, &message);
 
         if (r == WSLAY_ERR_NOMEM)
@@ -505,7 +505,7 @@ static int queue_message(struct websocket *websocket, uint8_t channel, const cha
         message[0] = channel;
         if (length > 0)
                 memcpy(message + 1, bytes, length);
-        r = queue(websocket, message, length + 1);
+        r = queue(websocket, WSLAY_BINARY_FRAME, message, length + 1);
         free(message);
         return r;
 }
@@ -540,6 +540,23 @@ int websocket_send(struct websocket *websocket, uint8_t channel, const void *byt
         if (wslay_event_want_write(websocket->frames) != 0)
                 ev_io_start(websocket->loop, &websocket->writable);
         return 0;
+}
+
+int websocket_send_text(struct websocket *websocket, const char *text)
+{
+        int r;
+
+        if (websocket->is_ending || websocket->is_lost || websocket->closing != 0)
+                return -EPIPE;
+        r = queue(websocket, WSLAY_TEXT_FRAME, (const uint8_t *)text, strlen(text));
+        if (r == 0)
+                ev_io_start(websocket->loop, &websocket->writable);
+        return r;
+}
+
+void websocket_bound(struct websocket *websocket, size_t max_bytes)
+{
+        wslay_event_config_set_max_recv_msg_length(websocket->frames, max_bytes);
 }
 
 bool websocket_is_full(const struct websocket *websocket)

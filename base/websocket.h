@@ -10,7 +10,8 @@ struct ev_loop;
 struct websocket;
 
 enum {
-        WEBSOCKET_MESSAGE_MAX_BYTES = 64 << 10, /* of an incoming message; a longer one closes with 1009 */
+        WEBSOCKET_MESSAGE_MAX_BYTES = 64 << 10, /* of an incoming message, unless websocket_bound says otherwise; a
+                                                   longer one closes with 1009 */
         WEBSOCKET_HIGH_BYTES = 256 << 10,       /* queued: the sender should pause */
         WEBSOCKET_LOW_BYTES = 64 << 10,         /* and may go on */
         WEBSOCKET_KEY_BYTES = 25,               /* base64 of 16 bytes, and a NUL */
@@ -47,6 +48,10 @@ struct websocket *websocket_free(struct websocket *websocket);
 /* Sends or queues a binary message: a first byte, and the rest; as several of at most WEBSOCKET_MESSAGE_MAX_BYTES where
  * it is longer, each with that byte. 0, -ENOMEM, or -EPIPE once it is being closed. */
 int websocket_send(struct websocket *websocket, uint8_t channel, const void *bytes, size_t length);
+/* Queues a text message, of any length. The same errors. */
+int websocket_send_text(struct websocket *websocket, const char *text);
+/* The bound of incoming messages, from the next one on. */
+void websocket_bound(struct websocket *websocket, size_t max_bytes);
 bool websocket_is_full(const struct websocket *websocket);
 /* Incoming bytes stay in the kernel, and the peer waits. What on_message is called for already is not undone. */
 void websocket_pause(struct websocket *websocket, bool is_paused);

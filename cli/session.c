@@ -20,7 +20,9 @@
 #include "websocket.h"
 
 enum { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
-enum { INPUT_BYTES = 32 << 10, TARGET_MAX_BYTES = 15 << 10 /* of carreld's 16 KiB for a request's head */ };
+/* Of carreld's 16 KiB for a request's head, and of its 1 MiB for a message. An older carreld takes no request as a
+ * message, so that it is for those only that need it. */
+enum { INPUT_BYTES = 32 << 10, TARGET_MAX_BYTES = 15 << 10, TARGET_MAX_ARGUMENTS = 500, MESSAGE_MAX_BYTES = 1 << 20 };
 static const double HANDSHAKE_DEADLINE_S = 3660; /* an ensure is answered by ensure_timeout_s, an hour at most */
 
 struct session {
@@ -28,6 +30,7 @@ struct session {
         const struct session_request *request;
         struct exec_events events;
         struct ev_loop *loop;
+        char *message; /* the request, where it is too long for a path; or NULL */
         struct websocket *socket;
         struct terminal terminal;
         ev_io input, interrupt;
@@ -178,56 +181,119 @@ static void on_interrupt(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* ---- the road ---- */
 
-static int add_environment(const struct session_request *request, struct buffer *path)
+/* TERM of ours for a program on a terminal; NULL: none, or it is given already. */
+static const char *own_term(const struct session_request *request)
 {
         const char *term = request->is_tty ? getenv("TERM") : NULL;
-        int r = 0;
 
-        for (size_t i = 0; i < request->environment->count && r == 0; i++) {
-                r = api_path_query(path, "env", request->environment->values[i]);
+        for (size_t i = 0; i < request->environment->count; i++)
                 if (str_has_prefix(request->environment->values[i], "TERM="))
-                        term = NULL;
-        }
-        if (r == 0 && term != NULL && *term != '\0') {
-                struct buffer variable = { 0 };
-
-                r = buffer_format(&variable, "TERM=%s", term);
-                if (r == 0)
-                        r = api_path_query(path, "env", variable.data);
-                buffer_free(&variable);
-        }
-        return r;
+                        return NULL;
+        return term == NULL || *term == '\0' ? NULL : term;
 }
 
-static int build_path(struct session *session, struct buffer *path)
+static bool add_text(cJSON *array, const char *text)
 {
-        const struct session_request *request = session->request;
+        cJSON *item = cJSON_CreateString(text);
+
+        if (item != NULL && cJSON_AddItemToArray(array, item))
+                return true;
+        cJSON_Delete(item);
+        return false;
+}
+
+/* false: out of memory. */
+static bool fill_environment(const struct session_request *request, cJSON *array)
+{
+        const char *term = own_term(request);
+        struct buffer variable = { 0 };
+        bool is_filled = true;
+
+        for (size_t i = 0; i < request->environment->count && is_filled; i++)
+                is_filled = add_text(array, request->environment->values[i]);
+        if (is_filled && term != NULL)
+                is_filled = buffer_format(&variable, "TERM=%s", term) == 0 && add_text(array, variable.data);
+        buffer_free(&variable);
+        return is_filled;
+}
+
+static bool fill_request(const struct session_request *request, cJSON *body)
+{
+        cJSON *argv = cJSON_AddArrayToObject(body, "argv");
+        cJSON *environment = cJSON_AddArrayToObject(body, "env");
         uint16_t rows = 0, columns = 0;
-        int status = cli_path(session->cli, "/v1/carrels", request->user, "/exec", path);
+
+        for (size_t i = 0; request->argv[i] != NULL; i++)
+                if (argv == NULL || !add_text(argv, request->argv[i]))
+                        return false;
+        if (environment == NULL || !fill_environment(request, environment))
+                return false;
+        if (request->working_dir != NULL && cJSON_AddStringToObject(body, "cwd", request->working_dir) == NULL)
+                return false;
+        if (request->timeout_s > 0 && cJSON_AddNumberToObject(body, "timeout_s", request->timeout_s) == NULL)
+                return false;
+        if (request->is_tty && cJSON_AddTrueToObject(body, "tty") == NULL)
+                return false;
+        if (request->is_tty)
+                terminal_size(STDIN_FILENO, &rows, &columns);
+        return rows == 0 || columns == 0 ||
+               (cJSON_AddNumberToObject(body, "rows", rows) != NULL &&
+                cJSON_AddNumberToObject(body, "cols", columns) != NULL);
+}
+
+/* The same request, as the query or as the first message. */
+static int add_query(const cJSON *request, struct buffer *path)
+{
+        const cJSON *field, *item;
         int r = 0;
+
+        cJSON_ArrayForEach(field, request)
+        {
+                cJSON_ArrayForEach(item, field)
+                {
+                        if (r == 0)
+                                r = api_path_query(path, field->string, item->valuestring);
+                }
+                if (cJSON_IsString(field) && r == 0)
+                        r = api_path_query(path, field->string, field->valuestring);
+                if (cJSON_IsNumber(field))
+                        (void)buffer_format(path, "&%s=%.15g", field->string, field->valuedouble);
+                if (cJSON_IsTrue(field))
+                        (void)buffer_format(path, "&%s=1", field->string);
+        }
+        return r < 0 || path->has_failed ? -ENOMEM : 0;
+}
+
+static size_t count(const char *const *texts)
+{
+        size_t n = 0;
+
+        while (texts[n] != NULL)
+                n++;
+        return n;
+}
+
+/* Fills path, and session->message where the path would be too long. */
+static int build_request(struct session *session, struct buffer *path)
+{
+        AUTO(auto_json) cJSON *body = cJSON_CreateObject();
+        int status = cli_path(session->cli, "/v1/carrels", session->request->user, "/exec", path);
+        size_t length = path->length;
 
         if (status != STATUS_OK)
                 return status;
-        for (size_t i = 0; request->argv[i] != NULL && r == 0; i++)
-                r = api_path_query(path, "argv", request->argv[i]);
-        if (r == 0)
-                r = add_environment(request, path);
-        if (r == 0)
-                r = api_path_query(path, "cwd", request->working_dir);
-        if (request->timeout_s > 0)
-                (void)buffer_format(path, "&timeout_s=%.6f", request->timeout_s);
-        if (request->is_tty)
-                terminal_size(STDIN_FILENO, &rows, &columns);
-        if (rows > 0 && columns > 0)
-                (void)buffer_format(path, "&rows=%u&cols=%u", rows, columns);
-        if (request->is_tty)
-                (void)buffer_text(path, "&tty=1");
-        if (r < 0 || path->has_failed)
+        if (body == NULL || !fill_request(session->request, body) || add_query(body, path) < 0)
                 return cli_no_memory(session->cli);
-        if (path->length <= TARGET_MAX_BYTES)
+        if (path->length <= TARGET_MAX_BYTES && count(session->request->argv) <= TARGET_MAX_ARGUMENTS)
                 return STATUS_OK;
-        cli_complain(session->cli, "program, arguments and environment are too long for -i and -t: put them into a "
-                                   "file in the carrel");
+        path->length = length;
+        session->message = cJSON_PrintUnformatted(body);
+        if (session->message == NULL || buffer_text(path, "?request=message") < 0)
+                return cli_no_memory(session->cli);
+        if (strlen(session->message) <= MESSAGE_MAX_BYTES)
+                return STATUS_OK;
+        cli_complain(session->cli, "program, arguments and environment take more than 1 MiB: put them into a file in "
+                                   "the carrel");
         return STATUS_FAILED;
 }
 
@@ -266,7 +332,10 @@ static int converse(struct session *session, const struct api_socket *opened)
         int r = websocket_new(&session->socket, session->loop, opened->fd, false, opened->early.data,
                               opened->early.length, &HANDLERS, session);
 
+        if (r == 0 && session->message != NULL)
+                r = websocket_send_text(session->socket, session->message);
         if (r < 0) {
+                session->socket = websocket_free(session->socket);
                 (void)cli_no_memory(session->cli);
                 return STATUS_EXEC_FAILED;
         }
@@ -291,7 +360,7 @@ static int open_and_converse(struct session *session)
         AUTO(auto_buffer) struct buffer path = { 0 };
         struct api_error error;
 
-        if (build_path(session, &path) != STATUS_OK)
+        if (build_request(session, &path) != STATUS_OK)
                 return STATUS_EXEC_FAILED;
         if (api_socket_open(session->cli->socket_path, path.data, HANDSHAKE_DEADLINE_S, session->events.interrupt_fd,
                             &opened, &error) < 0) {
@@ -324,5 +393,6 @@ int session_run(struct cli *cli, const struct session_request *request)
         }
         status = open_and_converse(&session);
         ev_loop_destroy(session.loop);
+        free(session.message);
         return status;
 }

@@ -28,20 +28,27 @@ static void fuzz_ensure(const char *text, size_t length)
                 touch(body.spec.image);
 }
 
+static void use_exec(struct exec_body *body)
+{
+        for (const char *const *at = body->request.argv; *at != NULL; at++)
+                touch(*at);
+        for (const char *const *at = body->request.environment; at != NULL && *at != NULL; at++)
+                touch(*at);
+        touch(body->request.working_dir);
+        for (size_t i = 0; i < body->request.input_length; i++)
+                touched += ((const unsigned char *)body->request.input)[i];
+        exec_body_release(body);
+}
+
+/* As a POST's body, and as a WebSocket's first message. */
 static void fuzz_exec(const char *text, size_t length)
 {
         struct exec_body body;
 
-        if (parse_exec(text, length, &body, NULL) < 0)
-                return;
-        for (const char *const *at = body.request.argv; *at != NULL; at++)
-                touch(*at);
-        for (const char *const *at = body.request.environment; at != NULL && *at != NULL; at++)
-                touch(*at);
-        touch(body.request.working_dir);
-        for (size_t i = 0; i < body.request.input_length; i++)
-                touched += ((const unsigned char *)body.request.input)[i];
-        exec_body_release(&body);
+        if (parse_exec(text, length, &body, NULL) == 0)
+                use_exec(&body);
+        if (parse_exec_message(text, length, &body, NULL) == 0)
+                use_exec(&body);
 }
 
 static void fuzz_small(const char *text, size_t length)
@@ -90,7 +97,7 @@ static void fuzz_exec_query(const char *text, size_t length)
 
         if (query == NULL)
                 return;
-        if (exec_query_parse(query, &parsed, NULL) == 0) {
+        if (exec_query_parse(query, &parsed, NULL) == 0 && !parsed.is_by_message) {
                 for (const char *const *at = parsed.request.argv; *at != NULL; at++)
                         touch(*at);
                 for (const char *const *at = parsed.request.environment; *at != NULL; at++)

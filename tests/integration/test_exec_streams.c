@@ -126,6 +126,11 @@ static void stdin_streams(void **state)
                   "exec 3> f; echo one >&3; until grep -qs one o; do sleep 0.05; done; echo two >&3; "
                   "wait $!; cat o",
                   "got one\ngot two\n" },
+                { "with more arguments than a query holds",
+                  "carrel exec -i ada -- sh -c 'echo $#; cat' sh $(seq 5000) < /dev/null; "
+                  "echo in | carrel exec -i ada -- sh -c 'echo $#; cat' sh $(seq 100000 107000); "
+                  "carrel exec -n ada -- sh -c 'echo $#' sh $(seq 5000)",
+                  "5000\n7001\nin\n5000\n" },
                 { "a program that does not read it", "head -c 3000000 /dev/zero | carrel exec -i ada -- true; echo $?",
                   "0\n" },
                 { "exit codes",

@@ -144,10 +144,12 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
         (void)snprintf(pool->exec_id, sizeof pool->exec_id, "%s", request->exec_id == NULL ? "" : request->exec_id);
         (void)snprintf(pool->program, sizeof pool->program, "%s", request->argv[0]);
         pool->arguments[0] = '\0';
+        pool->n_arguments = 0;
         for (const char *const *at = request->argv; *at != NULL; at++) {
                 size_t length = strlen(pool->arguments);
 
                 (void)snprintf(pool->arguments + length, sizeof pool->arguments - length, "%s|", *at);
+                pool->n_arguments++;
         }
         memset(pool->given, 0, sizeof pool->given);
         if (request->input != NULL)

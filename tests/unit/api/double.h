@@ -61,8 +61,9 @@ struct pool {
         bool is_streaming, is_pulled;
         char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
         char arguments[128];         /* each with a '|' behind it */
-        size_t input_room;           /* of the next program's stdin; 0: all of it */
-        char given[64];              /* of its stdin, with the request */
+        unsigned n_arguments;
+        size_t input_room; /* of the next program's stdin; 0: all of it */
+        char given[64];    /* of its stdin, with the request */
         bool is_tty;
         bool is_input_open;
         bool is_queueing;   /* programs wait for their turn, and are not launched */

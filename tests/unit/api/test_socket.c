@@ -53,7 +53,9 @@ static struct client *open_socket(struct rig *rig, const char *target)
                 fail_msg("%s", client->received.data);
         /* The example of RFC 6455, section 1.3. */
         assert_non_null(strstr(client->received.data, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-        assert_non_null(strstr(client->received.data, "Carrel-Exec-Id: e1\r\n"));
+        assert_non_null(strstr(client->received.data, strstr(target, "request=message") == NULL
+                                                              ? "Carrel-Exec-Id: e1\r\n"
+                                                              : "Carrel-Exec-Id: "));
         assert_non_null(strstr(client->received.data, "Sec-WebSocket-Protocol: v5.channel.k8s.io\r\n"));
         end = strstr(client->received.data, "\r\n\r\n") + 4;
         buffer_consume(&client->received, (size_t)(end - client->received.data));
@@ -215,6 +217,8 @@ static const char *const QUERIES[] = {
         "?argv=a&timeout_s=0",
         "?argv=a&user=x",
         "?argv=a&stdin=yes",
+        "?argv=a&request=message",
+        "?request=query",
 };
 
 static void test_queries(void **state)
@@ -427,6 +431,177 @@ static void test_client_leaves(void **state)
         rig_free(rig);
 }
 
+/* ---- the request as a message ---- */
+
+#define BY_MESSAGE "/v1/carrels/ada/exec?request=message"
+
+static bool is_running(void *arg)
+{
+        return ((struct pool *)arg)->exec.is_running;
+}
+
+static bool waits(void *arg)
+{
+        return double_waiting(arg) == 1;
+}
+
+static void send_text(struct client *client, const char *text)
+{
+        send_frame(client, 0x81, text, strlen(text));
+}
+
+/* Its status, which has this part, and its close. */
+static void expect_status(struct client *client, const char *part, unsigned code)
+{
+        char text[512];
+
+        assert_int_equal(next_frame(client, text, sizeof text), 0x82);
+        assert_int_equal(text[0], 3);
+        if (strstr(text, part) == NULL)
+                fail_msg("%s", text + 1);
+        expect_close(client, code);
+        send_frame(client, 0x88, "\x03\xe8", 2);
+        client_await_close(client);
+}
+
+/* More arguments than any query holds, in frames as large as the test's client makes them. */
+static void test_request_of_many_arguments(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = open_socket(rig, BY_MESSAGE);
+        struct buffer message = { 0 };
+
+        (void)state;
+        (void)buffer_text(&message, "{\"argv\":[\"ls\"");
+        for (unsigned i = 1; i < 7168; i++)
+                (void)buffer_format(&message, ",\"a-file-with-some-name-%u\"", i);
+        (void)buffer_text(&message, "]}");
+        assert_false(message.has_failed);
+        assert_true(message.length > 3 * 60000);
+        for (size_t done = 0; done < message.length; done += 60000) {
+                size_t left = message.length - done;
+
+                send_frame(client, (uint8_t)((done == 0 ? 0x01 : 0x00) | (left <= 60000 ? 0x80 : 0)),
+                           message.data + done, left < 60000 ? left : 60000);
+        }
+        buffer_free(&message);
+        rig_until(rig, is_running, &rig->pool);
+        assert_int_equal(rig->pool.n_arguments, 7168);
+        assert_true(rig->pool.exec_id[0] != '\0');
+        client_close(client);
+        rig_until(rig, is_over, &rig->pool);
+        rig_free(rig);
+}
+
+/* What is said to the program before it is there waits for it. */
+static void test_request_and_early_input(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct exec *exec = &rig->pool.exec;
+        struct client *client = open_socket(rig, BY_MESSAGE);
+        char text[16];
+
+        (void)state;
+        assert_int_equal(rig->pool.ensures, 0);
+        rig->pool.answer = ANSWER_LATER;
+        send_text(client, "{\"argv\":[\"cat\",\"-\"],\"tty\":true,\"rows\":50,\"cols\":132}");
+        send_channel(client, 4, "{\"Width\":80,\"Height\":24}");
+        send_channel(client, 0, "hello");
+        send_channel(client, 0, " world");
+        send_frame(client, 0x82, "\377\0", 2);
+        rig_until(rig, waits, &rig->pool);
+        for (int i = 0; i < 10; i++)
+                rig_turn(rig);
+        double_answer_all(&rig->pool);
+        rig_until(rig, has_input_closed, &rig->pool);
+        assert_string_equal(rig->pool.arguments, "cat|-|");
+        assert_true(rig->pool.is_tty && exec->rows == 24 && exec->cols == 80);
+        assert_int_equal(exec->input_length, 11);
+        assert_memory_equal(exec->input, "hello world", 11);
+        exec->sink.on_output(exec->arg, 1, "out", 3);
+        assert_int_equal(next_frame(client, text, sizeof text), 0x82);
+        assert_string_equal(text, "\1out");
+        exec->is_running = false;
+        exec->sink.on_done(exec->arg, &DONE, NULL);
+        expect_status(client, "\"exit_code\":3", 1000);
+        rig_free(rig);
+}
+
+static void test_requests_that_are_none(void **state)
+{
+        static const struct {
+                uint8_t first;
+                const char *bytes, *part;
+        } CASES[] = {
+                { 0x82, "{\"argv\":[\"a\"]}", "as text" },
+                { 0x81, "{\"argv\":[\"a\"", "JSON" },
+                { 0x81, "{}", "argv is missing" },
+                { 0x81, "{\"argv\":[\"a\"],\"detach\":true}", "detach" },
+                { 0x81, "{\"argv\":[\"a\"],\"tty\":1}", "tty" },
+                { 0x81, "{\"argv\":[\"a\"],\"rows\":0}", "rows" },
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct client *client = open_socket(rig, BY_MESSAGE);
+
+                send_frame(client, CASES[i].first, CASES[i].bytes, strlen(CASES[i].bytes));
+                expect_status(client, CASES[i].part, 1008);
+                client_close(client);
+        }
+        assert_int_equal(rig->pool.ensures, 0);
+        rig_free(rig);
+}
+
+static void test_requests_that_fail_late(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = open_socket(rig, BY_MESSAGE);
+
+        (void)state;
+        (void)fault_set(&rig->pool.fault, FAULT_POOL_FULL, EAGAIN, "full");
+        send_text(client, "{\"argv\":[\"a\"]}");
+        expect_status(client, "\"code\":\"pool_full\"", 1000);
+        client_close(client);
+        rig->pool.fault.kind = FAULT_NONE;
+        (void)fault_set(&rig->pool.exec_fault, FAULT_CARREL_LOST, EIO, "lost");
+        client = open_socket(rig, BY_MESSAGE);
+        send_text(client, "{\"argv\":[\"a\"]}");
+        expect_status(client, "\"code\":\"carrel_lost\"", 1000);
+        client_close(client);
+        /* Who leaves meanwhile, or breaks the protocol, has no program. */
+        rig->pool.exec_fault.kind = FAULT_NONE;
+        rig->pool.answer = ANSWER_LATER;
+        for (int i = 0; i < 2; i++) {
+                client = open_socket(rig, BY_MESSAGE);
+                send_text(client, "{\"argv\":[\"a\"]}");
+                rig_until(rig, waits, &rig->pool);
+                if (i == 0)
+                        client_close(client);
+                else
+                        send_frame(client, 0x82, "\1x", 2);
+                while (double_waiting(&rig->pool) > 0)
+                        ev_run(rig->loop, EVRUN_ONCE);
+                double_answer_all(&rig->pool);
+        }
+        assert_int_equal(rig->pool.execs, 0);
+        rig_free(rig);
+}
+
+static void test_request_that_does_not_come(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .read_deadline_s = 0.05 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = open_socket(rig, BY_MESSAGE);
+
+        (void)state;
+        send_frame(client, 0x01, "{", 1);
+        expect_status(client, "\"code\":\"deadline_exceeded\"", 1008);
+        client_close(client);
+        rig_free(rig);
+}
+
 /* ---- backpressure ---- */
 
 static bool is_paused(void *arg)
@@ -552,6 +727,11 @@ int main(void)
                 cmocka_unit_test(test_pings_that_nobody_hears),
                 cmocka_unit_test(test_slow_program),
                 cmocka_unit_test(test_stop_of_carreld),
+                cmocka_unit_test(test_request_of_many_arguments),
+                cmocka_unit_test(test_request_and_early_input),
+                cmocka_unit_test(test_requests_that_are_none),
+                cmocka_unit_test(test_requests_that_fail_late),
+                cmocka_unit_test(test_request_that_does_not_come),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
