@@ -117,10 +117,10 @@ int keeper_check(struct keeper *keeper, struct fault *why)
         return 0;
 }
 
-int keeper_apply(struct keeper *keeper, const struct policy *policy, struct fault *why)
+int keeper_apply(struct keeper *keeper, const struct policy *policy, bool was_in_force, struct fault *why)
 {
         keeper->has_policy = true;
-        keeper->was_applied = false;
+        keeper->was_applied = was_in_force;
         keeper->opened_ms = 0;
         keeper->policy = *policy;
         policy_name(&keeper->policy, &keeper->names);

@@ -22,8 +22,9 @@ __attribute__((warn_unused_result)) int keeper_new(struct keeper **ret_keeper);
 struct keeper *keeper_free(struct keeper *keeper);
 
 /* Copies the policy (a valid one) and puts it in force. Also when that fails, it is the one that every later check
- * tries to put in force. 0, or a negative errno with why. */
-int keeper_apply(struct keeper *keeper, const struct policy *policy, struct fault *why);
+ * tries to put in force. was_in_force: a keeper before this one has had it in force, so that what is missing now was
+ * taken away, and putting it back is a heal. 0, or a negative errno with why. */
+int keeper_apply(struct keeper *keeper, const struct policy *policy, bool was_in_force, struct fault *why);
 
 /* Compares with the kernel and heals. 0: in force. */
 int keeper_check(struct keeper *keeper, struct fault *why);

@@ -1,14 +1,18 @@
 /* carrel-netd: the helper that holds the network privileges. `carrel-netd FD` serves the socketpair FD until its
  * other end closes; the rules stay in the kernel. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "iptc.h"
 #include "keeper.h"
 #include "link.h"
 #include "privileges.h"
@@ -21,6 +25,7 @@ enum { BEFORE_POLICY_MS = 1000 };
 
 struct netd {
         int fd;
+        int inotify_fd; /* of the lock that iptables holds while it changes rules; -1: none */
         struct keeper *keeper;
         int64_t interval_ms;
         int64_t next_check_ms;
@@ -96,7 +101,7 @@ static int plug(struct netd *netd, const struct protocol_plug *wanted, struct li
 
 static int apply(struct netd *netd, const struct protocol_apply *wanted, struct fault *why)
 {
-        int r = keeper_apply(netd->keeper, &wanted->policy, why);
+        int r = keeper_apply(netd->keeper, &wanted->policy, wanted->was_in_force != 0, why);
 
         netd->interval_ms = wanted->check_interval_ms;
         netd->next_check_ms = clock_boottime_ms() + netd->interval_ms;
@@ -138,11 +143,35 @@ static int receive(struct netd *netd)
         return serve(netd, &request, (size_t)length);
 }
 
+/* iptables(8) and what imitates it open the lock for reading, we for writing: our own closes wake nobody. A file that
+ * was replaced gets a new watch; for one that is watched already this changes nothing. Without the watch the
+ * interval alone finds what others did. */
+static void watch_lock(const struct netd *netd)
+{
+        AUTO(auto_close) int fd = -1;
+
+        if (netd->inotify_fd < 0)
+                return;
+        if (access(IPTC_LOCK_PATH, F_OK) < 0)
+                fd = open(IPTC_LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        (void)inotify_add_watch(netd->inotify_fd, IPTC_LOCK_PATH, IN_CLOSE_NOWRITE | IN_DONT_FOLLOW);
+}
+
+/* All events that wait mean one look. */
+static void drain_events(const struct netd *netd)
+{
+        char events[4096];
+
+        while (read(netd->inotify_fd, events, sizeof events) > 0)
+                ;
+}
+
 /* The heartbeat: a look at the kernel, and a report of it. */
 static int beat(struct netd *netd)
 {
         struct protocol_reply report;
 
+        watch_lock(netd);
         (void)check(netd, NULL); /* what is wrong is in the report */
         report = make_reply(netd, PROTOCOL_REPORT, 0);
         return send_reply(netd, &report);
@@ -153,13 +182,20 @@ static int run(struct netd *netd)
         int r = 0;
 
         while (r == 0) {
-                struct pollfd socket = { .fd = netd->fd, .events = POLLIN };
+                struct pollfd watched[] = { { .fd = netd->fd, .events = POLLIN },
+                                            { .fd = netd->inotify_fd, .events = POLLIN } };
                 int64_t wait_ms = netd->next_check_ms - clock_boottime_ms();
+                bool is_touched = false;
 
-                if (poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0) > 0)
-                        r = receive(netd);
-                if (r == 0 && clock_boottime_ms() >= netd->next_check_ms)
+                (void)poll(watched, 2, wait_ms > 0 ? (int)wait_ms : 0);
+                if ((watched[1].revents & POLLIN) != 0) {
+                        drain_events(netd);
+                        is_touched = true;
+                }
+                if (is_touched || clock_boottime_ms() >= netd->next_check_ms)
                         r = beat(netd);
+                if (r == 0 && watched[0].revents != 0)
+                        r = receive(netd);
         }
         return r;
 }
@@ -203,6 +239,8 @@ int main(int argc, char **argv)
         }
         if (keeper_new(&netd.keeper) < 0)
                 return 1;
+        netd.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        watch_lock(&netd);
         r = run(&netd);
         netd.keeper = keeper_free(netd.keeper);
         return r < 0 ? 1 : 0;

@@ -27,12 +27,25 @@ static int connect_here(struct nl_sock **ret_socket)
         return 0;
 }
 
-/* /proc/sys/net shows the namespace of whoever opens it. A kernel without IPv6 has nothing to turn off. */
-static int turn_ipv6_off(void)
+/* /proc/sys/net shows the namespace of whoever opens it. A kernel that lacks one has nothing to turn. Nobody but the
+ * carrel's own programs can reach its ports, and its group numbers are the host's in the eyes of the kernel: so all
+ * of them may have low ports and ping sockets (icmp(7), ip(7)). */
+static int set_sysctls(void)
 {
-        int r = sysctl_set("ipv6/conf/all/disable_ipv6", "1");
+        static const struct {
+                const char *path, *value;
+        } SYSCTLS[] = {
+                { "ipv6/conf/all/disable_ipv6", "1" },
+                { "ipv4/ip_unprivileged_port_start", "0" },
+                { "ipv4/ping_group_range", "0 2147483647" },
+        };
+        int r = 0;
 
-        return r == -ENOENT ? 0 : r;
+        for (size_t i = 0; r == 0 && i < sizeof SYSCTLS / sizeof *SYSCTLS; i++) {
+                r = sysctl_set(SYSCTLS[i].path, SYSCTLS[i].value);
+                r = r == -ENOENT ? 0 : r;
+        }
+        return r;
 }
 
 int netns_connect(int netns_fd, struct nl_sock **ret_socket, struct fault *why)
@@ -47,7 +60,7 @@ int netns_connect(int netns_fd, struct nl_sock **ret_socket, struct fault *why)
         if (setns(netns_fd, CLONE_NEWNET) < 0)
                 return fault_set(why, FAULT_CARREL_LOST, errno, "cannot enter the carrel's network namespace: %s",
                                  strerror(errno));
-        r = turn_ipv6_off();
+        r = set_sysctls();
         if (r == 0)
                 r = connect_here(&socket);
         if (setns(home_fd, CLONE_NEWNET) < 0)

@@ -26,6 +26,9 @@ struct netpolicy {
         struct list calls;
         uint64_t last_number;
         struct protocol_apply wanted;
+        uint64_t apply_number; /* of the request that asked for it last */
+        bool is_answered;      /* that one */
+        bool is_proven;        /* wanted has been in force: with a new helper, what is missing was taken away */
         bool is_up;
         bool was_in_force;             /* as told last */
         int64_t heard_ms;              /* when anything came from the helper, or it was started */
@@ -257,6 +260,7 @@ static void take_state(struct netpolicy *netpolicy, const struct protocol_state 
         if (state->dropped_packets > netpolicy->state.dropped_packets)
                 netpolicy->drops += state->dropped_packets - netpolicy->state.dropped_packets;
         netpolicy->state = *state;
+        netpolicy->is_proven = netpolicy->is_proven || (netpolicy->is_answered && state->is_in_force != 0);
         netpolicy->heard_ms = clock_boottime_ms();
         reconsider(netpolicy);
 }
@@ -267,6 +271,8 @@ void netpolicy_on_reply(struct netpolicy *netpolicy, const struct protocol_reply
         struct netpolicy_link link = { 0 };
         struct fault why = { 0 };
 
+        if (reply->verb == PROTOCOL_APPLY && reply->number == netpolicy->apply_number)
+                netpolicy->is_answered = true;
         take_state(netpolicy, &reply->state);
         if (call == NULL)
                 return;
@@ -288,6 +294,9 @@ void netpolicy_on_up(struct netpolicy *netpolicy)
         netpolicy->state = (struct protocol_state){ 0 };
         netpolicy->heard_ms = clock_boottime_ms();
         request.apply = netpolicy->wanted;
+        request.apply.was_in_force = netpolicy->is_proven;
+        netpolicy->apply_number = request.number;
+        netpolicy->is_answered = false;
         if (netpolicy->transport->ops->send(netpolicy->transport, &request) < 0)
                 netpolicy->transport->ops->restart(netpolicy->transport);
 }
@@ -402,6 +411,8 @@ int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options 
                                      !cidr_is_equal(request.apply.policy.network, now->network)))
                 return -EPERM;
         netpolicy->wanted = request.apply;
+        netpolicy->apply_number = netpolicy->last_number + 1;
+        netpolicy->is_answered = netpolicy->is_proven = false;
         return call_start(netpolicy, &request, done, arg, ret_call);
 }
 

@@ -22,6 +22,8 @@ static int check_apply(const struct protocol_apply *apply, struct fault *why)
         if (apply->check_interval_ms < PROTOCOL_INTERVAL_LEAST_MS ||
             apply->check_interval_ms > PROTOCOL_INTERVAL_MOST_MS)
                 return refuse(why, "the check interval");
+        if (apply->was_in_force > 1)
+                return refuse(why, "whether it was in force");
         return policy_validate(&apply->policy, why) < 0 ? -EPROTO : 0;
 }
 

@@ -27,7 +27,7 @@ enum protocol_verb {
 struct protocol_apply {
         struct policy policy;
         uint32_t check_interval_ms;
-        uint32_t reserved;
+        uint32_t was_in_force; /* 0 or 1: this very policy has been in force, so that what is missing was taken away */
 };
 
 struct protocol_plug {

@@ -85,19 +85,29 @@ static void add_all_denied(struct maker *maker, const char *in)
         add_denied(maker, in, maker->policy->denied, maker->policy->denied_count);
 }
 
+/* The only protocols that leave. */
+static void add_protocols(struct maker *maker, const char *in, enum rule_verdict verdict)
+{
+        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+
+        for (size_t i = 0; i < sizeof PROTOCOLS; i++) {
+                struct rule rule = { .protocol = PROTOCOLS[i], .verdict = verdict };
+
+                (void)snprintf(rule.in, sizeof rule.in, "%s", in);
+                add(maker, rule);
+        }
+}
+
 /* Here every packet of a carrel is judged, before conntrack and routing. RETURN, not ACCEPT: other people's rules
  * behind ours still have their say. */
 static void add_judge(struct maker *maker)
 {
-        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
-
         add(maker, (struct rule){ .source = maker->policy->network, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP });
         add(maker, (struct rule){ .flags = RULE_WRONG_PATH, .verdict = RULE_DROP });
         add_pinholes(maker, "", 0, RULE_RETURN);
         add(maker, (struct rule){ .flags = RULE_TO_HOST, .verdict = RULE_DROP });
         add_all_denied(maker, "");
-        for (size_t i = 0; i < sizeof PROTOCOLS; i++)
-                add(maker, (struct rule){ .protocol = PROTOCOLS[i], .verdict = RULE_RETURN });
+        add_protocols(maker, "", RULE_RETURN);
         add(maker, (struct rule){ .verdict = RULE_DROP });
 }
 
@@ -108,15 +118,17 @@ static void add_input(struct maker *maker)
 }
 
 /* What the judge let pass may be forwarded, unless somebody's DNAT has meanwhile led it to where it must not go;
- * towards a carrel only the answers. */
+ * towards a carrel only the answers. A carrel's packet never gets to that rule: somebody else's carrel is denied, and
+ * of another protocol even an answer must not leave. */
 static void add_forward(struct maker *maker)
 {
-        struct rule from = { .verdict = RULE_ACCEPT };
+        struct rule from = { .verdict = RULE_DROP };
         struct rule answer = { .flags = RULE_IS_REPLY, .verdict = RULE_ACCEPT };
 
         memcpy(from.in, maker->pattern, sizeof from.in);
         add_pinholes(maker, maker->pattern, RULE_ORIGINALLY, RULE_ACCEPT);
         add_all_denied(maker, maker->pattern);
+        add_protocols(maker, maker->pattern, RULE_ACCEPT);
         add(maker, from);
         add(maker, answer);
         add(maker, (struct rule){ .verdict = RULE_DROP });

@@ -1,12 +1,14 @@
 /* The attack catalogue of docs/threats.md against the rules, packet by packet: everything that is denied is denied
  * with a rule's counter to show for it, and answers when the rules are taken away. */
 #include <errno.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -307,6 +309,37 @@ static void nobody_outside_reaches_a_carrel(void **state)
         assert_true(rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &UNSOLICITED) > before);
 }
 
+/* In the node, as a user without any privilege: bit 0 a ping socket, bit 1 port 80. */
+static long try_as_user(const void *nothing)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(80) };
+        pid_t pid = fork();
+        int status = 0;
+
+        (void)nothing;
+        if (pid == 0) {
+                int had = 0;
+
+                if (setgroups(0, NULL) < 0 || setresgid(54321, 54321, 54321) < 0 || setresuid(54321, 54321, 54321) < 0)
+                        _exit(99);
+                had |= socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0 ? 1 : 0;
+                had |= bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address) == 0 ? 2 : 0;
+                _exit(had);
+        }
+        (void)waitpid(pid, &status, 0);
+        return WEXITSTATUS(status);
+}
+
+static void low_ports_and_ping_sockets_are_for_everybody(void **state)
+{
+        struct node *control = node_new(true);
+
+        (void)state;
+        assert_int_equal(node_run(carrel, try_as_user, NULL, 0), 3);
+        assert_int_equal(node_run(control, try_as_user, NULL, 0), 0);
+        (void)node_free(control);
+}
+
 static void the_status_counts_drops(void **state)
 {
         (void)state;
@@ -388,6 +421,7 @@ static int run(void)
                 cmocka_unit_test(ipv6_is_off),
                 cmocka_unit_test(a_tightened_policy_cuts_connections),
                 cmocka_unit_test(nobody_outside_reaches_a_carrel),
+                cmocka_unit_test(low_ports_and_ping_sockets_are_for_everybody),
                 cmocka_unit_test(the_status_counts_drops),
                 cmocka_unit_test(without_rules_everything_answers),
         };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,9 @@
 #include "enclosure.h"
 #include "family.h"
 #include "netrig.h"
+#include "policy.h"
 #include "process.h"
+#include "protocol.h"
 
 static struct rig rig;
 static struct node *outside, *carrel;
@@ -252,6 +255,132 @@ static void a_killed_helper_comes_back(void **state)
         assert_true(is_open(carrel));
 }
 
+/* What is missing when a new helper comes was taken away: that counts as a heal. A policy of which nobody knows that
+ * it has been in force does not. */
+static void heals_count_across_a_helpers_death(void **state)
+{
+        pid_t helper = rig_helper_pid();
+        uint64_t alarms = rig_status(&rig).alarms;
+
+        (void)state;
+        rig_await(&rig, rig_in_force);
+        heals_before = rig_status(&rig).heals;
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F");
+        assert_int_equal(kill(helper, SIGKILL), 0);
+        rig_await(&rig, has_no_helper);
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(rig_status(&rig).heals, heals_before + 1);
+        assert_true(rig_status(&rig).alarms > alarms);
+        helper = rig_helper_pid();
+        assert_int_equal(kill(helper, SIGKILL), 0); /* with nothing amiss: no heal */
+        rig_await(&rig, has_no_helper);
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(rig_status(&rig).heals, heals_before + 1);
+        assert_int_equal(rig_apply(&rig, "9.9.9.9"), FAULT_NONE); /* other rules are no heal either */
+        assert_int_equal(rig_apply(&rig, ""), FAULT_NONE);
+        assert_int_equal(rig_status(&rig).heals, heals_before + 1);
+}
+
+/* A helper without carreld, which looks by itself once a minute only: whatever it notices sooner, it was told of. */
+static void a_change_of_rules_wakes_the_helper(void **state)
+{
+        struct protocol_request request = { .magic = PROTOCOL_MAGIC,
+                                            .version = PROTOCOL_VERSION,
+                                            .verb = PROTOCOL_APPLY };
+        struct policy_texts texts = { "waked", "10.216.0.0/24", "", "", "" };
+        struct protocol_reply reply = { 0 };
+        int pair[2];
+        pid_t pid;
+
+        (void)state;
+        assert_int_equal(policy_parse(&request.apply.policy, &texts, NULL), 0);
+        request.apply.check_interval_ms = PROTOCOL_INTERVAL_MOST_MS;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+        pid = fork();
+        if (pid == 0) {
+                close(pair[0]);
+                dup2(pair[1], 3);
+                execl(rig.options.helper_path, "carrel-netd", "3", (char *)NULL);
+                _exit(127);
+        }
+        close(pair[1]);
+        assert_int_equal(send(pair[0], &request, protocol_request_size(PROTOCOL_APPLY), 0),
+                         protocol_request_size(PROTOCOL_APPLY));
+        while (reply.verb != PROTOCOL_APPLY)
+                assert_int_equal(recv(pair[0], &reply, sizeof reply, 0), sizeof reply);
+        assert_int_equal(reply.kind, FAULT_NONE);
+        for (unsigned heals = 1; heals <= 3; heals++) {
+                double began_s = now_s();
+
+                MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F");
+                while (reply.state.heals < heals)
+                        assert_int_equal(recv(pair[0], &reply, sizeof reply, 0), sizeof reply);
+                assert_true(now_s() - began_s < PROTOCOL_INTERVAL_MOST_MS / 1000.0 / 2);
+        }
+        close(pair[0]);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        rig_await(&rig, rig_in_force);
+}
+
+static const struct {
+        uint8_t protocol;
+        const char *name;
+} FOREIGN[] = { { 132, "132" }, { 47, "47" }, { 50, "50" }, { 41, "41" } };
+enum { N_FOREIGN = sizeof FOREIGN / sizeof *FOREIGN };
+
+/* In the node: the packets that its raw PREROUTING has counted. */
+static long count_arrived(const void *nothing)
+{
+        struct xtc_handle *handle = FAMILY_IPV4.init("raw");
+        struct rule rules[N_FOREIGN];
+        size_t count = FAMILY_IPV4.read(handle, "PREROUTING", rules, N_FOREIGN);
+        long packets = 0;
+
+        (void)nothing;
+        FAMILY_IPV4.free(handle);
+        for (size_t i = 0; i < count; i++)
+                packets += (long)rules[i].packets;
+        return packets;
+}
+
+static void send_foreign(void)
+{
+        for (size_t i = 0; i < N_FOREIGN; i++) {
+                struct packet packet = { "", RIG_ALLOWED, FOREIGN[i].protocol };
+
+                memcpy(packet.source, link_of_carrel.address, sizeof packet.source);
+                assert_int_equal(node_run(carrel, send_packet, &packet, sizeof packet), 1);
+        }
+}
+
+/* Nobody heals while raw is empty: what the judge would have dropped as a foreign protocol meets the second lock. The
+ * control: without that one, all of it arrives. */
+static void foreign_protocols_meet_the_second_lock(void **state)
+{
+        static const struct rule LOCK = { .in = "carrel+", .verdict = RULE_DROP };
+        pid_t helper = rig_helper_pid();
+        uint64_t before;
+
+        (void)state;
+        rig_await(&rig, rig_in_force);
+        for (size_t i = 0; i < N_FOREIGN; i++)
+                NODE_MUST_RUN(outside, "iptables-legacy", "-w", "-t", "raw", "-A", "PREROUTING", "-p", FOREIGN[i].name);
+        before = rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &LOCK);
+        assert_int_equal(kill(helper, SIGSTOP), 0);
+        MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-F", "PREROUTING");
+        send_foreign();
+        assert_int_equal(node_run(outside, count_arrived, NULL, 0), 0);
+        assert_int_equal(rig_packets(RULE_IPV4, "filter", "CARREL-FORWARD", &LOCK), before + N_FOREIGN);
+        MUST_RUN("iptables-legacy", "-w", "-P", "FORWARD", "ACCEPT");
+        MUST_RUN("iptables-legacy", "-w", "-F", "FORWARD");
+        send_foreign();
+        assert_int_equal(node_run(outside, count_arrived, NULL, 0), N_FOREIGN);
+        assert_int_equal(kill(helper, SIGCONT), 0);
+        rig_await(&rig, rig_in_force);
+        NODE_MUST_RUN(outside, "iptables-legacy", "-w", "-t", "raw", "-F");
+}
+
 /* Its capabilities, and what it inherited. */
 static void the_helper_has_only_what_it_needs(void **state)
 {
@@ -269,7 +398,7 @@ static void the_helper_has_only_what_it_needs(void **state)
                         fail_msg("missing: %s\n%s", EXPECTED[i], output.text);
         (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)rig_helper_pid());
         RUN(&output, "ls", path);
-        assert_string_equal(output.text, "0\n1\n2\n3\n");
+        assert_string_equal(output.text, "0\n1\n2\n3\n4\n"); /* 3: its client, 4: the watch of iptables' lock */
 }
 
 /* ---- plugs ---- */
@@ -434,6 +563,9 @@ static int run(void)
                 cmocka_unit_test(not_in_force_while_the_lock_is_held),
                 cmocka_unit_test(a_stopped_helper_is_not_fresh),
                 cmocka_unit_test(a_killed_helper_comes_back),
+                cmocka_unit_test(heals_count_across_a_helpers_death),
+                cmocka_unit_test(a_change_of_rules_wakes_the_helper),
+                cmocka_unit_test(foreign_protocols_meet_the_second_lock),
                 cmocka_unit_test(damage_is_healed),
                 cmocka_unit_test(harmless_rules_stand),
                 cmocka_unit_test(foreign_rules_are_untouched),

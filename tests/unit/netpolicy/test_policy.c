@@ -276,6 +276,14 @@ static void the_judge_is_in_order(void **state)
 /* Behind a DNAT the judge's word is about another address: what it denies is denied once more before the ACCEPT. */
 static void no_translation_leads_to_what_is_denied(void **state)
 {
+        static const char *const BEHIND[] = {
+                "-i carrel+ -p 6 -j ACCEPT",
+                "-i carrel+ -p 17 -j ACCEPT",
+                "-i carrel+ -p 1 -j ACCEPT",
+                "-i carrel+ -j DROP",
+                "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+                "-j DROP",
+        };
         struct policy_texts texts = { "default", "10.213.0.0/16", "9.9.9.9", "", "10.0.0.53" };
         static struct ruleset ruleset;
         const struct rule_chain *judge = &ruleset.chains[0];
@@ -301,8 +309,11 @@ static void no_translation_leads_to_what_is_denied(void **state)
                 assert_int_equal(forward->rules[at].verdict, RULE_DROP);
                 assert_string_equal(forward->rules[at].in, "carrel+");
         }
-        rule_format(&forward->rules[at + 1], text);
-        assert_string_equal(text, "-i carrel+ -j ACCEPT");
+        for (size_t i = 0; i < sizeof BEHIND / sizeof *BEHIND; i++) {
+                rule_format(&forward->rules[at + 1 + i], text);
+                assert_string_equal(text, BEHIND[i]);
+        }
+        assert_int_equal(at + 1 + sizeof BEHIND / sizeof *BEHIND, forward->count);
 }
 
 static void the_largest_policy_has_room(void **state)
