@@ -131,6 +131,8 @@ IN_CHILD static int become(const struct launch *launch)
                 return r;
         if (plan->mount_namespace_fd >= 0 && setns(plan->mount_namespace_fd, CLONE_NEWNS) < 0)
                 return -errno;
+        if (plan->prepare != NULL && (r = plan->prepare(plan->prepare_arg)) < 0)
+                return r;
         if (chdir(plan->cwd != NULL ? plan->cwd : "/") < 0)
                 return -errno;
         r = arrange_descriptors(launch);

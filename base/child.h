@@ -49,6 +49,10 @@ struct child_plan {
          * us that we do not stand still for, and what the program cannot be run for is an exit code of 127. */
         bool is_company;
         int mount_namespace_fd; /* entered before the program is looked for; -1: ours */
+        /* NULL, or called in the child once it is in that namespace: system calls only, as the memory may be ours. 0,
+         * or a negative errno, with which the start fails. */
+        int (*prepare)(const void *arg);
+        const void *prepare_arg;
         enum child_streams streams;
         size_t output_max; /* bytes kept of each stream; the rest is read and dropped */
         double deadline_s; /* then SIGKILL; 0: none */

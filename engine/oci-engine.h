@@ -7,6 +7,7 @@
 #include "child.h"
 #include "list.h"
 #include "oci-box.h"
+#include "oci-root.h"
 #include "oci.h"
 
 /* Below the state directory: where runtimes keep what they know. */
@@ -118,10 +119,11 @@ int oci_runtime_split_args(struct oci *oci, const char *text);
 /* The runtime with these words (after its global options), for the call; child_done gets its result. on_output: as in
  * child.h, or NULL. stdin_fd -1: none. fds: beyond those the runtime needs itself. */
 struct oci_command {
-        const char *const *words; /* NULL-terminated */
-        const char *cgroup;       /* the container's, if the runtime is to be born in it; NULL: it is not */
-        bool is_company;          /* ... where programs run already (struct child_plan) */
-        bool has_streams;         /* its output is the program's; else /dev/null */
+        const char *const *words;    /* NULL-terminated */
+        const struct oci_root *root; /* borrowed; NULL: it makes no container */
+        const char *cgroup;          /* the container's, if the runtime is to be born in it; NULL: it is not */
+        bool is_company;             /* ... where programs run already (struct child_plan) */
+        bool has_streams;            /* its output is the program's; else /dev/null */
         bool dies_with_us;
         int stdin_fd;
         const struct child_fd *fds;
@@ -145,6 +147,8 @@ void oci_runtime_blame(struct oci_call *call, const struct child_result *result,
  * cgroup v1 (crun refuses such a mixture). */
 int oci_mounts_prepare(struct oci *oci, struct fault *why);
 void oci_mounts_release(struct oci *oci);
+/* Whether containers can have roots of their own (oci-root.h). */
+int oci_mounts_try_root(const struct oci *oci, struct fault *why);
 /* Whether the kernel can map the owners of a mount of this directory. 0 or a negative errno. */
 int oci_mounts_try_idmap(const char *directory);
 

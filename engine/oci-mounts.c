@@ -218,6 +218,34 @@ int oci_mounts_prepare(struct oci *oci, struct fault *why)
         return prepare_namespace(oci, why);
 }
 
+/* ---- a root of each container's own ---- */
+
+static int enter_root(const void *arg)
+{
+        return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+                       ? -errno
+                       : oci_root_prepare(arg);
+}
+
+static int succeed(pid_t holder, const void *arg)
+{
+        (void)holder, (void)arg;
+        return 0;
+}
+
+int oci_mounts_try_root(const struct oci *oci, struct fault *why)
+{
+        const struct oci_root root = { { oci->state_dir }, 1 };
+        const struct holding holding = { enter_root, succeed, &root };
+        int r = oci->runtime.has_machines ? 0 : with_holder(&holding);
+
+        return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
+                                 "cannot give a container a root of its own: %s (Linux's overlay is needed: modprobe "
+                                 "overlay)",
+                                 strerrordesc_np(-r))
+                     : 0;
+}
+
 /* ---- idmapped mounts ---- */
 
 static int enter_user_namespace(const void *arg)

@@ -301,6 +301,8 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
                 .n_cgroup_fds = doors.n,
                 .is_company = command->is_company,
                 .mount_namespace_fd = oci->mount_namespace_fd,
+                .prepare = command->root != NULL ? oci_root_prepare : NULL,
+                .prepare_arg = command->root,
                 .streams = command->has_streams ? CHILD_COLLECT : CHILD_DISCARD,
                 .output_max = LOG_BYTES,
                 .deadline_s = command->deadline_s,

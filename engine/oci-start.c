@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image-store.h"
 #include "oci-engine.h"
 #include "scope.h"
 
@@ -140,8 +141,26 @@ static int run_new(struct oci_call *call, int *ret_writer)
         return 0;
 }
 
+/* The runtime finds the image where config.json says, covered; one with a kernel of its own for each container shares
+ * no inode. */
+static int find_trees(struct oci_call *call, struct stored_image *image, struct oci_root *root)
+{
+        int r = image_store_find(call->oci->images, call->box->image_id, image, &call->why);
+
+        if (r == 0 && image->n_binds >= OCI_TREES_MAX)
+                r = fault_set(&call->why, FAULT_INTERNAL, E2BIG, "the image %s binds too much", call->box->image_id);
+        if (r < 0)
+                return r;
+        root->trees[root->n++] = image->rootfs;
+        for (size_t i = 0; i < image->n_binds; i++)
+                root->trees[root->n++] = image->binds[i].source;
+        return 0;
+}
+
 static int run(struct oci_call *call)
 {
+        AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
+        struct oci_root root = { 0 };
         const char *id = call->box->info.id;
         AUTO(auto_close) int writer = -1;
         char bundle[PATH_BYTES];
@@ -151,6 +170,8 @@ static int run(struct oci_call *call)
 
         if (r < 0)
                 return r;
+        if (!call->oci->runtime.has_machines && find_trees(call, &image, &root) < 0)
+                return 0; /* call->why is set */
         if (oci_store_path(call->oci, id, "", bundle, sizeof bundle) < 0 ||
             oci_store_path(call->oci, id, "pid", pid_file, sizeof pid_file) < 0)
                 return -ENAMETOOLONG;
@@ -158,6 +179,7 @@ static int run(struct oci_call *call)
         /* It dies with us: a carreld that starts again must not meet it half-way. */
         const struct oci_command command = {
                 .words = words,
+                .root = root.n > 0 ? &root : NULL,
                 .cgroup = call->box->cgroup,
                 .dies_with_us = true,
                 .stdin_fd = -1,

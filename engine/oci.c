@@ -73,7 +73,8 @@ static void look_around(struct oci *oci)
                 return;
         oci->has_looked = true;
         *why = (struct fault){ 0 };
-        if (oci_runtime_find(oci, why) == 0 && compile_filter(oci, why) == 0 && oci_mounts_prepare(oci, why) == 0)
+        if (oci_runtime_find(oci, why) == 0 && compile_filter(oci, why) == 0 && oci_mounts_prepare(oci, why) == 0 &&
+            oci_mounts_try_root(oci, why) == 0)
                 (void)settle_userns(oci, oci->userns, why);
         oci->makes_cgroups = oci->runtime.is_crun && oci_cgroup_is_v1();
 }

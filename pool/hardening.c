@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "cgroup.h"
 #include "proc-file.h"
@@ -156,6 +157,9 @@ int hardening_check_monitor(int pid, int pidfd, const char *container_id, struct
 
 /* One line: "ID PARENT MAJOR:MINOR ROOT TARGET OPTIONS ...". Spaces in a target are written as \040. */
 struct mount_line {
+        uint64_t id, parent;
+        const char *device;
+        size_t device_length;
         const char *target;
         size_t target_length;
         const char *options;
@@ -171,7 +175,12 @@ static const char *next_line(const char *line)
 
 static bool read_line(const char *line, struct mount_line *ret_line)
 {
+        if (sscanf(line, "%10" SCNu64 " %10" SCNu64, &ret_line->id, &ret_line->parent) != 2)
+                return false;
         for (int field = 0; field < 4; field++) {
+                if (field == 2)
+                        ret_line->device = line;
+                ret_line->device_length = field == 2 ? strcspn(line, " \n") : ret_line->device_length;
                 line += strcspn(line, " \n");
                 if (*line != ' ')
                         return false;
@@ -240,7 +249,24 @@ static bool has_bound(const struct mount_line *line)
         return memmem(rest, strcspn(rest, "\n"), ",max=", strlen(",max=")) != NULL;
 }
 
-int hardening_judge_mounts(const char *mountinfo, struct fault *why)
+/* Another mount lies over this one, at the same place. */
+static bool is_covered(const char *mountinfo, const struct mount_line *line)
+{
+        struct mount_line over;
+
+        for (const char *at = mountinfo; *at != '\0'; at = next_line(at))
+                if (read_line(at, &over) && over.parent == line->id && over.target_length == line->target_length &&
+                    memcmp(over.target, line->target, line->target_length) == 0)
+                        return true;
+        return false;
+}
+
+static bool is_device(const struct mount_line *line, const char *device)
+{
+        return strlen(device) == line->device_length && strncmp(line->device, device, line->device_length) == 0;
+}
+
+int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, struct fault *why)
 {
         bool has_root = false;
         bool has_workspace = false;
@@ -258,6 +284,10 @@ int hardening_judge_mounts(const char *mountinfo, struct fault *why)
                 if (is_at(&line, "/dev/pts") && !has_bound(&line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "terminals are not bounded inside: one carrel could take all of the host's");
+                if (hosts_devices != NULL && is_device(&line, hosts_devices) && !is_covered(mountinfo, &line))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "%.*s is a device node of the host's own inside",
+                                         (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 has_root |= is_at(&line, "/");
                 has_workspace |= is_at(&line, "/workspace") && !has_option(&line, "ro");
         }
@@ -289,8 +319,19 @@ static int read_cwd(int pid, uint64_t *ret_mount_id)
         return (about.stx_mask & STATX_MNT_ID) != 0 ? 0 : -EOPNOTSUPP;
 }
 
-int hardening_check_mounts(int pid, int pidfd, struct fault *why)
+static int name_devices(char ret_text[static 32])
 {
+        struct stat status;
+
+        if (stat("/dev/null", &status) < 0)
+                return -errno;
+        (void)snprintf(ret_text, 32, "%u:%u", major(status.st_dev), minor(status.st_dev));
+        return 0;
+}
+
+int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct fault *why)
+{
+        char hosts_devices[32];
         AUTO(auto_free) char *mountinfo = read_proc(pid, "mountinfo");
         uint64_t cwd = 0;
         int r = mountinfo != NULL ? read_cwd(pid, &cwd) : 0;
@@ -300,6 +341,9 @@ int hardening_check_mounts(int pid, int pidfd, struct fault *why)
         if (r < 0)
                 return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot look where the container's process is: %s",
                                  strerrordesc_np(-r));
-        r = hardening_judge_mounts(mountinfo, why);
+        if (has_own_devices && (r = name_devices(hosts_devices)) < 0)
+                return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot look at /dev/null of the host: %s",
+                                 strerrordesc_np(-r));
+        r = hardening_judge_mounts(mountinfo, has_own_devices ? hosts_devices : NULL, why);
         return r == 0 ? hardening_judge_cwd(mountinfo, cwd, why) : r;
 }

@@ -1,6 +1,7 @@
 /* The promises of the template, read back from the kernel: an engine's word that it set them is not enough. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fault.h"
@@ -13,15 +14,18 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
 /* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev;
  * /dev/pts, if it is there, has a bound (max=).
  * Beside these two only the kernel's own (/proc, /dev, and what is below) may be writable: anything else is a VOLUME
- * that the image brings, and would be a place on the host's disk that nobody bounds. Pure. */
-int hardening_judge_mounts(const char *mountinfo, struct fault *why);
+ * that the image brings, and would be a place on the host's disk that nobody bounds.
+ * hosts_devices: "MAJOR:MINOR" of the file system that holds the host's device nodes; nothing of it may be mounted,
+ * unless something else covers it: whoever locks or watches such an inode meets the host and the other carrels. NULL:
+ * that is not asked. Pure. */
+int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, struct fault *why);
 
 /* The mount that the process stands in is one of its own. A runtime that leaks a descriptor of the host's can be made
  * to start it in a directory of the host, from where all is open (CVE-2024-21626: runc before 1.1.12). Pure. */
 int hardening_judge_cwd(const char *mountinfo, uint64_t mount_id, struct fault *why);
 
 /* Both of a live process, as hardening_check. */
-int hardening_check_mounts(int pid, int pidfd, struct fault *why);
+int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct fault *why);
 
 /* The same of a process that holds a container with a kernel of its own (gVisor's sentry): NoNewPrivs is 1, Seccomp
  * is 2. What else its programs may or may not do is that kernel's word. Pure. */

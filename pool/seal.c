@@ -42,24 +42,47 @@ static int bound_terminals(const struct stat *hosts)
         return mount("devpts", TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, TERMINALS_OPTIONS) < 0 ? errno : 0;
 }
 
+/* crun (1.8) binds the host's /dev/null over files that it masks, not the container's. That stays below, so that no
+ * file is unmasked meanwhile. In the child, inside the container. */
+static int own_masks(const struct stat *hosts)
+{
+        static const char *const FILES[] = { "/proc/kcore",        "/proc/keys",       "/proc/latency_stats",
+                                             "/proc/sched_debug",  "/proc/timer_list", "/proc/timer_stats",
+                                             "/proc/sysrq-trigger" };
+        struct stat own;
+        struct stat mask;
+
+        if (stat("/dev/null", &own) < 0 || (own.st_dev == hosts->st_dev && own.st_ino == hosts->st_ino))
+                return 0; /* for whoever judges the mounts */
+        for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+                if (stat(FILES[i], &mask) == 0 && mask.st_dev == hosts->st_dev && mask.st_ino == hosts->st_ino &&
+                    mount("/dev/null", FILES[i], NULL, MS_BIND, NULL) < 0)
+                        return errno;
+        return 0;
+}
+
 /* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
 static _Noreturn void set_attributes(int pidfd, const char *target)
 {
         const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-        struct stat hosts = { 0 };
+        struct stat terminals = { 0 };
+        struct stat null = { 0 };
+        int err;
         int fd;
 
         /* Were the daemon killed now, its lock and its sockets would live on in us. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
         (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
-        (void)stat(TERMINALS, &hosts);
+        (void)stat(TERMINALS, &terminals);
+        (void)stat("/dev/null", &null);
         if (setns(pidfd, CLONE_NEWNS) < 0)
                 _exit(errno);
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
         if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
                 _exit(errno);
-        _exit(bound_terminals(&hosts));
+        err = own_masks(&null);
+        _exit(err != 0 ? err : bound_terminals(&terminals));
 }
 
 /* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this

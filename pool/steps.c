@@ -180,6 +180,12 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         return FLOW_WAIT;
 }
 
+/* A carrel of an earlier template has what was promised then. */
+static int check_mounts(const struct carrel *carrel, struct fault *why)
+{
+        return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2, why);
+}
+
 static void on_sealed(void *arg, const struct fault *why)
 {
         struct task *task = arg;
@@ -187,7 +193,7 @@ static void on_sealed(void *arg, const struct fault *why)
         struct fault own = { 0 };
 
         task->seal = NULL;
-        if (why == NULL && hardening_check_mounts(carrel->pid, carrel->pidfd, &own) < 0)
+        if (why == NULL && check_mounts(carrel, &own) < 0)
                 why = &own;
         task_resume(task, why);
 }
@@ -200,8 +206,7 @@ enum flow_verdict step_seal(struct flow *flow, void *subject)
         const struct carrel *carrel = task->carrel;
         struct fault why = { 0 };
 
-        if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE ||
-            hardening_check_mounts(carrel->pid, carrel->pidfd, &why) == 0)
+        if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE || check_mounts(carrel, &why) == 0)
                 return FLOW_NEXT;
         if (seal_start(&task->seal, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_sealed, task,
                        flow_why(flow)) < 0)

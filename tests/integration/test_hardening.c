@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -224,6 +225,114 @@ static void two_users_share_nothing(void **state)
         assert_int_equal(text[0], '0');
 }
 
+/* ---- inodes: what is watched or locked here is nobody else's ---- */
+
+/* What the image and the engine give every carrel; those that this kernel has. */
+static const char *const EVERYBODYS[] = {
+        "/etc",        "/usr",         "/bin/busybox", "/dev/null",        "/dev/zero",  "/dev/full",
+        "/dev/random", "/dev/urandom", "/proc/kcore",  "/proc/timer_list", "/proc/keys", "/sys/kernel",
+};
+
+/* Each has a blank behind it. */
+static size_t count_words(const char *list)
+{
+        size_t count = 0;
+
+        for (; *list != '\0'; list++)
+                count += *list == ' ';
+        return count;
+}
+
+/* Those that are there, each inode once: a masked file is /dev/null, as a rule. */
+static void list_everybodys(const char *but, char ret_list[static 512])
+{
+        char script[1024];
+        int at = snprintf(script, sizeof script, "seen=; for f in");
+
+        for (size_t i = 0; i < sizeof EVERYBODYS / sizeof *EVERYBODYS; i++)
+                if (strcmp(EVERYBODYS[i], but) != 0)
+                        at += snprintf(script + at, sizeof script - (size_t)at, " %s", EVERYBODYS[i]);
+        snprintf(script + at, sizeof script - (size_t)at,
+                 "; do [ -r $f ] || continue; i=$(stat -Lc /%%d:%%i/ $f); case $seen in *$i*) continue;; esac; "
+                 "seen=$seen$i; printf '%%s ' $f; done");
+        carreld_must_exec("ada", script, ret_list, 512);
+        assert_true(count_words(ret_list) >= 8);
+}
+
+static void install_probe(const char *user)
+{
+        char path[128];
+
+        carreld_must_ensure(user);
+        snprintf(path, sizeof path, CARREL_USERS "/%s/probe", user);
+        MUST_RUN("install", "-m755", built_program("tests/integration/inode-probe"), path);
+}
+
+static void format_exec(const char *user, char *ret_text, size_t size, const char *format, const char *list)
+{
+        char script[2048];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(script, sizeof script, format, list);
+#pragma GCC diagnostic pop
+        carreld_must_exec(user, script, ret_text, size);
+}
+
+#define TOUCH_ALL                                                                                                      \
+        "for f in %s; do if [ -d $f ]; then ls $f; elif [ -c $f ]; then true >$f; else head -c1 $f; fi; done "         \
+        ">/dev/null 2>&1"
+
+static void nobody_else_is_watched(void **state)
+{
+        static const char *const WATCH = "rm -f seen; touch end; ./probe watch %send >seen 2>&1 & "
+                                         "until grep -qE 'watching|cannot' seen; do sleep 0.01; done; cat seen";
+        static const char *const LOOK =
+                "cat end; until grep -q end seen; do sleep 0.01; done; sort -u seen | grep / ; true";
+        char list[512], text[1024];
+
+        (void)state;
+        install_probe("ada");
+        carreld_must_ensure("bob");
+        list_everybodys("/bin/busybox", list); /* what runs in her own execs, too */
+        format_exec("ada", text, sizeof text, WATCH, list);
+        assert_string_equal(text, "watching");
+        format_exec("bob", text, sizeof text, TOUCH_ALL, list);
+        MUST_RUN("sh", "-c", "for f in null zero full random urandom; do true >/dev/$f; done");
+        carreld_must_exec("ada", LOOK, text, sizeof text);
+        if (text[0] != '\0')
+                fail_msg("one carrel sees what another one, or the host, opens: %s", text);
+        /* What she touches herself is seen, all of it. */
+        format_exec("ada", text, sizeof text, TOUCH_ALL "; rm -f seen2; cat end", list);
+        carreld_must_exec("ada", "until [ $(grep -c end seen) = 2 ]; do sleep 0.01; done; sort -u seen | grep -c /",
+                          text, sizeof text);
+        assert_int_equal(strtoul(text, NULL, 10), count_words(list));
+        carreld_must_exec("ada", "killall probe", text, sizeof text);
+}
+
+static void nobody_else_is_locked_out(void **state)
+{
+        static const char *const LOCK =
+                "./probe lock %s >locks 2>&1 & until [ -s locks ]; do sleep 0.01; done; cat locks";
+        char list[512], text[1024];
+
+        (void)state;
+        install_probe("ada");
+        install_probe("bob");
+        list_everybodys("", list);
+        format_exec("ada", text, sizeof text, LOCK, list);
+        assert_string_equal(text, "locked");
+        format_exec("bob", text, sizeof text, LOCK, list);
+        if (strcmp(text, "locked") != 0)
+                fail_msg("one carrel is locked out by another: %s", text);
+        MUST_RUN("sh", "-c", "for f in null zero full random urandom; do flock -n /dev/$f true || exit 1; done");
+        /* Her own second program is refused everything. */
+        format_exec("ada", text, sizeof text, "./probe lock %s | grep -c /", list);
+        assert_int_equal(strtoul(text, NULL, 10), count_words(list));
+        carreld_must_exec("ada", "killall probe", text, sizeof text);
+        carreld_must_exec("bob", "killall probe", text, sizeof text);
+}
+
 /* They are the whole host's: no engine's API bounds them. */
 static void terminals_are_bounded(void **state)
 {
@@ -250,6 +359,8 @@ static int inside(void)
                 cmocka_unit_test(a_fork_bomb_stops_at_the_limit),
                 cmocka_unit_test(a_memory_hog_is_killed),
                 cmocka_unit_test(two_users_share_nothing),
+                cmocka_unit_test(nobody_else_is_watched),
+                cmocka_unit_test(nobody_else_is_locked_out),
         };
 
         return cmocka_run_group_tests_name("hardening", tests, start, stop);

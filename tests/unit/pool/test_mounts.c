@@ -37,6 +37,20 @@ static const struct mount_case {
         const char *mounts;
         const char *named; /* in the fault; NULL: accepted */
 } CASES[] = {
+        { "a device node of the host's", ROOT WORKSPACE "9 222 0:6 /null /dev/null rw,nosuid - devtmpfs d rw\n",
+          "/dev/null is a device node of the host's own" },
+        { "a mask of the host's", ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n",
+          "/proc/keys" },
+        { "one that is covered",
+          ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n"
+                         "10 9 0:89 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n",
+          NULL },
+        { "one whose neighbour is covered",
+          ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n"
+                         "10 8 0:89 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n",
+          "/proc/keys" },
+        { "a device with the host's as its beginning", ROOT WORKSPACE "9 222 0:66 /null /dev/null rw - tmpfs d rw\n",
+          NULL },
         { "the template's", ROOT PROC DEV TMP WORKSPACE INIT, NULL },
         { "cgroup v1's tmpfs", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n", NULL },
         { "the last line without an end", ROOT "251 220 254:0 /u /workspace rw,nosuid,nodev - ext4 /dev/vda rw", NULL },
@@ -68,7 +82,7 @@ static void mounts_are_judged(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int r = hardening_judge_mounts(CASES[i].mounts, &why);
+                int r = hardening_judge_mounts(CASES[i].mounts, "0:6", &why);
 
                 if (CASES[i].named == NULL && r < 0)
                         fail_msg("%s: refused: %s", CASES[i].name, why.message);
@@ -77,6 +91,13 @@ static void mounts_are_judged(void **state)
                 if (CASES[i].named != NULL && strstr(why.message, CASES[i].named) == NULL)
                         fail_msg("%s: \"%s\" is not in: %s", CASES[i].name, CASES[i].named, why.message);
         }
+}
+
+static void an_earlier_promise_is_not_widened(void **state)
+{
+        (void)state;
+        assert_int_equal(
+                hardening_judge_mounts(ROOT WORKSPACE "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n", NULL, NULL), 0);
 }
 
 static void a_place_outside_is_refused(void **state)
@@ -248,6 +269,7 @@ int main(void)
         static const struct CMUnitTest TESTS[] = {
                 cmocka_unit_test(a_place_outside_is_refused),
                 cmocka_unit_test(mounts_are_judged),
+                cmocka_unit_test(an_earlier_promise_is_not_widened),
                 cmocka_unit_test_setup_teardown(a_seal_makes_the_mount_bare, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(what_cannot_be_sealed_is_told, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_link_is_not_followed, make_cell, drop_cell),
