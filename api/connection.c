@@ -54,8 +54,9 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
                 connection_cut(connection, 0, NULL);
                 return;
         }
-        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "the request did not arrive whole within %g s",
-                        connection->server->options.read_deadline_s);
+        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
+                        "the request's head did not arrive whole, or of its body less than %d bytes, within %g s",
+                        API_PROGRESS_BYTES, connection->server->options.read_deadline_s);
         connection_cut(connection, MHD_HTTP_REQUEST_TIMEOUT, &why);
 }
 

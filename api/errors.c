@@ -38,6 +38,7 @@ static const struct {
         [FAULT_RESOURCE_EXHAUSTED] = { 503, false },
         [FAULT_SETTING_INVALID] = { 500, false },
         [FAULT_SPEC_CONFLICT] = { 409, false },
+        [FAULT_STORAGE_FULL] = { 507, false },
         [FAULT_USER_ID_INVALID] = { 400, true },
 };
 

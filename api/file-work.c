@@ -26,7 +26,6 @@ static void release_work(void *arg)
 
         cancel_program(work);
         buffer_free(&work->listing);
-        free(work->input);
         free(work);
 }
 
@@ -60,6 +59,32 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 exec_pause(work->exec, is_paused);
 }
 
+/* Whose fault it is that there is no room. */
+static void fail_full(struct file_work *work, int err)
+{
+        static const char *const OWN[] = { "/tmp", "/dev/shm" };
+        uint64_t bytes = 0, inodes = 0;
+        struct fault why;
+
+        for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
+                size_t length = strlen(OWN[i]);
+
+                if (strncmp(work->path, OWN[i], length) != 0 ||
+                    (work->path[length] != '/' && work->path[length] != '\0'))
+                        continue;
+                (void)fault_set(&why, FAULT_STORAGE_FULL, err,
+                                "the carrel's own %s is full: remove what it does not need there", OWN[i]);
+                file_work_fail(work, &why);
+                return;
+        }
+        (void)pool_users_space(work->request->server->pool, &bytes, &inodes);
+        (void)fault_set(&why, FAULT_STORAGE_FULL, err,
+                        "there is no room for it: the disk that all users share (users_dir) has %ju MiB and %ju inodes "
+                        "left. Remove what the user does not need, or have the operator make room",
+                        (uintmax_t)bytes >> 20, (uintmax_t)inodes);
+        file_work_fail(work, &why);
+}
+
 static void fail_protocol(struct file_work *work)
 {
         struct fault why;
@@ -77,7 +102,9 @@ static void take_line(struct file_work *work)
                 fail_protocol(work);
                 return;
         }
-        if (work->answer.kind == FILE_ERROR)
+        if (work->answer.kind == FILE_ERROR && (work->answer.why.err == ENOSPC || work->answer.why.err == EDQUOT))
+                fail_full(work, work->answer.why.err);
+        else if (work->answer.kind == FILE_ERROR)
                 file_work_fail(work, &work->answer.why);
         else if (work->operation->on_end != NULL)
                 work->operation->on_ok(work, &work->answer);
@@ -174,25 +201,18 @@ static void feed(void *arg)
         }
 }
 
-/* A short body goes with the request, which every engine can. */
-static int prepare_input(struct file_work *work, struct exec_request *request)
+/* A body that is in memory goes with the request, which every engine can. */
+static void prepare_input(struct file_work *work, struct exec_request *request)
 {
         const struct spool *spool = work->request->spool;
 
         if (!work->operation->has_body || spool == NULL)
-                return 0;
-        if (spool->length > FILE_INLINE_MAX_BYTES) {
-                request->is_input_open = true;
-                return 0;
-        }
-        work->input = malloc(spool->length + 1);
-        if (work->input == NULL)
-                return -ENOMEM;
-        if (pread(spool->fd, work->input, spool->length, 0) != (ssize_t)spool->length)
-                return -EIO;
-        request->input = work->input;
+                return;
+        request->is_input_open = spool->fd >= 0;
+        if (spool->fd >= 0)
+                return;
+        request->input = spool->head.data;
         request->input_length = spool->length;
-        return 0;
 }
 
 /* ---- the road ---- */
@@ -207,9 +227,8 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
         (void)ensured;
         for (size_t i = 0; work->arguments[i] != NULL; i++)
                 argv[i + 2] = work->arguments[i];
-        if (prepare_input(work, &program) < 0)
-                answer_no_memory(request);
-        else if (carrel_run(request, &program, &SINK, work, &work->exec) && program.is_input_open)
+        prepare_input(work, &program);
+        if (carrel_run(request, &program, &SINK, work, &work->exec) && program.is_input_open)
                 feed(work);
 }
 

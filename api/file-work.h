@@ -7,7 +7,7 @@
 #include "file-query.h"
 #include "request.h"
 
-enum { FILE_ARGUMENTS_MAX = 8, FILE_INLINE_MAX_BYTES = 512 << 10 };
+enum { FILE_ARGUMENTS_MAX = 8 };
 
 struct file_work;
 
@@ -36,7 +36,6 @@ struct file_work {
         size_t line_length;
         bool has_line;
         struct file_answer answer;
-        char *input; /* the body, when it is short */
         struct buffer listing;
         size_t n_entries; /* of the listing, so far */
         int64_t left;     /* bytes that are still promised */

@@ -187,6 +187,7 @@ static int refuse_role(const struct route *route, struct fault *why)
 /* The route, as far as it has to be known before the body is read; the rest is dispatch's. */
 static int prepare_spool(struct request *request, struct fault *why)
 {
+        bool is_file;
         const struct api_options *options = &request->server->options;
         char *path = request->connection->target;
         char *query = strchr(path, '?');
@@ -202,14 +203,13 @@ static int prepare_spool(struct request *request, struct fault *why)
                 return 0;
         if ((match.route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
                 return refuse_role(match.route, why);
-        if (options->spool_dir == NULL)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOENT, "there is no directory for large bodies");
-        r = spool_new(&request->spool, &request->server->spools, options->spool_dir, why);
+        is_file = (match.route->flags & ROUTE_FILE) != 0;
+        r = spool_new(&request->spool, &request->server->spools, is_file ? match.parameter : NULL, why);
         if (r < 0)
                 return r;
         request->spool->max_bytes = options->spool_max_bytes;
         request->spool->setting = "image_max_size";
-        if ((match.route->flags & ROUTE_FILE) != 0 && options->file_max_bytes > 0) {
+        if (is_file && options->file_max_bytes > 0) {
                 request->spool->max_bytes = options->file_max_bytes;
                 request->spool->setting = "file_max_size";
         }
@@ -250,6 +250,15 @@ static enum MHD_Result cut(struct request *request, const struct fault *why)
         return MHD_NO;
 }
 
+/* A slow peer is no idle one; one that sends a byte now and then has no more time for it. */
+static void earn_time(struct request *request)
+{
+        if (request->received_bytes - request->timed_bytes < API_PROGRESS_BYTES)
+                return;
+        request->timed_bytes = request->received_bytes;
+        connection_enter(request->connection, CONNECTION_READING);
+}
+
 /* Who is refused is let speak for a while, so that he gets to read why: a client that meets a closed socket while it
  * sends is told of that alone. */
 static enum MHD_Result receive_spooled(struct request *request, const char *bytes, size_t length)
@@ -257,8 +266,7 @@ static enum MHD_Result receive_spooled(struct request *request, const char *byte
         struct fault *refusal = &request->refusal;
 
         if (refusal->kind == FAULT_NONE && spool_write(request->spool, bytes, length, refusal) == 0) {
-                if (spool_earns(request->spool))
-                        connection_enter(request->connection, CONNECTION_READING);
+                earn_time(request);
                 return MHD_YES;
         }
         request->drained_bytes += length;
@@ -272,8 +280,10 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
         request->received_bytes += length;
         if (request->spool != NULL)
                 return receive_spooled(request, bytes, length);
-        if (request->received_bytes <= API_BODY_MAX_BYTES)
+        if (request->received_bytes <= API_BODY_MAX_BYTES) {
+                earn_time(request);
                 return buffer_append(&request->body, bytes, length) == 0 ? MHD_YES : MHD_NO;
+        }
         buffer_free(&request->body);
         if (request->received_bytes <= API_DRAIN_MAX_BYTES)
                 return MHD_YES;

@@ -30,6 +30,7 @@ struct request {
         struct buffer body;
         struct spool *spool;     /* instead of body, of a ROUTE_SPOOL; else NULL */
         uint64_t received_bytes; /* of the body, kept or not */
+        uint64_t timed_bytes;    /* of them when the deadline was set last */
         struct fault refusal;    /* of the spool: what still comes is drained, up to API_DRAIN_MAX_BYTES */
         uint64_t drained_bytes;
         struct pool_wait *wait; /* what a handler waits for, or NULL */

@@ -20,6 +20,7 @@ struct stream;
 enum {
         API_BODY_MAX_BYTES = 1 << 20,
         API_DRAIN_MAX_BYTES = 8 << 20, /* of a body too large, so that a plain client gets to read its 413 */
+        API_PROGRESS_BYTES = 4 << 10,  /* of a body: so many more earn read_deadline_s anew */
         API_HEADER_MAX_BYTES = 16 << 10,
         API_SCRATCH_BYTES = 256 << 10,
         API_CONNECTION_MEMORY_BYTES = 48 << 10 /* of libmicrohttpd; headers between the two get our own 431 */

@@ -154,8 +154,11 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
                 server->options.read_deadline_s = READ_DEADLINE_S;
         if (server->options.idle_deadline_s <= 0)
                 server->options.idle_deadline_s = IDLE_DEADLINE_S;
-        server->spools =
-                (struct spool_quota){ .max_bytes = options->spools_max_bytes, .max_spools = options->max_spools };
+        server->spools = (struct spool_quota){
+                .places.bound = options->max_spools,
+                .bytes = { .bound = options->spools_max_bytes, .least = options->file_max_bytes },
+                .directory = server->options.spool_dir,
+        };
         server->scratch = malloc(API_SCRATCH_BYTES);
         list_init(&server->requests);
         list_init(&server->subscribers);

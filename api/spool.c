@@ -8,30 +8,112 @@
 
 #include "temporary.h"
 
-/* A peer has read_deadline_s for each piece of this size. */
-enum { PIECE_BYTES = 1 << 20 };
+enum { SPOOL_PLACES, SPOOL_BYTES };
+enum { SYNC_BYTES = 1 << 20 };
 
-int spool_new(struct spool **ret_spool, struct spool_quota *quota, const char *directory, struct fault *why)
+static uint64_t *held_by(const struct spool *spool, int thing)
 {
-        struct spool *spool;
+        return spool->user == NULL ? NULL : &spool->user->held[thing];
+}
 
-        if (quota->max_spools > 0 && quota->n_spools >= quota->max_spools)
+/* ---- in a file ---- */
+
+static int refuse_disk(const struct spool *spool, int err, const char *deed, struct fault *why)
+{
+        bool is_full = err == ENOSPC || err == EDQUOT;
+
+        return fault_set(why, is_full ? FAULT_STORAGE_FULL : FAULT_RESOURCE_EXHAUSTED, err,
+                         "cannot %s in %s, where carreld keeps bodies on their way (spool_dir): %s%s", deed,
+                         spool->quota->directory, strerror(err),
+                         is_full ? "; the operator must make room there, or give it a disk of its own" : "");
+}
+
+static int append(struct spool *spool, const char *bytes, uint64_t length, struct fault *why)
+{
+        while (length > 0) {
+                ssize_t n = write(spool->fd, bytes, length);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return refuse_disk(spool, n < 0 ? errno : ENOSPC, "write", why);
+                bytes += n;
+                length -= (uint64_t)n;
+        }
+        return 0;
+}
+
+static int open_file(struct spool *spool, struct fault *why)
+{
+        if (spool->quota->directory == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOENT, "there is no directory for large bodies");
+        spool->fd = temporary_open(spool->quota->directory);
+        return spool->fd < 0 ? refuse_disk(spool, -spool->fd, "make a file", why) : 0;
+}
+
+static void forget_memory(struct spool *spool)
+{
+        spool->quota->memory_bytes -= spool->head.length;
+        buffer_free(&spool->head);
+}
+
+static int move_to_file(struct spool *spool, struct fault *why)
+{
+        int r = open_file(spool, why);
+
+        if (r == 0)
+                r = append(spool, spool->head.data, spool->head.length, why);
+        if (r == 0)
+                forget_memory(spool);
+        return r;
+}
+
+/* ---- its life ---- */
+
+static int take_place(struct spool *spool, struct fault *why)
+{
+        struct share *places = &spool->quota->places;
+        int r = share_take(places, held_by(spool, SPOOL_PLACES), 1);
+
+        if (r == -EDQUOT)
+                return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,
+                                 "%llu files of %s are on their way already, which is what one user may have of "
+                                 "max_uploads",
+                                 (unsigned long long)share_part(places), spool->user->name);
+        if (r < 0)
                 return fault_set(why, FAULT_QUEUE_FULL, EAGAIN,
-                                 "%u files and images are on their way here already (max_uploads)", quota->n_spools);
-        spool = calloc(1, sizeof *spool);
+                                 "%llu files and images are on their way here already (max_uploads)",
+                                 (unsigned long long)places->used);
+        return 0;
+}
+
+int spool_new(struct spool **ret_spool, struct spool_quota *quota, const char *user, struct fault *why)
+{
+        struct spool *spool = calloc(1, sizeof *spool);
+        int r;
+
         if (spool == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         spool->quota = quota;
-        spool->credit = PIECE_BYTES;
-        spool->fd = temporary_open(directory);
-        if (spool->fd < 0) {
-                int err = -spool->fd;
-
+        spool->fd = -1;
+        if (user != NULL)
+                spool->user = sharer_join(&quota->users, user);
+        if (user != NULL && spool->user == NULL)
+                r = fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        else
+                r = take_place(spool, why);
+        if (r < 0) {
+                sharer_leave(&quota->users, spool->user);
                 free(spool);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, err, "cannot make a temporary file in %s: %s",
-                                 directory, strerror(err));
+                return r;
         }
-        quota->n_spools++;
+        if (user == NULL) {
+                r = open_file(spool, why);
+                if (r < 0) {
+                        spool_free(spool);
+                        return r;
+                }
+        }
         *ret_spool = spool;
         return 0;
 }
@@ -40,64 +122,83 @@ struct spool *spool_free(struct spool *spool)
 {
         if (spool == NULL)
                 return NULL;
-        spool->quota->n_spools--;
-        spool->quota->bytes -= spool->length;
-        close(spool->fd);
+        share_give(&spool->quota->places, held_by(spool, SPOOL_PLACES), 1);
+        share_give(&spool->quota->bytes, held_by(spool, SPOOL_BYTES), spool->length);
+        sharer_leave(&spool->quota->users, spool->user);
+        forget_memory(spool);
+        if (spool->fd >= 0)
+                close(spool->fd);
         free(spool);
         return NULL;
 }
 
+/* ---- bytes ---- */
+
 int spool_may_take(const struct spool *spool, uint64_t length, struct fault *why)
 {
-        const struct spool_quota *quota = spool->quota;
+        const struct share *bytes = &spool->quota->bytes;
+        int r;
 
         if (length > spool->max_bytes - spool->length)
                 return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %llu bytes (%s)",
                                  (unsigned long long)spool->max_bytes, spool->setting);
-        if (quota->max_bytes > 0 && length > quota->max_bytes - quota->bytes)
+        r = share_check(bytes, held_by(spool, SPOOL_BYTES), length);
+        if (r == -EDQUOT)
+                return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,
+                                 "files of %s on their way here would take more than %llu bytes together, which is "
+                                 "what one user may have of uploads_size: try again when some are done",
+                                 spool->user->name, (unsigned long long)share_part(bytes));
+        if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
                                  "files and images on their way here would take more than %llu bytes together "
                                  "(uploads_size): try again when some are done",
-                                 (unsigned long long)quota->max_bytes);
+                                 (unsigned long long)bytes->bound);
         return 0;
+}
+
+static bool fits_into_memory(const struct spool *spool, uint64_t length)
+{
+        return spool->fd < 0 && spool->length + length <= SPOOL_MEMORY_BYTES &&
+               spool->quota->memory_bytes + length <= SPOOLS_MEMORY_BYTES;
+}
+
+static int keep(struct spool *spool, const char *bytes, uint64_t length, struct fault *why)
+{
+        int r = 0;
+
+        if (fits_into_memory(spool, length)) {
+                if (buffer_append(&spool->head, bytes, length) < 0)
+                        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                spool->quota->memory_bytes += length;
+                return 0;
+        }
+        if (spool->fd < 0)
+                r = move_to_file(spool, why);
+        if (r == 0)
+                r = append(spool, bytes, length, why);
+        return r;
 }
 
 int spool_write(struct spool *spool, const char *bytes, uint64_t length, struct fault *why)
 {
         int r = spool_may_take(spool, length, why);
 
+        if (r == 0)
+                r = keep(spool, bytes, length, why);
         if (r < 0)
                 return r;
-        while (length > 0) {
-                ssize_t n = write(spool->fd, bytes, length);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, n < 0 ? errno : ENOSPC,
-                                         "the body cannot be kept: %s", strerror(n < 0 ? errno : ENOSPC));
-                bytes += n;
-                length -= (uint64_t)n;
-                spool->length += (uint64_t)n;
-                spool->quota->bytes += (uint64_t)n;
-        }
-        return 0;
-}
-
-bool spool_earns(struct spool *spool)
-{
-        if (spool->length < spool->credit)
-                return false;
         /* Starts writing what has come, so that the disk is not asked for gigabytes at once later (sync_file_range(2)
          * does not wait here). */
-        (void)sync_file_range(spool->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-        spool->credit = spool->length + PIECE_BYTES;
-        return true;
+        if (spool->fd >= 0 && (spool->length + length) / SYNC_BYTES > spool->length / SYNC_BYTES)
+                (void)sync_file_range(spool->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        spool->length += length;
+        share_charge(&spool->quota->bytes, held_by(spool, SPOOL_BYTES), length);
+        return 0;
 }
 
 int spool_finish(struct spool *spool, struct fault *why)
 {
-        if (lseek(spool->fd, 0, SEEK_SET) < 0)
+        if (spool->fd >= 0 && lseek(spool->fd, 0, SEEK_SET) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "the body cannot be read: %s", strerror(errno));
         return 0;
 }

@@ -34,6 +34,7 @@ static const struct {
         [FAULT_RESOURCE_EXHAUSTED] = { "resource_exhausted", true },
         [FAULT_SETTING_INVALID] = { "setting_invalid", false },
         [FAULT_SPEC_CONFLICT] = { "spec_conflict", false },
+        [FAULT_STORAGE_FULL] = { "storage_full", false },
         [FAULT_USER_ID_INVALID] = { "user_id_invalid", false },
 };
 

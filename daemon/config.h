@@ -39,6 +39,7 @@ struct config {
         double idle_ttl_s;
         char *image;
         char *image_dir;
+        char *spool_dir;
         uint64_t image_max_bytes;
         uint64_t uploads_bytes;
         uint64_t max_uploads;

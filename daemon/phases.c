@@ -157,6 +157,8 @@ static int claim_files(struct daemon *daemon, struct fault *why)
                 r = claim_directory(daemon->config.users_dir, 0711, why);
         if (r == 0)
                 r = claim_directory(daemon->config.image_dir, 0711, why);
+        if (r == 0 && daemon->config.spool_dir[0] != '\0')
+                r = claim_directory(daemon->config.spool_dir, 0700, why);
         if (r == 0)
                 r = claim_lock(daemon->config.runtime_dir, daemon->config.pool, LOCK_PATIENCE_MS, &daemon->lock_fd,
                                why);
@@ -332,7 +334,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .listen_fd = -1,
                 .execs = daemon->execs,
                 .jobs = daemon->jobs,
-                .spool_dir = daemon->config.image_dir,
+                .spool_dir = daemon->config.spool_dir[0] != '\0' ? daemon->config.spool_dir : daemon->config.image_dir,
                 .spool_max_bytes = daemon->config.image_max_bytes,
                 .file_max_bytes = daemon->config.file_max_bytes,
                 .spools_max_bytes = daemon->config.uploads_bytes,

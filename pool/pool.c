@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -351,6 +352,17 @@ void pool_each(const struct pool *pool, const char *after, size_t limit,
                 if (!visit(arg, &view))
                         return;
         }
+}
+
+int pool_users_space(const struct pool *pool, uint64_t *ret_bytes, uint64_t *ret_inodes)
+{
+        struct statvfs space;
+
+        if (fstatvfs(pool->users_fd, &space) < 0)
+                return -errno;
+        *ret_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+        *ret_inodes = space.f_favail;
+        return 0;
 }
 
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)

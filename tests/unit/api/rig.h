@@ -22,7 +22,7 @@ struct client {
         bool is_closed; /* the server has closed */
 };
 
-enum { RIG_CLIENTS = 4 };
+enum { RIG_CLIENTS = 12 };
 
 struct rig {
         struct ev_loop *loop;

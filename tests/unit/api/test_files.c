@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include "file-answer.h"
+#include "request.h"
 #include "rig.h"
+#include "spool.h"
 
 #define FILES "/v1/carrels/ada/files/"
 #define ARCHIVE "/v1/carrels/ada/archive"
@@ -98,7 +100,11 @@ static const struct exchange {
           "", "{\"path\":\"d/a\",\"size\":5}" },
         { "PUT " FILES "a", "", "", "/.carrel/init|file|put|a|0|-1|0|", "ok 0\n", 0, 200, "", "\"size\":0" },
         { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "error 28 No space left on device: a\n", 1,
-          409, "", "No space left" },
+          507, "", "users_dir) has 12 MiB and 345 inodes left" },
+        { "PUT " FILES "/tmp/a", "", "x", "/.carrel/init|file|put|/tmp/a|1|-1|0|", "error 28 No space left on device\n",
+          1, 507, "", "storage_full\",\"message\":\"the carrel's own /tmp is full" },
+        { "PUT " ARCHIVE "?path=d", "", "TAR", "/.carrel/init|file|unpack|d|", "error 122 Disk quota exceeded: x\n", 1,
+          507, "", "no room for it" },
         { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "ok 1\n", 1, 409, "", "gave no answer" },
         { "DELETE " FILES "a", "", "", "/.carrel/init|file|remove|a|0|", "ok\n", 0, 200, "", "{\"path\":\"a\"}" },
         { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "ok\n", 0, 200, "", "" },
@@ -315,13 +321,130 @@ static void test_client_leaves(void **state)
         rig_free(rig);
 }
 
+static void expect_refusal(struct client *client, int status, const char *part)
+{
+        struct response response = client_response(client, false);
+
+        if (response.status != status || strstr(response.body, part) == NULL)
+                fail_msg("%d %s, expected %d %s", response.status, response.body, status, part);
+        response_free(&response);
+        client_close(client);
+}
+
+/* A file of which only the first `sent` bytes come. */
+static struct client *begin(struct rig *rig, const char *user, size_t length, size_t sent)
+{
+        static char bytes[40 << 10];
+        struct client *client = rig_connect(rig);
+        char head[256];
+
+        (void)snprintf(head, sizeof head,
+                       "PUT /v1/carrels/%s/files/a HTTP/1.1\r\nHost: c\r\nContent-Length: %zu\r\n\r\n", user, length);
+        client_say(client, head);
+        client_send(client, bytes, sent);
+        for (int i = 0; i < 10; i++)
+                rig_turn(rig);
+        return client;
+}
+
+/* One user's files that do not get on leave places to the others: his part is a quarter, and the last quarter is for
+ * who has none. */
+static void test_shares(void **state)
+{
+        static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,
+                                                    .spool_dir = "/nonexistent",
+                                                    .spool_max_bytes = 4 << 20,
+                                                    .file_max_bytes = 64 << 10,
+                                                    .spools_max_bytes = 256 << 10,
+                                                    .max_spools = 8 };
+        static const char *const USERS[] = { "ada", "ada", "bob", "bob", "cyd", "cyd", "dan", "eve" };
+        enum { N_USERS = sizeof USERS / sizeof *USERS, BEFORE_THE_LAST_QUARTER = 7 };
+        struct rig *rig = rig_new(&OPTIONS);
+        struct client *waiting[N_USERS];
+
+        (void)state;
+        for (size_t i = 0; i < N_USERS; i++) {
+                waiting[i] = begin(rig, USERS[i], 1000, 1);
+                if (i == 1)
+                        expect_refusal(begin(rig, "ada", 1000, 0), 429, "2 files of ada are on their way already");
+                if (i == BEFORE_THE_LAST_QUARTER - 1)
+                        expect_refusal(begin(rig, "dan", 1000, 0), 429, "7 files and images");
+        }
+        expect_refusal(begin(rig, "fay", 1000, 0), 429, "8 files and images");
+        for (size_t i = 0; i < N_USERS; i++)
+                client_close(waiting[i]);
+        for (int i = 0; i < 20; i++)
+                rig_turn(rig);
+        /* By bytes: a quarter, too; and the next user has room. */
+        waiting[0] = begin(rig, "ada", 40 << 10, (40 << 10) - 1);
+        waiting[1] = begin(rig, "ada", 40 << 10, 40 << 10);
+        expect_refusal(waiting[1], 429, "files of ada on their way here would take more than 65536 bytes");
+        waiting[1] = begin(rig, "bob", 40 << 10, 40 << 10);
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok 40960\n", 9);
+        end(rig, 0);
+        expect_refusal(waiting[1], 200, "40960");
+        client_close(waiting[0]);
+        rig_free(rig);
+}
+
+/* A slow sender has his deadline anew with every API_PROGRESS_BYTES, one that trickles has not: by the deadline of each
+ * moment, which has to be later than the one before. */
+static void test_slow_body(void **state)
+{
+        struct rig *rig = open_rig();
+        struct client *client = begin(rig, "ada", 40 << 10, API_PROGRESS_BYTES - 1);
+        const struct request *request = LIST_ENTRY(rig->server->requests.next, struct request, node);
+        ev_tstamp first = ev_timer_remaining(rig->loop, &request->connection->deadline) + ev_now(rig->loop);
+        ev_tstamp later;
+
+        (void)state;
+        assert_int_equal(request->timed_bytes, 0);
+        client_send(client, "x", 1);
+        while (request->received_bytes < API_PROGRESS_BYTES)
+                rig_turn(rig);
+        assert_int_equal(request->timed_bytes, API_PROGRESS_BYTES);
+        later = ev_timer_remaining(rig->loop, &request->connection->deadline) + ev_now(rig->loop);
+        assert_true(later > first);
+        client_close(client);
+        rig_free(rig);
+}
+
+/* What is short needs no disk; what is longer says whose disk it lacks. */
+static void test_spool_in_memory(void **state)
+{
+        static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,
+                                                    .spool_dir = "/nonexistent",
+                                                    .spool_max_bytes = 4 << 20 };
+        enum { LARGE = 600 << 10 };
+        struct rig *rig = rig_new(&OPTIONS);
+        char *body = calloc(1, LARGE);
+        struct response response;
+        struct client *client;
+
+        (void)state;
+        assert_non_null(body);
+        client = ask(rig, "PUT " FILES "a", "", body, SPOOL_MEMORY_BYTES);
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok 524288\n", 10);
+        end(rig, 0);
+        response = client_response(client, false);
+        assert_int_equal(response.status, 200);
+        response_free(&response);
+        client_close(client);
+        expect_refusal(ask(rig, "PUT " FILES "a", "", body, LARGE), 503, "spool_dir");
+        free(body);
+        rig_free(rig);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_exchanges),     cmocka_unit_test(test_listing),
-                cmocka_unit_test(test_long_listing),  cmocka_unit_test(test_bad_requests),
-                cmocka_unit_test(test_cut_file),      cmocka_unit_test(test_long_body),
-                cmocka_unit_test(test_client_leaves),
+                cmocka_unit_test(test_exchanges),       cmocka_unit_test(test_listing),
+                cmocka_unit_test(test_long_listing),    cmocka_unit_test(test_bad_requests),
+                cmocka_unit_test(test_cut_file),        cmocka_unit_test(test_long_body),
+                cmocka_unit_test(test_client_leaves),   cmocka_unit_test(test_shares),
+                cmocka_unit_test(test_spool_in_memory), cmocka_unit_test(test_slow_body),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
