@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "errors.h"
+#include "metrics-table.h"
 #include "peers.h"
 #include "scope.h"
 
@@ -29,18 +30,23 @@ static bool has_supplementary_group(int fd, gid_t group)
 }
 
 /* The credentials are those of connect(2): a later exec or setuid of the peer changes nothing. */
-static bool is_admin(int fd, gid_t admin_gid)
+static struct ucred peer_of(int fd)
 {
         struct ucred peer;
         socklen_t size = sizeof peer;
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || size != sizeof peer)
-                return false;
-        if (peer.uid == 0 || peer.uid == geteuid())
+                return (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
+        return peer;
+}
+
+static bool is_admin(int fd, const struct ucred *peer, gid_t admin_gid)
+{
+        if (peer->uid == 0 || peer->uid == geteuid())
                 return true;
         if (admin_gid == (gid_t)-1)
                 return false;
-        return peer.gid == admin_gid || has_supplementary_group(fd, admin_gid);
+        return peer->gid == admin_gid || has_supplementary_group(fd, admin_gid);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -60,8 +66,40 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
         connection_cut(connection, MHD_HTTP_REQUEST_TIMEOUT, &why);
 }
 
+static struct connection *of_seat(struct seat *seat)
+{
+        return (struct connection *)(void *)((char *)seat - offsetof(struct connection, seat));
+}
+
+/* Nobody waits for a place: what is idle goes, and what is not is told. */
+static void take_seat(struct connection *connection, uid_t uid)
+{
+        struct api_server *server = connection->server;
+        struct seat *victim = NULL;
+        int r = seats_take(&server->seats, &connection->seat, uid, connection->is_admin, &victim);
+        struct fault why;
+
+        if (victim != NULL) {
+                metrics_add(server->metrics, METRIC_CONNECTIONS_CUT, 1, "idle", NULL, NULL);
+                connection_cut(of_seat(victim), 0, NULL);
+        }
+        if (r == 0)
+                return;
+        metrics_add(server->metrics, METRIC_CONNECTIONS_CUT, 1, "refused", NULL, NULL);
+        if (r == -EDQUOT)
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
+                                "uid %u has %u connections, all of them busy: max_peer_connections", (unsigned)uid,
+                                server->options.max_peer_connections);
+        else
+                (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EAGAIN,
+                                "all connections are busy: max_connections is %u, a sixteenth of it for admins",
+                                server->options.max_connections);
+        connection_cut(connection, error_status(why.kind), &why);
+}
+
 struct connection *connection_new(struct api_server *server, int fd)
 {
+        const struct ucred peer = peer_of(fd);
         struct connection *connection = calloc(1, sizeof *connection);
 
         if (connection == NULL)
@@ -72,9 +110,10 @@ struct connection *connection_new(struct api_server *server, int fd)
         }
         connection->server = server;
         connection->fd = fd;
-        connection->is_admin = is_admin(fd, server->options.admin_gid);
+        connection->is_admin = is_admin(fd, &peer, server->options.admin_gid);
         ev_init(&connection->deadline, on_deadline);
         connection->deadline.data = connection;
+        take_seat(connection, peer.uid);
         connection_enter(connection, CONNECTION_IDLE);
         return connection;
 }
@@ -83,6 +122,7 @@ struct connection *connection_free(struct connection *connection)
 {
         if (connection == NULL)
                 return NULL;
+        seats_leave(&connection->server->seats, &connection->seat);
         peers_remove(connection->server->peers, connection->fd);
         ev_timer_stop(connection->server->loop, &connection->deadline);
         free(connection->target);
@@ -95,6 +135,7 @@ void connection_enter(struct connection *connection, enum connection_phase phase
         const struct api_options *options = &connection->server->options;
 
         connection->phase = phase;
+        seat_mark_idle(&connection->seat, phase == CONNECTION_IDLE);
         connection->deadline.repeat = 0;
         if (phase == CONNECTION_READING)
                 connection->deadline.repeat = options->read_deadline_s;
@@ -125,10 +166,11 @@ static void say(int fd, unsigned status, const struct fault *why)
         cJSON_Delete(tree);
         if (body == NULL)
                 return;
-        (void)buffer_format(&answer,
-                            "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-                            "Connection: close\r\n\r\n%s",
-                            status, MHD_get_reason_phrase_for(status), strlen(body), body);
+        (void)buffer_format(&answer, "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
+                            status, MHD_get_reason_phrase_for(status), strlen(body));
+        if (error_retry_after_s(why, status) > 0)
+                (void)buffer_format(&answer, "Retry-After: %u\r\n", error_retry_after_s(why, status));
+        (void)buffer_format(&answer, "Connection: close\r\n\r\n%s", body);
         if (!answer.has_failed)
                 (void)send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
         buffer_free(&answer);
@@ -138,5 +180,6 @@ void connection_cut(struct connection *connection, unsigned status, const struct
 {
         if (why != NULL)
                 say(connection->fd, status, why);
+        connection->is_cut = true;
         (void)shutdown(connection->fd, SHUT_RDWR);
 }

@@ -18,14 +18,16 @@ struct connection {
         struct api_server *server;
         struct request *request; /* the one under way, or NULL; not owned */
         int fd;                  /* libmicrohttpd's */
+        bool is_cut;             /* by connection_cut: what still comes is no request */
         bool is_admin;
+        struct seat seat; /* without one it is about to be closed */
         enum connection_phase phase;
         ev_timer deadline;
         char *target;           /* of the request line, as it came; NULL before the first request */
         const char *target_end; /* of the same in libmicrohttpd's memory, where the rest of the head lies: head.h */
 };
 
-/* NULL when out of memory or descriptors. */
+/* NULL when out of memory or descriptors. One for which there is no seat is told so, and cut. */
 struct connection *connection_new(struct api_server *server, int fd);
 struct connection *connection_free(struct connection *connection);
 

@@ -349,7 +349,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const 
                         MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
                 struct connection *connection = info == NULL ? NULL : info->socket_context;
 
-                return connection == NULL || connection->target == NULL
+                return connection == NULL || connection->target == NULL || connection->is_cut
                                ? MHD_NO
                                : begin(connection, http, method, version, context);
         }

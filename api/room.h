@@ -7,6 +7,7 @@
 
 #include "list.h"
 #include "pool.h"
+#include "seats.h"
 #include "server.h"
 #include "spool.h"
 #include "str.h"
@@ -35,6 +36,7 @@ struct api_server {
         struct api_options options;
         struct MHD_Daemon *http;
         struct peers *peers;
+        struct seats seats;
         ev_io readable;   /* of libmicrohttpd's epoll descriptor */
         ev_timer again;   /* it has more to do than one turn */
         bool is_stopping; /* nothing is begun any more */

@@ -109,6 +109,7 @@ void handle_metrics(struct request *request)
         server->info.describe(server->info.arg, &state);
         set_stats(server->metrics, &stats);
         set_state(server->metrics, &state);
+        metrics_set(server->metrics, METRIC_CONNECTIONS, server->seats.n, NULL, NULL, NULL);
         if (server->metrics != NULL)
                 metrics_render(server->metrics, &text);
         answer_text(request, "text/plain; version=0.0.4; charset=utf-8", &text);

@@ -13,7 +13,9 @@
 #include "room.h"
 #include "stream.h"
 
-enum { CONNECTIONS_DEFAULT = 1000, FLUSH_TURNS = 16 };
+/* Beyond the bound connections are taken, told so and cut: libmicrohttpd forgets them in its next turn, and takes ten
+ * in one. */
+enum { CONNECTIONS_DEFAULT = 1200, CONNECTIONS_BEYOND = 64, FLUSH_TURNS = 16 };
 static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60;
 
 /* ---- libmicrohttpd on libev ---- */
@@ -117,7 +119,7 @@ static int start_http(struct api_server *server)
                 flags, 0, NULL, NULL, request_on_access, server, MHD_OPTION_EXTERNAL_LOGGER, ignore_message, NULL,
                 MHD_OPTION_LISTEN_SOCKET, server->options.listen_fd, MHD_OPTION_NOTIFY_COMPLETED, request_on_completed,
                 server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-                server, MHD_OPTION_CONNECTION_LIMIT, server->options.max_connections,
+                server, MHD_OPTION_CONNECTION_LIMIT, server->options.max_connections + CONNECTIONS_BEYOND,
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
                 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
         if (server->http == NULL)
@@ -150,6 +152,9 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
         };
         if (server->options.max_connections == 0)
                 server->options.max_connections = CONNECTIONS_DEFAULT;
+        if (server->options.max_peer_connections == 0)
+                server->options.max_peer_connections = server->options.max_connections;
+        seats_init(&server->seats, server->options.max_connections, server->options.max_peer_connections);
         if (server->options.read_deadline_s <= 0)
                 server->options.read_deadline_s = READ_DEADLINE_S;
         if (server->options.idle_deadline_s <= 0)

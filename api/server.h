@@ -46,18 +46,19 @@ struct api_info {
 };
 
 struct api_options {
-        int listen_fd;             /* a listening unix socket; owned by the server from then on, also on failure */
-        gid_t admin_gid;           /* members are admins beside root and carreld's own uid; (gid_t)-1: none */
-        unsigned max_connections;  /* 0: 1000 */
-        double read_deadline_s;    /* a request must be read whole by then; 0: 10 s */
-        double idle_deadline_s;    /* a connection may wait that long between requests; 0: 60 s */
-        struct execs *execs;       /* to list and signal programs; NULL: there are none */
-        struct jobs *jobs;         /* execs that can be found again; NULL: there are none */
-        const char *spool_dir;     /* on a disk: for bodies that do not fit into memory; NULL: those are refused */
-        uint64_t spool_max_bytes;  /* of such a body */
-        uint64_t file_max_bytes;   /* of one that goes into a carrel; 0: no bound of its own */
-        uint64_t spools_max_bytes; /* of all of them that are on their way at once; 0: no bound */
-        unsigned max_spools;       /* so many of them; 0: no bound */
+        int listen_fd;                 /* a listening unix socket; owned by the server from then on, also on failure */
+        gid_t admin_gid;               /* members are admins beside root and carreld's own uid; (gid_t)-1: none */
+        unsigned max_connections;      /* 0: 1200; a sixteenth is kept for admins */
+        unsigned max_peer_connections; /* of one uid; 0: all */
+        double read_deadline_s;        /* a request must be read whole by then; 0: 10 s */
+        double idle_deadline_s;        /* a connection may wait that long between requests; 0: 60 s */
+        struct execs *execs;           /* to list and signal programs; NULL: there are none */
+        struct jobs *jobs;             /* execs that can be found again; NULL: there are none */
+        const char *spool_dir;         /* on a disk: for bodies that do not fit into memory; NULL: those are refused */
+        uint64_t spool_max_bytes;      /* of such a body */
+        uint64_t file_max_bytes;       /* of one that goes into a carrel; 0: no bound of its own */
+        uint64_t spools_max_bytes;     /* of all of them that are on their way at once; 0: no bound */
+        unsigned max_spools;           /* so many of them; 0: no bound */
 };
 
 /* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->spool_dir and what *info points at

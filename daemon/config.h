@@ -43,6 +43,7 @@ struct config {
         uint64_t image_max_bytes;
         uint64_t uploads_bytes;
         uint64_t max_uploads;
+        uint64_t max_connections, max_peer_connections;
         uint64_t image_max_entries;
         int log_format;
         int log_level;

@@ -319,6 +319,21 @@ static int find_admin_group(const struct config *config, gid_t *ret_gid, struct 
         return 0;
 }
 
+/* Half of the descriptors there may be is for carrels and their programs. */
+static unsigned count_connections(const struct daemon *daemon)
+{
+        uint64_t wanted = daemon->config.max_connections;
+        struct rlimit limit;
+        char text[24];
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || wanted <= limit.rlim_cur / 2)
+                return (unsigned)wanted;
+        (void)snprintf(text, sizeof text, "%ju", (uintmax_t)limit.rlim_cur / 2);
+        log_event(daemon->log, LOG_LEVEL_WARNING, "connections_bounded", "by", "RLIMIT_NOFILE", "max_connections", text,
+                  NULL);
+        return (unsigned)(limit.rlim_cur / 2);
+}
+
 /* The socket is there before the engine has been reconciled: until then every ensure is told so (503), which is
  * plainer than a missing socket. READY=1 comes with the reconciliation. */
 static int make_api(struct daemon *daemon, struct fault *why)
@@ -332,6 +347,8 @@ static int make_api(struct daemon *daemon, struct fault *why)
         };
         struct api_options options = {
                 .listen_fd = -1,
+                .max_connections = count_connections(daemon),
+                .max_peer_connections = (unsigned)daemon->config.max_peer_connections,
                 .execs = daemon->execs,
                 .jobs = daemon->jobs,
                 .spool_dir = daemon->config.spool_dir[0] != '\0' ? daemon->config.spool_dir : daemon->config.image_dir,

@@ -683,24 +683,97 @@ static void test_waiting_has_no_deadline_here(void **state)
         rig_free(rig);
 }
 
-static void test_more_connections_than_allowed_wait(void **state)
+/* ---- more connections than there may be ---- */
+
+static void expect_ok(struct client *client)
 {
-        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 1 };
+        struct response response;
+
+        client_say(client, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "ok");
+}
+
+/* The longest idle one goes, and not one that is busy; where all are, a new one is told, and what it had sent already
+ * is not done. */
+static void test_more_connections_than_allowed(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 2 };
         struct rig *rig = rig_new(&options);
-        struct client *first = rig_connect(rig), *second = rig_connect(rig);
+        struct client *busy, *idle, *next, *last;
         struct response response;
 
         (void)state;
-        client_say(first, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
-        client_say(second, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
-        response = client_response(first, false);
-        assert_answer(&response, 200, "ok");
-        for (int i = 0; i < 10; i++)
-                rig_turn(rig);
-        assert_int_equal(second->received.length, 0);
-        client_close(first);
-        response = client_response(second, false);
-        assert_answer(&response, 200, "ok");
+        busy = rig_connect(rig);
+        expect_ok(busy);
+        idle = rig_connect(rig);
+        expect_ok(idle);
+        rig->pool.answer = ANSWER_LATER;
+        client_say(busy, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        next = rig_connect(rig);
+        expect_ok(next);
+        client_await_close(idle);
+        client_say(next, "PUT /v1/carrels/bob HTTP/1.1\r\nHost: c\r\n\r\n");
+        while (double_waiting(&rig->pool) < 2)
+                ev_run(rig->loop, EVRUN_ONCE);
+        last = rig_connect(rig);
+        client_say(last, "PUT /v1/carrels/cid HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(last, false);
+        assert_non_null(strstr(response.head, "\r\nRetry-After: "));
+        assert_answer(&response, 503, "max_");
+        client_await_close(last);
+        assert_int_equal(rig->pool.ensures, 2);
+        double_answer_all(&rig->pool);
+        response = client_response(busy, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        response = client_response(next, false);
+        assert_answer(&response, 200, "\"user\":\"bob\"");
+        rig_free(rig);
+}
+
+static struct client *connect_as(struct rig *rig, uid_t uid)
+{
+        struct client *client;
+
+        assert_int_equal(seteuid(uid), 0);
+        client = rig_connect(rig);
+        assert_int_equal(seteuid(0), 0);
+        return client;
+}
+
+static void make_busy(struct rig *rig, struct client *client)
+{
+        unsigned n = double_waiting(&rig->pool);
+
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        while (double_waiting(&rig->pool) == n)
+                ev_run(rig->loop, EVRUN_ONCE);
+}
+
+/* One uid with all its connections busy is refused another, and nobody else is. */
+static void test_connections_of_a_peer(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 4, .max_peer_connections = 2 };
+        struct rig *rig;
+        struct client *client;
+        struct response response;
+
+        (void)state;
+        if (geteuid() != 0) {
+                print_message("needs root to connect as others\n");
+                skip();
+        }
+        rig = rig_new(&options);
+        rig->pool.answer = ANSWER_LATER;
+        make_busy(rig, connect_as(rig, 65534));
+        make_busy(rig, connect_as(rig, 65534));
+        client = connect_as(rig, 65534);
+        response = client_response(client, false);
+        assert_answer(&response, 503, "max_peer_connections");
+        client_await_close(client);
+        client_close(client);
+        expect_ok(connect_as(rig, 65533));
         rig_free(rig);
 }
 
@@ -785,7 +858,8 @@ int main(void)
                 cmocka_unit_test(test_trickling_request),
                 cmocka_unit_test(test_idle_connection_is_closed_without_a_word),
                 cmocka_unit_test(test_waiting_has_no_deadline_here),
-                cmocka_unit_test(test_more_connections_than_allowed_wait),
+                cmocka_unit_test(test_more_connections_than_allowed),
+                cmocka_unit_test(test_connections_of_a_peer),
                 cmocka_unit_test(test_roles),
                 cmocka_unit_test(test_no_admin_group),
         };
