@@ -35,7 +35,7 @@ void carrel_first_any(struct request *request, carrel_on_ready on_ready)
 {
         static const struct carrel_spec ANY = { 0 };
 
-        carrel_first(request, &ANY, CONFLICT_REPLACE, on_ready);
+        carrel_first(request, &ANY, CONFLICT_REPLACE_IDLE, on_ready);
 }
 
 bool carrel_run(struct request *request, const struct exec_request *program, const struct exec_sink *sink, void *arg,

@@ -94,8 +94,8 @@ static int read_policy(void *target, const cJSON *value, const char *name, struc
 
 static int read_on_conflict(void *target, const cJSON *value, const char *name, struct fault *why)
 {
-        static const char *const CHOICES[] = { "replace", "fail" };
-        static const enum on_conflict CONFLICTS[] = { CONFLICT_REPLACE, CONFLICT_FAIL };
+        static const char *const CHOICES[] = { "replace_idle", "replace", "fail" };
+        static const enum on_conflict CONFLICTS[] = { CONFLICT_REPLACE_IDLE, CONFLICT_REPLACE, CONFLICT_FAIL };
         struct ensure_body *body = target;
         size_t index;
         int r = field_choice(value, name, CHOICES, sizeof CHOICES / sizeof *CHOICES, &index, why);
@@ -115,7 +115,7 @@ static const struct field ENSURE[] = {
 
 int parse_ensure(const char *text, size_t length, struct ensure_body *ret_body, struct fault *why)
 {
-        struct ensure_body body = { .on_conflict = CONFLICT_REPLACE };
+        struct ensure_body body = { .on_conflict = CONFLICT_REPLACE_IDLE };
         cJSON *tree;
         int r = fields_parse(text, length, ENSURE, &body, &tree, why);
 

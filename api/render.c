@@ -55,6 +55,17 @@ cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const
         return object;
 }
 
+cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine)
+{
+        cJSON *object = render_carrel(&ensured->carrel, engine, ensure_outcome_name(ensured->outcome));
+        cJSON *killed = cJSON_CreateArray();
+
+        for (size_t i = 0; ensured->killed != NULL && i < ensured->killed->n; i++)
+                put_child(&killed, NULL, cJSON_CreateString(ensured->killed->ids[i]));
+        put_child(&object, "killed", killed);
+        return object;
+}
+
 cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
 {
         cJSON *object = cJSON_CreateObject();
@@ -95,6 +106,7 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
         put_text(&object, "user", user);
         put_text(&object, "container_id", exec->container_id);
         put_text(&object, "program", exec->program);
+        put_text(&object, "command", exec->command);
         put_text(&object, "state", job_state_name(JOB_RUNNING));
         put_seconds(&object, "age_s", exec->running_s * 1000);
         put_seconds(&object, "running_s", exec->running_s * 1000);

@@ -13,6 +13,7 @@ struct cJSON;
 
 /* engine is its kind ("docker"); outcome NULL leaves the field out. */
 struct cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome);
+struct cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine);
 /* reaper is the reaper's sentence. */
 struct cJSON *render_why(const struct carrel_view *carrel, const char *reaper);
 struct cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms);

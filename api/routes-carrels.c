@@ -21,8 +21,7 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
         struct api_state state = { 0 };
 
         info->describe(info->arg, &state);
-        answer_json(request, MHD_HTTP_OK,
-                    render_carrel(&ensured->carrel, state.engine, ensure_outcome_name(ensured->outcome)));
+        answer_json(request, MHD_HTTP_OK, render_ensured(ensured, state.engine));
 }
 
 void handle_ensure(struct request *request)

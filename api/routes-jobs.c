@@ -27,6 +27,7 @@ static cJSON *render_job(const struct job_view *view)
         put_text(&object, "exec_id", view->exec_id);
         put_text(&object, "user", view->user);
         put_text(&object, "program", view->program);
+        put_text(&object, "command", view->command);
         put_text(&object, "state", job_state_name(view->state));
         put_bool(&object, "detached", view->is_detached);
         put_seconds(&object, "age_s", view->age_s * 1000);

@@ -34,7 +34,7 @@ enum fault_kind {
         FAULT_REQUEST_TOO_LARGE,   /* body over its bound */
         FAULT_RESOURCE_EXHAUSTED,  /* out of addresses, descriptors, disk, memory */
         FAULT_SETTING_INVALID,     /* a setting is unknown or out of range */
-        FAULT_SPEC_CONFLICT,       /* running with another spec, and on_conflict=fail */
+        FAULT_SPEC_CONFLICT,       /* running with another spec, and on_conflict=fail or it is in use */
         FAULT_STORAGE_FULL,        /* a file system has no room, or no inodes */
         FAULT_USER_ID_INVALID,     /* the id is outside the grammar */
         FAULT_KINDS                /* their number, not a kind */

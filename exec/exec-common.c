@@ -45,7 +45,8 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         if (error != 0)
                 return error;
         exec->program = strdup(request->argv[0]);
-        if (exec->program == NULL)
+        exec->command = exec_command(request->argv);
+        if (exec->program == NULL || exec->command == NULL)
                 return -ENOMEM;
         look_at_cgroup(exec, place);
         return 0;
@@ -63,7 +64,8 @@ void exec_release(struct exec *exec)
         buffer_free(&exec->output.kept);
         buffer_free(&exec->errors.kept);
         free(exec->program);
-        exec->program = NULL;
+        free(exec->command);
+        exec->program = exec->command = NULL;
 }
 
 void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t length)

@@ -74,7 +74,7 @@ struct exec {
         struct execs *execs;
         char id[EXEC_ID_BYTES];
         char container_id[ENGINE_ID_BYTES];
-        char *program;
+        char *program, *command;
         struct exec_sink sink;
         void *arg;
         bool is_silent; /* answered or cancelled: the sink is never called again */

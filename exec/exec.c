@@ -207,6 +207,7 @@ void execs_each(const struct execs *execs, const char *container_id,
                 struct exec_view view = {
                         .container_id = exec->container_id,
                         .program = exec->program,
+                        .command = exec->command,
                         .running_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
                 };
 

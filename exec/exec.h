@@ -93,6 +93,7 @@ struct exec_view {
         char exec_id[EXEC_ID_BYTES];
         const char *container_id;
         const char *program; /* argv[0] */
+        const char *command; /* of exec_command */
         double running_s;
 };
 
@@ -131,6 +132,11 @@ struct exec *exec_cancel(struct exec *exec);
 /* Backpressure: a paused exec's output is not read, so the program blocks, not the daemon. */
 void exec_pause(struct exec *exec, bool is_paused);
 const char *exec_id(const struct exec *exec);
+
+enum { EXEC_COMMAND_BYTES = 512 };
+/* All of argv as one line for a person, words quoted as a shell has them where that is needed, malloc'd. Longer than
+ * EXEC_COMMAND_BYTES it is cut, with an ellipsis. NULL: out of memory. */
+char *exec_command(const char *const *argv);
 
 /* Output of an exec with is_pulled, straight from its pipe: at most size bytes of *ret_stream, 1 or 2, which take
  * turns. 0: nothing now; on_readable tells when to ask again. Who does not ask blocks the program, as if it were

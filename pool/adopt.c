@@ -47,7 +47,7 @@ static void on_adopt_done(void *subject, const struct fault *why)
                 pool_tell(pool, POOL_ADOPTED, carrel, "", duration_s);
         on_done(arg, why);
         if (why == NULL)
-                ensure_hand_out(carrel, &waits, OUTCOME_REUSED, NULL);
+                ensure_hand_out(carrel, &waits, OUTCOME_REUSED, NULL, NULL);
         else
                 ensure_reconsider(&waits);
 }

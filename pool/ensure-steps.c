@@ -31,6 +31,7 @@ static enum flow_verdict clear_stale(struct flow *flow, void *subject)
 
         if (task->stale_id[0] == '\0')
                 return FLOW_NEXT;
+        task->killed = running_ids(task->carrel);
         running_lose(task->carrel, task->stale_id, false);
         return task_asked(task, engine->ops->remove(engine, task->stale_id, on_cleared, task, &task->call));
 }

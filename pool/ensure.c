@@ -1,6 +1,7 @@
 #include "ensure.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -8,6 +9,8 @@
 #include "inside.h"
 #include "judge-ensure.h"
 #include "retire.h"
+#include "running.h"
+#include "scope.h"
 #include "spec.h"
 #include "task.h"
 #include "user-id.h"
@@ -54,6 +57,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                                  struct fault *why)
 {
         struct engine_about about;
+        char busy[sizeof why->message];
         struct ensure_facts facts = {
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
@@ -70,6 +74,8 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
         if (carrel != NULL) {
                 facts.state = carrel->state;
                 facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
+                if (facts.state == CARREL_READY && !facts.is_match)
+                        facts.in_the_way = running_in_the_way(carrel, busy, sizeof busy);
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
         /* A reuse does not depend on the engine, and is too frequent to ask after it. */
@@ -200,17 +206,19 @@ static int place(struct carrel *carrel, struct pool_wait *wait, enum ensure_verd
 
 /* ---- answering ---- */
 
-static void fill_ensured(struct carrel *carrel, enum ensure_outcome outcome, struct pool_ensured *ret_ensured)
+static void fill_ensured(struct carrel *carrel, enum ensure_outcome outcome, const struct exec_ids *killed,
+                         struct pool_ensured *ret_ensured)
 {
         carrel->pool->ensures[outcome]++;
         carrel_view(carrel, clock_boottime_ms(), &ret_ensured->carrel);
         ret_ensured->outcome = outcome;
+        ret_ensured->killed = killed;
 }
 
 static void fill_reused(struct carrel *carrel, struct pool_ensured *ret_ensured)
 {
         carrel_touch(carrel);
-        fill_ensured(carrel, OUTCOME_REUSED, ret_ensured);
+        fill_ensured(carrel, OUTCOME_REUSED, NULL, ret_ensured);
         pool_tell(carrel->pool, POOL_REUSED, carrel, "", 0);
 }
 
@@ -248,7 +256,8 @@ void ensure_reconsider(struct list *waits)
 }
 
 /* A callback may do anything to the carrel: what it is, is looked at again for each. */
-void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outcome outcome, const struct fault *why)
+void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outcome outcome,
+                     const struct exec_ids *killed, const struct fault *why)
 {
         uint64_t generation = carrel->generation;
         struct pool_ensured ensured;
@@ -262,7 +271,7 @@ void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outc
                 } else if (why != NULL) {
                         refuse_wait(wait, why);
                 } else {
-                        fill_ensured(carrel, outcome, &ensured);
+                        fill_ensured(carrel, outcome, killed, &ensured);
                         wait_answer(wait, &ensured, NULL);
                 }
         }
@@ -290,6 +299,8 @@ static void on_ensure_done(void *subject, const struct fault *why)
         enum ensure_outcome outcome = task->outcome;
         double duration_s = clock_boottime_s() - task->began_s;
         bool is_unclean = task->is_undo_unclean;
+        AUTO(auto_free) struct exec_ids *killed = TAKE(task->killed);
+        char detail[48] = "";
         struct list waits;
 
         list_init(&waits);
@@ -303,11 +314,13 @@ static void on_ensure_done(void *subject, const struct fault *why)
                 settle_failure(task, why);
         task_free(task);
         retire_after_start(carrel, is_unclean);
+        if (killed != NULL)
+                (void)snprintf(detail, sizeof detail, "programs killed: %zu", killed->n);
         if (why != NULL)
                 pool_tell(pool, POOL_ENSURE_FAILED, carrel, why->message, duration_s);
         else
-                pool_tell(pool, outcome == OUTCOME_CREATED ? POOL_CREATED : POOL_REPLACED, carrel, "", duration_s);
-        ensure_hand_out(carrel, &waits, outcome, why);
+                pool_tell(pool, outcome == OUTCOME_CREATED ? POOL_CREATED : POOL_REPLACED, carrel, detail, duration_s);
+        ensure_hand_out(carrel, &waits, outcome, killed, why);
 }
 
 void ensure_grant(struct ev_loop *loop, ev_timer *timer, int events)

@@ -41,6 +41,7 @@ void job_free(struct job *job)
         buffer_free(&job->outputs[1].kept);
         release_request(job);
         free(job->program);
+        free(job->command);
         free(job);
 }
 
@@ -78,7 +79,8 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
         list_init(&job->ended_node);
         list_init(&job->followers);
         job->program = strdup(request->exec.argv[0]);
-        r = job->program == NULL ? -ENOMEM : exec_id_choose(request->exec_id, job->id);
+        job->command = exec_command(request->exec.argv);
+        r = job->program == NULL || job->command == NULL ? -ENOMEM : exec_id_choose(request->exec_id, job->id);
         if (r == 0)
                 r = str_copy(job->user, sizeof job->user, request->user);
         if (r == 0)
@@ -337,7 +339,7 @@ void job_begin(struct job *job)
 {
         static const struct carrel_spec ANY = { 0 };
 
-        pool_ensure(job->jobs->pool, job->user, &ANY, CONFLICT_REPLACE, on_ensured, job, &job->wait);
+        pool_ensure(job->jobs->pool, job->user, &ANY, CONFLICT_REPLACE_IDLE, on_ensured, job, &job->wait);
 }
 
 /* The last who held it has gone. */
@@ -416,6 +418,7 @@ void job_view(const struct job *job, struct job_view *ret_view)
                 .exec_id = job->id,
                 .user = job->user,
                 .program = job->program,
+                .command = job->command != NULL ? job->command : job->program,
                 .state = job->state,
                 .is_detached = job->is_detached,
                 .is_restored = job->is_restored,

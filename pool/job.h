@@ -32,7 +32,7 @@ struct job {
         char id[EXEC_ID_BYTES];
         char user[USER_ID_MAX + 1];
         unsigned char digest[JOB_DIGEST_BYTES];
-        char *program;
+        char *program, *command;
         enum job_state state;
         bool is_detached;
         bool is_keeping_outputs;

@@ -43,6 +43,7 @@ struct job_view {
         const char *exec_id;
         const char *user;
         const char *program;
+        const char *command; /* of exec_command; one that is restored has its program alone */
         enum job_state state;
         bool is_detached;
         bool is_restored; /* of an earlier carreld: what came before first_seq is not kept */

@@ -56,6 +56,8 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
                 if (facts->on_conflict == CONFLICT_FAIL)
                         return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0,
                                       "the user's carrel is running with another spec");
+                if (facts->on_conflict == CONFLICT_REPLACE_IDLE && facts->in_the_way != NULL)
+                        return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0, facts->in_the_way);
         }
         return judge_start(facts, why);
 }

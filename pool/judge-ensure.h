@@ -16,6 +16,7 @@ struct ensure_facts {
         bool is_match;     /* READY: the live carrel is what was asked for; QUEUED, STARTING: what is being made is */
         bool is_task_open; /* what is being made has not failed already */
         enum on_conflict on_conflict;
+        const char *in_the_way; /* READY and no match: what uses the carrel, a sentence; NULL: it is idle */
         unsigned n_held, max_carrels;
         enum admission_answer admission;
         unsigned queue_retry_after_s;

@@ -36,7 +36,8 @@ struct carrel_spec {
         uint32_t pids;
 };
 
-enum on_conflict { CONFLICT_REPLACE, CONFLICT_FAIL };
+/* When a carrel of another spec is READY. Idle is what the reaper calls so: no program, no file transfer, no lease. */
+enum on_conflict { CONFLICT_REPLACE_IDLE, CONFLICT_REPLACE, CONFLICT_FAIL };
 
 enum carrel_state {
         CARREL_QUEUED, /* waits for a free start */
@@ -73,9 +74,16 @@ struct carrel_view {
         const char *reason;     /* why it is in this state, for `why` */
 };
 
+/* Ids of execs. */
+struct exec_ids {
+        size_t n;
+        char ids[][EXEC_ID_BYTES];
+};
+
 struct pool_ensured {
         struct carrel_view carrel;
         enum ensure_outcome outcome;
+        const struct exec_ids *killed; /* that ran in the container that was replaced; NULL: none */
 };
 
 enum pool_event_kind {

@@ -1,10 +1,12 @@
 #include "running.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "inside.h"
 #include "user-id.h"
 
@@ -262,6 +264,50 @@ void running_cancel_all(struct pool *pool)
                 let_go(running);
                 free(running);
         }
+}
+
+struct exec_ids *running_ids(const struct carrel *carrel)
+{
+        struct exec_ids *ids = carrel->n_execs == 0 ? NULL : malloc(sizeof *ids + carrel->n_execs * sizeof *ids->ids);
+
+        if (ids == NULL)
+                return NULL;
+        ids->n = 0;
+        LIST_EACH ((struct list *)&carrel->execs, at)
+                memcpy(ids->ids[ids->n++], LIST_ENTRY(at, struct running, node)->exec_id, sizeof *ids->ids);
+        return ids;
+}
+
+const char *running_in_the_way(const struct carrel *carrel, char *text, size_t size)
+{
+        enum { ID_ROOM = 120 }; /* what the sentence leaves of a fault's message */
+        char ids[ID_ROOM] = "";
+        size_t length = 0;
+        int64_t lease_left_ms = carrel->lease_until_ms - clock_boottime_ms();
+
+        LIST_EACH ((struct list *)&carrel->execs, at) {
+                const char *id = LIST_ENTRY(at, struct running, node)->exec_id;
+
+                if (length + strlen(id) + sizeof ", ..." >= sizeof ids) {
+                        (void)snprintf(ids + length, sizeof ids - length, ", ...");
+                        break;
+                }
+                length += (size_t)snprintf(ids + length, sizeof ids - length, "%s%s", length > 0 ? ", " : "", id);
+        }
+        if (carrel->n_execs > 0)
+                (void)snprintf(text, size,
+                               "%u program%s in the user's carrel, which has another spec (%s); on_conflict "
+                               "\"replace\" would kill %s",
+                               carrel->n_execs, carrel->n_execs == 1 ? " runs" : "s run", ids,
+                               carrel->n_execs == 1 ? "it" : "them");
+        else if (lease_left_ms > 0)
+                (void)snprintf(text, size,
+                               "the user's carrel has another spec, and its lease %" PRId64
+                               " s left; on_conflict \"replace\" ends it",
+                               lease_left_ms / 1000 + 1);
+        else
+                return NULL;
+        return text;
 }
 
 unsigned running_count(const struct pool *pool)

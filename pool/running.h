@@ -11,4 +11,8 @@ void running_lose(struct carrel *carrel, const char *container_id, bool is_oom);
 void running_detach(struct carrel *carrel);
 /* Ends all without a word, for the pool's end. */
 void running_cancel_all(struct pool *pool);
+/* The ids of what runs in the carrel, malloc'd; NULL: nothing does, or out of memory. */
+struct exec_ids *running_ids(const struct carrel *carrel);
+/* Why the carrel is not idle, as a sentence in `text`; NULL: it is. */
+const char *running_in_the_way(const struct carrel *carrel, char *text, size_t size);
 unsigned running_count(const struct pool *pool);

@@ -30,6 +30,7 @@ struct task *task_free(struct task *task)
         flow_free(task->flow);
         list_remove(&task->queued);
         task->carrel->task = NULL;
+        free(task->killed);
         free(task);
         return NULL;
 }

@@ -24,10 +24,11 @@ struct task {
         double look_delay_s, looking_since_s;
         char stale_id[CONTAINER_ID_BYTES]; /* the container to clear first; "" once it is gone */
         char reason[CARREL_REASON_BYTES];
-        unsigned creates;     /* asked of the engine */
-        bool has_died;        /* the engine told so */
-        bool is_undo_unclean; /* a container of this flow may be left */
-        pool_on_done on_done; /* of an adoption; may be NULL */
+        struct exec_ids *killed; /* in the container that was cleared; NULL: none */
+        unsigned creates;        /* asked of the engine */
+        bool has_died;           /* the engine told so */
+        bool is_undo_unclean;    /* a container of this flow may be left */
+        pool_on_done on_done;    /* of an adoption; may be NULL */
         void *arg;
 };
 

@@ -174,12 +174,42 @@ static void another_spec_replaces_or_conflicts(void **state)
         replaced = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"pids\":64}}");
         assert_int_equal(replaced.status, 200);
         assert_string_equal(answer_text(&replaced, "outcome"), "replaced");
+        assert_non_null(strstr(replaced.body, "\"killed\":[]"));
         assert_string_not_equal(answer_text(&replaced, "container_id"), answer_text(&first, "container_id"));
         assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         /* What is not said stays as it is. */
         expect_outcome("ada", "reused");
         answer_release(&first);
         answer_release(&kept);
+        answer_release(&replaced);
+        end_daemon();
+}
+
+/* By default what runs is in the way of another spec, and so is a lease; who wants it all the same learns what it
+ * ended.
+ */
+static void what_runs_is_not_killed_by_default(void **state)
+{
+        struct answer first, refused, replaced;
+
+        (void)state;
+        first = carreld_ensure("ada");
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec",
+                       "{\"argv\":[\"sleep\",\"600\"],\"detach\":true,\"exec_id\":\"long-one\"}", 202);
+        refused = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"pids\":64}}");
+        assert_int_equal(refused.status, 409);
+        assert_non_null(strstr(refused.body, "spec_conflict"));
+        assert_non_null(strstr(refused.body, "long-one"));
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 200); /* it still runs as it was */
+        replaced = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada",
+                           "{\"limits\":{\"pids\":64},\"on_conflict\":\"replace\"}");
+        assert_int_equal(replaced.status, 200);
+        assert_non_null(strstr(replaced.body, "\"killed\":[\"long-one\"]"));
+        assert_string_not_equal(answer_text(&replaced, "container_id"), answer_text(&first, "container_id"));
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":600}", 200);
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"pids\":32}}", 409);
+        answer_release(&first);
+        answer_release(&refused);
         answer_release(&replaced);
         end_daemon();
 }
@@ -480,6 +510,7 @@ static int inside(void)
                 WITH_DAEMON(ten_thousand_ensures_of_one_user_make_one_container),
                 WITH_DAEMON(a_waiter_that_leaves_takes_nobody_along),
                 WITH_DAEMON(another_spec_replaces_or_conflicts),
+                WITH_DAEMON(what_runs_is_not_killed_by_default),
                 WITH_DAEMON(files_outlive_the_container),
                 WITH_DAEMON(a_foreign_container_of_that_name_is_left_alone),
                 WITH_DAEMON(a_missing_image_is_named_with_its_remedy),

@@ -383,7 +383,9 @@ void execs_each(const struct execs *execs, const char *container_id,
         (void)container_id;
         for (unsigned i = 1; i <= execs->running; i++) {
                 char container[8] = "c1";
-                struct exec_view view = { .container_id = container, .program = "sleep", .running_s = 1.5 };
+                struct exec_view view = {
+                        .container_id = container, .program = "sleep", .command = "sleep 60", .running_s = 1.5
+                };
 
                 (void)snprintf(view.exec_id, sizeof view.exec_id, "e%u", i);
                 visit(arg, &view);

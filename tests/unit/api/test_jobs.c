@@ -389,7 +389,7 @@ static void test_listed(void **state)
                "\"state\":\"waiting\"");
         expect(rig, "GET /v1/execs", NULL, 200,
                "{\"execs\":[{\"exec_id\":\"e1\",\"user\":\"ada\",\"container_id\":\"c1\",\"program\":\"sleep\","
-               "\"state\":\"running\",\"age_s\":1.5,\"running_s\":1.5}],\"truncated\":false}");
+               "\"command\":\"sleep 60\",\"state\":\"running\",\"age_s\":1.5,\"running_s\":1.5}],\"truncated\":false}");
         expect(rig, "GET /v1/execs?state=ended&user=ada", NULL, 200, "{\"execs\":[{\"exec_id\":\"second\"");
         expect(rig, "GET /v1/execs?state=ended&user=ada", NULL, 200, "},{\"exec_id\":\"job-0001\"");
         expect(rig, "GET /v1/execs?state=ended", NULL, 200, "\"cause\":\"exit\",\"exit_code\":3");

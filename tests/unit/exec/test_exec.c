@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "utf8.h"
 #include "world.h"
 
 enum act {
@@ -432,6 +433,35 @@ static void looking(void **state)
         world_close(&world);
 }
 
+static void a_command_is_one_line(void **state)
+{
+        static const struct {
+                const char *argv[4], *command;
+        } CASES[] = {
+                { { "sh" }, "sh" },
+                { { "sh", "-c", "sleep 5; echo 'x'" }, "sh -c 'sleep 5; echo '\\''x'\\'''" },
+                { { "printf", "", "a=b" }, "printf '' a=b" },
+        };
+        char long_word[2000];
+        const char *const argv[] = { "echo", long_word, NULL };
+        char *command;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+                command = exec_command(CASES[i].argv);
+                assert_string_equal(command, CASES[i].command);
+                free(command);
+        }
+        /* Cut between two characters, whatever their length. */
+        memset(long_word, 0, sizeof(long_word));
+        for (size_t i = 0; i + 2 < sizeof(long_word); i += 2)
+                memcpy(long_word + i, "\xC3\xA9", 2);
+        command = exec_command(argv);
+        assert_in_range(strlen(command), EXEC_COMMAND_BYTES - 4, EXEC_COMMAND_BYTES);
+        assert_true(utf8_is_text(command, strlen(command)));
+        free(command);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -439,6 +469,7 @@ int main(void)
                 cmocka_unit_test(freed_at_any_moment),
                 cmocka_unit_test(calls_from_inside_callbacks),
                 cmocka_unit_test(looking),
+                cmocka_unit_test(a_command_is_one_line),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
