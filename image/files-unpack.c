@@ -75,6 +75,14 @@ static long long padded(long long size)
         return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 }
 
+/* Zeros become a hole: what is a large file of none in the carrel would be one of disk here. */
+static int put(int fd, const char *bytes, size_t length)
+{
+        if (length > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0)
+                return lseek(fd, (off_t)length, SEEK_CUR) < 0 ? -1 : 0;
+        return files_write(fd, bytes, length);
+}
+
 /* size bytes to fd (-1: nowhere), and what pads them. */
 static int copy(struct unpack *unpack, int fd, long long size)
 {
@@ -90,7 +98,7 @@ static int copy(struct unpack *unpack, int fd, long long size)
                         return -1;
                 if (n < (ssize_t)wanted)
                         return fail(unpack, EINVAL, "the archive ends too early");
-                if (fd >= 0 && files_write(fd, block, useful) < 0)
+                if (fd >= 0 && put(fd, block, useful) < 0)
                         return -1;
                 left -= (long long)wanted;
                 size -= (long long)useful;
@@ -240,6 +248,8 @@ static int make_file(struct unpack *unpack, int parent_fd, const char *name, lon
         if (fd < 0)
                 return -1;
         r = copy(unpack, fd, size);
+        if (r == 0)
+                r = ftruncate(fd, size); /* a hole at the end */
         if (r == 0)
                 r = fchmod(fd, mode);
         close(fd);
