@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "utf8.h"
 
@@ -61,39 +62,31 @@ int str_parse_decimal(const char *text, double min, double max, double *ret_valu
 }
 
 /* The power of two a suffix stands for; -1: not a suffix. */
-static int suffix_shift(char suffix)
+/* "k", "kb", "kib", in either case, as a power of two; "b" and "" are 0; -1: none of them. */
+static int suffix_shift(const char *suffix)
 {
-        switch (suffix) {
-        case 'k':
-        case 'K':
-                return 10;
-        case 'm':
-        case 'M':
-                return 20;
-        case 'g':
-        case 'G':
-                return 30;
-        default:
+        static const char UNITS[] = "kmgt";
+        const char *unit = *suffix != '\0' ? strchr(UNITS, tolower((unsigned char)*suffix)) : NULL;
+        const char *rest = unit != NULL ? suffix + 1 : suffix;
+
+        if (*rest != '\0' && strcasecmp(rest, "b") != 0 && (unit == NULL || strcasecmp(rest, "ib") != 0))
                 return -1;
-        }
+        return unit != NULL ? 10 * (int)(unit - UNITS + 1) : 0;
 }
 
 int str_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes)
 {
         char digits[32];
         uint64_t value = 0;
-        int shift = 0;
+        int shift;
         int r;
 
-        if (text == NULL || *text == '\0' || str_copy(digits, sizeof digits, text) < 0)
+        if (text == NULL || str_copy(digits, sizeof digits, text) < 0)
                 return -EINVAL;
-        char *last = &digits[strlen(digits) - 1];
-        if (*last < '0' || *last > '9') {
-                shift = suffix_shift(*last);
-                if (shift < 0)
-                        return -EINVAL;
-                *last = '\0';
-        }
+        shift = suffix_shift(digits + strspn(digits, "0123456789"));
+        if (shift < 0)
+                return -EINVAL;
+        digits[strspn(digits, "0123456789")] = '\0';
         r = str_parse_u64(digits, 0, UINT64_MAX >> shift, &value);
         if (r < 0)
                 return r;

@@ -14,7 +14,8 @@ __attribute__((warn_unused_result)) int str_parse_u64(const char *text, uint64_t
 /* The same for a decimal fraction such as "1.5" (at most 6 digits behind the point). */
 __attribute__((warn_unused_result)) int str_parse_decimal(const char *text, double min, double max, double *ret_value);
 
-/* A size in bytes: digits and an optional suffix k, m, g (1024-based, either case), in [min, max]. */
+/* A size in bytes: digits and an optional suffix k, m, g, t, also with b or ib behind it (1024-based, either case), in
+ * [min, max]. */
 __attribute__((warn_unused_result)) int str_parse_size(const char *text, uint64_t min, uint64_t max,
                                                        uint64_t *ret_bytes);
 

@@ -21,6 +21,7 @@ struct api_client {
         struct http_client *http;
         const char *socket_path;
         double deadline_s;
+        int interrupt_fd; /* -1: none */
 };
 
 /* One call under way. */
@@ -48,6 +49,7 @@ int api_client_new(struct api_client **ret_client, const char *socket_path, doub
         if (client == NULL)
                 return -ENOMEM;
         client->socket_path = socket_path;
+        client->interrupt_fd = -1;
         client->deadline_s = deadline_s;
         client->loop = ev_loop_new(EVFLAG_AUTO);
         r = client->loop == NULL ? -ENOMEM : http_client_new(&client->http, client->loop, &options);
@@ -57,6 +59,11 @@ int api_client_new(struct api_client **ret_client, const char *socket_path, doub
         }
         *ret_client = client;
         return 0;
+}
+
+void api_client_heed(struct api_client *client, int interrupt_fd)
+{
+        client->interrupt_fd = interrupt_fd;
 }
 
 struct api_client *api_client_free(struct api_client *client)
@@ -189,7 +196,8 @@ static void on_interrupt(struct ev_loop *loop, ev_io *watcher, int revents)
         (void)revents;
         if (signal == 0)
                 return;
-        if (pending->stream->on_interrupt != NULL && pending->stream->on_interrupt(pending->stream->arg, signal) == 0)
+        if (pending->stream != NULL && pending->stream->on_interrupt != NULL &&
+            pending->stream->on_interrupt(pending->stream->arg, signal) == 0)
                 return;
         pending->call = http_cancel(pending->call);
         pending->error->signal = signal;
@@ -222,8 +230,9 @@ static int run(struct pending *pending, struct http_request *request, const cJSO
         int r = http_send(client->http, request, on_done, pending, &pending->call);
         if (r < 0)
                 return fail_locally(pending->error, r);
-        if (pending->stream != NULL && pending->stream->interrupt_fd >= 0) {
-                ev_io_init(&pending->interrupt, on_interrupt, pending->stream->interrupt_fd, EV_READ);
+        int interrupt_fd = pending->stream != NULL ? pending->stream->interrupt_fd : client->interrupt_fd;
+        if (interrupt_fd >= 0) {
+                ev_io_init(&pending->interrupt, on_interrupt, interrupt_fd, EV_READ);
                 pending->interrupt.data = pending;
                 ev_io_start(client->loop, &pending->interrupt);
         }

@@ -21,7 +21,7 @@ enum cli_status {
 struct api_error {
         enum cli_status status;
         int http_status;   /* 0: no answer came */
-        int signal;        /* a stream was ended by this signal to us; else 0 */
+        int signal;        /* the call was ended by this signal to us; else 0 */
         bool is_abandoned; /* a stream was ended by its own on_line */
         bool is_retryable;
         char code[64];     /* the API's, "" when no answer came */
@@ -32,6 +32,9 @@ struct api_error {
  * another errno. */
 __attribute__((warn_unused_result)) int api_client_new(struct api_client **ret_client, const char *socket_path,
                                                        double deadline_s);
+/* From now on a signal that comes to interrupt_fd (of interrupt_open) ends each call, with -EINTR and error->signal;
+ * -1: none does. */
+void api_client_heed(struct api_client *client, int interrupt_fd);
 struct api_client *api_client_free(struct api_client *client);
 
 /* One call. path is escaped already (api-path.h); body may be NULL. Returns 0 with the 2xx answer's JSON

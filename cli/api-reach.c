@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "api-client.h"
@@ -21,7 +22,14 @@ static int probe(const char *socket_path)
         AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        return connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+        if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+                return 0;
+        int err = errno;
+        struct stat status;
+        /* To connect(2) a file is a socket that nobody listens at. */
+        if (err == ECONNREFUSED && stat(socket_path, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return -ENOTSOCK;
+        return -err;
 }
 
 void api_reach_explain(struct api_error *error, const char *socket_path, const struct fault *why)
@@ -42,11 +50,15 @@ void api_reach_explain(struct api_error *error, const char *socket_path, const s
         else if (r == -ENAMETOOLONG)
                 (void)snprintf(error->message, size, "the socket's path is longer than %zu bytes: %s",
                                sizeof((struct sockaddr_un *)0)->sun_path - 1, socket_path);
+        else if (r == -ENOTSOCK)
+                (void)snprintf(error->message, size,
+                               "%s is no socket: name carreld's with --socket (usually /run/carrel/carrel.sock)",
+                               socket_path);
         else if (r < 0)
                 (void)snprintf(error->message, size,
-                               "carreld does not answer at %s: start it (systemctl start carreld, or ./dev up) or name "
-                               "its socket with --socket",
-                               socket_path);
+                               "carreld does not answer at %s (%s): start it (systemctl start carreld, or ./dev up) or "
+                               "name its socket with --socket",
+                               socket_path, r == -ENOENT ? "there is no such socket" : strerror(-r));
         else
                 (void)snprintf(error->message, size, "the connection to carreld at %s was lost: %s", socket_path,
                                why->message);

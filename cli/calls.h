@@ -16,13 +16,25 @@ int cli_call(struct cli *cli, const char *method, const char *path, const cJSON 
 int cli_path(const struct cli *cli, const char *collection, const char *id, const char *suffix,
              struct buffer *ret_path);
 
+/* A text that is no id may be the beginning of exactly one: that one in ret_id. 0; -ENOENT: of none; another negative
+ * value: it cannot be told, and stderr says why. */
+typedef int (*cli_resolve)(struct cli *cli, const char *text, struct buffer *ret_id);
+int cli_resolve_exec(struct cli *cli, const char *text, struct buffer *ret_id);
+/* The name of the image whose id ("sha256:" or without) begins so, with six digits at least. */
+int cli_resolve_image(struct cli *cli, const char *text, struct buffer *ret_reference);
+
 /* What a verb does to each of its operands. */
 struct cli_action {
         const char *method;
         const char *collection; /* "/v1/carrels" */
         const char *suffix;     /* behind the id */
         const cJSON *body;      /* may be NULL */
+        cli_resolve resolve;    /* for an id that is not found; may be NULL */
+        bool may_be_missing;    /* an id that is not found is no failure: there is no answer then */
 };
+
+/* cli_call at "{collection}/{id}{suffix}", tried again with what the id is resolved to. Exit status. */
+int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id, cJSON **ret_answer);
 
 /* One call for each id, going on after failures that carreld answered. The answers are appended to the array
  * `answers`. Returns the first failure's exit status. */
@@ -42,5 +54,8 @@ int cli_print_line(const struct cli *cli, const char *text);
 /* A collection of answers: rows of a table, a JSON document a line, or with -q the texts at names_path (NULL: none). */
 struct field;
 int cli_show_each(const struct cli *cli, const struct field *fields, const char *names_path, const cJSON *answers);
+/* The same for a listing, whose header is there without a row, too; then the terminal is told `nothing`. */
+int cli_show_list(const struct cli *cli, const struct field *fields, const char *names_path, const cJSON *rows,
+                  const char *nothing);
 /* One answer: title and value a line, its JSON, or with -q nothing. */
 int cli_show_one(const struct cli *cli, const struct field *fields, const cJSON *answer);

@@ -3,18 +3,40 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "api-path.h"
 #include "calls.h"
+#include "interrupt.h"
 #include "local-files.h"
 #include "scope.h"
 #include "verbs.h"
+
+/* Beyond this the disk here is looked after. */
+static const double LOOK_BYTES = 1024 * 1024;
+enum { SPARE_PERCENT = 5 };
+
+struct cp_values {
+        struct option_number limit;
+        bool is_habit; /* -a, -r: it is always so */
+};
+
+static const struct option_spec OPTIONS[] = {
+        { 'a', "archive", OPTION_FLAG, offsetof(struct cp_values, is_habit),
+          .help = "for habit: modes, times and links are always kept" },
+        { 0, "limit", OPTION_SIZE, offsetof(struct cp_values, limit), 1, 9e15, .argument = "SIZE",
+          .help = "out of a carrel: fail when more comes; default: when the disk here is nearly full" },
+        { 'r', "recursive", OPTION_FLAG, offsetof(struct cp_values, is_habit),
+          .help = "for habit: a directory is always copied whole" },
+        { .name = NULL },
+};
 
 /* One side of a copy. */
 struct place {
         char user[128];   /* "": here */
         const char *path; /* in the carrel: relative to /workspace */
+        double limit;     /* of what comes from there, in bytes; 0: none is given */
 };
 
 enum remote_kind { REMOTE_ABSENT, REMOTE_DIRECTORY, REMOTE_OTHER };
@@ -142,58 +164,121 @@ static int upload(struct cli *cli, const char *source, const struct place *targe
                                      : send_file(cli, target->user, "/files", remote.data, fd, (int)file.st_mode);
 }
 
+/* A tar archive on stdin into a directory. */
+static int upload_archive(struct cli *cli, const struct place *target)
+{
+        AUTO(auto_close) int fd = local_take_input(STDIN_FILENO);
+
+        return fd < 0 ? complain_of(cli, "stdin", -fd) : send_file(cli, target->user, "/archive", target->path, fd, -1);
+}
+
 /* ---- out of a carrel ---- */
+
+/* What comes, and where it goes. */
+struct arrival {
+        struct cli *cli;
+        struct local_unpack unpack;
+        const char *directory;
+        double limit, received, looked_at; /* in bytes */
+};
+
+/* A file with holes, or one that grows while it is read, has no end that its owner would have to pay for. */
+static int check_room(struct arrival *arrival, size_t length)
+{
+        struct statvfs disk;
+
+        arrival->received += (double)length;
+        if (arrival->limit > 0)
+                return arrival->received <= arrival->limit ? 0 : -EFBIG;
+        if (arrival->received - arrival->looked_at < LOOK_BYTES)
+                return 0;
+        arrival->looked_at = arrival->received;
+        if (statvfs(arrival->directory, &disk) < 0)
+                return 0;
+        return disk.f_bavail >= disk.f_blocks / 100 * SPARE_PERCENT ? 0 : -ENOSPC;
+}
 
 static int on_bytes(void *arg, const void *bytes, size_t length)
 {
-        return local_unpack_write(arg, bytes, length);
+        struct arrival *arrival = arg;
+        int r = check_room(arrival, length);
+
+        return r < 0 ? r : local_unpack_write(&arrival->unpack, bytes, length);
 }
 
-/* The archive of remote into a directory here. */
-static int receive(struct cli *cli, const char *user, const char *remote, const char *directory)
+/* The end of a copy: r is what ended it. */
+static int conclude(const struct arrival *arrival, int r, const struct api_error *error, const char *problem)
+{
+        const struct cli *cli = arrival->cli;
+
+        if (r == -EFBIG && error->is_abandoned)
+                cli_complain(cli, "more than --limit comes from the carrel: the copy was ended");
+        else if (r == -ENOSPC && error->is_abandoned)
+                cli_complain(cli,
+                             "less than %d %% of the disk of %s is left: the copy was ended; --limit SIZE takes up to "
+                             "SIZE all the same",
+                             SPARE_PERCENT, arrival->directory);
+        else if (r < 0 && !error->is_abandoned)
+                return cli_fail(cli, error);
+        else
+                cli_complain(cli, "cannot unpack what came from the carrel: %s", problem);
+        return STATUS_FAILED;
+}
+
+/* The archive of remote into a directory here. parent is one that is there. */
+static int receive(struct cli *cli, const struct place *source, const char *remote, const char *directory,
+                   const char *parent)
 {
         AUTO(auto_buffer) struct buffer path = { 0 };
-        struct local_unpack unpack;
+        struct arrival arrival = { .cli = cli, .directory = parent, .limit = source->limit };
         struct api_error error;
         char problem[512] = "";
-        int status = build_path(cli, user, "/archive", remote, &path);
+        int status = build_path(cli, source->user, "/archive", remote, &path);
 
         if (status != STATUS_OK)
                 return status;
-        int r = local_unpack_begin(&unpack, directory);
+        int r = local_unpack_begin(&arrival.unpack, directory);
         if (r < 0)
                 return complain_of(cli, directory, -r);
-        r = api_receive(cli->api, path.data, on_bytes, &unpack, &error);
-        int ended = local_unpack_end(&unpack, problem, sizeof problem);
-        if (r < 0 && !error.is_abandoned)
-                return cli_fail(cli, &error);
-        if (r == 0 && ended == 0)
+        r = api_receive(cli->api, path.data, on_bytes, &arrival, &error);
+        int ended = local_unpack_end(&arrival.unpack, problem, sizeof problem);
+        return r == 0 && ended == 0 ? STATUS_OK : conclude(&arrival, r, &error, problem);
+}
+
+/* Moves what was received out of the directory beside the target. */
+static int take(struct cli *cli, bool is_directory, const char *beside, const char *name, const char *target)
+{
+        int r = is_directory ? local_take_directory(beside, name, target) : local_take_file(beside, name, target);
+
+        if (r == 0)
                 return STATUS_OK;
-        cli_complain(cli, "cannot unpack what came from the carrel: %s", problem);
+        if (r != -EPROTO)
+                return complain_of(cli, target, -r);
+        cli_complain(cli, "what came from the carrel is not the file %s", name);
         return STATUS_FAILED;
 }
 
 /* Through a directory beside the target, so that it is there as a whole or not at all. */
-static int download_file(struct cli *cli, const struct place *source, const char *target)
+static int download_beside(struct cli *cli, const struct place *source, const char *target, bool is_directory)
 {
         AUTO(auto_buffer) struct buffer beside = { 0 };
+        AUTO(auto_buffer) struct buffer content = { 0 };
+        AUTO(auto_buffer) struct buffer inner = { 0 };
         const char *slash = strrchr(target, '/');
-        char name[256];
-        int status, r;
+        char name[256] = "content";
+        int status;
 
         (void)buffer_format(&beside, "%.*s.carrel-cp.XXXXXX", slash == NULL ? 0 : (int)(slash - target + 1), target);
-        if (beside.has_failed)
+        (void)buffer_format(&content, "%s%s", source->path, is_directory ? "/." : "");
+        if (beside.has_failed || content.has_failed)
                 return cli_no_memory(cli);
         if (mkdtemp(beside.data) == NULL)
                 return complain_of(cli, beside.data, errno);
-        status = receive(cli, source->user, source->path, beside.data);
-        r = status == STATUS_OK ? local_take_file(beside.data, last_part(source->path, name, sizeof name), target) : 0;
-        if (r == -EPROTO) {
-                cli_complain(cli, "what came from the carrel is not the file %s", name);
-                status = STATUS_FAILED;
-        } else if (r < 0) {
-                status = complain_of(cli, target, -r);
-        }
+        (void)buffer_format(&inner, "%s%s", beside.data, is_directory ? "/content" : "");
+        status = inner.has_failed ? cli_no_memory(cli) : receive(cli, source, content.data, inner.data, beside.data);
+        if (status == STATUS_OK)
+                status = take(cli, is_directory, beside.data,
+                              is_directory ? name : last_part(source->path, name, sizeof name), target);
         (void)local_remove(beside.data);
         return status;
 }
@@ -202,32 +287,70 @@ static int download(struct cli *cli, const struct place *source, const char *tar
 {
         AUTO(auto_buffer) struct buffer target = { 0 };
         AUTO(auto_buffer) struct buffer content = { 0 };
+        AUTO(auto_close) int interrupt_fd = interrupt_open();
         enum remote_kind kind = REMOTE_ABSENT;
-        int status = probe(cli, source, &kind);
+        int status;
 
+        /* A signal ends the calls and not us: what was begun is taken back. */
+        api_client_heed(cli->api, interrupt_fd);
+        status = probe(cli, source, &kind);
         if (status != STATUS_OK)
                 return status;
         if (choose_target(target_path, local_is_directory(target_path) != 0, source->path, &target) < 0 ||
             buffer_format(&content, "%s/.", source->path) < 0)
                 return cli_no_memory(cli);
-        if (kind == REMOTE_DIRECTORY)
-                return receive(cli, source->user, content.data, target.data);
-        return download_file(cli, source, target.data);
+        /* Into one that is there: what comes is put beside what is in it. */
+        if (kind == REMOTE_DIRECTORY && local_is_directory(target.data))
+                return receive(cli, source, content.data, target.data, target.data);
+        return download_beside(cli, source, target.data, kind == REMOTE_DIRECTORY);
+}
+
+/* ---- a tar archive to stdout ---- */
+
+static int on_archive(void *arg, const void *bytes, size_t length)
+{
+        return interrupt_write(STDOUT_FILENO, bytes, length, *(const int *)arg);
+}
+
+static int download_archive(struct cli *cli, const struct place *source)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_close) int interrupt_fd = interrupt_open();
+        struct api_error error;
+        int status = build_path(cli, source->user, "/archive", source->path, &path);
+
+        if (status != STATUS_OK)
+                return status;
+        if (isatty(STDOUT_FILENO) == 1)
+                return cli_fail_usage(cli, "cp", "a tar archive is not for a terminal: `carrel cp %s:... - | tar -t`",
+                                      source->user);
+        api_client_heed(cli->api, interrupt_fd);
+        int r = api_receive(cli->api, path.data, on_archive, &interrupt_fd, &error);
+        api_client_heed(cli->api, -1);
+        if (r == -EINTR && error.is_abandoned)
+                return 128 + interrupt_read(interrupt_fd);
+        if (r < 0 && error.is_abandoned)
+                return r == -EPIPE ? 128 + SIGPIPE : complain_of(cli, "stdout", -r);
+        return r < 0 ? cli_fail(cli, &error) : STATUS_OK;
 }
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
+        const struct cp_values *chosen = values;
         struct place source, target;
         int status = read_place(cli, operands[0], &source);
 
-        (void)values, (void)n_operands;
+        (void)n_operands;
         if (status == STATUS_OK)
                 status = read_place(cli, operands[1], &target);
         if (status != STATUS_OK)
                 return status;
         if ((source.user[0] == '\0') == (target.user[0] == '\0'))
                 return cli_fail_usage(cli, "cp", "one of the two must be USER:PATH, and the other a path here");
-        return source.user[0] == '\0' ? upload(cli, source.path, &target) : download(cli, &source, target.path);
+        source.limit = chosen->limit.is_given ? chosen->limit.value : 0;
+        if (source.user[0] == '\0')
+                return str_equal(source.path, "-") ? upload_archive(cli, &target) : upload(cli, source.path, &target);
+        return str_equal(target.path, "-") ? download_archive(cli, &source) : download(cli, &source, target.path);
 }
 
 const struct verb CMD_CP = {
@@ -236,11 +359,17 @@ const struct verb CMD_CP = {
         .summary = "Copy a file or a directory into a carrel, or out of one",
         .help = "One of the two is USER:PATH, relative to /workspace unless it begins with a slash; the other is a "
                 "path\n"
-                "here. What is copied into a directory that is there goes below it, under its own name. Modes and "
-                "times\n"
-                "are kept, owners are not; out of a carrel no mode has more than the permissions. FIFOs, sockets and\n"
+                "here, or \"-\": a tar archive from stdin into the directory PATH, or of PATH to stdout. What is "
+                "copied\n"
+                "into a directory that is there goes below it, under its own name. Modes and times are kept, owners "
+                "are\n"
+                "not; out of a carrel no mode has more than the permissions, and zeros become holes. FIFOs, sockets "
+                "and\n"
                 "devices are left out, links are copied as links.",
-        .examples = "  carrel cp src ada:\n  carrel cp ada:out/report.pdf .\n  carrel cp data.csv ada:/tmp/data.csv",
+        .examples = "  carrel cp src ada:\n  carrel cp ada:out/report.pdf .\n  carrel cp data.csv ada:/tmp/data.csv\n"
+                    "  tar -c src | carrel cp - ada:\n  carrel cp ada:out - | tar -t",
+        .options = OPTIONS,
+        .values_size = sizeof(struct cp_values),
         .min_operands = 2,
         .max_operands = 2,
         .is_slow = true,

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "calls.h"
 #include "doctor-findings.h"
 #include "doctor-inside.h"
+#include "interrupt.h"
 #include "scope.h"
 #include "verbs.h"
 #include "view.h"
@@ -41,14 +43,26 @@ struct doctor {
         struct doctor_findings findings;
         const char *allowed;
         char user[USER_BYTES]; /* the probe's */
+        int signal;            /* that came meanwhile; 0: none */
 };
+
+/* A call; one that a signal ended is remembered: nothing more is tried then. */
+static int call(struct doctor *doctor, const char *method, const char *path, const cJSON *body, cJSON **ret_answer,
+                struct api_error *ret_error)
+{
+        int r = api_call(doctor->cli->api, method, path, body, ret_answer, ret_error);
+
+        if (r == -EINTR && ret_error->signal != 0)
+                doctor->signal = ret_error->signal;
+        return r;
+}
 
 /* A GET of carreld's own state; false when it failed, which is noted. */
 static bool look(struct doctor *doctor, enum doctor_check check, const char *path, cJSON **ret_answer)
 {
         struct api_error error;
 
-        if (api_call(doctor->cli->api, "GET", path, NULL, ret_answer, &error) == 0)
+        if (call(doctor, "GET", path, NULL, ret_answer, &error) == 0)
                 return true;
         doctor_note(&doctor->findings, check, VERDICT_FAIL, "%s", error.message);
         return false;
@@ -109,7 +123,7 @@ static bool check_ensure(struct doctor *doctor)
 
         if (buffer_format(&path, "/v1/carrels/%s", doctor->user) < 0)
                 return false;
-        if (api_call(doctor->cli->api, "PUT", path.data, NULL, &answer, &error) < 0) {
+        if (call(doctor, "PUT", path.data, NULL, &answer, &error) < 0) {
                 doctor_note(&doctor->findings, CHECK_ENSURE, VERDICT_FAIL, "%s", error.message);
                 return false;
         }
@@ -142,7 +156,7 @@ static bool run_probe(struct doctor *doctor, const char *script, const char *add
         struct api_error error = { .message = "out of memory" };
 
         if (body == NULL || buffer_format(&path, "/v1/carrels/%s/exec", doctor->user) < 0 ||
-            api_call(doctor->cli->api, "POST", path.data, body, &answer, &error) < 0) {
+            call(doctor, "POST", path.data, body, &answer, &error) < 0) {
                 (void)buffer_text(ret_reason, error.message);
                 return false;
         }
@@ -176,7 +190,7 @@ static double dropped_packets(struct doctor *doctor)
         AUTO(auto_json) cJSON *info = NULL;
         struct api_error error;
 
-        if (api_call(doctor->cli->api, "GET", "/v1/info", NULL, &info, &error) < 0)
+        if (call(doctor, "GET", "/v1/info", NULL, &info, &error) < 0)
                 return 0;
         return view_number(info, "policy.dropped_packets", 0);
 }
@@ -192,7 +206,7 @@ static void check_denied(struct doctor *doctor)
                 doctor_skip(&doctor->findings, CHECK_EGRESS_DENIED, CHECK_EGRESS_DENIED, text_of(&reason));
                 return;
         }
-        for (int i = 0; i < COUNTER_WAITS && rise <= 0; i++) {
+        for (int i = 0; i < COUNTER_WAITS && rise <= 0 && doctor->signal == 0; i++) {
                 api_client_wait(doctor->cli->api, COUNTER_WAIT_S);
                 rise = dropped_packets(doctor) - before;
         }
@@ -247,14 +261,18 @@ static void examine(struct doctor *doctor)
         doctor_note(&doctor->findings, CHECK_SOCKET, VERDICT_OK, "%s", doctor->cli->socket_path);
         check_ready(doctor);
         check_info(doctor);
-        bool is_ensured = check_ensure(doctor);
+        bool is_ensured = doctor->signal == 0 && check_ensure(doctor);
         if (is_ensured) {
                 check_inside(doctor);
-                check_denied(doctor);
-                check_allowed(doctor);
+                if (doctor->signal == 0)
+                        check_denied(doctor);
+                if (doctor->signal == 0)
+                        check_allowed(doctor);
         } else {
                 doctor_skip(&doctor->findings, CHECK_USER, CHECK_EGRESS_ALLOWED, "needs a carrel");
         }
+        /* Whatever came: the probe's carrel goes, and this is waited for. */
+        api_client_heed(doctor->cli->api, -1);
         check_remove(doctor, is_ensured);
 }
 
@@ -304,7 +322,11 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         (void)snprintf(doctor.user, sizeof doctor.user, "doctor-%08x", random);
         if (cli->width > 0 && !cli->is_quiet && !cli_is_json(cli))
                 cli_complain(cli, "trying everything in a carrel of its own: some seconds");
+        AUTO(auto_close) int interrupt_fd = interrupt_open();
+        api_client_heed(cli->api, interrupt_fd);
         examine(&doctor);
+        if (doctor.signal != 0)
+                return 128 + doctor.signal;
         if (doctor.findings.has_failed_to_note ||
             cJSON_AddNumberToObject(all, "failed", doctor.findings.failures) == NULL)
                 return cli_no_memory(cli);

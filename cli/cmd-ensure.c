@@ -11,7 +11,7 @@ struct ensure_values {
 };
 
 static const char *const POLICIES[] = { "internet", "none", NULL };
-static const char *const CONFLICTS[] = { "fail", "replace", NULL };
+static const char *const CONFLICTS[] = { "fail", "replace", "replace_idle", NULL };
 
 #define AT(field) offsetof(struct ensure_values, field)
 
@@ -21,8 +21,8 @@ static const struct option_spec OPTIONS[] = {
         { 0, "image", OPTION_TEXT, AT(image), .argument = "IMAGE", .help = "image of the container" },
         { 0, "memory", OPTION_SIZE, AT(memory), 1, 9e15, .argument = "SIZE",
           .help = "memory with swap (512m, 2g), at most the pool's" },
-        { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "fail|replace",
-          .help = "when it runs with another spec; default replace" },
+        { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "CHOICE",
+          .help = "when it runs with another spec: replace_idle (default), replace, fail" },
         { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N", .help = "processes, at most the pool's" },
         { 0, "policy", OPTION_CHOICE, AT(policy), .choices = POLICIES, .argument = "internet|none",
           .help = "egress policy" },
@@ -30,7 +30,7 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "USER", "user", FIELD_TEXT },       { "CONTAINER", "container", FIELD_TEXT },
+        { "USER", "user", FIELD_ID },         { "CONTAINER", "container", FIELD_TEXT },
         { "OUTCOME", "outcome", FIELD_TEXT }, { "STATE", "state", FIELD_TEXT },
         { "POLICY", "policy", FIELD_TEXT },   { "IMAGE", "image", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },
@@ -59,6 +59,27 @@ static bool fill_body(cJSON *body, const struct ensure_values *values)
                add_text(body, "on_conflict", values->on_conflict);
 }
 
+/* What another spec has cost: to the people at the terminal, as scripts read it in the answer. */
+static void tell_killed(const struct cli *cli, const cJSON *answers)
+{
+        const cJSON *answer, *id;
+
+        cJSON_ArrayForEach(answer, answers)
+        {
+                AUTO(auto_buffer) struct buffer ids = { 0 };
+
+                cJSON_ArrayForEach(id, view_find(answer, "killed"))
+                {
+                        const char *text = cJSON_GetStringValue(id);
+
+                        (void)buffer_format(&ids, "%s%s", ids.length > 0 ? ", " : "", text != NULL ? text : "");
+                }
+                if (ids.data != NULL)
+                        cli_complain(cli, "%s: the carrel was replaced, and with it went what ran: %s",
+                                     view_text(answer, "user"), ids.data);
+        }
+}
+
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
         AUTO(auto_json) cJSON *body = cJSON_CreateObject();
@@ -69,6 +90,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         const struct cli_action action = { "PUT", "/v1/carrels", "", body };
         int status = cli_call_each(cli, &action, operands, answers);
         int shown = cli_show_each(cli, FIELDS, "container", answers);
+        if (!cli->is_quiet && !cli_is_json(cli))
+                tell_killed(cli, answers);
         return status != STATUS_OK ? status : shown;
 }
 
@@ -76,8 +99,10 @@ const struct verb CMD_ENSURE = {
         .name = "ensure",
         .operands = "USER...",
         .summary = "Give each user a running carrel, whatever state it was in",
-        .help = "A running one that matches is reused; a stopped, dead or different one is made anew. What no option\n"
-                "says stays as the live carrel has it, or is the pool's default. -q prints the container's name.",
+        .help = "A running one that matches is reused; a stopped, dead or different one is made anew, but a different "
+                "one\n"
+                "with a program or a lease only with --on-conflict replace. What no option says stays as the live "
+                "carrel has it, or is the pool's default. -q prints the container's name.",
         .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m",
         .options = OPTIONS,
         .values_size = sizeof(struct ensure_values),

@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "calls.h"
+#include "environment.h"
 #include "exec-events.h"
 #include "input.h"
 #include "interrupt.h"
@@ -32,12 +33,13 @@ struct exec_values {
 static const struct option_spec OPTIONS[] = {
         { 'd', "detach", OPTION_FLAG, AT(is_detached),
           .help = "print the exec's id and leave it running: see `carrel logs`, `carrel kill`" },
-        { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME=VALUE",
-          .help = "set a variable; may be repeated" },
+        { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
+          .help = "set a variable, to our own value when none is given; may be repeated" },
         { 0, "id", OPTION_TEXT, AT(exec_id), .argument = "ID",
           .help = "with --detach: an id of your choice; the same command with it is started once only" },
-        { 'i', "interactive", OPTION_FLAG, AT(is_interactive), .help = "pass stdin on as it comes, of any length" },
-        { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin, as in a loop over a file" },
+        { 'i', "interactive", OPTION_FLAG, AT(is_interactive),
+          .help = "pass stdin on as it comes, of any length; with --detach and -o json what it holds, read first" },
+        { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin: so it is without -i" },
         { 0, "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
           .help = "seconds until everything the program started is killed" },
         { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "on a terminal: this one is given to it; implies -i" },
@@ -128,10 +130,11 @@ static int stream(struct cli *cli, const char *path, const cJSON *body)
 
 static int read_stdin(const struct cli *cli, const struct exec_values *chosen, struct buffer *input)
 {
-        int r = chosen->has_no_stdin ? 0 : input_read(STDIN_FILENO, STDIN_LIMIT_BYTES, input);
+        int r = chosen->is_interactive ? input_read(STDIN_FILENO, STDIN_LIMIT_BYTES, input) : 0;
 
         if (r == -EFBIG)
-                cli_complain(cli, "stdin has more than %d KiB: -i passes on any length", STDIN_LIMIT_BYTES / 1024);
+                cli_complain(cli, "stdin has more than %d KiB, which --detach and -o json take at most",
+                             STDIN_LIMIT_BYTES / 1024);
         else if (r < 0)
                 cli_complain(cli, "cannot read stdin: %s", strerror(-r));
         return r;
@@ -180,14 +183,12 @@ static int converse(struct cli *cli, const struct exec_values *chosen, char **op
 /* What does not go together, or NULL. */
 static const char *check(const struct cli *cli, const struct exec_values *chosen)
 {
-        bool is_live = chosen->is_interactive || chosen->is_tty;
-
-        if (is_live && chosen->is_detached)
-                return "--detach has no stdin: -i and -t do not go with it";
-        if (is_live && chosen->has_no_stdin)
+        if (chosen->is_tty && chosen->is_detached)
+                return "--detach has no terminal: -t does not go with it";
+        if ((chosen->is_interactive || chosen->is_tty) && chosen->has_no_stdin)
                 return "-n does not go with -i and -t";
-        if (is_live && cli_is_json(cli))
-                return "-o json shows events, -i and -t pass bytes on: they do not go together";
+        if (chosen->is_tty && cli_is_json(cli))
+                return "-o json shows events, -t gives the terminal away: they do not go together";
         if (chosen->exec_id != NULL && !chosen->is_detached)
                 return "--id goes with --detach";
         if (chosen->is_tty && isatty(STDIN_FILENO) != 1)
@@ -197,25 +198,33 @@ static const char *check(const struct cli *cli, const struct exec_values *chosen
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
-        const struct exec_values *chosen = values;
-        const char *wrong = check(cli, chosen);
+        AUTO(auto_environment) struct environment environment = { 0 };
+        struct exec_values chosen = *(const struct exec_values *)values;
+        const char *wrong = check(cli, &chosen);
+        bool is_read_whole = chosen.is_detached || cli_is_json(cli);
 
         if (wrong != NULL) {
                 (void)cli_fail_usage(cli, "exec", "%s", wrong);
                 return STATUS_EXEC_FAILED;
         }
-        if (chosen->is_interactive || chosen->is_tty)
-                return converse(cli, chosen, operands);
-        return post(cli, chosen, operands, n_operands);
+        if (environment_fill(&environment, &chosen.environment) < 0) {
+                (void)cli_no_memory(cli);
+                return STATUS_EXEC_FAILED;
+        }
+        chosen.environment = environment.list;
+        if (chosen.is_tty || (chosen.is_interactive && !is_read_whole))
+                return converse(cli, &chosen, operands);
+        return post(cli, &chosen, operands, n_operands);
 }
 
 const struct verb CMD_EXEC = {
         .name = "exec",
         .operands = "USER -- PROGRAM [ARGUMENT...]",
         .summary = "Run a program in the user's carrel, which is ensured first",
-        .help = "Without -i stdin is read to its end first (at most 512 KiB) unless it is a terminal. Output comes as "
-                "it\n"
-                "is written. A first interrupt goes to the program, a second one kills it. The exit status is the\n"
+        .help = "Only -i reads stdin. Output comes as it is written, bytes and escape sequences as they are: what may "
+                "be\n"
+                "hostile is for `| less` or a file. A first interrupt goes to the program, a second one kills it. The "
+                "exit status is the\n"
                 "program's; 124 when its time was over, 128+n for signal n, 137 when it was killed for another cause\n"
                 "(told on stderr), 125 when carrel itself failed.\n"
                 "-o json prints the stream of events instead, -q leaves the cause out.",

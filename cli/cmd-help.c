@@ -10,7 +10,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         }
         verb = verb_find(operands[0]);
         if (verb == NULL)
-                return cli_fail_usage(cli, NULL, "there is no verb \"%s\"", operands[0]);
+                return verb_fail_unknown(cli, operands[0]);
         verb_print_help(verb, cli->out);
         return STATUS_OK;
 }

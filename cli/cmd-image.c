@@ -6,6 +6,7 @@
 #include "api-path.h"
 #include "calls.h"
 #include "image-archive.h"
+#include "interrupt.h"
 #include "scope.h"
 #include "verbs.h"
 #include "view.h"
@@ -35,10 +36,19 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "IMAGE", "reference", FIELD_TEXT },
+        { "IMAGE", "reference", FIELD_ID },
         { "SIZE", "size_bytes", FIELD_BYTES },
         { "CREATED", "created_at", FIELD_TEXT },
         { "ID", "id", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
+};
+
+/* In a listing the beginning of an id is enough to tell it, and to type it. */
+static const struct field LISTED[] = {
+        { "IMAGE", "reference", FIELD_ID },
+        { "SIZE", "size_bytes", FIELD_BYTES },
+        { "CREATED", "created_at", FIELD_TEXT },
+        { "ID", "id", FIELD_DIGEST },
         { NULL, NULL, FIELD_TEXT },
 };
 
@@ -53,10 +63,20 @@ static int show_image(struct cli *cli, const cJSON *answer)
         return cli_show_one(cli, FIELDS, answer);
 }
 
+static void tell_sending(const struct cli *cli, const struct image_archive *archive, const char *reference)
+{
+        AUTO(auto_buffer) struct buffer size = { 0 };
+
+        view_bytes(&size, (double)archive->bytes);
+        cli_complain(cli, "sending %s; the answer comes when %s is unpacked", size.data != NULL ? size.data : "it",
+                     reference);
+}
+
 static int send_archive(struct cli *cli, const struct image_archive *archive, const char *reference, const char *format)
 {
         AUTO(auto_buffer) struct buffer path = { 0 };
         AUTO(auto_json) cJSON *answer = NULL;
+        AUTO(auto_close) int interrupt_fd = interrupt_open();
         struct api_error error = { .status = STATUS_FAILED };
 
         (void)buffer_text(&path, "/v1/images");
@@ -64,8 +84,8 @@ static int send_archive(struct cli *cli, const struct image_archive *archive, co
             api_path_query(&path, "format", format != NULL ? format : archive->format) < 0)
                 return cli_no_memory(cli);
         if (!cli->is_quiet && cli->width > 0)
-                cli_complain(cli, "sending %.1f MB; the answer comes when %s is unpacked", (double)archive->bytes / 1e6,
-                             reference);
+                tell_sending(cli, archive, reference);
+        api_client_heed(cli->api, interrupt_fd);
         if (api_send_file(cli->api, "POST", path.data, archive->fd, &answer, &error) < 0)
                 return cli_fail(cli, &error);
         return show_image(cli, answer);
@@ -124,17 +144,16 @@ static int list(struct cli *cli, const struct image_values *values, char **opera
                 return status;
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
-        return cli_show_each(cli, FIELDS, "reference", cJSON_GetObjectItemCaseSensitive(answer, "images"));
+        return cli_show_list(cli, LISTED, "reference", cJSON_GetObjectItemCaseSensitive(answer, "images"),
+                             "there is no image; `carrel image build` makes one");
 }
 
 static int inspect(struct cli *cli, const struct image_values *values, char **operands)
 {
-        AUTO(auto_buffer) struct buffer path = { 0 };
+        const struct cli_action action = { "GET", "/v1/images", "", NULL, cli_resolve_image };
         AUTO(auto_json) cJSON *answer = NULL;
-        int status = cli_path(cli, "/v1/images", operands[0], "", &path);
+        int status = cli_call_id(cli, &action, operands[0], &answer);
 
-        if (status == STATUS_OK)
-                status = cli_call(cli, "GET", path.data, NULL, &answer);
         return status == STATUS_OK ? show_image(cli, answer) : status;
 }
 
@@ -145,7 +164,7 @@ static int remove_each(struct cli *cli, const struct image_values *values, char 
                 { "OUTCOME", "outcome", FIELD_TEXT },
                 { NULL, NULL, FIELD_TEXT },
         };
-        const struct cli_action action = { "DELETE", "/v1/images", "", NULL };
+        const struct cli_action action = { "DELETE", "/v1/images", "", NULL, cli_resolve_image };
         AUTO(auto_json) cJSON *answers = cJSON_CreateArray();
         int status = answers == NULL ? cli_no_memory(cli) : cli_call_each(cli, &action, operands, answers);
         int shown = answers == NULL ? status : cli_show_each(cli, REMOVED, NULL, answers);

@@ -16,7 +16,7 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "EXEC", "exec_id", FIELD_TEXT },
+        { "EXEC", "exec_id", FIELD_ID },
         { "SIGNAL", "signal", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },
 };
@@ -47,7 +47,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 
         if (body == NULL || answers == NULL)
                 return cli_no_memory(cli);
-        const struct cli_action action = { "POST", "/v1/execs", "/signal", body };
+        const struct cli_action action = { "POST", "/v1/execs", "/signal", body, cli_resolve_exec };
         int status = cli_call_each(cli, &action, operands, answers);
         int shown = cli_show_each(cli, FIELDS, NULL, answers);
         return status != STATUS_OK ? status : shown;
@@ -57,7 +57,7 @@ const struct verb CMD_KILL = {
         .name = "kill",
         .operands = "EXEC_ID...",
         .summary = "Send a signal to the processes of an exec",
-        .help = "`carrel ps` shows the ids.",
+        .help = "`carrel ps` shows the ids; the beginning of one is enough while no other has it.",
         .examples = "  carrel kill 9b1d02c4\n  carrel kill -s KILL $(carrel ps -q ada)",
         .options = OPTIONS,
         .values_size = sizeof(struct kill_values),

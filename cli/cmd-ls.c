@@ -16,7 +16,7 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "USER", "user", FIELD_TEXT },    { "STATE", "state", FIELD_TEXT },         { "POLICY", "policy", FIELD_TEXT },
+        { "USER", "user", FIELD_ID },      { "STATE", "state", FIELD_TEXT },         { "POLICY", "policy", FIELD_TEXT },
         { "AGE", "age_s", FIELD_SECONDS }, { "IDLE", "idle_s", FIELD_SECONDS },      { "EXECS", "execs", FIELD_TEXT },
         { "IMAGE", "image", FIELD_TEXT },  { "CONTAINER", "container", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
 };
@@ -34,9 +34,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return status;
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
-        if (carrels->child == NULL && cli->width > 0 && !cli->is_quiet)
-                cli_complain(cli, "there is no carrel; `carrel ensure USER` makes one");
-        return cli_show_each(cli, FIELDS, "user", carrels);
+        return cli_show_list(cli, FIELDS, "user", carrels, "there is no carrel; `carrel ensure USER` makes one");
 }
 
 const struct verb CMD_LS = {

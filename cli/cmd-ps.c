@@ -20,13 +20,13 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field RUNNING[] = {
-        { "EXEC", "exec_id", FIELD_TEXT },    { "USER", "user", FIELD_TEXT }, { "RUNNING", "running_s", FIELD_SECONDS },
-        { "PROGRAM", "program", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
+        { "EXEC", "exec_id", FIELD_ID },      { "USER", "user", FIELD_ID }, { "RUNNING", "running_s", FIELD_SECONDS },
+        { "COMMAND", "command", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
 };
 static const struct field ANY[] = {
-        { "EXEC", "exec_id", FIELD_TEXT }, { "USER", "user", FIELD_TEXT },       { "STATE", "state", FIELD_TEXT },
+        { "EXEC", "exec_id", FIELD_ID },   { "USER", "user", FIELD_ID },         { "STATE", "state", FIELD_TEXT },
         { "CAUSE", "cause", FIELD_TEXT },  { "EXIT", "exit_code", FIELD_TEXT },  { "ERROR", "error.code", FIELD_TEXT },
-        { "AGE", "age_s", FIELD_SECONDS }, { "PROGRAM", "program", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
+        { "AGE", "age_s", FIELD_SECONDS }, { "COMMAND", "command", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
 };
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
@@ -48,7 +48,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return cli_shown(cli, view_json(cli, answer));
         if (cJSON_IsTrue(view_find(answer, "truncated")))
                 cli_complain(cli, "there are more: these are the latest");
-        return cli_show_each(cli, state == NULL ? RUNNING : ANY, "exec_id", view_find(answer, "execs"));
+        return cli_show_list(cli, state == NULL ? RUNNING : ANY, "exec_id", view_find(answer, "execs"),
+                             state == NULL ? "no program runs; -a shows those that are over, too" : "there is none");
 }
 
 const struct verb CMD_PS = {

@@ -10,23 +10,28 @@
 struct rm_values {
         bool is_all;
         bool is_confirmed;
+        bool is_forced;
 };
 
 static const struct option_spec OPTIONS[] = {
         { 'a', "all", OPTION_FLAG, offsetof(struct rm_values, is_all), .help = "every user's carrel" },
+        { 'f', "force", OPTION_FLAG, offsetof(struct rm_values, is_forced),
+          .help = "no error for a user who has none; with --all: do not ask" },
         { 'y', "yes", OPTION_FLAG, offsetof(struct rm_values, is_confirmed), .help = "with --all: do not ask" },
         { .name = NULL },
 };
 
 static const struct field FIELDS[] = {
-        { "USER", "user", FIELD_TEXT },
+        { "USER", "user", FIELD_ID },
         { "OUTCOME", "outcome", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },
 };
 
-static int remove_users(struct cli *cli, char *const *users)
+static int remove_users(struct cli *cli, char *const *users, bool is_forced)
 {
-        const struct cli_action action = { "DELETE", "/v1/carrels", "", NULL };
+        const struct cli_action action = {
+                .method = "DELETE", .collection = "/v1/carrels", .suffix = "", .may_be_missing = is_forced
+        };
         AUTO(auto_json) cJSON *answers = cJSON_CreateArray();
 
         if (answers == NULL)
@@ -85,7 +90,7 @@ static int remove_all(struct cli *cli, bool is_confirmed)
                 cli_complain(cli, "nothing was removed");
                 return STATUS_FAILED;
         }
-        return remove_users(cli, (char *const *)(void *)users.data);
+        return remove_users(cli, (char *const *)(void *)users.data, true); /* one may go by itself meanwhile */
 }
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
@@ -96,7 +101,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return cli_fail_usage(cli, "rm", "name users or give --all, not both");
         if (!rm->is_all && n_operands == 0)
                 return cli_fail_usage(cli, "rm", "name a user, or give --all");
-        return rm->is_all ? remove_all(cli, rm->is_confirmed) : remove_users(cli, operands);
+        return rm->is_all ? remove_all(cli, rm->is_confirmed || rm->is_forced)
+                          : remove_users(cli, operands, rm->is_forced);
 }
 
 const struct verb CMD_RM = {

@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "environment.h"
+#include "scope.h"
 #include "session.h"
 #include "verbs.h"
 
@@ -13,8 +15,8 @@ struct shell_values {
 #define AT(field) offsetof(struct shell_values, field)
 
 static const struct option_spec OPTIONS[] = {
-        { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME=VALUE",
-          .help = "set a variable; may be repeated" },
+        { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
+          .help = "set a variable, to our own value when none is given; may be repeated" },
         { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
         { .name = NULL },
 };
@@ -26,10 +28,11 @@ static const char *const SHELL[] = { "/bin/sh", "-c", "command -v bash >/dev/nul
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
         const struct shell_values *chosen = values;
+        AUTO(auto_environment) struct environment environment = { 0 };
         struct session_request request = {
                 .user = operands[0],
                 .argv = SHELL,
-                .environment = &chosen->environment,
+                .environment = &environment.list,
                 .working_dir = chosen->working_dir,
                 .is_tty = true,
         };
@@ -38,6 +41,10 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         if (isatty(STDIN_FILENO) != 1) {
                 cli_complain(cli, "a shell needs a terminal as stdin: for a script take `carrel exec -i %s -- sh`",
                              operands[0]);
+                return STATUS_EXEC_FAILED;
+        }
+        if (environment_fill(&environment, &chosen->environment) < 0) {
+                (void)cli_no_memory(cli);
                 return STATUS_EXEC_FAILED;
         }
         return session_run(cli, &request);

@@ -14,7 +14,7 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "USER", "user", FIELD_TEXT },      { "STATE", "state", FIELD_TEXT },
+        { "USER", "user", FIELD_ID },        { "STATE", "state", FIELD_TEXT },
         { "IDLE", "idle_s", FIELD_SECONDS }, { "LEASE", "lease_left_s", FIELD_SECONDS },
         { NULL, NULL, FIELD_TEXT },
 };

@@ -67,7 +67,7 @@ static int run_verb(struct cli *cli, const struct verb *verb, int argc, char **a
 static int choose_verb(struct cli *cli, int argc, char **argv)
 {
         const struct option_spec version_option[] = {
-                { 0, "version", OPTION_FLAG, offsetof(struct cli, wants_version), .help = "" }, { .name = NULL }
+                { 'V', "version", OPTION_FLAG, offsetof(struct cli, wants_version), .help = "" }, { .name = NULL }
         };
         const struct option_group groups[] = { { COMMON_OPTIONS, cli }, { version_option, cli } };
         char version_name[] = "version";
@@ -85,7 +85,7 @@ static int choose_verb(struct cli *cli, int argc, char **argv)
         }
         const struct verb *verb = verb_find(argv[first]);
         if (verb == NULL)
-                return cli_fail_usage(cli, NULL, "there is no verb \"%s\"", argv[first]);
+                return verb_fail_unknown(cli, argv[first]);
         return run_verb(cli, verb, argc - first, argv + first);
 }
 

@@ -15,16 +15,32 @@
 /* A signal is passed on quickly or not at all: whoever sent it waits. */
 static const double SIGNAL_DEADLINE_S = 2;
 
-static int write_output(struct exec_events *events, const cJSON *line, int fd)
+static int pass_on(const struct exec_events *events, int stream, const char *bytes, size_t length)
+{
+        int fd = stream == 1 ? events->output_fd : events->errors_fd;
+        struct text_filter *filter = events->filters[stream - 1];
+        struct buffer clean = { 0 };
+
+        if (filter == NULL)
+                return interrupt_write(fd, bytes, length, events->interrupt_fd);
+        int r = text_filter(filter, bytes, length, &clean);
+        if (r == 0 && clean.length > 0)
+                r = interrupt_write(fd, clean.data, clean.length, events->interrupt_fd);
+        buffer_free(&clean);
+        return r;
+}
+
+int exec_events_output(const struct exec_events *events, const cJSON *line)
 {
         const char *data = view_text(line, "data");
+        int stream = str_equal(view_text(line, "event"), "stdout") ? 1 : 2;
         AUTO(auto_free) char *bytes = NULL;
         size_t length = 0;
 
         if (!str_equal(view_text(line, "encoding"), "base64"))
-                return interrupt_write(fd, data, strlen(data), events->interrupt_fd);
+                return pass_on(events, stream, data, strlen(data));
         int r = base64_decode(data, &bytes, &length);
-        return r < 0 ? r : interrupt_write(fd, bytes, length, events->interrupt_fd);
+        return r < 0 ? r : pass_on(events, stream, bytes, length);
 }
 
 void exec_events_end(struct exec_events *events, const cJSON *end)
@@ -66,19 +82,12 @@ int exec_events_on_line(void *arg, const cJSON *line)
         note(events, event, line);
         if (cli_is_json(events->cli))
                 return view_json(events->cli, line) < 0 ? -ENOMEM : fflush(events->cli->out) != 0 ? -EPIPE : 0;
-        if (str_equal(event, "stdout"))
-                return write_output(events, line, events->output_fd);
-        if (str_equal(event, "stderr"))
-                return write_output(events, line, events->errors_fd);
-        return 0;
+        return str_equal(event, "stdout") || str_equal(event, "stderr") ? exec_events_output(events, line) : 0;
 }
 
 int exec_events_on_output(void *arg, int stream, const void *bytes, size_t length)
 {
-        const struct exec_events *events = arg;
-
-        return interrupt_write(stream == 1 ? events->output_fd : events->errors_fd, bytes, length,
-                               events->interrupt_fd);
+        return pass_on(arg, stream == 1 ? 1 : 2, bytes, length);
 }
 
 void exec_events_on_exec_id(void *arg, const char *exec_id)

@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "api-client.h"
+#include "text.h"
 #include "verb.h"
 
 enum { EXEC_ID_TEXT_BYTES = 72 };
@@ -13,6 +14,7 @@ enum { EXEC_ID_TEXT_BYTES = 72 };
 struct exec_events {
         const struct cli *cli;
         int output_fd, errors_fd;
+        struct text_filter *filters[2];   /* of stdout and stderr; NULL: bytes pass as they are */
         int interrupt_fd;                 /* of interrupt_open */
         char exec_id[EXEC_ID_TEXT_BYTES]; /* "" until it is told */
         bool has_ended;                   /* status is the program's */
@@ -23,6 +25,8 @@ struct exec_events {
 
 /* An api_on_line; arg is a struct exec_events. */
 int exec_events_on_line(void *arg, const cJSON *line);
+/* Passes on the output of an event "stdout" or "stderr". 0 or a negative errno. */
+int exec_events_output(const struct exec_events *events, const cJSON *line);
 /* Output that came as it is. */
 int exec_events_on_output(void *arg, int stream, const void *bytes, size_t length);
 void exec_events_on_exec_id(void *arg, const char *exec_id);

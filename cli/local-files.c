@@ -15,7 +15,7 @@
 
 enum { REMOVE_FDS = 16 };
 
-static int open_nameless(void)
+int local_nameless(void)
 {
         const char *directory = getenv("TMPDIR");
         int fd =
@@ -36,7 +36,7 @@ static int await(pid_t pid)
 
 int local_pack(const char *directory)
 {
-        int fd = open_nameless();
+        int fd = local_nameless();
         pid_t pid;
         int r;
 
@@ -56,6 +56,35 @@ int local_pack(const char *directory)
                 return fd;
         close(fd);
         return r;
+}
+
+static int spool(int fd)
+{
+        static char block[FILES_BLOCK_BYTES];
+        AUTO(auto_close) int target = local_nameless();
+        ssize_t n;
+
+        if (target < 0)
+                return target;
+        while ((n = files_read(fd, block, sizeof block)) > 0)
+                if (files_write(target, block, (size_t)n) < 0)
+                        return -errno;
+        if (n < 0 || lseek(target, 0, SEEK_SET) < 0)
+                return -errno;
+        return TAKE_FD(target);
+}
+
+int local_take_input(int fd)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0)
+                return -errno;
+        /* Somebody may have read the beginning already. */
+        if (!S_ISREG(status.st_mode) || lseek(fd, 0, SEEK_CUR) != 0)
+                return spool(fd);
+        int copied = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        return copied < 0 ? -errno : copied;
 }
 
 static void close_pair(const int fds[2])
@@ -150,6 +179,15 @@ int local_take_file(const char *directory, const char *name, const char *target)
                 return -errno;
         if (!S_ISREG(status.st_mode))
                 return -EPROTO;
+        return renameat(fd, name, AT_FDCWD, target) < 0 ? -errno : 0;
+}
+
+int local_take_directory(const char *directory, const char *name, const char *target)
+{
+        AUTO(auto_close) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
         return renameat(fd, name, AT_FDCWD, target) < 0 ? -errno : 0;
 }
 

@@ -4,8 +4,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A directory's content as a tar archive in an unlinked file, at its beginning. The descriptor, or a negative errno. */
+/* An unlinked file for what cannot be sent as it comes. The descriptor, or a negative errno. */
+int local_nameless(void);
+/* A directory's content as a tar archive in such a file, at its beginning. The descriptor, or a negative errno. */
 int local_pack(const char *directory);
+
+/* What can be read from fd, to its end, as a regular file at its beginning: itself, if it is one. A descriptor that is
+ * not 0, or a negative errno. */
+int local_take_input(int fd);
 
 /* An archive that comes in pieces, from a carrel: nothing of it gets out of the directory, and no mode has more than
  * the permissions. */
@@ -23,6 +29,8 @@ int local_unpack_end(struct local_unpack *unpack, char *ret_problem, size_t size
 
 /* Moves a regular file out of a directory. -EPROTO: it is none, or another errno. */
 int local_take_file(const char *directory, const char *name, const char *target);
+/* The same for a directory, which replaces nothing but an empty one. */
+int local_take_directory(const char *directory, const char *name, const char *target);
 /* With all that is in it; no symlink is followed. 0 or a negative errno. */
 int local_remove(const char *directory);
 

@@ -142,6 +142,28 @@ static int set_value(const struct option_spec *spec, void *values, const char *t
         return fault_set(why, FAULT_INTERNAL, EINVAL, "--%s has no known type", spec->name);
 }
 
+/* A long option that is nearly what was written; NULL: none. */
+static const char *guess(const struct merged *merged, const char *text)
+{
+        char name[64];
+        size_t length = strcspn(text, "=");
+        const char *nearest = NULL;
+        unsigned least = 3;
+
+        if (!str_has_prefix(text, "--") || length >= sizeof name)
+                return NULL;
+        (void)snprintf(name, sizeof name, "%.*s", (int)length - 2, text + 2);
+        for (size_t i = 0; i < merged->count; i++) {
+                unsigned edits = str_distance(name, merged->specs[i]->name);
+
+                if (edits < least && edits < strlen(merged->specs[i]->name)) {
+                        least = edits;
+                        nearest = merged->specs[i]->name;
+                }
+        }
+        return nearest;
+}
+
 /* What getopt did not accept, as the user wrote it. */
 static int refuse(const struct merged *merged, int found, char **argv, struct fault *why)
 {
@@ -154,7 +176,10 @@ static int refuse(const struct merged *merged, int found, char **argv, struct fa
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "--%s takes no value", merged->specs[index]->name);
         if (optopt != 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "unknown option -%c", optopt);
-        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "unknown or ambiguous option %s", argv[optind - 1]);
+        const char *guessed = guess(merged, argv[optind - 1]);
+        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "unknown or ambiguous option %s%s%s%s", argv[optind - 1],
+                         guessed != NULL ? "; did you mean --" : "", guessed != NULL ? guessed : "",
+                         guessed != NULL ? "?" : "");
 }
 
 int options_parse(const struct option_group *groups, size_t n_groups, int argc, char **argv, enum operand_order order,

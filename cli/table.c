@@ -14,6 +14,7 @@ static const char ELLIPSIS[] = "\xE2\x80\xA6";
 
 struct table {
         bool has_header;
+        bool is_whole[TABLE_COLUMNS_MAX];
         size_t n_columns;
         char **cells; /* row by row, the header first */
         size_t n_rows;
@@ -82,6 +83,11 @@ int table_add(struct table *table, const char *const *cells)
         return add_row(table, cells);
 }
 
+void table_keep_whole(struct table *table, size_t column)
+{
+        table->is_whole[column] = true;
+}
+
 static void measure(const struct table *table, size_t *widths)
 {
         for (size_t i = 0; i < table->n_rows * table->n_columns; i++) {
@@ -93,20 +99,20 @@ static void measure(const struct table *table, size_t *widths)
         }
 }
 
-/* Takes columns from the widest until the row fits or all are at their least. */
-static void shrink(size_t *widths, size_t n_columns, size_t available)
+/* Takes columns from the widest that may be cut until the row fits or all are at their least. */
+static void shrink(const struct table *table, size_t *widths, size_t available)
 {
-        size_t total = GAP * (n_columns - 1);
+        size_t total = GAP * (table->n_columns - 1);
 
-        for (size_t i = 0; i < n_columns; i++)
+        for (size_t i = 0; i < table->n_columns; i++)
                 total += widths[i];
         while (total > available) {
-                size_t widest = 0;
+                size_t widest = table->n_columns;
 
-                for (size_t i = 1; i < n_columns; i++)
-                        if (widths[i] > widths[widest])
+                for (size_t i = 0; i < table->n_columns; i++)
+                        if (!table->is_whole[i] && (widest == table->n_columns || widths[i] > widths[widest]))
                                 widest = i;
-                if (widths[widest] <= LEAST_COLUMNS)
+                if (widest == table->n_columns || widths[widest] <= LEAST_COLUMNS)
                         return;
                 widths[widest]--;
                 total--;
@@ -133,11 +139,9 @@ void table_print(const struct table *table, FILE *out, size_t width)
 {
         size_t widths[TABLE_COLUMNS_MAX] = { 0 };
 
-        if (table->n_rows == (table->has_header ? 1 : 0))
-                return;
         measure(table, widths);
         if (width > 0)
-                shrink(widths, table->n_columns, width);
+                shrink(table, widths, width);
         for (size_t row = 0; row < table->n_rows; row++) {
                 for (size_t i = 0; i < table->n_columns; i++)
                         print_cell(table->cells[row * table->n_columns + i], widths[i], i + 1 == table->n_columns, out);

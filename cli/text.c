@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "utf8.h"
 
 struct range {
         uint32_t first, last;
@@ -108,6 +111,93 @@ int text_clean(struct buffer *buffer, const char *text)
         return buffer_append(buffer, "", 0);
 }
 
+/* ---- a stream ---- */
+
+/* One code point outside an escape sequence. */
+static void filter_point(struct text_filter *filter, const char *bytes, size_t length, uint32_t point,
+                         struct buffer *clean)
+{
+        bool is_return = filter->has_return;
+
+        filter->has_return = point == '\r';
+        if (is_return && point != '\n' && point != '\r')
+                (void)buffer_text(clean, "\n"); /* what comes would cover the line */
+        if (point == ESCAPE)
+                filter->state = FILTER_ESCAPE;
+        else if (point == '\n' || point == '\t')
+                (void)buffer_append(clean, bytes, length);
+        else if (point == 0x2028 || point == 0x2029)
+                (void)buffer_text(clean, "\n");
+        else if (point == REPLACEMENT)
+                (void)buffer_text(clean, "\xEF\xBF\xBD");
+        else if (!IS_IN(point, BLANK) && !IS_IN(point, INVISIBLE))
+                (void)buffer_append(clean, bytes, length);
+}
+
+/* One code point behind an ESC: whether the sequence takes it. */
+static bool filter_escape(struct text_filter *filter, uint32_t point)
+{
+        bool is_final = point >= 0x30 && point <= 0x7E;
+
+        switch (filter->state) {
+        case FILTER_TEXT:
+                return false;
+        case FILTER_ESCAPE:
+                if (point == '[')
+                        filter->state = FILTER_CSI;
+                else if (point < 0x80 && point != 0 && strchr("]P_^X", (int)point) != NULL)
+                        filter->state = FILTER_STRING;
+                else if (point < 0x20 || point > 0x2F)
+                        filter->state = FILTER_TEXT;
+                return filter->state != FILTER_TEXT || is_final;
+        case FILTER_CSI:
+                if (point >= 0x20 && point <= 0x3F)
+                        return true;
+                filter->state = FILTER_TEXT;
+                return point >= 0x40 && point <= 0x7E;
+        case FILTER_STRING:
+        case FILTER_STRING_ESCAPE:
+                /* A line's end ends it, too: a terminal that knows no such string would show what follows. */
+                if (point == '\a' || (point == '\\' && filter->state == FILTER_STRING_ESCAPE))
+                        filter->state = FILTER_TEXT;
+                else if (point == '\n')
+                        filter->state = FILTER_TEXT;
+                else
+                        filter->state = point == ESCAPE ? FILTER_STRING_ESCAPE : FILTER_STRING;
+                return point != '\n';
+        }
+        return false;
+}
+
+int text_filter(struct text_filter *filter, const char *bytes, size_t length, struct buffer *clean)
+{
+        struct buffer whole = { 0 };
+        size_t end, at = 0;
+
+        if (length == 0)
+                return 0;
+        (void)buffer_append(&whole, filter->tail, filter->n_tail);
+        (void)buffer_append(&whole, bytes, length);
+        end = whole.has_failed ? 0 : whole.length - utf8_unfinished(whole.data, whole.length);
+        filter->n_tail = whole.has_failed ? 0 : whole.length - end;
+        if (filter->n_tail > 0)
+                memcpy(filter->tail, whole.data + end, filter->n_tail);
+        while (at < end) {
+                uint32_t point;
+                /* The NUL behind the buffer's end is no part of a character. */
+                size_t taken = decode(whole.data + at, &point);
+
+                if (!filter_escape(filter, point))
+                        filter_point(filter, whole.data + at, taken, point, clean);
+                at += taken;
+        }
+        bool has_failed = whole.has_failed || clean->has_failed;
+        buffer_free(&whole);
+        return has_failed ? -ENOMEM : 0;
+}
+
+/* ---- widths ---- */
+
 static size_t point_columns(uint32_t point)
 {
         if (IS_IN(point, COMBINING) || IS_IN(point, INVISIBLE))
@@ -151,7 +241,11 @@ int text_append_json(struct buffer *buffer, const char *json)
                 uint32_t point;
                 size_t length = decode(json, &point);
 
-                if (point >= 0x7F && point <= 0x9F)
+                /* A control below 0x20 is outside a string: cJSON has escaped the others. */
+                if (point > 0xFFFF && IS_IN(point, INVISIBLE))
+                        (void)buffer_format(buffer, "\\u%04x\\u%04x", 0xD7C0U + (unsigned)(point >> 10),
+                                            0xDC00U + (unsigned)(point & 0x3FF));
+                else if (point >= 0x7F && (IS_IN(point, BLANK) || IS_IN(point, INVISIBLE)))
                         (void)buffer_format(buffer, "\\u%04x", (unsigned)point);
                 else
                         (void)buffer_append(buffer, json, length);

@@ -17,7 +17,7 @@ static const struct {
         { "not_found", "`carrel ls` and `carrel ps` show what there is" },
         { "policy_not_in_force", "see `carrel policy`" },
         { "pool_full", "remove some (`carrel rm`, `carrel reap`) or raise max_carrels" },
-        { "spec_conflict", "`carrel rm` it first, or ensure with --on-conflict replace" },
+        { "spec_conflict", "`carrel ps USER` shows what runs; --on-conflict replace ends it" },
 };
 
 bool cli_is_json(const struct cli *cli)
@@ -57,10 +57,9 @@ int cli_fail(const struct cli *cli, const struct api_error *error)
 {
         if (error->signal != 0)
                 return 128 + error->signal;
-        if (error->code[0] != '\0')
-                cli_complain(cli, "%s (%s)", error->message, error->code);
-        else
-                cli_complain(cli, "%s", error->message);
+        cli_complain(cli, "%s%s%s%s%s%s", cli->about != NULL ? cli->about : "", cli->about != NULL ? ": " : "",
+                     error->message, error->code[0] != '\0' ? " (" : "", error->code,
+                     error->code[0] != '\0' ? ")" : "");
         for (size_t i = 0; i < sizeof ADVICE / sizeof *ADVICE; i++)
                 if (str_equal(ADVICE[i].code, error->code))
                         cli_complain(cli, "%s", ADVICE[i].advice);

@@ -16,6 +16,7 @@ struct cli {
         bool wants_help;
         bool wants_version;
         FILE *out, *err;
+        const char *about;      /* the one of several operands that is worked on; NULL: there is only one */
         size_t width;           /* of the terminal behind out; 0: none, so output is plain */
         struct api_client *api; /* NULL for verbs with is_local */
 };
@@ -41,7 +42,7 @@ struct verb {
 
 enum { OPERANDS_ANY = 1000000 };
 
-/* Says on stderr what went wrong and what to do next; returns the exit status. */
+/* Says on stderr what went wrong (and with cli->about for whom), and what to do next; returns the exit status. */
 int cli_fail(const struct cli *cli, const struct api_error *error);
 /* The same for the command line; names the verb's --help when verb is not NULL. */
 int cli_fail_usage(const struct cli *cli, const char *verb, const char *format, ...)

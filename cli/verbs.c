@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include <string.h>
+
 #include "str.h"
 
 const struct verb *const VERBS[] = { &CMD_CP,     &CMD_DOCTOR,  &CMD_ENSURE,  &CMD_EVENTS, &CMD_EXEC,  &CMD_HELP,
@@ -23,6 +25,46 @@ const struct verb *verb_find(const char *name)
                 if (str_equal(VERBS[i]->name, name))
                         return VERBS[i];
         return NULL;
+}
+
+/* What other tools call it. */
+static const struct {
+        const char *name, *verb;
+} HABITS[] = {
+        { "attach", "logs -f" },  { "build", "image build" },   { "create", "ensure" }, { "delete", "rm" },
+        { "images", "image ls" }, { "import", "image import" }, { "list", "ls" },       { "load", "image import" },
+        { "remove", "rm" },       { "rmi", "image rm" },        { "run", "exec" },      { "ssh", "shell" },
+        { "start", "ensure" },    { "status", "info" },         { "stop", "rm" },       { "up", "ensure" },
+};
+
+static const char *guess(const char *name)
+{
+        enum { EDITS_MAX = 2 };
+        const char *nearest = NULL;
+        unsigned least = EDITS_MAX + 1;
+
+        for (size_t i = 0; i < sizeof HABITS / sizeof *HABITS; i++)
+                if (str_equal(HABITS[i].name, name))
+                        return HABITS[i].verb;
+        for (size_t i = 0; VERBS[i] != NULL; i++) {
+                unsigned edits = str_distance(name, VERBS[i]->name);
+
+                /* Of "ls" two edits leave nothing. */
+                if (edits < least && edits < strlen(VERBS[i]->name)) {
+                        least = edits;
+                        nearest = VERBS[i]->name;
+                }
+        }
+        return nearest;
+}
+
+int verb_fail_unknown(const struct cli *cli, const char *name)
+{
+        const char *guessed = guess(name);
+
+        if (guessed == NULL)
+                return cli_fail_usage(cli, NULL, "there is no verb \"%s\"", name);
+        return cli_fail_usage(cli, NULL, "there is no verb \"%s\"; did you mean `carrel %s`?", name, guessed);
 }
 
 void verb_print_help(const struct verb *verb, FILE *out)

@@ -13,6 +13,9 @@ extern const struct verb *const VERBS[];
 
 const struct verb *verb_find(const char *name); /* NULL: there is none */
 
+/* Says that there is no such verb, and which one may be meant; the exit status. */
+int verb_fail_unknown(const struct cli *cli, const char *name);
+
 /* The help of one verb, and of carrel itself. */
 void verb_print_help(const struct verb *verb, FILE *out);
 void verbs_print_help(FILE *out);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 #include "table.h"
 #include "text.h"
 #include "verb.h"
+
+enum { DIGEST_SHOWN = 12 };
+static const char DIGEST_PREFIX[] = "sha256:";
 
 const cJSON *view_find(const cJSON *object, const char *path)
 {
@@ -58,18 +62,21 @@ static void format_seconds(struct buffer *text, double seconds)
                 (void)buffer_format(text, "%" PRIu64 "d%02" PRIu64 "h", whole / 86400, whole / 3600 % 24);
 }
 
-/* Only exact multiples take the larger unit. */
-static void format_bytes(struct buffer *text, double bytes)
+void view_bytes(struct buffer *text, double bytes)
 {
-        static const char UNITS[] = "\0kmg";
-        uint64_t value = bytes > 0 && bytes < 9e15 ? (uint64_t)bytes : 0;
+        static const char UNITS[] = "\0kmgtp";
+        double value = bytes > 0 && bytes < 9e15 ? bytes : 0;
         size_t unit = 0;
 
-        while (unit < 3 && value >= 1024 && value % 1024 == 0) {
+        /* What would be shown as 1024 of one unit is 1 of the next. */
+        while (unit < sizeof UNITS - 2 && value >= 1023.5) {
                 value /= 1024;
                 unit++;
         }
-        (void)buffer_format(text, "%" PRIu64 "%.1s", value, UNITS + unit);
+        if (value < 9.95 && (uint64_t)(value * 10 + 0.5) % 10 != 0)
+                (void)buffer_format(text, "%.1f%.1s", value, UNITS + unit);
+        else
+                (void)buffer_format(text, "%.0f%.1s", value, UNITS + unit);
 }
 
 static void format_number(struct buffer *text, enum field_kind kind, double value)
@@ -77,7 +84,7 @@ static void format_number(struct buffer *text, enum field_kind kind, double valu
         if (kind == FIELD_SECONDS)
                 format_seconds(text, value);
         else if (kind == FIELD_BYTES)
-                format_bytes(text, value);
+                view_bytes(text, value);
         else
                 (void)buffer_format(text, "%.15g", value);
 }
@@ -86,13 +93,17 @@ char *view_format(const struct field *field, const cJSON *object)
 {
         const cJSON *found = view_find(object, field->path);
         struct buffer text = { 0 };
+        bool is_digest = field->kind == FIELD_DIGEST && cJSON_IsString(found) &&
+                         str_has_prefix(found->valuestring, DIGEST_PREFIX);
+        int precision = is_digest ? DIGEST_SHOWN : INT_MAX;
+        size_t skipped = is_digest ? strlen(DIGEST_PREFIX) : 0;
 
         if (cJSON_IsNumber(found))
                 format_number(&text, field->kind, found->valuedouble);
         else if (cJSON_IsBool(found))
                 (void)buffer_text(&text, cJSON_IsTrue(found) ? "yes" : "no");
         else if (cJSON_IsString(found) && found->valuestring[0] != '\0')
-                (void)buffer_text(&text, found->valuestring);
+                (void)buffer_format(&text, "%.*s", precision, found->valuestring + skipped);
         else if (cJSON_IsObject(found) || cJSON_IsArray(found))
                 return cJSON_PrintUnformatted(found);
         else
@@ -139,6 +150,9 @@ int view_rows(const struct cli *cli, const struct field *fields, const cJSON *ar
         int r = table_new(&table, titles, count);
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < count; i++)
+                if (fields[i].kind == FIELD_ID)
+                        table_keep_whole(table, i);
         cJSON_ArrayForEach(object, array)
         {
                 r = add_object(table, fields, object);

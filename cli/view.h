@@ -5,12 +5,15 @@
 
 #include <cjson/cJSON.h>
 
+struct buffer;
 struct cli;
 
 enum field_kind {
+        FIELD_ID,      /* a text that is typed again: never cut */
+        FIELD_DIGEST,  /* "sha256:" and 64 digits: the first 12 of them */
         FIELD_TEXT,    /* texts as they are, numbers in full, true and false as yes and no */
         FIELD_SECONDS, /* "3m20s" */
-        FIELD_BYTES    /* "512m" */
+        FIELD_BYTES    /* "512m", "1.4g" */
 };
 
 struct field {
@@ -22,7 +25,10 @@ struct field {
 /* The value as text, malloc'd; "-" for a missing one or null; NULL when out of memory. */
 char *view_format(const struct field *field, const cJSON *object);
 
-/* One line an object, under a header. fields ends with a NULL title. 0 or -ENOMEM. */
+/* "512m", "1.4g": what a size is about, at most three digits and a 1024-based unit. */
+void view_bytes(struct buffer *text, double bytes);
+
+/* One line an object, under a header, which is there without any, too. fields ends with a NULL title. 0 or -ENOMEM. */
 int view_rows(const struct cli *cli, const struct field *fields, const cJSON *array);
 
 /* One line a field: title and value. Missing ones are left out. */

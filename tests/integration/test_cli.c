@@ -13,6 +13,7 @@
 #include "carreld.h"
 #include "enclosure.h"
 #include "process.h"
+#include "scripts.h"
 #include "test-engine.h"
 
 enum { ARGUMENTS_MAX = 12 };
@@ -114,6 +115,12 @@ static void mistakes_say_what_to_do(void **state)
                 { { "help" }, 0, "ensure" },
                 { { "ensure", "--help" }, 0, "--policy" },
                 { { "nonsense" }, 2, "nonsense" },
+                { { "lss" }, 2, "carrel ls" },
+                { { "rm", "-f", "nobody" }, 0, NULL },
+                { { "rm", "nobody", "nemo" }, 1, "nemo: " },
+                { { "-V" }, 0, "0.1.0" },
+                { { "ensure", "ada", "--memory", "1TB" }, 1, "memory" },
+                { { "--socket", "/etc/passwd", "ls" }, 3, "/etc/passwd is no socket" },
                 { { "ensure" }, 2, "carrel ensure --help" },
                 { { "ensure", "ada", "--policy", "open" }, 2, "internet" },
                 { { "ensure", "../ada" }, 1, "id" },
@@ -170,7 +177,7 @@ static void bytes_pass_through_unchanged(void **state)
         (void)state;
         snprintf(command, sizeof(command),
                  "head -c 300000 /dev/urandom >/run/testbed/bytes && "
-                 "%s --socket %s exec ada -- cat </run/testbed/bytes | cmp - /run/testbed/bytes",
+                 "%s --socket %s exec -i ada -- cat </run/testbed/bytes | cmp - /run/testbed/bytes",
                  built_program("cli/carrel"), CARREL_SOCKET);
         RUN(&output, "sh", "-c", command);
         if (output.status != 0)
@@ -187,6 +194,30 @@ static void escapes_do_not_reach_the_terminal(void **state)
         assert_int_equal(output.status, 1);
         assert_null(strchr(output.text, '\033'));
         assert_true(strchr(output.text, '\n') == NULL || strchr(output.text, '\n')[1] == '\0');
+}
+
+/* Ctrl-C in the middle leaves no carrel behind, and no half-made tree. */
+static void what_is_interrupted_leaves_nothing(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "doctor's carrel",
+                  "carrel doctor > f & until carrel ls -q | grep -q doctor; do sleep 0.02; done; kill $!; wait $!; "
+                  "echo "
+                  "$?; carrel ls -q | grep -c doctor",
+                  "143\n0\n" },
+                { "a build's trees",
+                  "mkdir bin tmp; printf '%s\\n' '#!/bin/sh' 'd=$(mktemp -d)' 'echo $d > '$PWD/made 'sleep 60 & wait' "
+                  "> "
+                  "bin/mmdebstrap; chmod 755 bin/mmdebstrap; echo 'deb http://127.0.0.1/ stable main' > sources; "
+                  "before=$(ls /var/tmp); TMPDIR=$PWD/tmp PATH=$PWD/bin:$PATH "
+                  "CARREL_HELPER_DIR=$TESTBED_SOURCE_DIR/image "
+                  "carrel image build --sources sources 2> f & "
+                  "until [ -s made ]; do sleep 0.02; done; kill $!; wait $!; echo $?; "
+                  "ls -A tmp; test \"$before\" = \"$(ls /var/tmp)\" && echo clean",
+                  "143\nclean\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
 }
 
 static void doctor_finds_nothing_wrong(void **state)
@@ -259,6 +290,7 @@ static int inside(void)
                 cmocka_unit_test(images_come_and_go),
                 cmocka_unit_test(bytes_pass_through_unchanged),
                 cmocka_unit_test(escapes_do_not_reach_the_terminal),
+                cmocka_unit_test(what_is_interrupted_leaves_nothing),
                 cmocka_unit_test(doctor_finds_nothing_wrong),
                 cmocka_unit_test(settings_errors_name_file_line_and_range),
                 cmocka_unit_test(the_example_file_is_the_defaults),

@@ -220,6 +220,79 @@ static void files_go_in_and_out(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
+/* What comes from a carrel costs no more disk here than it holds, and what is broken off leaves nothing. */
+static void copies_cost_what_they_hold(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "tar archives on stdin and stdout",
+                  "mkdir t; echo x > t/x; tar -c t | carrel cp - ada:tarred && carrel exec ada -- cat tarred/t/x; tar "
+                  "-cf f t; carrel cp - ada:tarred < f; carrel cp -a ada:tarred/t - | tar -t",
+                  "x\nt/\nt/x\n" },
+                { "zeros become holes",
+                  "carrel exec ada -- sh -c 'truncate -s 314572800 hole; echo end >> hole; truncate -s 419430400 "
+                  "hole'; "
+                  "carrel cp ada:hole h; stat -c %s h; test $(du -k h | cut -f 1) -lt 1000 && echo small; "
+                  "carrel exec ada -- cat hole | cmp - h && echo same",
+                  "419430400\nsmall\nsame\n" },
+                { "a bound of one's own", "carrel cp --limit 1MiB ada:hole h; echo $?; ls -A",
+                  "carrel: more than --limit comes from the carrel: the copy was ended\n1\n" },
+                { "a signal leaves nothing",
+                  "carrel exec ada -- truncate -s 1099511627776 endless; carrel cp ada:endless e & "
+                  "while ! ls -d .carrel-cp.*/endless > l 2>&1; do sleep 0.01; done; rm l; kill $!; wait $!; echo $?; "
+                  "ls "
+                  "-A; carrel exec ada -- rm endless",
+                  "143\n" },
+                { "nor of a directory that was not there",
+                  "carrel exec ada -- sh -c 'mkdir d; truncate -s 1099511627776 d/endless'; carrel cp ada:d e & "
+                  "while ! ls -d .carrel-cp.*/content/endless > l 2>&1; do sleep 0.01; done; rm l; kill $!; wait $!; "
+                  "echo $?; ls -A; carrel exec ada -- rm -r d",
+                  "143\n" },
+                { "the disk here is not filled",
+                  "mkdir small; mount -t tmpfs -o size=40m none small; "
+                  "carrel exec ada -- sh -c 'head -c 60000000 /dev/urandom > big'; carrel cp ada:big small/b 2>&1 | "
+                  "sed "
+                  "'s/[.]carrel-cp[.].*;/X;/'; ls -A small; carrel exec ada -- rm big hole; umount small",
+                  "carrel: less than 5 % of the disk of small/X; --limit SIZE takes up to SIZE all the same\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+/* A program wrote for a terminal that is not this one: its sequences go to a file, and not to the person who looks. */
+static void logs_are_safe_to_look_at(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "on a terminal",
+                  "carrel exec --detach --id esc-1 ada -- printf 'a\\033]0;t\\007b\\033[2Jc\\10%%\\rd\\n' > id; "
+                  "wait_end esc-1; script -qec 'carrel logs esc-1' typescript | od -An -c | tr -s ' '",
+                  " a b c % \\r \\n d \\r \\n\n" },
+                { "raw, when it is asked for",
+                  "script -qec 'carrel logs --raw esc-1' typescript | grep -c \"$(printf '\\033')\"", "1\n" },
+                { "a file has all of it", "carrel logs esc-1 > f; wc -c < f", "18\n" },
+                { "the beginning of an id", "carrel logs esc > f; wc -c < f", "18\n" },
+                { "the last lines",
+                  "carrel exec --detach --id tail-1 ada -- seq 10 > id; wait_end tail-1; carrel logs --tail 2 tail-1",
+                  "9\n10\n" },
+                { "the last lines, and what comes",
+                  "carrel exec --detach --id tail-2 ada -- sh -c 'seq 10; while [ ! -e go ]; do sleep 0.05; done; echo "
+                  "went' > id; until carrel logs tail-2 | grep -q 10; do sleep 0.05; done; carrel logs -f -n 1 tail-2 "
+                  "> f & until grep -q 10 f; do sleep 0.05; done; carrel exec ada -- touch go; wait; cat f",
+                  "10\nwent\n" },
+                { "ids on a narrow terminal, and whole commands elsewhere",
+                  "carrel exec --detach --id an-id-of-forty-characters-and-one-more-0 ada -- sh -c 'sleep 60 # why' > "
+                  "id; "
+                  "script -qec 'stty cols 40; carrel ps' typescript | grep -o 'an-id-of-[a-z0-9-]*'; "
+                  "carrel ps | grep -o \"sh -c .*\"; carrel kill an-id-of > f",
+                  "an-id-of-forty-characters-and-one-more-0\nsh -c 'sleep 60 # why'\n" },
+                { "stdin is left to others",
+                  "printf '1\\n2\\n' | while read -r i; do carrel exec ada -- echo $i; done; "
+                  "mkfifo f; exec 9<>f; timeout 20 carrel exec ada -- echo at once <&9; echo $?",
+                  "1\n2\nat once\n0\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
 /* What a user can make of a path: it never leads to the host, and nothing waits for it. The marker is on the host, at a
  * path that his links name; the control is a file of the same name inside. */
 static void hostile_files_harm_nobody_else(void **state)
@@ -273,6 +346,8 @@ static int inside(void)
                 cmocka_unit_test(output_and_signals_pass),
                 cmocka_unit_test(stdin_streams),
                 cmocka_unit_test(files_go_in_and_out),
+                cmocka_unit_test(copies_cost_what_they_hold),
+                cmocka_unit_test(logs_are_safe_to_look_at),
                 cmocka_unit_test(hostile_files_harm_nobody_else),
         };
 

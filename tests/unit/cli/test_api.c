@@ -184,7 +184,7 @@ static void no_socket_names_the_mend(void **state)
                 const char *path, *said;
         } CASES[] = {
                 { "/nonexistent/carrel.sock", "start it (systemctl start carreld, or ./dev up)" },
-                { "/dev/null", "does not answer at /dev/null" },
+                { "/dev/null", "/dev/null is no socket" },
         };
 
         for (size_t i = 0; i < COUNT(CASES); i++) {
@@ -215,7 +215,7 @@ static void fields_are_formatted(void **state)
                 { "a", FIELD_TEXT, "{\"b\":7}" },  { "seconds", FIELD_SECONDS, "1m30s" },
                 { "day", FIELD_SECONDS, "1d01h" }, { "hour", FIELD_SECONDS, "1h02m" },
                 { "a.b", FIELD_SECONDS, "7s" },    { "size", FIELD_BYTES, "512m" },
-                { "odd", FIELD_BYTES, "1025" },    { "minus", FIELD_SECONDS, "0s" },
+                { "odd", FIELD_BYTES, "1k" },      { "minus", FIELD_SECONDS, "0s" },
         };
         cJSON *object = cJSON_Parse("{\"text\":\"hello\",\"a\":{\"b\":7},\"yes\":true,\"no\":false,\"null\":null,"
                                     "\"seconds\":90.9,\"day\":90000,\"hour\":3725,\"size\":536870912,\"odd\":1025,"

@@ -12,6 +12,7 @@
 #include "lines.h"
 #include "table.h"
 #include "text.h"
+#include "view.h"
 
 static void text_is_cleaned(void **state)
 {
@@ -74,8 +75,8 @@ static void json_hides_controls(void **state)
 {
         struct buffer json = { 0 };
 
-        assert_int_equal(text_append_json(&json, "{\"a\":\"\x7F\xC2\x9B\xC3\xA9\"}"), 0);
-        assert_string_equal(json.data, "{\"a\":\"\\u007f\\u009b\xC3\xA9\"}");
+        assert_int_equal(text_append_json(&json, "{\"a\":\"\x7F\xC2\x9B\xC3\xA9\xE2\x80\xAE\xF3\xA0\x80\x81\"}"), 0);
+        assert_string_equal(json.data, "{\"a\":\"\\u007f\\u009b\xC3\xA9\\u202e\\udb40\\udc01\"}");
         buffer_free(&json);
 }
 
@@ -106,7 +107,7 @@ static void tables_fit(void **state)
                 size_t n_rows, width;
                 const char *text;
         } CASES[] = {
-                { HEADERS, 0, 80, "" },
+                { HEADERS, 0, 80, "USER  DETAIL\n" },
                 { NULL, 0, 80, "" },
                 { HEADERS, 2, 0, "USER  DETAIL\nada   a long story of a carrel\nbob   \n" },
                 { HEADERS, 2, 80, "USER  DETAIL\nada   a long story of a carrel\nbob   \n" },
@@ -120,6 +121,96 @@ static void tables_fit(void **state)
 
                 assert_string_equal(text, CASES[i].text);
                 free(text);
+        }
+}
+
+/* What is typed again is never cut, and nothing else is at the first column's cost. */
+static void whole_columns_stay_whole(void **state)
+{
+        static const char *const HEADERS[] = { "EXEC", "COMMAND" };
+        static const char *const CELLS[] = { "0123456789abcdef0123456789abcdef", "a command of some length" };
+        struct table *table = NULL;
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_int_equal(table_new(&table, HEADERS, 2), 0);
+        table_keep_whole(table, 0);
+        assert_int_equal(table_add(table, CELLS), 0);
+        table_print(table, out, 20);
+        table_free(table);
+        fclose(out);
+        assert_string_equal(text, "EXEC                              COMMAND\n"
+                                  "0123456789abcdef0123456789abcdef  a comma\xE2\x80\xA6\n");
+        free(text);
+}
+
+static void sizes_are_for_people(void **state)
+{
+        static const struct {
+                double bytes;
+                const char *text;
+        } CASES[] = {
+                { 0, "0" },
+                { 1023, "1023" },
+                { 1024, "1k" },
+                { 1500, "1.5k" },
+                { 10240, "10k" },
+                { 1048575, "1m" },
+                { 73400321, "70m" },
+                { 2147483648, "2g" },
+                { 1503238553, "1.4g" },
+                { 1099511627776, "1t" },
+                { 1e15, "909t" },
+                { -1, "0" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct buffer text = { 0 };
+
+                view_bytes(&text, CASES[i].bytes);
+                assert_string_equal(text.data, CASES[i].text);
+                buffer_free(&text);
+        }
+}
+
+/* Whatever the pieces are: the same comes out, and it moves no cursor. */
+static void a_stream_is_filtered(void **state)
+{
+        static const struct {
+                const char *dirty, *clean;
+        } CASES[] = {
+                { "plain\n\ttext\n", "plain\n\ttext\n" },
+                { "\033[31mred\033[0m\n", "red\n" },
+                { "\033]0;title\abody", "body" },
+                { "\033]52;c;AAAA\033\\x", "x" },
+                { "\033]0;no end\nnext", "\nnext" },
+                { "\033P1$r\033\\x\033(By\033cz", "xyz" },
+                { "a\bb\x7F\ac", "abc" },
+                { "10%\r20%\rdone\r\n", "10%\n20%\ndone\n" },
+                { "c1\xC2\x9B"
+                  "31m",
+                  "c131m" },
+                { "bad\x9B\xFF", "bad\xEF\xBF\xBD\xEF\xBF\xBD" },
+                { "ab\xE2\x80\xAE"
+                  "dc",
+                  "abdc" },
+                { "\xC3\xA9\xF0\x9F\x98\x80!", "\xC3\xA9\xF0\x9F\x98\x80!" },
+                { "\033\xC3\xA9", "\xC3\xA9" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                size_t length = strlen(CASES[i].dirty);
+
+                for (size_t cut = 0; cut <= length; cut++) {
+                        struct text_filter filter = { 0 };
+                        struct buffer clean = { 0 };
+
+                        assert_int_equal(text_filter(&filter, CASES[i].dirty, cut, &clean), 0);
+                        assert_int_equal(text_filter(&filter, CASES[i].dirty + cut, length - cut, &clean), 0);
+                        assert_string_equal(clean.data, CASES[i].clean);
+                        buffer_free(&clean);
+                }
         }
 }
 
@@ -291,11 +382,12 @@ static void input_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(text_is_cleaned),     cmocka_unit_test(columns_are_counted),
-                cmocka_unit_test(json_hides_controls), cmocka_unit_test(tables_fit),
-                cmocka_unit_test(tables_have_bounds),  cmocka_unit_test(lines_are_split),
-                cmocka_unit_test(frames_are_split),    cmocka_unit_test(ends_become_exit_statuses),
-                cmocka_unit_test(input_is_bounded),
+                cmocka_unit_test(text_is_cleaned),           cmocka_unit_test(columns_are_counted),
+                cmocka_unit_test(json_hides_controls),       cmocka_unit_test(tables_fit),
+                cmocka_unit_test(whole_columns_stay_whole),  cmocka_unit_test(sizes_are_for_people),
+                cmocka_unit_test(a_stream_is_filtered),      cmocka_unit_test(tables_have_bounds),
+                cmocka_unit_test(lines_are_split),           cmocka_unit_test(frames_are_split),
+                cmocka_unit_test(ends_become_exit_statuses), cmocka_unit_test(input_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,13 @@
 #define NOT_FOUND                                                                                                      \
         "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"                                                          \
         "{\"error\":{\"code\":\"not_found\",\"message\":\"nobody\\u001b[31m\",\"retryable\":false}}"
+
+#define OK_MISSING                                                                                                     \
+        "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"                                                          \
+        "{\"error\":{\"code\":\"image_missing\",\"message\":\"none\",\"retryable\":false}}"
+#define BROKEN                                                                                                         \
+        "HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n"                                                        \
+        "{\"error\":{\"code\":\"engine_refused\",\"message\":\"no engine\",\"retryable\":false}}"
 
 static void verbs_are_a_sorted_table(void **state)
 {
@@ -80,6 +88,10 @@ static void usage_errors_exit_2(void **state)
         } CASES[] = {
                 { { NULL }, 2, "Usage: carrel" },
                 { { "fly" }, 2, "there is no verb \"fly\"" },
+                { { "lss" }, 2, "did you mean `carrel ls`?" },
+                { { "run" }, 2, "did you mean `carrel exec`?" },
+                { { "help", "enshure" }, 2, "did you mean `carrel ensure`?" },
+                { { "ensure", "ada", "--memroy", "1g" }, 2, "did you mean --memory?" },
                 { { "--fly" }, 2, "--fly" },
                 { { "help", "fly" }, 2, "there is no verb" },
                 { { "ls", "ada" }, 2, "too much behind the verb" },
@@ -92,7 +104,7 @@ static void usage_errors_exit_2(void **state)
                 { { "doctor", "--allowed", "x" }, 2, "ADDRESS:PORT" },
                 { { "exec", "ada" }, 125, "something is missing" },
                 { { "exec", "ada", "-x" }, 125, "see `carrel exec --help`" },
-                { { "exec", "-n", "..", "true" }, 125, "is no id" },
+                { { "exec", "..", "true" }, 125, "is no id" },
                 { { "inspect", ".." }, 1, "is no id" },
         };
 
@@ -189,7 +201,12 @@ static void answers_are_shown(void **state)
                   "ada\nbc\n",
                   "",
                   "GET /v1/carrels?limit=1000&after=ada HTTP/1.1" },
-                { { "ls" }, { OK_JSON "{\"carrels\":[],\"next\":null}" }, 0, "", "", "GET /v1/carrels?limit=1000 " },
+                { { "ls" },
+                  { OK_JSON "{\"carrels\":[],\"next\":null}" },
+                  0,
+                  "USER  STATE  POLICY  AGE  IDLE  EXECS  IMAGE  CONTAINER\n",
+                  "",
+                  "GET /v1/carrels?limit=1000 " },
                 { { "ls", "-o", "json" },
                   { OK_JSON "{\"carrels\":[],\"next\":null}" },
                   0,
@@ -200,8 +217,65 @@ static void answers_are_shown(void **state)
                   { NOT_FOUND, OK_JSON "{\"user\":\"ada\",\"outcome\":\"removed\"}" },
                   1,
                   "USER  OUTCOME\nada   removed\n",
-                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
+                  "carrel: ghost: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
                   "DELETE /v1/carrels/ghost HTTP/1.1" },
+                { { "rm", "-f", "ghost" }, { NOT_FOUND }, 0, "", "", "DELETE /v1/carrels/ghost HTTP/1.1" },
+                { { "rm", "-f", "ghost" }, { BROKEN }, 1, "", "carrel: no engine (engine_refused)\n", "DELETE " },
+                { { "kill", "9b" },
+                  { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"8a\"},{\"exec_id\":\"9b1d\"}]}",
+                    OK_JSON "{\"exec_id\":\"9b1d\",\"signal\":15}" },
+                  0,
+                  "EXEC  SIGNAL\n9b1d  15\n",
+                  "",
+                  "POST /v1/execs/9b1d/signal HTTP/1.1" },
+                { { "kill", "9b" },
+                  { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b00\"},{\"exec_id\":\"9b1d\"}]}" },
+                  1,
+                  "",
+                  "carrel: 2 ids begin with \"9b\": 9b00, 9b1d\n",
+                  "GET /v1/execs?state=all HTTP/1.1" },
+                { { "kill", "9b" },
+                  { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}],\"truncated\":true}" },
+                  1,
+                  "",
+                  "carrel: there are too many execs to tell which begins with \"9b\": give the whole id\n",
+                  "GET /v1/execs?state=all HTTP/1.1" },
+                { { "kill", "7" },
+                  { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}]}" },
+                  1,
+                  "",
+                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
+                  "GET /v1/execs?state=all HTTP/1.1" },
+                { { "logs", "9b" },
+                  { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}]}",
+                    OK_STREAM "{\"event\":\"stdout\",\"seq\":1,\"data\":\"a\",\"encoding\":\"utf-8\"}\n" },
+                  0,
+                  "a",
+                  "",
+                  "GET /v1/execs/9b1d/output?follow=0 HTTP/1.1" },
+                { { "logs", "x", "-f", "--tail", "2" },
+                  { OK_STREAM "{\"event\":\"stdout\",\"seq\":1,\"data\":\"a\\nb\",\"encoding\":\"utf-8\"}\n"
+                              "{\"event\":\"stderr\",\"seq\":2,\"data\":\"E\",\"encoding\":\"utf-8\"}\n"
+                              "{\"event\":\"stdout\",\"seq\":3,\"data\":\"Cmg=\",\"encoding\":\"base64\"}\n",
+                    OK_STREAM "{\"event\":\"stdout\",\"seq\":4,\"data\":\"i\\n\",\"encoding\":\"utf-8\"}\n"
+                              "{\"event\":\"exit\",\"cause\":\"exit\",\"exit_code\":0}\n" },
+                  0,
+                  "b\nhi\n",
+                  "E",
+                  "GET /v1/execs/x/output?follow=1&after=3 HTTP/1.1" },
+                { { "ensure", "ada", "--on-conflict", "replace" },
+                  { OK_JSON "{\"user\":\"ada\",\"outcome\":\"replaced\",\"killed\":[\"9b\",\"9c\"]}" },
+                  0,
+                  "USER  CONTAINER  OUTCOME   STATE  POLICY  IMAGE\nada   -          replaced  -      -       -\n",
+                  "carrel: ada: the carrel was replaced, and with it went what ran: 9b, 9c\n",
+                  "{\"on_conflict\":\"replace\"}" },
+                { { "image", "rm", "12abcdef" },
+                  { OK_MISSING, OK_JSON "{\"images\":[{\"reference\":\"a:1\",\"id\":\"sha256:12abcdef99\"}]}",
+                    OK_JSON "{\"reference\":\"a:1\",\"outcome\":\"removed\"}" },
+                  0,
+                  "IMAGE  OUTCOME\na:1    removed\n",
+                  "",
+                  "DELETE /v1/images/a%3A1 HTTP/1.1" },
                 { { "rm", "--all", "--yes" },
                   { OK_JSON "{\"carrels\":[" CARREL("ada") "],\"next\":null}",
                     OK_JSON "{\"user\":\"ada\",\"outcome\":\"removed\"}" },
@@ -238,11 +312,11 @@ static void answers_are_shown(void **state)
                 { { "ps", "-a", "a" },
                   { OK_JSON
                     "{\"execs\":[{\"exec_id\":\"9b\",\"user\":\"a\",\"state\":\"ended\",\"cause\":\"exit\","
-                    "\"exit_code\":3,\"age_s\":61,\"program\":\"make\"},{\"exec_id\":\"9c\",\"state\":\"failed\","
+                    "\"exit_code\":3,\"age_s\":61,\"command\":\"make all\"},{\"exec_id\":\"9c\",\"state\":\"failed\","
                     "\"error\":{\"code\":\"pool_full\"}}],\"truncated\":true}" },
                   0,
-                  "EXEC  USER  STATE   CAUSE  EXIT  ERROR      AGE    PROGRAM\n"
-                  "9b    a     ended   exit   3     -          1m01s  make\n"
+                  "EXEC  USER  STATE   CAUSE  EXIT  ERROR      AGE    COMMAND\n"
+                  "9b    a     ended   exit   3     -          1m01s  make all\n"
                   "9c    -     failed  -      -     pool_full  -      -\n",
                   "carrel: there are more: these are the latest\n",
                   "GET /v1/execs?user=a&state=all HTTP/1.1" },
@@ -383,8 +457,8 @@ static void exec_passes_everything_through(void **state)
 
 static void exec_sends_stdin(void **state)
 {
-        static const char *const WORDS[] = { "exec", "ada", "cat", NULL };
-        static const char *const ANSWERS[] = { OK_STREAM EXIT("exit", 0, 0), NULL };
+        static const char *const WORDS[] = { "exec", "-di", "ada", "cat", NULL };
+        static const char *const ANSWERS[] = { OK_JSON "{\"exec_id\":\"9b\"}", NULL };
         int saved = dup(STDIN_FILENO);
         struct server server;
         struct outcome outcome;
@@ -399,11 +473,79 @@ static void exec_sends_stdin(void **state)
         run_carrel(&outcome, server.path, WORDS);
         server_stop(&server);
         assert_int_equal(outcome.status, 0);
-        assert_non_null(strstr(server.asked, "{\"argv\":[\"cat\"],\"stdin_b64\":\"Zm8A\"}"));
+        assert_non_null(strstr(server.asked, "\"stdin_b64\":\"Zm8A\""));
         server_end(&server);
         if (saved >= 0) {
                 assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
                 close(saved);
+        }
+}
+
+/* An open pipe that nobody ever writes to or closes, as a program's child has it: it is neither waited for nor read. */
+static void without_i_stdin_is_not_read(void **state)
+{
+        static const char *const WORDS[] = { "exec", "ada", "cat", NULL };
+        static const char *const ANSWERS[] = { OK_STREAM EXIT("exit", 0, 0), NULL };
+        int saved = dup(STDIN_FILENO);
+        struct server server;
+        struct outcome outcome;
+        char byte;
+        int fds[2];
+
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        assert_int_equal(dup2(fds[0], STDIN_FILENO), STDIN_FILENO);
+        server_start(&server, ANSWERS, false);
+        run_carrel(&outcome, server.path, WORDS); /* hangs, if it reads to the end */
+        server_stop(&server);
+        assert_int_equal(outcome.status, 0);
+        assert_non_null(strstr(server.asked, "{\"argv\":[\"cat\"]}"));
+        server_end(&server);
+        assert_int_equal(read(fds[0], &byte, 1), 1);
+        close(fds[0]);
+        close(fds[1]);
+        if (saved >= 0) {
+                assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+                close(saved);
+        }
+}
+
+static void a_name_alone_takes_our_value(void **state)
+{
+        static const char *const WORDS[] = { "exec", "-e",  "CARREL_TEST_A", "-e",  "CARREL_TEST_NONE",
+                                             "-e",   "B=c", "ada",           "env", NULL };
+        static const char *const ANSWERS[] = { OK_STREAM EXIT("exit", 0, 0), NULL };
+        struct server server;
+        struct outcome outcome;
+
+        assert_int_equal(setenv("CARREL_TEST_A", "a b=c", 1), 0);
+        assert_int_equal(unsetenv("CARREL_TEST_NONE"), 0);
+        server_start(&server, ANSWERS, false);
+        run_carrel(&outcome, server.path, WORDS);
+        server_stop(&server);
+        assert_int_equal(outcome.status, 0);
+        assert_non_null(strstr(server.asked, "\"env\":[\"CARREL_TEST_A=a b=c\",\"B=c\"]"));
+        server_end(&server);
+}
+
+/* What is no socket of carreld's says so, and what to do. */
+static void a_wrong_socket_is_named(void **state)
+{
+        static const struct {
+                const char *path, *said;
+        } CASES[] = {
+                { "/etc/passwd", "/etc/passwd is no socket: name carreld's with --socket" },
+                { "/tmp", "/tmp is no socket" },
+                { "/nonexistent", "there is no such socket" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                const char *const words[] = { "ls", NULL };
+                struct outcome outcome;
+
+                run_carrel(&outcome, CASES[i].path, words);
+                assert_int_equal(outcome.status, STATUS_UNREACHABLE);
+                assert_non_null(strstr(outcome.err, CASES[i].said));
         }
 }
 
@@ -452,6 +594,9 @@ int main(void)
                 cmocka_unit_test(answers_are_shown),
                 cmocka_unit_test(exec_passes_everything_through),
                 cmocka_unit_test(exec_sends_stdin),
+                cmocka_unit_test(without_i_stdin_is_not_read),
+                cmocka_unit_test(a_name_alone_takes_our_value),
+                cmocka_unit_test(a_wrong_socket_is_named),
                 cmocka_unit_test(signals_close_the_connection),
         };
 
