@@ -29,24 +29,36 @@ struct carreld {
         long log_from; /* where its records begin in CARRELD_LOG */
 };
 
-const char *built_program(const char *relative)
+static const char *program_of(const char *variable, const char *relative)
 {
         static char path[512];
-        const char *build = getenv("TESTBED_BUILD_DIR");
+        const char *build = getenv(variable);
 
-        assert_non_null(build);
+        if (build == NULL)
+                fail_msg("%s is not set: run this with ./dev test", variable);
         assert_true(snprintf(path, sizeof(path), "%s/%s", build, relative) < (int)sizeof(path));
         return path;
 }
 
-/* The helpers are built in their rooms; installed they share one directory. */
-static void install_helpers(void)
+const char *built_program(const char *relative)
 {
-        MUST_RUN("install", "-D", "-m711", built_program("image/carrel-init"), (CARREL_HELPERS "/carrel-init"));
-        MUST_RUN("install", "-D", "-m755", built_program("image/carrel-init"),
-                 (CARREL_HELPERS "/carrel-init-readable"));
-        MUST_RUN("install", "-D", "-m755", built_program("importer/carrel-image"), (CARREL_HELPERS "/carrel-image"));
-        MUST_RUN("install", "-D", "-m755", built_program("netpolicy/carrel-netd"), (CARREL_HELPERS "/carrel-netd"));
+        return program_of("TESTBED_BUILD_DIR", relative);
+}
+
+/* The helpers are built in their rooms; installed they share one directory. */
+static void install_helpers(const char *build)
+{
+        static const struct {
+                const char *mode, *source, *target;
+        } HELPERS[] = {
+                { "-m711", "image/carrel-init", CARREL_HELPERS "/carrel-init" },
+                { "-m755", "image/carrel-init", CARREL_HELPERS "/carrel-init-readable" },
+                { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
+                { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
+        };
+
+        for (size_t i = 0; i < sizeof(HELPERS) / sizeof(*HELPERS); i++)
+                MUST_RUN("install", "-D", HELPERS[i].mode, program_of(build, HELPERS[i].source), HELPERS[i].target);
 }
 
 /* Later entries win over the defaults, because settings of the same name are left out of those. */
@@ -103,7 +115,7 @@ static void compose_environment(const char *const *settings, const char *ret_env
         ret_environment[count] = NULL;
 }
 
-struct carreld *carreld_new(const char *const *settings)
+static struct carreld *start(const char *build, const char *const *settings)
 {
         struct carreld *carreld = calloc(1, sizeof(*carreld));
         const char *environment[SETTINGS_MAX];
@@ -116,8 +128,8 @@ struct carreld *carreld_new(const char *const *settings)
 
         assert_true(carreld != NULL && empty != NULL);
         fclose(empty);
-        install_helpers();
-        snprintf(program, sizeof(program), "%s", built_program("daemon/carreld"));
+        install_helpers(build);
+        snprintf(program, sizeof(program), "%s", program_of(build, "daemon/carreld"));
         compose_environment(settings, environment, inherited);
         /* Stricter than any service manager's: what others must reach may not depend on it. */
         mask = umask(077);
@@ -125,6 +137,16 @@ struct carreld *carreld_new(const char *const *settings)
         carreld->pid = process_spawn(argv, environment, CARRELD_LOG);
         (void)umask(mask);
         return carreld;
+}
+
+struct carreld *carreld_new(const char *const *settings)
+{
+        return start("TESTBED_BUILD_DIR", settings);
+}
+
+struct carreld *carreld_new_previous(const char *const *settings)
+{
+        return start("TESTBED_PREVIOUS_DIR", settings);
 }
 
 /* carrel-netd writes into the same log, and nobody asks for its status. */

@@ -24,6 +24,9 @@ struct carreld;
 
 /* Starts it with settings, a NULL-terminated list of "CARREL_KEY=value" (NULL: none); does not wait. */
 struct carreld *carreld_new(const char *const *settings);
+/* The same of another build, whose helpers it installs: TESTBED_PREVIOUS_DIR, where an earlier version is. The next
+ * carreld_new installs ours again, as a package's upgrade does. */
+struct carreld *carreld_new_previous(const char *const *settings);
 /* SIGTERM; the test fails when it does not end with status 0 (a sanitizer's leak report is another status). */
 struct carreld *carreld_free(struct carreld *carreld);
 /* SIGKILL, as a fault. */
