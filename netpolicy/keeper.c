@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "flows.h"
 #include "iptc.h"
 #include "nft.h"
 #include "rules.h"
@@ -24,6 +25,8 @@ struct keeper {
         uint64_t counters;     /* as read last */
         int64_t opened_ms;     /* when the ways were last seen to; 0: now is due */
         struct fault obstacle; /* of that time; FAULT_NONE: they are open */
+        bool is_cut;           /* what was open before these rules, and is denied by them, has been ended */
+        struct fault uncut;    /* why not, or FAULT_NONE */
 };
 
 int keeper_new(struct keeper **ret_keeper)
@@ -65,6 +68,7 @@ static int check_rules(struct keeper *keeper, struct fault *why)
         if (found.is_in_force)
                 return 0;
         keeper->opened_ms = 0; /* whoever took the rules may have taken the ways */
+        keeper->is_cut = false;
         r = iptc_install(&keeper->ruleset, why);
         if (r == 0 && keeper->was_applied)
                 keeper->state.heals++;
@@ -91,8 +95,36 @@ static void open_ways(struct keeper *keeper, int64_t now_ms)
                 if (nft_open_forward(keeper->names.interface_prefix, why) < 0)
                         keeper->opened_ms = 0; /* again at once: it may have been a moment's trouble */
         }
-        if (why->kind != FAULT_NONE)
-                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s", why->message);
+}
+
+static bool is_denied(const void *policy, const struct policy_flow *flow)
+{
+        const struct cidr *network = &((const struct policy *)policy)->network;
+
+        return cidr_overlaps(*network, (struct cidr){ .address = flow->source, .length = 32 }) &&
+               !policy_allows(policy, flow);
+}
+
+/* A flow that was opened under other rules, or under none, gets no more packets out. Those of the other side would
+ * still come in. Where the kernel cannot end it, that is told; with any other trouble the next check tries again. */
+static void cut_denied(struct keeper *keeper)
+{
+        int r = 0;
+
+        if (keeper->is_cut)
+                return;
+        keeper->uncut = (struct fault){ 0 };
+        r = flows_end(is_denied, &keeper->policy, &keeper->uncut);
+        keeper->is_cut = r == 0 || r == -EOPNOTSUPP;
+}
+
+static void tell_what_is_amiss(struct keeper *keeper)
+{
+        const struct fault *amiss = keeper->obstacle.kind != FAULT_NONE ? &keeper->obstacle : &keeper->uncut;
+
+        if (amiss->kind != FAULT_NONE)
+                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s",
+                               amiss->message);
 }
 
 int keeper_check(struct keeper *keeper, struct fault *why)
@@ -114,6 +146,8 @@ int keeper_check(struct keeper *keeper, struct fault *why)
         }
         keeper->was_applied = true;
         open_ways(keeper, now_ms);
+        cut_denied(keeper);
+        tell_what_is_amiss(keeper);
         return 0;
 }
 
@@ -122,6 +156,7 @@ int keeper_apply(struct keeper *keeper, const struct policy *policy, bool was_in
         keeper->has_policy = true;
         keeper->was_applied = was_in_force;
         keeper->opened_ms = 0;
+        keeper->is_cut = false;
         keeper->policy = *policy;
         policy_name(&keeper->policy, &keeper->names);
         rules_make(&keeper->ruleset, &keeper->policy);

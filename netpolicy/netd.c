@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ struct netd {
         struct keeper *keeper;
         int64_t interval_ms;
         int64_t next_check_ms;
-        uint32_t slot; /* given last */
+        struct link_slots slots;
 };
 
 static struct protocol_reply make_reply(const struct netd *netd, enum protocol_verb verb, uint64_t number)
@@ -95,7 +96,7 @@ static int plug(struct netd *netd, const struct protocol_plug *wanted, struct li
         if (r == 0)
                 r = target_open(wanted->pid, wanted->container_id, &netns_fd, why);
         if (r == 0)
-                r = link_plug(netns_fd, keeper_policy(netd->keeper), &netd->slot, ret_place, why);
+                r = link_plug(netns_fd, keeper_policy(netd->keeper), &netd->slots, ret_place, why);
         return r;
 }
 
@@ -239,9 +240,13 @@ int main(int argc, char **argv)
         }
         if (keeper_new(&netd.keeper) < 0)
                 return 1;
+        /* Not where the helper before us began: its addresses rest. */
+        if (getrandom(&netd.slots.last, sizeof netd.slots.last, 0) != (ssize_t)sizeof netd.slots.last)
+                return 1;
         netd.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         watch_lock(&netd);
         r = run(&netd);
         netd.keeper = keeper_free(netd.keeper);
+        link_slots_release(&netd.slots);
         return r < 0 ? 1 : 0;
 }

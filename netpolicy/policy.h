@@ -3,6 +3,7 @@
  * the helper can leave it out. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,5 +55,16 @@ __attribute__((warn_unused_result)) int policy_parse(struct policy *ret_policy, 
 
 /* Checks a policy that came from outside: every bound, name and address. 0 or -EINVAL with why. */
 __attribute__((warn_unused_result)) int policy_validate(const struct policy *policy, struct fault *why);
+
+/* A flow that a carrel began, as it was before any translation. */
+struct policy_flow {
+        uint32_t source, destination; /* host byte order */
+        uint16_t port;                /* destination's; 0 where the protocol has none */
+        uint8_t protocol;             /* IPPROTO_* */
+        bool is_to_host;              /* it ends at an address of the host's own */
+};
+
+/* Whether the judge (rules.c) lets it pass; of its source nothing is asked. */
+bool policy_allows(const struct policy *policy, const struct policy_flow *flow);
 
 void policy_name(const struct policy *policy, struct policy_names *ret_names);

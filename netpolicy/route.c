@@ -84,6 +84,7 @@ int route_find_link(struct nl_sock *socket, const char *name, int ifindex, struc
         if (str_copy(found.name, sizeof found.name, rtnl_link_get_name(link)) < 0)
                 return -NLE_RANGE;
         found.ifindex = rtnl_link_get_ifindex(link);
+        found.is_up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
         found.peer = rtnl_link_is_veth(link) ? rtnl_link_get_link(link) : 0;
         *ret_link = found;
         return 0;

@@ -10,6 +10,7 @@ struct nl_sock;
 struct route_link {
         int ifindex;
         int peer; /* of a veth: the other end's ifindex, in its own namespace */
+        bool is_up;
         char name[16];
 };
 

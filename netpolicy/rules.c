@@ -32,6 +32,9 @@ enum { BUILT_IN_COUNT = sizeof BUILT_IN / sizeof *BUILT_IN };
 _Static_assert(RULE_ROOM >= 2 * (POLICY_DENIED_MAX + 3 * POLICY_PINHOLES_MAX + BUILT_IN_COUNT) + 32,
                "room for every policy");
 
+static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP }; /* the only ones that leave */
+enum { PROTOCOL_COUNT = sizeof PROTOCOLS };
+
 struct maker {
         struct ruleset *ruleset;
         const struct policy *policy;
@@ -47,11 +50,11 @@ static void add(struct maker *maker, struct rule rule)
 static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, const char *in, uint8_t flags,
                         enum rule_verdict verdict)
 {
-        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP };
+        static const uint8_t WITH_PORTS[] = { IPPROTO_TCP, IPPROTO_UDP };
 
-        for (size_t i = 0; i < sizeof PROTOCOLS; i++) {
+        for (size_t i = 0; i < sizeof WITH_PORTS; i++) {
                 struct rule rule = { .destination = pinhole->to,
-                                     .protocol = PROTOCOLS[i],
+                                     .protocol = WITH_PORTS[i],
                                      .port = pinhole->port,
                                      .flags = flags,
                                      .verdict = verdict };
@@ -85,12 +88,9 @@ static void add_all_denied(struct maker *maker, const char *in)
         add_denied(maker, in, maker->policy->denied, maker->policy->denied_count);
 }
 
-/* The only protocols that leave. */
 static void add_protocols(struct maker *maker, const char *in, enum rule_verdict verdict)
 {
-        static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
-
-        for (size_t i = 0; i < sizeof PROTOCOLS; i++) {
+        for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
                 struct rule rule = { .protocol = PROTOCOLS[i], .verdict = verdict };
 
                 (void)snprintf(rule.in, sizeof rule.in, "%s", in);
@@ -203,6 +203,35 @@ void rules_make(struct ruleset *ret_ruleset, const struct policy *policy)
         ret_ruleset->count = 0;
         for (size_t i = 0; i < RULE_CHAINS; i++)
                 make_chain(&maker, names.chain, i);
+}
+
+static bool covers(const struct cidr *networks, size_t count, uint32_t address)
+{
+        for (size_t i = 0; i < count; i++)
+                if (cidr_overlaps(networks[i], (struct cidr){ .address = address, .length = 32 }))
+                        return true;
+        return false;
+}
+
+static bool has_pinhole(const struct policy *policy, const struct policy_flow *flow)
+{
+        for (uint32_t i = 0; i < policy->pinhole_count; i++) {
+                const struct pinhole *pinhole = &policy->pinholes[i];
+
+                if (covers(&pinhole->to, 1, flow->destination) && (pinhole->port == 0 || pinhole->port == flow->port))
+                        return flow->protocol == IPPROTO_TCP || flow->protocol == IPPROTO_UDP;
+        }
+        return false;
+}
+
+bool policy_allows(const struct policy *policy, const struct policy_flow *flow)
+{
+        if (has_pinhole(policy, flow))
+                return true;
+        return !flow->is_to_host && !covers(&policy->network, 1, flow->destination) &&
+               !covers(BUILT_IN, BUILT_IN_COUNT, flow->destination) &&
+               !covers(policy->denied, policy->denied_count, flow->destination) &&
+               memchr(PROTOCOLS, flow->protocol, PROTOCOL_COUNT) != NULL;
 }
 
 bool rule_is_equal(const struct rule *a, const struct rule *b)

@@ -320,3 +320,71 @@ long held_echo(const void *argument)
                 return -1;
         return poll(&answered, 1, wait_s * 1000) > 0 && recv(held_fd, &byte, 1, MSG_DONTWAIT) == 1;
 }
+
+static int talk_fds[256]; /* by the last byte of the listener's address */
+static struct sockaddr_in speakers[256];
+
+static size_t talk_index(const struct talk *talk)
+{
+        return ntohl(address_of(talk->listener, 0).sin_addr.s_addr) & 0xff;
+}
+
+static long open_talk(const struct talk *talk, const char *address, uint16_t port)
+{
+        struct sockaddr_in own = address_of(address, port);
+        int *fd = &talk_fds[talk_index(talk)];
+
+        if (*fd > 0)
+                close(*fd); /* an earlier test's */
+        *fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        return bind(*fd, (struct sockaddr *)&own, sizeof own) == 0;
+}
+
+long talk_listen(const void *argument)
+{
+        const struct talk *talk = argument;
+
+        return open_talk(talk, talk->listener, TALK_PORT);
+}
+
+long talk_open(const void *argument)
+{
+        const struct talk *talk = argument;
+
+        return open_talk(talk, "0.0.0.0", (uint16_t)(TALK_FROM + talk_index(talk)));
+}
+
+long talk_learn(const void *argument)
+{
+        size_t i = talk_index(argument);
+        socklen_t length = sizeof speakers[i];
+        struct pollfd heard = { .fd = talk_fds[i], .events = POLLIN };
+        char byte;
+
+        return poll(&heard, 1, 60000) > 0 &&
+               recvfrom(talk_fds[i], &byte, 1, 0, (struct sockaddr *)&speakers[i], &length) == 1;
+}
+
+long talk_back(const void *argument)
+{
+        size_t i = talk_index(argument);
+
+        return sendto(talk_fds[i], "b", 1, 0, (struct sockaddr *)&speakers[i], sizeof speakers[i]) == 1;
+}
+
+long talk_begin(const void *argument)
+{
+        const struct talk *talk = argument;
+        struct sockaddr_in to = address_of(talk->listener, TALK_PORT);
+
+        return sendto(talk_fds[talk_index(talk)], "a", 1, 0, (struct sockaddr *)&to, sizeof to) == 1;
+}
+
+long talk_hears(const void *argument)
+{
+        const struct talk *talk = argument;
+        char byte;
+        int result = await(talk_fds[talk_index(talk)], POLLIN, talk->is_expected);
+
+        return result != 1 ? result : recv(talk_fds[talk_index(talk)], &byte, 1, MSG_DONTWAIT) == 1;
+}

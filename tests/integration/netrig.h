@@ -81,6 +81,21 @@ long send_packet(const void *packet);
 /* A TCP connection that the node keeps: opened, and then used once each time. */
 long held_connect(const void *probe);
 long held_echo(const void *wait_s); /* 1: the byte came back within an int's seconds; 0: not */
+
+/* A flow over UDP in which the other side goes on talking: a listener on an address of the outside, who remembers the
+ * first that speaks to him; and the one who speaks to him, from a port of his own. One of each for each address. */
+struct talk {
+        char listener[16];
+        bool is_expected;
+};
+enum { TALK_PORT = 7790, TALK_FROM = 5000 };
+long talk_listen(const void *talk); /* outside: opens the socket; 1 */
+long talk_learn(const void *talk);  /* outside: 1 when somebody has spoken */
+long talk_back(const void *talk);   /* outside: says a word to him; 1 */
+long talk_open(const void *talk);   /* inside: opens the socket; 1 */
+long talk_begin(const void *talk);  /* inside: speaks; 1 */
+long talk_hears(const void *talk);  /* inside: 1 when a word came; 0: none has, by the fence; -1: no fence */
+
 struct probe rig_probe(const char *address, uint16_t port, bool is_expected);
 
 /* ---- policy ---- */

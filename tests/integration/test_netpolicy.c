@@ -49,6 +49,8 @@ static const struct {
 };
 enum { DENIED_COUNT = sizeof DENIED / sizeof *DENIED };
 
+#define NEIGHBOUR "neighbour's" /* address, which the test puts here */
+
 /* Where no answer can come from anyway: the counter alone tells that they got no further. */
 static const struct {
         struct packet packet;
@@ -66,7 +68,7 @@ static const struct {
           { .source = { 0x0ad50000, 16 }, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP } },
         { { "127.0.0.1", RIG_ALLOWED, 17 },
           { .source = { 0x0ad50000, 16 }, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP } },
-        { { "10.213.0.2", RIG_ALLOWED, 17 }, { .flags = RULE_WRONG_PATH } },
+        { { NEIGHBOUR, RIG_ALLOWED, 17 }, { .flags = RULE_WRONG_PATH } },
         { { "10.213.77.77", RIG_ALLOWED, 17 }, { .flags = RULE_WRONG_PATH } },
 };
 enum { DROPPED_COUNT = sizeof DROPPED / sizeof *DROPPED };
@@ -123,6 +125,8 @@ static void impossible_packets_drop(void **state)
 
                 if (packet.source[0] == '\0')
                         memcpy(packet.source, link_of_carrel.address, sizeof packet.source);
+                if (strcmp(packet.source, NEIGHBOUR) == 0)
+                        memcpy(packet.source, link_of_neighbour.address, sizeof packet.source);
                 print_message("# dropped: %s to %s, protocol %u\n", packet.source, packet.destination,
                               (unsigned)packet.protocol);
                 assert_int_equal(node_run(carrel, send_packet, &packet, sizeof packet), 1);
@@ -298,6 +302,102 @@ static void a_tightened_policy_cuts_connections(void **state)
         assert_int_equal(node_run(carrel, held_echo, &wait_s, sizeof wait_s), 1); /* by a retransmission */
 }
 
+static long with(const struct node *node, long (*run)(const void *), const char *listener, bool is_expected)
+{
+        struct talk talk = { .is_expected = is_expected };
+
+        (void)snprintf(talk.listener, sizeof talk.listener, "%s", listener);
+        return node_run(node, run, &talk, sizeof talk);
+}
+
+static void begin_talk(const struct node *node, const char *listener)
+{
+        assert_int_equal(with(outside, talk_listen, listener, true), 1);
+        assert_int_equal(with(node, talk_open, listener, true), 1);
+        assert_int_equal(with(node, talk_begin, listener, true), 1);
+        assert_int_equal(with(outside, talk_learn, listener, true), 1);
+        assert_int_equal(with(outside, talk_back, listener, true), 1);
+        assert_int_equal(with(node, talk_hears, listener, true), 1);
+}
+
+/* What the rules drop is what a carrel sends; who is denied now could go on sending, if his flow lived. */
+static void a_tightened_policy_cuts_the_other_way_too(void **state)
+{
+        (void)state;
+        begin_talk(carrel, RIG_ALLOWED);
+        begin_talk(carrel, RIG_ALLOWED_TOO);
+        assert_int_equal(rig_apply(&rig, DATABASE "," RIG_ALLOWED), FAULT_NONE);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(carrel, talk_hears, RIG_ALLOWED, false), 0);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED_TOO, true), 1);
+        assert_int_equal(with(carrel, talk_hears, RIG_ALLOWED_TOO, true), 1);
+        assert_int_equal(rig_apply(&rig, DATABASE), FAULT_NONE);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED_TOO, true),
+                         1); /* nor does a reload cut what is allowed */
+        assert_int_equal(with(carrel, talk_hears, RIG_ALLOWED_TOO, true), 1);
+}
+
+enum { FEW_ADDRESSES = 14 }; /* the hosts of a /28 */
+
+/* The helper dies with the carrel: what it knew of the address is gone, but not the flow. */
+static void an_address_is_given_without_its_flows(void **state)
+{
+        struct node *nodes[FEW_ADDRESSES] = { node_new(true) };
+        struct netpolicy_link first, link = { 0 };
+        size_t last = 0;
+        struct rig small;
+
+        (void)state;
+        rig_start(&small, "few", "10.217.0.0/28", "", "");
+        rig_await(&small, rig_in_force);
+        first = rig_must_plug(&small, nodes[0]);
+        begin_talk(nodes[0], RIG_ALLOWED);
+        nodes[0] = node_free(nodes[0]);
+        rig_stop(&small);
+        rig_start(&small, "few", "10.217.0.0/28", "", "");
+        rig_await(&small, rig_in_force);
+        for (; last < FEW_ADDRESSES && strcmp(link.address, first.address) != 0; last++) {
+                nodes[last] = node_new(true);
+                link = rig_must_plug(&small, nodes[last]);
+        }
+        assert_string_equal(link.address, first.address);
+        assert_int_equal(with(nodes[last - 1], talk_open, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(nodes[last - 1], talk_hears, RIG_ALLOWED, false), 0);
+        /* The control: he hears what is his. */
+        assert_int_equal(with(nodes[last - 1], talk_begin, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(outside, talk_learn, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(nodes[last - 1], talk_hears, RIG_ALLOWED, true), 1);
+        /* Asking for the same plug again, as an adoption does, cuts nothing. */
+        (void)rig_must_plug(&small, nodes[last - 1]);
+        assert_int_equal(with(outside, talk_back, RIG_ALLOWED, true), 1);
+        assert_int_equal(with(nodes[last - 1], talk_hears, RIG_ALLOWED, true), 1);
+        while (last > 0)
+                (void)node_free(nodes[--last]);
+        rig_stop(&small);
+}
+
+/* Two restarts: it is not chance. */
+static void a_restart_begins_at_another_address(void **state)
+{
+        char address[3][16];
+
+        (void)state;
+        for (size_t i = 0; i < 3; i++) {
+                struct node *node = node_new(true);
+                struct rig other;
+
+                rig_start(&other, "again", "10.224.0.0/12", "", "");
+                rig_await(&other, rig_in_force);
+                memcpy(address[i], rig_must_plug(&other, node).address, sizeof address[i]);
+                (void)node_free(node);
+                rig_stop(&other);
+        }
+        assert_string_not_equal(address[0], address[1]);
+        assert_string_not_equal(address[1], address[2]);
+}
+
 /* Nobody outside can begin: the judge does not see that way, the FORWARD chain does. */
 static void nobody_outside_reaches_a_carrel(void **state)
 {
@@ -420,6 +520,9 @@ static int run(void)
                 cmocka_unit_test(added_sources_are_dropped),
                 cmocka_unit_test(ipv6_is_off),
                 cmocka_unit_test(a_tightened_policy_cuts_connections),
+                cmocka_unit_test(a_tightened_policy_cuts_the_other_way_too),
+                cmocka_unit_test(an_address_is_given_without_its_flows),
+                cmocka_unit_test(a_restart_begins_at_another_address),
                 cmocka_unit_test(nobody_outside_reaches_a_carrel),
                 cmocka_unit_test(low_ports_and_ping_sockets_are_for_everybody),
                 cmocka_unit_test(the_status_counts_drops),

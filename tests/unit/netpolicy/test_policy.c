@@ -316,6 +316,34 @@ static void no_translation_leads_to_what_is_denied(void **state)
         assert_int_equal(at + 1 + sizeof BEHIND / sizeof *BEHIND, forward->count);
 }
 
+/* What is cut when a policy changes is what its judge drops. */
+static void flows_are_judged_as_packets(void **state)
+{
+        static const struct {
+                struct policy_flow flow;
+                bool is_allowed;
+        } CASES[] = {
+                { { .destination = 0x08080808, .port = 443, .protocol = 6 }, true },
+                { { .destination = 0x08080808, .protocol = 1 }, true },
+                { { .destination = 0x08080808, .port = 443, .protocol = 132 }, false },
+                { { .destination = 0x09090909, .port = 443, .protocol = 6 }, false },
+                { { .destination = 0xa9fea9fe, .port = 80, .protocol = 6 }, false },
+                { { .destination = 0x0ad50007, .port = 80, .protocol = 6 }, false },
+                { { .destination = 0x0a000035, .port = 53, .protocol = 17 }, true },
+                { { .destination = 0x0a000035, .port = 53, .protocol = 17, .is_to_host = true }, true },
+                { { .destination = 0x0a000035, .port = 54, .protocol = 17 }, false },
+                { { .destination = 0x0a000035, .protocol = 1 }, false },
+                { { .destination = 0x08080808, .port = 443, .protocol = 6, .is_to_host = true }, false },
+        };
+        struct policy_texts texts = { "default", "10.213.0.0/16", "9.9.9.9", "", "10.0.0.53" };
+        struct policy policy;
+
+        (void)state;
+        assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+                assert_int_equal(policy_allows(&policy, &CASES[i].flow), CASES[i].is_allowed);
+}
+
 static void the_largest_policy_has_room(void **state)
 {
         char *deny = repeat("1.2.3.4", POLICY_DENIED_MAX);
@@ -355,6 +383,7 @@ int main(void)
                 cmocka_unit_test(binary_policies_are_checked), cmocka_unit_test(names_of_pools_keep_apart),
                 cmocka_unit_test(the_judge_is_in_order),       cmocka_unit_test(the_largest_policy_has_room),
                 cmocka_unit_test(check_bounds_the_interval),   cmocka_unit_test(no_translation_leads_to_what_is_denied),
+                cmocka_unit_test(flows_are_judged_as_packets),
         };
 
         return cmocka_run_group_tests_name("netpolicy: policy", tests, NULL, NULL);
