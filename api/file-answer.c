@@ -63,7 +63,9 @@ int file_answer_parse(const char *line, size_t length, struct file_answer *ret_a
                 *ret_answer = answer;
                 return 0;
         }
-        if (str_has_prefix(text, "ok ")) {
+        if (str_equal(text, "on")) {
+                answer.kind = FILE_AT_WORK;
+        } else if (str_has_prefix(text, "ok ")) {
                 parse_numbers(text + 3, &answer);
         } else if (str_has_prefix(text, "range ")) {
                 answer.kind = FILE_RANGE;

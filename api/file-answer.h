@@ -11,7 +11,12 @@ struct cJSON;
 
 enum { FILE_LINE_MAX_BYTES = 512, FILE_NUMBERS_MAX = 5, FILE_LIST_MAX_ENTRIES = 10000 };
 
-enum file_answer_kind { FILE_OK, FILE_ERROR, FILE_RANGE };
+enum file_answer_kind {
+        FILE_OK,
+        FILE_ERROR,
+        FILE_AT_WORK, /* "on": it has not done yet, and gets on; another line follows */
+        FILE_RANGE
+};
 
 struct file_answer {
         enum file_answer_kind kind;

@@ -12,7 +12,13 @@
 
 /* Where the pool binds carrel-init in every carrel. */
 static const char AGENT[] = "/.carrel/init";
+/* No operation is longer than that, however well it gets on. */
+static const double TIMEOUT_S = 86400;
+/* A disk that is slower than that loses what was written to it last. */
+static const double FLUSH_BYTES_PER_S = 4 << 20;
 enum { PIECE_BYTES = 64 << 10, EXTRA_ARGUMENTS = 3 };
+
+static void on_standstill(struct ev_loop *loop, ev_timer *timer, int events);
 
 static void cancel_program(struct file_work *work)
 {
@@ -24,9 +30,52 @@ static void release_work(void *arg)
 {
         struct file_work *work = arg;
 
+        ev_timer_stop(work->request->server->loop, &work->patience);
         cancel_program(work);
         buffer_free(&work->listing);
         free(work);
+}
+
+/* ---- it gets on, or it goes ---- */
+
+static double patience_s(const struct file_work *work)
+{
+        return work->operation->patience_s > 0 ? work->operation->patience_s
+                                               : work->request->server->options.progress_deadline_s;
+}
+
+static void wait_for_progress(struct file_work *work, double extra_s)
+{
+        if (!work->is_launched)
+                return;
+        work->moved_bytes = 0;
+        work->patience.repeat = patience_s(work) + extra_s;
+        ev_timer_again(work->request->server->loop, &work->patience);
+}
+
+static void note_progress(struct file_work *work, size_t length)
+{
+        work->moved_bytes += length;
+        if (work->moved_bytes >= FILE_PROGRESS_BYTES)
+                wait_for_progress(work, 0);
+}
+
+static void fail_late(struct file_work *work)
+{
+        struct fault why;
+
+        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
+                        "the file operation inside the carrel did not get on for %g s and was killed: look whether the "
+                        "user's programs stop it, or take all of the carrel's CPU and disk",
+                        work->patience.repeat);
+        file_work_fail(work, &why);
+}
+
+static void on_standstill(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)events;
+        ev_timer_stop(loop, timer);
+        fail_late(timer->data);
 }
 
 struct file_work *file_work_new(struct request *request, const struct file_operation *operation)
@@ -39,6 +88,8 @@ struct file_work *file_work_new(struct request *request, const struct file_opera
         }
         work->request = request;
         work->operation = operation;
+        ev_init(&work->patience, on_standstill);
+        work->patience.data = work;
         request->work = work;
         request->release = release_work;
         return work;
@@ -46,6 +97,7 @@ struct file_work *file_work_new(struct request *request, const struct file_opera
 
 void file_work_fail(struct file_work *work, const struct fault *why)
 {
+        ev_timer_stop(work->request->server->loop, &work->patience);
         cancel_program(work);
         if (work->request->stream != NULL)
                 stream_break(work->request->stream);
@@ -55,8 +107,13 @@ void file_work_fail(struct file_work *work, const struct fault *why)
 
 void file_work_pause(struct file_work *work, bool is_paused)
 {
-        if (work->exec != NULL)
-                exec_pause(work->exec, is_paused);
+        if (work->exec == NULL)
+                return;
+        exec_pause(work->exec, is_paused);
+        if (is_paused)
+                ev_timer_stop(work->request->server->loop, &work->patience);
+        else
+                wait_for_progress(work, 0);
 }
 
 /* Whose fault it is that there is no room. */
@@ -97,17 +154,22 @@ static void fail_protocol(struct file_work *work)
 
 static void take_line(struct file_work *work)
 {
+        const struct fault *why = &work->answer.why;
+
         work->has_line = true;
         if (file_answer_parse(work->line, work->line_length, &work->answer) < 0) {
                 fail_protocol(work);
-                return;
-        }
-        if (work->answer.kind == FILE_ERROR && (work->answer.why.err == ENOSPC || work->answer.why.err == EDQUOT))
-                fail_full(work, work->answer.why.err);
-        else if (work->answer.kind == FILE_ERROR)
-                file_work_fail(work, &work->answer.why);
-        else if (work->operation->on_end != NULL)
+        } else if (work->answer.kind == FILE_AT_WORK) {
+                work->has_line = false;
+                work->line_length = 0;
+                wait_for_progress(work, 0);
+        } else if (work->answer.kind == FILE_ERROR && (why->err == ENOSPC || why->err == EDQUOT)) {
+                fail_full(work, why->err);
+        } else if (work->answer.kind == FILE_ERROR) {
+                file_work_fail(work, why);
+        } else if (work->operation->on_end != NULL) {
                 work->operation->on_ok(work, &work->answer);
+        }
 }
 
 /* How many bytes of it belong to the first line. */
@@ -135,7 +197,8 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
         if (stream != 1)
                 return;
-        if (!work->has_line) {
+        note_progress(work, length);
+        while (!work->has_line && length > 0 && work->exec != NULL) {
                 size_t n = read_line(work, at, length);
 
                 at += n;
@@ -152,9 +215,10 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         struct fault killed;
 
         work->exec = NULL;
+        ev_timer_stop(work->request->server->loop, &work->patience);
         if (result != NULL && !work->has_line) {
-                (void)fault_set(&killed, FAULT_FILE_REFUSED, EIO, "the operation inside the carrel ended with %s",
-                                exec_cause_name(result->cause));
+                (void)fault_set(&killed, result->cause == EXEC_CARREL_LOST ? FAULT_CARREL_LOST : FAULT_FILE_REFUSED,
+                                EIO, "the operation inside the carrel ended with %s", exec_cause_name(result->cause));
                 why = &killed;
         }
         if (why != NULL)
@@ -189,11 +253,13 @@ static void feed(void *arg)
                 }
                 if (n == 0) {
                         (void)exec_close_input(work->exec);
+                        wait_for_progress(work, (double)work->request->spool->length / FLUSH_BYTES_PER_S);
                         return;
                 }
                 taken = exec_write(work->exec, bytes, (size_t)n);
                 if (taken < 0)
                         return; /* it has closed its stdin: its answer says why */
+                note_progress(work, (size_t)taken);
                 if (taken < n) {
                         (void)lseek(fd, taken - n, SEEK_CUR);
                         return;
@@ -217,12 +283,23 @@ static void prepare_input(struct file_work *work, struct exec_request *request)
 
 /* ---- the road ---- */
 
+/* Not before: the user's other programs may take his places for as long as they are allowed to. */
+static void on_launch(void *arg)
+{
+        struct file_work *work = arg;
+
+        work->is_launched = true;
+        wait_for_progress(work, 0);
+}
+
 static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
-        static const struct exec_sink SINK = { .on_output = on_output, .on_done = on_done, .on_input_ready = feed };
+        static const struct exec_sink SINK = {
+                .on_output = on_output, .on_done = on_done, .on_input_ready = feed, .on_launch = on_launch
+        };
         struct file_work *work = request->work;
         const char *argv[FILE_ARGUMENTS_MAX + EXTRA_ARGUMENTS] = { AGENT, "file" };
-        struct exec_request program = { .argv = argv, .is_streaming = true, .timeout_s = work->operation->timeout_s };
+        struct exec_request program = { .argv = argv, .is_streaming = true, .timeout_s = TIMEOUT_S };
 
         (void)ensured;
         for (size_t i = 0; work->arguments[i] != NULL; i++)

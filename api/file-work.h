@@ -1,5 +1,6 @@
 /* A file operation of carrel-init on behalf of a request: ensures the carrel, runs the operation as an exec, reads its
- * first line, and feeds it the request's body. */
+ * first line, and feeds it the request's body. The user's programs can stop it, so it has to get on: one that does not
+ * is killed, and answered with FAULT_DEADLINE. */
 #pragma once
 
 #include "exec.h"
@@ -7,7 +8,7 @@
 #include "file-query.h"
 #include "request.h"
 
-enum { FILE_ARGUMENTS_MAX = 8 };
+enum { FILE_PROGRESS_BYTES = 64 << 10, FILE_ARGUMENTS_MAX = 8 };
 
 struct file_work;
 
@@ -20,11 +21,16 @@ struct file_operation {
         void (*on_bytes)(struct file_work *work, const char *bytes, size_t length);
         /* It has ended with success or not; NULL for those whose line is their last word. */
         void (*on_end)(struct file_work *work, bool is_success);
-        double timeout_s;
+        /* Seconds for its first word, and then for each FILE_PROGRESS_BYTES; a client that does not read has all the
+         * time in the world. 0: the server's own. */
+        double patience_s;
         bool has_body; /* the request's body is its stdin */
 };
 
 struct file_work {
+        ev_timer patience;
+        bool is_launched;
+        uint64_t moved_bytes; /* into it and out of it, since the timer was set */
         struct request *request;
         const struct file_operation *operation;
         const char *arguments[FILE_ARGUMENTS_MAX]; /* behind "file"; NULL-terminated */

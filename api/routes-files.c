@@ -14,8 +14,8 @@
 #include "spool.h"
 #include "stream.h"
 
-/* An operation that hangs (stopped by the user's own programs) is killed by then. */
-static const double SHORT_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 600, READ_TIMEOUT_S = 86400;
+/* A removal moves no bytes; it says now and then that it gets on. */
+static const double REMOVAL_PATIENCE_S = 60;
 enum { LISTING_MAX_BYTES = 4 << 20, FILE_STREAM_MAX_BYTES = 8 << 20 };
 
 static void set_number(char text[static 24], int64_t number)
@@ -221,13 +221,10 @@ static void on_listing_end(struct file_work *work, bool is_success)
 
 void handle_file_get(struct request *request)
 {
-        static const struct file_operation GET = {
-                .on_ok = on_file, .on_bytes = on_file_bytes, .on_end = on_file_end, .timeout_s = READ_TIMEOUT_S
-        };
+        static const struct file_operation GET = { .on_ok = on_file, .on_bytes = on_file_bytes, .on_end = on_file_end };
         static const struct file_operation LIST = { .on_ok = on_listing,
                                                     .on_bytes = on_listing_bytes,
-                                                    .on_end = on_listing_end,
-                                                    .timeout_s = SHORT_TIMEOUT_S };
+                                                    .on_end = on_listing_end };
         struct file_work *work = file_work_new(request, &GET);
         const char *range = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE);
         int64_t first = 0, last = -1;
@@ -262,9 +259,7 @@ static void on_changed(struct file_work *work, const struct file_answer *answer)
 
 void handle_file_put(struct request *request)
 {
-        static const struct file_operation PUT = { .on_ok = on_changed,
-                                                   .timeout_s = WRITE_TIMEOUT_S,
-                                                   .has_body = true };
+        static const struct file_operation PUT = { .on_ok = on_changed, .has_body = true };
         struct file_work *work = file_work_new(request, &PUT);
 
         if (work == NULL || !read_request(work))
@@ -280,7 +275,7 @@ void handle_file_put(struct request *request)
 
 void handle_file_remove(struct request *request)
 {
-        static const struct file_operation REMOVE = { .on_ok = on_changed, .timeout_s = SHORT_TIMEOUT_S };
+        static const struct file_operation REMOVE = { .on_ok = on_changed, .patience_s = REMOVAL_PATIENCE_S };
         struct file_work *work = file_work_new(request, &REMOVE);
 
         if (work == NULL || !read_request(work))
@@ -315,9 +310,7 @@ static bool read_archive_request(struct file_work *work)
 
 void handle_archive_get(struct request *request)
 {
-        static const struct file_operation PACK = {
-                .on_ok = on_archive, .on_bytes = push, .on_end = end_stream, .timeout_s = READ_TIMEOUT_S
-        };
+        static const struct file_operation PACK = { .on_ok = on_archive, .on_bytes = push, .on_end = end_stream };
         struct file_work *work = file_work_new(request, &PACK);
 
         if (work == NULL || !read_archive_request(work))
@@ -337,9 +330,7 @@ static void on_unpacked(struct file_work *work, const struct file_answer *answer
 
 void handle_archive_put(struct request *request)
 {
-        static const struct file_operation UNPACK = { .on_ok = on_unpacked,
-                                                      .timeout_s = WRITE_TIMEOUT_S,
-                                                      .has_body = true };
+        static const struct file_operation UNPACK = { .on_ok = on_unpacked, .has_body = true };
         struct file_work *work = file_work_new(request, &UNPACK);
 
         if (work == NULL || !read_archive_request(work))

@@ -16,7 +16,7 @@
 /* Beyond the bound connections are taken, told so and cut: libmicrohttpd forgets them in its next turn, and takes ten
  * in one. */
 enum { CONNECTIONS_DEFAULT = 1200, CONNECTIONS_BEYOND = 64, FLUSH_TURNS = 16 };
-static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60;
+static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60, PROGRESS_DEADLINE_S = 30;
 
 /* ---- libmicrohttpd on libev ---- */
 
@@ -157,6 +157,8 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
         seats_init(&server->seats, server->options.max_connections, server->options.max_peer_connections);
         if (server->options.read_deadline_s <= 0)
                 server->options.read_deadline_s = READ_DEADLINE_S;
+        if (server->options.progress_deadline_s <= 0)
+                server->options.progress_deadline_s = PROGRESS_DEADLINE_S;
         if (server->options.idle_deadline_s <= 0)
                 server->options.idle_deadline_s = IDLE_DEADLINE_S;
         server->spools = (struct spool_quota){

@@ -51,6 +51,7 @@ struct api_options {
         unsigned max_connections;      /* 0: 1200; a sixteenth is kept for admins */
         unsigned max_peer_connections; /* of one uid; 0: all */
         double read_deadline_s;        /* a request must be read whole by then; 0: 10 s */
+        double progress_deadline_s;    /* a file operation inside must get on by then; 0: 30 s */
         double idle_deadline_s;        /* a connection may wait that long between requests; 0: 60 s */
         struct execs *execs;           /* to list and signal programs; NULL: there are none */
         struct jobs *jobs;             /* execs that can be found again; NULL: there are none */

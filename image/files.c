@@ -376,6 +376,17 @@ static int list(char **arguments)
 
 /* ---- remove PATH RECURSIVE ---- */
 
+enum { REMOVALS_A_WORD = 1000 };
+
+/* For who waits: nothing else is to be seen of a removal that takes its time. */
+static void note_removal(void)
+{
+        static unsigned removed;
+
+        if (++removed % REMOVALS_A_WORD == 0)
+                (void)files_say("on");
+}
+
 static int remove_at(int directory_fd, const char *name, bool is_recursive, unsigned depth);
 
 static int empty_directory(int directory_fd, const char *name, unsigned depth)
@@ -400,6 +411,7 @@ static int remove_at(int directory_fd, const char *name, bool is_recursive, unsi
 
         if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
                 return -1;
+        note_removal();
         if (!S_ISDIR(status.st_mode))
                 return unlinkat(directory_fd, name, 0);
         if (depth >= FILES_DEPTH_MAX) {

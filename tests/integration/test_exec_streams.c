@@ -202,6 +202,14 @@ static void files_go_in_and_out(void **state)
                   "api -X DELETE 'http://c/v1/carrels/ada/files/tree?recursive=1'; echo; "
                   "carrel exec ada -- ls tree",
                   "{\"path\":\"tree\"}\nls: tree: No such file or directory\n" },
+                { "removing what stays",
+                  "api -X DELETE 'http://c/v1/carrels/ada/files//workspace?recursive=1' | grep -o 'a mount of the "
+                  "carrel.s'; carrel exec ada -- test -e into/y && echo still there",
+                  "a mount of the carrel's\nstill there\n" },
+                { "an archive into what is missing, deeply",
+                  "echo x > x; tar -cf t x; api -X PUT --data-binary @t 'http://c/v1/carrels/ada/archive?path=u/v/w' "
+                  "> /dev/null; carrel exec ada -- cat u/v/w/x",
+                  "x\n" },
                 { "a list",
                   "api 'http://c/v1/carrels/ada/files/into?list=1' | grep -o '\"name\":\"y\",\"kind\":\"file\"'",
                   "\"name\":\"y\",\"kind\":\"file\"\n" },
@@ -319,6 +327,17 @@ static void hostile_files_harm_nobody_else(void **state)
                   "echo before > /run/testbed/marker; carrel exec ada -- ln -sf /run/testbed/marker o; echo after > o; "
                   "carrel cp o ada:o; cat /run/testbed/marker; carrel exec ada -- sh -c 'test -L o || cat o'",
                   "before\nafter\n" },
+                /* Of 64 places a user has 16, however long he makes each of them take. */
+                { "one who stops his own file operations",
+                  "carrel ensure bob > o; head -c 700000 /dev/zero > f; touch r0; "
+                  "carrel exec -d ada -- sh -c 'while :; do kill -STOP -1; done' > o; "
+                  "i=0; until [ $(cat r* | grep -c 429) -ge 4 ]; do i=$((i + 1)); "
+                  "api -X PUT --data-binary @f -o /dev/null -w '%{http_code}\\n' "
+                  "http://c/v1/carrels/ada/files/s$i > r$i & sleep 0.02; done; "
+                  "echo mine > m; carrel cp m bob:m && carrel exec bob -- cat m; carrel rm ada > o; wait; "
+                  "[ $(cat r* | grep -c 502) -ge 12 ] && echo held; carrel cp m ada:m && carrel exec ada -- cat m; "
+                  "carrel rm bob > o",
+                  "mine\nheld\nmine\n" },
                 { "a hole of a terabyte",
                   "carrel exec ada -- truncate -s 1099511627776 hole 2>&1; api -r 5-8 "
                   "http://c/v1/carrels/ada/files/hole | od -An "

@@ -108,6 +108,11 @@ static const struct exchange {
         { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "ok 1\n", 1, 409, "", "gave no answer" },
         { "DELETE " FILES "a", "", "", "/.carrel/init|file|remove|a|0|", "ok\n", 0, 200, "", "{\"path\":\"a\"}" },
         { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "ok\n", 0, 200, "", "" },
+        { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "on\non\nok\n", 0, 200, "", "" },
+        { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "on\nerror 13 no: x\n", 1, 409, "",
+          "file_refused" },
+        { "DELETE " FILES "a?recursive=1", "", "", "/.carrel/init|file|remove|a|1|", "on\n", 0, 409, "",
+          "ended with exit" },
         { "GET " ARCHIVE, "", "", "/.carrel/init|file|pack|.|", "ok d\nTAR", 0, 200,
           "Content-Type: application/x-tar\r\n", "TAR" },
         { "GET " ARCHIVE "?path=/tmp/x", "", "", "/.carrel/init|file|pack|/tmp/x|", "error 2 No\n", 1, 404, "", "No" },
@@ -388,6 +393,58 @@ static void test_shares(void **state)
         rig_free(rig);
 }
 
+static void expect_no_progress(struct client *client)
+{
+        expect_refusal(client, 504, "did not get on for 0.05 s and was killed");
+}
+
+enum { STANDSTILLS = 8 };
+
+static bool have_all_been_killed(void *arg)
+{
+        return ((struct rig *)arg)->pool.exec_cancels == STANDSTILLS;
+}
+
+/* Who stops his own file operations gets a plain word for each, and gives its place back. */
+static void test_standstill(void **state)
+{
+        static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,
+                                                    .spool_dir = "/tmp",
+                                                    .spool_max_bytes = 4 << 20,
+                                                    .max_spools = 1,
+                                                    .progress_deadline_s = 0.05 };
+        static const char *const LINES[] = { "GET " FILES "a", "GET " FILES "a?list=1", "PUT " FILES "a",
+                                             "GET " ARCHIVE, "PUT " ARCHIVE };
+        struct rig *rig = rig_new(&OPTIONS);
+        char *body = calloc(1, 600 << 10);
+        struct response response;
+        struct client *client;
+
+        (void)state;
+        assert_non_null(body);
+        for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++) {
+                client = ask(rig, LINES[i], "", "x", LINES[i][0] == 'P');
+                expect_no_progress(client);
+        }
+        /* In the middle: of what goes in, */
+        rig->pool.input_room = 100;
+        expect_no_progress(ask(rig, "PUT " FILES "a", "", body, 600 << 10));
+        /* and of what comes out; the listing has its first line. */
+        client = ask(rig, "GET " FILES "a?list=1", "", "", 0);
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok\nf 644 5 ", 11);
+        expect_no_progress(client);
+        client = ask(rig, "GET " FILES "a", "", "", 0);
+        rig_until(rig, is_started, &rig->pool);
+        emit(rig, "ok 5 640 1000 0 5\nhel", 21);
+        response = client_response(client, true);
+        assert_int_equal(response.status, 200);
+        response_free(&response);
+        rig_until(rig, have_all_been_killed, rig);
+        free(body);
+        rig_free(rig);
+}
+
 /* A slow sender has his deadline anew with every API_PROGRESS_BYTES, one that trickles has not: by the deadline of each
  * moment, which has to be later than the one before. */
 static void test_slow_body(void **state)
@@ -445,6 +502,7 @@ int main(void)
                 cmocka_unit_test(test_cut_file),        cmocka_unit_test(test_long_body),
                 cmocka_unit_test(test_client_leaves),   cmocka_unit_test(test_shares),
                 cmocka_unit_test(test_spool_in_memory), cmocka_unit_test(test_slow_body),
+                cmocka_unit_test(test_standstill),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,8 @@ static const struct script WRITING[] = {
           "error 39 Directory not empty: a\na\n" },
         { "all of a directory",
           "mkdir -p a/b/c; echo > a/b/d; ln -s /tmp a/e; mkfifo a/f; $INIT file remove a 1; ls -A", "ok\n" },
+        { "much, which says that it gets on",
+          "mkdir d; cd d; seq 2100 | xargs touch; cd ..; $INIT file remove d 1; ls -A", "on\non\nok\n" },
         { "what is not there", "$INIT file remove a 1", "error 2 No such file or directory: a\n" },
         { "itself", "$INIT file remove . 1", "error 21 Is a directory: .\n" },
         { "a mount, which keeps what is in it",
