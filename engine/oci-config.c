@@ -118,9 +118,13 @@ static bool is_overridden(const char *variable, const char *const *others)
         return false;
 }
 
+/* Of an image that names none; the same as Docker's and Podman's. */
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 char **oci_config_environment(char *const *image, const char *const *spec)
 {
-        size_t count = 0;
+        bool has_path = is_overridden(DEFAULT_PATH, (const char *const *)image) || is_overridden(DEFAULT_PATH, spec);
+        size_t count = 1;
         size_t n = 0;
         char **environment;
 
@@ -135,6 +139,8 @@ char **oci_config_environment(char *const *image, const char *const *spec)
         for (; environment != NULL && spec != NULL && *spec != NULL; spec++)
                 if ((environment[n++] = strdup(*spec)) == NULL)
                         goto failed;
+        if (environment != NULL && !has_path && (environment[n++] = strdup(DEFAULT_PATH)) == NULL)
+                goto failed;
         return environment;
 failed:
         while (n-- > 0)

@@ -1,5 +1,7 @@
-/* Allow-list: whatever is not named here answers EPERM. The few that answer ENOSYS are those whose callers fall back to
- * something older when the kernel does not have them (glibc from clone3 to clone, libuv from io_uring to threads). */
+/* Allow-list. Whatever is not named here answers ENOSYS, as on a kernel that does not have it: that is what a libc or a
+ * language runtime falls back on, and what it has to hear about calls that are newer than this list. Calls that a
+ * kernel has and refuses without a privilege answer EPERM. docs/syscalls.md says who expects what. clone3 is not named:
+ * its flags are behind a pointer, where a filter cannot look for new namespaces. */
 #include "seccomp-profile.h"
 
 #include <cJSON.h>
@@ -9,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/socket.h>
 
 #if defined(__x86_64__)
@@ -44,12 +47,12 @@ static const char *const ALLOWED[] = {
         "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getresgid", "getresuid",
         "getrlimit", "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "ioprio_set", "kill", "landlock_add_rule",
         "landlock_create_ruleset", "landlock_restrict_self", "membarrier", "pidfd_open", "pidfd_send_signal", "prctl",
-        "prlimit64", "restart_syscall", "riscv_flush_icache", "rseq", "sched_get_priority_max",
-        "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
-        "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler",
-        "sched_yield", "seccomp", "set_robust_list", "set_tid_address", "setfsgid", "setfsuid", "setgid", "setgroups",
-        "setpgid", "setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit", "setsid", "setuid",
-        "sysinfo", "tgkill", "tkill", "uname", "vfork", "wait4", "waitid",
+        "prlimit64", "process_vm_readv", "process_vm_writev", "ptrace", "restart_syscall", "riscv_flush_icache", "rseq",
+        "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
+        "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
+        "sched_setscheduler", "sched_yield", "seccomp", "set_robust_list", "set_tid_address", "setfsgid", "setfsuid",
+        "setgid", "setgroups", "setpgid", "setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit",
+        "setsid", "setuid", "sysinfo", "tgkill", "tkill", "uname", "vfork", "wait4", "waitid",
         /* signals, time and waiting */
         "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "epoll_create", "epoll_create1", "epoll_ctl",
         "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2", "getitimer", "gettimeofday", "nanosleep",
@@ -65,24 +68,56 @@ static const char *const ALLOWED[] = {
         NULL
 };
 
-static const char *const ABSENT[] = {
-        "clone3", /* its flags are behind a pointer, where a filter cannot look for new namespaces */
-        "io_cancel",
-        "io_destroy",
-        "io_getevents",
-        "io_pgetevents",
-        "io_setup",
-        "io_submit",
-        "io_uring_enter",
-        "io_uring_register",
-        "io_uring_setup",
-        "splice",
-        "tee",
-        "vmsplice",
-        NULL
-};
+/* As if these two files could not be spliced: Go's runtime and pv fall back on nothing else. What they do is copying
+ * without a copy, and they have led into the page cache of files that are read-only (CVE-2022-0847). */
+static const char *const UNSUITABLE[] = { "splice", "tee", "vmsplice", NULL };
 
-/* Allowed only with these arguments; rules of one name are joined by "or", conditions of one rule by "and".
+/* A kernel answers EPERM to whoever lacks the capability, and programs know it. */
+static const char *const PRIVILEGED[] = { "acct",
+                                          "adjtimex",
+                                          "bpf",
+                                          "chroot",
+                                          "clock_adjtime",
+                                          "clock_settime",
+                                          "delete_module",
+                                          "fanotify_init",
+                                          "fanotify_mark",
+                                          "finit_module",
+                                          "init_module",
+                                          "ioperm",
+                                          "iopl",
+                                          "kexec_file_load",
+                                          "kexec_load",
+                                          "mount",
+                                          "mount_setattr",
+                                          "move_mount",
+
+                                          "open_by_handle_at",
+                                          "open_tree",
+                                          "perf_event_open",
+                                          "pivot_root",
+                                          "quotactl",
+                                          "reboot",
+                                          "setdomainname",
+                                          "sethostname",
+                                          "setns",
+                                          "settimeofday",
+                                          "swapoff",
+                                          "swapon",
+                                          "syslog",
+                                          "umount2",
+                                          "unshare",
+                                          "userfaultfd",
+                                          "vhangup",
+                                          NULL };
+
+static const struct {
+        const char *const *names;
+        int error; /* 0: allowed */
+} ALWAYS[] = { { ALLOWED, 0 }, { UNSUITABLE, EINVAL }, { PRIVILEGED, EPERM } };
+
+/* Answered so only with these arguments; rules of one name are joined by "or", conditions of one rule by "and". No two
+ * rules of one name and different answers match the same arguments.
  * The kernel reads an int argument's low half only: a set high half must not match an allowing rule by accident, and
  * with "equal" on all 64 bits it does not. */
 enum comparison { EQUAL, MASKED_EQUAL };
@@ -97,6 +132,7 @@ struct condition {
 
 struct rule {
         const char *name;
+        int error; /* 0: allowed */
         struct condition conditions[3];
         unsigned n_conditions;
 };
@@ -106,30 +142,38 @@ struct rule {
          CLONE_NEWNET)
 
 static const struct rule CONDITIONAL[] = {
-        { "clone", { { 0, MASKED_EQUAL, NEW_NAMESPACES, 0 } }, 1 },
-        { "personality", { { 0, EQUAL, 0, 0 } }, 1 },          /* plain Linux */
-        { "personality", { { 0, EQUAL, 0xffffffff, 0 } }, 1 }, /* the question which it is */
-        { "socket", { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
-        { "socket", { { 0, EQUAL, AF_NETLINK, 0 }, { 2, EQUAL, NETLINK_ROUTE, 0 } }, 2 },
-        { "socketpair", { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
+        { "clone", 0, { { 0, MASKED_EQUAL, NEW_NAMESPACES, 0 } }, 1 },
+        { "personality", 0, { { 0, EQUAL, 0, 0 } }, 1 },                 /* plain Linux */
+        { "personality", 0, { { 0, EQUAL, ADDR_NO_RANDOMIZE, 0 } }, 1 }, /* as debuggers and sanitizers ask for */
+        { "personality", 0, { { 0, EQUAL, 0xffffffff, 0 } }, 1 },        /* the question which it is */
+        { "socket", 0, { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
+        { "socket", 0, { { 0, EQUAL, AF_NETLINK, 0 }, { 2, EQUAL, NETLINK_ROUTE, 0 } }, 2 },
+        { "socket", EPERM, { { 0, EQUAL, AF_PACKET, 0 } }, 1 },
+        { "socketpair", 0, { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
 };
 
 /* No SCTP, DCCP, MPTCP, UDP-Lite and the like: the policy drops their packets, and each is a kernel module of its own
  * to attack. */
 static const struct {
-        uint64_t family, type, protocol;
+        uint64_t type, protocol;
 } INTERNET_SOCKETS[] = {
-        { AF_INET, SOCK_STREAM, 0 },
-        { AF_INET, SOCK_STREAM, IPPROTO_TCP },
-        { AF_INET, SOCK_DGRAM, 0 },
-        { AF_INET, SOCK_DGRAM, IPPROTO_UDP },
-        { AF_INET, SOCK_DGRAM, IPPROTO_ICMP },
-        { AF_INET6, SOCK_STREAM, 0 },
-        { AF_INET6, SOCK_STREAM, IPPROTO_TCP },
-        { AF_INET6, SOCK_DGRAM, 0 },
-        { AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
-        { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
+        { SOCK_STREAM, 0 },
+        { SOCK_STREAM, IPPROTO_TCP },
+        { SOCK_DGRAM, 0 },
+        { SOCK_DGRAM, IPPROTO_UDP },
 };
+
+/* What programs try, and fall back from when the kernel says that it has it not. */
+static const uint64_t OTHER_PROTOCOLS[] = { IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_MPTCP };
+
+static const struct {
+        uint64_t family, ping;
+} INTERNET_FAMILIES[] = { { AF_INET, IPPROTO_ICMP }, { AF_INET6, IPPROTO_ICMPV6 } };
+
+enum { FAMILIES = 46, NETLINK_PROTOCOLS = 32 }; /* AF_MAX (linux/socket.h), MAX_LINKS (linux/netlink.h) */
+
+/* Whose low half no ioctl may have: TIOCSTI types into somebody's terminal. */
+static const uint32_t REFUSED_IOCTLS[] = { TIOCSTI };
 
 static bool add_names(cJSON *syscall, const char *const *names)
 {
@@ -144,7 +188,7 @@ static bool add_names(cJSON *syscall, const char *const *names)
 }
 
 /* A new entry of the profile's syscalls; NULL: no memory. */
-static cJSON *add_entry(cJSON *syscalls, const char *const *names, const char *action)
+static cJSON *add_entry(cJSON *syscalls, const char *const *names, int error)
 {
         cJSON *entry = cJSON_CreateObject();
 
@@ -152,7 +196,9 @@ static cJSON *add_entry(cJSON *syscalls, const char *const *names, const char *a
                 cJSON_Delete(entry);
                 return NULL;
         }
-        if (!add_names(entry, names) || cJSON_AddStringToObject(entry, "action", action) == NULL)
+        if (!add_names(entry, names) ||
+            cJSON_AddStringToObject(entry, "action", error == 0 ? "SCMP_ACT_ALLOW" : "SCMP_ACT_ERRNO") == NULL ||
+            (error != 0 && cJSON_AddNumberToObject(entry, "errnoRet", error) == NULL))
                 return NULL;
         return entry;
 }
@@ -174,7 +220,7 @@ static bool add_condition(cJSON *conditions, const struct condition *condition)
 static bool add_rule(cJSON *syscalls, const struct rule *rule)
 {
         const char *const names[] = { rule->name, NULL };
-        cJSON *entry = add_entry(syscalls, names, "SCMP_ACT_ALLOW");
+        cJSON *entry = add_entry(syscalls, names, rule->error);
         cJSON *conditions = entry != NULL ? cJSON_AddArrayToObject(entry, "args") : NULL;
 
         if (conditions == NULL)
@@ -185,32 +231,113 @@ static bool add_rule(cJSON *syscalls, const struct rule *rule)
         return true;
 }
 
-/* The type without SOCK_NONBLOCK and SOCK_CLOEXEC (SOCK_TYPE_MASK in linux/net.h). */
-static bool add_internet_sockets(cJSON *syscalls)
+static bool add_namespaces(cJSON *syscalls)
 {
-        for (size_t i = 0; i < sizeof INTERNET_SOCKETS / sizeof INTERNET_SOCKETS[0]; i++) {
-                const struct rule rule = { "socket",
-                                           { { 0, EQUAL, INTERNET_SOCKETS[i].family, 0 },
-                                             { 1, MASKED_EQUAL, 0xf, INTERNET_SOCKETS[i].type },
-                                             { 2, EQUAL, INTERNET_SOCKETS[i].protocol, 0 } },
-                                           3 };
+        for (uint64_t bit = 1; bit <= NEW_NAMESPACES; bit <<= 1) {
+                const struct rule rule = { "clone", EPERM, { { 0, MASKED_EQUAL, bit, bit } }, 1 };
 
-                if (!add_rule(syscalls, &rule))
+                if ((NEW_NAMESPACES & bit) != 0 && !add_rule(syscalls, &rule))
                         return false;
         }
         return true;
 }
 
-/* Every ioctl but TIOCSTI, which types into somebody's terminal. "Not equal" would compare 64 bits where the kernel
- * reads 32, so that a set high half slips through; that one of the 32 bits differs says it exactly. */
-static bool add_ioctl(cJSON *syscalls)
+/* The type is without SOCK_NONBLOCK and SOCK_CLOEXEC (SOCK_TYPE_MASK in linux/net.h). */
+static bool allow_socket(cJSON *syscalls, uint64_t family, uint64_t type, uint64_t protocol)
 {
-        for (unsigned bit = 0; bit < 32; bit++) {
-                uint64_t mask = 1ULL << bit;
-                const struct rule rule = { "ioctl", { { 1, MASKED_EQUAL, mask, ~(uint64_t)TIOCSTI & mask } }, 1 };
+        const struct rule rule = {
+                "socket", 0, { { 0, EQUAL, family, 0 }, { 1, MASKED_EQUAL, 0xf, type }, { 2, EQUAL, protocol, 0 } }, 3
+        };
 
-                if (!add_rule(syscalls, &rule))
+        return add_rule(syscalls, &rule);
+}
+
+static bool refuse_socket(cJSON *syscalls, uint64_t family, uint64_t protocol)
+{
+        const struct rule rule = {
+                "socket", EPROTONOSUPPORT, { { 0, EQUAL, family, 0 }, { 2, EQUAL, protocol, 0 } }, 2
+        };
+
+        return add_rule(syscalls, &rule);
+}
+
+static bool add_internet_sockets(cJSON *syscalls, uint64_t family, uint64_t ping)
+{
+        const struct rule raw = { "socket", EPERM, { { 0, EQUAL, family, 0 }, { 1, MASKED_EQUAL, 0xf, SOCK_RAW } }, 2 };
+
+        for (size_t i = 0; i < sizeof INTERNET_SOCKETS / sizeof *INTERNET_SOCKETS; i++)
+                if (!allow_socket(syscalls, family, INTERNET_SOCKETS[i].type, INTERNET_SOCKETS[i].protocol))
                         return false;
+        for (size_t i = 0; i < sizeof OTHER_PROTOCOLS / sizeof *OTHER_PROTOCOLS; i++)
+                if (!refuse_socket(syscalls, family, OTHER_PROTOCOLS[i]))
+                        return false;
+        return allow_socket(syscalls, family, SOCK_DGRAM, ping) && add_rule(syscalls, &raw);
+}
+
+static bool refuse_family(cJSON *syscalls, const char *name, uint64_t family)
+{
+        const struct rule rule = { name, EAFNOSUPPORT, { { 0, EQUAL, family, 0 } }, 1 };
+
+        return add_rule(syscalls, &rule);
+}
+
+/* As on a kernel without the module. */
+static bool add_other_families(cJSON *syscalls)
+{
+        for (uint64_t family = 0; family < FAMILIES; family++) {
+                bool is_known = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK ||
+                                family == AF_PACKET;
+
+                if ((!is_known && !refuse_family(syscalls, "socket", family)) ||
+                    (family != AF_UNIX && !refuse_family(syscalls, "socketpair", family)))
+                        return false;
+        }
+        return true;
+}
+
+static bool add_sockets(cJSON *syscalls)
+{
+        for (size_t i = 0; i < sizeof INTERNET_FAMILIES / sizeof *INTERNET_FAMILIES; i++)
+                if (!add_internet_sockets(syscalls, INTERNET_FAMILIES[i].family, INTERNET_FAMILIES[i].ping))
+                        return false;
+        for (uint64_t protocol = 0; protocol < NETLINK_PROTOCOLS; protocol++)
+                if (protocol != NETLINK_ROUTE && !refuse_socket(syscalls, AF_NETLINK, protocol))
+                        return false;
+        return add_other_families(syscalls);
+}
+
+/* Whether the numbers that agree with this one above `bit`, but not in it, are all fine, and no refused one before has
+ * said so. */
+static bool is_first_to_say(size_t which, unsigned bit)
+{
+        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
+                uint32_t difference = (REFUSED_IOCTLS[i] ^ REFUSED_IOCTLS[which]) >> bit;
+
+                if (difference == 1 || (difference == 0 && i < which))
+                        return false;
+        }
+        return true;
+}
+
+/* Every ioctl but those. "Not equal" would compare 64 bits where the kernel reads 32, so that a set high half slips
+ * through; and one argument may have one condition only. So each allowed number is told by where it first differs. */
+static bool add_ioctls(cJSON *syscalls)
+{
+        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
+                const struct rule refusal = {
+                        "ioctl", EPERM, { { 1, MASKED_EQUAL, UINT32_MAX, REFUSED_IOCTLS[i] } }, 1
+                };
+
+                if (!add_rule(syscalls, &refusal))
+                        return false;
+                for (unsigned bit = 0; bit < 32; bit++) {
+                        uint32_t prefix = REFUSED_IOCTLS[i] >> bit ^ 1;
+                        uint32_t mask = UINT32_MAX << bit;
+                        const struct rule rule = { "ioctl", 0, { { 1, MASKED_EQUAL, mask, prefix << bit } }, 1 };
+
+                        if (is_first_to_say(i, bit) && !add_rule(syscalls, &rule))
+                                return false;
+                }
         }
         return true;
 }
@@ -218,17 +345,16 @@ static bool add_ioctl(cJSON *syscalls)
 static bool add_syscalls(cJSON *profile)
 {
         cJSON *syscalls = cJSON_AddArrayToObject(profile, "syscalls");
-        cJSON *absent;
 
-        if (syscalls == NULL || add_entry(syscalls, ALLOWED, "SCMP_ACT_ALLOW") == NULL)
+        if (syscalls == NULL)
                 return false;
-        absent = add_entry(syscalls, ABSENT, "SCMP_ACT_ERRNO");
-        if (absent == NULL || cJSON_AddNumberToObject(absent, "errnoRet", ENOSYS) == NULL)
-                return false;
+        for (size_t i = 0; i < sizeof ALWAYS / sizeof *ALWAYS; i++)
+                if (add_entry(syscalls, ALWAYS[i].names, ALWAYS[i].error) == NULL)
+                        return false;
         for (size_t i = 0; i < sizeof CONDITIONAL / sizeof CONDITIONAL[0]; i++)
                 if (!add_rule(syscalls, &CONDITIONAL[i]))
                         return false;
-        return add_internet_sockets(syscalls) && add_ioctl(syscalls);
+        return add_namespaces(syscalls) && add_sockets(syscalls) && add_ioctls(syscalls);
 }
 
 /* One architecture only: the filter kills whoever comes with the calls of another (x32, i386). */
@@ -238,7 +364,7 @@ static bool add_head(cJSON *profile)
 
         return architectures != NULL && cJSON_AddItemToArray(architectures, cJSON_CreateString(NATIVE_ARCHITECTURE)) &&
                cJSON_AddStringToObject(profile, "defaultAction", "SCMP_ACT_ERRNO") != NULL &&
-               cJSON_AddNumberToObject(profile, "defaultErrnoRet", EPERM) != NULL;
+               cJSON_AddNumberToObject(profile, "defaultErrnoRet", ENOSYS) != NULL;
 }
 
 int seccomp_profile_json(struct buffer *ret_json)

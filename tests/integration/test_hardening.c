@@ -1,5 +1,6 @@
 /* What a hostile program finds inside a carrel. Where a probe must fail, the same probe succeeds in a plain container
  * of the same engine and image, so that it is the template that stops it. */
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -347,6 +348,103 @@ static void terminals_are_bounded(void **state)
         assert_string_equal(text, "opened");
 }
 
+/* ---- ptrace, between the user's own programs only ---- */
+
+#define INTRUDER CARREL_USERS "/%s/intruder"
+
+/* Into the user's directory, from outside. */
+static void give_intruder(const char *user)
+{
+        char target[128];
+
+        carreld_must_ensure(user);
+        snprintf(target, sizeof(target), INTRUDER, user);
+        MUST_RUN("install", "-m755", built_program("tests/integration/intruder"), target);
+}
+
+static void init_entry(char ret_entry[static 32])
+{
+        FILE *file = fopen(built_program("image/carrel-init"), "re");
+        Elf64_Ehdr head = { 0 };
+
+        assert_non_null(file);
+        assert_int_equal(fread(&head, sizeof(head), 1, file), 1);
+        fclose(file);
+        snprintf(ret_entry, 32, "%jx", (uintmax_t)head.e_entry);
+}
+
+/* While it hunts, programs and file operations begin and end all the time. */
+static void nothing_of_the_agents_can_be_traced(void **state)
+{
+        struct volley *hunt = volley_new(CARREL_SOCKET, 1);
+        char body[256], entry[32];
+        struct answer found;
+        const char *said;
+
+        (void)state;
+        give_intruder("eve");
+        init_entry(entry);
+        snprintf(body, sizeof(body), "{\"argv\":[\"./intruder\",\"hunt\",\"4\",\"%s\"],\"timeout_s\":60}", entry);
+        volley_add(hunt, "POST", "/v1/carrels/eve/exec", body);
+        do {
+                /* No shell, which would be another program first. */
+                request_expect(CARREL_SOCKET, "POST", "/v1/carrels/eve/exec", "{\"argv\":[\"sleep\",\"0.01\"]}", 200);
+                found = request(CARREL_SOCKET, "GET", "/v1/carrels/eve/files//workspace?list=1", NULL);
+                assert_int_equal(found.status, 200);
+                answer_release(&found);
+        } while (volley_run(hunt, 0.01) > 0);
+        said = answer_text(volley_answer(hunt, 0), "stdout");
+        if (strcmp(said, "many tries, the control is caught, programs are seized, breaches: 0\n") != 0)
+                fail_msg("%s", volley_answer(hunt, 0)->body);
+        volley_free(hunt);
+        assert_true(carreld_has_state("eve", "ready"));
+}
+
+/* A program that ptrace(2) has stopped ends at its deadline as any other, and the carrel is as good as before. */
+static void a_traced_program_ends_at_its_deadline(void **state)
+{
+        struct answer answer;
+        char text[64];
+
+        (void)state;
+        give_intruder("eve");
+        answer = carreld_exec("eve", "./intruder hold 0", 1.0);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(answer_text(&answer, "cause"), "timeout");
+        assert_string_equal(answer_text(&answer, "stdout"), "held\n");
+        answer_release(&answer);
+        assert_true(carreld_has_state("eve", "ready"));
+        carreld_must_exec("eve", "echo again", text, sizeof(text));
+        assert_string_equal(text, "again");
+}
+
+/* What he does to his own programs harms nobody else: every exec has its answer, and a clean carrel can be had. */
+static void a_program_that_another_exec_holds_has_its_end(void **state)
+{
+        struct volley *held = volley_new(CARREL_SOCKET, 2);
+        char text[64];
+
+        (void)state;
+        carreld_must_ensure("neighbour");
+        give_intruder("eve");
+        volley_add(held, "POST", "/v1/carrels/eve/exec", "{\"argv\":[\"sleep\",\"1234\"],\"timeout_s\":2}");
+        volley_add(held, "POST", "/v1/carrels/eve/exec",
+                   "{\"argv\":[\"sh\",\"-c\",\"until p=$(pidof sleep); do sleep 0.05; done; "
+                   "exec ./intruder hold $p\"],\"timeout_s\":6}");
+        assert_int_equal(volley_run(held, PATIENCE_S), 0);
+        for (size_t i = 0; i < 2; i++)
+                if (volley_answer(held, i)->status == 0)
+                        fail_msg("exec %zu has no answer", i);
+        assert_string_equal(answer_text(volley_answer(held, 0), "cause"), "timeout");
+        if (strcmp(answer_text(volley_answer(held, 1), "stdout"), "held\n") != 0)
+                fail_msg("%s", volley_answer(held, 1)->body);
+        volley_free(held);
+        expect_neighbour_answers();
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/eve", NULL, 200);
+        carreld_must_exec("eve", "echo again", text, sizeof(text));
+        assert_string_equal(text, "again");
+}
+
 static int inside(void)
 {
         const struct CMUnitTest tests[] = {
@@ -361,6 +459,9 @@ static int inside(void)
                 cmocka_unit_test(two_users_share_nothing),
                 cmocka_unit_test(nobody_else_is_watched),
                 cmocka_unit_test(nobody_else_is_locked_out),
+                cmocka_unit_test(nothing_of_the_agents_can_be_traced),
+                cmocka_unit_test(a_traced_program_ends_at_its_deadline),
+                cmocka_unit_test(a_program_that_another_exec_holds_has_its_end),
         };
 
         return cmocka_run_group_tests_name("hardening", tests, start, stop);
