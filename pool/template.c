@@ -73,8 +73,7 @@ static void fill_process(struct template *t, const struct pool_options *options,
         (void)snprintf(t->user_variable, sizeof t->user_variable, "USER=%s", user);
         t->argv[0] = TEMPLATE_INIT;
         t->environment[0] = "HOME=" TEMPLATE_WORKSPACE;
-        t->environment[1] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        t->environment[2] = t->user_variable;
+        t->environment[1] = t->user_variable; /* PATH is the image's; every engine has one for an image without it */
         t->spec.argv = t->argv;
         t->spec.environment = t->environment;
         t->spec.working_dir = TEMPLATE_WORKSPACE;

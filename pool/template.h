@@ -26,7 +26,7 @@ struct template
         struct bind_mount binds[TEMPLATE_BINDS];
         struct tmpfs_mount tmpfs[TEMPLATE_TMPFS];
         const char *argv[2];
-        const char *environment[4];
+        const char *environment[3];
         const char *dns[TEMPLATE_DNS_MAX + 1];
         char dns_text[TEMPLATE_DNS_BYTES];
         char user_variable[sizeof "USER=" + USER_ID_MAX];
