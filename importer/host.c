@@ -30,10 +30,10 @@ static const struct {
 static const struct {
         const char *path, *text;
 } FILES[] = {
-        { "etc/group", "root:x:0:\ncarrel:x:1000:\nnogroup:x:65534:\n" },
+        { "etc/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n" },
         { "etc/hosts", "127.0.0.1 localhost\n" },
         { "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n" },
-        { "etc/passwd", "root:x:0:0:root:/root:/bin/sh\ncarrel:x:1000:1000:carrel:/workspace:/bin/sh\n"
+        { "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/workspace:/bin/sh\n"
                         "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n" },
 };
 
