@@ -20,6 +20,9 @@ struct engine_call;
 
 enum { ENGINE_ID_BYTES = 72, ENGINE_NAME_BYTES = 128 };
 #define ENGINE_DEADLINE_S 10.0
+/* What the kernel counts per user by RLIMIT_SIGPENDING (queued signals, POSIX timers) and RLIMIT_MSGQUEUE (bytes),
+ * where a container's users are its own (has_user_namespaces): no more than these, nor than carreld itself may have. */
+enum { ENGINE_SIGNALS_MAX = 16384, ENGINE_QUEUE_BYTES_MAX = 819200 };
 
 struct label {
         const char *key;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "oci-engine.h"
 #include "scope.h"
@@ -158,6 +159,14 @@ static bool append_environment(cJSON *array, const char *const *earlier, const c
         return append_texts(array, later);
 }
 
+/* No more than our own: nobody in a user namespace can raise one. */
+static uint64_t bound_by_ours(__rlimit_resource_t resource, uint64_t limit)
+{
+        struct rlimit ours;
+
+        return getrlimit(resource, &ours) == 0 && ours.rlim_max < limit ? ours.rlim_max : limit;
+}
+
 static bool append_rlimit(cJSON *rlimits, const char *type, uint64_t limit)
 {
         cJSON *rlimit = cJSON_CreateObject();
@@ -179,7 +188,9 @@ static bool fill_process(cJSON *process, const struct box *box, const char *cons
                append_environment(environment, (const char *const *)box->environment, more_environment) &&
                append_texts(add_array(process, "args"), argv) && add_text(process, "cwd", working_dir) &&
                add_json(process, "capabilities", NO_CAPABILITIES) && add_json(process, "noNewPrivileges", "true") &&
-               append_rlimit(rlimits, "RLIMIT_CORE", 0) && append_rlimit(rlimits, "RLIMIT_NOFILE", box->nofile);
+               append_rlimit(rlimits, "RLIMIT_CORE", 0) && append_rlimit(rlimits, "RLIMIT_NOFILE", box->nofile) &&
+               append_rlimit(rlimits, "RLIMIT_SIGPENDING", bound_by_ours(RLIMIT_SIGPENDING, ENGINE_SIGNALS_MAX)) &&
+               append_rlimit(rlimits, "RLIMIT_MSGQUEUE", bound_by_ours(RLIMIT_MSGQUEUE, ENGINE_QUEUE_BYTES_MAX));
 }
 
 char *oci_config_encode_exec(const struct box *box, const struct exec_command *command)
@@ -317,11 +328,12 @@ static bool fill_resources(cJSON *resources, const struct container_spec *spec)
                add_number(add_object(resources, "pids"), "limit", spec->pids);
 }
 
-static bool append_namespace(cJSON *namespaces, const char *type)
+/* path: of one to join; NULL: a new one. */
+static bool append_namespace(cJSON *namespaces, const char *type, const char *path)
 {
         cJSON *namespace = cJSON_CreateObject();
 
-        if (add_text(namespace, "type", type))
+        if (add_text(namespace, "type", type) && (path == NULL || add_text(namespace, "path", path)))
                 return append(namespaces, namespace);
         cJSON_Delete(namespace);
         return false;
@@ -357,14 +369,14 @@ static bool fill_linux(cJSON *linux_, const struct oci *oci, const struct box *b
         cJSON *namespaces = add_array(linux_, "namespaces");
 
         for (size_t i = 0; i < sizeof NAMESPACES / sizeof *NAMESPACES; i++)
-                if (!append_namespace(namespaces, NAMESPACES[i]))
+                if (!append_namespace(namespaces, NAMESPACES[i], NULL))
                         return false;
         for (size_t i = 0; i < sizeof LINUX / sizeof *LINUX; i++)
                 if (!add_json(linux_, LINUX[i].key, LINUX[i].json))
                         return false;
-        if (box->userns_base > 0 &&
-            (!append_namespace(namespaces, "user") || !add_id_map(linux_, "uidMappings", box->userns_base) ||
-             !add_id_map(linux_, "gidMappings", box->userns_base)))
+        if (box->userns_base > 0 && (!append_namespace(namespaces, "user", OCI_USERNS_PATH) ||
+                                     !add_id_map(linux_, "uidMappings", box->userns_base) ||
+                                     !add_id_map(linux_, "gidMappings", box->userns_base)))
                 return false;
         return add_text(linux_, "cgroupsPath", box->cgroup) &&
                add_json(linux_, "sysctl", oci->has_ipv6 ? NO_IPV6 : "{}") &&

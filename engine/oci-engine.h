@@ -149,8 +149,27 @@ int oci_mounts_prepare(struct oci *oci, struct fault *why);
 void oci_mounts_release(struct oci *oci);
 /* Whether containers can have roots of their own (oci-root.h). */
 int oci_mounts_try_root(const struct oci *oci, struct fault *why);
-/* Whether the kernel can map the owners of a mount of this directory. 0 or a negative errno. */
-int oci_mounts_try_idmap(const char *directory);
+
+/* ---- oci-userns.c ---- */
+
+/* What a child does to come into its namespace, with system calls only, and what is done with it while it is there.
+ * Both return 0 (use: what the caller gets) or a negative errno. */
+struct oci_holding {
+        int (*enter)(const void *arg);
+        int (*use)(pid_t holder, const void *arg);
+        const void *arg;
+};
+int oci_hold(const struct oci_holding *holding);
+
+/* The number under which the runtime has the container's user namespace as it starts, and how config.json names it. */
+enum { OCI_USERNS_FD = 5 };
+#define OCI_USERNS_PATH "/proc/self/fd/5"
+
+/* A user namespace whose ids from 0 on are OCI_USERNS_IDS of the host's from base on, made by the host's id base. A
+ * descriptor, for the caller to close, or a negative errno. */
+int oci_userns_new(uint32_t base);
+/* The same, and whether the kernel can map the owners of a mount of this directory by it. 0 or a negative errno. */
+int oci_userns_try(uint32_t base, const char *directory);
 
 /* ---- oci-config.c ---- */
 

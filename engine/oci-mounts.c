@@ -4,15 +4,12 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "oci-engine.h"
@@ -20,71 +17,6 @@
 #include "str.h"
 
 enum { PATH_BYTES = 512 };
-
-/* ---- work in another namespace is done by a child, which we wait for: it takes well under a millisecond ---- */
-
-/* The child's errno. */
-static int wait_for(pid_t pid)
-{
-        int status;
-        pid_t r;
-
-        while ((r = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
-                ;
-        if (r < 0)
-                return -errno;
-        return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
-}
-
-/* What a child does to come into its namespace, with system calls only, and what is done with it while it is there.
- * Both return 0 (use: what the caller gets) or a negative errno. */
-struct holding {
-        int (*enter)(const void *arg);
-        int (*use)(pid_t holder, const void *arg);
-        const void *arg;
-};
-
-/* In the child: says one byte on ready and waits to be killed. */
-static _Noreturn void hold(const struct holding *holding, int ready, pid_t parent)
-{
-        int r;
-
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-                _exit(ECHILD);
-        r = holding->enter(holding->arg);
-        if (r < 0)
-                _exit(-r);
-        if (write(ready, "", 1) != 1)
-                _exit(errno);
-        for (;;)
-                (void)pause();
-}
-
-static int with_holder(const struct holding *holding)
-{
-        pid_t parent = getpid();
-        int ends[2];
-        char byte;
-        pid_t pid;
-        int r;
-
-        if (pipe2(ends, O_CLOEXEC) < 0)
-                return -errno;
-        pid = fork();
-        if (pid == 0)
-                hold(holding, ends[1], parent);
-        r = pid < 0 ? -errno : 0;
-        close(ends[1]);
-        if (r == 0 && read(ends[0], &byte, 1) == 1) {
-                r = holding->use(pid, holding->arg);
-                (void)kill(pid, SIGKILL);
-                (void)wait_for(pid);
-        } else if (r == 0) {
-                r = wait_for(pid);
-        }
-        close(ends[0]);
-        return r;
-}
 
 /* ---- the runtimes' mount namespace ---- */
 
@@ -183,8 +115,8 @@ static int prepare_namespace(struct oci *oci, struct fault *why)
 {
         struct hybrid found;
         const struct wish wish = { find_hybrid(&found) ? &found : NULL, oci->users_dir };
-        const struct holding holding = { enter_mounts, open_namespace, &wish };
-        int r = with_holder(&holding);
+        const struct oci_holding holding = { enter_mounts, open_namespace, &wish };
+        int r = oci_hold(&holding);
 
         if (r < 0)
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
@@ -236,56 +168,12 @@ static int succeed(pid_t holder, const void *arg)
 int oci_mounts_try_root(const struct oci *oci, struct fault *why)
 {
         const struct oci_root root = { { oci->state_dir }, 1 };
-        const struct holding holding = { enter_root, succeed, &root };
-        int r = oci->runtime.has_machines ? 0 : with_holder(&holding);
+        const struct oci_holding holding = { enter_root, succeed, &root };
+        int r = oci->runtime.has_machines ? 0 : oci_hold(&holding);
 
         return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
                                  "cannot give a container a root of its own: %s (Linux's overlay is needed: modprobe "
                                  "overlay)",
                                  strerrordesc_np(-r))
                      : 0;
-}
-
-/* ---- idmapped mounts ---- */
-
-static int enter_user_namespace(const void *arg)
-{
-        return unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
-}
-
-static int write_map(pid_t pid, const char *name)
-{
-        static const char MAP[] = "0 65536 1\n";
-        AUTO(auto_close) int fd = -1;
-        char path[64];
-
-        (void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-        fd = open(path, O_WRONLY | O_CLOEXEC);
-        return fd < 0 || write(fd, MAP, sizeof MAP - 1) < 0 ? -errno : 0;
-}
-
-static int map_by(pid_t pid, const void *directory)
-{
-        AUTO(auto_close)
-        int tree = (int)syscall(SYS_open_tree, AT_FDCWD, directory, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        AUTO(auto_close) int userns = -1;
-        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_IDMAP };
-        char path[64];
-        int r = write_map(pid, "uid_map");
-
-        if (r == 0)
-                r = write_map(pid, "gid_map");
-        (void)snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
-        userns = open(path, O_RDONLY | O_CLOEXEC);
-        if (r < 0 || tree < 0 || userns < 0)
-                return r < 0 ? r : -errno;
-        attributes.userns_fd = (uint64_t)userns;
-        return syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0 ? -errno : 0;
-}
-
-int oci_mounts_try_idmap(const char *directory)
-{
-        const struct holding holding = { enter_user_namespace, map_by, directory };
-
-        return with_holder(&holding);
 }

@@ -157,17 +157,37 @@ static int find_trees(struct oci_call *call, struct stored_image *image, struct 
         return 0;
 }
 
+/* False: call->why says why not. */
+static bool open_userns(struct oci_call *call, int *ret_userns)
+{
+        int r = call->box->userns_base > 0 ? oci_userns_new(call->box->userns_base) : -1;
+
+        if (r >= 0 || call->box->userns_base == 0) {
+                *ret_userns = r;
+                return true;
+        }
+        (void)fault_set(
+                &call->why, FAULT_RESOURCE_EXHAUSTED, -r,
+                "cannot start a container: cannot make its user namespace: %s (sysctl user.max_user_namespaces)",
+                strerrordesc_np(-r));
+        return false;
+}
+
 static int run(struct oci_call *call)
 {
         AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
         struct oci_root root = { 0 };
         const char *id = call->box->info.id;
+        AUTO(auto_close) int userns = -1;
         AUTO(auto_close) int writer = -1;
         char bundle[PATH_BYTES];
         char pid_file[PATH_BYTES];
         const char *const words[] = { "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, id, NULL };
-        int r = run_new(call, &writer);
+        int r;
 
+        if (!open_userns(call, &userns))
+                return 0;
+        r = run_new(call, &writer);
         if (r < 0)
                 return r;
         if (!call->oci->runtime.has_machines && find_trees(call, &image, &root) < 0)
@@ -175,7 +195,7 @@ static int run(struct oci_call *call)
         if (oci_store_path(call->oci, id, "", bundle, sizeof bundle) < 0 ||
             oci_store_path(call->oci, id, "pid", pid_file, sizeof pid_file) < 0)
                 return -ENAMETOOLONG;
-        const struct child_fd fds[] = { { writer, READY_FD } };
+        const struct child_fd fds[] = { { writer, READY_FD }, { userns, OCI_USERNS_FD } };
         /* It dies with us: a carreld that starts again must not meet it half-way. */
         const struct oci_command command = {
                 .words = words,
@@ -184,7 +204,7 @@ static int run(struct oci_call *call)
                 .dies_with_us = true,
                 .stdin_fd = -1,
                 .fds = fds,
-                .n_fds = 1,
+                .n_fds = userns >= 0 ? 2 : 1,
                 .deadline_s = ENGINE_DEADLINE_S,
                 .done = on_ended,
         };

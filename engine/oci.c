@@ -41,7 +41,7 @@ static const char *find_userns_obstacle(const struct oci *oci)
                 return "a runtime with a kernel of its own has ids of its own";
         if (!oci->runtime.is_crun)
                 return "only crun maps the owners of a mount as they are needed: apt-get install crun";
-        r = oci_mounts_try_idmap(oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
+        r = oci_userns_try(oci->userns_base, oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
         if (r == -EINVAL || r == -EOPNOTSUPP)
                 return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
         if (r < 0)

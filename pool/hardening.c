@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "cgroup.h"
+#include "engine.h"
 #include "proc-file.h"
 #include "scope.h"
 
@@ -143,6 +144,47 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
         int r = read_status(pid, pidfd, container_id, &status, why);
 
         return r < 0 ? r : hardening_judge(status, uid, gid, why);
+}
+
+/* ---- what is counted per user ---- */
+
+/* "Max pending signals       16384                16384                signals": the soft limit and the hard one. */
+static uint64_t find_hard_limit(const char *limits, const char *name)
+{
+        const char *line = strstr(limits, name);
+        uint64_t soft, hard;
+
+        if (line == NULL || sscanf(line + strlen(name), "%20" SCNu64 " %20" SCNu64, &soft, &hard) != 2)
+                return UINT64_MAX;
+        return hard;
+}
+
+int hardening_judge_counts(const char *limits, struct fault *why)
+{
+        static const struct {
+                const char *name;
+                uint64_t most;
+        } BOUNDS[] = {
+                { "\nMax pending signals ", ENGINE_SIGNALS_MAX },
+                { "\nMax msgqueue size ", ENGINE_QUEUE_BYTES_MAX },
+        };
+
+        for (size_t i = 0; i < sizeof BOUNDS / sizeof *BOUNDS; i++)
+                if (find_hard_limit(limits, BOUNDS[i].name) > BOUNDS[i].most)
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                         "the started container lacks a promise: its%.20s limit is above %" PRIu64
+                                         "; it was removed",
+                                         BOUNDS[i].name + strlen("\nMax"), BOUNDS[i].most);
+        return 0;
+}
+
+int hardening_check_counts(int pid, int pidfd, struct fault *why)
+{
+        AUTO(auto_free) char *limits = read_proc(pid, "limits");
+
+        if (limits == NULL || has_ended(pidfd))
+                return refuse_ended(why);
+        return hardening_judge_counts(limits, why);
 }
 
 int hardening_check_monitor(int pid, int pidfd, const char *container_id, struct fault *why)

@@ -11,6 +11,10 @@
  * is not. Pure. */
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why);
 
+/* /proc/<pid>/limits (proc(5)): the hard limits of what the kernel counts per user are no higher than the engine's
+ * ENGINE_SIGNALS_MAX and ENGINE_QUEUE_BYTES_MAX. Pure. */
+int hardening_judge_counts(const char *limits, struct fault *why);
+
 /* /proc/<pid>/mountinfo (proc(5)): the root is read-only, /workspace is there, and it and /tmp are nosuid and nodev;
  * /dev/pts, if it is there, has a bound (max=).
  * Beside these two only the kernel's own (/proc, /dev, and what is below) may be writable: anything else is a VOLUME
@@ -35,5 +39,7 @@ int hardening_judge_monitor(const char *status, struct fault *why);
  * might name any pid). pidfd must be of pid: it is asked afterwards whether the process still lives, so that what was
  * read is its own and not a successor's. FAULT_CARREL_LOST when it is gone. */
 int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, uint32_t gid, struct fault *why);
-/* The same by hardening_judge_monitor. */
+/* Of a live process, as hardening_check. */
+int hardening_check_counts(int pid, int pidfd, struct fault *why);
+/* The same as hardening_check by hardening_judge_monitor. */
 int hardening_check_monitor(int pid, int pidfd, const char *container_id, struct fault *why);

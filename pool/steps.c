@@ -98,6 +98,9 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
         engine->ops->about(engine, &about);
         if (about.has_user_namespaces && userns_check(carrel, why) < 0)
                 return -EPERM;
+        if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2 &&
+            hardening_check_counts(carrel->pid, carrel->pidfd, why) < 0)
+                return -EPERM;
         return hardening_check(carrel->pid, carrel->pidfd, carrel->id, carrel->host_base + options->uid,
                                carrel->host_base + options->gid, why);
 }

@@ -1,9 +1,12 @@
 #include "userns.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "carrel.h"
@@ -55,6 +58,27 @@ static int read_map(int pid, const char *name, uint32_t *ret_base, struct fault 
         return userns_judge_map(map, ret_base, why);
 }
 
+int userns_judge_maker(uint32_t maker, uint32_t base, struct fault *why)
+{
+        if (maker < base || maker - base >= USERNS_IDS)
+                return refuse(why, "its user namespace was made by another id than one of its own, with whom it "
+                                   "shares what the kernel counts per user");
+        return 0;
+}
+
+static int check_maker(int pid, uint32_t base, struct fault *why)
+{
+        AUTO(auto_close) int namespace = -1;
+        char path[PROC_PATH_BYTES];
+        uid_t maker = 0;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+        namespace = open(path, O_RDONLY | O_CLOEXEC);
+        if (namespace < 0 || ioctl(namespace, NS_GET_OWNER_UID, &maker) < 0)
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        return userns_judge_maker(maker, base, why);
+}
+
 static bool is_shared(const struct carrel *carrel, uint32_t base)
 {
         const struct carrel *other;
@@ -86,6 +110,8 @@ int userns_check(struct carrel *carrel, struct fault *why)
                 return refuse(why, "its users and its groups are in different ranges");
         if (is_shared(carrel, users))
                 return refuse(why, "another carrel has the same ids on the host");
+        if (carrel->template_version >= TEMPLATE_2 && check_maker(carrel->pid, users, why) < 0)
+                return -EPERM;
         carrel->host_base = users;
         return 0;
 }

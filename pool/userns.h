@@ -14,6 +14,10 @@ enum { USERNS_IDS = 65536 };
  * none of which is below USERNS_IDS. Pure. FAULT_HARDENING_MISSING. */
 int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why);
 
-/* The same of a carrel's live process, whose user namespace is not ours, and whose range (of users and groups alike) no
+/* The id that made the namespace is one of its own 65,536 from base on: the kernel adds what is counted in a user
+ * namespace to the account of its maker, who is then nobody else. Pure. */
+int userns_judge_maker(uint32_t maker, uint32_t base, struct fault *why);
+
+/* All this of a carrel's live process, whose user namespace is not ours, and whose range (of users and groups alike) no
  * other carrel of its pool has; then it is kept as the carrel's host_base. FAULT_CARREL_LOST when it cannot be read. */
 int userns_check(struct carrel *carrel, struct fault *why);

@@ -184,6 +184,84 @@ static void a_thousand_lives_leave_nothing(void **state)
         end_daemon();
 }
 
+/* ---- what the kernel counts per user ---- */
+
+/* kind, and more than anybody gets of it; whether the host's root is held to it at all. */
+static const struct counter {
+        const char *kind;
+        const char *most;
+        bool binds_root;
+} COUNTERS[] = {
+        { "descriptors", "3000", false }, { "inotify", "1000", true },    { "locked", "2000", false },
+        { "mqueue", "100", true },        { "pipes", "300", false },      { "signals", "200000", true },
+        { "timers", "200000", true },     { "watches", "2000000", true },
+};
+
+static void install_filler(const char *user)
+{
+        char path[PATH_BYTES];
+
+        carreld_must_ensure(user);
+        snprintf(path, sizeof path, CARREL_USERS "/%s/fill", user);
+        MUST_RUN("install", "-m755", built_program("tests/integration/fill-counter"), path);
+}
+
+static long fill_inside(const char *user, const struct counter *counter)
+{
+        char script[128], text[128];
+
+        snprintf(script, sizeof script, "./fill %s %s </dev/null", counter->kind, counter->most);
+        carreld_must_exec(user, script, text, sizeof text);
+        return strtol(text, NULL, 10);
+}
+
+/* Held until `release`. */
+static long hold_inside(const char *user, const struct counter *counter)
+{
+        char script[256], text[128];
+
+        snprintf(script, sizeof script,
+                 "rm -f got hold; mkfifo hold; ./fill %s %s <hold >got 2>&1 & exec 3>hold; "
+                 "(sleep 300 >hold) >/dev/null 2>&1 & until [ -s got ]; do sleep 0.01; done; cat got",
+                 counter->kind, counter->most);
+        carreld_must_exec(user, script, text, sizeof text);
+        return strtol(text, NULL, 10);
+}
+
+static long fill_as_root(const struct counter *counter)
+{
+        static struct output output;
+
+        RUN(&output, built_program("tests/integration/fill-counter"), counter->kind, counter->most);
+        return strtol(output.text, NULL, 10);
+}
+
+/* One carrel fills each counter: its own second program then gets nothing (so it was full), and the neighbour and the
+ * host as much as before. Of the host's account some is other programs'. */
+static void what_is_counted_per_user_is_each_carrels_own(void **state)
+{
+        (void)state;
+        install_filler("ada");
+        install_filler("bob");
+        for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
+                const struct counter *counter = &COUNTERS[i];
+                long before = fill_inside("bob", counter);
+                long root_before = counter->binds_root ? fill_as_root(counter) : 0;
+                long taken = hold_inside("ada", counter);
+                long more = fill_inside("ada", counter);
+                long after = fill_inside("bob", counter);
+                long root_after = counter->binds_root ? fill_as_root(counter) : 0;
+                char text[64];
+
+                if (taken < before - before / 8 || before == 0 || more > taken / 10 || after < before ||
+                    root_after < root_before - root_before / 4)
+                        fail_msg("%s: ada took %ld, then %ld more; bob %ld -> %ld; root %ld -> %ld", counter->kind,
+                                 taken, more, before, after, root_before, root_after);
+                carreld_must_exec("ada", "killall fill sleep; while killall -0 fill 2>/dev/null; do sleep 0.01; done",
+                                  text, sizeof text);
+        }
+}
+
 /* ---- kill -9, and what only this engine can leave ---- */
 
 static void what_a_kill_left_half_made_is_cleared(void **state)
@@ -425,6 +503,7 @@ static int inside(void)
                 WITH_DAEMON(what_is_the_hosts_stays_the_hosts),
                 WITH_DAEMON(files_survive_with_their_owner),
                 WITH_DAEMON(the_filter_is_in_force),
+                WITH_DAEMON(what_is_counted_per_user_is_each_carrels_own),
                 WITH_DAEMON(only_harmless_devices_can_be_opened),
                 WITH_DAEMON(the_machines_own_programs),
                 WITH_ENGINE(what_a_kill_left_half_made_is_cleared),

@@ -193,7 +193,9 @@ static void test_an_exec_is_as_hardened_and_its_words_win(void **state)
 
         assert_string_equal(text,
                             "{\"user\":{\"uid\":1000,\"gid\":1001},\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":"
-                            "0,\"hard\":0},{\"type\":\"RLIMIT_NOFILE\",\"soft\":1024,\"hard\":1024}],\"env\":["
+                            "0,\"hard\":0},{\"type\":\"RLIMIT_NOFILE\",\"soft\":1024,\"hard\":1024},{\"type\":"
+                            "\"RLIMIT_SIGPENDING\",\"soft\":16384,\"hard\":16384},{\"type\":\"RLIMIT_MSGQUEUE\","
+                            "\"soft\":819200,\"hard\":819200}],\"env\":["
                             "\"PATH=/bin\",\"A=exec\"],\"args\":[\"true\"],\"cwd\":\"/tmp\",\"capabilities\":{"
                             "\"bounding\":[],\"effective\":[],\"inheritable\":[],\"permitted\":[],\"ambient\":[]},"
                             "\"noNewPrivileges\":true}");

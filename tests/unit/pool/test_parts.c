@@ -348,6 +348,36 @@ static void test_hardening(void **state)
         assert_true(hardening_judge_monitor(STATUS(ZERO, ZERO, "1", "0", MINE), NULL) < 0);
 }
 
+#define LIMITS(signals, bytes)                                                                                         \
+        "Limit                     Soft Limit           Hard Limit           Units     \n"                             \
+        "Max processes             96365                96365                processes \n"                             \
+        "Max pending signals       " signals "                signals   \n"                                            \
+        "Max msgqueue size         " bytes "               bytes     \n"
+
+static void test_judge_counts(void **state)
+{
+        static const struct {
+                const char *limits;
+                const char *missing; /* what the message names; NULL: all is there */
+        } CASES[] = {
+                { LIMITS("16384                16384", "819200               819200"), NULL },
+                { LIMITS("0                    1000 ", "0                    0     "), NULL },
+                { LIMITS("16384                96365", "819200               819200"), "pending signals" },
+                { LIMITS("16384                16384", "0                    819201"), "msgqueue size" },
+                { LIMITS("unlimited            unlimited", "819200            819200"), "pending signals" },
+                { "", "pending signals" },
+        };
+
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct fault why = { 0 };
+                int err = hardening_judge_counts(CASES[i].limits, &why);
+
+                assert_int_equal(err == 0, CASES[i].missing == NULL);
+                if (CASES[i].missing != NULL)
+                        assert_non_null(strstr(why.message, CASES[i].missing));
+        }
+}
+
 #define WELL .has_reconciled = true, .is_policy_in_force = true, .is_engine_available = true, .max_carrels = 2
 #define AT(at) .has_carrel = true, .state = (at)
 
@@ -509,13 +539,21 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),     cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches), cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),    cmocka_unit_test(test_spec_version),
-                cmocka_unit_test(test_template),     cmocka_unit_test(test_dns),
-                cmocka_unit_test(test_options),      cmocka_unit_test(test_hardening),
-                cmocka_unit_test(test_judge),        cmocka_unit_test(test_judge_names_the_obstacle),
-                cmocka_unit_test(test_admission),    cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_user_ids),
+                cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches),
+                cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),
+                cmocka_unit_test(test_spec_version),
+                cmocka_unit_test(test_template),
+                cmocka_unit_test(test_dns),
+                cmocka_unit_test(test_options),
+                cmocka_unit_test(test_hardening),
+                cmocka_unit_test(test_judge_counts),
+                cmocka_unit_test(test_judge),
+                cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),
+                cmocka_unit_test(test_listeners),
                 cmocka_unit_test(test_names),
         };
 

@@ -48,11 +48,25 @@ static void test_anything_else_is_refused(void **state)
         }
 }
 
+static void test_only_one_of_its_own_may_have_made_it(void **state)
+{
+        static const uint32_t BASE = 1879048192;
+        struct fault why = { 0 };
+
+        assert_int_equal(userns_judge_maker(BASE, BASE, &why), 0);
+        assert_int_equal(userns_judge_maker(BASE + USERNS_IDS - 1, BASE, &why), 0);
+        assert_true(userns_judge_maker(0, BASE, &why) < 0); /* root, as when a runtime makes it */
+        assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
+        assert_true(userns_judge_maker(BASE - 1, BASE, &why) < 0);
+        assert_true(userns_judge_maker(BASE + USERNS_IDS, BASE, &why) < 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_one_range_above_the_hosts_own),
                 cmocka_unit_test(test_anything_else_is_refused),
+                cmocka_unit_test(test_only_one_of_its_own_may_have_made_it),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
