@@ -99,7 +99,7 @@ static void hold(struct request *request, struct job *job, bool is_streaming)
         *work = (struct job_work){
                 .reader = { .request = request,
                             .follower = { .on_change = on_change, .arg = work, .is_holding = true },
-                            .next_seq = view.is_restored ? view.first_seq : 0,
+                            .next_seq = view.is_bare ? view.first_seq : 0,
                             .is_following = true },
                 .is_streaming = is_streaming,
         };
@@ -325,12 +325,18 @@ static int choose_seq(const struct job *job, const struct list_query *query, uin
         struct job_view view;
 
         job_view(job, &view);
-        *ret_seq = query->has_seq ? query->after_seq + 1 : view.is_restored ? 0 : view.first_seq;
+        *ret_seq = query->has_seq ? query->after_seq + 1 : view.is_bare ? 0 : view.first_seq;
         if (*ret_seq < view.first_seq && view.is_restored)
                 return fault_set(why, FAULT_HISTORY_GONE, ESTALE,
                                  "carreld has been restarted since, and kept no output: GET /v1/execs/%s says how it "
                                  "ended, and so does after=%jd",
                                  view.exec_id, (intmax_t)view.first_seq - 1);
+        if (*ret_seq < view.first_seq && view.is_bare)
+                return fault_set(
+                        why, FAULT_HISTORY_GONE, ESTALE,
+                        "its output is not kept any more (exec_history_size, exec_keep): GET /v1/execs/%s says "
+                        "how it ended, and so does after=%jd",
+                        view.exec_id, (intmax_t)view.first_seq - 1);
         if (*ret_seq < view.first_seq)
                 return fault_set(why, FAULT_HISTORY_GONE, ESTALE,
                                  "events up to seq %ju are not kept any more: leave `after` out, or keep up",

@@ -30,6 +30,11 @@ static uint64_t reserve_of(const struct share *share)
         return share->least > share->bound - reserve ? 0 : reserve;
 }
 
+bool share_is_more_than_little(const struct share *share, uint64_t held)
+{
+        return held > at_least_one(share->bound / LITTLE);
+}
+
 int share_check(const struct share *share, const uint64_t *held, uint64_t wanted)
 {
         uint64_t left = share->used < share->bound ? share->bound - share->used : 0;
@@ -39,9 +44,9 @@ int share_check(const struct share *share, const uint64_t *held, uint64_t wanted
                 return 0;
         if (held != NULL && (*held > part || wanted > part - *held))
                 return -EDQUOT;
-        if (wanted > left)
+        if (share->used > share->bound || wanted > left)
                 return -EAGAIN;
-        if (held == NULL || *held + wanted <= at_least_one(share->bound / LITTLE))
+        if (held == NULL || !share_is_more_than_little(share, *held + wanted))
                 return 0;
         return left - wanted >= reserve_of(share) ? 0 : -EAGAIN;
 }

@@ -6,6 +6,7 @@
  * still leave a place to each of the others. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HASH_NONFATAL_OOM 1
@@ -21,6 +22,9 @@ struct share {
 
 /* What one user may hold at most. */
 uint64_t share_part(const struct share *share);
+
+/* Whether somebody who holds so much holds more than what the last quarter is kept for. */
+bool share_is_more_than_little(const struct share *share, uint64_t held);
 
 /* Whether one who holds so much may have so much more: 0, -EDQUOT (it is more than his part) or -EAGAIN (too much is
  * used). held NULL: it is for the operator's own work, which only the bound holds back. */

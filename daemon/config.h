@@ -31,6 +31,7 @@ struct config {
         uint64_t exec_history_bytes;
         uint64_t exec_keep;
         double exec_keep_s;
+        uint64_t exec_records;
         uint64_t exec_ring_bytes;
         double exec_wait_s;
         uint64_t file_max_bytes;

@@ -122,7 +122,9 @@ struct jobs_options daemon_jobs_options(const struct config *config)
         return (struct jobs_options){
                 .ring_bytes = (size_t)config->exec_ring_bytes,
                 .total_bytes = (size_t)config->exec_history_bytes,
-                .max_ended = (unsigned)config->exec_keep,
+                .max_outputs = (unsigned)config->exec_keep,
+                .max_records =
+                        (unsigned)(config->exec_records > config->exec_keep ? config->exec_records : config->exec_keep),
                 .keep_s = config->exec_keep_s,
         };
 }

@@ -37,10 +37,8 @@ static void set_result(struct job *job, const struct job_end *end)
 }
 
 /* The end is an event again, with its number; those before it are gone. */
-static int restore_end(struct job *job, const struct job_end *end)
+static void restore_end(struct job *job, const struct job_end *end)
 {
-        int r;
-
         job->state = end->state;
         job->kept_since_ms = end->ended_ms;
         job->ring.first_seq = job->ring.next_seq = end->seq;
@@ -48,9 +46,6 @@ static int restore_end(struct job *job, const struct job_end *end)
         job->why.retry_after_s = end->retry_after_s;
         if (end->state == JOB_ENDED)
                 set_result(job, end);
-        r = exec_ring_push(&job->ring, EXEC_EVENT_END, NULL, 0);
-        job->jobs->bytes += job->ring.bytes;
-        return r;
 }
 
 /* Nothing was started, and nothing will be: its request died with carreld. */
@@ -90,17 +85,15 @@ static int restore(struct jobs *jobs, int slot, const struct job_entry *entry)
         memcpy(job->id, entry->exec_id, sizeof job->id);
         memcpy(job->user, entry->user, sizeof job->user);
         memcpy(job->digest, entry->digest, sizeof job->digest);
-        list_init(&job->ended_node);
-        list_init(&job->followers);
         job->program = strdup(entry->program);
-        if (job->program != NULL)
-                HASH_ADD_STR(jobs->by_id, id, job);
-        if (job->program == NULL || job->hh.tbl == NULL) {
+        if (job->program == NULL || job_enter(job) < 0) {
                 free(job->program);
                 free(job);
                 return -ENOMEM;
         }
-        return entry->has_end ? restore_end(job, &entry->end) : 0;
+        if (entry->has_end)
+                restore_end(job, &entry->end);
+        return 0;
 }
 
 /* The entries stay when memory is out: the next start has them again. */
@@ -133,11 +126,8 @@ int jobs_restore(struct jobs *jobs)
         if (all.has_failed)
                 return -ENOMEM;
         HASH_SORT(jobs->by_id, compare_ends);
-        for (struct job *job = jobs->by_id; job != NULL && job->state >= JOB_ENDED; job = job->hh.next) {
+        for (struct job *job = jobs->by_id; job != NULL && job->state >= JOB_ENDED; job = job->hh.next)
                 list_append(&jobs->ended, &job->ended_node);
-                jobs->n_ended++;
-        }
-        jobs_trim(jobs);
         jobs_await_expiry(jobs);
         return 0;
 }

@@ -17,10 +17,21 @@ static void release_request(struct job *job)
         void (*release)(void *owner) = job->release;
 
         job->release = NULL;
-        job->jobs->asked_bytes -= job->asked_bytes;
+        share_give(&job->jobs->shares[JOB_ASKED], &job->sharer->held[JOB_ASKED], job->asked_bytes);
         job->asked_bytes = 0;
         if (release != NULL)
                 release(job->owner);
+}
+
+size_t job_drop_output(struct job *job)
+{
+        size_t bytes = job->ring.bytes + job->outputs[0].kept.length + job->outputs[1].kept.length;
+
+        job_discharge(job, bytes);
+        exec_ring_free(&job->ring);
+        buffer_free(&job->outputs[0].kept);
+        buffer_free(&job->outputs[1].kept);
+        return bytes;
 }
 
 void job_free(struct job *job)
@@ -32,25 +43,35 @@ void job_free(struct job *job)
                 job->exec = pool_exec_cancel(jobs->pool, job->exec);
         job_registry_forget(jobs->registry, job->slot);
         HASH_DEL(jobs->by_id, job);
-        if (!list_is_empty(&job->ended_node))
-                jobs->n_ended--;
         list_remove(&job->ended_node);
-        jobs->bytes -= job->ring.bytes + job->outputs[0].kept.length + job->outputs[1].kept.length;
-        exec_ring_free(&job->ring);
-        buffer_free(&job->outputs[0].kept);
-        buffer_free(&job->outputs[1].kept);
+        jobs_release_output(job);
+        job_drop_output(job);
         release_request(job);
+        share_give(&jobs->shares[JOB_RECORDS], &job->sharer->held[JOB_RECORDS], 1);
+        sharer_leave(&jobs->users, job->sharer);
         free(job->program);
         free(job->command);
         free(job);
 }
 
-static int enter(struct job *job)
+int job_enter(struct job *job)
 {
         struct jobs *jobs = job->jobs;
 
+        list_init(&job->ended_node);
+        list_init(&job->output_node);
+        list_init(&job->own_node);
+        list_init(&job->followers);
+        job->sharer = sharer_join(&jobs->users, job->user);
+        if (job->sharer == NULL)
+                return -ENOMEM;
         HASH_ADD_STR(jobs->by_id, id, job);
-        return job->hh.tbl == NULL ? -ENOMEM : 0;
+        if (job->hh.tbl == NULL) {
+                job->sharer = sharer_leave(&jobs->users, job->sharer);
+                return -ENOMEM;
+        }
+        share_charge(&jobs->shares[JOB_RECORDS], &job->sharer->held[JOB_RECORDS], 1);
+        return 0;
 }
 
 int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request)
@@ -76,22 +97,21 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
         };
         job->outputs[0].cap_bytes = job->outputs[1].cap_bytes = request->exec.max_output_bytes;
         memcpy(job->digest, request->digest, sizeof job->digest);
-        list_init(&job->ended_node);
-        list_init(&job->followers);
         job->program = strdup(request->exec.argv[0]);
         job->command = exec_command(request->exec.argv);
         r = job->program == NULL || job->command == NULL ? -ENOMEM : exec_id_choose(request->exec_id, job->id);
         if (r == 0)
                 r = str_copy(job->user, sizeof job->user, request->user);
         if (r == 0)
-                r = enter(job);
+                r = job_enter(job);
         if (r == 0) {
                 job->asked_bytes = request->n_bytes + sizeof *job;
-                jobs->asked_bytes += job->asked_bytes;
+                share_charge(&jobs->shares[JOB_ASKED], &job->sharer->held[JOB_ASKED], job->asked_bytes);
                 *ret_job = job;
                 return 0;
         }
-        release_request(job);
+        if (request->release != NULL)
+                request->release(request->owner);
         free(job->program);
         free(job);
         return r;
@@ -108,7 +128,7 @@ static void tell_followers(struct job *job)
         }
 }
 
-/* Beyond the total the ended jobs go first, then this job's own history. */
+/* Beyond the bounds outputs of ended jobs go first, then this job's own history. */
 static void push_event(struct job *job, enum exec_event_kind kind, const char *bytes, size_t length)
 {
         struct jobs *jobs = job->jobs;
@@ -117,16 +137,13 @@ static void push_event(struct job *job, enum exec_event_kind kind, const char *b
         if (exec_ring_push(&job->ring, kind, bytes, length) < 0)
                 exec_ring_lose(&job->ring);
         job_registry_progress(jobs->registry, job->slot, job->ring.next_seq);
-        jobs->bytes += job->ring.bytes;
-        jobs->bytes -= before;
-        if (jobs->bytes <= jobs->options.total_bytes)
-                return;
-        jobs_trim(jobs);
-        while (jobs->bytes > jobs->options.total_bytes) {
+        job_charge(job, job->ring.bytes);
+        job_discharge(job, before);
+        while (!jobs_make_room(job, JOB_HISTORY, 0)) {
                 before = job->ring.bytes;
                 if (!exec_ring_drop(&job->ring))
                         return;
-                jobs->bytes -= before - job->ring.bytes;
+                job_discharge(job, before - job->ring.bytes);
         }
 }
 
@@ -168,7 +185,7 @@ static void keep_output(struct job *job, int stream, const void *bytes, size_t l
         size_t before = output->kept.length;
 
         exec_output_append(output, bytes, length);
-        job->jobs->bytes += output->kept.length - before;
+        job_charge(job, output->kept.length - before);
 }
 
 /* ---- the life of the program ---- */
@@ -208,7 +225,7 @@ void job_finish(struct job *job, enum job_state state)
         job->state = state;
         job->exec = NULL;
         release_request(job);
-        push_event(job, EXEC_EVENT_END, NULL, 0);
+        job_registry_progress(job->jobs->registry, job->slot, job->ring.next_seq + 1);
         if (list_is_empty(&job->followers))
                 jobs_keep(job);
         tell_followers(job);
@@ -367,9 +384,8 @@ static void cancel(struct job *job)
 
 void job_follow(struct job *job, struct job_follower *follower)
 {
-        if (!list_is_empty(&job->ended_node))
-                job->jobs->n_ended--;
         list_remove(&job->ended_node);
+        jobs_release_output(job);
         follower->job = job;
         follower->is_paused = false;
         list_append(&job->followers, &follower->node);
@@ -422,15 +438,21 @@ void job_view(const struct job *job, struct job_view *ret_view)
                 .state = job->state,
                 .is_detached = job->is_detached,
                 .is_restored = job->is_restored,
+                .is_bare = job->is_restored || job->is_bare,
                 .age_s = (double)(end_ms - job->created_ms) / 1000,
                 .first_seq = job->ring.first_seq,
-                .next_seq = job->ring.next_seq,
+                .next_seq = job->ring.next_seq + (job->state >= JOB_ENDED),
                 .result = job->state == JOB_ENDED ? &job->result : NULL,
                 .why = job->state == JOB_FAILED ? &job->why : NULL,
         };
 }
 
+/* The end is no event of the ring: it is kept as long as the job. */
 int job_event(const struct job *job, uint64_t seq, struct exec_event *ret_event)
 {
+        if (job->state >= JOB_ENDED && seq == job->ring.next_seq) {
+                *ret_event = (struct exec_event){ .seq = seq, .kind = EXEC_EVENT_END, .bytes = "" };
+                return 0;
+        }
         return exec_ring_get(&job->ring, seq, ret_event);
 }

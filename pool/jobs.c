@@ -10,6 +10,19 @@
 
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events);
 
+/* A request of the largest size is taken in any case. */
+enum { ASKED_LEAST_BYTES = (1 << 20) + sizeof(struct job) };
+
+static void set_options(struct jobs *jobs, const struct jobs_options *options)
+{
+        jobs->options = *options;
+        jobs->shares[JOB_RECORDS].bound = options->max_records;
+        jobs->shares[JOB_OUTPUTS].bound = options->max_outputs;
+        jobs->shares[JOB_HISTORY].bound = options->total_bytes;
+        jobs->shares[JOB_ASKED].bound = options->total_bytes;
+        jobs->shares[JOB_ASKED].least = ASKED_LEAST_BYTES;
+}
+
 int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, struct job_registry *registry,
              const struct jobs_options *options)
 {
@@ -19,8 +32,9 @@ int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool, st
                 return -ENOMEM;
         jobs->loop = loop;
         jobs->pool = pool;
-        jobs->options = *options;
         list_init(&jobs->ended);
+        list_init(&jobs->outputs);
+        set_options(jobs, options);
         ev_init(&jobs->expiry, on_expired);
         jobs->expiry.data = jobs;
         jobs->registry = registry;
@@ -53,14 +67,97 @@ struct jobs *jobs_free(struct jobs *jobs)
 
 /* ---- what is kept behind the end ---- */
 
+void job_charge(struct job *job, size_t bytes)
+{
+        share_charge(&job->jobs->shares[JOB_HISTORY], &job->sharer->held[JOB_HISTORY], bytes);
+}
+
+void job_discharge(struct job *job, size_t bytes)
+{
+        share_give(&job->jobs->shares[JOB_HISTORY], &job->sharer->held[JOB_HISTORY], bytes);
+}
+
+void jobs_release_output(struct job *job)
+{
+        if (list_is_empty(&job->output_node))
+                return;
+        list_remove(&job->output_node);
+        list_remove(&job->own_node);
+        share_give(&job->jobs->shares[JOB_OUTPUTS], &job->sharer->held[JOB_OUTPUTS], 1);
+}
+
+/* Nobody follows it. What is left is its end. */
+static void strip(struct job *job)
+{
+        static const char GONE[] = "its output is not kept any more (exec_history_size, exec_keep)";
+        struct exec_result *result = &job->result;
+
+        jobs_release_output(job);
+        job->is_bare |= job->ring.next_seq > 0;
+        result->is_output_truncated |= result->output_length > 0;
+        result->is_errors_truncated |= result->errors_length > 0;
+        result->output = result->errors = "";
+        result->output_length = result->errors_length = 0;
+        if (job_drop_output(job) > 0 && result->message == NULL)
+                result->message = GONE;
+        job->ring.first_seq = job->ring.next_seq;
+}
+
+static struct job *oldest_output(const struct jobs *jobs)
+{
+        return list_is_empty(&jobs->outputs) ? NULL : LIST_ENTRY(jobs->outputs.next, struct job, output_node);
+}
+
+/* Whose output goes: his who has more than his part, or more than a little when all of it is used; else the oldest. */
+static struct job *choose_output(const struct jobs *jobs, const struct sharer *sharer, enum job_thing thing, int r)
+{
+        const struct share *share = &jobs->shares[thing];
+        bool is_his_own = r == -EDQUOT || share_is_more_than_little(share, sharer->held[thing]);
+
+        if (!is_his_own)
+                return oldest_output(jobs);
+        return list_is_empty(&sharer->things) ? NULL : LIST_ENTRY(sharer->things.next, struct job, own_node);
+}
+
+bool jobs_make_room(struct job *job, enum job_thing thing, size_t wanted)
+{
+        struct jobs *jobs = job->jobs;
+        int r = share_check(&jobs->shares[thing], &job->sharer->held[thing], wanted);
+
+        while (r < 0) {
+                struct job *victim = choose_output(jobs, job->sharer, thing, r);
+
+                if (victim == NULL)
+                        return false;
+                strip(victim);
+                r = share_check(&jobs->shares[thing], &job->sharer->held[thing], wanted);
+        }
+        return true;
+}
+
+static bool has_output(const struct job *job)
+{
+        return job->ring.bytes > 0 || job->outputs[0].kept.length > 0 || job->outputs[1].kept.length > 0;
+}
+
+static void keep_output(struct job *job)
+{
+        struct jobs *jobs = job->jobs;
+
+        if (!has_output(job))
+                return;
+        if (jobs->options.max_outputs == 0 || !jobs_make_room(job, JOB_OUTPUTS, 1)) {
+                strip(job);
+                return;
+        }
+        list_append(&jobs->outputs, &job->output_node);
+        list_append(&job->sharer->things, &job->own_node);
+        share_charge(&jobs->shares[JOB_OUTPUTS], &job->sharer->held[JOB_OUTPUTS], 1);
+}
+
 static struct job *oldest_ended(const struct jobs *jobs)
 {
         return list_is_empty(&jobs->ended) ? NULL : LIST_ENTRY(jobs->ended.next, struct job, ended_node);
-}
-
-static bool is_expired(const struct jobs *jobs, const struct job *job)
-{
-        return (double)(clock_boottime_ms() - job->kept_since_ms) >= jobs->options.keep_s * 1000;
 }
 
 void jobs_await_expiry(struct jobs *jobs)
@@ -72,8 +169,6 @@ void jobs_await_expiry(struct jobs *jobs)
         if (oldest == NULL)
                 return;
         left_s = jobs->options.keep_s - (double)(clock_boottime_ms() - oldest->kept_since_ms) / 1000;
-        if (jobs->n_ended > jobs->options.max_ended)
-                left_s = 0;
         ev_timer_set(&jobs->expiry, left_s > 0 ? left_s + 0.001 : 0, 0);
         ev_timer_start(jobs->loop, &jobs->expiry);
 }
@@ -81,21 +176,15 @@ void jobs_await_expiry(struct jobs *jobs)
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct jobs *jobs = timer->data;
-
-        (void)loop, (void)events;
-        jobs_trim(jobs);
-        jobs_await_expiry(jobs);
-}
-
-void jobs_trim(struct jobs *jobs)
-{
+        int64_t now_ms = clock_boottime_ms();
         struct job *oldest = oldest_ended(jobs);
 
-        while (oldest != NULL && (jobs->n_ended > jobs->options.max_ended || jobs->bytes > jobs->options.total_bytes ||
-                                  is_expired(jobs, oldest))) {
+        (void)loop, (void)events;
+        while (oldest != NULL && (double)(now_ms - oldest->kept_since_ms) >= jobs->options.keep_s * 1000) {
                 job_free(oldest);
                 oldest = oldest_ended(jobs);
         }
+        jobs_await_expiry(jobs);
 }
 
 void jobs_keep(struct job *job)
@@ -106,16 +195,20 @@ void jobs_keep(struct job *job)
                 return;
         job->kept_since_ms = clock_boottime_ms();
         list_append(&jobs->ended, &job->ended_node);
-        jobs->n_ended++;
-        /* Not trimmed here, as our caller still holds the job. */
-        if (!ev_is_active(&jobs->expiry) || jobs->n_ended > jobs->options.max_ended)
+        keep_output(job);
+        /* Not freed here, as our caller still holds the job. */
+        if (!ev_is_active(&jobs->expiry))
                 jobs_await_expiry(jobs);
 }
 
 void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options)
 {
-        jobs->options = *options;
-        jobs_trim(jobs);
+        struct job *oldest;
+
+        set_options(jobs, options);
+        while ((oldest = oldest_output(jobs)) != NULL && (jobs->shares[JOB_OUTPUTS].used > options->max_outputs ||
+                                                          jobs->shares[JOB_HISTORY].used > options->total_bytes))
+                strip(oldest);
         jobs_await_expiry(jobs);
 }
 
@@ -177,6 +270,49 @@ static int enter(struct job *job)
         return job_registry_enter(job->jobs->registry, &entry, &job->slot);
 }
 
+static int refuse_record(const struct jobs *jobs, int r, const char *user, struct fault *why)
+{
+        enum { RETRY_MAX_S = 30 };
+        double keep_s = jobs->options.keep_s;
+
+        if (r == -EDQUOT)
+                (void)fault_set(
+                        why, FAULT_QUEUE_FULL, EDQUOT,
+                        "%ju execs of %s are on record, which is what one user may have of exec_records; each is "
+                        "forgotten %g s behind its end (exec_keep_s)",
+                        (uintmax_t)share_part(&jobs->shares[JOB_RECORDS]), user, keep_s);
+        else
+                (void)fault_set(why, FAULT_QUEUE_FULL, EAGAIN,
+                                "%ju execs are on record (exec_records); each is forgotten %g s behind its end "
+                                "(exec_keep_s)",
+                                (uintmax_t)jobs->shares[JOB_RECORDS].used, keep_s);
+        why->retry_after_s = keep_s < RETRY_MAX_S ? 1 + (unsigned)keep_s : RETRY_MAX_S;
+        return r;
+}
+
+/* A record that is forgotten before its time would let a retry run its program again, so there is no room to be made:
+ * who has too many gets no more. */
+static int check_shares(struct jobs *jobs, const struct job_request *request, struct fault *why)
+{
+        struct sharer *sharer = sharer_join(&jobs->users, request->user);
+        int r;
+
+        if (sharer == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        r = share_check(&jobs->shares[JOB_RECORDS], &sharer->held[JOB_RECORDS], 1);
+        if (r < 0) {
+                (void)refuse_record(jobs, r, request->user, why);
+        } else {
+                r = share_check(&jobs->shares[JOB_ASKED], &sharer->held[JOB_ASKED],
+                                request->n_bytes + sizeof(struct job));
+                if (r < 0)
+                        (void)fault_set(why, FAULT_QUEUE_FULL, -r, "too many execs %s%s wait for their carrels already",
+                                        r == -EDQUOT ? "of " : "", r == -EDQUOT ? request->user : "");
+        }
+        sharer_leave(&jobs->users, sharer);
+        return r;
+}
+
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why)
 {
         struct job *job = request->exec_id == NULL ? NULL : jobs_find(jobs, request->exec_id);
@@ -192,9 +328,9 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
         }
         if (job != NULL)
                 job_free(job);
-        if (jobs->asked_bytes + request->n_bytes > jobs->options.total_bytes) {
+        if (check_shares(jobs, request, why) < 0) {
                 release_owner(request);
-                return fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many execs wait for their carrels already");
+                return -EAGAIN;
         }
         r = job_new(&job, jobs, request);
         if (r < 0)

@@ -1,7 +1,8 @@
 /* Jobs: execs that can be found again by their id. A job is what runs detached, or under an id that its client chose;
  * its events are kept in a ring, for whoever asks, while it runs and for a while behind its end. All of it is bounded:
- * bytes a job, bytes in total, ended jobs, and the time they are kept. Events are carreld's memory; that there was a
- * job, and how it ended, outlives it (job-registry.h). */
+ * bytes a job, bytes in total, jobs, and the time they are kept; and of each bound one user has his part (share.h).
+ * When there is too much, output goes; that there was a job, and how it ended, is known for keep_s, so that a retry
+ * does not run it again. It outlives carreld, too (job-registry.h); events are carreld's memory. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,11 +23,13 @@ struct pool;
 enum { JOB_DIGEST_BYTES = 32 };
 
 struct jobs_options {
-        size_t ring_bytes;  /* of a job's events */
-        size_t total_bytes; /* of all jobs; beyond it the oldest ended jobs go, then the oldest events. And, as many
-                             * again, of the requests that have not begun: beyond it there is no further job */
-        unsigned max_ended; /* jobs kept behind their end */
-        double keep_s;      /* how long */
+        size_t ring_bytes;    /* of a job's events */
+        size_t total_bytes;   /* of all jobs; beyond it the output of the oldest ended jobs goes, then the oldest
+                               * events. And, as many again, of the requests that have not begun: beyond it there is no
+                               * further job */
+        unsigned max_outputs; /* ended jobs whose output is kept */
+        unsigned max_records; /* jobs: beyond it there is no further one. None is forgotten before its time */
+        double keep_s;        /* that an ended job is known */
 };
 
 enum job_state {
@@ -47,6 +50,7 @@ struct job_view {
         enum job_state state;
         bool is_detached;
         bool is_restored; /* of an earlier carreld: what came before first_seq is not kept */
+        bool is_bare;     /* the same: is_restored, or its output had to go */
         double age_s;
         uint64_t first_seq, next_seq;     /* of the events that are kept, and of the next one */
         const struct exec_result *result; /* JOB_ENDED; its outputs are there when they were asked for */
@@ -92,7 +96,8 @@ struct jobs *jobs_free(struct jobs *jobs);
 void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
 
 /* Ensures the user's carrel and runs the program, or finds the job that did so already. FAULT_EXEC_ID_TAKEN: the id is
- * another request's; FAULT_RESOURCE_EXHAUSTED. What goes wrong later is the job's own fault. Never calls back. */
+ * another request's; FAULT_QUEUE_FULL: too many; FAULT_RESOURCE_EXHAUSTED. What goes wrong later is the job's own
+ * fault. Never calls back. */
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why);
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);
 /* The latest first, until visit says false. */

@@ -22,7 +22,8 @@ static const double GUARD_S = 60;
 static const struct jobs_options JOBS = {
         .ring_bytes = 64 << 10,
         .total_bytes = 256 << 10,
-        .max_ended = 4,
+        .max_outputs = 16,
+        .max_records = 64,
         .keep_s = 3600,
 };
 

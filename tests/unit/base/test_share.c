@@ -37,6 +37,8 @@ static void test_rule(void **state)
                 { { 1000, 1000, 0 }, 0, 1000, 0 },
                 { { 1000, 5000, 0 }, 0, 1001, -EDQUOT },
                 { { 64, 0, 100 }, 0, 1, -EAGAIN }, /* the bound was lowered */
+                { { 64, 0, 100 }, 1, 0, -EAGAIN },
+                { { 64, 0, 64 }, 1, 0, 0 },
                 { { 64, 0, 100 }, 60, UINT64_MAX, -EDQUOT },
         };
 
