@@ -47,6 +47,12 @@ struct fault {
         char message[256];      /* one sentence, UTF-8, no newline */
 };
 
+/* Who hears every failure of a check that goes on after the first. NULL: the check ends with the first. */
+struct fault_listener {
+        void (*on_fault)(void *arg, const struct fault *why);
+        void *arg;
+};
+
 /* Fills *why (if not NULL) and returns -err; an err of 0 returns -EIO so that a fault is never a success. */
 int fault_set(struct fault *why, enum fault_kind kind, int err, const char *format, ...)
         __attribute__((format(printf, 4, 5), cold));

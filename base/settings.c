@@ -172,21 +172,38 @@ struct place {
         unsigned line;    /* 0: none */
 };
 
-__attribute__((format(printf, 4, 5))) static int refuse(struct fault *why, int err, const struct place *place,
+/* What was wrong so far, and who is told. */
+struct problems {
+        int first; /* 0: nothing */
+        const struct fault_listener *listener;
+        struct fault *why; /* of the first */
+};
+
+/* Returns 0 when reading goes on with what comes next. */
+__attribute__((format(printf, 4, 5))) static int refuse(struct problems *problems, int err, const struct place *place,
                                                         const char *format, ...)
 {
         enum { LONGEST_FILE_BYTES = 80 }; /* the sentence matters more than the front of a long path */
         size_t length = strlen(place->file);
         const char *file = length > LONGEST_FILE_BYTES ? place->file + length - LONGEST_FILE_BYTES : place->file;
         char sentence[256];
+        struct fault why = { 0 };
         va_list args;
+        int r;
 
         va_start(args, format);
         (void)vsnprintf(sentence, sizeof sentence, format, args);
         va_end(args);
-        if (place->line == 0)
-                return fault_set(why, FAULT_SETTING_INVALID, err, "%s: %s", file, sentence);
-        return fault_set(why, FAULT_SETTING_INVALID, err, "%s:%u: %s", file, place->line, sentence);
+        r = place->line == 0 ? fault_set(&why, FAULT_SETTING_INVALID, err, "%s: %s", file, sentence)
+                             : fault_set(&why, FAULT_SETTING_INVALID, err, "%s:%u: %s", file, place->line, sentence);
+        if (problems->first == 0) {
+                problems->first = r;
+                (void)fault_pass(problems->why, &why);
+        }
+        if (problems->listener == NULL)
+                return r;
+        problems->listener->on_fault(problems->listener->arg, &why);
+        return 0;
 }
 
 static bool holds_control_character(const char *value)
@@ -199,22 +216,22 @@ static bool holds_control_character(const char *value)
 
 /* name is what the person wrote: the key, or the variable. */
 static int set_value(const struct setting *setting, void *values, const char *value, const char *name,
-                     const struct place *place, struct fault *why)
+                     const struct place *place, struct problems *problems)
 {
         struct buffer range = { 0 };
         int r;
 
         if (holds_control_character(value))
-                return refuse(why, EINVAL, place, "%s holds a control character", name);
+                return refuse(problems, EINVAL, place, "%s holds a control character", name);
         r = TYPES[setting->type].parse(setting, (char *)values + setting->offset, value);
         if (r == 0)
                 return 0;
         if (r == -ENOMEM)
-                return refuse(why, ENOMEM, place, "%s: out of memory", name);
+                return refuse(problems, ENOMEM, place, "%s: out of memory", name);
         if (r == -EINVAL && setting->type == SETTING_TEXT)
-                return refuse(why, EINVAL, place, "%s %s", name, setting->check(value));
+                return refuse(problems, EINVAL, place, "%s %s", name, setting->check(value));
         TYPES[setting->type].describe(setting, &range);
-        r = refuse(why, -r, place, "%s %s", name, range.has_failed ? "is out of range" : range.data);
+        r = refuse(problems, -r, place, "%s %s", name, range.has_failed ? "is out of range" : range.data);
         buffer_free(&range);
         return r;
 }
@@ -222,10 +239,11 @@ static int set_value(const struct setting *setting, void *values, const char *va
 int settings_defaults(const struct setting *table, void *values, struct fault *why)
 {
         const struct place place = { .file = "default" };
+        struct problems problems = { .why = why };
         int r = 0;
 
         for (; table->key != NULL && r == 0; table++)
-                r = set_value(table, values, table->fallback, table->key, &place, why);
+                r = set_value(table, values, table->fallback, table->key, &place, &problems);
         return r;
 }
 
@@ -251,7 +269,7 @@ static void name_variable(const char *key, char ret_name[static LONGEST_NAME_BYT
 
 /* written is a key, or the whole name of a variable. */
 static int refuse_unknown(const struct setting *table, const char *written, bool is_variable, const struct place *place,
-                          struct fault *why)
+                          struct problems *problems)
 {
         const char *kind = is_variable ? "variable" : "key";
         const char *key = written + (is_variable ? strlen(PREFIX) : 0);
@@ -271,10 +289,10 @@ static int refuse_unknown(const struct setting *table, const char *written, bool
                 }
         }
         if (nearest == NULL)
-                return refuse(why, EINVAL, place, "unknown %s %s", kind, shown);
+                return refuse(problems, EINVAL, place, "unknown %s %s", kind, shown);
         if (is_variable)
                 name_variable(nearest, suggestion);
-        return refuse(why, EINVAL, place, "unknown %s %s; did you mean %s?", kind, shown,
+        return refuse(problems, EINVAL, place, "unknown %s %s; did you mean %s?", kind, shown,
                       is_variable ? suggestion : nearest);
 }
 
@@ -291,7 +309,7 @@ struct reading {
         bool is_below_key;  /* a key has come since the section began */
         bool is_continued;  /* that line is indented below a key, and so goes on with its value */
         int result;
-        struct fault *why;
+        struct problems *problems;
 };
 
 /* inih's reader: one line, always with its newline, so that inih never sees half of one. */
@@ -306,11 +324,12 @@ static char *read_line(char *line, int size, void *stream)
         reading->place.line++;
         for (c = getc_unlocked(reading->file); c != EOF && c != '\n'; c = getc_unlocked(reading->file)) {
                 if (c == '\0') {
-                        reading->result = refuse(reading->why, EINVAL, &reading->place, "the line holds a NUL byte");
+                        reading->result =
+                                refuse(reading->problems, EINVAL, &reading->place, "the line holds a NUL byte");
                         return NULL;
                 }
                 if (length + 2 >= size) {
-                        reading->result = refuse(reading->why, EINVAL, &reading->place,
+                        reading->result = refuse(reading->problems, EINVAL, &reading->place,
                                                  "the line is longer than %d bytes; go on with the value on the next "
                                                  "line, indented",
                                                  size - 2);
@@ -319,7 +338,8 @@ static char *read_line(char *line, int size, void *stream)
                 line[length++] = (char)c;
         }
         if (ferror(reading->file)) {
-                reading->result = refuse(reading->why, EIO, &reading->place, "cannot be read: %s", strerror(errno));
+                reading->result =
+                        refuse(reading->problems, EIO, &reading->place, "cannot be read: %s", strerror(errno));
                 return NULL;
         }
         if (c == EOF && length == 0)
@@ -341,8 +361,9 @@ static int finish_entry(struct reading *reading)
         if (entry == NULL)
                 return 0;
         if (reading->value.has_failed)
-                return refuse(reading->why, ENOMEM, &reading->entry_place, "%s: out of memory", entry->key);
-        return set_value(entry, reading->values, reading->value.data, entry->key, &reading->entry_place, reading->why);
+                return refuse(reading->problems, ENOMEM, &reading->entry_place, "%s: out of memory", entry->key);
+        return set_value(entry, reading->values, reading->value.data, entry->key, &reading->entry_place,
+                         reading->problems);
 }
 
 static int begin_entry(struct reading *reading, const char *section, const char *key)
@@ -353,12 +374,12 @@ static int begin_entry(struct reading *reading, const char *section, const char 
         if (r < 0)
                 return r;
         if (section[0] != '\0' && strcmp(section, "carrel") != 0)
-                return refuse(reading->why, EINVAL, &reading->place,
+                return refuse(reading->problems, EINVAL, &reading->place,
                               "only the section [carrel] has settings, or none at all");
         if (entry == NULL)
-                return refuse_unknown(reading->table, key, false, &reading->place, reading->why);
+                return refuse_unknown(reading->table, key, false, &reading->place, reading->problems);
         if (reading->seen[entry - reading->table])
-                return refuse(reading->why, EINVAL, &reading->place, "%s is set a second time", entry->key);
+                return refuse(reading->problems, EINVAL, &reading->place, "%s is set a second time", entry->key);
         reading->seen[entry - reading->table] = true;
         reading->is_below_key = true;
         reading->entry = entry;
@@ -386,37 +407,45 @@ static int on_entry(void *user, const char *section, const char *key, const char
 static int read_entries(struct reading *reading)
 {
         int wrong_line = ini_parse_stream(read_line, reading, on_entry, reading);
+        int r;
 
         if (reading->result < 0)
                 return reading->result;
         if (wrong_line < 0)
-                return refuse(reading->why, ENOMEM, &reading->place, "out of memory");
+                return refuse(reading->problems, ENOMEM, &reading->place, "out of memory");
         if (wrong_line > 0) {
                 reading->place.line = (unsigned)wrong_line;
-                return refuse(reading->why, EINVAL, &reading->place, "expected key = value");
+                r = refuse(reading->problems, EINVAL, &reading->place, "expected key = value");
+                if (r < 0)
+                        return r;
         }
         return finish_entry(reading);
 }
 
-int settings_read_file(const struct setting *table, void *values, const char *path, struct fault *why)
+int settings_read_file(const struct setting *table, void *values, const char *path,
+                       const struct fault_listener *listener, struct fault *why)
 {
-        struct reading reading = { .table = table, .values = values, .place = { .file = path }, .why = why };
+        struct problems problems = { .listener = listener, .why = why };
+        struct reading reading = { .table = table, .values = values, .place = { .file = path }, .problems = &problems };
         size_t settings = 0;
         int r;
 
         while (table[settings].key != NULL)
                 settings++;
         AUTO(auto_fclose) FILE *file = fopen(path, "re");
-        if (file == NULL)
-                return refuse(why, errno, &reading.place, "cannot be opened: %s", strerror(errno));
         AUTO(auto_free) bool *seen = calloc(settings + 1, sizeof *seen);
+        if (file == NULL) {
+                r = errno;
+                (void)refuse(&problems, r, &reading.place, "cannot be opened: %s", strerror(r));
+                return problems.first;
+        }
         if (seen == NULL)
-                return refuse(why, ENOMEM, &reading.place, "out of memory");
+                return fault_set(why, FAULT_SETTING_INVALID, ENOMEM, "%s: out of memory", path);
         reading.file = file;
         reading.seen = seen;
         r = read_entries(&reading);
         buffer_free(&reading.value);
-        return r;
+        return r < 0 ? r : problems.first;
 }
 
 static const struct setting *find_variable(const struct setting *table, const char *name)
@@ -440,7 +469,7 @@ static bool is_listed(const char *word, const char *const *list)
 }
 
 static int read_variable(const struct setting *table, void *values, const char *variable, const char *const *ignored,
-                         struct fault *why)
+                         struct problems *problems)
 {
         static const struct place PLACE = { .file = "environment" };
         const char *equals = strchr(variable, '=');
@@ -453,19 +482,20 @@ static int read_variable(const struct setting *table, void *values, const char *
                 return 0;
         setting = find_variable(table, name);
         if (setting == NULL)
-                return refuse_unknown(table, name, true, &PLACE, why);
-        return set_value(setting, values, equals + 1, name, &PLACE, why);
+                return refuse_unknown(table, name, true, &PLACE, problems);
+        return set_value(setting, values, equals + 1, name, &PLACE, problems);
 }
 
 int settings_read_environment(const struct setting *table, void *values, char *const *environment,
-                              const char *const *ignored, struct fault *why)
+                              const char *const *ignored, const struct fault_listener *listener, struct fault *why)
 {
+        struct problems problems = { .listener = listener, .why = why };
         int r = 0;
 
         for (; *environment != NULL && r == 0; environment++)
                 if (str_has_prefix(*environment, PREFIX))
-                        r = read_variable(table, values, *environment, ignored, why);
-        return r;
+                        r = read_variable(table, values, *environment, ignored, &problems);
+        return r < 0 ? r : problems.first;
 }
 
 void settings_release(const struct setting *table, void *values)

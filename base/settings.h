@@ -6,8 +6,9 @@
  * of a line, and with " ;" behind a value. A line has at most 198 bytes or so (libinih's bound); an indented line
  * goes on with the value above it, joined by one space. A control character in a value is an error.
  *
- * All functions return 0 or a negative errno with why (FAULT_SETTING_INVALID). After a failure *values holds what was
- * read before it, and is still to be released. */
+ * All functions return 0 or a negative errno with why (FAULT_SETTING_INVALID), which is the first failure. With a
+ * listener they go on after it, as far as the file can be read, and the listener hears them all. After a failure
+ * *values holds what could be read, and is still to be released. */
 #pragma once
 
 #include <stddef.h>
@@ -40,12 +41,13 @@ struct setting {
 int settings_defaults(const struct setting *table, void *values, struct fault *why);
 
 /* Reads the file over what is there. A missing file is -ENOENT (the caller decides). */
-int settings_read_file(const struct setting *table, void *values, const char *path, struct fault *why);
+int settings_read_file(const struct setting *table, void *values, const char *path,
+                       const struct fault_listener *listener, struct fault *why);
 
 /* Reads CARREL_* from environment (as in environ(7)). Variables in `ignored` (NULL-terminated names without the
  * prefix, e.g. "SOCKET") are left alone; any other unknown CARREL_* name is an error. */
 int settings_read_environment(const struct setting *table, void *values, char *const *environment,
-                              const char *const *ignored, struct fault *why);
+                              const char *const *ignored, const struct fault_listener *listener, struct fault *why);
 
 /* Frees the texts. */
 void settings_release(const struct setting *table, void *values);

@@ -23,6 +23,9 @@ static const struct {
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },
         [CHECK_NEW_PRIVILEGES] = { "no new privileges", MEND_TEMPLATE },
         [CHECK_SECCOMP] = { "seccomp filter", MEND_TEMPLATE ". The kernel needs CONFIG_SECCOMP_FILTER" },
+        [CHECK_INIT] = { "agent is unreadable",
+                         "chmod 0711 carrel-init in helper_dir (carrel.conf(5)), then `carrel rm` "
+                         "the carrels that run" },
         [CHECK_ROOT] = { "root is read-only", MEND_TEMPLATE },
         [CHECK_TMP] = { "/tmp is writable", "see tmp_size in carrel.conf(5)" },
         [CHECK_WORKSPACE] = { "/workspace is writable",

@@ -15,6 +15,7 @@ enum doctor_check {
         CHECK_CAPABILITIES,
         CHECK_NEW_PRIVILEGES,
         CHECK_SECCOMP,
+        CHECK_INIT,
         CHECK_ROOT,
         CHECK_TMP,
         CHECK_WORKSPACE,

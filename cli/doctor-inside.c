@@ -9,6 +9,7 @@
 const char DOCTOR_INSIDE_SCRIPT[] =
         "while read -r key value rest; do\n"
         "  case $key in CapBnd:|NoNewPrivs:|Seccomp:|Uid:) echo \"$key $value\";; esac\n"
+        "  if [ $key = NoNewPrivs: ]; then if [ -r /.carrel/init ]; then echo Init: yes; else echo Init: no; fi; fi\n"
         "done </proc/self/status\n"
         "while read -r device mount type options rest; do\n"
         "  if [ \"$mount\" = / ]; then echo \"Root: ${options%%,*}\"; fi\n"
@@ -91,6 +92,11 @@ static bool is_yes(const char *value)
         return str_equal(value, "yes");
 }
 
+static bool is_no(const char *value)
+{
+        return str_equal(value, "no");
+}
+
 /* cgroup v2 says "max", v1 a number near 2^63, where nothing is limited. */
 static bool is_limit(const char *value)
 {
@@ -111,6 +117,7 @@ static const struct {
         { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, "the kernel inside, the runtime's own, does not tell",
           "Seccomp:" },
         { CHECK_SECCOMP, "Seccomp:", is_filter, NULL, NULL },
+        { CHECK_INIT, "Init:", is_no, "with a kernel of its own the agent is no process of the host's", "Seccomp:" },
         { CHECK_ROOT, "Root:", is_read_only, NULL, NULL },
         { CHECK_TMP, "Tmp:", is_yes, NULL, NULL },
         { CHECK_WORKSPACE, "Workspace:", is_yes, NULL, NULL },

@@ -107,11 +107,13 @@ static int run(struct daemon *daemon)
         return r == 0 ? EXIT_SUCCESS : EXIT_START;
 }
 
-static const char USAGE[] = "Usage: carreld [--config FILE] [--check]\n"
+static const char USAGE[] = "Usage: carreld [--config FILE] [--check [--quiet]]\n"
                             "Keeps one hardened container per user and serves the carrel API on a unix socket.\n"
                             "\n"
                             "  -c, --config FILE   settings (default " DEFAULT_CONFIG ", which may be absent)\n"
-                            "      --check         check the settings, print them as they would be used, and exit\n"
+                            "      --check         try what the start needs, say everything that is wrong, print the\n"
+                            "                      settings as they would be used, and exit\n"
+                            "  -q, --quiet         with --check: print what is wrong and nothing else\n"
                             "      --version       print the version and exit\n"
                             "  -h, --help          print this help and exit\n"
                             "\n"
@@ -132,27 +134,57 @@ static int print_settings(const struct config *config)
         return EXIT_SUCCESS;
 }
 
+/* What the command line asks for beside a run. */
+struct arguments {
+        bool is_check, is_quiet;
+};
+
+static void print_problem(void *arg, const struct fault *why)
+{
+        (void)arg;
+        (void)fprintf(stderr, "carreld: %s\n", why->message);
+}
+
+/* The same for a start and for --check. Prints everything that is wrong. */
+static int load_settings(struct daemon *daemon)
+{
+        static const struct fault_listener LISTENER = { .on_fault = print_problem };
+        int r = config_load(&daemon->config, daemon->config_path, daemon->is_config_required, environ, &LISTENER, NULL);
+        int together = daemon_check(&daemon->config, &LISTENER, NULL);
+        int host = 0;
+
+        if (geteuid() == 0)
+                host = daemon_check_host(&daemon->config, &LISTENER, NULL);
+        else
+                (void)fputs("carreld: not root: groups, helpers and directories are not checked\n", stderr);
+        return r < 0 ? r : together < 0 ? together : host;
+}
+
 enum { OPTION_CHECK = 256, OPTION_VERSION };
 
 /* Returns an exit status, or -1 to go on. */
-static int read_arguments(struct daemon *daemon, int argc, char **argv, bool *ret_is_check)
+static int read_arguments(struct daemon *daemon, int argc, char **argv, struct arguments *ret_arguments)
 {
         static const struct option OPTIONS[] = {
                 { "check", no_argument, NULL, OPTION_CHECK },
                 { "config", required_argument, NULL, 'c' },
                 { "help", no_argument, NULL, 'h' },
+                { "quiet", no_argument, NULL, 'q' },
                 { "version", no_argument, NULL, OPTION_VERSION },
                 { 0 },
         };
 
-        for (int option; (option = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1;) {
+        for (int option; (option = getopt_long(argc, argv, "c:hq", OPTIONS, NULL)) != -1;) {
                 switch (option) {
                 case 'c':
                         daemon->config_path = optarg;
                         daemon->is_config_required = true;
                         break;
                 case OPTION_CHECK:
-                        *ret_is_check = true;
+                        ret_arguments->is_check = true;
+                        break;
+                case 'q':
+                        ret_arguments->is_quiet = true;
                         break;
                 case OPTION_VERSION:
                         return puts("carreld " CARREL_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -166,32 +198,33 @@ static int read_arguments(struct daemon *daemon, int argc, char **argv, bool *re
                 (void)fprintf(stderr, "carreld: unexpected argument \"%s\"; see carreld --help\n", argv[optind]);
                 return EXIT_SETTINGS;
         }
+        if (ret_arguments->is_quiet && !ret_arguments->is_check) {
+                (void)fputs("carreld: --quiet goes with --check; log_level makes a run quieter\n", stderr);
+                return EXIT_SETTINGS;
+        }
         return -1;
 }
 
 int main(int argc, char **argv)
 {
         struct daemon daemon = { .config_path = DEFAULT_CONFIG, .lock_fd = -1 };
-        struct fault why = { 0 };
-        bool is_check = false;
-        int status = read_arguments(&daemon, argc, argv, &is_check);
+        struct arguments arguments = { 0 };
+        int status = read_arguments(&daemon, argc, argv, &arguments);
 
         /* Each mode is chosen where it is given. A container's root is nobody here, and has to search the directories
          * of its image and of its cgroup, those too that a runtime makes. */
         (void)umask(022);
         if (status >= 0)
                 return status;
-        if (config_load(&daemon.config, daemon.config_path, daemon.is_config_required, environ, &why) < 0 ||
-            daemon_check(&daemon.config, &why) < 0) {
-                (void)fprintf(stderr, "carreld: %s\n", why.message);
+        if (load_settings(&daemon) < 0) {
                 config_release(&daemon.config);
                 return EXIT_SETTINGS;
         }
         /* Not the default loop: that one reaps every child there is (ev(3), ev_child) before the rooms that wait for
          * their own. */
         daemon.loop = ev_loop_new(EVFLAG_AUTO);
-        if (is_check) {
-                status = print_settings(&daemon.config);
+        if (arguments.is_check) {
+                status = arguments.is_quiet ? EXIT_SUCCESS : print_settings(&daemon.config);
         } else if (daemon.loop == NULL || log_new(&daemon.log, STDERR_FILENO, (enum log_level)daemon.config.log_level,
                                                   (enum log_format)daemon.config.log_format) < 0) {
                 (void)fputs("carreld: cannot make the event loop: out of memory or descriptors\n", stderr);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scope.h"
 #include "str.h"
@@ -225,23 +226,27 @@ const struct setting *config_table(void)
 }
 
 int config_load(struct config *ret_config, const char *path, bool is_required, char *const *environment,
-                struct fault *why)
+                const struct fault_listener *listener, struct fault *why)
 {
         AUTO(config_release) struct config config = { 0 };
-        int r;
+        bool is_missing = access(path, F_OK) < 0 && errno == ENOENT;
+        int file = 0, variables;
+        int r = settings_defaults(TABLE, &config, why);
 
-        r = settings_defaults(TABLE, &config, why);
         if (r < 0)
                 return r;
-        r = settings_read_file(TABLE, &config, path, why);
-        if (r < 0 && (r != -ENOENT || is_required))
-                return r;
-        r = settings_read_environment(TABLE, &config, environment, NOT_SETTINGS, why);
-        if (r < 0)
+        if (is_required || !is_missing)
+                file = settings_read_file(TABLE, &config, path, listener, why);
+        if (file < 0 && listener == NULL)
+                return file;
+        variables =
+                settings_read_environment(TABLE, &config, environment, NOT_SETTINGS, listener, file < 0 ? NULL : why);
+        r = file < 0 ? file : variables;
+        if (r < 0 && listener == NULL)
                 return r;
         *ret_config = config;
         config = (struct config){ 0 };
-        return 0;
+        return r;
 }
 
 void config_release(struct config *config)

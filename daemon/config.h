@@ -81,9 +81,11 @@ struct config {
 const struct setting *config_table(void);
 
 /* Defaults, then the file, then CARREL_* of environment. A missing file is an error only when is_required.
- * *ret_config is complete or untouched. Returns 0 or a negative errno with the sentence in why. */
+ * Returns 0 or a negative errno with the first failure in why. With a listener it goes on after a failure, and
+ * *ret_config is what could be read; without, it is untouched then. */
 __attribute__((warn_unused_result)) int config_load(struct config *ret_config, const char *path, bool is_required,
-                                                    char *const *environment, struct fault *why);
+                                                    char *const *environment, const struct fault_listener *listener,
+                                                    struct fault *why);
 void config_release(struct config *config);
 
 /* Whether SIGHUP takes this key over; the others need a restart. */

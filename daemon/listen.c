@@ -31,6 +31,16 @@ static bool is_ours(const struct stat *status)
         return status->st_uid == geteuid() || status->st_uid == 0;
 }
 
+/* root may write wherever the file system lets anybody. */
+static int check_writable(const char *path, const char *whole, struct fault *why)
+{
+        if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, errno,
+                         "%s cannot be written: %s: %s: mount it writable, or name it in ReadWritePaths= of the unit",
+                         whole, path, strerrordesc_np(errno));
+}
+
 /* Whoever may write where the lock and the ledger are could put his own there first. */
 static int check_directory(const char *path, struct fault *why)
 {
@@ -43,7 +53,7 @@ static int check_directory(const char *path, struct fault *why)
         if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
                 return fault_set(why, FAULT_SETTING_INVALID, EPERM,
                                  "%s must belong to root, and must not be writable by its group or by others", path);
-        return 0;
+        return check_writable(path, path, why);
 }
 
 /* Whoever may write above could put a directory of his own in its place. With the sticky bit he cannot: what is below
@@ -61,8 +71,9 @@ static int check_ancestor(const char *path, const char *whole, struct fault *why
                          whole);
 }
 
-/* Each directory above path, from the root down; those that are missing are made. */
-static int visit_ancestors(const char *path, struct fault *why)
+/* Each directory above path, from the root down. Those that are missing are made, or else the last that is there must
+ * be writable; *ret_is_whole says whether all are there. */
+static int visit_ancestors(const char *path, bool is_making, bool *ret_is_whole, struct fault *why)
 {
         char partial[PATH_MAX];
         int r = str_copy(partial, sizeof partial, path);
@@ -70,9 +81,16 @@ static int visit_ancestors(const char *path, struct fault *why)
         if (r < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, -r, "the path %s is too long", path);
         r = check_ancestor("/", path, why);
+        *ret_is_whole = true;
         for (char *slash = strchr(partial + 1, '/'); r == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
-                r = make_directory(partial, 0755, why);
+                if (is_making) {
+                        r = make_directory(partial, 0755, why);
+                } else if (access(partial, F_OK) < 0 && errno == ENOENT) {
+                        *strrchr(partial, '/') = '\0';
+                        *ret_is_whole = false;
+                        return check_writable(partial[0] != '\0' ? partial : "/", path, why);
+                }
                 if (r == 0)
                         r = check_ancestor(partial, path, why);
                 *slash = '/';
@@ -81,20 +99,43 @@ static int visit_ancestors(const char *path, struct fault *why)
 }
 
 /* Symlinks on the way (/var/run) are as good as what they are in and what they lead to. */
+static int check_real_path(const char *path, struct fault *why)
+{
+        AUTO(auto_free) char *real = realpath(path, NULL);
+        bool is_whole;
+
+        return real != NULL ? visit_ancestors(real, false, &is_whole, why)
+                            : fault_set(why, FAULT_INTERNAL, errno, "cannot resolve %s: %s", path, strerror(errno));
+}
+
 int claim_directory(const char *path, unsigned mode, struct fault *why)
 {
-        AUTO(auto_free) char *real = NULL;
-        int r = visit_ancestors(path, why);
+        bool is_whole;
+        int r = visit_ancestors(path, true, &is_whole, why);
 
         if (r == 0)
                 r = make_directory(path, mode, why);
         if (r == 0)
                 r = check_directory(path, why);
-        if (r < 0)
+        return r < 0 ? r : check_real_path(path, why);
+}
+
+int check_claimable(const char *path, struct fault *why)
+{
+        char above[PATH_MAX];
+        bool is_whole;
+        int r = visit_ancestors(path, false, &is_whole, why);
+
+        if (r < 0 || !is_whole)
                 return r;
-        real = realpath(path, NULL);
-        return real != NULL ? visit_ancestors(real, why)
-                            : fault_set(why, FAULT_INTERNAL, errno, "cannot resolve %s: %s", path, strerror(errno));
+        if (access(path, F_OK) == 0) {
+                r = check_directory(path, why);
+                return r < 0 ? r : check_real_path(path, why);
+        }
+        if (str_copy(above, sizeof above, path) < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, ENAMETOOLONG, "the path %s is too long", path);
+        *strrchr(above, '/') = '\0';
+        return check_writable(above[0] != '\0' ? above : "/", path, why);
 }
 
 int claim_lock(const char *directory, const char *pool, int patience_ms, int *ret_fd, struct fault *why)

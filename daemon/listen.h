@@ -8,6 +8,9 @@
  * unwritable or sticky (-EPERM; why names the one that is not). 0 or a negative errno. */
 int claim_directory(const char *path, unsigned mode, struct fault *why);
 
+/* Whether claim_directory would succeed, as far as that can be said without making anything. */
+int check_claimable(const char *path, struct fault *why);
+
 /* Takes the lock file <directory>/carreld-<pool>.lock for the life of the returned descriptor; -EBUSY when another
  * carreld has it still after patience_ms. A child that a killed carreld had just forked holds its lock, and its
  * sockets, for the moment it goes on living. */

@@ -1,9 +1,12 @@
 #include "options.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "listen.h"
 #include "str.h"
 
 /* How often carrel-netd holds the kernel's rules against the policy. */
@@ -140,28 +143,175 @@ struct reaper_options daemon_reaper_options(const struct config *config)
         };
 }
 
-int daemon_check(const struct config *config, struct fault *why)
+/* ---- checks: of each the first failure, all of them for a listener ---- */
+
+typedef int (*check)(const struct config *config, struct fault *why);
+
+static int run_checks(const check *checks, const struct config *config, const struct fault_listener *listener,
+                      struct fault *why)
+{
+        int first = 0;
+
+        for (; *checks != NULL && (first == 0 || listener != NULL); checks++) {
+                struct fault own = { 0 };
+                int r = (*checks)(config, &own);
+
+                if (r == 0)
+                        continue;
+                if (first == 0)
+                        first = fault_pass(why, &own);
+                if (listener != NULL)
+                        listener->on_fault(listener->arg, &own);
+        }
+        return first;
+}
+
+static int check_tmp_size(const struct config *config, struct fault *why)
+{
+        if (config->tmp_bytes <= config->memory_bytes)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                         "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
+}
+
+static int check_uploads_size(const struct config *config, struct fault *why)
+{
+        if (config->uploads_bytes >= config->image_max_bytes && config->uploads_bytes >= config->file_max_bytes)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                         "uploads_size is smaller than image_max_size or file_max_size: raise it, or lower those");
+}
+
+static int check_runtime_network(const struct config *config, struct fault *why)
+{
+        if (find_own_kernel(config->runtime) == NULL || config->policy == CONFIG_POLICY_NONE)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                         "runtime %s takes its network at the start, before one can be plugged: set policy = none",
+                         config->runtime);
+}
+
+/* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so the
+ * prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
+static int check_pool(const struct config *config, struct fault *why)
 {
         char init_path[DAEMON_PATH_BYTES];
-        char helper_path[DAEMON_PATH_BYTES];
-        struct pool_options pool = daemon_pool_options(config, init_path);
-        struct netpolicy_options network = daemon_netpolicy_options(config, helper_path);
-        int r;
+        struct pool_options options = daemon_pool_options(config, init_path);
 
-        /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so
-         * the prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
-        if (config->tmp_bytes > config->memory_bytes)
-                return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
-                                 "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
-        if (config->uploads_bytes < config->image_max_bytes || config->uploads_bytes < config->file_max_bytes)
-                return fault_set(
-                        why, FAULT_SETTING_INVALID, ERANGE,
-                        "uploads_size is smaller than image_max_size or file_max_size: raise it, or lower those");
-        if (find_own_kernel(config->runtime) != NULL && config->policy != CONFIG_POLICY_NONE)
-                return fault_set(
-                        why, FAULT_SETTING_INVALID, EOPNOTSUPP,
-                        "runtime %s takes its network at the start, before one can be plugged: set policy = none",
-                        config->runtime);
-        r = pool_check(&pool, why);
-        return r == 0 ? netpolicy_check(&network, why) : r;
+        return pool_check(&options, why);
+}
+
+static int check_network(const struct config *config, struct fault *why)
+{
+        char helper_path[DAEMON_PATH_BYTES];
+        struct netpolicy_options options = daemon_netpolicy_options(config, helper_path);
+
+        return netpolicy_check(&options, why);
+}
+
+int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
+{
+        static const check CHECKS[] = { check_tmp_size, check_uploads_size, check_runtime_network,
+                                        check_pool,     check_network,      NULL };
+
+        return run_checks(CHECKS, config, listener, why);
+}
+
+static int check_group(const char *setting, const char *name, struct fault *why)
+{
+        if (name[0] == '\0' || getgrnam(name) != NULL)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
+                         "%s: there is no group \"%s\": make it with `groupadd --system %s`", setting, name, name);
+}
+
+static int check_socket_group(const struct config *config, struct fault *why)
+{
+        return check_group("socket_group", config->socket_group, why);
+}
+
+static int check_admin_group(const struct config *config, struct fault *why)
+{
+        return check_group("admin_group", config->admin_group, why);
+}
+
+static int check_helper(const struct config *config, const char *name, struct stat *ret_status, struct fault *why)
+{
+        char path[DAEMON_PATH_BYTES * 2];
+
+        if (config->engine == CONFIG_ENGINE_FAKE) {
+                *ret_status = (struct stat){ 0 };
+                return 0;
+        }
+        (void)snprintf(path, sizeof path, "%s/%s", config->helper_dir, name);
+        if (stat(path, ret_status) < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, errno,
+                                 "helper_dir: %s: %s: install carrel whole, or set helper_dir to where it is", path,
+                                 strerrordesc_np(errno));
+        if (!S_ISREG(ret_status->st_mode) || (ret_status->st_mode & S_IXUSR) == 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EACCES, "helper_dir: %s is no program: install it again",
+                                 path);
+        if (ret_status->st_uid != 0 || (ret_status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+                return fault_set(why, FAULT_SETTING_INVALID, EPERM,
+                                 "helper_dir: %s must belong to root, and nobody else may write it", path);
+        return 0;
+}
+
+/* The kernel makes a program that its user may not read undumpable as it starts (execve(2)). */
+static int check_init(const struct config *config, struct fault *why)
+{
+        bool is_readable_one = find_own_kernel(config->runtime) != NULL;
+        struct stat status;
+        int r = check_helper(config, is_readable_one ? "carrel-init-readable" : "carrel-init", &status, why);
+
+        if (r < 0 || is_readable_one || (status.st_mode & (S_IRGRP | S_IROTH)) == 0)
+                return r;
+        return fault_set(why, FAULT_SETTING_INVALID, EPERM,
+                         "carrel-init may be read by others (mode %04o), so that a program inside could read a file "
+                         "operation's memory: chmod 0711 %s/carrel-init",
+                         status.st_mode & 07777u, config->helper_dir);
+}
+
+static int check_image_helper(const struct config *config, struct fault *why)
+{
+        struct stat status;
+
+        return check_helper(config, "carrel-image", &status, why);
+}
+
+static int check_netd(const struct config *config, struct fault *why)
+{
+        struct stat status;
+
+        return check_helper(config, "carrel-netd", &status, why);
+}
+
+static int check_runtime_dir(const struct config *config, struct fault *why)
+{
+        return check_claimable(config->runtime_dir, why);
+}
+
+static int check_users_dir(const struct config *config, struct fault *why)
+{
+        return check_claimable(config->users_dir, why);
+}
+
+static int check_image_dir(const struct config *config, struct fault *why)
+{
+        return check_claimable(config->image_dir, why);
+}
+
+static int check_spool_dir(const struct config *config, struct fault *why)
+{
+        return config->spool_dir[0] == '\0' ? 0 : check_claimable(config->spool_dir, why);
+}
+
+int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
+{
+        static const check CHECKS[] = {
+                check_socket_group, check_admin_group, check_init,      check_image_helper, check_netd,
+                check_runtime_dir,  check_users_dir,   check_image_dir, check_spool_dir,    NULL
+        };
+
+        return run_checks(CHECKS, config, listener, why);
 }

@@ -18,5 +18,8 @@ struct oci_options daemon_oci_options(const struct config *config, char state_di
 struct jobs_options daemon_jobs_options(const struct config *config);
 struct reaper_options daemon_reaper_options(const struct config *config);
 
-/* What no single setting can say: that the rooms accept them together. For --check and before a reload. */
-int daemon_check(const struct config *config, struct fault *why);
+/* What no single setting can say: that the rooms accept them together. For the start, --check and before a reload.
+ * Returns 0 or a negative errno with the first failure in why; a listener hears all of them. */
+int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why);
+/* What the start needs of this host: the groups, the helpers, the directories. Makes nothing. As daemon_check. */
+int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why);

@@ -53,9 +53,9 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         char path[DAEMON_PATH_BYTES];
         int r;
 
-        r = config_load(&next, daemon->config_path, daemon->is_config_required, environ, why);
+        r = config_load(&next, daemon->config_path, daemon->is_config_required, environ, NULL, why);
         if (r == 0)
-                r = daemon_check(&next, why);
+                r = daemon_check(&next, NULL, why);
         if (r < 0)
                 return r;
         warn_of_restart(daemon, &next);

@@ -132,8 +132,8 @@ int userdir_prepare(int users_fd, const char *user, uint32_t uid, uint32_t gid, 
         struct stat status;
 
         if (mkdirat(users_fd, user, DIRECTORY_MODE) < 0 && errno != EEXIST)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, errno, "cannot make the directory of %s: %s", user,
-                                 strerrordesc_np(errno));
+                return fault_set(why, errno == EROFS ? FAULT_SETTING_INVALID : FAULT_RESOURCE_EXHAUSTED, errno,
+                                 "cannot make the directory of %s in users_dir: %s", user, strerrordesc_np(errno));
         fd = open_beneath(users_fd, user);
         if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
                 return fault_set(why, FAULT_INTERNAL, errno,

@@ -61,7 +61,7 @@ static int read_bytes(struct values *values, const void *bytes, size_t length, s
 
         require(fd >= 0 && write(fd, bytes, length) == (ssize_t)length);
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        return settings_read_file(TABLE, values, path, why);
+        return settings_read_file(TABLE, values, path, NULL, why);
 }
 
 static void require_round_trip(const struct values *values)
@@ -77,8 +77,8 @@ static void require_round_trip(const struct values *values)
                 for (const char *at = setting->key; *at != '\0'; at++)
                         (void)buffer_format(&variable, "%c", *at - 'a' + 'A');
                 (void)buffer_format(&variable, "=%s", formatted);
-                require(settings_read_environment(TABLE, &again, (char *const[]){ variable.data, NULL }, NULL, &why) ==
-                        0);
+                require(settings_read_environment(TABLE, &again, (char *const[]){ variable.data, NULL }, NULL, NULL,
+                                                  &why) == 0);
                 AUTO(auto_free) char *formatted_again = settings_format(setting, &again);
                 require(formatted_again != NULL && strcmp(formatted, formatted_again) == 0);
                 buffer_free(&variable);
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         (void)buffer_text(&variable, "CARREL_");
         (void)buffer_append(&variable, bytes, length);
         why = (struct fault){ 0 };
-        if (settings_read_environment(TABLE, &values, (char *const[]){ variable.data, NULL }, NULL, &why) < 0)
+        if (settings_read_environment(TABLE, &values, (char *const[]){ variable.data, NULL }, NULL, NULL, &why) < 0)
                 require_sentence(&why);
         require_bounds(&values);
         buffer_free(&variable);

@@ -86,7 +86,7 @@ static void read_settings(void)
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         r = settings_defaults(TABLE, &values, &why);
         if (r == 0)
-                r = settings_read_file(TABLE, &values, path, &why);
+                r = settings_read_file(TABLE, &values, path, NULL, &why);
         if (r == 0) {
                 AUTO(auto_free) char *text = settings_format(&TABLE[1], &values);
 

@@ -62,7 +62,7 @@ static int read_text(struct values *values, const char *text, size_t length, str
         assert_true(fd >= 0);
         assert_int_equal(write(fd, text, length), length);
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        return settings_read_file(TABLE, values, path, why);
+        return settings_read_file(TABLE, values, path, NULL, why);
 }
 
 static void test_defaults(void **state)
@@ -222,14 +222,14 @@ static void test_unreadable_file(void **state)
         char path[300];
 
         set_up(&values);
-        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", &why), -ENOENT);
+        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL, &why), -ENOENT);
         assert_string_equal(why.message, "/nonexistent/carrel.conf: cannot be opened: No such file or directory");
-        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL), -ENOENT);
-        assert_true(settings_read_file(TABLE, &values, "/proc/self", &why) < 0); /* a directory */
+        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL, NULL), -ENOENT);
+        assert_true(settings_read_file(TABLE, &values, "/proc/self", NULL, &why) < 0); /* a directory */
         memset(path, 'x', sizeof path);
         memcpy(path + sizeof path - 12, "/carrel.conf", 12);
         path[sizeof path - 1] = '\0';
-        assert_true(settings_read_file(TABLE, &values, path, &why) < 0);
+        assert_true(settings_read_file(TABLE, &values, path, NULL, &why) < 0);
         assert_non_null(strstr(why.message, "/carrel.con: cannot be opened")); /* the tail of a long path stays */
         settings_release(TABLE, &values);
 }
@@ -253,7 +253,7 @@ static void test_environment(void **state)
         struct fault why = { 0 };
 
         set_up(&values);
-        if (settings_read_environment(TABLE, &values, (char *const *)ENVIRONMENT, IGNORED, &why) < 0)
+        if (settings_read_environment(TABLE, &values, (char *const *)ENVIRONMENT, IGNORED, NULL, &why) < 0)
                 fail_msg("%s", why.message);
         assert_int_equal(values.uid, 9);
         assert_true(values.idle_ttl_s == 1.25);
@@ -281,7 +281,8 @@ static void test_refused_variables(void **state)
                 struct fault why = { 0 };
 
                 set_up(&values);
-                assert_true(settings_read_environment(TABLE, &values, (char *const *)environment, IGNORED, &why) < 0);
+                assert_true(settings_read_environment(TABLE, &values, (char *const *)environment, IGNORED, NULL, &why) <
+                            0);
                 assert_string_equal(why.message, VARIABLES[i].sentence);
                 assert_int_equal(why.kind, FAULT_SETTING_INVALID);
                 settings_release(TABLE, &values);

@@ -19,8 +19,9 @@ static const char *result_of(const struct doctor_findings *findings, int index)
         return view_text(cJSON_GetArrayItem(findings->array, index), "result");
 }
 
-static const char GOOD[] = "Uid: 1000\nCapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\nRoot: ro,relatime\n"
-                           "Tmp: yes\nWorkspace: yes\nPids: 256\nMemory: 2147483648\n";
+static const char GOOD[] =
+        "Uid: 1000\nCapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\nInit: no\nRoot: ro,relatime\n"
+        "Tmp: yes\nWorkspace: yes\nPids: 256\nMemory: 2147483648\n";
 
 static void a_hardened_carrel_passes(void **state)
 {
@@ -47,6 +48,7 @@ static void each_weakness_is_found(void **state)
                 { CHECK_NEW_PRIVILEGES, "NoNewPrivs: 0\n" },
                 { CHECK_SECCOMP, "Seccomp: 0\n" },
                 { CHECK_SECCOMP, "Seccomp: 1\n" },
+                { CHECK_INIT, "Init: yes\n" },
                 { CHECK_ROOT, "Root: rw,relatime\n" },
                 { CHECK_ROOT, "Root: rolled\n" },
                 { CHECK_TMP, "Tmp: no\n" },

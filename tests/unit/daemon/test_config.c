@@ -30,7 +30,7 @@ static int load_text(const char *text, struct config *ret_config, struct fault *
         assert_true(fd >= 0);
         assert_int_equal(write(fd, text, strlen(text)), strlen(text));
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        r = config_load(ret_config, path, true, NO_ENVIRONMENT, why);
+        r = config_load(ret_config, path, true, NO_ENVIRONMENT, NULL, why);
         return r;
 }
 
@@ -104,7 +104,7 @@ static void the_environment_overrides_the_file(void **state)
         struct fault why = { 0 };
 
         (void)state;
-        assert_int_equal(config_load(&config, "/nonexistent/carrel.conf", false, environment, &why), 0);
+        assert_int_equal(config_load(&config, "/nonexistent/carrel.conf", false, environment, NULL, &why), 0);
         assert_int_equal(config.pids, 99);
 }
 
@@ -115,7 +115,7 @@ static void an_unknown_variable_is_an_error(void **state)
         struct fault why = { 0 };
 
         (void)state;
-        assert_true(config_load(&config, "/nonexistent/carrel.conf", false, environment, &why) < 0);
+        assert_true(config_load(&config, "/nonexistent/carrel.conf", false, environment, NULL, &why) < 0);
         assert_non_null(strstr(why.message, "CARREL_PIDZ"));
 }
 
@@ -125,7 +125,7 @@ static void a_named_file_must_be_there(void **state)
         struct fault why = { 0 };
 
         (void)state;
-        assert_int_equal(config_load(&config, "/nonexistent/carrel.conf", true, NO_ENVIRONMENT, &why), -ENOENT);
+        assert_int_equal(config_load(&config, "/nonexistent/carrel.conf", true, NO_ENVIRONMENT, NULL, &why), -ENOENT);
         assert_non_null(strstr(why.message, "/nonexistent/carrel.conf"));
 }
 
@@ -181,6 +181,53 @@ static void the_example_is_valid(void **state)
                 fail_msg("dist/carrel.conf: %s", why.message);
 }
 
+struct heard {
+        char text[2048];
+        unsigned count;
+};
+
+static void hear(void *arg, const struct fault *why)
+{
+        struct heard *heard = arg;
+        size_t length = strlen(heard->text);
+
+        heard->count++;
+        (void)snprintf(heard->text + length, sizeof heard->text - length, "%s\n", why->message);
+}
+
+/* Who mends a file wants to hear everything at once; what is right in it counts all the same. */
+static void every_problem_is_heard(void **state)
+{
+        static const char TEXT[] = "idle_ttl_s = never\npids = 99\nidel_ttl_s = 3\n[other]\npool = x\n[carrel]\n"
+                                   "memory = 1z\nuid 7\npids = 100\ncpus = 2\n";
+        static const char *const NAMED[] = {
+                ":1: idle_ttl_s must",           ":3: unknown key idel_ttl_s; did you mean idle_ttl_s?",
+                ":5: only the section",          ":7: memory must be a size",
+                ":9: pids is set a second time", ":8: expected key = value",
+                "environment: CARREL_GID must"
+        };
+        char *const environment[] = { (char *)"CARREL_GID=staff", (char *)"CARREL_NOFILE=99", NULL };
+        AUTO(config_release) struct config config = { 0 };
+        AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
+        struct heard heard = { 0 };
+        const struct fault_listener listener = { hear, &heard };
+        struct fault first = { 0 };
+        char path[64];
+
+        (void)state;
+        assert_int_equal(write(fd, TEXT, strlen(TEXT)), strlen(TEXT));
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        assert_true(config_load(&config, path, true, environment, &listener, &first) < 0);
+        for (size_t i = 0; i < sizeof NAMED / sizeof *NAMED; i++)
+                if (strstr(heard.text, NAMED[i]) == NULL)
+                        fail_msg("\"%s\" was not said: %s", NAMED[i], heard.text);
+        assert_int_equal(heard.count, sizeof NAMED / sizeof *NAMED);
+        assert_non_null(strstr(first.message, ":1: idle_ttl_s"));
+        assert_int_equal(config.pids, 99);
+        assert_int_equal(config.nofile, 99);
+        assert_true(config.cpus > 1.9 && config.cpus < 2.1);
+}
+
 int main(int argc, char **argv)
 {
         static const struct CMUnitTest TESTS[] = {
@@ -190,6 +237,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(the_environment_overrides_the_file),
                 cmocka_unit_test(an_unknown_variable_is_an_error),
                 cmocka_unit_test(a_named_file_must_be_there),
+                cmocka_unit_test(every_problem_is_heard),
                 cmocka_unit_test(the_manual_names_every_key),
                 cmocka_unit_test(the_example_names_every_key),
                 cmocka_unit_test(the_example_is_valid),

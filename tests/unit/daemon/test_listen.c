@@ -1,5 +1,6 @@
 /* The directories carreld claims at its start. */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -40,6 +42,57 @@ static void a_directory_is_claimed(void **state)
                 assert_int_equal(claim_directory(path, 0755, NULL), -EPERM);
         }
         assert_int_equal(rmdir(path), 0);
+        assert_int_equal(rmdir(base), 0);
+}
+
+/* What --check tries is what the start would meet, and leaves nothing behind. */
+static void a_check_makes_nothing(void **state)
+{
+        char base[] = "/tmp/carrel-listen-XXXXXX";
+        char path[64], deep[96];
+
+        (void)state;
+        assert_non_null(mkdtemp(base));
+        (void)snprintf(path, sizeof path, "%s/run", base);
+        (void)snprintf(deep, sizeof deep, "%s/run/a/b/c", base);
+        assert_int_equal(check_claimable(path, NULL), 0);
+        assert_int_equal(check_claimable(deep, NULL), 0);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(claim_directory(path, 0755, NULL), 0);
+        assert_int_equal(check_claimable(path, NULL), 0);
+        assert_int_equal(chmod(path, 0775), 0);
+        assert_int_equal(check_claimable(path, NULL), -EPERM);
+        assert_int_equal(check_claimable(deep, NULL), -EPERM);
+        assert_int_equal(rmdir(path), 0);
+        assert_int_equal(rmdir(base), 0);
+}
+
+static void a_read_only_directory_is_refused(void **state)
+{
+        char base[] = "/tmp/carrel-listen-XXXXXX";
+        char deep[96];
+        struct fault why = { 0 };
+        int status = -1;
+        pid_t child;
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        assert_non_null(mkdtemp(base));
+        (void)snprintf(deep, sizeof deep, "%s/users", base);
+        child = fork();
+        if (child == 0) {
+                bool is_refused = unshare(CLONE_NEWNS) == 0 &&
+                                  mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                                  mount("none", base, "tmpfs", 0, "mode=0755") == 0 &&
+                                  check_claimable(base, NULL) == 0 && check_claimable(deep, NULL) == 0 &&
+                                  mount("none", base, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0 &&
+                                  check_claimable(base, &why) == -EROFS && strstr(why.message, base) != NULL &&
+                                  check_claimable(deep, NULL) == -EROFS && claim_directory(base, 0755, NULL) == -EROFS;
+                _exit(is_refused ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
         assert_int_equal(rmdir(base), 0);
 }
 
@@ -173,6 +226,8 @@ int main(void)
 {
         static const struct CMUnitTest TESTS[] = {
                 cmocka_unit_test(a_directory_is_claimed),
+                cmocka_unit_test(a_check_makes_nothing),
+                cmocka_unit_test(a_read_only_directory_is_refused),
                 cmocka_unit_test(whoever_may_write_above_is_refused),
                 cmocka_unit_test(a_file_is_no_directory),
                 cmocka_unit_test(a_lock_is_for_one),
