@@ -14,6 +14,9 @@ enum carrel_metric {
         METRIC_POLICY_HEALS,
         METRIC_POLICY_ALARMS,
         METRIC_DROPPED_PACKETS,
+        METRIC_FLOWS,
+        METRIC_FLOWS_TABLE_SIZE,
+        METRIC_FLOWS_REFUSED,
         METRIC_ENGINE_UP,
         METRIC_STARTS_IN_FLIGHT, /* pool_stats at the scrape; and so the next two */
         METRIC_STARTS_QUEUED,

@@ -215,6 +215,7 @@ static cJSON *render_engines(const struct api_state *state)
 static cJSON *render_policy(const struct api_state *state)
 {
         cJSON *policy = cJSON_CreateObject();
+        cJSON *flows = cJSON_CreateObject();
 
         put_bool(&policy, "is_in_force", state->is_policy_in_force != 0);
         put_bool(&policy, "can_connect", state->can_connect != 0);
@@ -222,6 +223,11 @@ static cJSON *render_policy(const struct api_state *state)
         put_number(&policy, "heals", (double)state->policy_heals);
         put_number(&policy, "alarms", (double)state->policy_alarms);
         put_number(&policy, "dropped_packets", (double)state->policy_dropped_packets);
+        put_number(&flows, "of_a_carrel_max", state->flows_max);
+        put_number(&flows, "of_the_host", state->flows);
+        put_number(&flows, "table_size", state->flows_table_size);
+        put_number(&flows, "refused_packets", (double)state->flows_refused_packets);
+        put_child(&policy, "flows", flows);
         return policy;
 }
 

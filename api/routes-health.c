@@ -96,6 +96,9 @@ static void set_state(struct metrics *metrics, const struct api_state *state)
         metrics_set(metrics, METRIC_POLICY_HEALS, (double)state->policy_heals, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_POLICY_ALARMS, (double)state->policy_alarms, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_DROPPED_PACKETS, (double)state->policy_dropped_packets, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_FLOWS, state->flows, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_FLOWS_TABLE_SIZE, state->flows_table_size, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_FLOWS_REFUSED, (double)state->flows_refused_packets, NULL, NULL, NULL);
 }
 
 void handle_metrics(struct request *request)

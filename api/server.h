@@ -34,6 +34,9 @@ struct api_state {
         int can_connect; /* 0: only carrels with policy none are possible */
         char policy_detail[192];
         uint64_t policy_heals, policy_alarms, policy_dropped_packets;
+        uint64_t flows_refused_packets;
+        unsigned flows, flows_table_size; /* of the host's connection-tracking table */
+        unsigned flows_max;               /* of a carrel; 0: not bounded */
 };
 
 struct api_info {

@@ -98,21 +98,44 @@ static void check_engine(struct doctor *doctor, const cJSON *info)
                     text.has_failed ? "" : text.data);
 }
 
+/* A table that all carrels together can fill is no fault by itself: max_carrels is seldom reached. */
+static void check_flows(struct doctor *doctor, const cJSON *info)
+{
+        double bound = view_number(info, "policy.flows.of_a_carrel_max", 0);
+        double size = view_number(info, "policy.flows.table_size", 0);
+        double carrels = strtod(view_text(info, "settings.max_carrels"), NULL);
+
+        if (bound <= 0)
+                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_SKIP, "nothing is bounded: %s",
+                            view_text(info, "policy.detail"));
+        else if (bound * carrels > size)
+                doctor_note(
+                        &doctor->findings, CHECK_FLOWS, VERDICT_OK,
+                        "%.0f of a carrel, but the host's table of %.0f holds no more than %.0f such carrels of %.0f: "
+                        "raise net.netfilter.nf_conntrack_max to %.0f, or lower max_carrels",
+                        bound, size, size / bound, carrels, bound * carrels * 4 / 3);
+        else
+                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_OK, "%.0f of a carrel; %.0f of %.0f of the host's",
+                            bound, view_number(info, "policy.flows.of_the_host", 0), size);
+}
+
 static void check_info(struct doctor *doctor)
 {
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_POLICY, "carreld does not say");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_FLOWS, "carreld does not say");
                 return;
         }
         check_engine(doctor, info);
         if (cJSON_IsTrue(view_find(info, "policy.is_in_force")) &&
-            !cJSON_IsFalse(view_find(info, "policy.can_connect")))
+            !cJSON_IsFalse(view_find(info, "policy.can_connect")) &&
+            !str_has_prefix(view_text(info, "policy.detail"), "in force, but"))
                 doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_OK, "%.0f heals, %.0f alarms",
                             view_number(info, "policy.heals", 0), view_number(info, "policy.alarms", 0));
         else
                 doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_FAIL, "%s", view_text(info, "policy.detail"));
+        check_flows(doctor, info);
 }
 
 static bool check_ensure(struct doctor *doctor)

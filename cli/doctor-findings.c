@@ -17,7 +17,8 @@ static const struct {
                                      "engine_socket "
                                      "in carrel.conf(5)" },
         [CHECK_POLICY] = { "policy in force", "see `carrel policy` and carreld's log: the kernel needs iptables tables "
-                                              "(raw, filter, nat), carrel-netd CAP_NET_ADMIN and CAP_NET_RAW" },
+                                              "(raw, filter, nat, mangle), carrel-netd CAP_NET_ADMIN and CAP_NET_RAW" },
+        [CHECK_FLOWS] = { "connections bounded", "load the modules that the sentence names, then reload carreld" },
         [CHECK_ENSURE] = { "ensure", "do what the sentence says; `carrel ensure USER` tries again" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to a number that is not 0" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },

@@ -10,6 +10,7 @@ enum doctor_check {
         CHECK_READY,
         CHECK_ENGINE,
         CHECK_POLICY,
+        CHECK_FLOWS,
         CHECK_ENSURE,
         CHECK_USER,
         CHECK_CAPABILITIES,

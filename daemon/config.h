@@ -35,6 +35,8 @@ struct config {
         uint64_t exec_ring_bytes;
         double exec_wait_s;
         uint64_t file_max_bytes;
+        uint64_t flows_max;
+        uint64_t flows_new_per_s;
         uint64_t gid;
         char *helper_dir;
         double idle_ttl_s;

@@ -92,6 +92,9 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                 .allow = config->allow,
                 .dns = config->dns,
                 .check_interval_s = POLICY_CHECK_INTERVAL_S,
+                .flows_max = (unsigned)config->flows_max,
+                .flows_new_per_s = (unsigned)config->flows_new_per_s,
+                .max_carrels = (unsigned)config->max_carrels,
         };
 }
 

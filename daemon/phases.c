@@ -53,7 +53,10 @@ static void on_policy_change(void *arg, const struct netpolicy_status *status)
                 .detail = status->detail,
         };
 
-        log_event(daemon->log, status->is_in_force ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+        log_event(daemon->log,
+                  !status->is_in_force       ? LOG_LEVEL_ERROR
+                  : status->is_table_filling ? LOG_LEVEL_WARNING
+                                             : LOG_LEVEL_INFO,
                   status->is_in_force ? "policy_in_force" : "policy_not_in_force", "detail", status->detail, NULL);
         if (daemon->pool != NULL)
                 pool_announce(daemon->pool, &event);
@@ -74,6 +77,10 @@ static void describe(void *arg, struct api_state *ret_state)
                 .policy_heals = policy.heals,
                 .policy_alarms = policy.alarms,
                 .policy_dropped_packets = policy.dropped_packets,
+                .flows_refused_packets = policy.refused_packets,
+                .flows = policy.flows,
+                .flows_table_size = policy.table_size,
+                .flows_max = policy.flows_max,
         };
         (void)snprintf(ret_state->engine, sizeof ret_state->engine, "%s", about.kind);
         (void)snprintf(ret_state->engine_version, sizeof ret_state->engine_version, "%s", about.version);

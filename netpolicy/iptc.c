@@ -33,7 +33,7 @@ struct table {
 
 static bool next_table(const struct ruleset *ruleset, struct table *table)
 {
-        const struct rule_chain *end = ruleset->chains + RULE_CHAINS;
+        const struct rule_chain *end = ruleset->chains + ruleset->chain_count;
         const struct rule_chain *first = table->chains == NULL ? ruleset->chains : table->chains + table->count;
 
         if (first == end)
@@ -64,6 +64,10 @@ static int explain(const struct table *table, const char *what, int err, struct 
         bool is_ipv4 = table->family == &FAMILY_IPV4;
         const char *address = is_ipv4 ? "IPv4" : "IPv6";
 
+        if (table->chains->may_be_missing && (err == ENOPROTOOPT || err == ENOENT || err == EOPNOTSUPP))
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, EOPNOTSUPP,
+                                 "a carrel's connections are not bounded: modprobe iptable_mangle xt_connlimit "
+                                 "xt_hashlimit, then reload carreld");
         if (err == ENOPROTOOPT || err == ENOENT)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err,
                                  "the kernel has no legacy %s table \"%s\": load its module (modprobe %s_%s)", address,
@@ -132,7 +136,8 @@ static int compare_chain(const struct table *table, const struct rule_chain *wan
                 return r;
         found.hook = hook;
         found.chain = chain;
-        state->dropped_packets += count_drops(chain, found.chain_count);
+        *(wanted->may_be_missing ? &state->refused_packets : &state->dropped_packets) +=
+                count_drops(chain, found.chain_count);
         if (state->is_in_force)
                 state->is_in_force = plan_is_in_force(wanted, &found, state->difference);
         return 0;

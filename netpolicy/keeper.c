@@ -14,6 +14,11 @@
 
 enum { OPENING_INTERVAL_MS = 900 /* below the second between two periodic checks */ };
 
+struct counter {
+        bool is_known;
+        uint64_t last; /* as read */
+};
+
 struct keeper {
         bool has_policy;
         bool was_applied; /* the policy has been in force before: what is missing now was taken away */
@@ -21,12 +26,12 @@ struct keeper {
         struct policy_names names;
         struct ruleset ruleset;
         struct keeper_state state;
-        bool has_counters;
-        uint64_t counters;     /* as read last */
-        int64_t opened_ms;     /* when the ways were last seen to; 0: now is due */
-        struct fault obstacle; /* of that time; FAULT_NONE: they are open */
-        bool is_cut;           /* what was open before these rules, and is denied by them, has been ended */
-        struct fault uncut;    /* why not, or FAULT_NONE */
+        struct counter dropped, refused;
+        struct fault unbounded; /* why the kernel cannot bound flows, or FAULT_NONE */
+        int64_t opened_ms;      /* when the ways were last seen to; 0: now is due */
+        struct fault obstacle;  /* of that time; FAULT_NONE: they are open */
+        bool is_cut;            /* what was open before these rules, and is denied by them, has been ended */
+        struct fault uncut;     /* why not, or FAULT_NONE */
 };
 
 int keeper_new(struct keeper **ret_keeper)
@@ -47,24 +52,56 @@ struct keeper *keeper_free(struct keeper *keeper)
 }
 
 /* Rules that are put back start again from zero; those that stay go on. What was dropped before this process came
- * is somebody else's count. */
-static void count_drops(struct keeper *keeper, uint64_t counters)
+ * is somebody else's count. Returns what has been added since. */
+static uint64_t count(struct counter *counter, uint64_t now)
 {
-        if (!keeper->has_counters)
-                keeper->counters = counters;
-        keeper->has_counters = true;
-        keeper->state.dropped_packets += counters >= keeper->counters ? counters - keeper->counters : counters;
-        keeper->counters = counters;
+        uint64_t before = counter->is_known ? counter->last : now;
+
+        *counter = (struct counter){ true, now };
+        return now >= before ? now - before : now;
 }
 
-static int check_rules(struct keeper *keeper, struct fault *why)
+static void make_rules(struct keeper *keeper)
+{
+        keeper->state.flows_max =
+                keeper->unbounded.kind != FAULT_NONE ? 0 : policy_flows_max(&keeper->policy, keeper->state.table_size);
+        rules_make(&keeper->ruleset, &keeper->policy, keeper->state.flows_max);
+}
+
+/* Without connection tracking, which the first rules bring, the numbers stay as they are. */
+static void read_table(struct keeper_state *state)
+{
+        uint32_t flows = 0;
+        uint32_t table_size = 0;
+
+        if (sysctl_get_u32("netfilter/nf_conntrack_count", &flows) < 0 ||
+            sysctl_get_u32("netfilter/nf_conntrack_max", &table_size) < 0)
+                return;
+        state->flows = flows;
+        state->table_size = table_size;
+}
+
+/* A share follows the table, whose size the operator may change at any time. New rules are no heal. */
+static void look_at_table(struct keeper *keeper)
+{
+        struct keeper_state *state = &keeper->state;
+
+        read_table(state);
+        if (state->flows_max == 0 || state->flows_max == policy_flows_max(&keeper->policy, state->table_size))
+                return;
+        make_rules(keeper);
+        keeper->was_applied = false;
+}
+
+static int mend_rules(struct keeper *keeper, struct fault *why)
 {
         struct iptc_state found;
         int r = iptc_verify(&keeper->ruleset, &found, why);
 
         if (r < 0)
                 return r;
-        count_drops(keeper, found.dropped_packets);
+        keeper->state.dropped_packets += count(&keeper->dropped, found.dropped_packets);
+        keeper->state.refused_packets += count(&keeper->refused, found.refused_packets);
         if (found.is_in_force)
                 return 0;
         keeper->opened_ms = 0; /* whoever took the rules may have taken the ways */
@@ -76,6 +113,18 @@ static int check_rules(struct keeper *keeper, struct fault *why)
                 (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force (%s)",
                                keeper->was_applied ? "put back" : "just put in");
         return r;
+}
+
+/* A kernel that cannot bound flows still drops what is denied: it serves, and says what it lacks. */
+static int check_rules(struct keeper *keeper, struct fault *why)
+{
+        int r = mend_rules(keeper, why);
+
+        if (r != -EOPNOTSUPP || keeper->state.flows_max == 0)
+                return r;
+        keeper->unbounded = *why;
+        make_rules(keeper);
+        return mend_rules(keeper, why);
 }
 
 /* What only opens: when it fails, allowed targets may be out of reach, but nothing denied is within it. So it need not
@@ -120,11 +169,14 @@ static void cut_denied(struct keeper *keeper)
 
 static void tell_what_is_amiss(struct keeper *keeper)
 {
-        const struct fault *amiss = keeper->obstacle.kind != FAULT_NONE ? &keeper->obstacle : &keeper->uncut;
+        const struct fault *const amiss[] = { &keeper->obstacle, &keeper->unbounded, &keeper->uncut };
 
-        if (amiss->kind != FAULT_NONE)
-                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s",
-                               amiss->message);
+        for (size_t i = 0; i < sizeof amiss / sizeof *amiss; i++)
+                if (amiss[i]->kind != FAULT_NONE) {
+                        (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s",
+                                       amiss[i]->message);
+                        return;
+                }
 }
 
 int keeper_check(struct keeper *keeper, struct fault *why)
@@ -137,6 +189,7 @@ int keeper_check(struct keeper *keeper, struct fault *why)
         if (!keeper->has_policy)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, ENODATA, "carrel-netd has no policy yet");
         (void)snprintf(state->detail, sizeof state->detail, "in force");
+        look_at_table(keeper);
         r = check_rules(keeper, &problem);
         state->is_in_force = r == 0;
         state->checked_ms = now_ms;
@@ -159,7 +212,9 @@ int keeper_apply(struct keeper *keeper, const struct policy *policy, bool was_in
         keeper->is_cut = false;
         keeper->policy = *policy;
         policy_name(&keeper->policy, &keeper->names);
-        rules_make(&keeper->ruleset, &keeper->policy);
+        keeper->unbounded = (struct fault){ 0 };
+        read_table(&keeper->state);
+        make_rules(keeper);
         return keeper_check(keeper, why);
 }
 

@@ -11,11 +11,14 @@
 struct keeper;
 
 struct keeper_state {
-        bool is_in_force;         /* as of checked_ms */
-        int64_t checked_ms;       /* CLOCK_BOOTTIME when the last comparison began */
-        uint64_t heals;           /* times a check found the rules changed and put them back */
-        uint64_t dropped_packets; /* goes on when rules are put back */
-        char detail[192];         /* "in force", with a remark perhaps, or what is wrong */
+        bool is_in_force;           /* as of checked_ms */
+        int64_t checked_ms;         /* CLOCK_BOOTTIME when the last comparison began */
+        uint64_t heals;             /* times a check found the rules changed and put them back */
+        uint64_t dropped_packets;   /* goes on when rules are put back */
+        uint64_t refused_packets;   /* the same, of flows beyond a carrel's bounds */
+        uint32_t flows, table_size; /* the host's connection-tracking table; 0, 0: there is none */
+        uint32_t flows_max;         /* of a carrel at once; 0: not bounded, and detail says why */
+        char detail[192];           /* "in force", with a remark perhaps, or what is wrong */
 };
 
 __attribute__((warn_unused_result)) int keeper_new(struct keeper **ret_keeper);

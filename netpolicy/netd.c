@@ -45,6 +45,10 @@ static struct protocol_reply make_reply(const struct netd *netd, enum protocol_v
                         .checked_ms = state->checked_ms,
                         .heals = state->heals,
                         .dropped_packets = state->dropped_packets,
+                        .refused_packets = state->refused_packets,
+                        .flows = state->flows,
+                        .table_size = state->table_size,
+                        .flows_max = state->flows_max,
                         .is_in_force = state->is_in_force,
                 },
         };

@@ -34,6 +34,8 @@ struct netpolicy {
         int64_t heard_ms;              /* when anything came from the helper, or it was started */
         struct protocol_state state;   /* of the last reply; its counters begin anew with every helper */
         uint64_t heals, alarms, drops; /* of all helpers */
+        uint64_t refused;
+        bool is_table_filling;
         ev_timer tick;
         ev_timer tell; /* calls on_change from the loop, never from inside a reply */
 };
@@ -51,8 +53,10 @@ struct netpolicy_call {
 
 static void read_texts(const struct netpolicy_options *options, struct policy_texts *ret_texts)
 {
-        *ret_texts = (struct policy_texts){ options->pool, options->network_cidr, options->deny, options->allow,
-                                            options->dns };
+        *ret_texts = (struct policy_texts){
+                options->pool,      options->network_cidr,    options->deny,       options->allow, options->dns,
+                options->flows_max, options->flows_new_per_s, options->max_carrels
+        };
 }
 
 static int read_options(const struct netpolicy_options *options, struct protocol_apply *ret_apply, struct fault *why)
@@ -91,7 +95,7 @@ bool netpolicy_is_in_force(const struct netpolicy *netpolicy)
         return netpolicy->is_up && netpolicy->state.is_in_force != 0 && is_fresh(netpolicy);
 }
 
-static const char *describe(const struct netpolicy *netpolicy)
+static const char *find_trouble(const struct netpolicy *netpolicy)
 {
         if (!netpolicy->is_up)
                 return "carrel-netd has died and is started again";
@@ -99,7 +103,21 @@ static const char *describe(const struct netpolicy *netpolicy)
                 return "carrel-netd has not reported yet";
         if (!is_fresh(netpolicy))
                 return "carrel-netd does not report: stopped, or stuck";
-        return netpolicy->state.detail;
+        return NULL;
+}
+
+/* What is wrong, or "in force" with a remark. */
+static void describe(const struct netpolicy *netpolicy, char *detail, size_t size)
+{
+        const char *trouble = find_trouble(netpolicy);
+
+        if (trouble == NULL && netpolicy->is_table_filling && netpolicy->state.is_in_force != 0)
+                (void)snprintf(detail, size,
+                               "in force, but the host's connection-tracking table holds %u of %u: see flows_max in "
+                               "carrel.conf(5), or raise net.netfilter.nf_conntrack_max",
+                               (unsigned)netpolicy->state.flows, (unsigned)netpolicy->state.table_size);
+        else
+                (void)snprintf(detail, size, "%.191s", trouble != NULL ? trouble : netpolicy->state.detail);
 }
 
 bool netpolicy_can_connect(const struct netpolicy *netpolicy)
@@ -116,8 +134,13 @@ void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status
                 .heals = netpolicy->heals,
                 .alarms = netpolicy->alarms,
                 .dropped_packets = netpolicy->drops,
+                .refused_packets = netpolicy->refused,
+                .flows = netpolicy->state.flows,
+                .table_size = netpolicy->state.table_size,
+                .flows_max = netpolicy->state.flows_max,
+                .is_table_filling = netpolicy->is_table_filling,
         };
-        (void)snprintf(ret_status->detail, sizeof ret_status->detail, "%.191s", describe(netpolicy));
+        describe(netpolicy, ret_status->detail, sizeof ret_status->detail);
 }
 
 static void tell_later(struct netpolicy *netpolicy)
@@ -250,6 +273,20 @@ static struct netpolicy_call *find_call(const struct netpolicy *netpolicy, const
         return NULL;
 }
 
+/* The alarm ends only well below where it began, so that a table on the edge does not ring all the time. */
+static void watch_table(struct netpolicy *netpolicy, const struct protocol_state *state)
+{
+        const double calm = NETPOLICY_FILL_ALARM - 0.1;
+        double fill = state->table_size > 0 ? (double)state->flows / (double)state->table_size : 0;
+        bool is_filling = fill >= (netpolicy->is_table_filling ? calm : NETPOLICY_FILL_ALARM);
+
+        if (is_filling == netpolicy->is_table_filling)
+                return;
+        netpolicy->is_table_filling = is_filling;
+        netpolicy->alarms += is_filling;
+        tell_later(netpolicy);
+}
+
 static void take_state(struct netpolicy *netpolicy, const struct protocol_state *state)
 {
         if (state->heals > netpolicy->state.heals) {
@@ -259,6 +296,9 @@ static void take_state(struct netpolicy *netpolicy, const struct protocol_state 
         }
         if (state->dropped_packets > netpolicy->state.dropped_packets)
                 netpolicy->drops += state->dropped_packets - netpolicy->state.dropped_packets;
+        if (state->refused_packets > netpolicy->state.refused_packets)
+                netpolicy->refused += state->refused_packets - netpolicy->state.refused_packets;
+        watch_table(netpolicy, state);
         netpolicy->state = *state;
         netpolicy->is_proven = netpolicy->is_proven || (netpolicy->is_answered && state->is_in_force != 0);
         netpolicy->heard_ms = clock_boottime_ms();

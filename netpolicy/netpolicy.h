@@ -15,6 +15,7 @@ struct netpolicy;
 struct netpolicy_call;
 
 #define NETPOLICY_FRESH_S 3.0
+#define NETPOLICY_FILL_ALARM 0.8
 
 struct netpolicy_options {
         const char *helper_path;  /* of carrel-netd, absolute */
@@ -24,6 +25,9 @@ struct netpolicy_options {
         const char *allow;        /* pinholes CIDR[:port], separated by commas; may be "" */
         const char *dns;          /* resolvers: each gets a pinhole for port 53 udp and tcp; may be "" */
         double check_interval_s;  /* 1.0; 0.05 to NETPOLICY_FRESH_S / 2 */
+        unsigned flows_max; /* connections of a carrel at once, 0 to 1,000,000; 0: its share of the host's table */
+        unsigned flows_new_per_s; /* 0 to 10,000 a carrel; 0: as many as it can */
+        unsigned max_carrels;     /* that share the table */
 };
 
 /* What a carreld without privileges says to who wants more than loopback. */
@@ -39,6 +43,11 @@ struct netpolicy_status {
         uint64_t heals;           /* times the rules were found missing and were put back */
         uint64_t alarms;          /* times the policy was found not in force, healed at once or not */
         uint64_t dropped_packets; /* by our DROP rules, since netpolicy_new */
+        uint64_t refused_packets; /* of connections beyond a carrel's bounds, since netpolicy_new */
+        uint32_t flows;           /* in the host's connection-tracking table, as reported last */
+        uint32_t table_size;      /* 0: the kernel does not say */
+        uint32_t flows_max;       /* of a carrel at once; 0: not bounded, and detail says why */
+        bool is_table_filling;    /* from NETPOLICY_FILL_ALARM of the table on, until it is well below */
         char detail[192];         /* what is wrong, or "in force" */
 };
 
@@ -55,8 +64,8 @@ typedef void (*netpolicy_done)(void *arg, const struct netpolicy_link *link, con
 /* Parses and bounds the policy texts alone, as --check does. Returns 0 or -EINVAL with the sentence in why. */
 int netpolicy_check(const struct netpolicy_options *options, struct fault *why);
 
-/* Forks and executes the helper, which applies the rules at once. on_change runs whenever is_in_force changes and
- * on every heal. Copies options. Returns 0 or a negative errno with why. */
+/* Forks and executes the helper, which applies the rules at once. on_change runs whenever is_in_force or
+ * is_table_filling changes, and on every heal. Copies options. Returns 0 or a negative errno with why. */
 __attribute__((warn_unused_result)) int netpolicy_new(
         struct netpolicy **ret_netpolicy, struct ev_loop *loop, const struct netpolicy_options *options,
         void (*on_change)(void *arg, const struct netpolicy_status *status), void *arg, struct fault *why);

@@ -7,7 +7,8 @@
 
 #include "str.h"
 
-_Static_assert(sizeof(struct policy) == POLICY_POOL_BYTES + 8 + 8 + 8 * POLICY_DENIED_MAX + 12 * POLICY_PINHOLES_MAX,
+_Static_assert(sizeof(struct policy) ==
+                       POLICY_POOL_BYTES + 8 + 8 + 16 + 8 * POLICY_DENIED_MAX + 12 * POLICY_PINHOLES_MAX,
                "struct policy travels between processes: no padding");
 
 enum { ITEM_BYTES = 48 };
@@ -117,6 +118,9 @@ int policy_parse(struct policy *ret_policy, const struct policy_texts *texts, st
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "network_cidr: %s", problem);
         if (texts->pool == NULL || str_copy(policy.pool, sizeof policy.pool, texts->pool) < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "pool: the name must have 1 to 63 characters");
+        policy.flows_max = texts->flows_max;
+        policy.flows_new_per_s = texts->flows_new_per_s;
+        policy.carrels_max = texts->carrels_max;
         r = parse_list(&policy, "deny", texts->deny, take_deny, why);
         if (r == 0)
                 r = parse_list(&policy, "allow", texts->allow, take_allow, why);
@@ -177,10 +181,25 @@ int policy_validate(const struct policy *policy, struct fault *why)
                                  "network_cidr: a carrel cannot have an address from there");
         if (policy->denied_count > POLICY_DENIED_MAX || policy->pinhole_count > POLICY_PINHOLES_MAX)
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "deny, allow or dns: too many items");
+        if (policy->flows_max > POLICY_FLOWS_MOST || policy->flows_new_per_s > POLICY_FLOWS_PER_S_MOST)
+                return fault_set(why, FAULT_SETTING_INVALID, EINVAL,
+                                 "flows_max is at most %d, flows_new_per_s at most %d", POLICY_FLOWS_MOST,
+                                 POLICY_FLOWS_PER_S_MOST);
         for (uint32_t i = 0; i < policy->denied_count; i++)
                 if (!cidr_is_valid(policy->denied[i]))
                         return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "deny: item %u is no network", i + 1);
         return check_pinholes(policy, why);
+}
+
+uint32_t policy_flows_max(const struct policy *policy, uint32_t table_size)
+{
+        uint32_t share = table_size / 4 * 3 / (policy->carrels_max > 0 ? policy->carrels_max : 1);
+
+        if (policy->flows_max > 0)
+                return policy->flows_max;
+        if (share < POLICY_SHARE_LEAST)
+                return POLICY_SHARE_LEAST;
+        return share < POLICY_SHARE_MOST ? share : POLICY_SHARE_MOST;
 }
 
 /* FNV-1a, 32 bits (draft-eastlake-fnv). */

@@ -17,6 +17,10 @@ enum {
         POLICY_NETWORK_SHORTEST = 8,
         POLICY_NETWORK_LONGEST = 28,
         POLICY_PINHOLE_SHORTEST = 8, /* a wider pinhole would be a policy of its own */
+        POLICY_FLOWS_MOST = 1000000,
+        POLICY_FLOWS_PER_S_MOST = 10000,
+        POLICY_SHARE_LEAST = 256, /* of flows: below that ordinary programs wait */
+        POLICY_SHARE_MOST = 4096,
 };
 
 /* What may be reached although a denied network covers it. */
@@ -32,6 +36,10 @@ struct policy {
         struct cidr network;          /* where the carrels' addresses come from */
         uint32_t denied_count;
         uint32_t pinhole_count;
+        uint32_t flows_max;       /* of a carrel at once; 0: its share of the table (policy_flows_max) */
+        uint32_t flows_new_per_s; /* of a carrel; 0: as fast as it can */
+        uint32_t carrels_max;     /* that share the table */
+        uint32_t reserved;
         struct cidr denied[POLICY_DENIED_MAX];
         struct pinhole pinholes[POLICY_PINHOLES_MAX];
 };
@@ -39,6 +47,7 @@ struct policy {
 struct policy_texts {
         const char *pool, *network_cidr;
         const char *deny, *allow, *dns; /* comma-separated, spaces around items are fine; NULL or "": none */
+        uint32_t flows_max, flows_new_per_s, carrels_max;
 };
 
 /* The names a pool has in the kernel. "default" owns interfaces "carrel<n>" and chains "CARREL...", another pool
@@ -66,5 +75,9 @@ struct policy_flow {
 
 /* Whether the judge (rules.c) lets it pass; of its source nothing is asked. */
 bool policy_allows(const struct policy *policy, const struct policy_flow *flow);
+
+/* How many flows a carrel may have at once: what the policy says, or three quarters of a connection-tracking table of
+ * this size by carrels_max, but POLICY_SHARE_LEAST to POLICY_SHARE_MOST. table_size 0: nobody knows it. */
+uint32_t policy_flows_max(const struct policy *policy, uint32_t table_size);
 
 void policy_name(const struct policy *policy, struct policy_names *ret_names);

@@ -8,7 +8,7 @@
 
 _Static_assert(sizeof(struct protocol_request) == 16 + sizeof(struct protocol_apply), "no padding");
 _Static_assert(sizeof(struct protocol_reply) == 24 + 256 + 32 + sizeof(struct protocol_state), "no padding");
-_Static_assert(sizeof(struct protocol_state) == 24 + 200, "no padding");
+_Static_assert(sizeof(struct protocol_state) == 32 + 208, "no padding");
 
 static const char ID_CHARACTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 

@@ -10,7 +10,7 @@
 
 enum {
         PROTOCOL_MAGIC = 0x6c637263,
-        PROTOCOL_VERSION = 1,
+        PROTOCOL_VERSION = 2,
         PROTOCOL_ID_BYTES = 132, /* of a container's id: 12 to 128 of [A-Za-z0-9_.-] */
         PROTOCOL_ID_LEAST = 12,
         PROTOCOL_INTERVAL_LEAST_MS = 50,
@@ -50,9 +50,10 @@ struct protocol_request {
 struct protocol_state {
         int64_t checked_ms; /* CLOCK_BOOTTIME of the last comparison with the kernel */
         uint64_t heals;     /* since the helper's start */
-        uint64_t dropped_packets;
+        uint64_t dropped_packets, refused_packets;
         uint32_t is_in_force;
-        char detail[196];
+        uint32_t flows, table_size, flows_max; /* as in struct keeper_state */
+        char detail[192];
 };
 
 struct protocol_reply {

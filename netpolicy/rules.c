@@ -38,6 +38,7 @@ enum { PROTOCOL_COUNT = sizeof PROTOCOLS };
 struct maker {
         struct ruleset *ruleset;
         const struct policy *policy;
+        uint32_t flows_max;
         char pattern[16]; /* "carrel+" */
 };
 
@@ -47,7 +48,7 @@ static void add(struct maker *maker, struct rule rule)
                 maker->ruleset->rules[maker->ruleset->count++] = rule;
 }
 
-static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, const char *in, uint8_t flags,
+static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, const char *in, uint16_t flags,
                         enum rule_verdict verdict)
 {
         static const uint8_t WITH_PORTS[] = { IPPROTO_TCP, IPPROTO_UDP };
@@ -65,7 +66,7 @@ static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, cons
 }
 
 /* in: an interface pattern, or "" where the anchor has said it. */
-static void add_pinholes(struct maker *maker, const char *in, uint8_t flags, enum rule_verdict verdict)
+static void add_pinholes(struct maker *maker, const char *in, uint16_t flags, enum rule_verdict verdict)
 {
         for (uint32_t i = 0; i < maker->policy->pinhole_count; i++)
                 add_pinhole(maker, &maker->policy->pinholes[i], in, flags, verdict);
@@ -134,6 +135,20 @@ static void add_forward(struct maker *maker)
         add(maker, (struct rule){ .verdict = RULE_DROP });
 }
 
+/* Behind connection tracking, before the flow is in the table: what is dropped here never takes a place in it. */
+static void add_bounds(struct maker *maker)
+{
+        struct rule fast = { .flags = RULE_IS_FIRST | RULE_TOO_FAST,
+                             .limit = maker->policy->flows_new_per_s,
+                             .burst = maker->flows_max,
+                             .verdict = RULE_DROP };
+        struct rule many = { .flags = RULE_IS_FIRST | RULE_TOO_MANY, .limit = maker->flows_max, .verdict = RULE_DROP };
+
+        if (fast.limit > 0)
+                add(maker, fast);
+        add(maker, many);
+}
+
 static void add_masquerade(struct maker *maker)
 {
         struct rule rule = { .flags = RULE_NOT_OUT, .verdict = RULE_MASQUERADE };
@@ -153,17 +168,18 @@ static const struct {
         enum rule_family family;
         const char *table, *hook;
         const char *suffix; /* behind the pool's chain name */
-        bool is_judge;
+        bool is_judge, may_be_missing;
         int anchors; /* one for each BY_* */
         void (*add_rules)(struct maker *maker);
 } CHAINS[RULE_CHAINS] = {
-        { RULE_IPV4, "raw", "PREROUTING", "", true, BY_IN, add_judge },
-        { RULE_IPV4, "filter", "INPUT", "-INPUT", true, BY_IN, add_input },
-        { RULE_IPV4, "filter", "FORWARD", "-FORWARD", false, BY_IN | BY_OUT, add_forward },
-        { RULE_IPV4, "nat", "POSTROUTING", "", false, BY_SOURCE, add_masquerade },
-        { RULE_IPV6, "raw", "PREROUTING", "", true, BY_IN, add_drop },
-        { RULE_IPV6, "filter", "INPUT", "-INPUT", true, BY_IN, add_drop },
-        { RULE_IPV6, "filter", "FORWARD", "-FORWARD", true, BY_IN, add_drop },
+        { RULE_IPV4, "raw", "PREROUTING", "", true, false, BY_IN, add_judge },
+        { RULE_IPV4, "filter", "INPUT", "-INPUT", true, false, BY_IN, add_input },
+        { RULE_IPV4, "filter", "FORWARD", "-FORWARD", false, false, BY_IN | BY_OUT, add_forward },
+        { RULE_IPV4, "nat", "POSTROUTING", "", false, false, BY_SOURCE, add_masquerade },
+        { RULE_IPV6, "raw", "PREROUTING", "", true, false, BY_IN, add_drop },
+        { RULE_IPV6, "filter", "INPUT", "-INPUT", true, false, BY_IN, add_drop },
+        { RULE_IPV6, "filter", "FORWARD", "-FORWARD", true, false, BY_IN, add_drop },
+        { RULE_IPV4, "mangle", "PREROUTING", "", true, true, BY_IN, add_bounds },
 };
 
 static void add_anchor(struct rule_chain *chain, const struct maker *maker, int by)
@@ -183,7 +199,8 @@ static void make_chain(struct maker *maker, const char *prefix, size_t i)
         struct rule_chain *chain = &maker->ruleset->chains[i];
         size_t first = maker->ruleset->count;
 
-        *chain = (struct rule_chain){ CHAINS[i].family, CHAINS[i].table, CHAINS[i].hook, CHAINS[i].is_judge };
+        *chain = (struct rule_chain){ CHAINS[i].family, CHAINS[i].table, CHAINS[i].hook, CHAINS[i].is_judge,
+                                      CHAINS[i].may_be_missing };
         (void)snprintf(chain->name, sizeof chain->name, "%s%s", prefix, CHAINS[i].suffix);
         for (int by = BY_IN; by <= BY_SOURCE; by <<= 1)
                 if ((CHAINS[i].anchors & by) != 0)
@@ -193,15 +210,16 @@ static void make_chain(struct maker *maker, const char *prefix, size_t i)
         chain->count = maker->ruleset->count - first;
 }
 
-void rules_make(struct ruleset *ret_ruleset, const struct policy *policy)
+void rules_make(struct ruleset *ret_ruleset, const struct policy *policy, uint32_t flows_max)
 {
-        struct maker maker = { .ruleset = ret_ruleset, .policy = policy };
+        struct maker maker = { .ruleset = ret_ruleset, .policy = policy, .flows_max = flows_max };
         struct policy_names names;
 
         policy_name(policy, &names);
         (void)snprintf(maker.pattern, sizeof maker.pattern, "%.14s+", names.interface_prefix);
         ret_ruleset->count = 0;
-        for (size_t i = 0; i < RULE_CHAINS; i++)
+        ret_ruleset->chain_count = flows_max > 0 ? RULE_CHAINS : RULE_CHAINS - 1;
+        for (size_t i = 0; i < ret_ruleset->chain_count; i++)
                 make_chain(&maker, names.chain, i);
 }
 
@@ -238,7 +256,8 @@ bool rule_is_equal(const struct rule *a, const struct rule *b)
 {
         return str_equal(a->in, b->in) && str_equal(a->out, b->out) && cidr_is_equal(a->source, b->source) &&
                cidr_is_equal(a->destination, b->destination) && a->port == b->port && a->protocol == b->protocol &&
-               a->flags == b->flags && a->verdict == b->verdict && str_equal(a->target, b->target);
+               a->flags == b->flags && a->limit == b->limit && a->burst == b->burst && a->verdict == b->verdict &&
+               str_equal(a->target, b->target);
 }
 
 /* Two interface patterns that no interface fits. */
@@ -294,16 +313,17 @@ static void append_cidr(char text[static RULE_TEXT_BYTES], const char *option, s
         append(text, "%s%s %s ", is_inverted ? "! " : "", option, address);
 }
 
-static void append_flags(char text[static RULE_TEXT_BYTES], uint8_t flags)
+static void append_flags(char text[static RULE_TEXT_BYTES], uint16_t flags)
 {
         static const struct {
-                uint8_t flag;
+                uint16_t flag;
                 const char *words;
         } WORDS[] = {
                 { RULE_TO_HOST, "-m addrtype --dst-type LOCAL,BROADCAST " },
                 { RULE_IS_REPLY, "-m conntrack --ctstate RELATED,ESTABLISHED " },
                 { RULE_WRONG_PATH, "-m rpfilter --invert " },
                 { RULE_ORIGINALLY, "(before any DNAT) " },
+                { RULE_IS_FIRST, "-m conntrack ! --ctstatus CONFIRMED " },
                 { RULE_OPAQUE, "(and more) " },
         };
 
@@ -328,5 +348,10 @@ void rule_format(const struct rule *rule, char text[static RULE_TEXT_BYTES])
         if (rule->port != 0)
                 append(text, "--dport %u ", (unsigned)rule->port);
         append_flags(text, rule->flags);
+        if ((rule->flags & RULE_TOO_FAST) != 0)
+                append(text, "-m hashlimit --hashlimit-above %u/sec --hashlimit-burst %u ", (unsigned)rule->limit,
+                       (unsigned)rule->burst);
+        if ((rule->flags & RULE_TOO_MANY) != 0)
+                append(text, "-m connlimit --connlimit-above %u ", (unsigned)rule->limit);
         append(text, "-j %s", VERDICTS[rule->verdict] != NULL ? VERDICTS[rule->verdict] : rule->target);
 }

@@ -6,22 +6,47 @@
 #include <string.h>
 
 #include "scope.h"
+#include "str.h"
+
+static int open_setting(const char *path, int mode)
+{
+        char full[128];
+        int fd;
+
+        if (snprintf(full, sizeof full, "/proc/sys/net/%s", path) >= (int)sizeof full)
+                return -ENAMETOOLONG;
+        fd = open(full, mode | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
 
 int sysctl_set(const char *path, const char *value)
 {
         size_t length = strlen(value);
-        char full[128];
         char now[16] = "";
         AUTO(auto_close) int fd = -1;
         ssize_t n;
 
-        if (snprintf(full, sizeof full, "/proc/sys/net/%s", path) >= (int)sizeof full)
-                return -ENAMETOOLONG;
-        fd = open(full, O_RDWR | O_CLOEXEC);
+        fd = open_setting(path, O_RDWR);
         if (fd < 0)
-                return -errno;
+                return fd;
         n = pread(fd, now, sizeof now - 1, 0);
         if (n > 0 && (size_t)n == length + 1 && memcmp(now, value, length) == 0)
                 return 0;
         return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
+}
+
+int sysctl_get_u32(const char *path, uint32_t *ret_value)
+{
+        AUTO(auto_close) int fd = open_setting(path, O_RDONLY);
+        char text[24] = "";
+        uint64_t value = 0;
+        ssize_t n = fd < 0 ? fd : pread(fd, text, sizeof text - 1, 0);
+
+        if (n < 0)
+                return fd < 0 ? fd : -errno;
+        text[strcspn(text, "\n")] = '\0';
+        if (str_parse_u64(text, 0, UINT32_MAX, &value) < 0)
+                return -EINVAL;
+        *ret_value = (uint32_t)value;
+        return 0;
 }

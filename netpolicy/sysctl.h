@@ -1,6 +1,11 @@
 /* Network settings below /proc/sys/net, of the caller's own network namespace. */
 #pragma once
 
+#include <stdint.h>
+
 /* Writes value into /proc/sys/net/<path> unless it is there already. 0, or a negative errno (-ENOENT: the kernel
  * does not have it). */
 __attribute__((warn_unused_result)) int sysctl_set(const char *path, const char *value);
+
+/* Reads a number from there. 0, or a negative errno; *ret_value is untouched then. */
+__attribute__((warn_unused_result)) int sysctl_get_u32(const char *path, uint32_t *ret_value);

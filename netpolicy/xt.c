@@ -6,11 +6,15 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_addrtype.h>
+#include <linux/netfilter/xt_connlimit.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_hashlimit.h>
 #include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "str.h"
 
 static void *reserve(struct xt_entry *entry, size_t size)
 {
@@ -68,14 +72,87 @@ static void add_original(struct xt_entry *entry, const struct rule *rule)
         conntrack->origdst_port = conntrack->origdst_port_high = rule->port; /* in host order, from revision 2 on */
 }
 
-/* Either what add_reply or what add_original says; anything else shows when it is encoded again. */
+static void add_first(struct xt_entry *entry)
+{
+        struct xt_conntrack_mtinfo3 *conntrack = add_match(entry, "conntrack", 3, sizeof *conntrack);
+
+        conntrack->match_flags = conntrack->invert_flags = XT_CONNTRACK_STATUS;
+        conntrack->status_mask = IPS_CONFIRMED;
+}
+
+static const char RATE_PREFIX[] = "carrel-";
+
+/* A source that has been quiet for so long has all of its burst again, and is forgotten. */
+static uint32_t refill_ms(const struct rule *rule)
+{
+        uint64_t ms = 10000 + (uint64_t)rule->burst * 1000 / (rule->limit > 0 ? rule->limit : 1);
+
+        return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* The kernel has one table for each name, and never changes its numbers: they are part of the name. */
+static void add_too_fast(struct xt_entry *entry, const struct rule *rule)
+{
+        enum { BUCKETS = 4096, SOURCES_MOST = 1 << 20, GC_MS = 10000 };
+        struct xt_hashlimit_mtinfo3 *rate = add_match(entry, "hashlimit", 3, sizeof *rate);
+
+        (void)snprintf(rate->name, sizeof rate->name, "%s%u-%u", RATE_PREFIX, (unsigned)rule->limit,
+                       (unsigned)rule->burst);
+        rate->cfg = (struct hashlimit_cfg3){ .avg = XT_HASHLIMIT_SCALE_v2 / (rule->limit > 0 ? rule->limit : 1),
+                                             .burst = rule->burst,
+                                             .mode = XT_HASHLIMIT_HASH_SIP | XT_HASHLIMIT_INVERT,
+                                             .size = BUCKETS,
+                                             .max = SOURCES_MOST,
+                                             .gc_interval = GC_MS,
+                                             .expire = refill_ms(rule),
+                                             .srcmask = 32,
+                                             .dstmask = 32 };
+}
+
+static void add_too_many(struct xt_entry *entry, const struct rule *rule)
+{
+        struct xt_connlimit_info *count = add_match(entry, "connlimit", 1, sizeof *count);
+
+        count->v4_mask = UINT32_MAX;
+        count->limit = rule->limit;
+}
+
+static void get_too_fast(struct rule *rule, const char *name, size_t length)
+{
+        char text[32];
+        char *burst;
+        uint64_t numbers[2];
+
+        rule->flags |= RULE_TOO_FAST;
+        (void)snprintf(text, sizeof text, "%.*s", (int)(length < sizeof text ? length : sizeof text - 1), name);
+        burst = strrchr(text, '-');
+        if (!str_has_prefix(text, RATE_PREFIX) || burst == NULL)
+                return;
+        *burst++ = '\0';
+        if (str_parse_u64(text + strlen(RATE_PREFIX), 1, UINT32_MAX, &numbers[0]) < 0 ||
+            str_parse_u64(burst, 1, UINT32_MAX, &numbers[1]) < 0)
+                return;
+        rule->limit = (uint32_t)numbers[0];
+        rule->burst = (uint32_t)numbers[1];
+}
+
+static void get_too_many(struct rule *rule, const void *data, size_t length)
+{
+        struct xt_connlimit_info count = { 0 };
+
+        memcpy(&count, data, length < sizeof count ? length : sizeof count);
+        rule->flags |= RULE_TOO_MANY;
+        rule->limit = count.limit;
+}
+
+/* What one of the add_ functions says; anything else shows when it is encoded again. */
 static void get_conntrack(struct rule *rule, const void *data, size_t length)
 {
         struct xt_conntrack_mtinfo3 conntrack = { 0 };
 
         memcpy(&conntrack, data, length < sizeof conntrack ? length : sizeof conntrack);
         if ((conntrack.match_flags & XT_CONNTRACK_ORIGDST) == 0) {
-                rule->flags |= RULE_IS_REPLY;
+                rule->flags |= (conntrack.match_flags & XT_CONNTRACK_STATUS) != 0 ? RULE_IS_FIRST : RULE_IS_REPLY;
                 return;
         }
         rule->flags |= RULE_ORIGINALLY;
@@ -114,6 +191,12 @@ void xt_add_matches(struct xt_entry *entry, const struct rule *rule)
                 add_reply(entry);
         if ((rule->flags & RULE_WRONG_PATH) != 0)
                 add_wrong_path(entry);
+        if ((rule->flags & RULE_IS_FIRST) != 0)
+                add_first(entry);
+        if ((rule->flags & RULE_TOO_FAST) != 0)
+                add_too_fast(entry, rule);
+        if ((rule->flags & RULE_TOO_MANY) != 0)
+                add_too_many(entry, rule);
 }
 
 static const char *const VERDICTS[] = {
@@ -180,6 +263,10 @@ static void get_match(struct rule *rule, const struct xt_entry_match *match, siz
                 get_conntrack(rule, match->data, data_length);
         else if (strcmp(name, "rpfilter") == 0)
                 rule->flags |= RULE_WRONG_PATH;
+        else if (strcmp(name, "hashlimit") == 0)
+                get_too_fast(rule, (const char *)match->data, data_length);
+        else if (strcmp(name, "connlimit") == 0)
+                get_too_many(rule, match->data, data_length);
         else if ((strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0) && data_length >= sizeof ports) {
                 memcpy(&ports, match->data, sizeof ports);
                 rule->port = ports.dpts[0];

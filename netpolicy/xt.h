@@ -8,7 +8,7 @@
 
 #include "rules.h"
 
-enum { XT_ENTRY_BYTES = 640 };
+enum { XT_ENTRY_BYTES = 1024 };
 
 struct xt_entry {
         _Alignas(16) unsigned char bytes[XT_ENTRY_BYTES]; /* zero-initialise */

@@ -27,7 +27,7 @@ static void follow(const struct policy *policy)
 
         if (ruleset == NULL)
                 return;
-        rules_make(ruleset, policy);
+        rules_make(ruleset, policy, policy_flows_max(policy, 262144));
         for (size_t i = 0; i < RULE_CHAINS; i++) {
                 const struct rule_chain *chain = &ruleset->chains[i];
                 struct plan_found found = { chain->anchors, chain->anchor_count, chain->rules, chain->count, true };

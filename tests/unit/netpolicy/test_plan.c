@@ -18,7 +18,7 @@ static int make(void **state)
 
         (void)state;
         assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
-        rules_make(&ruleset, &policy);
+        rules_make(&ruleset, &policy, 1000);
         return 0;
 }
 

@@ -262,7 +262,7 @@ static void the_judge_is_in_order(void **state)
 
         (void)state;
         assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
-        rules_make(&ruleset, &policy);
+        rules_make(&ruleset, &policy, 1000);
         assert_string_equal(ruleset.chains[0].name, "CARREL");
         assert_int_equal(ruleset.chains[0].count, sizeof EXPECTED / sizeof *EXPECTED);
         for (size_t i = 0; i < ruleset.chains[0].count; i++) {
@@ -294,7 +294,7 @@ static void no_translation_leads_to_what_is_denied(void **state)
 
         (void)state;
         assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
-        rules_make(&ruleset, &policy);
+        rules_make(&ruleset, &policy, 1000);
         assert_string_equal(forward->name, "CARREL-FORWARD");
         rule_format(&forward->rules[0], text);
         assert_string_equal(text, "-i carrel+ -d 10.0.0.53/32 -p 6 --dport 53 (before any DNAT) -j ACCEPT");
@@ -314,6 +314,60 @@ static void no_translation_leads_to_what_is_denied(void **state)
                 assert_string_equal(text, BEHIND[i]);
         }
         assert_int_equal(at + 1 + sizeof BEHIND / sizeof *BEHIND, forward->count);
+}
+
+static void flows_are_bounded_behind_connection_tracking(void **state)
+{
+        static const char *const EXPECTED[] = {
+                "-m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above 50/sec --hashlimit-burst 1000 -j "
+                "DROP",
+                "-m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 1000 -j DROP",
+        };
+        struct policy_texts texts = { "default", "10.213.0.0/16", "", "", "", 0, 50, 1000 };
+        static struct ruleset ruleset;
+        const struct rule_chain *bounds = &ruleset.chains[RULE_CHAINS - 1];
+        struct policy policy;
+
+        (void)state;
+        assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
+        rules_make(&ruleset, &policy, 1000);
+        assert_int_equal(ruleset.chain_count, RULE_CHAINS);
+        assert_true(bounds->may_be_missing && bounds->is_judge);
+        assert_string_equal(bounds->table, "mangle");
+        assert_int_equal(bounds->count, 2);
+        for (size_t i = 0; i < 2; i++) {
+                char text[RULE_TEXT_BYTES];
+
+                rule_format(&bounds->rules[i], text);
+                assert_string_equal(text, EXPECTED[i]);
+        }
+        rules_make(&ruleset, &policy, 0);
+        assert_int_equal(ruleset.chain_count, RULE_CHAINS - 1);
+        for (size_t i = 0; i < ruleset.chain_count; i++)
+                assert_false(ruleset.chains[i].may_be_missing);
+}
+
+static void a_share_holds_the_table(void **state)
+{
+        static const struct {
+                uint32_t asked, table_size, carrels, share;
+        } CASES[] = {
+                { 0, 262144, 1000, POLICY_SHARE_LEAST },
+                { 0, 262144, 100, 1966 },
+                { 0, 262144, 1, POLICY_SHARE_MOST },
+                { 0, 0, 1000, POLICY_SHARE_LEAST },
+                { 0, 1048576, 1000, 786 },
+                { 0, UINT32_MAX, 0, POLICY_SHARE_MOST },
+                { 77, 262144, 1000, 77 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct policy policy = { .flows_max = CASES[i].asked, .carrels_max = CASES[i].carrels };
+
+                assert_int_equal(policy_flows_max(&policy, CASES[i].table_size), CASES[i].share);
+        }
+        assert_true((uint64_t)POLICY_SHARE_LEAST * 1000 < 262144); /* the defaults of carreld and of the kernel */
 }
 
 /* What is cut when a policy changes is what its judge drops. */
@@ -354,7 +408,7 @@ static void the_largest_policy_has_room(void **state)
 
         (void)state;
         assert_int_equal(policy_parse(&policy, &texts, NULL), 0);
-        rules_make(&ruleset, &policy);
+        rules_make(&ruleset, &policy, 1000);
         assert_true(ruleset.count < RULE_ROOM);
         for (size_t i = 0; i < RULE_CHAINS; i++)
                 assert_true(ruleset.chains[i].rules[ruleset.chains[i].count - 1].verdict != RULE_RETURN);
@@ -378,12 +432,19 @@ static void check_bounds_the_interval(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(good_texts_are_read),         cmocka_unit_test(bad_texts_are_explained),
-                cmocka_unit_test(lists_are_bounded),           cmocka_unit_test(allow_and_dns_share_a_bound),
-                cmocka_unit_test(binary_policies_are_checked), cmocka_unit_test(names_of_pools_keep_apart),
-                cmocka_unit_test(the_judge_is_in_order),       cmocka_unit_test(the_largest_policy_has_room),
-                cmocka_unit_test(check_bounds_the_interval),   cmocka_unit_test(no_translation_leads_to_what_is_denied),
+                cmocka_unit_test(good_texts_are_read),
+                cmocka_unit_test(bad_texts_are_explained),
+                cmocka_unit_test(lists_are_bounded),
+                cmocka_unit_test(allow_and_dns_share_a_bound),
+                cmocka_unit_test(binary_policies_are_checked),
+                cmocka_unit_test(names_of_pools_keep_apart),
+                cmocka_unit_test(the_judge_is_in_order),
+                cmocka_unit_test(the_largest_policy_has_room),
+                cmocka_unit_test(check_bounds_the_interval),
+                cmocka_unit_test(no_translation_leads_to_what_is_denied),
                 cmocka_unit_test(flows_are_judged_as_packets),
+                cmocka_unit_test(flows_are_bounded_behind_connection_tracking),
+                cmocka_unit_test(a_share_holds_the_table),
         };
 
         return cmocka_run_group_tests_name("netpolicy: policy", tests, NULL, NULL);

@@ -91,6 +91,15 @@ static void bad_bodies_are_refused(void **state)
         request = make_request(PROTOCOL_APPLY);
         request.apply.policy.denied_count = UINT32_MAX;
         assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_APPLY);
+        request.apply.was_in_force = 2;
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_APPLY);
+        request.apply.policy.flows_max = POLICY_FLOWS_MOST + 1;
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_APPLY);
+        request.apply.policy.flows_new_per_s = POLICY_FLOWS_PER_S_MOST + 1;
+        assert_int_equal(check(&request), -EPROTO);
 }
 
 static void replies_are_checked(void **state)
@@ -105,7 +114,8 @@ static void replies_are_checked(void **state)
         assert_int_equal(protocol_check_reply(&good, sizeof good - 1), -EPROTO);
 #define WITH(change) (bad = good, (change), assert_int_equal(protocol_check_reply(&bad, sizeof bad), -EPROTO))
         WITH(bad.magic = 0);
-        WITH(bad.version = 2);
+        WITH(bad.version = PROTOCOL_VERSION - 1);
+        WITH(bad.version = PROTOCOL_VERSION + 1);
         WITH(bad.verb = 0);
         WITH(bad.verb = PROTOCOL_REPORT + 1);
         WITH(bad.kind = FAULT_KINDS);

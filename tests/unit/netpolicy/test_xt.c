@@ -56,6 +56,10 @@ static const struct rule RULES[] = {
         { .flags = RULE_IS_REPLY, .verdict = RULE_ACCEPT },
         { .flags = RULE_WRONG_PATH, .verdict = RULE_DROP },
         { .flags = RULE_TO_HOST | RULE_WRONG_PATH, .verdict = RULE_DROP },
+        { .flags = RULE_IS_FIRST, .verdict = RULE_DROP },
+        { .flags = RULE_IS_FIRST | RULE_TOO_FAST, .limit = 50, .burst = 256, .verdict = RULE_DROP },
+        { .flags = RULE_IS_FIRST | RULE_TOO_FAST, .limit = 9999, .burst = 1000000, .verdict = RULE_DROP },
+        { .flags = RULE_IS_FIRST | RULE_TOO_MANY, .limit = 256, .verdict = RULE_DROP },
         { .verdict = RULE_DROP },
 };
 
