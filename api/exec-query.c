@@ -98,12 +98,29 @@ static int read_timeout(void *target, const char *value, const char *name, struc
         return 0;
 }
 
+static int read_drain(void *target, const char *value, const char *name, struct fault *why)
+{
+        struct exec_query *query = target;
+
+        (void)name;
+        query->request.has_drain = true;
+        if (str_parse_decimal(value, 0, EXEC_DRAIN_MAX_S, &query->request.drain_s) < 0)
+                return wrong(why, "drain_s is from 0 to 86400");
+        return 0;
+}
+
 const struct query_parameter EXEC_QUERY[] = {
-        { "argv", read_argv, true },          { "cols", read_cols, false },
-        { "cwd", read_cwd, false },           { "env", read_env, true },
-        { "request", read_request, false },   { "rows", read_rows, false },
-        { "stdin", read_stdin, false },       { "tty", read_tty, false },
-        { "timeout_s", read_timeout, false }, { 0 },
+        { "argv", read_argv, true },
+        { "cols", read_cols, false },
+        { "cwd", read_cwd, false },
+        { "drain_s", read_drain, false },
+        { "env", read_env, true },
+        { "request", read_request, false },
+        { "rows", read_rows, false },
+        { "stdin", read_stdin, false },
+        { "tty", read_tty, false },
+        { "timeout_s", read_timeout, false },
+        { 0 },
 };
 
 int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why)

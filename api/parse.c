@@ -283,6 +283,14 @@ static int read_timeout(void *target, const cJSON *value, const char *name, stru
         return field_decimal(value, name, TIMEOUT_MIN_S, TIMEOUT_MAX_S, &body->request.timeout_s, why);
 }
 
+static int read_drain(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        struct exec_body *body = target;
+
+        body->request.has_drain = true;
+        return field_decimal(value, name, 0, EXEC_DRAIN_MAX_S, &body->request.drain_s, why);
+}
+
 static int read_max_output(void *target, const cJSON *value, const char *name, struct fault *why)
 {
         struct exec_body *body = target;
@@ -316,11 +324,17 @@ static int read_exec_id(void *target, const cJSON *value, const char *name, stru
 }
 
 static const struct field EXEC[] = {
-        { "argv", read_argv },         { "cwd", read_cwd },
-        { "detach", read_detach },     { "env", read_env },
-        { "exec_id", read_exec_id },   { "max_output_bytes", read_max_output },
-        { "stdin", read_stdin },       { "stdin_b64", read_stdin_b64 },
-        { "timeout_s", read_timeout }, { 0 },
+        { "argv", read_argv },
+        { "cwd", read_cwd },
+        { "detach", read_detach },
+        { "drain_s", read_drain },
+        { "env", read_env },
+        { "exec_id", read_exec_id },
+        { "max_output_bytes", read_max_output },
+        { "stdin", read_stdin },
+        { "stdin_b64", read_stdin_b64 },
+        { "timeout_s", read_timeout },
+        { 0 },
 };
 
 void exec_body_release(struct exec_body *body)
@@ -393,9 +407,11 @@ static int read_rows(void *target, const cJSON *value, const char *name, struct 
 }
 
 static const struct field EXEC_MESSAGE[] = {
-        { "argv", read_argv },         { "cols", read_cols }, { "cwd", read_cwd },
-        { "env", read_env },           { "rows", read_rows }, { "stdin", read_has_stdin },
-        { "timeout_s", read_timeout }, { "tty", read_tty },   { 0 },
+        { "argv", read_argv },       { "cols", read_cols },
+        { "cwd", read_cwd },         { "drain_s", read_drain },
+        { "env", read_env },         { "rows", read_rows },
+        { "stdin", read_has_stdin }, { "timeout_s", read_timeout },
+        { "tty", read_tty },         { 0 },
 };
 
 int parse_exec_message(const char *text, size_t length, struct exec_body *ret_body, struct fault *why)

@@ -95,6 +95,8 @@ cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_m
         put_seconds(&object, "duration_s", event->duration_s * 1000);
         if (event->kind == POOL_EXEC_ENDED)
                 put_text(&object, "cause", exec_cause_name(event->cause));
+        if (event->kind == POOL_EXEC_ENDED)
+                put_bool(&object, "streams_open", event->has_open_streams);
         return object;
 }
 
@@ -125,6 +127,7 @@ void render_exec_outcome(cJSON **object, const struct exec_result *result)
         put_number(object, "exit_code", result->exit_code);
         put_number(object, "signal", result->signal);
         put_seconds(object, "duration_ms", result->duration_s * 1e6);
+        put_bool(object, "streams_open", result->is_open);
         if (result->message != NULL)
                 put_text(object, "message", result->message);
 }

@@ -20,6 +20,7 @@ enum { STDIN_LIMIT_BYTES = 512 * 1024 };
 struct exec_values {
         struct option_list environment;
         const char *working_dir;
+        struct option_number drain;
         struct option_number timeout;
         const char *exec_id;
         bool has_no_stdin;
@@ -33,6 +34,8 @@ struct exec_values {
 static const struct option_spec OPTIONS[] = {
         { 'd', "detach", OPTION_FLAG, AT(is_detached),
           .help = "print the exec's id and leave it running: see `carrel logs`, `carrel kill`" },
+        { 0, "drain", OPTION_DECIMAL, AT(drain), 0, 86400, .argument = "S",
+          .help = "seconds to show what the program's background still writes behind its end; default 2" },
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
           .help = "set a variable, to our own value when none is given; may be repeated" },
         { 0, "id", OPTION_TEXT, AT(exec_id), .argument = "ID",
@@ -76,6 +79,8 @@ static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const
         if (chosen->working_dir != NULL && cJSON_AddStringToObject(body, "cwd", chosen->working_dir) == NULL)
                 return false;
         if (chosen->timeout.is_given && cJSON_AddNumberToObject(body, "timeout_s", chosen->timeout.value) == NULL)
+                return false;
+        if (chosen->drain.is_given && cJSON_AddNumberToObject(body, "drain_s", chosen->drain.value) == NULL)
                 return false;
         if (chosen->is_detached && cJSON_AddTrueToObject(body, "detach") == NULL)
                 return false;
@@ -174,6 +179,7 @@ static int converse(struct cli *cli, const struct exec_values *chosen, char **op
                                                  .argv = (const char *const *)operands + 1,
                                                  .environment = &chosen->environment,
                                                  .working_dir = chosen->working_dir,
+                                                 .drain = &chosen->drain,
                                                  .timeout_s = chosen->timeout.is_given ? chosen->timeout.value : 0,
                                                  .is_tty = chosen->is_tty };
 

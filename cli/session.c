@@ -232,6 +232,9 @@ static bool fill_request(const struct session_request *request, cJSON *body)
                 return false;
         if (request->timeout_s > 0 && cJSON_AddNumberToObject(body, "timeout_s", request->timeout_s) == NULL)
                 return false;
+        if (request->drain != NULL && request->drain->is_given &&
+            cJSON_AddNumberToObject(body, "drain_s", request->drain->value) == NULL)
+                return false;
         if (request->is_tty && cJSON_AddTrueToObject(body, "tty") == NULL)
                 return false;
         if (request->is_tty)

@@ -134,6 +134,20 @@ int agent_channel_send_stream(struct agent_channel *channel)
         return error;
 }
 
+int agent_channel_give(struct agent_channel *channel, uint32_t number, const int *fds, size_t n_fds)
+{
+        struct agent_packet *packet = &channel->execs->agents->out;
+
+        if (channel->version < AGENT_VERSION_KEEP || channel->is_framed)
+                return -EOPNOTSUPP;
+        if (channel->fd < 0)
+                return -EPIPE;
+        if (!list_is_empty(&channel->unsent))
+                return -EAGAIN;
+        agent_write_keep(packet, number, (unsigned)n_fds);
+        return send_now(channel, packet->bytes, packet->length, fds, n_fds);
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 {
         struct agent_channel *channel = io->data;
@@ -367,8 +381,17 @@ static void find_cgroup(struct agent_channel *channel, const char *container_id)
                 *channel->reader = (struct cgroup_reader){ .cgroup = cgroup, .oom_fd = -1, .pids_fd = -1 };
 }
 
+/* Noted by the kernel when the agent connected. */
+static gid_t gid_of(int fd)
+{
+        struct ucred peer = { .gid = (gid_t)-1 };
+        socklen_t size = sizeof(peer);
+
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.gid : (gid_t)-1;
+}
+
 int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
-                      int fd, bool is_framed)
+                      int fd, unsigned version, bool is_framed)
 {
         struct agent_channel *channel = calloc(1, sizeof(*channel));
         int error = -ENOMEM;
@@ -378,6 +401,8 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
         channel->doomed.free = free_channel;
         channel->execs = execs;
         channel->init = init;
+        channel->version = version;
+        channel->gid = gid_of(fd);
         channel->is_framed = is_framed;
         channel->fd = fd;
         list_init(&channel->doomed.node);

@@ -55,6 +55,8 @@ struct agent_channel {
         ev_io readable, writable;
         struct list unsent; /* struct unsent */
         size_t unsent_bytes;
+        unsigned version; /* of the protocol, AGENT_VERSION_MIN to AGENT_VERSION */
+        gid_t gid;        /* of the programs inside; -1: not known */
         bool is_framed;
         bool is_broken; /* told to the listener, or nobody is to be told any more */
         ev_timer gone;  /* it hung up: its container has this long to turn out to be dead */
@@ -72,9 +74,9 @@ struct agent_channel {
         unsigned n_waiting;
 };
 
-/* A greeted connection becomes a channel; fd is taken over on success. */
+/* A greeted connection of this version becomes a channel; fd is taken over on success. */
 int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
-                      int fd, bool is_framed);
+                      int fd, unsigned version, bool is_framed);
 /* Hangs up. Who talks is not told: end the execs first. Freed at the loop's next turn. NULL is fine; returns NULL. */
 struct agent_channel *agent_channel_close(struct agent_channel *channel);
 /* Takes what has come, until there is nothing more. */
@@ -94,6 +96,10 @@ int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_f
 /* The same for DATA, END and CREDIT. What of those cannot be sent would be missing with no word of it, so that -ENOMEM
  * and -ENOBUFS are the end of the connection: the execs end as lost, and never inside this call. */
 int agent_channel_send_stream(struct agent_channel *channel);
+/* Hands reading ends to the agent, which empties them until their last writer has gone. fds are borrowed. Nothing is
+ * queued for it: -EAGAIN when the agent does not listen, so that it can make us hold no descriptor; -EOPNOTSUPP when it
+ * does not know how. */
+int agent_channel_give(struct agent_channel *channel, uint32_t number, const int *fds, size_t n_fds);
 /* A number of its own for a talk. */
 int agent_talk_begin(struct agent_talk *talk, struct agent_channel *channel);
 void agent_talk_end(struct agent_talk *talk);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent-exec.h"
 
@@ -17,8 +18,7 @@ static void stop_everything(struct agent_exec *exec)
         struct ev_loop *loop = loop_of(exec);
 
         ev_timer_stop(loop, &exec->deadline);
-        ev_timer_stop(loop, &exec->drain_quiet);
-        ev_timer_stop(loop, &exec->drain_max);
+        ev_timer_stop(loop, &exec->drain);
         ev_timer_stop(loop, &exec->retry);
         ev_timer_stop(loop, &exec->grace);
         agent_output_close(&exec->outputs[0]);
@@ -31,6 +31,7 @@ void agent_exec_free(struct doomed *doomed)
         struct agent_exec *exec = LIST_ENTRY(doomed, struct agent_exec, doomed);
 
         exec_release(&exec->base);
+        free(exec->working_dir);
         free(exec->spec);
         free(exec);
 }
@@ -71,10 +72,32 @@ static struct exec_end decide_end(const struct agent_exec *exec, bool is_carrel_
 /* Before the streams are closed. */
 static void note_unheard(struct agent_exec *exec)
 {
-        if (exec->is_drained)
-                return;
-        exec->base.output.is_truncated |= agent_output_is_open(&exec->outputs[0]);
-        exec->base.errors.is_truncated |= agent_output_is_open(&exec->outputs[1]);
+        struct exec_output *outputs[] = { &exec->base.output, &exec->base.errors };
+
+        for (int i = 0; i < 2; i++) {
+                if (!agent_output_is_open(&exec->outputs[i]))
+                        continue;
+                exec->base.is_open |= agent_output_is_held(&exec->outputs[i]);
+                outputs[i]->is_truncated |= !exec->is_drained || agent_output_has_more(&exec->outputs[i]);
+        }
+}
+
+/* What the program has left in the background goes on writing, to nobody: without a reader it would die of it. */
+static void hand_over(struct agent_exec *exec)
+{
+        int fds[2];
+        size_t n_fds = 0;
+
+        for (int i = 0; i < 2; i++) {
+                if (!agent_output_is_held(&exec->outputs[i]))
+                        continue;
+                fds[n_fds] = agent_output_release(&exec->outputs[i]);
+                n_fds += fds[n_fds] >= 0;
+        }
+        if (n_fds > 0)
+                (void)agent_channel_give(exec->channel, exec->talk.number, fds, n_fds);
+        while (n_fds > 0)
+                close(fds[--n_fds]);
 }
 
 static void answer(struct agent_exec *exec)
@@ -83,6 +106,7 @@ static void answer(struct agent_exec *exec)
 
         exec->is_over = true; /* whatever the user does in his callback */
         note_unheard(exec);
+        hand_over(exec);
         stop_everything(exec);
         exec_report(&exec->base, &end);
         agent_channel_retire(exec->channel, &exec->cgroup);
@@ -155,36 +179,25 @@ static void give_exit_time(struct agent_exec *exec)
 }
 
 /* A child in the background may hold the streams open for as long as it likes; what the program itself wrote is in the
- * pipes when it has ended. A paused reader stops the clocks, because then the quiet is ours. */
+ * pipes when it has ended. A paused reader stops the clock, because then the quiet is ours. */
 void agent_exec_start_drain(struct agent_exec *exec)
 {
-        if (exec->base.is_paused)
-                return;
-        ev_timer_again(loop_of(exec), &exec->drain_quiet);
-        if (!ev_is_active(&exec->drain_max))
-                ev_timer_again(loop_of(exec), &exec->drain_max);
+        if (!exec->base.is_paused && !ev_is_active(&exec->drain))
+                ev_timer_again(loop_of(exec), &exec->drain);
 }
 
 static void on_drained(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_exec *exec = timer->data;
 
-        (void)loop, (void)events;
-        exec->is_drained = true;
-        agent_exec_check_end(exec);
-}
-
-/* Still writing, or not taken: what is cut off here was not the program's last word, and the result says so. */
-static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
-{
-        struct agent_exec *exec = timer->data;
-
         (void)events;
         ev_timer_stop(loop, timer);
-        note_unheard(exec);
+        if (exec->is_dying) { /* all of it is dead, and its reader does not come */
+                note_unheard(exec);
+                for (int i = 0; i < 2; i++)
+                        agent_output_close(&exec->outputs[i]);
+        }
         exec->is_drained = true;
-        for (int i = 0; i < 2; i++)
-                agent_output_close(&exec->outputs[i]);
         give_exit_time(exec);
         agent_exec_check_end(exec);
 }
@@ -192,10 +205,10 @@ static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
 /* It is dead, and its reader has so long to take what it said. */
 static void await_reader(struct agent_exec *exec)
 {
-        if (ev_is_active(&exec->drain_max))
+        if (ev_is_active(&exec->drain))
                 return;
-        exec->drain_max.repeat = exec->base.execs->timing.stall_s;
-        ev_timer_again(loop_of(exec), &exec->drain_max);
+        exec->drain.repeat = exec->base.execs->timing.stall_s;
+        ev_timer_again(loop_of(exec), &exec->drain);
 }
 
 /* ---- dying ---- */
@@ -324,7 +337,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
                 return;
         }
         if (exec->seen & SAW_EXITED) { /* only its background still writes */
-                on_drain_max(loop, &exec->drain_max, events);
+                on_drained(loop, &exec->drain, events);
                 return;
         }
         exec->is_timed_out = true;
@@ -402,10 +415,13 @@ static void init_timer(struct agent_exec *exec, ev_timer *timer, void (*on_time)
 void agent_exec_init_timers(struct agent_exec *exec)
 {
         const struct exec_timing *timing = &exec->base.execs->timing;
+        double drain_s = exec->base.drain_s;
 
+        /* What is in a terminal when its program ends is carried by the agent, and that takes it a moment. */
+        if ((exec->flags & AGENT_START_TTY) && drain_s < timing->arrive_s)
+                drain_s = timing->arrive_s;
         init_timer(exec, &exec->deadline, on_deadline, exec->timeout_s);
-        init_timer(exec, &exec->drain_quiet, on_drained, timing->drain_quiet_s);
-        init_timer(exec, &exec->drain_max, on_drain_max, timing->drain_max_s);
+        init_timer(exec, &exec->drain, on_drained, drain_s);
         init_timer(exec, &exec->retry, on_retry, timing->retry_first_s);
         init_timer(exec, &exec->grace, on_grace, timing->grace_s);
 }

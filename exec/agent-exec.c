@@ -55,7 +55,8 @@ static int on_failed(struct agent_exec *exec, const void *packet)
 
         if (agent_read_failed(packet, &failed) < 0)
                 return -EBADMSG;
-        length = snprintf(text, sizeof(text), "carrel: %s: %.256s: %s\n", STAGES[failed.stage], exec->base.program,
+        length = snprintf(text, sizeof(text), "carrel: %s: %.256s: %s\n", STAGES[failed.stage],
+                          failed.stage == AGENT_STAGE_CWD ? exec->working_dir : exec->base.program,
                           strerrordesc_np((int)failed.error) != NULL ? strerrordesc_np((int)failed.error) : "error");
         exec_take_output(&exec->base, exec->flags & AGENT_START_TTY ? 1 : 2, text,
                          (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
@@ -163,8 +164,6 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 {
         struct agent_exec *exec = arg;
 
-        if (ev_is_active(&exec->drain_quiet))
-                ev_timer_again(loop_of(exec), &exec->drain_quiet);
         exec_take_output(&exec->base, stream, bytes, length);
 }
 
@@ -283,7 +282,7 @@ static void cancel(struct exec *base)
         if (!(exec->seen & SAW_EXITED))
                 agent_exec_die(exec);
         else
-                agent_exec_start_drain(exec);
+                agent_exec_check_end(exec); /* nobody waits for what the background writes */
 }
 
 static bool is_draining(const struct agent_exec *exec)
@@ -304,17 +303,16 @@ static void pause_output(struct exec *base, bool is_paused)
                 agent_exec_look_again(exec);
         if (exec->is_over || exec->is_dying || !is_draining(exec))
                 return;
-        ev_timer_stop(loop_of(exec), &exec->drain_quiet);
         if (!base->is_pulled || agent_exec_is_owing(exec))
-                ev_timer_stop(loop_of(exec), &exec->drain_max);
+                ev_timer_stop(loop_of(exec), &exec->drain);
         agent_exec_start_drain(exec);
 }
 
 /* Each pull is a pause of its own; what is not the program's own any more has its time nevertheless. */
 static void note_pull(struct agent_exec *exec)
 {
-        if (is_draining(exec) && !exec->is_dying && !agent_exec_is_owing(exec) && !ev_is_active(&exec->drain_max))
-                ev_timer_again(loop_of(exec), &exec->drain_max);
+        if (is_draining(exec) && !exec->is_dying && !agent_exec_is_owing(exec) && !ev_is_active(&exec->drain))
+                ev_timer_again(loop_of(exec), &exec->drain);
 }
 
 static ssize_t read_output(struct exec *base, int *ret_stream, void *bytes, size_t size)
@@ -344,8 +342,8 @@ static int signal_exec(struct exec *base, int signal)
 
         if (signal < 1 || signal > SIGNALS)
                 return -EINVAL;
-        if (exec->is_over || exec->spec != NULL || (exec->seen & SAW_EXITED))
-                return -ESRCH;
+        if (exec->is_over || exec->spec != NULL || ((exec->seen & SAW_EXITED) && exec->cgroup.directory < 0))
+                return -ESRCH; /* with a cgroup, what it left in the background can still be told */
         sent = agent_exec_signal_all(exec, signal);
         if (sent < 0)
                 return sent;

@@ -21,7 +21,8 @@ struct agent_exec {
         struct list waiting;           /* in channel->waiting */
         struct doomed doomed;
         bool is_counted; /* in channel->n_running */
-        uint8_t *spec;   /* NULL: sent */
+        char *working_dir;
+        uint8_t *spec; /* NULL: sent */
         size_t spec_length;
         uint32_t flags; /* AGENT_START_* */
         uint16_t rows, cols;
@@ -38,7 +39,7 @@ struct agent_exec {
         bool is_killing; /* the grace after TERM is over */
         bool is_timed_out;
         bool is_over; /* finished or given up; only its memory is left */
-        ev_timer deadline, drain_quiet, drain_max, retry, grace;
+        ev_timer deadline, drain, retry, grace;
 };
 
 /* Contract of exec_start, all parameters checked, for a container with this channel. */
@@ -63,7 +64,7 @@ void agent_exec_check_end(struct agent_exec *exec);
 void agent_exec_look_again(struct agent_exec *exec);
 /* Whether something of the program's own, that has ended, still waits to be pulled. */
 bool agent_exec_is_owing(const struct agent_exec *exec);
-/* After the exit: when nothing is heard for a while, that is the end of output. */
+/* After the exit: until nobody can write any more, and no longer than the drain. */
 void agent_exec_start_drain(struct agent_exec *exec);
 /* Sends signal to every process of it; how many, or a negative errno. */
 int agent_exec_signal_all(const struct agent_exec *exec, int signal);

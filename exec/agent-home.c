@@ -193,8 +193,9 @@ static int read_hello(int fd, struct agent_packet *packet, struct agent_hello *r
         if (agent_wire_check(AGENT_FROM_INSIDE, packet->bytes, (size_t)length, 0, false, &header) < 0 ||
             header.kind != AGENT_HELLO || agent_read_hello(packet->bytes, ret_hello) < 0)
                 return -EBADMSG;
-        return ret_hello->version_min <= AGENT_VERSION && ret_hello->version_max >= AGENT_VERSION ? 0
-                                                                                                  : -EPROTONOSUPPORT;
+        return ret_hello->version_min <= AGENT_VERSION && ret_hello->version_max >= AGENT_VERSION_MIN
+                       ? 0
+                       : -EPROTONOSUPPORT;
 }
 
 static void refuse_guest(struct agent_home *home, const char *sentence)
@@ -213,7 +214,9 @@ static int know_again(const struct agent_home *home, const struct agent_hello *h
         uint8_t difference = 0;
         int error;
 
-        *ret_welcome = (struct agent_welcome){ .version = AGENT_VERSION };
+        *ret_welcome = (struct agent_welcome){
+                .version = hello->version_max < AGENT_VERSION ? hello->version_max : AGENT_VERSION,
+        };
         if (!home->has_own_kernel)
                 return 0;
         ret_welcome->flags = AGENT_WELCOME_FRAMED;
@@ -254,7 +257,7 @@ static void on_word(struct ev_loop *loop, ev_io *io, int events)
         }
         ev_io_stop(home->execs->loop, &home->word);
         if (error < 0 || send_welcome(home->guest, &welcome, &agents->out) < 0 ||
-            agent_channel_new(&home->channel, home->execs, home->container_id, home->pid, home->guest,
+            agent_channel_new(&home->channel, home->execs, home->container_id, home->pid, home->guest, welcome.version,
                               home->has_own_kernel) < 0) {
                 refuse_guest(home, "it hung up, or there is no memory");
                 return;

@@ -1,6 +1,7 @@
 /* How an exec sets out: its cgroup, its pipes, and the START that takes the other ends along. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent-exec.h"
@@ -9,6 +10,9 @@ int agent_exec_take(struct agent_exec *exec, const struct exec_request *request)
 {
         const char *working_dir = request->working_dir != NULL ? request->working_dir : "/workspace";
 
+        exec->working_dir = strdup(working_dir);
+        if (exec->working_dir == NULL)
+                return -ENOMEM;
         exec->spec_length = agent_spec_size(working_dir, request->argv, request->environment);
         if (exec->spec_length == 0)
                 return -E2BIG;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,7 +10,14 @@
 #include "agent-channel.h"
 
 /* One turn of the loop takes at most this much of one stream, so that a flood keeps nobody else waiting. */
-enum { READS_AT_ONCE = 4, LARGE_PIPE_BYTES = 1 << 20, INPUT_HELD_MAX = 1 << 18, FRAME_BYTES = 32768 };
+enum {
+        READS_AT_ONCE = 4,
+        LARGE_PIPE_BYTES = 1 << 20,
+        INPUT_HELD_MAX = 1 << 18,
+        FRAME_BYTES = 32768,
+        OUTPUT_MODE = 0620,
+        INPUT_MODE = 0640
+};
 
 _Static_assert(READS_AT_ONCE *AGENT_READ_BYTES >= LARGE_PIPE_BYTES, "one turn empties a pipe that nobody fills");
 
@@ -18,10 +26,19 @@ static struct ev_loop *loop_of(const struct agent_channel *channel)
         return channel->execs->loop;
 }
 
-static bool make_pipe(int ours, int ends[static 2])
+/* The program may open its end again by /dev/stdin, /dev/stdout or /dev/stderr, as its group, and for that direction
+ * only. The pipe stays ours, so that it cannot give itself more. Where we are not root it stays closed to it. */
+static void let_in(int fd, gid_t gid, mode_t mode)
+{
+        if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) == 0)
+                (void)fchmod(fd, mode);
+}
+
+static bool make_pipe(const struct agent_channel *channel, int ours, int ends[static 2])
 {
         if (pipe2(ends, O_CLOEXEC) != 0)
                 return false;
+        let_in(ends[ours], channel->gid, ours == 0 ? OUTPUT_MODE : INPUT_MODE);
         /* Of our end alone: the flag is the open file's, and the program's end is another. */
         if (fcntl(ends[ours], F_SETFL, O_NONBLOCK) == 0)
                 return true;
@@ -54,7 +71,7 @@ int agent_output_pipe(struct agent_output *output, int *ret_other)
 {
         int ends[2];
 
-        if (!make_pipe(0, ends))
+        if (!make_pipe(output->channel, 0, ends))
                 return -errno;
         output->fd = ends[0];
         *ret_other = ends[1];
@@ -97,6 +114,36 @@ void agent_output_close(struct agent_output *output)
         output->owed = 0;
         output->is_open = false;
         buffer_free(&output->held);
+}
+
+int agent_output_release(struct agent_output *output)
+{
+        int fd = output->fd;
+
+        output->fd = -1;
+        agent_output_close(output);
+        return fd;
+}
+
+static size_t unread(const struct agent_output *output)
+{
+        int length = 0;
+
+        return output->fd >= 0 && ioctl(output->fd, FIONREAD, &length) == 0 && length > 0 ? (size_t)length : 0;
+}
+
+bool agent_output_has_more(const struct agent_output *output)
+{
+        return output->held.length > 0 || unread(output) > 0;
+}
+
+bool agent_output_is_held(const struct agent_output *output)
+{
+        struct pollfd end = { .fd = output->fd };
+
+        if (output->fd < 0)
+                return output->is_open && !output->has_end;
+        return poll(&end, 1, 0) == 0; /* POLLHUP: there is no writer any more (pipe(7)) */
 }
 
 static void end_output(struct agent_output *output)
@@ -156,13 +203,10 @@ size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size)
 
 void agent_output_owe(struct agent_output *output, bool is_bounded)
 {
-        int length = 0;
-
         if (output->fd < 0 || output->is_bounded)
                 return;
         output->is_bounded = is_bounded;
-        if (ioctl(output->fd, FIONREAD, &length) == 0 && length > 0)
-                output->owed = (size_t)length;
+        output->owed = unread(output);
 }
 
 static void tell_taken(struct agent_output *output, uint32_t length)
@@ -255,7 +299,7 @@ int agent_input_pipe(struct agent_input *input, int *ret_other)
 {
         int ends[2];
 
-        if (!make_pipe(1, ends))
+        if (!make_pipe(input->channel, 1, ends))
                 return -errno;
         input->fd = ends[1];
         *ret_other = ends[0];

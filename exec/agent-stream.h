@@ -56,6 +56,11 @@ void agent_output_pause(struct agent_output *output, bool is_paused);
 bool agent_output_is_open(const struct agent_output *output);
 /* No more is taken, and nobody is told. */
 void agent_output_close(struct agent_output *output);
+/* The same, and the pipe is the caller's to read or close. -1: there is none. */
+int agent_output_release(struct agent_output *output);
+/* Whether there is something that has not been taken, and whether somebody could still write. */
+bool agent_output_has_more(const struct agent_output *output);
+bool agent_output_is_held(const struct agent_output *output);
 /* Framed: DATA and END. -EBADMSG: more than it was allowed, or behind its end. */
 int agent_output_take(struct agent_output *output, const void *bytes, size_t length);
 int agent_output_end(struct agent_output *output);

@@ -25,6 +25,7 @@ static const struct form {
         { AGENT_SIGNAL, "signal", FROM_DAEMON, true, 4, 4, 0 },
         { AGENT_RESIZE, "resize", FROM_DAEMON, true, 4, 4, 0 },
         { AGENT_GONE, "gone", FROM_INSIDE, true, 0, 0, 0 },
+        { AGENT_KEEP, "keep", FROM_DAEMON, true, 0, 0, AGENT_STREAMS - 1 },
         { AGENT_DATA, "data", FROM_BOTH, true, 2, AGENT_PAYLOAD_MAX, 0 },
         { AGENT_END, "end", FROM_BOTH, true, 1, 1, 0 },
         { AGENT_CREDIT, "credit", FROM_BOTH, true, 5, 5, 0 },
@@ -186,6 +187,11 @@ void agent_write_exited(struct agent_packet *packet, uint32_t number, const stru
 void agent_write_gone(struct agent_packet *packet, uint32_t number)
 {
         begin(packet, AGENT_GONE, number, 0, 0);
+}
+
+void agent_write_keep(struct agent_packet *packet, uint32_t number, unsigned n_fds)
+{
+        (void)begin(packet, AGENT_KEEP, number, n_fds, 0);
 }
 
 void agent_write_signal(struct agent_packet *packet, uint32_t number, uint32_t signal)

@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 enum {
-        AGENT_VERSION = 1,
+        AGENT_VERSION = 2, /* the latest; both sides still speak all from AGENT_VERSION_MIN */
+        AGENT_VERSION_MIN = 1,
+        AGENT_VERSION_KEEP = 2,   /* the first with KEEP */
         AGENT_MAGIC = 0x4c525243, /* "CRRL" */
         AGENT_HEADER_BYTES = 12,
         AGENT_MESSAGE_MAX = 65536,
@@ -36,6 +38,7 @@ enum agent_kind {
         AGENT_SIGNAL = 21,
         AGENT_RESIZE = 22,
         AGENT_GONE = 23,
+        AGENT_KEEP = 24,
         AGENT_DATA = 32,
         AGENT_END = 33,
         AGENT_CREDIT = 34
@@ -130,6 +133,7 @@ void agent_write_started(struct agent_packet *packet, uint32_t number);
 void agent_write_failed(struct agent_packet *packet, uint32_t number, const struct agent_failed *failed);
 void agent_write_exited(struct agent_packet *packet, uint32_t number, const struct agent_exited *exited);
 void agent_write_gone(struct agent_packet *packet, uint32_t number);
+void agent_write_keep(struct agent_packet *packet, uint32_t number, unsigned n_fds);
 void agent_write_signal(struct agent_packet *packet, uint32_t number, uint32_t signal);
 void agent_write_resize(struct agent_packet *packet, uint32_t number, const struct agent_resize *resize);
 /* length is at most AGENT_PAYLOAD_MAX - 1. */

@@ -7,6 +7,9 @@
 #include "clock.h"
 #include "exec-id.h"
 
+/* A timer of 0 would be none. */
+static const double DRAIN_LEAST_S = 0.001;
+
 static void count(const struct exec *exec, struct cgroup_counters *ret_counters)
 {
         if (exec->reader != NULL)
@@ -39,6 +42,9 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         exec->is_pulled = request->is_streaming && request->is_pulled;
         exec->output.cap_bytes = exec->errors.cap_bytes = request->max_output_bytes;
         exec->since_ms = clock_boottime_ms();
+        exec->drain_s = request->has_drain ? request->drain_s : execs->timing.drain_s;
+        if (exec->drain_s < DRAIN_LEAST_S)
+                exec->drain_s = DRAIN_LEAST_S;
         list_init(&exec->node);
         if (error == 0)
                 error = str_copy(exec->container_id, sizeof(exec->container_id), place->container_id);
@@ -107,6 +113,7 @@ void exec_report(struct exec *exec, const struct exec_end *end)
                 .errors_length = exec->errors.kept.length,
                 .is_output_truncated = exec->output.is_truncated,
                 .is_errors_truncated = exec->errors.is_truncated,
+                .is_open = exec->is_open,
                 .duration_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
         };
 

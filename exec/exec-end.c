@@ -13,8 +13,7 @@ static void stop_hearing(struct engine_exec *exec)
         struct ev_loop *loop = exec->base.execs->loop;
 
         ev_timer_stop(loop, &exec->deadline);
-        ev_timer_stop(loop, &exec->drain_quiet);
-        ev_timer_stop(loop, &exec->drain_max);
+        ev_timer_stop(loop, &exec->drain);
         exec->call = engine_cancel(exec->call);
         exec->inquiry = engine_cancel(exec->inquiry);
 }

@@ -13,8 +13,8 @@
 struct agents;
 
 struct exec_timing {
-        double drain_quiet_s; /* after the exit: no output for this long is the end of output */
-        double drain_max_s;   /* after the exit: output is read no longer than this */
+        double arrive_s;      /* after the exit, or the death of all of it: what was written arrives within this */
+        double drain_s;       /* after the exit: output is read no longer than this; a request's own wins */
         double grace_s;       /* engine: after the deadline, its time to confirm the death; agent: from TERM to KILL */
         double linger_s;      /* after a cancel or an unconfirmed death: how long the killing goes on */
         double stall_s;       /* after the death of all of it: how long its output waits for its reader */
@@ -82,6 +82,8 @@ struct exec {
         bool is_pulled;
         bool is_paused; /* or its output waits for exec_read */
         struct exec_output output, errors;
+        double drain_s;               /* above 0 */
+        bool is_open;                 /* at the end of all reading: somebody could still write */
         int64_t since_ms;             /* CLOCK_BOOTTIME when it was asked for */
         bool has_cgroup;              /* the container's, where the kernel counts */
         struct cgroup_reader *reader; /* NULL: `cgroup` it is */

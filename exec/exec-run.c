@@ -13,15 +13,13 @@ enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
 
 /* ---- output after the exit ---- */
 
-/* A child in the background may hold the streams open for as long as it likes. What the program itself wrote is in
- * the pipes already, so a short quiet means that all of it has come; a paused reader stops the clocks, because then
- * the quiet is ours. docker 20.10 waits for the streams itself, so that its event comes up to 2 s late (measured). */
+/* A child in the background may hold the streams open for as long as it likes. A paused reader stops the clock, because
+ * then the quiet is ours. docker 20.10 waits for the streams itself, so that its event comes up to 2 s late (measured).
+ */
 static void start_drain(struct engine_exec *exec)
 {
-        if (exec->base.is_paused)
-                return;
-        ev_timer_again(exec->base.execs->loop, &exec->drain_quiet);
-        ev_timer_again(exec->base.execs->loop, &exec->drain_max);
+        if (!exec->base.is_paused)
+                ev_timer_again(exec->base.execs->loop, &exec->drain);
 }
 
 static bool is_draining(const struct engine_exec *exec)
@@ -29,20 +27,16 @@ static bool is_draining(const struct engine_exec *exec)
         return (exec->seen & (SAW_EXIT | SAW_END_OF_OUTPUT)) == SAW_EXIT;
 }
 
-static void on_drain_quiet(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_drained(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct engine_exec *exec = timer->data;
 
         (void)loop, (void)events;
-        exec->seen |= SAW_END_OF_OUTPUT;
+        if (!exec->base.is_paused) { /* else there may be more, which has not been taken */
+                exec->base.is_open = !(exec->seen & SAW_END_OF_OUTPUT);
+                exec->seen |= SAW_END_OF_OUTPUT;
+        }
         exec_end_finish(exec);
-}
-
-/* Still writing: what is cut off here was not the program's last word, and the result says so. */
-static void on_drain_max(struct ev_loop *loop, ev_timer *timer, int events)
-{
-        (void)loop, (void)events;
-        exec_end_finish(timer->data);
 }
 
 void exec_run_exited(struct engine_exec *exec, int exit_code)
@@ -51,6 +45,8 @@ void exec_run_exited(struct engine_exec *exec, int exit_code)
                 return;
         exec->seen |= SAW_EXIT;
         exec->exit_code = exit_code;
+        if (exec->is_dying) /* with all that it has started */
+                exec->drain.repeat = exec->base.execs->timing.arrive_s;
         if ((exec->seen & SAW_END_OF_OUTPUT) || exec->base.is_silent || exec->call == NULL)
                 exec_end_finish(exec);
         else
@@ -196,7 +192,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         (void)events;
         ev_timer_stop(loop, timer);
         if (exec->seen & SAW_EXIT) {
-                exec_end_finish(exec);
+                on_drained(loop, &exec->drain, events);
                 return;
         }
         exec->is_timed_out = true;
@@ -243,8 +239,6 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
         if (exec->base.is_silent || (stream != 1 && stream != 2))
                 return;
-        if (ev_is_active(&exec->drain_quiet))
-                ev_timer_again(exec->base.execs->loop, &exec->drain_quiet);
         exec_take_output(&exec->base, stream, bytes, length);
 }
 
@@ -332,17 +326,13 @@ static void note_neighbours(struct engine_exec *exec)
 
 static void init_timers(struct engine_exec *exec, double timeout_s)
 {
-        const struct exec_timing *timing = &exec->base.execs->timing;
-
         ev_init(&exec->deadline, on_deadline);
-        ev_init(&exec->drain_quiet, on_drain_quiet);
-        ev_init(&exec->drain_max, on_drain_max);
+        ev_init(&exec->drain, on_drained);
         ev_init(&exec->retry, on_retry);
         ev_init(&exec->grace, on_grace);
         exec->deadline.repeat = timeout_s;
-        exec->drain_quiet.repeat = timing->drain_quiet_s;
-        exec->drain_max.repeat = timing->drain_max_s;
-        exec->deadline.data = exec->drain_quiet.data = exec->drain_max.data = exec;
+        exec->drain.repeat = exec->base.drain_s;
+        exec->deadline.data = exec->drain.data = exec;
         exec->retry.data = exec->grace.data = exec;
 }
 
@@ -427,8 +417,7 @@ static void pause_run(struct exec *base, bool is_paused)
                 engine_pause_output(exec->call, is_paused);
         if (!is_draining(exec))
                 return;
-        ev_timer_stop(loop, &exec->drain_quiet);
-        ev_timer_stop(loop, &exec->drain_max);
+        ev_timer_stop(loop, &exec->drain);
         start_drain(exec);
 }
 

@@ -35,7 +35,7 @@ struct engine_exec {
         bool is_outlived;         /* it has ended, and something it started has not */
         bool is_seen_running;     /* by the engine, when it was asked last */
 
-        ev_timer deadline, drain_quiet, drain_max, retry, grace;
+        ev_timer deadline, drain, retry, grace;
 };
 
 /* Starts it; the contract of exec_start (exec.h), all parameters checked. */

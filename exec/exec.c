@@ -8,8 +8,8 @@
 #include "exec-run.h"
 
 static const struct exec_timing TIMING = {
-        .drain_quiet_s = 0.25,
-        .drain_max_s = 2.0,
+        .arrive_s = 0.25,
+        .drain_s = EXEC_DRAIN_S,
         .grace_s = 2.0,
         .linger_s = ENGINE_DEADLINE_S,
         .stall_s = 60.0, /* as an answer waits that nobody takes (docs/api.md) */

@@ -43,13 +43,19 @@ enum exec_left_behind {
 };
 const char *exec_left_behind_name(enum exec_left_behind why); /* "exec_unkillable", "agent_broke_protocol", ... */
 
+static const double EXEC_DRAIN_S = 2.0, EXEC_DRAIN_MAX_S = 86400.0;
+
 struct exec_request {
         const char *const *argv;        /* NULL-terminated, at least one, no NUL inside by construction */
         const char *const *environment; /* "K=V"; may be NULL */
         const char *working_dir;        /* absolute; NULL: /workspace */
         const void *input;              /* stdin, copied */
         size_t input_length;
-        double timeout_s;          /* of its run, and before that of its wait for a turn; 0: none */
+        double timeout_s; /* of its run, and before that of its wait for a turn; 0: none */
+        /* How long output is awaited from what the program has left in the background, behind its own end; it is over
+         * when nobody can write any more. Read only with has_drain, else it is EXEC_DRAIN_S. Within timeout_s. */
+        double drain_s;
+        bool has_drain;
         uint64_t max_output_bytes; /* per stream, buffered mode; beyond it output is dropped and flagged */
         bool is_streaming;         /* output goes to on_output and is not kept */
         bool is_pulled;            /* with is_streaming: output may wait in its pipes for exec_read */
@@ -68,8 +74,9 @@ struct exec_result {
         size_t output_length;
         const char *errors; /* stderr */
         size_t errors_length;
-        bool is_output_truncated; /* over the cap, or the end of output was not seen and more was coming */
+        bool is_output_truncated; /* over the cap, or there was more that was not taken */
         bool is_errors_truncated;
+        bool is_open; /* a process that lives on could still write: what it wrote later is not here */
         double duration_s;
         const char *message; /* what else a person should know of this end, static; or NULL */
 };

@@ -62,7 +62,7 @@ static void wait_longer(struct agent *agent)
 void home_dial(struct agent *agent)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = AGENT_HOME_SOCKET };
-        struct agent_hello hello = { .magic = AGENT_MAGIC, AGENT_VERSION, AGENT_VERSION };
+        struct agent_hello hello = { .magic = AGENT_MAGIC, AGENT_VERSION_MIN, AGENT_VERSION };
         int fd;
 
         if (access(AGENT_HOME_DIRECTORY, F_OK) != 0) {
@@ -117,7 +117,8 @@ static int greet(struct agent *agent, const uint8_t *packet)
 {
         struct agent_welcome welcome;
 
-        if (agent->is_welcome || agent_read_welcome(packet, &welcome) < 0 || welcome.version != AGENT_VERSION)
+        if (agent->is_welcome || agent_read_welcome(packet, &welcome) < 0 || welcome.version < AGENT_VERSION_MIN ||
+            welcome.version > AGENT_VERSION)
                 return -EBADMSG;
         agent->is_welcome = true;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
@@ -177,6 +178,8 @@ static int obey(struct agent *agent, const uint8_t *packet, size_t length, int *
                 error = -EBADMSG;
         if (error == 0 && header.kind == AGENT_START)
                 return runs_start(agent, header.number, packet, fds, n_fds);
+        if (error == 0 && header.kind == AGENT_KEEP)
+                return runs_keep(agent, header.number, fds, n_fds);
         close_all(fds, n_fds);
         if (error != 0)
                 return error;

@@ -313,6 +313,18 @@ int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int 
         return error;
 }
 
+int runs_keep(struct agent *agent, uint32_t number, const int *fds, size_t n_fds)
+{
+        bool is_fine = number <= agent->last_number && n_fds > 0 && !agent->is_framed;
+
+        for (size_t i = 0; i < n_fds; i++)
+                if (is_fine)
+                        kept_add(agent, fds[i]);
+                else
+                        close(fds[i]);
+        return is_fine ? 0 : -EBADMSG;
+}
+
 /* ---- orders to one that runs; one that is over meanwhile is no mistake ---- */
 
 /* GONE is the answer to 0 and to SIGKILL, for which carreld asks again. */

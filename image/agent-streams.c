@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent-run.h"
@@ -9,6 +10,18 @@
 enum { TERMINAL_ROWS = 24, TERMINAL_COLS = 80, END_OF_INPUT = 4 /* Ctrl-D */ };
 
 /* ---- at the start ---- */
+
+/* As a terminal emulator sets it, so that erasing a character takes all its bytes. Through the master the modes are the
+ * other side's (tty_mode_ioctl in the kernel). */
+static void set_modes(int master)
+{
+        struct termios modes;
+
+        if (tcgetattr(master, &modes) != 0)
+                return;
+        modes.c_iflag |= IUTF8;
+        (void)tcsetattr(master, TCSANOW, &modes);
+}
 
 static int open_master(const struct agent_start *start)
 {
@@ -21,6 +34,7 @@ static int open_master(const struct agent_start *start)
 
         if (master < 0)
                 return -1;
+        set_modes(master);
         if (ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0)
                 return master;
         close(master);
@@ -152,6 +166,10 @@ int runs_end(struct agent *agent, uint32_t number, unsigned stream)
                 return 0;
         }
         run->owed[stream] = 0; /* nobody reads it any more */
+        if (run->pumps[stream].from >= 0) {
+                kept_add(agent, run->pumps[stream].from);
+                run->pumps[stream].from = -1;
+        }
         pump_close(&run->pumps[stream]);
         return 0;
 }

@@ -1,5 +1,6 @@
 /* carrel-init from within: process 1 (carrel-init.c), its connection home (agent-home.c), what it runs (agent-runs.c),
- * what that has started (agent-family.c), its streams (agent-streams.c) and the bytes it carries itself (agent-pump.c).
+ * what that has started (agent-family.c), its streams (agent-streams.c), the bytes it carries itself (agent-pump.c) and
+ * the streams that outlive their exec (agent-kept.c).
  * One thread, one static state; runs as the carrel's own user. */
 #pragma once
 
@@ -14,7 +15,7 @@
 #define AGENT_HOME_DIRECTORY "/.carrel/home"
 #define AGENT_HOME_SOCKET AGENT_HOME_DIRECTORY "/agent.sock"
 
-enum { AGENT_RUNS_MAX = 1024, AGENT_POLLS_MAX = 2 + 4 * AGENT_RUNS_MAX };
+enum { AGENT_RUNS_MAX = 1024, AGENT_KEPT_MAX = 512, AGENT_POLLS_MAX = 2 + 4 * AGENT_RUNS_MAX + AGENT_KEPT_MAX };
 
 struct run;
 
@@ -29,6 +30,8 @@ struct agent {
         struct run *runs;                 /* newest first */
         unsigned n_runs;
         uint32_t last_number;
+        int kept[AGENT_KEPT_MAX]; /* the oldest first: agent-kept.c */
+        size_t n_kept;
         uint64_t n_earlier; /* numbers of earlier connections */
         uint8_t *spec;      /* what SPEC messages brought for spec_number, malloc'd; NULL: nothing */
         size_t spec_length;
@@ -58,6 +61,8 @@ struct agent_packet *home_packet(void);
 /* Orders. fds are taken over. -EBADMSG: carreld broke the protocol. */
 int runs_spec(struct agent *agent, uint32_t number, const void *chunk, size_t length);
 int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int *fds, size_t n_fds);
+/* Reading ends of what has ended: read until nobody has the other end any more. */
+int runs_keep(struct agent *agent, uint32_t number, const int *fds, size_t n_fds);
 int runs_signal(struct agent *agent, uint32_t number, int signal);
 int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize *resize);
 int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void *bytes, size_t length);
@@ -76,6 +81,16 @@ bool runs_have_news(const struct agent *agent);
 size_t runs_poll(const struct agent *agent, struct pollfd *polls, size_t room);
 /* Moves what can be moved. */
 void runs_pump(struct agent *agent);
+
+/* ---- agent-kept.c ---- */
+
+/* Takes the descriptor over, whose bytes nobody wants: they are read and dropped until its last writer has gone. With
+ * too many the oldest is closed. */
+void kept_add(struct agent *agent, int fd);
+/* Adds what there is to wait for; returns how many. */
+size_t kept_poll(const struct agent *agent, struct pollfd *polls, size_t room);
+/* Reads some of each. */
+void kept_drain(struct agent *agent);
 
 /* ---- agent-family.c ---- */
 

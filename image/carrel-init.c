@@ -104,10 +104,13 @@ static void reap_all(struct agent *agent)
 /* What there is to wait for; the connection home is the first. */
 static size_t list_polls(const struct agent *agent, struct pollfd *polls)
 {
+        size_t count;
+
         polls[0] = (struct pollfd){ .fd = agent->home, .events = POLLIN };
         if (runs_have_news(agent))
                 polls[0].events |= POLLOUT;
-        return 1 + runs_poll(agent, polls + 1, AGENT_POLLS_MAX - 1);
+        count = 1 + runs_poll(agent, polls + 1, AGENT_POLLS_MAX - 1);
+        return count + kept_poll(agent, polls + count, AGENT_POLLS_MAX - count);
 }
 
 /* How long to wait at most: until the next try to connect, if one is due some time. */
@@ -140,13 +143,14 @@ static void serve(struct agent *agent, const sigset_t *waiting)
                 else if (agent->home >= 0 && ready > 0 && (polls[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
                         home_receive(agent);
                 runs_pump(agent);
+                kept_drain(agent);
                 runs_settle(agent);
         }
 }
 
 int main(int argc, char **argv)
 {
-        struct agent agent = { .home = -1 };
+        static struct agent agent = { .home = -1 };
         sigset_t waiting;
 
         if (argc > 1 && strcmp(argv[1], "file") == 0 && getpid() != 1)

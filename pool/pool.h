@@ -112,6 +112,7 @@ struct pool_event {
         const char *detail;    /* a reason or a sentence, or "" */
         double duration_s;     /* where it has one, else 0 */
         enum exec_cause cause; /* POOL_EXEC_ENDED */
+        bool has_open_streams; /* ... and what it left in the background could still write */
 };
 
 /* Whether carrel-init runs the execs as an agent. */

@@ -36,15 +36,16 @@ static void let_go(struct running *running)
         carrel_touch(carrel);
 }
 
-static void tell_end(const struct running *running, enum exec_cause cause, double duration_s, const char *detail)
+static void tell_end(const struct running *running, enum exec_cause cause, double duration_s, bool has_open_streams)
 {
         const struct pool_event event = {
                 .kind = POOL_EXEC_ENDED,
                 .user = running->user,
                 .container_id = running->container_id,
-                .detail = detail,
+                .detail = exec_cause_name(cause),
                 .duration_s = duration_s,
                 .cause = cause,
+                .has_open_streams = has_open_streams,
         };
 
         listeners_tell(&running->pool->listeners, &event);
@@ -88,7 +89,7 @@ static void on_exec_done(void *arg, const struct exec_result *result, const stru
 
         let_go(running);
         if (result != NULL)
-                tell_end(running, result->cause, result->duration_s, exec_cause_name(result->cause));
+                tell_end(running, result->cause, result->duration_s, result->is_open);
         running->sink.on_done(running->arg, result, why);
         free(running);
 }
@@ -219,7 +220,7 @@ struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
         if (running == NULL)
                 return NULL;
         let_go(running);
-        tell_end(running, EXEC_CANCELLED, 0, exec_cause_name(EXEC_CANCELLED));
+        tell_end(running, EXEC_CANCELLED, 0, false);
         free(running);
         return NULL;
 }

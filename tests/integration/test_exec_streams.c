@@ -115,6 +115,70 @@ static void output_and_signals_pass(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
+static void streams_are_opened_again(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "by their names in /dev",
+                  "carrel exec -n ada -- sh -c 'echo a >/dev/stdout; echo b >/dev/stderr; echo c | tee /dev/stderr' "
+                  ">o 2>e; cat o; echo; cat e; echo in | carrel exec -i ada -- cat /dev/stdin",
+                  "a\nc\n\nb\nc\nin\n" },
+                { "each in its own direction",
+                  "carrel exec -i ada -- sh -c 'for s in \"</proc/self/fd/1\" \"<>/proc/self/fd/1\" "
+                  "\">/proc/self/fd/0\"; do eval \"(: $s) 2>/dev/null\" && echo opened || echo refused; done; "
+                  "chmod 666 /proc/self/fd/1 2>/dev/null || echo refused' </dev/null",
+                  "refused\nrefused\nrefused\nrefused\n" },
+                { "read by no other exec",
+                  "carrel exec -d --id other ada -- sh -c 'echo $$ >/workspace/pid; exec sleep 1000' >/dev/null; "
+                  "until p=$(carrel exec -n ada -- cat pid 2>/dev/null) && test -n \"$p\"; do sleep 0.05; done; "
+                  "carrel exec -n ada -- sh -c \"kill -0 $p && echo there; (cat </proc/$p/fd/1) 2>/dev/null || "
+                  "echo refused\"; carrel kill -q -s KILL other",
+                  "there\nrefused\n" },
+                { "and none of the agent's", "carrel exec -n ada -- sh -c 'ls /proc/1/fd 2>/dev/null || echo refused'",
+                  "refused\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
+static void the_background_keeps_its_streams(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "what it writes soon is output", "carrel exec -n ada -- sh -c '(sleep 0.6; echo late) & echo now'",
+                  "now\nlate\n" },
+                { "for as long as is asked for, in each form",
+                  "for f in 'exec -n' 'exec -i' '-o json exec -n'; do carrel $f --drain 60 ada -- "
+                  "sh -c '(sleep 2.5; echo late) & echo now' </dev/null | grep -oE 'late|streams_open\":[a-z]*'; done",
+                  "late\nlate\nlate\nstreams_open\":false\n" },
+                { "what is not waited for is said",
+                  "body='{\"argv\":[\"sh\",\"-c\",\"sleep 1000 & echo now\"],\"drain_s\":0}'; "
+                  "for a in application/json application/x-ndjson application/vnd.docker.multiplexed-stream; do "
+                  "api -H \"Accept: $a\" -d \"$body\" http://c/v1/carrels/ada/exec | "
+                  "grep -aoE 'now|streams_open\":[a-z]*'; done; "
+                  "api -d '{\"argv\":[\"true\"],\"drain_s\":-1}' http://c/v1/carrels/ada/exec | grep -o "
+                  "'drain_s.*86400'",
+                  "streams_open\":true\nnow\nnow\nstreams_open\":true\nnow\nstreams_open\":true\n"
+                  "drain_s must be a number from 0 to 86400\n" },
+                { "who writes behind the answer is not broken",
+                  "carrel exec -n --drain 0 ada -- sh -c '(echo begun >life; n=0; while echo x; do n=$((n+1)); echo $n "
+                  ">life; sleep 0.05; done; echo broken >life) & (yes; echo gone >yes) & (cat /dev/zero >&2; echo gone "
+                  ">yes) &' >/dev/null 2>&1; "
+                  "until n=$(carrel exec -n ada -- cat life); test \"$n\" = broken || test \"${n:-0}\" -gt 20 "
+                  "2>/dev/null; do sleep 0.05; done; test \"$n\" -gt 20 && echo lives; carrel exec -n ada -- sh -c "
+                  "'test -e yes || pidof yes >/dev/null && echo lives'; carrel rm -q ada",
+                  "lives\nlives\n" },
+                { "a detached one is told what its background writes",
+                  "carrel exec -d --id bg-1 --drain 60 ada -- sh -c '(sleep 0.5; echo late) & echo now'; "
+                  "carrel logs -f bg-1; carrel exec -d --id bg-2 --drain 60 ada -- sh -c 'sleep 1000 & echo now'; "
+                  "until carrel logs bg-2 | grep -q now; do sleep 0.05; done; carrel kill -q bg-2; wait_end bg-2; "
+                  "api http://c/v1/execs/bg-2 | grep -oE 'streams_open\":[a-z]*'",
+                  "bg-1\nnow\nlate\nbg-2\nstreams_open\":false\n" },
+                { "a working directory that is missing is named", "carrel exec -n -w /not/there ada -- true; echo $?",
+                  "carrel: cannot enter the working directory: /not/there: No such file or directory\n126\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
 static void stdin_streams(void **state)
 {
         static const struct script SCRIPTS[] = {
@@ -363,6 +427,8 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(execs_are_found_again),
                 cmocka_unit_test(output_and_signals_pass),
+                cmocka_unit_test(streams_are_opened_again),
+                cmocka_unit_test(the_background_keeps_its_streams),
                 cmocka_unit_test(stdin_streams),
                 cmocka_unit_test(files_go_in_and_out),
                 cmocka_unit_test(copies_cost_what_they_hold),

@@ -14,7 +14,8 @@
 
 #define ACCEPT "Accept: " EXEC_FRAMES_TYPE "\r\n"
 #define REPORT                                                                                                         \
-        "{\"event\":\"exit\",\"exec_id\":\"e1\",\"cause\":\"exit\",\"exit_code\":3,\"signal\":0,\"duration_ms\":21.4}"
+        "{\"event\":\"exit\",\"exec_id\":\"e1\",\"cause\":\"exit\",\"exit_code\":3,\"signal\":0,\"duration_ms\":21.4," \
+        "\"streams_open\":false}"
 
 static const struct exec_result DONE = { .exec_id = "e1", .cause = EXEC_EXIT, .exit_code = 3, .duration_s = 0.0214 };
 

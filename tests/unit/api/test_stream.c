@@ -210,7 +210,7 @@ static void test_stream(void **state)
                             "{\"event\":\"stdout\",\"seq\":3,\"data\":\"\xc3\xbc\xc3\x9f\\n\",\"encoding\":\"utf-8\"}\n"
                             "{\"event\":\"stdout\",\"seq\":4,\"data\":\"4oI=\",\"encoding\":\"base64\"}\n"
                             "{\"event\":\"exit\",\"seq\":5,\"exec_id\":\"e1\",\"cause\":\"exit\",\"exit_code\":3,"
-                            "\"signal\":0,\"duration_ms\":21.4}\n");
+                            "\"signal\":0,\"duration_ms\":21.4,\"streams_open\":false}\n");
         response_free(&response);
         assert_int_equal(rig->pool.exec_cancels, 0);
         rig_free(rig);
@@ -382,7 +382,9 @@ static void test_events(void **state)
         rig->server = api_server_free(rig->server);
         response = client_response(first, false);
         assert_non_null(strstr(response.body, "\"event\":\"carrel_created\",\"seq\":1,\"time\":\"2"));
-        assert_non_null(strstr(response.body, "\"detail\":\"two\\nlines\",\"duration_s\":0.31,\"cause\":\"exit\"}\n"));
+        assert_non_null(
+                strstr(response.body,
+                       "\"detail\":\"two\\nlines\",\"duration_s\":0.31,\"cause\":\"exit\",\"streams_open\":false}\n"));
         assert_non_null(strstr(response.body, "\"event\":\"cut\",\"seq\":4"));
         (void)check_lines(response.body, "cut");
         response_free(&response);

@@ -18,15 +18,16 @@
 
 /* ---- an honest one ---- */
 
-/* The user's programs of other execs see /proc/PID/fd of this one's: the pipe is carreld's, and nobody else's. */
-static void assert_not_to_be_opened_again(int fd)
+/* By the group that the agent has, in the program's own direction only; the pipe stays carreld's. */
+static void assert_can_be_opened_again(int fd, mode_t mode)
 {
         struct stat status;
 
         assert_return_code(fstat(fd, &status), errno);
         assert_true(S_ISFIFO(status.st_mode));
-        assert_int_equal(status.st_mode & 07777, 0600);
+        assert_int_equal(status.st_mode & 07777, mode);
         assert_int_equal(status.st_uid, geteuid());
+        assert_int_equal(status.st_gid, getegid());
 }
 
 static void an_exec_goes_there_and_back(void **state)
@@ -38,8 +39,8 @@ static void an_exec_goes_there_and_back(void **state)
         begin_exec(&rig, &(struct exec_request){ 0 });
         assert_int_equal(hear(&rig, rig.agent), AGENT_START);
         say_started(rig.agent, 1);
-        assert_not_to_be_opened_again(rig.fds[0]);
-        assert_not_to_be_opened_again(rig.fds[1]);
+        assert_can_be_opened_again(rig.fds[0], 0620);
+        assert_can_be_opened_again(rig.fds[1], 0620);
         assert_int_equal(write(rig.fds[0], "out", 3), 3);
         assert_int_equal(write(rig.fds[1], "err", 3), 3);
         close_fds(&rig);
@@ -50,6 +51,104 @@ static void an_exec_goes_there_and_back(void **state)
         assert_string_equal(rig.world.output, "out");
         assert_string_equal(rig.world.errors, "err");
         world_await_quiet(&rig.world);
+        close_rig(&rig);
+}
+
+/* ---- what is left in the background ---- */
+
+/* Exec 1 has ended, and something still holds its stdout. */
+static int end_with_a_background(struct rig *rig, const struct exec_request *request)
+{
+        int held;
+
+        begin_exec(rig, request);
+        assert_int_equal(hear(rig, rig->agent), AGENT_START);
+        say_started(rig->agent, 1);
+        held = dup(rig->fds[0]);
+        assert_return_code(held, errno);
+        close_fds(rig);
+        say_exited(rig->agent, 1, 0, 0);
+        return held;
+}
+
+static void the_background_is_heard_out(void **state)
+{
+        struct rig rig;
+        const struct agent_exec *exec;
+        int held;
+
+        (void)state;
+        open_rig(&rig, false);
+        held = end_with_a_background(&rig, &(struct exec_request){ .drain_s = 60, .has_drain = true });
+        exec = (const struct agent_exec *)rig.world.exec;
+        while (!(exec->seen & SAW_EXITED) && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_int_equal(rig.world.n_answers, 0);
+        assert_int_equal(write(held, "late", 4), 4);
+        close(held);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.output, "late");
+        assert_false(rig.world.result.is_open || rig.world.result.is_output_truncated);
+        close_rig(&rig);
+}
+
+static void a_deadline_ends_the_wait_for_the_background(void **state)
+{
+        struct rig rig;
+        int held;
+
+        (void)state;
+        open_rig(&rig, false);
+        held = end_with_a_background(&rig,
+                                     &(struct exec_request){ .drain_s = 60, .has_drain = true, .timeout_s = 0.05 });
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+        assert_true(rig.world.result.is_open);
+        close(held);
+        close_rig(&rig);
+}
+
+/* The agent reads on in carreld's stead; an older one does not know how, and then the writer's pipe breaks as ever. */
+static void a_writer_in_the_background_keeps_a_reader(void **state)
+{
+        for (unsigned version = AGENT_VERSION_MIN; version <= AGENT_VERSION; version++) {
+                bool is_kept = version >= AGENT_VERSION_KEEP;
+                struct rig rig;
+                int held;
+
+                (void)state;
+                open_rig(&rig, false);
+                rig.channel->version = version;
+                held = end_with_a_background(&rig, &(struct exec_request){ .has_drain = true });
+                world_await_answers(&rig.world, 1);
+                assert_true(rig.world.result.is_open);
+                if (is_kept) {
+                        assert_int_equal(hear(&rig, rig.agent), AGENT_KEEP);
+                        assert_true(rig.fds[0] >= 0 && rig.fds[1] < 0);
+                }
+                assert_int_equal(write(held, "x", 1), is_kept ? 1 : -1);
+                assert_int_equal(recv(rig.agent, heard.bytes, sizeof heard.bytes, MSG_DONTWAIT), -1);
+                close_fds(&rig);
+                close(held);
+                close_rig(&rig);
+        }
+}
+
+/* It could make carreld keep descriptors for it without end. */
+static void who_does_not_listen_is_given_nothing(void **state)
+{
+        struct rig rig;
+        int held;
+
+        (void)state;
+        open_rig(&rig, false);
+        held = end_with_a_background(&rig, &(struct exec_request){ .has_drain = true });
+        agent_write_signal(&rig.world.execs->agents->out, 1, 0);
+        while (list_is_empty(&rig.channel->unsent))
+                assert_int_equal(agent_channel_send(rig.channel, NULL, 0), 0);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(write(held, "x", 1), -1);
+        close(held);
         close_rig(&rig);
 }
 
@@ -88,6 +187,16 @@ static void what_cannot_run_is_said_on_stderr(void **state)
         world_await_answers(&rig.world, 1);
         assert_int_equal(rig.world.result.exit_code, 127);
         assert_non_null(strstr(rig.world.errors, "No such file"));
+        begin_exec(&rig, &(struct exec_request){ .max_output_bytes = 200, .working_dir = "/not/there" });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        close_fds(&rig);
+        say_started(rig.agent, 2);
+        agent_write_failed(&said, 2, &(struct agent_failed){ AGENT_STAGE_CWD, ENOENT });
+        say(rig.agent);
+        say_exited(rig.agent, 2, 0, 126);
+        world_await_answers(&rig.world, 2);
+        assert_string_equal(rig.world.errors, "carrel: cannot enter the working directory: /not/there: No such file or "
+                                              "directory\n");
         close_rig(&rig);
 }
 
@@ -255,6 +364,7 @@ static void input_flows_and_ends(void **state)
         assert_int_equal(exec_write(rig.world.exec, "cd", 2), 2);
         assert_int_equal(hear(&rig, rig.agent), AGENT_START);
         say_started(rig.agent, 1);
+        assert_can_be_opened_again(rig.fds[0], 0640);
         assert_int_equal(read(rig.fds[0], bytes, sizeof bytes), 4);
         assert_memory_equal(bytes, "abcd", 4);
         assert_int_equal(exec_close_input(rig.world.exec), 0);
@@ -345,7 +455,7 @@ static void a_client_leaves_behind_held_frames(void **state)
         assert_false(exec->is_over);
         exec_cancel(rig.world.exec);
         assert_true(exec->is_over); /* its memory goes at the loop's next turn */
-        assert_false(ev_is_active(&exec->drain_quiet) || ev_is_active(&exec->drain_max));
+        assert_false(ev_is_active(&exec->drain));
         world_await_quiet(&rig.world);
         assert_int_equal(rig.world.n_answers, 0);
         close_rig(&rig);
@@ -480,6 +590,10 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_exec_goes_there_and_back),
+                cmocka_unit_test(the_background_is_heard_out),
+                cmocka_unit_test(a_deadline_ends_the_wait_for_the_background),
+                cmocka_unit_test(a_writer_in_the_background_keeps_a_reader),
+                cmocka_unit_test(who_does_not_listen_is_given_nothing),
                 cmocka_unit_test(a_signal_is_told_exactly),
                 cmocka_unit_test(what_cannot_run_is_said_on_stderr),
                 cmocka_unit_test(a_deadline_is_term_then_kill),

@@ -11,8 +11,8 @@
 
 /* Short, as nothing here is slow; the order of the periods is that of life. */
 static const struct exec_timing TIMING = {
-        .drain_quiet_s = 0.02,
-        .drain_max_s = 0.2,
+        .arrive_s = 0.02,
+        .drain_s = 0.2,
         .grace_s = 0.2,
         .linger_s = 0.2,
         .stall_s = 0.2,
