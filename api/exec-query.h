@@ -16,8 +16,8 @@ struct exec_query {
 extern const struct query_parameter EXEC_QUERY[];
 
 /* request=message and nothing else, or: argv (once for each argument, at least one), cwd, env (NAME=VALUE, repeated),
- * rows, cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text as of query_parse; the request's texts live in
- * it. *ret_query is untouched on failure.
+ * drain_s, rows, cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text as of query_parse; the request's texts
+ * live in it. *ret_query is untouched on failure.
  */
 __attribute__((warn_unused_result)) int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why);
 void exec_query_release(struct exec_query *query);

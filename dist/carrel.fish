@@ -18,7 +18,7 @@ function __carrel_words
         for word in (commandline -opc)[2..-1]
                 if test $skip = 1
                         set skip 0
-                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|id|idle|lease|pids|suite|tail|timeout))$' $word
+                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|pids|suite|tail|timeout))$' $word
                         set skip 1
                 else if test "$word" = --
                         echo --
@@ -101,6 +101,7 @@ complete -c carrel -n '__carrel_is exec' -s i -l interactive -d 'pass stdin on'
 complete -c carrel -n '__carrel_is exec' -s n -l no-stdin -d 'do not read stdin'
 complete -c carrel -n '__carrel_is exec' -s t -l tty -d 'on a terminal'
 complete -c carrel -n '__carrel_is exec' -l id -x -d 'an id of your choice'
+complete -c carrel -n '__carrel_is exec' -l drain -x -d seconds
 complete -c carrel -n '__carrel_is exec' -l timeout -x -d seconds
 complete -c carrel -n '__carrel_is cp' -s a -l archive -d 'for habit'
 complete -c carrel -n '__carrel_is cp' -s r -l recursive -d 'for habit'

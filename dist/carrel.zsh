@@ -52,7 +52,7 @@ _carrel_value() {
         events:-u|*:--user) _carrel_users ;;
         *:--image) _carrel_image_names ;;
         exec:-e|shell:-e|*:--env) _parameters -g '*export*' ;;
-        *:--after|*:--allowed|*:--count|*:--cpus|*:--id|*:--idle|*:--lease|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
+        *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--lease|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
         events:-n|logs:-a|logs:-n|doctor:-a|reap:-i|touch:-l) ;;
         *) return 1 ;;
         esac
@@ -72,7 +72,7 @@ _carrel() {
                 -*=*) ;;
                 -o|--output|--policy|--on-conflict|--format|--state|--signal|--memory|--limit|--workdir|--archive) ((i++)) ;;
                 --packages|--sources|--user|--image|--env|--after|--allowed|--count|--cpus|--id|--idle|--lease) ((i++)) ;;
-                --pids|--suite|--tail|--timeout) ((i++)) ;;
+                --drain|--pids|--suite|--tail|--timeout) ((i++)) ;;
                 -*) [[ $verb:$word == (exec:-[ew]|shell:-[ew]|image:-f|ps:-s|ls:-s|kill:-s|events:-[un]|logs:-[an]|doctor:-a|reap:-i|touch:-l) ]] && ((i++)) ;;
                 *) if [[ -z $verb ]]; then verb=$word; else first=${first:-$word}; ((count++)); fi ;;
                 esac
