@@ -11,6 +11,7 @@
 #include "ensure.h"
 #include "inside.h"
 #include "running.h"
+#include "spare-dirs.h"
 #include "survey.h"
 #include "task.h"
 #include "template.h"
@@ -32,8 +33,10 @@ static int open_state(struct pool *pool, const struct pool_options *options, str
         err = options_check(&pool->options, why);
         if (err == 0)
                 err = userdir_open(pool->options.users_dir, &pool->users_fd, why);
-        if (err == 0)
+        if (err == 0) {
+                spare_dirs_fill(pool->users_fd);
                 err = ledger_open(&pool->ledger, pool->options.runtime_dir, pool->options.pool, NULL, why);
+        }
         if (err == 0 && options->hardening != POOL_HARDENING_TRUSTED && cgroup_read_mounts(&pool->cgroups) < 0)
                 err = fault_set(why, FAULT_INTERNAL, EIO, "cannot read where the control groups are mounted");
         if (err < 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "scope.h"
+#include "spare-dirs.h"
 #include "str.h"
 
 enum { DIRECTORY_MODE = 0700, USERS_DIR_MODE = 0711, PERMISSIONS = 07777 };
@@ -130,10 +131,18 @@ int userdir_prepare(int users_fd, const char *user, uint32_t uid, uint32_t gid, 
 {
         AUTO(auto_close) int fd = -1;
         struct stat status;
+        int r;
 
-        if (mkdirat(users_fd, user, DIRECTORY_MODE) < 0 && errno != EEXIST)
-                return fault_set(why, errno == EROFS ? FAULT_SETTING_INVALID : FAULT_RESOURCE_EXHAUSTED, errno,
-                                 "cannot make the directory of %s in users_dir: %s", user, strerrordesc_np(errno));
+        r = spare_dirs_make(users_fd, user, DIRECTORY_MODE);
+        if (r == -ENOSPC || r == -EDQUOT)
+                return fault_set(
+                        why, FAULT_STORAGE_FULL, -r,
+                        "cannot make the directory of %s: the disk of users_dir is full of other users' files. "
+                        "The operator must make room there",
+                        user);
+        if (r < 0 && r != -EEXIST)
+                return fault_set(why, r == -EROFS ? FAULT_SETTING_INVALID : FAULT_RESOURCE_EXHAUSTED, -r,
+                                 "cannot make the directory of %s in users_dir: %s", user, strerrordesc_np(-r));
         fd = open_beneath(users_fd, user);
         if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
                 return fault_set(why, FAULT_INTERNAL, errno,

@@ -183,6 +183,51 @@ static void a_full_disk_is_named_and_nothing_stays(void **state)
         MUST_RUN("umount", STATE_DIR);
 }
 
+static void expect_put(const char *path, const char *body, int status, const char *words)
+{
+        struct answer answer = request(CARREL_SOCKET, "PUT", path, body);
+
+        if (answer.status != status || strstr(answer.body, words) == NULL)
+                fail_msg("%s: %d %s, expected %d %s", path, answer.status, answer.body, status, words);
+        answer_release(&answer);
+}
+
+/* One disk for everybody's files and for what is on its way; one user takes all its inodes, and then all its bytes. The
+ * others come, run, and use what is not on it; and they are told whose room is lacking. */
+static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
+{
+        static const char *const SETTINGS[] = { "CARREL_SPOOL_DIR=" CARREL_USERS, NULL };
+        static char body[(600 << 10) + 1], text[64];
+
+        (void)state;
+        memset(body, 'x', sizeof body - 1);
+        MUST_RUN("mkdir", "-p", CARREL_USERS);
+        MUST_RUN("mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=200,mode=0711", "tmpfs", CARREL_USERS);
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, PATIENCE_S);
+        carreld_must_ensure("ada");
+        expect_put("/v1/carrels/ada/files/control", body, 200, "614400");
+        carreld_must_exec("ada",
+                          "i=0; while touch f$i 2>/dev/null; do i=$((i + 1)); done; test $i -gt 100 && echo full", text,
+                          sizeof text);
+        assert_string_equal(text, "full");
+        carreld_must_ensure("bob");
+        carreld_must_exec("bob", "echo x > /tmp/x && echo runs", text, sizeof text);
+        assert_string_equal(text, "runs");
+        expect_put("/v1/carrels/bob/files//tmp/mine", "mine", 200, "\"size\":4");
+        expect_put("/v1/carrels/bob/files/mine", "mine", 507, "inodes left");
+        expect_put("/v1/carrels/bob/files//tmp/mine", body, 507, "(spool_dir)");
+        carreld_must_exec("ada", "rm -f f*; cat /dev/zero > big 2>/dev/null; ls", text, sizeof text);
+        carreld_must_ensure("cyd");
+        expect_put("/v1/carrels/cyd/files/mine", "mine", 507, "(users_dir) has 0 MiB");
+        expect_put("/v1/carrels/cyd/files//tmp/mine", "mine", 200, "\"size\":4");
+        expect_put("/v1/carrels/cyd/files//tmp/mine", body, 507, "(spool_dir)");
+        carreld_must_exec("ada", "rm big", text, sizeof text);
+        expect_put("/v1/carrels/cyd/files/mine", body, 200, "614400");
+        end_daemon();
+        MUST_RUN("umount", CARREL_USERS);
+}
+
 static void host_ids_that_run_out_are_named(void **state)
 {
         enum { RANGES = 15 }; /* between this base and the highest id */
@@ -297,6 +342,7 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
                 WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
+                WITH_ENGINE(a_disk_that_a_user_fills_is_not_the_others_end),
                 WITH_ENGINE(host_ids_that_run_out_are_named),
                 WITH_ENGINE(a_host_without_processes_is_named_and_nothing_stays),
         };

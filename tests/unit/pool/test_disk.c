@@ -1,14 +1,17 @@
 /* What the pool has on disk: the users' directories under attack, and the ledger after every kind of end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ledger.h"
 #include "rig.h"
+#include "spare-dirs.h"
 #include "userdir.h"
 
 enum { UID = 1000, GID = 1001, STRANGER = 1002 };
@@ -80,6 +83,50 @@ static void test_directory_is_made(void **state)
         assert_int_equal(fstatat(place.fd, "bob", &status, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(status.st_mode & 07777, 0700);
         assert_int_equal(status.st_uid, UID);
+        place_close(&place);
+}
+
+/* One user's files have taken the last inode: who comes for the first time has one of those that were made ahead, and
+ * when none is left he is told whose room is lacking. */
+static void test_disk_that_others_have_filled(void **state)
+{
+        struct place place;
+        struct stat status;
+        struct fault why = { 0 };
+        char name[32];
+        int fd;
+
+        place_open(&place);
+        close(place.fd);
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", place.users_dir, "tmpfs", 0, "nr_inodes=60,mode=711") < 0)
+                fail_msg("tmpfs: %s", strerror(errno));
+        place.fd = open(place.users_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        spare_dirs_fill(place.fd);
+        assert_int_equal(userdir_prepare(place.fd, "ada", UID, GID, &why), 0);
+        do {
+                static int number;
+
+                (void)snprintf(name, sizeof name, "ada/%d", number++);
+                fd = openat(place.fd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        } while (fd >= 0 && close(fd) == 0);
+        assert_int_equal(errno, ENOSPC);
+        for (int i = 0; i < SPARE_DIRS; i++) {
+                (void)snprintf(name, sizeof name, "user-%d", i);
+                assert_int_equal(userdir_prepare(place.fd, name, UID, GID, &why), 0);
+                assert_int_equal(fstatat(place.fd, name, &status, AT_SYMLINK_NOFOLLOW), 0);
+                assert_int_equal(status.st_uid, UID);
+                assert_int_equal(status.st_mode & 07777, 0700);
+        }
+        assert_int_equal(userdir_prepare(place.fd, "user-0", UID, GID, &why), 0);
+        assert_int_equal(userdir_prepare(place.fd, "late", UID, GID, &why), -ENOSPC);
+        assert_int_equal(why.kind, FAULT_STORAGE_FULL);
+        /* There is room again, and for the spare ones, too. */
+        assert_int_equal(unlinkat(place.fd, "ada/0", 0), 0);
+        assert_int_equal(unlinkat(place.fd, "ada/1", 0), 0);
+        assert_int_equal(userdir_prepare(place.fd, "late", UID, GID, &why), 0);
+        assert_int_equal(faccessat(place.fd, ".carrel-spare-00", F_OK, 0), 0);
+        assert_int_equal(umount2(place.users_dir, MNT_DETACH), 0);
         place_close(&place);
 }
 
@@ -346,6 +393,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_directory_is_made),
                 cmocka_unit_test(test_what_is_roots_is_not_given_away),
+                cmocka_unit_test(test_disk_that_others_have_filled),
                 cmocka_unit_test(test_never_recursive),
                 cmocka_unit_test(test_attacks),
                 cmocka_unit_test(test_ancestors),
