@@ -65,7 +65,8 @@ static int read_comparisons(const cJSON *args, struct scmp_arg_cmp ret_compariso
         return 0;
 }
 
-static int add_entry(scmp_filter_ctx filter, const cJSON *entry)
+/* What answers as by default is no rule to libseccomp. */
+static int add_entry(scmp_filter_ctx filter, const cJSON *entry, uint32_t default_action)
 {
         uint32_t action = is_text(entry, "action", "SCMP_ACT_ALLOW")
                                   ? SCMP_ACT_ALLOW
@@ -79,19 +80,19 @@ static int add_entry(scmp_filter_ctx filter, const cJSON *entry)
         {
                 int number = cJSON_IsString(name) ? seccomp_syscall_resolve_name(name->valuestring) : __NR_SCMP_ERROR;
 
-                if (r == 0 && number != __NR_SCMP_ERROR)
+                if (r == 0 && number != __NR_SCMP_ERROR && action != default_action)
                         r = seccomp_rule_add_array(filter, action, number, n, comparisons);
         }
         return r;
 }
 
-static int add_entries(scmp_filter_ctx filter, const cJSON *profile)
+static int add_entries(scmp_filter_ctx filter, const cJSON *profile, uint32_t default_action)
 {
         const cJSON *entry;
         int r = 0;
 
         cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(profile, "syscalls")) if (r == 0) r =
-                add_entry(filter, entry);
+                add_entry(filter, entry, default_action);
         return r;
 }
 
@@ -121,6 +122,7 @@ int seccomp_profile_bpf(struct buffer *ret_bpf)
         AUTO(buffer_release) struct buffer text = { 0 };
         AUTO(json_release) cJSON *profile = NULL;
         AUTO(filter_release) scmp_filter_ctx filter = NULL;
+        uint32_t default_action;
         int r = seccomp_profile_json(&text);
 
         if (r < 0)
@@ -128,12 +130,13 @@ int seccomp_profile_bpf(struct buffer *ret_bpf)
         profile = cJSON_ParseWithLength(text.data, text.length);
         if (profile == NULL || !is_text(profile, "defaultAction", "SCMP_ACT_ERRNO"))
                 return -EBADMSG;
-        filter = seccomp_init(SCMP_ACT_ERRNO((uint32_t)number_of(profile, "defaultErrnoRet")));
+        default_action = SCMP_ACT_ERRNO((uint32_t)number_of(profile, "defaultErrnoRet"));
+        filter = seccomp_init(default_action);
         if (filter == NULL)
                 return -ENOMEM;
         /* A tree, not a list: the filter is walked at every system call. The architecture is the native one as is. */
         r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
         if (r == 0)
-                r = add_entries(filter, profile);
+                r = add_entries(filter, profile, default_action);
         return r == 0 ? export(filter, ret_bpf) : r;
 }

@@ -1,7 +1,6 @@
 /* Allow-list. Whatever is not named here answers ENOSYS, as on a kernel that does not have it: that is what a libc or a
  * language runtime falls back on, and what it has to hear about calls that are newer than this list. Calls that a
- * kernel has and refuses without a privilege answer EPERM. docs/syscalls.md says who expects what. clone3 is not named:
- * its flags are behind a pointer, where a filter cannot look for new namespaces. */
+ * kernel has and refuses without a privilege answer EPERM. docs/syscalls.md says who expects what. */
 #include "seccomp-profile.h"
 
 #include <cJSON.h>
@@ -68,6 +67,50 @@ static const char *const ALLOWED[] = {
         NULL
 };
 
+/* As by default, but said once more: Docker before 23 knows no default errno and takes EPERM. What is newer than all
+ * that the profile names answers ENOSYS there, too (runc adds it). */
+static const char *const ABSENT[] = {
+        "_sysctl",
+        "add_key",
+        "clone3", /* its flags are behind a pointer, where no filter sees new namespaces */
+        "fsconfig",
+        "fsmount",
+        "fsopen",
+        "fspick",
+        "get_mempolicy",
+        "io_cancel",
+        "io_destroy",
+        "io_getevents",
+        "io_pgetevents",
+        "io_setup",
+        "io_submit",
+        "io_uring_enter",
+        "io_uring_register",
+        "io_uring_setup",
+        "kcmp",
+        "keyctl",
+        "lookup_dcookie",
+        "mbind",
+        "memfd_secret",
+        "migrate_pages",
+        "modify_ldt",
+        "move_pages",
+        "name_to_handle_at",
+        "pidfd_getfd",
+        "process_madvise",
+        "process_mrelease",
+        "quotactl_fd",
+        "remap_file_pages",
+        "request_key",
+        "set_mempolicy",
+        "set_mempolicy_home_node",
+        "set_thread_area",
+        "sysfs",
+        "uselib",
+        "ustat",
+        NULL
+};
+
 /* As if these two files could not be spliced: Go's runtime and pv fall back on nothing else. What they do is copying
  * without a copy, and they have led into the page cache of files that are read-only (CVE-2022-0847). */
 static const char *const UNSUITABLE[] = { "splice", "tee", "vmsplice", NULL };
@@ -114,7 +157,7 @@ static const char *const PRIVILEGED[] = { "acct",
 static const struct {
         const char *const *names;
         int error; /* 0: allowed */
-} ALWAYS[] = { { ALLOWED, 0 }, { UNSUITABLE, EINVAL }, { PRIVILEGED, EPERM } };
+} ALWAYS[] = { { ALLOWED, 0 }, { ABSENT, ENOSYS }, { UNSUITABLE, EINVAL }, { PRIVILEGED, EPERM } };
 
 /* Answered so only with these arguments; rules of one name are joined by "or", conditions of one rule by "and". No two
  * rules of one name and different answers match the same arguments.
