@@ -129,7 +129,7 @@ static bool furnish(void)
 {
         return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
                mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
-               mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2g") == 0;
+               mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4g") == 0;
 }
 
 static int run_inside(int (*run)(void), const sigset_t *mask)
