@@ -55,6 +55,25 @@ cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const
         return object;
 }
 
+/* null: not known. */
+static void put_background(cJSON **object, const struct carrel_view *carrel)
+{
+        unsigned tasks = 0;
+
+        if (carrel_background(carrel, &tasks) == 0)
+                put_number(object, "background", tasks);
+        else
+                put_text(object, "background", NULL);
+}
+
+cJSON *render_looked_at(const struct carrel_view *carrel, const char *engine)
+{
+        cJSON *object = render_carrel(carrel, engine, NULL);
+
+        put_background(&object, carrel);
+        return object;
+}
+
 cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine)
 {
         cJSON *object = render_carrel(&ensured->carrel, engine, ensure_outcome_name(ensured->outcome));
@@ -79,6 +98,7 @@ cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
         put_seconds(&object, "idle_s", (double)carrel->idle_ms);
         put_seconds(&object, "lease_left_s", (double)carrel->lease_left_ms);
         put_number(&object, "execs", carrel->execs);
+        put_background(&object, carrel);
         return object;
 }
 

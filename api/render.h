@@ -13,6 +13,8 @@ struct cJSON;
 
 /* engine is its kind ("docker"); outcome NULL leaves the field out. */
 struct cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome);
+/* The same with what runs in the background, which is asked of the kernel. */
+struct cJSON *render_looked_at(const struct carrel_view *carrel, const char *engine);
 struct cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine);
 /* reaper is the reaper's sentence. */
 struct cJSON *render_why(const struct carrel_view *carrel, const char *reaper);

@@ -57,7 +57,7 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
         listing->has_more = listing->n == listing->query->limit;
         if (listing->has_more)
                 return false;
-        put_copy(&listing->carrels, render_carrel(view, listing->engine, NULL));
+        put_copy(&listing->carrels, render_looked_at(view, listing->engine));
         listing->n++;
         return str_copy(listing->last, sizeof listing->last, view->user) == 0;
 }
@@ -103,7 +103,7 @@ static void answer_view(void *arg, const struct carrel_view *view)
         struct api_state state = { 0 };
 
         info->describe(info->arg, &state);
-        answer_json(request, MHD_HTTP_OK, render_carrel(view, state.engine, NULL));
+        answer_json(request, MHD_HTTP_OK, render_looked_at(view, state.engine));
 }
 
 void handle_inspect(struct request *request)

@@ -16,9 +16,16 @@ static const struct option_spec OPTIONS[] = {
 };
 
 static const struct field FIELDS[] = {
-        { "USER", "user", FIELD_ID },      { "STATE", "state", FIELD_TEXT },         { "POLICY", "policy", FIELD_TEXT },
-        { "AGE", "age_s", FIELD_SECONDS }, { "IDLE", "idle_s", FIELD_SECONDS },      { "EXECS", "execs", FIELD_TEXT },
-        { "IMAGE", "image", FIELD_TEXT },  { "CONTAINER", "container", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
+        { "USER", "user", FIELD_ID },
+        { "STATE", "state", FIELD_TEXT },
+        { "POLICY", "policy", FIELD_TEXT },
+        { "AGE", "age_s", FIELD_SECONDS },
+        { "IDLE", "idle_s", FIELD_SECONDS },
+        { "EXECS", "execs", FIELD_TEXT },
+        { "BACKGROUND", "background", FIELD_TEXT },
+        { "IMAGE", "image", FIELD_TEXT },
+        { "CONTAINER", "container", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
 };
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)

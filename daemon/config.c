@@ -15,6 +15,7 @@
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"
 #endif
 
+static const char *const BUSY[] = { "execs", "processes", NULL };
 static const char *const ENGINES[] = { "auto", "docker", "oci", "podman",
 #ifdef CARREL_FAILPOINTS
                                        "fake",
@@ -81,6 +82,8 @@ static const struct setting TABLE[] = {
           "group whose members may reap and sweep, beside root; empty: root only", check_name },
         { "allow", SETTING_TEXT, AT(allow), "", 0, 4096, NULL,
           "pinholes through the deny lists: CIDR[:port], separated by commas", NULL },
+        { "busy", SETTING_CHOICE, AT(busy), "execs", 0, 0, BUSY,
+          "what counts as use: execs, or processes, which are those and programs left in the background", NULL },
         { "cgroup_parent", SETTING_TEXT, AT(cgroup_parent), "", 0, 200, NULL,
           "cgroup below which the engine puts the carrels; empty: the engine's own", check_cgroup },
         { "cpus", SETTING_DECIMAL, AT(cpus), "1.0", 0.01, 1024, NULL, "CPUs of each carrel", NULL },
@@ -199,6 +202,7 @@ static const char *const NOT_SETTINGS[] = { "DEV_STATE", "FAILPOINT", "MUST_RUN"
 /* Alphabetical. What is not here is woven into containers, descriptors or the kernel already. */
 static const char *const RELOADABLE[] = {
         "allow",
+        "busy",
         "cpus",
         "deny",
         "dns",

@@ -14,6 +14,7 @@ enum config_engine {
         CONFIG_ENGINE_FAKE
 };
 enum config_policy { CONFIG_POLICY_INTERNET, CONFIG_POLICY_NONE };
+enum config_busy { CONFIG_BUSY_EXECS, CONFIG_BUSY_PROCESSES };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
 enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
 
@@ -21,6 +22,7 @@ enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIR
 struct config {
         char *admin_group;
         char *allow;
+        int busy;
         char *cgroup_parent;
         double cpus;
         char *deny;

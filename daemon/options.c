@@ -143,6 +143,7 @@ struct reaper_options daemon_reaper_options(const struct config *config)
                 .max_lifetime_s = config->max_lifetime_s,
                 .sweep_interval_s = config->sweep_interval_s,
                 .is_adopting = config->startup == CONFIG_STARTUP_ADOPT,
+                .counts_background = config->busy == CONFIG_BUSY_PROCESSES,
         };
 }
 
@@ -194,6 +195,14 @@ static int check_runtime_network(const struct config *config, struct fault *why)
                          config->runtime);
 }
 
+static int check_busy(const struct config *config, struct fault *why)
+{
+        if (find_own_kernel(config->runtime) == NULL || config->busy != CONFIG_BUSY_PROCESSES)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                         "the programs of runtime %s are not seen from the host: set busy = execs", config->runtime);
+}
+
 /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so the
  * prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
 static int check_pool(const struct config *config, struct fault *why)
@@ -214,8 +223,9 @@ static int check_network(const struct config *config, struct fault *why)
 
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_tmp_size, check_uploads_size, check_runtime_network,
-                                        check_pool,     check_network,      NULL };
+        static const check CHECKS[] = {
+                check_tmp_size, check_uploads_size, check_runtime_network, check_busy, check_pool, check_network, NULL
+        };
 
         return run_checks(CHECKS, config, listener, why);
 }

@@ -205,6 +205,7 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_PIDS], path, "pids.events");
                 fill_once(cgroup->members_file, &mounts->of[CGROUP_PIDS], path, "cgroup.procs");
                 fill_once(cgroup->pids_limit_file, &mounts->of[CGROUP_PIDS], path, "pids.max");
+                fill_once(cgroup->tasks_file, &mounts->of[CGROUP_PIDS], path, "pids.current");
         }
         if (length == 0) {
                 fill_once(cgroup->unified_dir, &mounts->of[CGROUP_UNIFIED], path, "");
@@ -213,6 +214,7 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 fill_once(cgroup->members_file, &mounts->of[CGROUP_UNIFIED], path, "cgroup.procs");
                 fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_UNIFIED], path, "memory.max");
                 fill_once(cgroup->pids_limit_file, &mounts->of[CGROUP_UNIFIED], path, "pids.max");
+                fill_once(cgroup->tasks_file, &mounts->of[CGROUP_UNIFIED], path, "pids.current");
         }
 }
 
@@ -375,6 +377,21 @@ static uint64_t read_limit(const char *path)
         value = cgroup_parse_limit(text);
         free(text);
         return value;
+}
+
+/* By the file alone and without a buffer that grows: it is asked of many, one after the other. */
+uint64_t cgroup_read_tasks(const char *tasks_file)
+{
+        char text[32];
+        int fd = open(tasks_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+        if (fd >= 0)
+                close(fd);
+        if (length < 0)
+                return CGROUP_UNCOUNTED;
+        text[length] = '\0';
+        return cgroup_parse_limit(text);
 }
 
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits)

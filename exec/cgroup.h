@@ -29,6 +29,7 @@ struct cgroup {
         char members_file[CGROUP_PATH_BYTES];
         char memory_limit_file[CGROUP_PATH_BYTES];
         char pids_limit_file[CGROUP_PATH_BYTES];
+        char tasks_file[CGROUP_PATH_BYTES];  /* holds how many there are, threads and groups below included */
         char freezer_dir[CGROUP_PATH_BYTES]; /* cgroup v1 */
         char unified_dir[CGROUP_PATH_BYTES];
 };
@@ -81,6 +82,8 @@ void cgroup_reader_count(struct cgroup_reader *reader, struct cgroup_counters *r
 /* Closes them, until it is asked again. */
 void cgroup_reader_rest(struct cgroup_reader *reader);
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits);
+/* Of a tasks_file; CGROUP_UNCOUNTED: it cannot be read. */
+uint64_t cgroup_read_tasks(const char *tasks_file);
 /* A limit file's text: a number, or "max". UINT64_MAX when it is neither. */
 uint64_t cgroup_parse_limit(const char *text);
 /* The number behind "key " at the start of a line; 0 when there is none. */

@@ -112,6 +112,8 @@ void carrel_drop_process(struct carrel *carrel)
         carrel->pidfd = -1;
         carrel->pid = 0;
         carrel->host_base = 0;
+        free(carrel->tasks_file);
+        carrel->tasks_file = NULL;
 }
 
 void carrel_drop_home(struct carrel *carrel)
@@ -137,6 +139,27 @@ static int64_t since(int64_t then_ms, int64_t now_ms)
         return then_ms > 0 && now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
+void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts)
+{
+        struct cgroup cgroup;
+
+        free(carrel->tasks_file);
+        carrel->tasks_file = NULL;
+        if (cgroup_find(mounts, carrel->pid, carrel->id, &cgroup) == 0 && cgroup.tasks_file[0] != '\0')
+                carrel->tasks_file = strdup(cgroup.tasks_file);
+}
+
+/* Beside process 1, which is the agent and has one thread. */
+int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
+{
+        uint64_t tasks = view->tasks_file != NULL ? cgroup_read_tasks(view->tasks_file) : CGROUP_UNCOUNTED;
+
+        if (tasks == CGROUP_UNCOUNTED || tasks > UINT32_MAX)
+                return -ENODATA;
+        *ret_tasks = tasks > 0 ? (unsigned)tasks - 1 : 0;
+        return 0;
+}
+
 void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view)
 {
         bool is_ready = carrel->state == CARREL_READY;
@@ -155,6 +178,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .lease_left_ms = carrel->lease_until_ms > now_ms ? carrel->lease_until_ms - now_ms : 0,
                 .age_ms = is_ready ? since(carrel->ready_ms, now_ms) : 0,
                 .execs = carrel->n_execs,
+                .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
                 .has_agent = agent_home_is_greeted(carrel->home),
                 .address = carrel->link.address,
                 .interface = carrel->link.interface,

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "agent.h"
+#include "cgroup.h"
 #include "engine.h"
 #include "list.h"
 #include "netpolicy.h"
@@ -39,6 +40,7 @@ struct carrel {
         int pid; /* 0: none, or not told */
         int pidfd;
         ev_io death;        /* active in READY, when there is a pidfd */
+        char *tasks_file;   /* where the kernel counts what runs in it; NULL: not known */
         uint32_t host_base; /* its user 0 on the host, as the kernel says; 0: it has no user namespace */
 
         struct agent_home *home; /* NULL: none */
@@ -83,6 +85,9 @@ void carrel_drop_process(struct carrel *carrel);
 void carrel_touch(struct carrel *carrel);
 /* lease_s 0 leaves a lease alone. */
 void carrel_lease(struct carrel *carrel, uint64_t lease_s);
+
+/* Finds its tasks_file, by its process; without effect where there is none. */
+void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts);
 
 /* view points into the carrel. */
 void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view);

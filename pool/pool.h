@@ -67,6 +67,7 @@ struct carrel_view {
         int64_t lease_left_ms;   /* 0: none */
         int64_t age_ms;          /* since READY */
         unsigned execs;
+        const char *tasks_file; /* for carrel_background */
         bool has_agent;         /* its execs are the agent's; else the engine's */
         const char *address;    /* IPv4, or "" */
         const char *interface;  /* on the host, or "" */
@@ -79,6 +80,11 @@ struct exec_ids {
         size_t n;
         char ids[][EXEC_ID_BYTES];
 };
+
+/* What runs in a READY carrel with no exec open: programs that execs have left behind, and file operations; threads are
+ * counted one by one. Asks the kernel, which takes some microseconds. -ENODATA: not known (an exec is open, another
+ * state, a runtime with a kernel of its own). */
+int carrel_background(const struct carrel_view *view, unsigned *ret_tasks);
 
 struct pool_ensured {
         struct carrel_view carrel;

@@ -125,6 +125,8 @@ static int verify_whole(struct carrel *carrel, struct fault *why)
                                     carrel->spec.policy == POLICY_INTERNET, why);
         if (r == 0)
                 r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
+        if (r == 0)
+                carrel_find_tasks(carrel, &carrel->pool->cgroups);
         return r;
 }
 

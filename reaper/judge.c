@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 static const char *const WHY_NAMES[JUDGE_WHYS] = {
-        [JUDGE_NOT_READY] = "not_ready", [JUDGE_BUSY] = "busy", [JUDGE_LEASED] = "leased",
-        [JUDGE_TOO_OLD] = "too_old",     [JUDGE_IDLE] = "idle", [JUDGE_IN_USE] = "in_use",
+        [JUDGE_NOT_READY] = "not_ready",   [JUDGE_BUSY] = "busy",       [JUDGE_LEASED] = "leased",
+        [JUDGE_BACKGROUND] = "background", [JUDGE_TOO_OLD] = "too_old", [JUDGE_IDLE] = "idle",
+        [JUDGE_IN_USE] = "in_use",
 };
 
 const char *judge_why_name(enum judge_why why)
@@ -29,6 +30,8 @@ struct judgement judge(const struct judge_facts *facts, const struct judge_rules
                 return (struct judgement){ JUDGE_KEEP, JUDGE_BUSY, 0 };
         if (facts->lease_left_ms > 0)
                 return (struct judgement){ JUDGE_KEEP, JUDGE_LEASED, 0 };
+        if (facts->background > 0)
+                return (struct judgement){ JUDGE_KEEP, JUDGE_BACKGROUND, 0 };
         if (has_max && facts->age_ms >= rules->max_lifetime_ms)
                 return (struct judgement){ JUDGE_STOP, JUDGE_TOO_OLD, 0 };
         if (due_ms <= 0)
@@ -58,6 +61,10 @@ void judge_explain(const struct judge_facts *facts, const struct judge_rules *ru
                 break;
         case JUDGE_LEASED:
                 snprintf(ret_text, size, "It is leased for another %" PRId64 " s.", to_s(facts->lease_left_ms));
+                break;
+        case JUDGE_BACKGROUND:
+                snprintf(ret_text, size, "It is in use: %u task%s in the background.", facts->background,
+                         facts->background == 1 ? " runs" : "s run");
                 break;
         case JUDGE_TOO_OLD:
                 snprintf(ret_text, size, "It is %" PRId64 " s old, over the lifetime of %" PRId64 " s: it is stopped.",

@@ -12,22 +12,25 @@ struct judge_facts {
         int64_t lease_left_ms; /* <= 0: none */
         int64_t idle_ms;       /* since its last use */
         int64_t age_ms;        /* since READY */
+        unsigned background;   /* tasks that run with no exec open, where they count as use; else 0 */
 };
 
 struct judge_rules {
         int64_t idle_ttl_ms;     /* idle for at least this long: stop */
         int64_t max_lifetime_ms; /* of at least this age: stop; 0: no such rule */
+        bool counts_background;  /* what runs with no exec open counts as use */
 };
 
 enum judge_verdict { JUDGE_KEEP, JUDGE_STOP };
 
 enum judge_why {
-        JUDGE_NOT_READY, /* keep */
-        JUDGE_BUSY,      /* keep: an exec is open */
-        JUDGE_LEASED,    /* keep */
-        JUDGE_TOO_OLD,   /* stop */
-        JUDGE_IDLE,      /* stop */
-        JUDGE_IN_USE,    /* keep: used within the TTL */
+        JUDGE_NOT_READY,  /* keep */
+        JUDGE_BUSY,       /* keep: an exec is open */
+        JUDGE_LEASED,     /* keep */
+        JUDGE_BACKGROUND, /* keep: a program is left in the background, and counts */
+        JUDGE_TOO_OLD,    /* stop */
+        JUDGE_IDLE,       /* stop */
+        JUDGE_IN_USE,     /* keep: used within the TTL */
         JUDGE_WHYS
 };
 
@@ -37,10 +40,10 @@ struct judgement {
         int64_t due_ms; /* JUDGE_IN_USE: from now to the stop, if nobody uses it until then; else 0 */
 };
 
-/* Never STOP with an exec or a lease open, whatever the age. */
+/* Never STOP with an exec or a lease open, or something in the background that counts, whatever the age. */
 struct judgement judge(const struct judge_facts *facts, const struct judge_rules *rules);
 
-/* One word for logs: "not_ready", "busy", "leased", "too_old", "idle", "in_use". */
+/* One word for logs: "not_ready", "busy", "leased", "background", "too_old", "idle", "in_use". */
 const char *judge_why_name(enum judge_why why);
 
 /* A sentence for a person. */

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scan.h"
 #include "sweep.h"
@@ -49,6 +51,7 @@ static struct judge_rules rules_of(const struct reaper *reaper)
         return (struct judge_rules){
                 .idle_ttl_ms = to_ms(reaper->options.idle_ttl_s),
                 .max_lifetime_ms = to_ms(reaper->options.max_lifetime_s),
+                .counts_background = reaper->options.counts_background,
         };
 }
 
@@ -84,7 +87,8 @@ static void on_scan_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 unsigned reaper_reap(struct reaper *reaper, double idle_s)
 {
-        struct judge_rules rules = { .idle_ttl_ms = to_ms(idle_s) };
+        struct judge_rules rules = { .idle_ttl_ms = to_ms(idle_s),
+                                     .counts_background = reaper->options.counts_background };
         struct scan scan = { 0 };
         struct scan_piece piece;
         unsigned retired = 0;
@@ -100,9 +104,17 @@ void reaper_explain(const struct reaper *reaper, const struct carrel_view *view,
 {
         struct judge_rules rules = rules_of(reaper);
         struct judge_facts facts;
+        unsigned background = 0;
+        size_t length;
 
         scan_facts(view, &facts);
+        (void)carrel_background(view, &background);
+        if (rules.counts_background)
+                facts.background = background;
         judge_explain(&facts, &rules, ret_text, size);
+        length = strlen(ret_text);
+        if (background > 0 && !rules.counts_background)
+                (void)snprintf(ret_text + length, size - length, " What runs in the background does not count.");
 }
 
 /* ---- sweeps ---- */

@@ -18,6 +18,7 @@ struct reaper_options {
         double max_lifetime_s;   /* 0: none */
         double sweep_interval_s; /* of the engine's list */
         bool is_adopting;        /* startup = adopt; false: clear */
+        bool counts_background;  /* busy = processes */
 };
 
 __attribute__((warn_unused_result)) int reaper_new(struct reaper **ret_reaper, struct ev_loop *loop, struct pool *pool,

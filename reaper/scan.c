@@ -56,13 +56,26 @@ struct second_look {
         struct judgement judgement;
 };
 
+/* Asks the kernel, where it matters: only who would be stopped is looked at, and one that is found in use has been used
+ * now, so that it is looked at once a TTL. */
+static struct judgement judge_deeply(const struct carrel_view *view, const struct judge_rules *rules)
+{
+        struct judge_facts facts;
+        struct judgement judgement;
+
+        scan_facts(view, &facts);
+        judgement = judge(&facts, rules);
+        if (judgement.verdict == JUDGE_STOP && rules->counts_background &&
+            carrel_background(view, &facts.background) == 0)
+                judgement = judge(&facts, rules);
+        return judgement;
+}
+
 static void on_second_look(void *arg, const struct carrel_view *view)
 {
         struct second_look *look = arg;
-        struct judge_facts facts;
 
-        scan_facts(view, &facts);
-        look->judgement = judge(&facts, look->rules);
+        look->judgement = judge_deeply(view, look->rules);
 }
 
 /* An earlier retirement's listeners may have used this carrel meanwhile. Between this look and pool_retire nothing
@@ -71,7 +84,11 @@ static bool retire_judged(struct pool *pool, const char *user, const struct judg
 {
         struct second_look look = { .rules = rules };
 
-        if (!pool_inspect(pool, user, on_second_look, &look) || look.judgement.verdict != JUDGE_STOP)
+        if (!pool_inspect(pool, user, on_second_look, &look))
+                return false;
+        if (look.judgement.why == JUDGE_BACKGROUND)
+                (void)pool_touch(pool, user, 0, NULL);
+        if (look.judgement.verdict != JUDGE_STOP)
                 return false;
         pool_retire(pool, user, judge_why_name(look.judgement.why), NULL, NULL, NULL);
         return true;

@@ -103,6 +103,70 @@ static void a_busy_one_is_not(void **state)
         end_daemon();
 }
 
+static double background_of(const char *user)
+{
+        char path[64];
+        struct answer answer;
+        double background;
+
+        snprintf(path, sizeof(path), "/v1/carrels/%s", user);
+        answer = request(CARREL_SOCKET, "GET", path, NULL);
+        background = answer_number(&answer, "background");
+        answer_release(&answer);
+        return background;
+}
+
+static bool has_nothing_left(void *arg)
+{
+        return background_of(arg) == 0;
+}
+
+static void leave_behind(const char *user, const char *script)
+{
+        char text[8];
+
+        carreld_must_ensure(user);
+        assert_true(background_of(user) == 0);
+        carreld_must_exec(user, script, text, sizeof(text));
+        assert_true(background_of(user) >= 1);
+}
+
+static void one_with_a_program_in_the_background(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        leave_behind("ada", "sleep 1000 >/dev/null 2>&1 &");
+        answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL);
+        assert_non_null(strstr(answer_text(&answer, "reaper"), "What runs in the background does not count."));
+        answer_release(&answer);
+        assert_true(carreld_await_state("ada", "", PATIENCE_S));
+        end_daemon();
+}
+
+static int start_counting(void **state)
+{
+        (void)state;
+        carreld = carreld_new((const char *const[]){ "CARREL_IDLE_TTL_S=1", "CARREL_BUSY=processes",
+                                                     "CARREL_REAP_INTERVAL_S=0.1", NULL });
+        carreld_await_ready(carreld, PATIENCE_S);
+        return 0;
+}
+
+static void one_with_a_program_that_counts_is_not(void **state)
+{
+        (void)state;
+        leave_behind("ada", "(until [ -e end ]; do sleep 0.1; done; rm end; exec sleep 0.1) >/dev/null 2>&1 &");
+        carreld_must_ensure("control");
+        expect_only_the_control_is_reaped("ada");
+        request_expect(CARREL_SOCKET, "POST", "/v1/reap", "{\"idle_s\":0}", 200);
+        assert_true(carreld_has_state("ada", "ready"));
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada/files/end", "", 200);
+        assert_true(wait_until(has_nothing_left, (void *)"ada", PATIENCE_S));
+        assert_true(carreld_await_state("ada", "", PATIENCE_S));
+        end_daemon();
+}
+
 static void a_leased_one_is_not(void **state)
 {
         (void)state;
@@ -205,6 +269,8 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 WITH_DAEMON(an_idle_one_is_reaped_after_its_ttl),
                 WITH_DAEMON(a_busy_one_is_not),
+                WITH_DAEMON(one_with_a_program_in_the_background),
+                cmocka_unit_test_setup_teardown(one_with_a_program_that_counts_is_not, start_counting, stop_daemon),
                 WITH_DAEMON(a_leased_one_is_not),
                 WITH_ENGINE(a_touched_one_is_not),
                 WITH_DAEMON(looking_is_no_activity),

@@ -364,6 +364,14 @@ void reaper_sweep_forget(struct reaper *reaper, void *arg)
         reaper->on_swept = NULL;
 }
 
+int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
+{
+        if (view->execs > 0)
+                return -ENODATA;
+        *ret_tasks = 3;
+        return 0;
+}
+
 void reaper_explain(const struct reaper *reaper, const struct carrel_view *view, char *ret_text, size_t size)
 {
         (void)reaper;

@@ -204,7 +204,7 @@ static void answers_are_shown(void **state)
                 { { "ls" },
                   { OK_JSON "{\"carrels\":[],\"next\":null}" },
                   0,
-                  "USER  STATE  POLICY  AGE  IDLE  EXECS  IMAGE  CONTAINER\n",
+                  "USER  STATE  POLICY  AGE  IDLE  EXECS  BACKGROUND  IMAGE  CONTAINER\n",
                   "",
                   "GET /v1/carrels?limit=1000 " },
                 { { "ls", "-o", "json" },

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void on_turn(struct ev_loop *loop, ev_timer *timer, int events);
@@ -47,6 +48,7 @@ static void show(const struct double_user *user, struct carrel_view *ret_view)
                 .idle_ms = user->idle_ms,
                 .lease_left_ms = user->lease_left_ms,
                 .age_ms = user->age_ms,
+                .tasks_file = user->background,
         };
 }
 
@@ -87,6 +89,25 @@ bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void 
         show(found, &view);
         visit(arg, &view);
         return true;
+}
+
+int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
+{
+        if (view->tasks_file == NULL || view->tasks_file[0] == '\0')
+                return -ENODATA;
+        *ret_tasks = (unsigned)strtoul(view->tasks_file, NULL, 10);
+        return 0;
+}
+
+int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why)
+{
+        struct double_user *found = find(pool, user);
+
+        (void)lease_s, (void)why;
+        if (found == NULL)
+                return -ENOENT;
+        found->idle_ms = 0;
+        return 0;
 }
 
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)

@@ -13,6 +13,7 @@ struct double_user {
         enum carrel_state state;
         unsigned execs;
         int64_t idle_ms, lease_left_ms, age_ms;
+        char background[8];   /* tasks in the background, as a number; "": not known */
         char retired_for[16]; /* the reason; "": not retired */
 };
 

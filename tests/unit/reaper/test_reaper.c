@@ -142,6 +142,47 @@ static void who_is_reaped(void **state)
         world_close(&world);
 }
 
+/* What was left in the background is use where the setting says so, and was used when it was last seen. */
+static void the_background(void **state)
+{
+        static const struct {
+                const char *background;
+                bool counts, is_kept;
+                const char *sentence;
+        } CASES[] = {
+                { "2", true, true, "It is in use: 2 tasks run in the background." },
+                { "1", true, true, "It is in use: 1 task runs in the background." },
+                { "0", true, false, "It has been idle for 5 s, its TTL is 1 s: it is stopped." },
+                { "", true, false, "It has been idle for 5 s, its TTL is 1 s: it is stopped." },
+                { "2", false, false,
+                  "It has been idle for 5 s, its TTL is 1 s: it is stopped. What runs in the background does not "
+                  "count." },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+                struct reaper_options options = { .idle_ttl_s = 1.0,
+                                                  .interval_s = 3600.0,
+                                                  .sweep_interval_s = 3600.0,
+                                                  .counts_background = CASES[i].counts };
+                struct carrel_view view = { .state = CARREL_READY, .idle_ms = 5000 };
+                struct world world;
+                struct double_user *user;
+                char text[256];
+
+                world_open(&world, false);
+                reaper_reconfigure(world.reaper, &options);
+                user = pool_double_add(&world.pool, "a", 5000);
+                snprintf(user->background, sizeof(user->background), "%s", CASES[i].background);
+                view.tasks_file = user->background;
+                reaper_explain(world.reaper, &view, text, sizeof(text));
+                assert_string_equal(text, CASES[i].sentence);
+                assert_int_equal(reaper_reap(world.reaper, 1.0), CASES[i].is_kept ? 0 : 1);
+                assert_int_equal(user->idle_ms, CASES[i].is_kept ? 0 : 5000);
+                world_close(&world);
+        }
+}
+
 static void nobody_before_the_start_is_over(void **state)
 {
         struct world world;
@@ -481,6 +522,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(who_is_reaped),
+                cmocka_unit_test(the_background),
                 cmocka_unit_test(nobody_before_the_start_is_over),
                 cmocka_unit_test(a_listener_uses_the_next_one),
                 cmocka_unit_test(reaping_by_hand_takes_all),
