@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static const long long OCTAL_MAX = 077777777777;
 struct walk {
         char name[TAR_NAME_MAX]; /* of the entry, as in the archive */
         size_t length;
+        void *linked; /* a tree of struct linked (tsearch(3)) */
 };
 
 unsigned tar_checksum(const struct tar_header *header)
@@ -109,19 +111,81 @@ static int write_entry(const char *name, const char *link, const struct stat *st
         return write_pax(name, link, status, size) < 0 ? -1 : write_header(name, link, status, type, size);
 }
 
+/* ---- hard links ---- */
+
+/* A file that has other names, and the first of them in the archive. */
+struct linked {
+        dev_t device;
+        ino_t inode;
+        char name[];
+};
+
+static int compare_linked(const void *a, const void *b)
+{
+        const struct linked *left = a, *right = b;
+
+        if (left->device != right->device)
+                return left->device < right->device ? -1 : 1;
+        return (left->inode > right->inode) - (left->inode < right->inode);
+}
+
+/* The name it is in the archive already; NULL: none. */
+static const char *earlier_name(const struct walk *walk, const struct stat *status)
+{
+        const struct linked wanted = { .device = status->st_dev, .inode = status->st_ino };
+        void *found = status->st_nlink > 1 ? tfind(&wanted, &walk->linked, compare_linked) : NULL;
+
+        return found != NULL ? (*(struct linked *const *)found)->name : NULL;
+}
+
+/* Without memory for it a later name is a copy. */
+static void note_name(struct walk *walk, const struct stat *status)
+{
+        size_t size = strlen(walk->name) + 1;
+        struct linked *linked = status->st_nlink > 1 ? malloc(sizeof *linked + size) : NULL;
+
+        if (linked == NULL)
+                return;
+        linked->device = status->st_dev;
+        linked->inode = status->st_ino;
+        memcpy(linked->name, walk->name, size);
+        if (tsearch(linked, &walk->linked, compare_linked) == NULL)
+                free(linked);
+}
+
+static void forget_names(struct walk *walk)
+{
+        while (walk->linked != NULL) {
+                struct linked *linked = *(struct linked **)walk->linked;
+
+                (void)tdelete(linked, &walk->linked, compare_linked);
+                free(linked);
+        }
+}
+
+/* ---- entries ---- */
+
 /* The header has told the size: a file that shrinks meanwhile is filled with zeros. */
-static int pack_file(int directory_fd, const char *base, const struct walk *walk)
+static int pack_file(int directory_fd, const char *base, struct walk *walk)
 {
         static char block[FILES_BLOCK_BYTES];
         struct stat status;
         int fd = files_open_regular(directory_fd, base, O_NOFOLLOW, &status);
+        const char *first;
         long long left;
         int r;
 
         if (fd < 0)
                 return errno == EACCES || errno == ENOENT || errno == EINVAL ? 0 : -1;
+        first = earlier_name(walk, &status);
+        if (first != NULL) {
+                close(fd);
+                return write_entry(walk->name, first, &status, '1', 0);
+        }
         left = status.st_size;
         r = write_entry(walk->name, NULL, &status, '0', left);
+        if (r == 0)
+                note_name(walk, &status);
         while (r == 0 && left > 0) {
                 size_t wanted = left < FILES_BLOCK_BYTES ? (size_t)left : FILES_BLOCK_BYTES;
                 ssize_t n = files_read(fd, block, wanted);
@@ -226,11 +290,16 @@ static const char *last_part(const char *path)
 int files_pack_stream(const char *path)
 {
         static const char END[2 * TAR_BLOCK];
-        struct walk walk;
+        struct walk walk = { .linked = NULL };
         char base[PATH_MAX];
+        int r;
 
         walk.length = (size_t)snprintf(walk.name, sizeof walk.name, "%s", last_part(path));
-        if (walk.length >= sizeof walk.name || realpath(path, base) == NULL || pack_at(AT_FDCWD, base, &walk, 0) < 0)
+        if (walk.length >= sizeof walk.name || realpath(path, base) == NULL)
+                return 1;
+        r = pack_at(AT_FDCWD, base, &walk, 0);
+        forget_names(&walk);
+        if (r < 0)
                 return 1;
         return files_write(STDOUT_FILENO, END, sizeof END) < 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files-sparse.h"
 #include "files-tar.h"
 #include "files.h"
 
@@ -21,6 +22,10 @@ struct unpack {
         char name[TAR_NAME_MAX]; /* of this entry, "" when no record said it */
         char link[TAR_NAME_MAX];
         long long size; /* -1: as in the header */
+        long long mtime;
+        bool has_mtime;        /* a record said it */
+        bool is_named;         /* `name` is the real one; what a pax header says is a stand-in */
+        struct sparse *sparse; /* of this entry */
         const char *problem;
 };
 
@@ -33,18 +38,18 @@ static int fail(struct unpack *unpack, int err, const char *problem)
 
 /* ---- numbers ---- */
 
-/* Octal digits between spaces and NULs, or GNU's 256-based numbers. */
+/* Octal digits between spaces and NULs, or GNU's 256-based numbers, which may be negative. */
 static int read_number(struct unpack *unpack, const char *field, size_t size, long long *ret_number)
 {
         long long number = 0;
         size_t i = 0;
 
         if ((field[0] & 0x80) != 0) {
-                number = field[0] & 0x3F;
+                number = (field[0] & 0x40) != 0 ? -1 : field[0] & 0x3F;
                 for (i = 1; i < size; i++) {
-                        if (number > (1LL << 54))
+                        if (number > (1LL << 54) || number < -(1LL << 54))
                                 return fail(unpack, EINVAL, "a number that is too large");
-                        number = number << 8 | (unsigned char)field[i];
+                        number = number * 256 + (unsigned char)field[i];
                 }
                 *ret_number = number;
                 return 0;
@@ -54,6 +59,22 @@ static int read_number(struct unpack *unpack, const char *field, size_t size, lo
         for (; i < size && field[i] >= '0' && field[i] <= '7'; i++)
                 number = number << 3 | (field[i] - '0');
         if (i < size && field[i] != ' ' && field[i] != '\0')
+                return fail(unpack, EINVAL, "a malformed number");
+        *ret_number = number;
+        return 0;
+}
+
+/* Decimal digits, all of it. */
+static int read_decimal(struct unpack *unpack, const char *text, size_t length, long long *ret_number)
+{
+        long long number = 0;
+
+        for (size_t i = 0; i < length; i++) {
+                if (text[i] < '0' || text[i] > '9' || number > SIZE_MAX_BYTES / 10)
+                        return fail(unpack, EINVAL, "a malformed number");
+                number = number * 10 + (text[i] - '0');
+        }
+        if (length == 0 || number > SIZE_MAX_BYTES)
                 return fail(unpack, EINVAL, "a malformed number");
         *ret_number = number;
         return 0;
@@ -83,62 +104,105 @@ static int put(int fd, const char *bytes, size_t length)
         return files_write(fd, bytes, length);
 }
 
-/* size bytes to fd (-1: nowhere), and what pads them. */
-static int copy(struct unpack *unpack, int fd, long long size)
+/* size bytes to fd (-1: nowhere). */
+static int copy_bytes(struct unpack *unpack, int fd, long long size)
 {
         static char block[FILES_BLOCK_BYTES];
-        long long left = padded(size);
 
-        while (left > 0) {
-                size_t wanted = left < FILES_BLOCK_BYTES ? (size_t)left : FILES_BLOCK_BYTES;
-                size_t useful = size < (long long)wanted ? (size_t)size : wanted;
+        while (size > 0) {
+                size_t wanted = size < FILES_BLOCK_BYTES ? (size_t)size : FILES_BLOCK_BYTES;
                 ssize_t n = files_read(STDIN_FILENO, block, wanted);
 
                 if (n < 0)
                         return -1;
                 if (n < (ssize_t)wanted)
                         return fail(unpack, EINVAL, "the archive ends too early");
-                if (fd >= 0 && put(fd, block, useful) < 0)
+                if (fd >= 0 && put(fd, block, wanted) < 0)
                         return -1;
-                left -= (long long)wanted;
-                size -= (long long)useful;
+                size -= (long long)wanted;
         }
         return 0;
+}
+
+/* The same, and what pads them. */
+static int copy(struct unpack *unpack, int fd, long long size)
+{
+        return copy_bytes(unpack, fd, size) < 0 ? -1 : copy_bytes(unpack, -1, padded(size) - size);
 }
 
 /* ---- what stands in front of an entry ---- */
 
-static int take_record(struct unpack *unpack, const char *key, size_t key_length, const char *value, size_t length)
+static bool is_key(const char *key, size_t length, const char *name)
 {
-        bool is_path = key_length == 4 && memcmp(key, "path", 4) == 0;
-        bool is_link = key_length == 8 && memcmp(key, "linkpath", 8) == 0;
-        char number[32];
+        return strlen(name) == length && memcmp(key, name, length) == 0;
+}
 
-        if (is_path || is_link) {
-                char *target = is_path ? unpack->name : unpack->link;
-
-                if (length >= TAR_NAME_MAX || memchr(value, '\0', length) != NULL)
-                        return fail(unpack, EINVAL, "a name that is too long or has a NUL");
-                memcpy(target, value, length);
-                target[length] = '\0';
-        }
-        if (key_length == 4 && memcmp(key, "size", 4) == 0) {
-                char *end;
-
-                if (length == 0 || length >= sizeof number)
-                        return fail(unpack, EINVAL, "a malformed size");
-                memcpy(number, value, length);
-                number[length] = '\0';
-                errno = 0;
-                unpack->size = strtoll(number, &end, 10);
-                if (errno != 0 || *end != '\0' || unpack->size < 0 || unpack->size > SIZE_MAX_BYTES)
-                        return fail(unpack, EINVAL, "a malformed size");
-        }
+static int take_name(struct unpack *unpack, char *target, const char *value, size_t length)
+{
+        if (length >= TAR_NAME_MAX || memchr(value, '\0', length) != NULL)
+                return fail(unpack, EINVAL, "a name that is too long or has a NUL");
+        memcpy(target, value, length);
+        target[length] = '\0';
         return 0;
 }
 
+/* Seconds, with a fraction that is left out. */
+static int take_time(struct unpack *unpack, const char *value, size_t length)
+{
+        bool is_negative = length > 0 && value[0] == '-';
+        const char *digits = value + is_negative;
+        const char *point = memchr(value, '.', length);
+        long long seconds;
+
+        if (read_decimal(unpack, digits, (size_t)((point != NULL ? point : value + length) - digits), &seconds) < 0)
+                return -1;
+        unpack->mtime = is_negative ? -seconds : seconds;
+        unpack->has_mtime = true;
+        return 0;
+}
+
+static int take_record(struct unpack *unpack, const char *key, size_t key_length, const char *value, size_t length)
+{
+        static const char SPARSE[] = "GNU.sparse.", VOLUME[] = "GNU.volume.";
+
+        if (is_key(key, key_length, "path"))
+                return unpack->is_named ? 0 : take_name(unpack, unpack->name, value, length);
+        if (is_key(key, key_length, "linkpath"))
+                return take_name(unpack, unpack->link, value, length);
+        if (is_key(key, key_length, "size"))
+                return read_decimal(unpack, value, length, &unpack->size) < 0 ? fail(unpack, EINVAL, "a malformed size")
+                                                                              : 0;
+        if (is_key(key, key_length, "mtime"))
+                return take_time(unpack, value, length);
+        if (is_key(key, key_length, "GNU.sparse.name")) {
+                unpack->is_named = true;
+                return take_name(unpack, unpack->name, value, length);
+        }
+        if (key_length > strlen(SPARSE) && memcmp(key, SPARSE, strlen(SPARSE)) == 0) {
+                const char *problem =
+                        sparse_take(unpack->sparse, key + strlen(SPARSE), key_length - strlen(SPARSE), value, length);
+
+                return problem == NULL ? 0 : fail(unpack, EINVAL, problem);
+        }
+        if (key_length > strlen(VOLUME) && memcmp(key, VOLUME, strlen(VOLUME)) == 0)
+                return fail(unpack, EINVAL, "a part of an archive of several volumes");
+        return 0;
+}
+
+/* A global record would hold for every entry that follows; what git and others write there changes none. */
+static int take_global(struct unpack *unpack, const char *key, size_t key_length)
+{
+        static const char *const HARMLESS[] = { "atime",      "charset", "comment", "ctime", "gid", "gname",
+                                                "hdrcharset", "mtime",   "uid",     "uname", NULL };
+
+        for (size_t i = 0; HARMLESS[i] != NULL; i++)
+                if (is_key(key, key_length, HARMLESS[i]))
+                        return 0;
+        return fail(unpack, EINVAL, "a global header that changes names, sizes or contents");
+}
+
 /* Records "LENGTH KEY=VALUE\n". */
-static int take_records(struct unpack *unpack, const char *at, size_t left)
+static int take_records(struct unpack *unpack, const char *at, size_t left, bool is_global)
 {
         while (left > 0) {
                 char *end;
@@ -151,8 +215,9 @@ static int take_records(struct unpack *unpack, const char *at, size_t left)
                 equals = memchr(end + 1, '=', length - head);
                 if (equals == NULL)
                         return fail(unpack, EINVAL, "a malformed pax record");
-                if (take_record(unpack, end + 1, (size_t)(equals - end) - 1, equals + 1,
-                                length - 2 - (size_t)(equals - at)) < 0)
+                if ((is_global ? take_global(unpack, end + 1, (size_t)(equals - end) - 1)
+                               : take_record(unpack, end + 1, (size_t)(equals - end) - 1, equals + 1,
+                                             length - 2 - (size_t)(equals - at))) < 0)
                         return -1;
                 at += length;
                 left -= length;
@@ -165,16 +230,14 @@ static int read_extension(struct unpack *unpack, char type, long long size)
         static char text[TAR_PAX_MAX + TAR_BLOCK + 1];
         char *target = type == 'L' ? unpack->name : unpack->link;
 
-        if (size > TAR_PAX_MAX)
+        if (size < 0 || size > TAR_PAX_MAX)
                 return fail(unpack, EINVAL, "an extended header that is too long");
         for (long long at = 0; at < padded(size); at += TAR_BLOCK)
                 if (read_block(unpack, text + at) < 0)
                         return -1;
         text[size] = '\0';
-        if (type == 'g')
-                return 0;
-        if (type == 'x')
-                return take_records(unpack, text, (size_t)size);
+        if (type == 'g' || type == 'x')
+                return take_records(unpack, text, (size_t)size, type == 'g');
         if (strlen(text) >= TAR_NAME_MAX)
                 return fail(unpack, EINVAL, "a name that is too long");
         memcpy(target, text, strlen(text) + 1);
@@ -237,6 +300,36 @@ static void set_times(int directory_fd, const char *name, long long mtime)
         (void)utimensat(directory_fd, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
+/* What is stored of a file that has holes: a map in front of it, perhaps, and its parts. *size is what is stored, and
+ * then the whole file's. */
+static int copy_sparse(struct unpack *unpack, int fd, long long *size)
+{
+        char block[TAR_BLOCK];
+        long long left = padded(*size);
+        long long stored = *size;
+        const char *problem = NULL;
+
+        while (problem == NULL && sparse_wants_map(unpack->sparse) && left > 0) {
+                if (read_block(unpack, block) < 0)
+                        return -1;
+                left -= TAR_BLOCK;
+                stored -= TAR_BLOCK;
+                problem = sparse_feed(unpack->sparse, block);
+        }
+        if (problem == NULL)
+                problem = sparse_check(unpack->sparse, stored, size);
+        if (problem != NULL)
+                return fail(unpack, EINVAL, problem);
+        for (size_t i = 0; i < unpack->sparse->n_parts; i++) {
+                const struct sparse_part *part = &unpack->sparse->parts[i];
+
+                if (lseek(fd, part->offset, SEEK_SET) < 0 || copy_bytes(unpack, fd, part->length) < 0)
+                        return -1;
+                left -= part->length;
+        }
+        return copy_bytes(unpack, -1, left);
+}
+
 static int make_file(struct unpack *unpack, int parent_fd, const char *name, long long size, mode_t mode)
 {
         int fd;
@@ -247,7 +340,7 @@ static int make_file(struct unpack *unpack, int parent_fd, const char *name, lon
         fd = openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -1;
-        r = copy(unpack, fd, size);
+        r = sparse_is_one(unpack->sparse) ? copy_sparse(unpack, fd, &size) : copy(unpack, fd, size);
         if (r == 0)
                 r = ftruncate(fd, size); /* a hole at the end */
         if (r == 0)
@@ -343,28 +436,65 @@ static void fill_names(struct unpack *unpack, const struct tar_header *header)
                 (void)snprintf(unpack->link, sizeof unpack->link, "%.100s", header->link_name);
 }
 
+static void forget_entry(struct unpack *unpack)
+{
+        unpack->name[0] = unpack->link[0] = '\0';
+        unpack->size = -1;
+        unpack->has_mtime = unpack->is_named = false;
+        sparse_forget(unpack->sparse);
+}
+
+/* GNU's old form: parts in the header, and in blocks behind it. */
+static int take_old_sparse(struct unpack *unpack, const struct tar_header *header)
+{
+        const char *problem = sparse_take_header(unpack->sparse, header);
+        char block[TAR_BLOCK];
+
+        while (problem == NULL && sparse_wants_block(unpack->sparse)) {
+                if (read_block(unpack, block) < 0)
+                        return -1;
+                problem = sparse_take_block(unpack->sparse, block);
+        }
+        return problem == NULL ? 0 : fail(unpack, EINVAL, problem);
+}
+
+/* Before there was a type for it, a directory was a file whose name ends with a slash. */
+static char type_of(const struct unpack *unpack, const struct tar_header *header)
+{
+        size_t length = strlen(unpack->name);
+
+        if (header->type != '\0' && header->type != '0')
+                return header->type == '7' || header->type == 'S' ? '0' : header->type;
+        return length > 0 && unpack->name[length - 1] == '/' ? '5' : '0';
+}
+
 static int take_entry(struct unpack *unpack, const struct tar_header *header)
 {
-        char type = header->type == '\0' || header->type == '7' ? '0' : header->type;
         long long size, mode, mtime;
+        char type;
         int r;
 
         if (read_number(unpack, header->size, sizeof header->size, &size) < 0 ||
             read_number(unpack, header->mode, sizeof header->mode, &mode) < 0 ||
             read_number(unpack, header->mtime, sizeof header->mtime, &mtime) < 0)
                 return -1;
-        if (strchr("xgLK", type) != NULL)
-                return read_extension(unpack, type, size);
+        if (header->type != '\0' && strchr("xgLK", header->type) != NULL)
+                return read_extension(unpack, header->type, size);
         fill_names(unpack, header);
+        if (header->type == 'S' && take_old_sparse(unpack, header) < 0)
+                return -1;
+        type = type_of(unpack, header);
         if (unpack->size >= 0)
                 size = unpack->size;
+        if (unpack->has_mtime)
+                mtime = unpack->mtime;
         if (strchr("0125", type) == NULL)
                 return fail(unpack, EINVAL, "an entry that is no file, directory or link");
+        if (size < 0 || size > SIZE_MAX_BYTES || (type != '0' && sparse_is_one(unpack->sparse)))
+                return fail(unpack, EINVAL, "a malformed size");
         r = make_entry(unpack, type, type == '0' ? size : 0, (mode_t)mode & unpack->mask, mtime);
-        if (r == 0) {
-                unpack->name[0] = unpack->link[0] = '\0';
-                unpack->size = -1;
-        }
+        if (r == 0)
+                forget_entry(unpack);
         return r;
 }
 
@@ -405,7 +535,8 @@ int files_unpack(const char *path)
 
 int files_unpack_masked(const char *path, mode_t mask, int flags)
 {
-        static struct unpack unpack = { .size = -1 };
+        static struct sparse sparse;
+        static struct unpack unpack = { .size = -1, .sparse = &sparse };
 
         if (mkdir(path, 0777) < 0 && errno != EEXIST)
                 return files_fail(errno, strerror(errno), path);

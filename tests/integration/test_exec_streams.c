@@ -230,6 +230,15 @@ static void stdin_streams(void **state)
 static void files_go_in_and_out(void **state)
 {
         static const struct script SCRIPTS[] = {
+                { "names of one file stay so, there and back",
+                  "carrel exec -n ada -- sh -c 'mkdir hl; echo x >hl/a; ln hl/a hl/b'; carrel cp ada:hl out; "
+                  "stat -c %h out/a; carrel cp out ada:hl2; carrel exec -n ada -- stat -c %h hl2/b",
+                  "2\n2\n" },
+                { "a file with holes is whole",
+                  "printf begin >holes; truncate -s 1M holes; printf end >>holes; tar -cS --hole-detection=raw holes | "
+                  "api -T - -o /dev/null -w '%{http_code}\n' http://c/v1/carrels/ada/archive; "
+                  "carrel exec -n ada -- cat holes | cmp - holes && echo same",
+                  "200\nsame\n" },
                 { "a file and back",
                   "seq 1 100000 > in; chmod 640 in; carrel cp in ada:f && carrel exec ada -- stat -c '%a %u' f; "
                   "carrel cp ada:f out && cmp in out && stat -c %a out",

@@ -123,6 +123,40 @@ static const struct script ARCHIVES[] = {
           "l/\nl/a\nhello" },
         { "one file", "printf hello > a; $INIT file pack a | tail -n +2 | tar -xO", "hello" },
         { "hard links", "printf x > a; ln a b; tar -c a b | $INIT file unpack o; stat -c %h o/a o/b", "ok 2\n2\n2\n" },
+        { "and back, hard links",
+          "mkdir d; printf x > d/a; ln d/a d/b; ln d/a d/c; printf y > d/e; $INIT file pack d | tail -n +2 > t; "
+          "tar -tvf t | grep -c ' link to '; $INIT file unpack o < t; stat -c %h o/d/a o/d/b o/d/e; cat o/d/c",
+          "2\nok 5\n3\n3\n1\nx" },
+        { "with holes, in each form there is",
+          "for i in $(seq 60); do echo $i | dd of=a bs=1 seek=${i}0000 conv=notrunc status=none; done; "
+          "truncate -s 8M a; printf x > b; truncate -s 2M b; truncate -s 1M c; cp a d; echo end > e; "
+          "for f in gnu pax,0.0 pax,0.1 pax,1.0; do v=${f#*,}; [ $v = gnu ] && v=1.0; "
+          "tar -cS --hole-detection=raw --format=${f%,*} --sparse-version=$v a b c d e | tee t | "
+          "$INIT file unpack o; tar -tf t | wc -l; for n in a b c d e; do cmp $n o/$n; done; ls o | wc -l; rm -r o; "
+          "done",
+          "ok 5\n5\n5\nok 5\n5\n5\nok 5\n5\n5\nok 5\n5\n5\n" },
+        { "with a map that lies",
+          "printf x > a; for o in XNU.sparse.major:=2 XNU.sparse.numbytes:=2,XNU.sparse.offset:=0,XNU.sparse.size:=9 "
+          "XNU.sparse.numbytes:=1,XNU.sparse.offset:=0,XNU.sparse.size:=0 XNU.sparse.offset:=0 XNU.sparse.size:=9 "
+          "XNU.sparse.major:=1,XNU.sparse.realsize:=9 XNU.sparse.what:=1 XNU.volume.offset:=5; do "
+          "tar -c --format=pax --pax-option=$o a | sed s/XNU/GNU/g | $INIT file unpack o; done; "
+          "tar -c --format=pax --pax-option=XNU.sparse.numbytes:=1,XNU.sparse.offset:=8,XNU.sparse.size:=9 a | sed "
+          "s/XNU/GNU/g | "
+          "$INIT file unpack o; od -An -c o/a",
+          "error 22 a file with holes of an unknown version\n"
+          "error 22 a malformed map of a file with holes: a\nerror 22 a malformed map of a file with holes: a\n"
+          "error 22 a malformed map of a file with holes: a\nerror 22 a malformed map of a file with holes: a\n"
+          "error 22 a malformed map of a file with holes: a\nerror 22 a malformed map of a file with holes\n"
+          "error 22 a part of an archive of several volumes\nok 1\n  \\0  \\0  \\0  \\0  \\0  \\0  \\0  \\0   x\n" },
+        { "with records for all that follows",
+          "printf x > a; tar -c --format=pax --pax-option=comment=hello a | $INIT file unpack o; "
+          "tar -c --format=pax --pax-option=path=b a | $INIT file unpack o; ls o",
+          "ok 1\nerror 22 a global header that changes names, sizes or contents\na\n" },
+        { "of before 1970, and of long ago",
+          "mkdir d; printf x > d/a; touch -d @-5 d/a; for f in gnu pax v7; do [ $f = v7 ] && touch -d @5 d/a; "
+          "tar -c --format=$f d | $INIT file unpack o; stat -c '%Y %F' o/d/a o/d | sed 's/[0-9]* dir/dir/'; rm -r o; "
+          "done",
+          "ok 2\n-5 regular file\ndirectory\nok 2\n-5 regular file\ndirectory\nok 2\n5 regular file\ndirectory\n" },
         { "over what is there",
           "mkdir -p o/d; ln -s /etc/passwd o/a; printf new > a; mkdir d; tar -c a d | $INIT file "
           "unpack o; cat o/a",
