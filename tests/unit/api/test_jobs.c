@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <nettle/sha2.h>
 
+#include "clock.h"
 #include "job-registry.h"
 #include "rig.h"
 
@@ -547,7 +548,9 @@ static void test_former_digest(void **state)
 {
         static const char BODY[] = "d" DETACHED; /* "d": detached */
         struct job_entry entry = { .exec_id = "job-0001", .user = "ada", .program = "sh", .is_detached = true };
-        const struct job_end over = { .state = JOB_ENDED, .cause = EXEC_EXIT, .exit_code = 3 };
+        const struct job_end over = {
+                .state = JOB_ENDED, .cause = EXEC_EXIT, .exit_code = 3, .ended_ms = clock_boottime_ms()
+        };
         struct rig *rig = rig_new(NULL);
         struct sha256_ctx sha;
         int slot;
