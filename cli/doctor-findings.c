@@ -20,7 +20,7 @@ static const struct {
                                               "(raw, filter, nat, mangle), carrel-netd CAP_NET_ADMIN and CAP_NET_RAW" },
         [CHECK_FLOWS] = { "connections bounded", "load the modules that the sentence names, then reload carreld" },
         [CHECK_ENSURE] = { "ensure", "do what the sentence says; `carrel ensure USER` tries again" },
-        [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to a number that is not 0" },
+        [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account that is not root's" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },
         [CHECK_NEW_PRIVILEGES] = { "no new privileges", MEND_TEMPLATE },
         [CHECK_SECCOMP] = { "seccomp filter", MEND_TEMPLATE ". The kernel needs CONFIG_SECCOMP_FILTER" },

@@ -11,6 +11,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "options.h"
+#include "owner.h"
 #include "scope.h"
 
 #define DEFAULT_CONFIG CARREL_CONFIG_DIR "/carrel.conf"
@@ -151,13 +152,17 @@ static int load_settings(struct daemon *daemon)
         static const struct fault_listener LISTENER = { .on_fault = print_problem };
         int r = config_load(&daemon->config, daemon->config_path, daemon->is_config_required, environ, &LISTENER, NULL);
         int together = daemon_check(&daemon->config, &LISTENER, NULL);
+        struct fault why = { 0 };
+        int owner = owner_find(&daemon->config, &daemon->owner, &why);
         int host = 0;
 
+        if (owner < 0)
+                print_problem(NULL, &why);
         if (geteuid() == 0)
                 host = daemon_check_host(&daemon->config, &LISTENER, NULL);
         else
                 (void)fputs("carreld: not root: groups, helpers and directories are not checked\n", stderr);
-        return r < 0 ? r : together < 0 ? together : host;
+        return r < 0 ? r : together < 0 ? together : owner < 0 ? owner : host;
 }
 
 enum { OPTION_CHECK = 256, OPTION_VERSION };

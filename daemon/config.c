@@ -15,6 +15,7 @@
 #define CARREL_HELPER_DIR "/usr/libexec/carrel"
 #endif
 
+static const char *const ANSWERS[] = { "no", "yes", NULL };
 static const char *const BUSY[] = { "execs", "processes", NULL };
 static const char *const ENGINES[] = { "auto", "docker", "oci", "podman",
 #ifdef CARREL_FAILPOINTS
@@ -119,7 +120,8 @@ static const struct setting TABLE[] = {
           NULL },
         { "flows_new_per_s", SETTING_NUMBER, AT(flows_new_per_s), "50", 1, 10000, NULL,
           "new ones a second; as many as flows_max may come at once, and what is above waits to be sent again", NULL },
-        { "gid", SETTING_NUMBER, AT(gid), "1000", 1, 4294967294.0, NULL, "group id inside the carrels", NULL },
+        { "gid", SETTING_TEXT, AT(gid), "", 0, 32, NULL,
+          "group that owns the users' files on disk, a name or a number; empty: that of uid", check_name },
         { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
           "where carrel-init, carrel-image and carrel-netd are", check_path },
         { "idle_ttl_s", SETTING_DECIMAL, AT(idle_ttl_s), "300", 0.1, 31536000, NULL,
@@ -184,7 +186,10 @@ static const struct setting TABLE[] = {
         { "sweep_interval_s", SETTING_DECIMAL, AT(sweep_interval_s), "30", 0.1, 86400, NULL,
           "seconds between two comparisons with the engine's list", NULL },
         { "tmp_size", SETTING_SIZE, AT(tmp_bytes), "512m", 65536, 1099511627776.0, NULL, "size of /tmp inside", NULL },
-        { "uid", SETTING_NUMBER, AT(uid), "1000", 1, 4294967294.0, NULL, "user id inside the carrels", NULL },
+        { "uid", SETTING_TEXT, AT(uid), "carrel-user", 1, 32, NULL,
+          "account that owns the users' files on disk, a name or a number: no person's", check_name },
+        { "uid_is_shared", SETTING_CHOICE, AT(uid_is_shared), "no", 0, 0, ANSWERS,
+          "whether uid may be the account of somebody who logs in, and who then owns every user's files", NULL },
         { "uploads_size", SETTING_SIZE, AT(uploads_bytes), "16g", 1048576, 1099511627776.0, NULL,
           "disk below spool_dir for all files, archives and images on their way here at once", NULL },
         { "userns", SETTING_CHOICE, AT(userns), "require", 0, 0, USERNS,

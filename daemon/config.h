@@ -16,6 +16,7 @@ enum config_engine {
 enum config_policy { CONFIG_POLICY_INTERNET, CONFIG_POLICY_NONE };
 enum config_busy { CONFIG_BUSY_EXECS, CONFIG_BUSY_PROCESSES };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
+enum config_answer { CONFIG_NO, CONFIG_YES };
 enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
 
 /* Texts are owned by the struct (settings_release). */
@@ -39,7 +40,7 @@ struct config {
         uint64_t file_max_bytes;
         uint64_t flows_max;
         uint64_t flows_new_per_s;
-        uint64_t gid;
+        char *gid;
         char *helper_dir;
         double idle_ttl_s;
         char *image;
@@ -75,7 +76,8 @@ struct config {
         int startup;
         double sweep_interval_s;
         uint64_t tmp_bytes;
-        uint64_t uid;
+        char *uid;
+        int uid_is_shared;
         int userns;
         uint64_t userns_base;
         char *users_dir;

@@ -7,9 +7,11 @@
 #include "engines.h"
 #include "fault.h"
 #include "flow.h"
+#include "pool.h"
 
 struct daemon {
         struct config config;
+        struct pool_owner owner; /* as the account database had it at the start */
         const char *config_path;
         bool is_config_required;
         struct ev_loop *loop;

@@ -38,7 +38,8 @@ static const struct own_kernel *find_own_kernel(const char *runtime)
         return NULL;
 }
 
-struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES])
+struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
+                                        char init_path[static DAEMON_PATH_BYTES])
 {
         const struct own_kernel *own_kernel = find_own_kernel(config->runtime);
         struct pool_options options = {
@@ -58,8 +59,7 @@ struct pool_options daemon_pool_options(const struct config *config, char init_p
                 .cgroup_parent = config->cgroup_parent,
                 .tmp_bytes = config->tmp_bytes,
                 .shm_bytes = config->shm_bytes,
-                .uid = (uint32_t)config->uid,
-                .gid = (uint32_t)config->gid,
+                .owner = *owner,
                 .nofile = (uint32_t)config->nofile,
                 .max_carrels = (unsigned)config->max_carrels,
                 .max_concurrent_starts = (unsigned)config->max_concurrent_starts,
@@ -207,8 +207,9 @@ static int check_busy(const struct config *config, struct fault *why)
  * prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
 static int check_pool(const struct config *config, struct fault *why)
 {
+        static const struct pool_owner ANY = { 1, 1 }; /* which one it is the host says */
         char init_path[DAEMON_PATH_BYTES];
-        struct pool_options options = daemon_pool_options(config, init_path);
+        struct pool_options options = daemon_pool_options(config, &ANY, init_path);
 
         return pool_check(&options, why);
 }

@@ -10,7 +10,8 @@
 
 enum { DAEMON_PATH_BYTES = 256 };
 
-struct pool_options daemon_pool_options(const struct config *config, char init_path[static DAEMON_PATH_BYTES]);
+struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
+                                        char init_path[static DAEMON_PATH_BYTES]);
 struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
 struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],

@@ -267,7 +267,7 @@ static void free_engine(struct daemon *daemon)
 static int make_pool(struct daemon *daemon, struct fault *why)
 {
         char init_path[DAEMON_PATH_BYTES];
-        struct pool_options options = daemon_pool_options(&daemon->config, init_path);
+        struct pool_options options = daemon_pool_options(&daemon->config, &daemon->owner, init_path);
         int r = pool_new(&daemon->pool, daemon->loop, daemon->engine, daemon->netpolicy, daemon->execs, &options,
                          &daemon->observer, why);
 

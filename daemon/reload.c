@@ -65,7 +65,7 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         reaper_reconfigure(daemon->reaper, &reaper);
         struct jobs_options jobs = daemon_jobs_options(&daemon->config);
         jobs_reconfigure(daemon->jobs, &jobs);
-        struct pool_options pool = daemon_pool_options(&daemon->config, path);
+        struct pool_options pool = daemon_pool_options(&daemon->config, &daemon->owner, path);
         r = pool_reconfigure(daemon->pool, &pool, why);
         if (r < 0)
                 return r;

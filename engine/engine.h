@@ -50,7 +50,10 @@ struct container_spec {
         const char *const *environment; /* "K=V", NULL-terminated */
         const char *working_dir;
         const char *hostname;
-        uint32_t uid, gid; /* never 0 */
+        uint32_t uid, gid; /* of the programs inside; never 0 */
+        /* Of the files in writable binds on disk; never 0. Inside they are uid:gid's where the engine maps ids
+         * (engine_about), else these are equal to those. */
+        uint32_t owner_uid, owner_gid;
         const struct label *labels;
         size_t n_labels;
         const struct bind_mount *binds;

@@ -245,30 +245,46 @@ static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
         return append(options, cJSON_CreateString("nosuid")) && append(options, cJSON_CreateString("nodev"));
 }
 
-/* The owner of the user's files on disk is uid:gid, whatever range his carrel has: crun(1), "idmap mount options". */
-static bool append_idmap(cJSON *options, const struct box *box)
+/* Who owns the user's files on disk is uid:gid inside, whatever range his carrel has: crun(1), "idmap mount options".
+ */
+static bool append_idmap(cJSON *options, const struct box *box, const struct container_spec *spec)
 {
         struct buffer text = { 0 };
-        bool is_added =
-                buffer_format(&text, "idmap=uids=%" PRIu32 "-%" PRIu32 "-1;gids=%" PRIu32 "-%" PRIu32 "-1", box->uid,
-                              box->userns_base + box->uid, box->gid, box->userns_base + box->gid) == 0 &&
-                append(options, cJSON_CreateString(text.data));
+        bool is_added = buffer_format(&text, "idmap=uids=%" PRIu32 "-%" PRIu32 "-1;gids=%" PRIu32 "-%" PRIu32 "-1",
+                                      spec->owner_uid, box->userns_base + box->uid, spec->owner_gid,
+                                      box->userns_base + box->gid) == 0 &&
+                        append(options, cJSON_CreateString(text.data));
 
         buffer_free(&text);
         return is_added;
 }
 
-static bool append_bind(cJSON *mounts, const char *source, const char *target, bool is_read_only,
-                        const struct box *owner)
+/* Its options; NULL: out of memory. */
+static cJSON *append_bind(cJSON *mounts, const char *source, const char *target, bool is_read_only)
 {
         cJSON *mount = append_mount(mounts, target, "bind", source);
         cJSON *options = add_array(mount, "options");
 
         return append(options, cJSON_CreateString("bind")) &&
-               append(options, cJSON_CreateString(is_read_only ? "ro" : "rw")) &&
-               append(options, cJSON_CreateString("nosuid")) && append(options, cJSON_CreateString("nodev")) &&
-               append(options, cJSON_CreateString("rprivate")) &&
-               (owner == NULL || owner->userns_base == 0 || append_idmap(options, owner));
+                               append(options, cJSON_CreateString(is_read_only ? "ro" : "rw")) &&
+                               append(options, cJSON_CreateString("nosuid")) &&
+                               append(options, cJSON_CreateString("nodev")) &&
+                               append(options, cJSON_CreateString("rprivate"))
+                       ? options
+                       : NULL;
+}
+
+static bool append_binds(cJSON *mounts, const struct box *box, const struct container_spec *spec)
+{
+        for (size_t i = 0; i < spec->n_binds; i++) {
+                const struct bind_mount *bind = &spec->binds[i];
+                cJSON *options = append_bind(mounts, bind->source, bind->target, bind->is_read_only);
+                bool is_mapped = !bind->is_read_only && box->userns_base > 0;
+
+                if (options == NULL || (is_mapped && !append_idmap(options, box, spec)))
+                        return false;
+        }
+        return true;
 }
 
 /* The names that Docker gives every container, from the box's own directory. */
@@ -281,7 +297,7 @@ static bool append_names(cJSON *mounts, const struct oci *oci, const struct box 
         for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
                 (void)snprintf(target, sizeof target, "/etc/%s", FILES[i]);
                 if (oci_store_path(oci, box->info.id, FILES[i], source, sizeof source) < 0 ||
-                    !append_bind(mounts, source, target, true, NULL))
+                    append_bind(mounts, source, target, true) == NULL)
                         return false;
         }
         return true;
@@ -303,16 +319,12 @@ static bool fill_mounts(cJSON *mounts, const struct oci *oci, const struct box *
         if (mounts == NULL || !append_places(mounts) || !append_shm(mounts, spec->shm_bytes))
                 return false;
         for (size_t i = 0; i < image->n_binds; i++)
-                if (!append_bind(mounts, image->binds[i].source, image->binds[i].target, true, NULL))
+                if (append_bind(mounts, image->binds[i].source, image->binds[i].target, true) == NULL)
                         return false;
         for (size_t i = 0; i < spec->n_tmpfs; i++)
                 if (!append_tmpfs(mounts, spec->tmpfs[i].target, spec->tmpfs[i].options))
                         return false;
-        for (size_t i = 0; i < spec->n_binds; i++)
-                if (!append_bind(mounts, spec->binds[i].source, spec->binds[i].target, spec->binds[i].is_read_only,
-                                 spec->binds[i].is_read_only ? NULL : box))
-                        return false;
-        return append_names(mounts, oci, box);
+        return append_binds(mounts, box, spec) && append_names(mounts, oci, box);
 }
 
 /* ---- the kernel's part ---- */

@@ -242,8 +242,8 @@ int oci_create(struct engine *engine, const struct container_spec *spec, engine_
         struct oci_call *call;
         int r;
 
-        if (!is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->uid >= OCI_USERNS_IDS ||
-            spec->gid >= OCI_USERNS_IDS)
+        if (!is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->owner_uid == 0 || spec->owner_gid == 0 ||
+            (oci->has_userns && (spec->uid >= OCI_USERNS_IDS || spec->gid >= OCI_USERNS_IDS)))
                 return -EINVAL;
         r = oci_call_new(&call, oci, "create a container", done, arg);
         if (r < 0)

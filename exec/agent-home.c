@@ -73,23 +73,44 @@ int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, 
         return 0;
 }
 
-void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *name), void *arg)
+/* Calls visit with the name of each entry. */
+static void each_entry(int directory, void (*visit)(void *arg, int directory, const char *name), void *arg)
 {
-        int copy = execs->agents->directory >= 0
-                           ? openat(execs->agents->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-                           : -1;
-        DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
+        int copy = directory >= 0 ? openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
         const struct dirent *entry;
 
-        if (directory == NULL) {
+        if (entries == NULL) {
                 if (copy >= 0)
                         close(copy);
                 return;
         }
-        while ((entry = readdir(directory)) != NULL)
-                if (entry->d_name[0] != '.' && !is_held(arg, entry->d_name))
-                        agent_home_forget(execs, entry->d_name);
-        closedir(directory);
+        while ((entry = readdir(entries)) != NULL)
+                if (entry->d_name[0] != '.')
+                        visit(arg, directory, entry->d_name);
+        closedir(entries);
+}
+
+struct pruning {
+        struct execs *execs;
+        bool (*is_held)(void *arg, const char *name);
+        void *arg;
+};
+
+static void prune(void *arg, int directory, const char *name)
+{
+        const struct pruning *pruning = arg;
+
+        (void)directory;
+        if (!pruning->is_held(pruning->arg, name))
+                agent_home_forget(pruning->execs, name);
+}
+
+void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *name), void *arg)
+{
+        struct pruning pruning = { execs, is_held, arg };
+
+        each_entry(execs->agents->directory, prune, &pruning);
 }
 
 /* Whoever the user inside is must be able to search the directory and to write to the socket. */
@@ -398,6 +419,27 @@ struct agent_home *agent_home_free(struct agent_home *home)
         return NULL;
 }
 
+/* What still has the earlier one bound keeps that. */
+int agent_home_put(struct agent_home *home, const char *name, const void *bytes, size_t length)
+{
+        AUTO(auto_close) int fd = -1;
+        ssize_t n;
+
+        if (unlinkat(home->directory, name, 0) != 0 && errno != ENOENT)
+                return -errno;
+        fd = openat(home->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0 || fchmod(fd, 0644) != 0)
+                return -errno;
+        n = write(fd, bytes, length);
+        return n < 0 ? -errno : (size_t)n == length ? 0 : -ENOSPC;
+}
+
+static void remove_entry(void *arg, int directory, const char *name)
+{
+        (void)arg;
+        (void)unlinkat(directory, name, 0);
+}
+
 void agent_home_forget(struct execs *execs, const char *name)
 {
         AUTO(auto_close) int directory = -1;
@@ -408,6 +450,6 @@ void agent_home_forget(struct execs *execs, const char *name)
         agent_token_forget(execs->agents->directory, name);
         if (directory < 0)
                 return;
-        (void)unlinkat(directory, SOCKET_NAME, 0);
+        each_entry(directory, remove_entry, NULL);
         (void)unlinkat(execs->agents->directory, name, AT_REMOVEDIR);
 }

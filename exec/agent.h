@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "fault.h"
 
@@ -24,6 +25,10 @@ void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *na
  * socket from the first. */
 __attribute__((warn_unused_result)) int agent_home_new(struct agent_home **ret_home, struct execs *execs,
                                                        const char *name, struct fault *why);
+/* Writes a file of the directory, 0644, for the container to find; name is one path component. It goes with the
+ * directory. 0 or a negative errno. */
+__attribute__((warn_unused_result)) int agent_home_put(struct agent_home *home, const char *name, const void *bytes,
+                                                       size_t length);
 /* Ends the connection: its execs end as lost. The directory stays for a carreld to come. NULL is fine; returns NULL. */
 struct agent_home *agent_home_free(struct agent_home *home);
 /* Removes the directory of a container that is gone for good. */

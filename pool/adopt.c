@@ -13,6 +13,7 @@
 #include "survey.h"
 #include "task.h"
 #include "template.h"
+#include "userdir.h"
 
 static const struct step STEPS[] = {
         { "listen", step_listen, step_hang_up, 0 },
@@ -96,7 +97,8 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
         struct task *task = task_new(carrel);
 
         if (task == NULL || table_set_id(&pool->table, carrel, info->id) < 0 ||
-            spec_hash(spec, &pool->options, version, carrel->spec_hash) < 0 ||
+            userdir_owner(pool->users_fd, carrel->user, &pool->options.owner, &carrel->owner, NULL) < 0 ||
+            spec_hash(spec, &pool->options, &carrel->owner, version, carrel->spec_hash) < 0 ||
             flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {
                 task_free(task);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot begin an adoption: out of memory");

@@ -13,6 +13,7 @@
 #include "inside.h"
 #include "str.h"
 #include "task.h"
+#include "template.h"
 
 static const char *const STATE_NAMES[CARREL_STATES] = {
         [CARREL_QUEUED] = "queued",     [CARREL_STARTING] = "starting", [CARREL_READY] = "ready",
@@ -119,6 +120,17 @@ void carrel_drop_process(struct carrel *carrel)
 void carrel_drop_home(struct carrel *carrel)
 {
         carrel->home = agent_home_free(carrel->home);
+}
+
+struct pool_owner carrel_inside(const struct carrel *carrel)
+{
+        struct engine *engine = carrel->pool->engine;
+        struct engine_about about = { 0 };
+
+        engine->ops->about(engine, &about);
+        if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2)
+                return (struct pool_owner){ TEMPLATE_UID, TEMPLATE_UID };
+        return carrel->owner;
 }
 
 void carrel_touch(struct carrel *carrel)

@@ -34,6 +34,7 @@ struct carrel {
         char spec_hash[SPEC_HASH_BYTES];
         enum template_version template_version;
         struct carrel_spec spec;
+        struct pool_owner owner; /* of his files */
         uint64_t generation;
         int64_t started_wall_ms;
         struct netpolicy_link link;
@@ -80,6 +81,10 @@ void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop
 void carrel_drop_home(struct carrel *carrel);
 /* Lets go of the process. */
 void carrel_drop_process(struct carrel *carrel);
+
+/* Who his programs run as, inside: `user` where the engine maps ids, else the owner of his files; with an earlier
+ * template always that. */
+struct pool_owner carrel_inside(const struct carrel *carrel);
 
 /* Marks use now, in memory and in the ledger. */
 void carrel_touch(struct carrel *carrel);

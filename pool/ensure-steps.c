@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "inside.h"
+#include "names.h"
 #include "running.h"
 #include "steps.h"
 #include "task.h"
@@ -39,12 +40,15 @@ static enum flow_verdict clear_stale(struct flow *flow, void *subject)
 static enum flow_verdict prepare_directory(struct flow *flow, void *subject)
 {
         const struct task *task = subject;
-        const struct pool *pool = task->carrel->pool;
+        struct carrel *carrel = task->carrel;
+        const struct pool_options *options = &carrel->pool->options;
 
-        if (userdir_prepare(pool->users_fd, task->carrel->user, pool->options.uid, pool->options.gid, flow_why(flow)) <
-            0)
+        if (userdir_prepare(carrel->pool->users_fd, carrel->user, &options->owner, &carrel->owner, flow_why(flow)) < 0)
                 return FLOW_FAIL;
-        return FLOW_NEXT;
+        if (spec_hash(&carrel->spec, options, &carrel->owner, carrel->template_version, carrel->spec_hash) == 0)
+                return FLOW_NEXT;
+        (void)fault_set(flow_why(flow), FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        return FLOW_FAIL;
 }
 
 /* ---- create: an answer "name taken" leads to a look at who has it; what is ours is removed, and again ---- */
@@ -133,9 +137,10 @@ static int ask_create(struct task *task, struct fault *why)
 {
         const struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
+        struct pool_owner inside = carrel_inside(carrel);
         struct template template;
-        int err = template_fill(&template, &pool->options, carrel->user, carrel->name, &carrel->spec, carrel->spec_hash,
-                                carrel->generation, why);
+        int err = template_fill(&template, &pool->options, &carrel->owner, &inside, carrel->user, carrel->name,
+                                &carrel->spec, carrel->spec_hash, carrel->generation, why);
 
         if (err < 0)
                 return err;
@@ -150,7 +155,10 @@ static int ask_create(struct task *task, struct fault *why)
 
 static enum flow_verdict create_container(struct flow *flow, void *subject)
 {
-        return ask_create(subject, flow_why(flow)) < 0 ? FLOW_FAIL : FLOW_WAIT;
+        const struct task *task = subject;
+
+        return names_write(task->carrel, flow_why(flow)) < 0 || ask_create(subject, flow_why(flow)) < 0 ? FLOW_FAIL
+                                                                                                        : FLOW_WAIT;
 }
 
 /* ---- undo of create: any answer, and none, may have left a container. It is removed by the id if that is known;

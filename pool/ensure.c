@@ -97,11 +97,8 @@ static int begin(struct task *task, struct fault *why)
 {
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
-        char hash[SPEC_HASH_BYTES];
-        int err = spec_hash(&task->spec, &pool->options, TEMPLATE_CURRENT, hash);
+        int err = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
 
-        if (err == 0)
-                err = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
         if (err < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot begin a start: out of memory");
         memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
@@ -111,7 +108,7 @@ static int begin(struct task *task, struct fault *why)
         carrel_set_reason(carrel, task->stale_id[0] != '\0' ? "is being replaced" : "is being made");
         carrel->spec = task->spec;
         carrel->template_version = TEMPLATE_CURRENT;
-        memcpy(carrel->spec_hash, hash, sizeof hash);
+        carrel->spec_hash[0] = '\0'; /* step "directory" knows more */
         carrel->link = (struct netpolicy_link){ 0 };
         carrel->started_wall_ms = 0;
         carrel->oom_ms = 0;

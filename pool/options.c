@@ -70,7 +70,7 @@ int options_check(const struct pool_options *options, struct fault *why)
 
         if (err < 0)
                 return err;
-        if (options->uid == 0 || options->gid == 0)
+        if (options->owner.uid == 0 || options->owner.gid == 0)
                 return wrong(why, "uid and gid of a carrel are never 0");
         if (spec->image[0] == '\0' || spec->policy == POLICY_UNSET || spec->memory_bytes == 0 ||
             spec->cpu_millis == 0 || spec->pids == 0)

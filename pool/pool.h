@@ -137,6 +137,11 @@ enum pool_hardening {
         POOL_HARDENING_WHOLE    /* everything, of the container's own process 1 */
 };
 
+/* Whose a user's files are on the host's disk. */
+struct pool_owner {
+        uint32_t uid, gid;
+};
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -148,7 +153,7 @@ struct pool_options {
         const char *runtime;         /* or "" */
         const char *cgroup_parent;   /* or "" */
         uint64_t tmp_bytes, shm_bytes;
-        uint32_t uid, gid;
+        struct pool_owner owner; /* of new users' directories; and who runs inside, where the engine maps no ids */
         uint32_t nofile;
         unsigned max_carrels;
         unsigned max_concurrent_starts;

@@ -170,12 +170,11 @@ static void hash_number(struct sha256_ctx *sha, uint64_t number)
         hash_text(sha, text);
 }
 
-static void hash_options(struct sha256_ctx *sha, const struct pool_options *options)
+static void hash_options(struct sha256_ctx *sha, const struct pool_options *options, const struct pool_owner *owner)
 {
         const char *const texts[] = { options->users_dir, options->init_path, options->dns, options->runtime,
                                       options->cgroup_parent };
-        const uint64_t numbers[] = { options->tmp_bytes, options->shm_bytes, options->uid, options->gid,
-                                     options->nofile };
+        const uint64_t numbers[] = { options->tmp_bytes, options->shm_bytes, owner->uid, owner->gid, options->nofile };
 
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
                 hash_text(sha, texts[i]);
@@ -183,8 +182,8 @@ static void hash_options(struct sha256_ctx *sha, const struct pool_options *opti
                 hash_number(sha, numbers[i]);
 }
 
-int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, enum template_version version,
-              char ret_hash[static SPEC_HASH_BYTES])
+int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, const struct pool_owner *owner,
+              enum template_version version, char ret_hash[static SPEC_HASH_BYTES])
 {
         static const char *const NAMES[] = { [TEMPLATE_1] = "carrel-template-1", [TEMPLATE_2] = "carrel-template-2" };
         struct sha256_ctx sha;
@@ -196,7 +195,7 @@ int spec_hash(const struct carrel_spec *spec, const struct pool_options *options
         sha256_init(&sha);
         hash_text(&sha, NAMES[version]);
         hash_text(&sha, json);
-        hash_options(&sha, options);
+        hash_options(&sha, options, owner);
         sha256_digest(&sha, sizeof digest, digest);
         for (size_t i = 0; i < sizeof digest; i++)
                 (void)snprintf(ret_hash + 2 * i, 3, "%02x", digest[i]);
@@ -204,12 +203,13 @@ int spec_hash(const struct carrel_spec *spec, const struct pool_options *options
 }
 
 enum template_version spec_version_of(const struct carrel_spec *spec, const struct pool_options *options,
-                                      const char *claimed)
+                                      const struct pool_owner *owner, const char *claimed)
 {
         char hash[SPEC_HASH_BYTES];
 
         for (int version = TEMPLATE_CURRENT; version > TEMPLATE_NONE; version--)
-                if (spec_hash(spec, options, (enum template_version)version, hash) == 0 && strcmp(hash, claimed) == 0)
+                if (spec_hash(spec, options, owner, (enum template_version)version, hash) == 0 &&
+                    strcmp(hash, claimed) == 0)
                         return (enum template_version)version;
         return TEMPLATE_NONE;
 }

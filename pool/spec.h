@@ -30,8 +30,8 @@ int spec_decode(const char *json, struct carrel_spec *ret_spec);
 /* SHA-256, cut to 128 bits, in hexadecimal, over the template's version and everything that went into a container
  * besides its user and generation, as the carreld of that version computed it. version: TEMPLATE_1 to
  * TEMPLATE_CURRENT. Returns 0 or -ENOMEM. */
-int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, enum template_version version,
-              char ret_hash[static SPEC_HASH_BYTES]);
+int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, const struct pool_owner *owner,
+              enum template_version version, char ret_hash[static SPEC_HASH_BYTES]);
 /* The version whose hash `claimed` is; TEMPLATE_NONE: of none, or out of memory. */
 enum template_version spec_version_of(const struct carrel_spec *spec, const struct pool_options *options,
-                                      const char *claimed);
+                                      const struct pool_owner *owner, const char *claimed);

@@ -91,7 +91,7 @@ enum flow_verdict step_identify(struct flow *flow, void *subject)
 /* What the engine promises beyond the template is asked of the kernel, too. */
 static int verify_ids(struct carrel *carrel, struct fault *why)
 {
-        const struct pool_options *options = &carrel->pool->options;
+        struct pool_owner inside = carrel_inside(carrel);
         struct engine *engine = carrel->pool->engine;
         struct engine_about about = { 0 };
 
@@ -101,8 +101,8 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
         if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2 &&
             hardening_check_counts(carrel->pid, carrel->pidfd, why) < 0)
                 return -EPERM;
-        return hardening_check(carrel->pid, carrel->pidfd, carrel->id, carrel->host_base + options->uid,
-                               carrel->host_base + options->gid, why);
+        return hardening_check(carrel->pid, carrel->pidfd, carrel->id, carrel->host_base + inside.uid,
+                               carrel->host_base + inside.gid, why);
 }
 
 static int verify_monitor(const struct carrel *carrel, struct fault *why)

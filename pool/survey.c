@@ -10,19 +10,23 @@
 #include "str.h"
 #include "template.h"
 #include "user-id.h"
+#include "userdir.h"
 
 enum template_version survey_adoptable(const struct pool *pool, const struct container_info *info,
                                        struct carrel_spec *ret_spec)
 {
         const char *json = container_label(info, LABEL_SPEC);
         const char *claimed = container_label(info, LABEL_SPEC_HASH);
+        const char *user = container_label(info, LABEL_USER);
+        struct pool_owner owner;
 
         if (info->status != CONTAINER_RUNNING || json == NULL || claimed == NULL || template_generation(info) == 0 ||
-            !user_id_is_valid(container_label(info, LABEL_USER)) || !template_is_ours(info, pool->options.pool, NULL) ||
+            !user_id_is_valid(user) || !template_is_ours(info, pool->options.pool, NULL) ||
             spec_decode(json, ret_spec) < 0 ||
+            userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, NULL) < 0 ||
             (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
                 return TEMPLATE_NONE;
-        return spec_version_of(ret_spec, &pool->options, claimed);
+        return spec_version_of(ret_spec, &pool->options, &owner, claimed);
 }
 
 static bool is_alive(const struct container_info *info)

@@ -64,23 +64,31 @@ static void fill_mounts(struct template *t, const struct pool_options *options)
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
         t->spec.n_binds = 2;
-        if (t->home != NULL)
-                t->binds[t->spec.n_binds++] = (struct bind_mount){ t->home, AGENT_HOME_TARGET, true };
+        if (t->home == NULL)
+                return;
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->home, AGENT_HOME_TARGET, true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", true };
 }
 
-static void fill_process(struct template *t, const struct pool_options *options, const char *user)
+static void fill_process(struct template *t, const struct pool_owner *owner, const struct pool_owner *inside,
+                         const char *user)
 {
-        (void)snprintf(t->user_variable, sizeof t->user_variable, "USER=%s", user);
+        (void)snprintf(t->user_variable, sizeof t->user_variable, "CARREL_USER=%s", user);
         t->argv[0] = TEMPLATE_INIT;
         t->environment[0] = "HOME=" TEMPLATE_WORKSPACE;
-        t->environment[1] = t->user_variable; /* PATH is the image's; every engine has one for an image without it */
+        t->environment[1] = "USER=user"; /* as in its passwd */
+        t->environment[2] = "LOGNAME=user";
+        t->environment[3] = t->user_variable; /* PATH is the image's; every engine has one for an image without it */
         t->spec.argv = t->argv;
         t->spec.environment = t->environment;
         t->spec.working_dir = TEMPLATE_WORKSPACE;
         t->spec.hostname =
                 "carrel"; /* not the user's id: it may be longer than a host name, and is nobody's business */
-        t->spec.uid = options->uid;
-        t->spec.gid = options->gid;
+        t->spec.uid = inside->uid;
+        t->spec.gid = inside->gid;
+        t->spec.owner_uid = owner->uid;
+        t->spec.owner_gid = owner->gid;
 }
 
 static void fill_limits(struct template *t, const struct pool_options *options, const struct carrel_spec *spec)
@@ -107,8 +115,28 @@ static void fill_labels(struct template *t, const char *pool, const char *user, 
         t->spec.n_labels = TEMPLATE_LABELS;
 }
 
-int template_fill(struct template *ret_template, const struct pool_options *options, const char *user, const char *name,
-                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why)
+/* asprintf(3) leaves its result undefined on failure. */
+static int name_path(char **ret_path, const char *directory, const char *name)
+{
+        if (asprintf(ret_path, "%s/%s", directory, name) >= 0)
+                return 0;
+        *ret_path = NULL;
+        return -ENOMEM;
+}
+
+static int name_home(struct template *t, const struct pool_options *options, const char *user)
+{
+        if (asprintf(&t->home, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
+                t->home = NULL;
+                return -ENOMEM;
+        }
+        return name_path(&t->passwd, t->home, TEMPLATE_PASSWD) < 0 ? -ENOMEM
+                                                                   : name_path(&t->group, t->home, TEMPLATE_GROUP);
+}
+
+int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
+                  const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
+                  const char *hash, uint64_t generation, struct fault *why)
 {
         struct template *t = ret_template;
 
@@ -122,9 +150,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                 template_release(t);
                 return template_check_dns(options->dns, why);
         }
-        if (options->agent != POOL_AGENT_NONE &&
-            asprintf(&t->home, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
-                t->home = NULL;
+        if (options->agent != POOL_AGENT_NONE && name_home(t, options, user) < 0) {
                 template_release(t);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
@@ -132,7 +158,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
         fill_mounts(t, options);
-        fill_process(t, options, user);
+        fill_process(t, owner, inside, user);
         fill_limits(t, options, spec);
         fill_labels(t, options->pool, user, hash, generation);
         return 0;
@@ -143,7 +169,9 @@ void template_release(struct template *template)
         free(template->workspace);
         free(template->spec_json);
         free(template->home);
-        template->workspace = template->spec_json = template->home = NULL;
+        free(template->passwd);
+        free(template->group);
+        template->workspace = template->spec_json = template->home = template->passwd = template->group = NULL;
 }
 
 static bool label_is(const struct container_info *info, const char *key, const char *value)

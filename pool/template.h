@@ -15,8 +15,18 @@
 
 #define TEMPLATE_INIT "/.carrel/init"
 #define TEMPLATE_WORKSPACE "/workspace"
+/* In the home of the carrel's agent (names.h). */
+#define TEMPLATE_PASSWD "passwd"
+#define TEMPLATE_GROUP "group"
 
-enum { TEMPLATE_LABELS = 6, TEMPLATE_BINDS = 3, TEMPLATE_TMPFS = 1, TEMPLATE_DNS_MAX = 8, TEMPLATE_DNS_BYTES = 256 };
+enum {
+        TEMPLATE_UID = 1000, /* of `user`, where the engine maps ids */
+        TEMPLATE_LABELS = 6,
+        TEMPLATE_BINDS = 5,
+        TEMPLATE_TMPFS = 1,
+        TEMPLATE_DNS_MAX = 8,
+        TEMPLATE_DNS_BYTES = 256
+};
 
 /* A container_spec and everything it points into. Not movable. Release with template_release. */
 struct template
@@ -26,20 +36,23 @@ struct template
         struct bind_mount binds[TEMPLATE_BINDS];
         struct tmpfs_mount tmpfs[TEMPLATE_TMPFS];
         const char *argv[2];
-        const char *environment[3];
+        const char *environment[5];
         const char *dns[TEMPLATE_DNS_MAX + 1];
         char dns_text[TEMPLATE_DNS_BYTES];
-        char user_variable[sizeof "USER=" + USER_ID_MAX];
+        char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
         char generation[24];
         char tmpfs_options[96];
-        char *workspace; /* host path of the user's directory */
-        char *home;      /* host path of the agent's home; NULL: none */
+        char *workspace;      /* host path of the user's directory */
+        char *home;           /* host path of the agent's home; NULL: none */
+        char *passwd, *group; /* in it */
         char *spec_json;
 };
 
-/* Borrows everything but the ret. Returns 0, or -ENOMEM / -EINVAL with *why; nothing is to release then. */
-int template_fill(struct template *ret_template, const struct pool_options *options, const char *user, const char *name,
-                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why);
+/* owner: of his files on disk; inside: who his programs run as. Borrows everything but the ret. Returns 0, or -ENOMEM /
+ * -EINVAL with *why; nothing is to release then. */
+int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
+                  const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
+                  const char *hash, uint64_t generation, struct fault *why);
 void template_release(struct template *template);
 
 /* IPv4 or IPv6 addresses separated by commas, at most TEMPLATE_DNS_MAX; "" is fine. 0 or -EINVAL. */

@@ -106,30 +106,61 @@ static bool is_empty(int fd)
         return has_ended;
 }
 
-/* Gives the directory to its user. It is root's right after mkdirat, also when a carreld was killed in between: then
- * it is empty. One that is not is somebody's, who may have set users_dir to a directory with more than users in it. */
-static int own(int fd, const struct stat *status, const char *user, uint32_t uid, uint32_t gid, struct fault *why)
+/* Root's is what was made a moment ago, also by a carreld that was killed then. */
+static int judge_owner(const struct stat *status, const char *user, const struct pool_owner *now,
+                       struct pool_owner *ret_owner, struct fault *why)
 {
-        if (status->st_uid != uid && status->st_uid != geteuid())
+        if (status->st_uid == geteuid() || status->st_gid == 0) {
+                *ret_owner = *now;
+                return 0;
+        }
+        if (status->st_uid != now->uid && status->st_uid != OWNER_BEFORE)
                 return fault_set(why, FAULT_INTERNAL, EPERM,
-                                 "the directory of %s belongs to uid %u: give it to %u, or move it away", user,
-                                 status->st_uid, uid);
-        if (status->st_uid != uid && !is_empty(fd))
-                return fault_set(
-                        why, FAULT_INTERNAL, ENOTEMPTY,
-                        "the directory of %s belongs to uid %u and is not empty: give it to %u, or move it away", user,
-                        status->st_uid, uid);
-        if ((status->st_uid != uid || status->st_gid != gid) && fchown(fd, uid, gid) < 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot give the directory of %s to %u:%u", user, uid,
-                                 gid);
+                                 "the directory of %s belongs to uid %u: give all in it to %u:%u (chown -R), set uid = "
+                                 "%u, or move it away",
+                                 user, status->st_uid, now->uid, now->gid, status->st_uid);
+        *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid };
+        return 0;
+}
+
+int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
+                  struct fault *why)
+{
+        struct stat status;
+
+        if (fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
+                return judge_owner(&status, user, now, ret_owner, why);
+        if (errno != ENOENT)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot look at the directory of %s: %s", user,
+                                 strerrordesc_np(errno));
+        *ret_owner = *now;
+        return 0;
+}
+
+/* One that is root's and not empty is somebody's, who may have set users_dir to a directory with more than users in
+ * it. */
+static int own(int fd, const struct stat *status, const char *user, const struct pool_owner *owner, struct fault *why)
+{
+        bool is_its = status->st_uid == owner->uid && status->st_gid == owner->gid;
+
+        if (!is_its && !is_empty(fd))
+                return fault_set(why, FAULT_INTERNAL, ENOTEMPTY,
+                                 "the directory of %s belongs to %u:%u and is not empty: give it to %u:%u, or move it "
+                                 "away",
+                                 user, status->st_uid, status->st_gid, owner->uid, owner->gid);
+        if (!is_its && fchown(fd, owner->uid, owner->gid) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot give the directory of %s to %u:%u", user,
+                                 owner->uid, owner->gid);
         if ((status->st_mode & PERMISSIONS) != DIRECTORY_MODE && fchmod(fd, DIRECTORY_MODE) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot set the mode of the directory of %s", user);
         return 0;
 }
 
-int userdir_prepare(int users_fd, const char *user, uint32_t uid, uint32_t gid, struct fault *why)
+int userdir_prepare(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
+                    struct fault *why)
 {
         AUTO(auto_close) int fd = -1;
+        struct pool_owner owner = *now;
         struct stat status;
         int r;
 
@@ -152,5 +183,10 @@ int userdir_prepare(int users_fd, const char *user, uint32_t uid, uint32_t gid, 
                                  strerrordesc_np(errno));
         if (fstat(fd, &status) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "fstat of the directory of %s", user);
-        return own(fd, &status, user, uid, gid, why);
+        r = judge_owner(&status, user, now, &owner, why);
+        if (r == 0)
+                r = own(fd, &status, user, &owner, why);
+        if (r == 0)
+                *ret_owner = owner;
+        return r;
 }

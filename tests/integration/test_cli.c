@@ -242,6 +242,15 @@ static void write_file(const char *path, const char *text)
         fclose(file);
 }
 
+/* What systemd-sysusers makes, in this enclosure alone. */
+static void add_account(void)
+{
+        MUST_RUN("sh", "-c",
+                 "getent passwd carrel-user >/dev/null || { cp /etc/passwd /run/testbed/passwd && "
+                 "echo carrel-user:x:997:997::/:/usr/sbin/nologin >>/run/testbed/passwd && "
+                 "mount --bind /run/testbed/passwd /etc/passwd; }");
+}
+
 static void settings_errors_name_file_line_and_range(void **state)
 {
         static const struct {
@@ -253,11 +262,14 @@ static void settings_errors_name_file_line_and_range(void **state)
                 { "pids = 7\n", "65536" },
                 { "network_cidr = nonsense\n", "network_cidr" },
                 { "deny = 10.0.0.0/33\n", "deny" },
+                { "uid = nobody-of-that-name\n", "systemd-sysusers" },
+                { "uid = root\n", "uid_is_shared" },
         };
         static struct output output;
 
         (void)state;
         unsetenv("CARREL_MUST_RUN");
+        add_account();
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
                 write_file("/run/testbed/check.conf", cases[i].text);
                 RUN(&output, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
@@ -275,6 +287,7 @@ static void the_example_file_is_the_defaults(void **state)
         /* What --check tries on this host, where carrel is not installed. */
         setenv("CARREL_HELPER_DIR", CARREL_HELPERS, 1);
         setenv("CARREL_SOCKET_GROUP", "", 1);
+        add_account();
         write_file("/run/testbed/check.conf", "");
         RUN(&defaults, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
         assert_int_equal(defaults.status, 0);

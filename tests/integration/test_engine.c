@@ -240,6 +240,8 @@ static struct answer create(struct world *world, const char *name, const char *i
                 .hostname = "carrel",
                 .uid = 1000,
                 .gid = 1000,
+                .owner_uid = 1000,
+                .owner_gid = 1000,
                 .labels = labels,
                 .n_labels = 1,
                 .tmpfs = tmpfs,

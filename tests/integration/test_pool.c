@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -226,6 +227,64 @@ static void files_outlive_the_container(void **state)
         carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof(text));
         assert_string_equal(text, "kept\n0");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/nobody", NULL, 404);
+        end_daemon();
+}
+
+/* ---- whose the files are ---- */
+
+#define NOW "61001"
+#define WRITE "echo more >> /workspace/note && chmod 600 /workspace/note && stat -c %U /workspace/note && id -un"
+
+static void expect_owner(const char *path, unsigned uid)
+{
+        struct stat status;
+
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_uid, uid);
+        assert_int_equal(status.st_gid, uid);
+}
+
+/* The account of the settings changes under live carrels and their files, as it does with an upgrade: what is there
+ * keeps its owner and serves on, what is new belongs to the new one, and what is a stranger's is nobody's. */
+static void files_keep_their_owner(void **state)
+{
+        static const char *const later[] = { "CARREL_STARTUP=adopt", "CARREL_UID=" NOW, "CARREL_GID=" NOW,
+                                             "CARREL_UID_IS_SHARED=no", NULL };
+        struct answer made, answer;
+        char text[64];
+
+        (void)state;
+        start_daemon(NULL);
+        made = carreld_ensure("ada");
+        carreld_must_exec("ada", WRITE, text, sizeof text);
+        assert_string_equal(text, "user\nuser");
+        expect_owner(CARREL_USERS "/ada/note", 1000);
+        carreld = carreld_kill(carreld);
+        start_daemon(later);
+        answer = carreld_ensure("ada");
+        assert_string_equal(answer_text(&answer, "container_id"), answer_text(&made, "container_id"));
+        answer_release(&answer);
+        answer_release(&made);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        carreld_must_exec("ada", WRITE, text, sizeof text);
+        assert_string_equal(text, "user\nuser");
+        expect_owner(CARREL_USERS "/ada/note", 1000);
+
+        carreld_must_exec("bob", WRITE "; id -u; id -gn; echo $USER", text, sizeof text);
+        assert_string_equal(text, strcmp(engine_kind(), "oci") == 0 ? "user\nuser\n1000\nuser\nuser"
+                                                                    : "user\nuser\n" NOW "\nuser\nuser");
+        expect_owner(CARREL_USERS "/bob", 61001);
+        expect_owner(CARREL_USERS "/bob/note", 61001);
+
+        MUST_RUN("install", "-d", "-o", "4242", "-g", "4242", CARREL_USERS "/eve");
+        answer = carreld_request("PUT", "/v1/carrels/eve", "{}", PATIENCE_S);
+        assert_int_not_equal(answer.status, 200);
+        if (strstr(answer.body, "chown -R") == NULL)
+                fail_msg("names no way out: %s", answer.body);
+        answer_release(&answer);
+        expect_owner(CARREL_USERS "/eve", 4242);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
+        MUST_RUN("rm", "-r", CARREL_USERS "/bob", CARREL_USERS "/eve");
         end_daemon();
 }
 
@@ -515,6 +574,7 @@ static int inside(void)
                 WITH_DAEMON(a_foreign_container_of_that_name_is_left_alone),
                 WITH_DAEMON(a_missing_image_is_named_with_its_remedy),
                 WITH_DAEMON(a_carrel_that_vanishes_is_made_anew),
+                WITH_ENGINE(files_keep_their_owner),
                 WITH_ENGINE(a_full_pool_says_so_and_recovers),
                 WITH_ENGINE(a_full_queue_says_so),
                 WITH_ENGINE(pools_do_not_touch_each_other),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,9 @@
 #include "test-engine.h"
 
 static const char *const SETTINGS[] = { "CARREL_STARTUP=adopt", NULL };
+/* The users' files were uid 1000's by default, and are another account's now. */
+static const char *const LATER[] = { "CARREL_STARTUP=adopt", "CARREL_UID=61001", "CARREL_GID=61001",
+                                     "CARREL_UID_IS_SHARED=no", NULL };
 
 static struct test_engine *engine;
 static struct carreld *carreld;
@@ -64,7 +68,7 @@ static void upgrade(bool by_kill)
                 carreld = carreld_kill(carreld);
         else
                 end_daemon();
-        carreld = carreld_new(SETTINGS);
+        carreld = carreld_new(LATER);
         carreld_await_ready(carreld, PATIENCE_S);
 }
 
@@ -168,6 +172,15 @@ static void expect_execs(void)
         answer_release(&answer);
 }
 
+static void expect_owner(const char *path, unsigned uid)
+{
+        struct stat status;
+
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_uid, uid);
+        assert_int_equal(status.st_gid, uid);
+}
+
 static void go_through(bool by_kill)
 {
         struct volley *volley = volley_new(CARREL_SOCKET, 1);
@@ -200,6 +213,12 @@ static void go_through(bool by_kill)
         carreld_must_exec("ada", "echo again >>/workspace/note; cat /workspace/sent", text, sizeof text);
         assert_string_equal(text, "sent");
         assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
+        expect_owner(CARREL_USERS "/ada", 1000);
+        expect_owner(CARREL_USERS "/ada/note", 1000);
+        carreld_must_exec("cyd", "touch /workspace/new; id -un", text, sizeof text);
+        assert_string_equal(text, "user");
+        expect_owner(CARREL_USERS "/cyd/new", 61001);
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/cyd", NULL, 200);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         answer_release(&before);
         end_daemon();

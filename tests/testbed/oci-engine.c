@@ -290,11 +290,14 @@ static void remove_container(const char *name)
 }
 
 /* crun wants no hybrid cgroup tree. */
+/* With device nodes of the container's own, as the engine has it. */
 static void crun(const char *root, const char *words)
 {
         char script[2048];
 
         assert_true(snprintf(script, sizeof script,
+                             "mount -t tmpfs -o mode=755 dev /dev; n() { mknod -m 666 /dev/$1 c $2 $3; }; n null 1 3; "
+                             "n zero 1 5; n full 1 7; n random 1 8; n urandom 1 9; n tty 5 0; "
                              "umount /sys/fs/cgroup/unified 2>/dev/null; exec crun --cgroup-manager=cgroupfs --root %s "
                              "%s </dev/null",
                              root, words) < (int)sizeof script);
@@ -416,7 +419,7 @@ static void forge(const char *user, const struct forgery *forgery)
         {
                 const char *target = text_of(mount, "destination");
 
-                if (strncmp(target, "/etc/", 5) != 0)
+                if (strncmp(text_of(mount, "source"), STATE_DIR "/", strlen(STATE_DIR "/")) != 0)
                         continue;
                 snprintf(words, sizeof words, STATE_DIR "/%s/%s", box, target + 5);
                 set_text(mount, "source", words);

@@ -62,6 +62,8 @@ static int run(struct tool *tool, const char *name, int n_labels, char **labels)
                 .hostname = "decoy",
                 .uid = 1000,
                 .gid = 1000,
+                .owner_uid = 1000,
+                .owner_gid = 1000,
                 .labels = pairs,
                 .n_labels = (size_t)n_labels,
                 .dns = RESOLVERS,

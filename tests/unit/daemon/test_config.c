@@ -55,7 +55,8 @@ static void defaults_are_the_documented_ones(void **state)
         assert_int_equal(config.policy, CONFIG_POLICY_INTERNET);
         assert_int_equal(config.memory_bytes, 2147483648);
         assert_int_equal(config.pids, 256);
-        assert_int_equal(config.uid, 1000);
+        assert_string_equal(config.uid, "carrel-user");
+        assert_int_equal(config.uid_is_shared, CONFIG_NO);
         assert_true(config.idle_ttl_s > 299.9 && config.idle_ttl_s < 300.1);
         assert_string_equal(config.socket, "/run/carrel/carrel.sock");
 }
@@ -71,7 +72,8 @@ static const struct bad_case {
         { "pids = 7\n", "8" },
         { "pids = 4294967297\n", "65536" },
         { "memory = 1k\n", "memory" },
-        { "uid = 0\n", "uid" },
+        { "uid = a b\n", "uid" },
+        { "uid_is_shared = perhaps\n", "yes" },
         { "engine = lxc\n", "docker" },
         { "startup = keep\n", "adopt" },
         { "socket = carrel.sock\n", "absolute" },
@@ -200,13 +202,14 @@ static void every_problem_is_heard(void **state)
 {
         static const char TEXT[] = "idle_ttl_s = never\npids = 99\nidel_ttl_s = 3\n[other]\npool = x\n[carrel]\n"
                                    "memory = 1z\nuid 7\npids = 100\ncpus = 2\n";
-        static const char *const NAMED[] = {
-                ":1: idle_ttl_s must",           ":3: unknown key idel_ttl_s; did you mean idle_ttl_s?",
-                ":5: only the section",          ":7: memory must be a size",
-                ":9: pids is set a second time", ":8: expected key = value",
-                "environment: CARREL_GID must"
-        };
-        char *const environment[] = { (char *)"CARREL_GID=staff", (char *)"CARREL_NOFILE=99", NULL };
+        static const char *const NAMED[] = { ":1: idle_ttl_s must",
+                                             ":3: unknown key idel_ttl_s; did you mean idle_ttl_s?",
+                                             ":5: only the section",
+                                             ":7: memory must be a size",
+                                             ":9: pids is set a second time",
+                                             ":8: expected key = value",
+                                             "environment: CARREL_SHM_SIZE must" };
+        char *const environment[] = { (char *)"CARREL_SHM_SIZE=staff", (char *)"CARREL_NOFILE=99", NULL };
         AUTO(config_release) struct config config = { 0 };
         AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
         struct heard heard = { 0 };

@@ -118,6 +118,10 @@ static char *encode(const struct box *box)
         const struct container_spec spec = {
                 .argv = ARGV,
                 .hostname = "carrel",
+                .uid = 1000,
+                .gid = 1001,
+                .owner_uid = 2001,
+                .owner_gid = 2002,
                 .binds = BINDS,
                 .n_binds = 2,
                 .tmpfs = TMPFS,

@@ -14,7 +14,9 @@
 #include "spare-dirs.h"
 #include "userdir.h"
 
-enum { UID = 1000, GID = 1001, STRANGER = 1002 };
+enum { UID = 2000, GID = 1001, STRANGER = 1002 };
+
+static const struct pool_owner NOW = { UID, GID };
 
 struct place {
         char directory[64];
@@ -43,6 +45,7 @@ static void place_close(struct place *place)
 /* A directory of root's with something in it was there before carreld, and stays as it is. */
 static void test_what_is_roots_is_not_given_away(void **state)
 {
+        struct pool_owner owner;
         struct place place;
         struct stat status;
         struct fault why = { 0 };
@@ -50,25 +53,26 @@ static void test_what_is_roots_is_not_given_away(void **state)
         place_open(&place);
         assert_int_equal(mkdirat(place.fd, "ssh", 0755), 0);
         assert_int_equal(mkdirat(place.fd, "ssh/keys", 0700), 0);
-        assert_true(userdir_prepare(place.fd, "ssh", UID, GID, &why) < 0);
+        assert_true(userdir_prepare(place.fd, "ssh", &NOW, &owner, &why) < 0);
         assert_int_equal(why.err, ENOTEMPTY);
         assert_int_equal(fstatat(place.fd, "ssh", &status, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(status.st_uid, 0);
         assert_int_equal(status.st_mode & 07777, 0755);
         /* Its user's own may hold anything. */
         assert_int_equal(fchownat(place.fd, "ssh", UID, GID, 0), 0);
-        assert_int_equal(userdir_prepare(place.fd, "ssh", UID, GID, NULL), 0);
+        assert_int_equal(userdir_prepare(place.fd, "ssh", &NOW, &owner, NULL), 0);
         place_close(&place);
 }
 
 static void test_directory_is_made(void **state)
 {
+        struct pool_owner owner;
         struct place place;
         struct stat status;
 
         place_open(&place);
         for (int again = 0; again < 2; again++) {
-                assert_int_equal(userdir_prepare(place.fd, "alice", UID, GID, NULL), 0);
+                assert_int_equal(userdir_prepare(place.fd, "alice", &NOW, &owner, NULL), 0);
                 assert_int_equal(fstatat(place.fd, "alice", &status, AT_SYMLINK_NOFOLLOW), 0);
                 assert_true(S_ISDIR(status.st_mode));
                 assert_int_equal(status.st_mode & 07777, 0700);
@@ -77,9 +81,9 @@ static void test_directory_is_made(void **state)
         }
         /* Killed between mkdirat and fchown: it is root's. And a user who opened his own: it is closed again. */
         assert_int_equal(mkdirat(place.fd, "bob", 0755), 0);
-        assert_int_equal(userdir_prepare(place.fd, "bob", UID, GID, NULL), 0);
+        assert_int_equal(userdir_prepare(place.fd, "bob", &NOW, &owner, NULL), 0);
         assert_int_equal(fchmodat(place.fd, "bob", 0777, 0), 0);
-        assert_int_equal(userdir_prepare(place.fd, "bob", UID, GID, NULL), 0);
+        assert_int_equal(userdir_prepare(place.fd, "bob", &NOW, &owner, NULL), 0);
         assert_int_equal(fstatat(place.fd, "bob", &status, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(status.st_mode & 07777, 0700);
         assert_int_equal(status.st_uid, UID);
@@ -90,6 +94,7 @@ static void test_directory_is_made(void **state)
  * when none is left he is told whose room is lacking. */
 static void test_disk_that_others_have_filled(void **state)
 {
+        struct pool_owner owner;
         struct place place;
         struct stat status;
         struct fault why = { 0 };
@@ -103,7 +108,7 @@ static void test_disk_that_others_have_filled(void **state)
                 fail_msg("tmpfs: %s", strerror(errno));
         place.fd = open(place.users_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         spare_dirs_fill(place.fd);
-        assert_int_equal(userdir_prepare(place.fd, "ada", UID, GID, &why), 0);
+        assert_int_equal(userdir_prepare(place.fd, "ada", &NOW, &owner, &why), 0);
         do {
                 static int number;
 
@@ -113,36 +118,88 @@ static void test_disk_that_others_have_filled(void **state)
         assert_int_equal(errno, ENOSPC);
         for (int i = 0; i < SPARE_DIRS; i++) {
                 (void)snprintf(name, sizeof name, "user-%d", i);
-                assert_int_equal(userdir_prepare(place.fd, name, UID, GID, &why), 0);
+                assert_int_equal(userdir_prepare(place.fd, name, &NOW, &owner, &why), 0);
                 assert_int_equal(fstatat(place.fd, name, &status, AT_SYMLINK_NOFOLLOW), 0);
                 assert_int_equal(status.st_uid, UID);
                 assert_int_equal(status.st_mode & 07777, 0700);
         }
-        assert_int_equal(userdir_prepare(place.fd, "user-0", UID, GID, &why), 0);
-        assert_int_equal(userdir_prepare(place.fd, "late", UID, GID, &why), -ENOSPC);
+        assert_int_equal(userdir_prepare(place.fd, "user-0", &NOW, &owner, &why), 0);
+        assert_int_equal(userdir_prepare(place.fd, "late", &NOW, &owner, &why), -ENOSPC);
         assert_int_equal(why.kind, FAULT_STORAGE_FULL);
         /* There is room again, and for the spare ones, too. */
         assert_int_equal(unlinkat(place.fd, "ada/0", 0), 0);
         assert_int_equal(unlinkat(place.fd, "ada/1", 0), 0);
-        assert_int_equal(userdir_prepare(place.fd, "late", UID, GID, &why), 0);
+        assert_int_equal(userdir_prepare(place.fd, "late", &NOW, &owner, &why), 0);
         assert_int_equal(faccessat(place.fd, ".carrel-spare-00", F_OK, 0), 0);
         assert_int_equal(umount2(place.users_dir, MNT_DETACH), 0);
         place_close(&place);
 }
 
+/* Whose a directory is says who its user's files stay: the account of now, or the one from before there was a choice.
+ */
+static void test_owners(void **state)
+{
+        static const struct {
+                uint32_t uid, gid;
+                int err; /* 0: accepted */
+                struct pool_owner owner;
+        } CASES[] = {
+                { UID, GID, 0, { UID, GID } },
+                { UID, 77, 0, { UID, 77 } }, /* its group was another setting's once */
+                { OWNER_BEFORE, OWNER_BEFORE, 0, { OWNER_BEFORE, OWNER_BEFORE } },
+                { OWNER_BEFORE, 77, 0, { OWNER_BEFORE, 77 } },
+                { 0, 0, ENOTEMPTY, { 0 } },
+                { UID, 0, ENOTEMPTY, { 0 } },
+                { 0, GID, ENOTEMPTY, { 0 } },
+                { STRANGER, GID, EPERM, { 0 } },
+                { STRANGER, STRANGER, EPERM, { 0 } },
+        };
+
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct pool_owner owner = { 5, 5 };
+                struct pool_owner seen = { 5, 5 };
+                struct fault why = { 0 };
+                struct place place;
+                struct stat status;
+                int r;
+
+                place_open(&place);
+                assert_int_equal(userdir_owner(place.fd, "eve", &NOW, &seen, NULL), 0);
+                assert_int_equal(seen.uid, UID);
+                assert_int_equal(mkdirat(place.fd, "eve", 0700), 0);
+                assert_int_equal(mkdirat(place.fd, "eve/d", 0700), 0);
+                assert_int_equal(fchownat(place.fd, "eve", CASES[i].uid, CASES[i].gid, 0), 0);
+                r = userdir_prepare(place.fd, "eve", &NOW, &owner, &why);
+                assert_int_equal(r, -CASES[i].err);
+                assert_int_equal(owner.uid, r < 0 ? 5 : CASES[i].owner.uid);
+                assert_int_equal(owner.gid, r < 0 ? 5 : CASES[i].owner.gid);
+                if (CASES[i].err != ENOTEMPTY) {
+                        assert_int_equal(userdir_owner(place.fd, "eve", &NOW, &seen, NULL), r);
+                        assert_int_equal(seen.uid, r < 0 ? UID : CASES[i].owner.uid);
+                }
+                if (r == -EPERM && strstr(why.message, "chown -R") == NULL)
+                        fail_msg("names no way out: %s", why.message);
+                assert_int_equal(fstatat(place.fd, "eve", &status, 0), 0);
+                assert_int_equal(status.st_uid, CASES[i].uid); /* nothing is given away */
+                assert_int_equal(status.st_gid, CASES[i].gid);
+                place_close(&place);
+        }
+}
+
 /* Nothing below is ever touched: a user's links lead nowhere. */
 static void test_never_recursive(void **state)
 {
+        struct pool_owner owner;
         struct place place;
         struct stat status;
         int fd;
 
         place_open(&place);
-        assert_int_equal(userdir_prepare(place.fd, "alice", UID, GID, NULL), 0);
+        assert_int_equal(userdir_prepare(place.fd, "alice", &NOW, &owner, NULL), 0);
         fd = openat(place.fd, "alice/file", O_CREAT | O_WRONLY | O_CLOEXEC, 0640);
         assert_true(fd >= 0);
         close(fd);
-        assert_int_equal(userdir_prepare(place.fd, "alice", UID, GID, NULL), 0);
+        assert_int_equal(userdir_prepare(place.fd, "alice", &NOW, &owner, NULL), 0);
         assert_int_equal(fstatat(place.fd, "alice/file", &status, 0), 0);
         assert_int_equal(status.st_uid, 0);
         assert_int_equal(status.st_mode & 07777, 0640);
@@ -185,6 +242,7 @@ static void test_attacks(void **state)
                                                                plant_fifo, plant_strangers_directory };
 
         for (size_t i = 0; i < sizeof ATTACKS / sizeof *ATTACKS; i++) {
+                struct pool_owner owner;
                 struct place place;
                 struct fault why = { 0 };
                 struct stat before;
@@ -193,14 +251,14 @@ static void test_attacks(void **state)
                 place_open(&place);
                 ATTACKS[i](&place);
                 assert_int_equal(fstatat(place.fd, "mallory", &before, AT_SYMLINK_NOFOLLOW), 0);
-                assert_true(userdir_prepare(place.fd, "mallory", UID, GID, &why) < 0);
+                assert_true(userdir_prepare(place.fd, "mallory", &NOW, &owner, &why) < 0);
                 assert_int_not_equal(why.kind, FAULT_NONE);
                 assert_int_equal(fstatat(place.fd, "mallory", &after, AT_SYMLINK_NOFOLLOW), 0);
                 assert_int_equal(before.st_uid, after.st_uid);
                 assert_int_equal(before.st_mode, after.st_mode);
                 assert_int_equal(stat(place.directory, &after), 0);
                 assert_int_equal(after.st_uid, 0); /* where the link led */
-                assert_int_equal(userdir_prepare(place.fd, "alice", UID, GID, NULL), 0);
+                assert_int_equal(userdir_prepare(place.fd, "alice", &NOW, &owner, NULL), 0);
                 place_close(&place);
         }
 }
@@ -395,6 +453,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_roots_is_not_given_away),
                 cmocka_unit_test(test_disk_that_others_have_filled),
                 cmocka_unit_test(test_never_recursive),
+                cmocka_unit_test(test_owners),
                 cmocka_unit_test(test_attacks),
                 cmocka_unit_test(test_ancestors),
                 cmocka_unit_test(test_ledger_recalls),

@@ -147,8 +147,8 @@ static void test_spec_hash(void **state)
 
         for (size_t i = 0; i < 10; i++)
                 options[i] = complete_options();
-        options[1].uid = 1001;
-        options[2].gid = 1001;
+        options[1].owner.uid = 1001;
+        options[2].owner.gid = 1001;
         options[3].dns = "";
         options[4].runtime = "runsc";
         options[5].cgroup_parent = "runsc"; /* the same text in another place */
@@ -158,7 +158,9 @@ static void test_spec_hash(void **state)
         options[9].users_dir = "/srv";
         specs[1].pids--;
         for (size_t i = 0; i < 11; i++)
-                assert_int_equal(spec_hash(&specs[i / 10], &options[i % 10], TEMPLATE_CURRENT, hashes[i]), 0);
+                assert_int_equal(spec_hash(&specs[i / 10], &options[i % 10], &options[i % 10].owner, TEMPLATE_CURRENT,
+                                           hashes[i]),
+                                 0);
         for (size_t i = 0; i < 11; i++) {
                 assert_int_equal(strlen(hashes[i]), 32);
                 for (size_t k = 0; k < i; k++)
@@ -166,7 +168,7 @@ static void test_spec_hash(void **state)
         }
         options[0].max_carrels = 7;
         options[0].ensure_timeout_s = 7;
-        assert_int_equal(spec_hash(&FULL, &options[0], TEMPLATE_CURRENT, again), 0);
+        assert_int_equal(spec_hash(&FULL, &options[0], &options[0].owner, TEMPLATE_CURRENT, again), 0);
         assert_string_equal(again, hashes[0]);
 }
 
@@ -176,14 +178,14 @@ static void test_spec_version(void **state)
         struct pool_options options = complete_options();
         char hash[SPEC_HASH_BYTES];
 
-        assert_int_equal(spec_hash(&FULL, &options, TEMPLATE_1, hash), 0);
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_1, hash), 0);
         assert_string_equal(hash, "93bb59adbb6d6851b29a5ff83cb8768f");
-        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_1);
-        assert_int_equal(spec_hash(&FULL, &options, TEMPLATE_CURRENT, hash), 0);
-        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_CURRENT);
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
         options.nofile++;
-        assert_int_equal(spec_version_of(&FULL, &options, hash), TEMPLATE_NONE);
-        assert_int_equal(spec_version_of(&FULL, &options, ""), TEMPLATE_NONE);
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_NONE);
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, ""), TEMPLATE_NONE);
 }
 
 static void test_template(void **state)
@@ -192,23 +194,29 @@ static void test_template(void **state)
                 { "io.carrel.product", "carrel" }, { "io.carrel.pool", RIG_POOL }, { "io.carrel.user", "alice" },
                 { "io.carrel.spec-hash", "abc" },  { "io.carrel.spec", NULL },     { "io.carrel.generation", "7" },
         };
+        static const struct pool_owner OWNER = { 2001, 2002 }, INSIDE = { 1000, 1001 };
         struct pool_options options = complete_options();
         struct template t;
         struct container_info info = { .n_labels = TEMPLATE_LABELS };
         struct carrel_spec decoded;
 
-        assert_int_equal(template_fill(&t, &options, "alice", "carrel-alice", &FULL, "abc", 7, NULL), 0);
+        assert_int_equal(template_fill(&t, &options, &OWNER, &INSIDE, "alice", "carrel-alice", &FULL, "abc", 7, NULL),
+                         0);
         assert_string_equal(t.spec.name, "carrel-alice");
         assert_string_equal(t.spec.image, "sandbox:1");
         assert_string_equal(t.spec.argv[0], "/.carrel/init");
         assert_null(t.spec.argv[1]);
         assert_string_equal(t.spec.environment[0], "HOME=/workspace");
-        assert_string_equal(t.spec.environment[1], "USER=alice");
-        assert_null(t.spec.environment[2]);
+        assert_string_equal(t.spec.environment[1], "USER=user");
+        assert_string_equal(t.spec.environment[2], "LOGNAME=user");
+        assert_string_equal(t.spec.environment[3], "CARREL_USER=alice");
+        assert_null(t.spec.environment[4]);
         assert_string_equal(t.spec.working_dir, "/workspace");
         assert_string_equal(t.spec.hostname, "carrel");
         assert_int_equal(t.spec.uid, 1000);
-        assert_int_equal(t.spec.gid, 1000);
+        assert_int_equal(t.spec.gid, 1001);
+        assert_int_equal(t.spec.owner_uid, 2001);
+        assert_int_equal(t.spec.owner_gid, 2002);
         assert_int_equal(t.spec.n_binds, 2);
         assert_string_equal(t.spec.binds[0].source, "/usr/libexec/carrel/carrel-init");
         assert_string_equal(t.spec.binds[0].target, "/.carrel/init");
@@ -266,7 +274,8 @@ static void test_dns(void **state)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
                 assert_int_equal(template_check_dns(CASES[i].dns, NULL) == 0, CASES[i].is_valid);
         options.dns = "";
-        assert_int_equal(template_fill(&t, &options, "a", "carrel-a", &FULL, "abc", 1, NULL), 0);
+        assert_int_equal(
+                template_fill(&t, &options, &options.owner, &options.owner, "a", "carrel-a", &FULL, "abc", 1, NULL), 0);
         assert_string_equal(t.spec.dns[0], "127.0.0.1"); /* never NULL: the engine would take the host's */
         assert_null(t.spec.dns[1]);
         template_release(&t);
@@ -278,8 +287,8 @@ static void test_options(void **state)
 
         for (size_t i = 0; i < 13; i++)
                 bad[i] = complete_options();
-        bad[1].uid = 0;
-        bad[2].gid = 0;
+        bad[1].owner.uid = 0;
+        bad[2].owner.gid = 0;
         bad[3].prefix = "";
         bad[4].pool = "a/b";
         bad[5].users_dir = "users";
