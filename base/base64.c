@@ -22,6 +22,12 @@ char *base64_encode(const void *bytes, size_t length)
         return text;
 }
 
+size_t base64_encode_to(char *target, const void *bytes, size_t length)
+{
+        base64_encode_raw(target, length, bytes);
+        return BASE64_ENCODE_RAW_LENGTH(length);
+}
+
 /* The library skips white space and stray bits; two texts for the same bytes would be one too many, so what it read is
  * written again and compared. */
 int base64_decode(const char *text, char **ret_bytes, size_t *ret_length)

@@ -87,6 +87,127 @@ size_t utf8_unfinished(const void *bytes, size_t length)
         return 0;
 }
 
+/* RFC 8259, section 7: the escapes of two letters. */
+static const char LETTERS[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'
+};
+
+static char letter_of(unsigned char byte)
+{
+        return byte < sizeof LETTERS ? LETTERS[byte] : '\0';
+}
+
+/* What JSON adds to a byte. */
+static unsigned escapes_of(unsigned char byte)
+{
+        if (letter_of(byte) != '\0')
+                return 1;
+        return byte < 0x20 ? JSON_ESCAPE_MAX - 1 : 0;
+}
+
+/* How many bytes in front are printable ASCII that JSON takes as they are, in whole words. */
+static size_t count_bare_words(const char *at, size_t length)
+{
+        const uint64_t ONES = UINT64_C(0x0101010101010101);
+        const uint64_t HIGHS = UINT64_C(0x8080808080808080);
+        size_t n = 0;
+
+        for (; length - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+                uint64_t word, quotes, slashes;
+
+                memcpy(&word, at + n, sizeof word);
+                quotes = word ^ ONES * '"';
+                slashes = word ^ ONES * '\\';
+                /* A byte below 0x20, or equal to one of the two, borrows into its high bit. */
+                if ((((word - ONES * 0x20) | (quotes - ONES) | (slashes - ONES) | word) & HIGHS) != 0)
+                        break;
+        }
+        return n;
+}
+
+/* Finishes the character that the last piece ended in. Returns how many bytes that took. */
+static size_t finish_tail(struct utf8_scan *scan, const char *at, size_t length)
+{
+        size_t taken = 0;
+        int step = -1;
+
+        while (step < 0 && taken < length) {
+                scan->tail[scan->n_tail++] = at[taken++];
+                step = utf8_step(scan->tail, scan->n_tail);
+        }
+        if (step >= 0)
+                scan->n_tail = 0;
+        scan->is_broken |= step == 0;
+        return taken;
+}
+
+void utf8_scan(struct utf8_scan *scan, const void *bytes, size_t length)
+{
+        const char *at = bytes, *end = at + length;
+
+        if (scan->n_tail > 0 && !scan->is_broken)
+                at += finish_tail(scan, at, length);
+        while (at < end && !scan->is_broken) {
+                size_t bare = count_bare_words(at, (size_t)(end - at));
+                int step;
+
+                at += bare;
+                if (at == end)
+                        break;
+                step = utf8_step(at, (size_t)(end - at));
+                if (step < 0) {
+                        scan->n_tail = (size_t)(end - at);
+                        memcpy(scan->tail, at, scan->n_tail);
+                        break;
+                }
+                scan->is_broken = step == 0 || *at == '\0';
+                scan->n_escapes += escapes_of((unsigned char)*at);
+                at += step;
+        }
+}
+
+bool utf8_scan_is_text(const struct utf8_scan *scan)
+{
+        return !scan->is_broken && scan->n_tail == 0;
+}
+
+static size_t escape_byte(char *target, unsigned char byte)
+{
+        static const char HEX[] = "0123456789abcdef";
+        char letter = letter_of(byte);
+
+        target[0] = '\\';
+        target[1] = letter != '\0' ? letter : 'u';
+        if (letter != '\0')
+                return 2;
+        target[2] = target[3] = '0';
+        target[4] = HEX[byte >> 4];
+        target[5] = HEX[byte & 0xF];
+        return JSON_ESCAPE_MAX;
+}
+
+size_t json_escape(char *target, size_t size, const char *bytes, size_t length, size_t *ret_taken)
+{
+        size_t taken = 0, written = 0;
+
+        while (taken < length && size - written >= JSON_ESCAPE_MAX) {
+                size_t room = size - written < length - taken ? size - written : length - taken;
+                size_t bare = count_bare_words(bytes + taken, room);
+
+                memcpy(target + written, bytes + taken, bare);
+                taken += bare;
+                written += bare;
+                if (taken == length || size - written < JSON_ESCAPE_MAX)
+                        break;
+                if (escapes_of((unsigned char)bytes[taken]) == 0)
+                        target[written++] = bytes[taken++];
+                else
+                        written += escape_byte(target + written, (unsigned char)bytes[taken++]);
+        }
+        *ret_taken = taken;
+        return written;
+}
+
 void utf8_mend(char *text)
 {
         for (size_t left = strlen(text); left > 0;) {

@@ -47,7 +47,7 @@ struct config {
         char *image_dir;
         char *spool_dir;
         uint64_t image_max_bytes;
-        uint64_t uploads_bytes;
+        uint64_t uploads_bytes, outputs_bytes;
         uint64_t max_uploads;
         uint64_t max_connections, max_peer_connections;
         uint64_t image_max_entries;

@@ -253,7 +253,10 @@ static int make_engine(struct daemon *daemon, struct fault *why)
         if (!daemon->engines.has_choice && search_engines(daemon) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r)) : 0;
+        if (r < 0)
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r));
+        execs_bound_outputs(daemon->execs, daemon->config.outputs_bytes);
+        return 0;
 }
 
 static void free_engine(struct daemon *daemon)

@@ -64,14 +64,41 @@ void exec_tell_launch(const struct exec *exec)
                 exec->sink.on_launch(exec->arg);
 }
 
+static void give_back(struct execs *execs, struct sharer *sharer, uint64_t bytes)
+{
+        if (sharer == NULL)
+                return;
+        share_give(&execs->outputs, sharer->held, bytes);
+        (void)sharer_leave(&execs->sharers, sharer);
+}
+
 void exec_release(struct exec *exec)
 {
         list_remove(&exec->node);
+        give_back(exec->execs, exec->sharer, exec->kept_bytes);
+        exec->sharer = NULL;
+        exec->kept_bytes = 0;
         buffer_free(&exec->output.kept);
         buffer_free(&exec->errors.kept);
         free(exec->program);
         free(exec->command);
         exec->program = exec->command = NULL;
+}
+
+/* What is over the container's share is dropped, like what is over the cap, and nothing may follow it. */
+static void keep(struct exec *exec, struct exec_output *output, const void *bytes, size_t length)
+{
+        struct execs *execs = exec->execs;
+        uint64_t room = output->cap_bytes - output->kept.length; /* which is never more */
+        uint64_t wanted = length < room ? length : room;
+
+        if (wanted > 0 && exec->sharer == NULL)
+                exec->sharer = sharer_join(&execs->sharers, exec->container_id);
+        if (wanted > 0 && (exec->sharer == NULL || share_take(&execs->outputs, exec->sharer->held, wanted) < 0))
+                output->cap_bytes = output->kept.length;
+        else
+                exec->kept_bytes += wanted;
+        exec_output_append(output, bytes, length);
 }
 
 void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t length)
@@ -81,7 +108,7 @@ void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t l
         if (exec->is_streaming)
                 exec->sink.on_output(exec->arg, stream, bytes, length);
         else
-                exec_output_append(stream == 1 ? &exec->output : &exec->errors, bytes, length);
+                keep(exec, stream == 1 ? &exec->output : &exec->errors, bytes, length);
 }
 
 void exec_read_counters(const struct exec *exec, struct exec_facts *facts)
@@ -103,6 +130,8 @@ static const char *text_of(const struct exec_output *output)
 /* Silent before the callback, so that a cancel from inside it changes nothing. */
 void exec_report(struct exec *exec, const struct exec_end *end)
 {
+        exec_output_end(&exec->output);
+        exec_output_end(&exec->errors);
         struct exec_result result = {
                 .cause = end->cause,
                 .exit_code = end->exit_code,
@@ -114,6 +143,9 @@ void exec_report(struct exec *exec, const struct exec_end *end)
                 .is_output_truncated = exec->output.is_truncated,
                 .is_errors_truncated = exec->errors.is_truncated,
                 .is_open = exec->is_open,
+                .is_text = utf8_scan_is_text(&exec->output.scan) && utf8_scan_is_text(&exec->errors.scan),
+                .n_escapes = exec->output.scan.n_escapes + exec->errors.scan.n_escapes,
+                .taken_from = exec,
                 .duration_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
         };
 
@@ -132,4 +164,31 @@ void exec_report_fault(struct exec *exec, const struct fault *why)
                 return;
         exec->is_silent = true;
         exec->sink.on_done(exec->arg, NULL, &copy);
+}
+
+bool exec_result_take(const struct exec_result *result, struct exec_outputs *ret_outputs)
+{
+        struct exec *exec = result->taken_from;
+
+        if (exec == NULL)
+                return false;
+        *ret_outputs = (struct exec_outputs){
+                .output = exec->output.kept,
+                .errors = exec->errors.kept,
+                .execs = exec->execs,
+                .sharer = exec->sharer,
+                .bytes = exec->kept_bytes,
+        };
+        exec->output.kept = exec->errors.kept = (struct buffer){ 0 };
+        exec->sharer = NULL;
+        exec->kept_bytes = 0;
+        return true;
+}
+
+void exec_outputs_release(struct exec_outputs *outputs)
+{
+        give_back(outputs->execs, outputs->sharer, outputs->bytes);
+        buffer_free(&outputs->output);
+        buffer_free(&outputs->errors);
+        *outputs = (struct exec_outputs){ 0 };
 }

@@ -9,6 +9,7 @@
 #include "exec-output.h"
 #include "exec.h"
 #include "list.h"
+#include "share.h"
 
 struct agents;
 
@@ -38,6 +39,8 @@ struct execs {
         struct cgroup_mounts mounts;
         struct exec_timing timing;
         struct exec_limits limits;
+        struct share outputs; /* bytes kept, shared by containers */
+        struct sharers sharers;
         void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why);
         void *left_behind_arg;
         struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
@@ -84,6 +87,8 @@ struct exec {
         struct exec_output output, errors;
         double drain_s;               /* above 0 */
         bool is_open;                 /* at the end of all reading: somebody could still write */
+        struct sharer *sharer;        /* of what is kept; NULL: nothing yet */
+        uint64_t kept_bytes;          /* that he holds for it */
         int64_t since_ms;             /* CLOCK_BOOTTIME when it was asked for */
         bool has_cgroup;              /* the container's, where the kernel counts */
         struct cgroup_reader *reader; /* NULL: `cgroup` it is */

@@ -70,6 +70,11 @@ void execs_limit(struct execs *execs, const struct exec_limits *limits)
         execs->limits = *limits;
 }
 
+void execs_bound_outputs(struct execs *execs, uint64_t bytes)
+{
+        execs->outputs = (struct share){ .bound = bytes };
+}
+
 bool execs_has_agent(const struct execs *execs, const char *container_id)
 {
         return agents_find(execs->agents, container_id) != NULL;

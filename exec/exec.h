@@ -8,10 +8,12 @@
 #include <sys/types.h>
 
 #include "fault.h"
+#include "str.h"
 
 struct engine;
 struct engine_event;
 struct ev_loop;
+struct sharer;
 struct execs; /* all running execs of one daemon */
 struct exec;
 
@@ -79,7 +81,24 @@ struct exec_result {
         bool is_open; /* a process that lives on could still write: what it wrote later is not here */
         double duration_s;
         const char *message; /* what else a person should know of this end, static; or NULL */
+        /* Of both outputs together, buffered mode: whether they are UTF-8 without a NUL, and how many bytes JSON adds
+         * then (utf8.h). */
+        bool is_text;
+        uint64_t n_escapes;
+        struct exec *taken_from; /* for exec_result_take; NULL: there is nothing to take */
 };
+
+/* The outputs of a result, which outlive it, with their place in what execs_bound_outputs bounds. */
+struct exec_outputs {
+        struct buffer output, errors;
+        struct execs *execs;
+        struct sharer *sharer;
+        uint64_t bytes;
+};
+/* Moves the outputs of a result that is being told out of it; false: they stay where they are, and are the teller's.
+ * Release before the execs are freed. */
+bool exec_result_take(const struct exec_result *result, struct exec_outputs *ret_outputs);
+void exec_outputs_release(struct exec_outputs *outputs);
 
 struct exec_sink {
         void (*on_start)(void *arg, const char *exec_id); /* streaming; NULL is fine */
@@ -122,6 +141,10 @@ struct exec_limits {
         double wait_s;
 };
 void execs_limit(struct execs *execs, const struct exec_limits *limits);
+/* What is kept of the outputs of buffered execs, and of their answers on their way, takes so many bytes together, for
+ * the execs of one container a quarter (share.h); 0: no bound. The rest is dropped and flagged, as over
+ * max_output_bytes. */
+void execs_bound_outputs(struct execs *execs, uint64_t bytes);
 
 /* Whether the container's agent runs its execs; false: the engine's own exec does. */
 bool execs_has_agent(const struct execs *execs, const char *container_id);

@@ -268,9 +268,24 @@ static const char *text_of(const struct exec_output *output)
         return output->kept.data != NULL ? output->kept.data : "";
 }
 
+static void end_output(struct job *job, int index, bool is_truncated)
+{
+        struct exec_output *output = &job->outputs[index];
+
+        output->is_truncated |= is_truncated;
+        job->jobs->bytes -= output->kept.length;
+        exec_output_end(output);
+        job->jobs->bytes += output->kept.length;
+}
+
 static void set_result(struct job *job, const struct exec_result *result)
 {
+        end_output(job, 0, result->is_output_truncated);
+        end_output(job, 1, result->is_errors_truncated);
         job->result = *result;
+        job->result.taken_from = NULL;
+        job->result.is_text = utf8_scan_is_text(&job->outputs[0].scan) && utf8_scan_is_text(&job->outputs[1].scan);
+        job->result.n_escapes = job->outputs[0].scan.n_escapes + job->outputs[1].scan.n_escapes;
         memcpy(job->result.exec_id, job->id, sizeof job->result.exec_id);
         job->result.output = text_of(&job->outputs[0]);
         job->result.output_length = job->outputs[0].kept.length;

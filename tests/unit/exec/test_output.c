@@ -78,12 +78,87 @@ static void a_flood_is_bounded(void **state)
         world_close(&world);
 }
 
+/* A cap, or a share, may fall into the middle of a character: the text ends before it. */
+static void text_is_cut_between_characters(void **state)
+{
+        static const struct {
+                const char *output;
+                uint64_t cap;
+                const char *kept;
+                bool is_text;
+        } CASES[] = {
+                { "a\xe2\x82\xac", 4, "a\xe2\x82\xac", true },
+                { "a\xe2\x82\xac", 3, "a", true },
+                { "a\xe2\x82\xac", 2, "a", true },
+                { "\xe2\x82\xac", 1, "", true },
+                { "a\xff\xe2\x82\xac", 4, "a\xff\xe2\x82", false },
+                { "a\xe2\x82", 9, "a\xe2\x82", false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct world world;
+
+                world_open(&world);
+                assert_int_equal(world_start(&world, NULL, &(struct exec_request){ .max_output_bytes = CASES[i].cap }),
+                                 0);
+                double_started(&world.engine, 0);
+                double_output(&world.engine, 0, 1, CASES[i].output);
+                double_output(&world.engine, 0, 2, "e\n");
+                double_ended(&world.engine, 0, false, 0);
+                assert_string_equal(world.output, CASES[i].kept);
+                assert_int_equal(world.result.is_text, CASES[i].is_text);
+                assert_int_equal(world.result.is_output_truncated, strlen(CASES[i].output) > CASES[i].cap);
+                if (CASES[i].is_text)
+                        assert_int_equal(world.result.n_escapes, CASES[i].cap >= 2);
+                world_close(&world);
+        }
+}
+
+/* One container's execs have a quarter of what is kept for all; the others are none the worse. What was kept is given
+ * back with the exec's end, or by whoever has taken it. */
+static void what_is_kept_is_shared(void **state)
+{
+        struct world world;
+
+        (void)state;
+        world_open(&world);
+        execs_bound_outputs(world.execs, 40);
+        for (int round = 0; round < 2; round++) {
+                assert_int_equal(world_start(&world, NULL, &(struct exec_request){ .max_output_bytes = 100 }), 0);
+                double_started(&world.engine, round);
+                double_output(&world.engine, round, 1, "12345678");
+                double_output(&world.engine, round, 1, "90123");
+                double_output(&world.engine, round, 1, "1");
+                double_output(&world.engine, round, 2, "ab");
+                assert_int_equal(world.execs->outputs.used, 10);
+                double_ended(&world.engine, round, false, 0);
+                assert_string_equal(world.output, "12345678");
+                assert_string_equal(world.errors, "ab");
+                assert_true(world.result.is_output_truncated);
+                assert_false(world.result.is_errors_truncated);
+        }
+        assert_int_equal(world.execs->outputs.used, 0);
+        world.is_taking = true;
+        assert_int_equal(world_start(&world, NULL, &(struct exec_request){ .max_output_bytes = 100 }), 0);
+        double_started(&world.engine, 2);
+        double_output(&world.engine, 2, 1, "12345678");
+        double_ended(&world.engine, 2, false, 0);
+        assert_int_equal(world.execs->outputs.used, 8);
+        assert_string_equal(world.taken.output.data, "12345678");
+        exec_outputs_release(&world.taken);
+        assert_int_equal(world.execs->outputs.used, 0);
+        world_close(&world);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(streaming),
                 cmocka_unit_test(both_streams_are_kept_apart),
                 cmocka_unit_test(a_flood_is_bounded),
+                cmocka_unit_test(text_is_cut_between_characters),
+                cmocka_unit_test(what_is_kept_is_shared),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,8 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
                 world->result = *result;
                 keep_text(world->output, result->output, result->output_length);
                 keep_text(world->errors, result->errors, result->errors_length);
+                if (world->is_taking)
+                        assert_true(exec_result_take(result, &world->taken));
         }
         if (world->cancels_on_done)
                 exec_cancel(world->exec);

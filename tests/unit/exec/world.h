@@ -23,6 +23,8 @@ struct world {
         unsigned n_readables;
         bool is_pulling; /* whatever is readable is taken at once, and shown in `streamed` */
         bool cancels_on_output, cancels_on_done, starts_on_done;
+        bool is_taking;            /* the outputs out of the result, into: */
+        struct exec_outputs taken; /* the test's to release */
 };
 
 #define WORLD_CONTAINER "feedfacefeedfacefeedface"
