@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "errors.h"
-#include "render.h"
 #include "stream.h"
 
 /* Takes body. */
@@ -30,7 +29,7 @@ static struct MHD_Response *make_json(cJSON *tree)
         char *body = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
 
         cJSON_Delete(tree);
-        return make_response(body, "application/json");
+        return make_response(body, ANSWER_JSON);
 }
 
 void answer_json(struct request *request, unsigned status, cJSON *tree)
@@ -72,15 +71,6 @@ void answer_fault_as(struct request *request, unsigned status, const struct faul
 void answer_fault(struct request *request, const struct fault *why)
 {
         answer_fault_as(request, error_status(why->kind), why, NULL);
-}
-
-void answer_exec_result(struct request *request, const struct exec_result *result)
-{
-        char *texts[2] = { NULL, NULL };
-
-        answer_json(request, MHD_HTTP_OK, render_exec_result(result, texts));
-        free(texts[0]);
-        free(texts[1]);
 }
 
 void answer_no_memory(struct request *request)

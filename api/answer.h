@@ -18,11 +18,14 @@ void answer_fault_as(struct request *request, unsigned status, const struct faul
 /* The same with a body of its own, which it frees: error_render's with something added. */
 void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
                   struct cJSON *tree);
-/* How a program ended, with its outputs. */
-void answer_exec_result(struct request *request, const struct exec_result *result);
+struct job;
+/* How a program ended, with its outputs. job: whose result it is, which request->work follows; NULL: it is being told.
+ */
+void answer_exec_result(struct request *request, const struct exec_result *result, const struct job *job);
 void answer_no_memory(struct request *request);
 /* Takes the buffer's content. */
 void answer_text(struct request *request, const char *content_type, struct buffer *text);
+#define ANSWER_JSON "application/json"
 #define ANSWER_NDJSON "application/x-ndjson"
 /* From request->stream; exec_id, unless NULL, goes into a header. */
 void answer_stream(struct request *request, const char *content_type, const char *exec_id);

@@ -12,6 +12,9 @@
 #include "render.h"
 #include "stream.h"
 
+/* Each event is rendered for each of them in one turn of the loop. */
+enum { SUBSCRIBERS_MAX = 64 };
+
 struct subscriber {
         struct list node; /* in server->subscribers until it is cut */
         struct request *request;
@@ -78,14 +81,21 @@ static void release_subscriber(void *work)
         struct subscriber *subscriber = work;
 
         list_remove(&subscriber->node);
+        subscriber->request->server->n_subscribers--;
         free(subscriber);
 }
 
 void handle_events(struct request *request)
 {
-        struct subscriber *subscriber = calloc(1, sizeof *subscriber);
+        struct subscriber *subscriber;
         struct fault why;
 
+        if (request->server->n_subscribers == SUBSCRIBERS_MAX) {
+                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "%d clients read events already", SUBSCRIBERS_MAX);
+                answer_fault(request, &why);
+                return;
+        }
+        subscriber = calloc(1, sizeof *subscriber);
         if (subscriber == NULL || stream_new(&request->stream, request, STREAM_HIGH_BYTES, NULL, NULL) < 0) {
                 free(subscriber);
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
@@ -94,6 +104,7 @@ void handle_events(struct request *request)
         }
         subscriber->request = request;
         list_append(&request->server->subscribers, &subscriber->node);
+        request->server->n_subscribers++;
         request->work = subscriber;
         request->release = release_subscriber;
         (void)stream_push(request->stream, render_notice("listening", subscriber->seq++, NULL));

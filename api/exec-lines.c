@@ -9,6 +9,8 @@
 #include "render.h"
 #include "utf8.h"
 
+enum { LONG_TEXT_BYTES = 16 << 10 };
+
 static cJSON *begin_report(const char *name)
 {
         cJSON *report = cJSON_CreateObject();
@@ -33,9 +35,18 @@ cJSON *exec_line_start(uint64_t seq, const char *exec_id)
         return line;
 }
 
+/* A long line of text is base64 where that is shorter: control characters would make it six times as long. */
+static bool is_shown_as_text(const char *bytes, size_t length)
+{
+        struct utf8_scan scan = { 0 };
+
+        utf8_scan(&scan, bytes, length);
+        return utf8_scan_is_text(&scan) && (length <= LONG_TEXT_BYTES || scan.n_escapes <= length / 3);
+}
+
 cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length, char **ret_data)
 {
-        bool is_text = utf8_is_text(bytes, length);
+        bool is_text = is_shown_as_text(bytes, length);
         cJSON *line = begin_line(stream == 1 ? "stdout" : "stderr", seq);
 
         *ret_data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);

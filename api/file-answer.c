@@ -134,21 +134,13 @@ static cJSON *render_entry(const char *record, int *ret_problem)
         return entry;
 }
 
-cJSON *file_list_render(const char *records, size_t length, int *ret_problem)
+cJSON *file_list_next(const char **records, const char *end, int *ret_problem)
 {
-        cJSON *entries = cJSON_CreateArray();
-        const char *end = records + length;
+        const char *record = *records, *stop = memchr(record, '\0', (size_t)(end - record));
 
-        *ret_problem = -ENOMEM;
-        while (entries != NULL && records < end) {
-                const char *stop = memchr(records, '\0', (size_t)(end - records));
-                cJSON *entry = NULL;
-
-                *ret_problem = -EPROTO;
-                if (stop != NULL)
-                        entry = render_entry(records, ret_problem);
-                put_child(&entries, NULL, entry);
-                records = stop == NULL ? end : stop + 1;
-        }
-        return entries;
+        *ret_problem = -EPROTO;
+        if (stop == NULL)
+                return NULL;
+        *records = stop + 1;
+        return render_entry(record, ret_problem);
 }

@@ -28,6 +28,7 @@ struct file_answer {
 __attribute__((warn_unused_result)) int file_answer_parse(const char *line, size_t length,
                                                           struct file_answer *ret_answer);
 
-/* The entries of "KIND MODE SIZE MTIME NAME" and NUL, as an array: {"name","kind","mode","size","mtime"}; a name that
- * is no text is "name_b64". NULL when out of memory or malformed (*ret_problem says which: -ENOMEM, -EPROTO). */
-struct cJSON *file_list_render(const char *records, size_t length, int *ret_problem);
+/* The next entry of a list of "KIND MODE SIZE MTIME NAME" and NUL, which *records goes behind; it is before end:
+ * {"name","kind","mode","size","mtime"}; a name that is no text is "name_b64". NULL when out of memory or malformed
+ * (*ret_problem says which: -ENOMEM, -EPROTO). */
+struct cJSON *file_list_next(const char **records, const char *end, int *ret_problem);

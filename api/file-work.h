@@ -6,6 +6,7 @@
 #include "exec.h"
 #include "file-answer.h"
 #include "file-query.h"
+#include "pieces.h"
 #include "request.h"
 
 enum { FILE_PROGRESS_BYTES = 64 << 10, FILE_ARGUMENTS_MAX = 8 };
@@ -43,8 +44,10 @@ struct file_work {
         bool has_line;
         struct file_answer answer;
         struct buffer listing;
-        size_t n_entries; /* of the listing, so far */
-        int64_t left;     /* bytes that are still promised */
+        size_t n_entries;        /* of the listing, so far */
+        const char *next_record; /* of the listing: what is rendered next */
+        struct piece_list list;
+        int64_t left; /* bytes that are still promised */
         bool is_ranged;
 };
 

@@ -160,6 +160,14 @@ static char *encode_output(const char *bytes, size_t length, bool is_text)
         return length == 0 ? strdup("") : strndup(bytes, length);
 }
 
+void render_exec_streams(cJSON **object, const struct exec_result *result, bool is_text)
+{
+        put_text(object, "encoding", is_text ? "utf-8" : "base64");
+        put_bool(object, "truncated", result->is_output_truncated || result->is_errors_truncated);
+        put_bool(object, "stdout_truncated", result->is_output_truncated);
+        put_bool(object, "stderr_truncated", result->is_errors_truncated);
+}
+
 cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
 {
         cJSON *object = cJSON_CreateObject();
@@ -173,10 +181,7 @@ cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
                 put_child(&object, "stdout", NULL);
         put_text(&object, "stdout", ret_texts[0]);
         put_text(&object, "stderr", ret_texts[1]);
-        put_text(&object, "encoding", is_text ? "utf-8" : "base64");
-        put_bool(&object, "truncated", result->is_output_truncated || result->is_errors_truncated);
-        put_bool(&object, "stdout_truncated", result->is_output_truncated);
-        put_bool(&object, "stderr_truncated", result->is_errors_truncated);
+        render_exec_streams(&object, result, is_text);
         return object;
 }
 

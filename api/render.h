@@ -24,6 +24,8 @@ struct cJSON *render_exec(const struct exec_view *exec, const char *user);
 void render_exec_end(struct cJSON **object, const struct exec_result *result);
 /* The same without the id. */
 void render_exec_outcome(struct cJSON **object, const struct exec_result *result);
+/* What is said of both outputs beside themselves. */
+void render_exec_streams(struct cJSON **object, const struct exec_result *result, bool is_text);
 /* The end with both outputs. ret_texts are what the tree borrows, for the caller to free after printing; may be NULL.
  */
 struct cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2]);

@@ -171,7 +171,7 @@ static enum MHD_Result send_answer(struct request *request)
                 return MHD_NO;
         request->state = REQUEST_SENDING;
         is_open = request->status == MHD_HTTP_SWITCHING_PROTOCOLS ||
-                  (request->stream != NULL && !stream_has_ended(request->stream));
+                  (request->stream != NULL && !stream_has_ended(request->stream) && !stream_is_answer(request->stream));
         connection_enter(request->connection, is_open ? CONNECTION_WORKING : CONNECTION_WRITING);
         result = MHD_queue_response(request->http, request->status, request->response);
         MHD_destroy_response(request->response);

@@ -44,6 +44,7 @@ struct api_server {
         char *scratch; /* API_SCRATCH_BYTES, for what is over before its user returns */
         struct list requests;
         struct list subscribers; /* events.c */
+        unsigned n_subscribers;
 };
 
 /* libmicrohttpd gets a turn soon. On an external loop it has no wake-up of its own for a resumed connection, and

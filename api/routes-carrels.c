@@ -1,15 +1,20 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "answer.h"
 #include "carrel-first.h"
 #include "handlers.h"
 #include "list-query.h"
 #include "parse.h"
+#include "pieces.h"
 #include "put.h"
 #include "reaper.h"
 #include "render.h"
 #include "routes.h"
+#include "stream.h"
 
 enum { SENTENCE_BYTES = 256 };
 
@@ -39,52 +44,77 @@ void handle_ensure(struct request *request)
 /* ---- looking ---- */
 
 struct listing {
-        cJSON *carrels;
-        const struct list_query *query;
-        const char *engine;
-        size_t n;
-        char last[USER_ID_MAX + 1];
-        bool has_more;
+        const struct request *request;
+        struct list_query query;
+        char engine[sizeof((struct api_state){ 0 }.engine)];
+        struct piece_list list;
+        struct buffer *text;         /* of the piece that is made now */
+        char seen[USER_ID_MAX + 1];  /* what is behind is still to be looked at */
+        char shown[USER_ID_MAX + 1]; /* the last that was listed */
+        size_t n_shown, n_looked;    /* in all; of this piece */
+        bool has_begun, has_more;
 };
 
 static bool add_to_listing(void *arg, const struct carrel_view *view)
 {
         struct listing *listing = arg;
-        int state = listing->query->state;
+        int state = listing->query.state;
 
+        listing->n_looked++;
+        (void)snprintf(listing->seen, sizeof listing->seen, "%s", view->user);
         if (state >= 0 && view->state != (enum carrel_state)state)
                 return true;
-        listing->has_more = listing->n == listing->query->limit;
+        listing->has_more = listing->n_shown == listing->query.limit;
         if (listing->has_more)
                 return false;
-        put_copy(&listing->carrels, render_looked_at(view, listing->engine));
-        listing->n++;
-        return str_copy(listing->last, sizeof listing->last, view->user) == 0;
+        piece_list_add(&listing->list, listing->text, render_looked_at(view, listing->engine));
+        listing->n_shown++;
+        return str_copy(listing->shown, sizeof listing->shown, view->user) == 0;
 }
 
 /* pool_each cannot filter by state, so the limit is counted here; one more than the limit tells whether there is a next
- * page. The strings of the views live as long as the pool is left alone, and nothing runs before the tree is printed.
- */
+ * page. */
+static int add_carrels(void *arg, struct buffer *text)
+{
+        struct listing *listing = arg;
+        cJSON *tail;
+
+        if (!listing->has_begun)
+                piece_list_begin(&listing->list, text, cJSON_CreateObject(), "carrels");
+        listing->has_begun = true;
+        listing->text = text;
+        listing->n_looked = 0;
+        pool_each(listing->request->server->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);
+        if (listing->n_looked == PIECE_ITEMS && !listing->has_more)
+                return 1;
+        tail = cJSON_CreateObject();
+        put_text(&tail, "next", listing->has_more ? listing->shown : NULL);
+        piece_list_end(text, tail);
+        return 0;
+}
+
 void handle_list(struct request *request)
 {
         const struct api_info *info = &request->server->info;
+        struct listing *listing = calloc(1, sizeof *listing);
         struct api_state state = { 0 };
-        struct list_query query;
-        struct listing listing = { .query = &query, .engine = state.engine };
-        cJSON *answer;
         struct fault why;
 
-        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
+        if (listing == NULL) {
+                answer_no_memory(request);
+                return;
+        }
+        listing->request = request;
+        if (list_query_parse(request->query, request->route->query, &listing->query, &why) < 0) {
+                free(listing);
                 answer_fault(request, &why);
                 return;
         }
         info->describe(info->arg, &state);
-        listing.carrels = cJSON_CreateArray();
-        pool_each(request->server->pool, query.after, SIZE_MAX, add_to_listing, &listing);
-        answer = cJSON_CreateObject();
-        put_child(&answer, "carrels", listing.carrels);
-        put_text(&answer, "next", listing.has_more ? listing.last : NULL);
-        answer_json(request, MHD_HTTP_OK, answer);
+        memcpy(listing->engine, state.engine, sizeof listing->engine);
+        memcpy(listing->seen, listing->query.after, sizeof listing->seen);
+        if (answer_pieces(request, STREAM_SIZE_UNKNOWN, &(struct pieces){ add_carrels, free, listing }) < 0)
+                answer_no_memory(request);
 }
 
 static void answer_no_carrel(struct request *request)

@@ -99,7 +99,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         else if (request->stream == NULL && work->format != NULL)
                 on_start(work, result->exec_id);
         else if (request->stream == NULL)
-                answer_exec_result(request, result);
+                answer_exec_result(request, result, NULL);
         if (request->stream == NULL || work->format == NULL)
                 return;
         if (result != NULL)

@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "file-work.h"
 #include "handlers.h"
+#include "pieces.h"
 #include "put.h"
 #include "routes.h"
 #include "spool.h"
@@ -200,23 +201,49 @@ static void on_listing_bytes(struct file_work *work, const char *bytes, size_t l
                 (void)buffer_append(&work->listing, bytes, length);
 }
 
+static int add_entries(void *arg, struct buffer *text)
+{
+        struct file_work *work = arg;
+        const char *end = work->listing.data + work->listing.length;
+        int problem = 0;
+
+        if (work->next_record == NULL) {
+                cJSON *head = cJSON_CreateObject();
+
+                put_text(&head, "path", work->path);
+                put_bool(&head, "truncated", work->n_entries >= FILE_LIST_MAX_ENTRIES);
+                piece_list_begin(&work->list, text, head, "entries");
+                work->next_record = work->listing.data;
+        }
+        for (unsigned i = 0; i < PIECE_ITEMS && work->next_record < end; i++) {
+                cJSON *entry = file_list_next(&work->next_record, end, &problem);
+
+                if (entry == NULL)
+                        return problem;
+                piece_list_add(&work->list, text, entry);
+        }
+        if (work->next_record < end)
+                return 1;
+        piece_list_end(text, cJSON_CreateObject());
+        return 0;
+}
+
+static void keep_work(void *arg)
+{
+        (void)arg; /* the request has it */
+}
+
 static void on_listing_end(struct file_work *work, bool is_success)
 {
-        cJSON *answer, *entries = NULL;
-        int problem = -EPROTO;
+        const struct pieces pieces = { add_entries, keep_work, work };
+        int r = -EPROTO;
 
-        if (is_success && !work->listing.has_failed)
-                entries = file_list_render(work->listing.data == NULL ? "" : work->listing.data, work->listing.length,
-                                           &problem);
-        if (entries == NULL && problem == -EPROTO) {
+        if (is_success && buffer_append(&work->listing, "", 0) == 0 && !work->listing.has_failed)
+                r = answer_pieces(work->request, STREAM_SIZE_UNKNOWN, &pieces);
+        if (r == -EPROTO)
                 fail_listing(work);
-                return;
-        }
-        answer = cJSON_CreateObject();
-        put_text(&answer, "path", work->path);
-        put_bool(&answer, "truncated", cJSON_GetArraySize(entries) >= FILE_LIST_MAX_ENTRIES);
-        put_child(&answer, "entries", entries);
-        answer_json(work->request, MHD_HTTP_OK, answer);
+        else if (r < 0)
+                answer_no_memory(work->request);
 }
 
 void handle_file_get(struct request *request)

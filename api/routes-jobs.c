@@ -1,6 +1,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <nettle/sha2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "jobs.h"
 #include "json.h"
 #include "list-query.h"
+#include "pieces.h"
 #include "put.h"
 #include "render.h"
 #include "routes.h"
@@ -73,7 +75,7 @@ static void on_change(void *arg)
         struct job_view view;
 
         job_view(work->reader.follower.job, &view);
-        if (request->stream != NULL)
+        if (request->stream != NULL && work->is_streaming)
                 job_reader_pump(&work->reader);
         else if (request->state != REQUEST_WORKING)
                 return;
@@ -82,7 +84,7 @@ static void on_change(void *arg)
         else if (work->is_streaming && view.next_seq > 0)
                 job_reader_begin(&work->reader);
         else if (view.state == JOB_ENDED)
-                answer_exec_result(request, view.result);
+                answer_exec_result(request, view.result, work->reader.follower.job);
 }
 
 /* The answer comes with the job: the program lives as long as somebody waits for it. */
@@ -236,29 +238,65 @@ void handle_exec_inspect(struct request *request)
 
 /* ---- all of them ---- */
 
+/* An exec as it was when the list was asked for: what runs is in no order that could be gone on with. */
+struct listed_exec {
+        struct exec_view view;
+        char container_id[CONTAINER_ID_BYTES];
+        char user[USER_ID_MAX + 1];
+        char *program;
+};
+
 struct exec_listing {
         struct request *request;
-        const struct list_query *query;
-        cJSON *execs;
-        unsigned n_jobs;
-        bool is_truncated;
+        struct list_query query;
+        struct piece_list list;
+        bool has_begun;
+        struct listed_exec *execs;
+        size_t n_execs, n_shown, room;
+        char (*jobs)[EXEC_ID_BYTES]; /* behind the execs; as they are when their turn comes */
+        size_t n_jobs;
+        bool is_truncated, has_failed;
 };
+
+static void release_listing(void *arg)
+{
+        struct exec_listing *listing = arg;
+
+        for (size_t i = 0; i < listing->n_execs; i++)
+                free(listing->execs[i].program);
+        free(listing->execs);
+        free(listing->jobs);
+        free(listing);
+}
 
 static bool is_asked_for(const struct exec_listing *listing, enum job_state state, const char *user)
 {
-        const struct list_query *query = listing->query;
+        const struct list_query *query = &listing->query;
 
         return (query->exec_state == JOB_STATES || query->exec_state == (int)state) &&
                (query->user[0] == '\0' || str_equal(query->user, user));
+}
+
+static void count_exec(void *arg, const struct exec_view *view)
+{
+        (void)view;
+        ((struct exec_listing *)arg)->room++;
 }
 
 static void list_exec(void *arg, const struct exec_view *view)
 {
         struct exec_listing *listing = arg;
         const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
+        struct listed_exec *exec = &listing->execs[listing->n_execs];
 
-        if (is_asked_for(listing, JOB_RUNNING, user))
-                put_copy(&listing->execs, render_exec(view, user));
+        if (listing->n_execs == listing->room || !is_asked_for(listing, JOB_RUNNING, user))
+                return;
+        *exec = (struct listed_exec){ .view = *view, .program = strdup(view->program) };
+        listing->has_failed |= exec->program == NULL;
+        exec->view.program = exec->program;
+        (void)snprintf(exec->container_id, sizeof exec->container_id, "%s", view->container_id);
+        (void)snprintf(exec->user, sizeof exec->user, "%s", user == NULL ? "" : user);
+        listing->n_execs++;
 }
 
 /* Those whose program runs are among the execs. */
@@ -270,35 +308,92 @@ static bool list_job(void *arg, const struct job *job)
         job_view(job, &view);
         if ((view.state == JOB_RUNNING && !view.is_restored) || !is_asked_for(listing, view.state, view.user))
                 return true;
-        if (listing->n_jobs++ == LIST_LIMIT_MAX) {
-                listing->is_truncated = true;
-                return false;
+        listing->is_truncated = listing->n_jobs == LIST_LIMIT_MAX;
+        if (!listing->is_truncated)
+                (void)snprintf(listing->jobs[listing->n_jobs++], EXEC_ID_BYTES, "%s", view.exec_id);
+        return !listing->is_truncated;
+}
+
+static int collect(struct exec_listing *listing)
+{
+        const struct api_options *options = &listing->request->server->options;
+
+        if (options->execs != NULL)
+                execs_each(options->execs, NULL, count_exec, listing);
+        listing->execs = calloc(listing->room + 1, sizeof *listing->execs);
+        listing->jobs = calloc(LIST_LIMIT_MAX, sizeof *listing->jobs);
+        if (listing->execs == NULL || listing->jobs == NULL)
+                return -ENOMEM;
+        if (options->execs != NULL)
+                execs_each(options->execs, NULL, list_exec, listing);
+        if (options->jobs != NULL)
+                jobs_each(options->jobs, list_job, listing);
+        return listing->has_failed ? -ENOMEM : 0;
+}
+
+static void add_exec(struct exec_listing *listing, struct buffer *text, struct listed_exec *exec)
+{
+        exec->view.container_id = exec->container_id;
+        piece_list_add(&listing->list, text, render_exec(&exec->view, exec->user[0] == '\0' ? NULL : exec->user));
+}
+
+static void add_job(struct exec_listing *listing, struct buffer *text, const char *id)
+{
+        const struct job *job = jobs_find(listing->request->server->options.jobs, id);
+        struct job_view view;
+
+        if (job == NULL)
+                return; /* forgotten meanwhile */
+        job_view(job, &view);
+        piece_list_add(&listing->list, text, render_job(&view));
+}
+
+static int add_execs(void *arg, struct buffer *text)
+{
+        struct exec_listing *listing = arg;
+        cJSON *tail;
+
+        if (!listing->has_begun)
+                piece_list_begin(&listing->list, text, cJSON_CreateObject(), "execs");
+        listing->has_begun = true;
+        for (unsigned i = 0; i < PIECE_ITEMS; i++, listing->n_shown++) {
+                if (listing->n_shown < listing->n_execs)
+                        add_exec(listing, text, &listing->execs[listing->n_shown]);
+                else if (listing->n_shown < listing->n_execs + listing->n_jobs)
+                        add_job(listing, text, listing->jobs[listing->n_shown - listing->n_execs]);
+                else
+                        break;
         }
-        put_copy(&listing->execs, render_job(&view));
-        return true;
+        if (listing->n_shown < listing->n_execs + listing->n_jobs)
+                return 1;
+        tail = cJSON_CreateObject();
+        put_bool(&tail, "truncated", listing->is_truncated);
+        piece_list_end(text, tail);
+        return 0;
 }
 
 void handle_exec_list(struct request *request)
 {
-        const struct api_options *options = &request->server->options;
-        struct list_query query;
-        struct exec_listing listing = { .request = request, .query = &query };
-        cJSON *answer;
+        struct exec_listing *listing = calloc(1, sizeof *listing);
         struct fault why;
 
-        if (list_query_parse(request->query, request->route->query, &query, &why) < 0) {
+        if (listing == NULL) {
+                answer_no_memory(request);
+                return;
+        }
+        listing->request = request;
+        if (list_query_parse(request->query, request->route->query, &listing->query, &why) < 0) {
+                release_listing(listing);
                 answer_fault(request, &why);
                 return;
         }
-        listing.execs = cJSON_CreateArray();
-        if (options->execs != NULL)
-                execs_each(options->execs, NULL, list_exec, &listing);
-        if (options->jobs != NULL)
-                jobs_each(options->jobs, list_job, &listing);
-        answer = cJSON_CreateObject();
-        put_child(&answer, "execs", listing.execs);
-        put_bool(&answer, "truncated", listing.is_truncated);
-        answer_json(request, MHD_HTTP_OK, answer);
+        if (collect(listing) < 0) {
+                release_listing(listing);
+                answer_no_memory(request);
+                return;
+        }
+        if (answer_pieces(request, STREAM_SIZE_UNKNOWN, &(struct pieces){ add_execs, release_listing, listing }) < 0)
+                answer_no_memory(request);
 }
 
 /* ---- reading along ---- */

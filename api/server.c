@@ -199,7 +199,7 @@ static void answer_all(struct api_server *server)
 
                 request_drop(request);
                 if (request->stream != NULL)
-                        stream_end(request->stream);
+                        stream_stop(request->stream);
                 else if (request->state == REQUEST_WORKING)
                         answer_fault(request, &why);
         }

@@ -22,6 +22,8 @@ struct stream {
         bool is_broken;
         void (*on_drained)(void *arg);
         ssize_t (*pull)(void *arg, char *target, size_t size);
+        bool is_raw; /* what is pulled goes to the socket as it is */
+        void (*release)(void *arg);
         void *arg;
 };
 
@@ -44,6 +46,8 @@ int stream_new(struct stream **ret_stream, struct request *request, size_t limit
 
 struct stream *stream_free(struct stream *stream)
 {
+        if (stream != NULL && stream->release != NULL)
+                stream->release(stream->arg);
         if (stream != NULL)
                 buffer_free(&stream->queue);
         free(stream);
@@ -133,6 +137,27 @@ bool stream_is_full(const struct stream *stream)
 void stream_pull(struct stream *stream, ssize_t (*pull)(void *arg, char *target, size_t size))
 {
         stream->pull = pull;
+        stream->is_raw = true;
+}
+
+void stream_make(struct stream *stream, ssize_t (*make)(void *arg, char *target, size_t size),
+                 void (*release)(void *arg))
+{
+        stream->pull = make;
+        stream->release = release;
+}
+
+void stream_stop(struct stream *stream)
+{
+        if (stream->release != NULL && !stream->has_ended)
+                stream_break(stream);
+        else
+                stream_end(stream);
+}
+
+bool stream_is_answer(const struct stream *stream)
+{
+        return stream->release != NULL;
 }
 
 void stream_wake(struct stream *stream)
@@ -161,7 +186,8 @@ static ssize_t take(struct stream *stream, char *target, size_t size)
 {
         ssize_t n = (ssize_t)take_queued(stream, target, size);
 
-        if (n == 0 && !stream->has_ended && stream->pull != NULL && size >= STREAM_PULL_LEAST_BYTES)
+        if (n == 0 && !stream->has_ended && stream->pull != NULL &&
+            (size >= STREAM_PULL_LEAST_BYTES || !stream->is_raw))
                 n = stream->pull(stream->arg, target, size);
         return n != 0 ? n : (ssize_t)take_queued(stream, target, size);
 }
@@ -186,13 +212,13 @@ static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
 
 struct MHD_Response *stream_response(struct stream *stream, int64_t size)
 {
-        size_t block = stream->pull != NULL ? PULL_BLOCK_BYTES : READ_BLOCK_BYTES;
+        size_t block = stream->is_raw ? PULL_BLOCK_BYTES : READ_BLOCK_BYTES;
         struct MHD_Response *response = MHD_create_response_from_callback(size < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)size,
                                                                           block, on_read, stream, NULL);
 
-        if (stream->pull != NULL)
+        if (stream->is_raw)
                 connection_widen(stream->request->connection);
-        if (response != NULL && stream->pull != NULL)
+        if (response != NULL && stream->is_raw)
                 (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
         return response;
 }

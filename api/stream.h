@@ -36,6 +36,13 @@ int stream_push_last(struct stream *stream, struct cJSON *tree);
  * inside. NULL: no more. The body is then no NDJSON, and the connection ends with it: chunks would be small and cost a
  * copy. */
 void stream_pull(struct stream *stream, ssize_t (*pull)(void *arg, char *target, size_t size));
+/* The text is made by make, which is called while the queue is empty, pushes the next of it and ends the stream behind
+ * the last; target and size are of no use to it. release(arg) is called with the stream's end. Who does not get all of
+ * it must not take it for the whole: stream_stop cuts. */
+void stream_make(struct stream *stream, ssize_t (*make)(void *arg, char *target, size_t size),
+                 void (*release)(void *arg));
+/* Ends a stream that has not come to its end. */
+void stream_stop(struct stream *stream);
 /* Something can be pulled. */
 void stream_wake(struct stream *stream);
 /* No more lines; the answer ends when the client has read what is there, for which it has the deadline of any answer.
@@ -44,6 +51,8 @@ void stream_end(struct stream *stream);
 /* The same, but the connection is cut then, so that the client does not take what it has for the whole. */
 void stream_break(struct stream *stream);
 bool stream_has_ended(const struct stream *stream);
+/* The client has the deadline of any answer while it reads. */
+bool stream_is_answer(const struct stream *stream);
 bool stream_is_full(const struct stream *stream);
 
 enum { STREAM_SIZE_UNKNOWN = -1 };

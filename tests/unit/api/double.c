@@ -176,6 +176,25 @@ struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
         return NULL;
 }
 
+/* As the room has it: what is taken is the taker's. */
+bool exec_result_take(const struct exec_result *result, struct exec_outputs *ret_outputs)
+{
+        struct exec *exec = result->taken_from;
+
+        if (exec == NULL)
+                return false;
+        *ret_outputs = (struct exec_outputs){ .output = exec->kept[0], .errors = exec->kept[1] };
+        exec->kept[0] = exec->kept[1] = (struct buffer){ 0 };
+        exec->n_taken++;
+        return true;
+}
+
+void exec_outputs_release(struct exec_outputs *outputs)
+{
+        buffer_free(&outputs->output);
+        buffer_free(&outputs->errors);
+}
+
 void exec_pause(struct exec *exec, bool is_paused)
 {
         exec->is_paused = is_paused;

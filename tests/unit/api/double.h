@@ -31,6 +31,8 @@ struct exec {
         size_t input_length, input_room;
         bool is_input_closed;
         uint16_t rows, cols;
+        struct buffer kept[2]; /* what exec_result_take takes, of a result with taken_from */
+        unsigned n_taken;
 };
 
 /* One image work at a time; answered by the loop's own hand: at once where it begins. */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "rig.h"
@@ -316,6 +317,86 @@ static void test_sweep(void **state)
         rig->reaper.sweep_result = -16; /* EBUSY */
         response = rig_ask(rig, "POST /v1/sweep", NULL);
         assert_answer(&response, 429, "queue_full");
+        rig_free(rig);
+}
+
+/* ---- long lists ---- */
+
+enum { MANY = 10000, PAGE = 1000 };
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool has_begun(void *arg)
+{
+        return ((struct client *)arg)->received.length > 0;
+}
+
+/* Each item once and in order, and who asks for something else meanwhile is answered meanwhile. */
+static void test_long_list(void **state)
+{
+        static char names[MANY][8];
+        static const char *users[MANY + 1];
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig), *other = rig_connect(rig);
+        char after[8] = "";
+        unsigned n = 0;
+
+        (void)state;
+        for (unsigned i = 0; i < MANY; i++) {
+                (void)snprintf(names[i], sizeof names[i], "%c%05u", i % 2 == 0 ? 'u' : 'q', i);
+                users[i] = names[i];
+        }
+        qsort(users, MANY, sizeof *users, compare_names);
+        rig->pool.users = users;
+        while (n < MANY) {
+                struct response response;
+                const cJSON *carrel;
+                cJSON *answer;
+
+                client_say(client, n == 0 ? "GET /v1/carrels?limit=1000" : "GET /v1/carrels?limit=1000&after=");
+                client_say(client, after);
+                client_say(client, " HTTP/1.1\r\nHost: c\r\n\r\n");
+                rig_until(rig, has_begun, client);
+                assert_null(strstr(client->received.data, "\"next\""));
+                client_say(other, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+                response = client_response(other, false);
+                assert_null(strstr(client->received.data, "\"next\""));
+                assert_answer(&response, 200, "ok");
+                response = client_response(client, false);
+                answer = cJSON_Parse(response.body);
+                assert_non_null(answer);
+                cJSON_ArrayForEach(carrel, cJSON_GetObjectItem(answer, "carrels"))
+                        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(carrel, "user")), users[n++]);
+                assert_true(n > 0 && n % PAGE == 0);
+                if (n < MANY)
+                        (void)snprintf(after, sizeof after, "%s",
+                                       cJSON_GetStringValue(cJSON_GetObjectItem(answer, "next")));
+                else
+                        assert_true(cJSON_IsNull(cJSON_GetObjectItem(answer, "next")));
+                cJSON_Delete(answer);
+                response_free(&response);
+        }
+        rig_free(rig);
+}
+
+static void test_long_list_of_execs(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct response response;
+        cJSON *answer;
+
+        (void)state;
+        rig->execs.running = MANY;
+        response = rig_ask(rig, "GET /v1/execs", NULL);
+        answer = cJSON_Parse(response.body);
+        assert_non_null(answer);
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(answer, "execs")), MANY);
+        assert_true(cJSON_IsFalse(cJSON_GetObjectItem(answer, "truncated")));
+        cJSON_Delete(answer);
+        response_free(&response);
         rig_free(rig);
 }
 
@@ -848,6 +929,8 @@ int main(void)
                 cmocka_unit_test(test_stop_answers_those_who_wait),
                 cmocka_unit_test(test_sweep),
                 cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_long_list),
+                cmocka_unit_test(test_long_list_of_execs),
                 cmocka_unit_test(test_torn_heads),
                 cmocka_unit_test(test_odd_heads),
                 cmocka_unit_test(test_many_parameters),

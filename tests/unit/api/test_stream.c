@@ -10,7 +10,10 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "base64.h"
 #include "rig.h"
+#include "room.h"
+#include "utf8.h"
 
 #define EXEC_BODY "{\"argv\":[\"sh\",\"-c\",\"true\"]}"
 #define EXEC_HEAD "POST /v1/carrels/ada/exec HTTP/1.1\r\nHost: c\r\nContent-Length: 27\r\n"
@@ -104,6 +107,134 @@ static void test_buffered_output(void **state)
                 client_close(client);
         }
         assert_string_equal(rig->pool.program, "sh");
+        rig_free(rig);
+}
+
+/* Outputs of a size at which they are encoded while they are sent: as text, or as base64 where that is shorter or the
+ * only way, and each of them whole. */
+static const struct {
+        const char *name, *unit;
+        size_t length[2]; /* of stdout and stderr */
+        bool is_text;     /* what the exec says of both */
+        const char *encoding;
+} LARGE[] = {
+        { "plain", "0123456789abcdef", { 8 << 20, 0 }, true, "utf-8" },
+        { "lines", "some line of text\n", { 1 << 20, 18 }, true, "utf-8" },
+        { "wide", "gr\xc3\xbc\xc3\x9f\xf0\x9f\x98\x80", { 1000000, 500000 }, true, "utf-8" },
+        { "controls", "\x01", { 8 << 20, 1 }, true, "base64" },
+        { "bytes", "\xff\xfe", { 1000001, 70000 }, false, "base64" },
+        { "errors alone", "x", { 0, 65537 }, true, "utf-8" },
+};
+
+static struct buffer fill(const char *unit, size_t length)
+{
+        struct buffer buffer = { 0 };
+
+        while (buffer.length < length)
+                assert_int_equal(buffer_append(&buffer, unit, strlen(unit)), 0);
+        if (utf8_is_text(unit, strlen(unit)))
+                while (buffer.length > length && utf8_is_text(buffer.data, buffer.length - strlen(unit)))
+                        buffer.length -= strlen(unit);
+        else
+                buffer.length = length;
+        return buffer;
+}
+
+static void expect_output(const cJSON *answer, const char *name, const struct buffer *expected, bool is_text)
+{
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(answer, name));
+        size_t length;
+        char *bytes;
+
+        assert_non_null(text);
+        if (is_text) {
+                assert_int_equal(strlen(text), expected->length);
+                assert_true(expected->length == 0 || memcmp(text, expected->data, expected->length) == 0);
+                return;
+        }
+        assert_int_equal(base64_decode(text, &bytes, &length), 0);
+        assert_int_equal(length, expected->length);
+        assert_true(length == 0 || memcmp(bytes, expected->data, length) == 0);
+        free(bytes);
+}
+
+static void test_large_output(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof LARGE / sizeof *LARGE; i++) {
+                struct client *client = start_exec(rig, "");
+                struct buffer outputs[2] = { fill(LARGE[i].unit, LARGE[i].length[0]),
+                                             fill(LARGE[i].unit, LARGE[i].length[1]) };
+                struct utf8_scan scans[2] = { 0 };
+                struct exec_result result = DONE;
+                struct response response;
+                bool is_text = str_equal(LARGE[i].encoding, "utf-8");
+                cJSON *answer;
+
+                for (int stream = 0; stream < 2; stream++) {
+                        utf8_scan(&scans[stream], outputs[stream].data, outputs[stream].length);
+                        result.n_escapes += scans[stream].n_escapes;
+                        rig->pool.exec.kept[stream] = (struct buffer){ 0 };
+                        if (outputs[stream].length > 0)
+                                (void)buffer_append(&rig->pool.exec.kept[stream], outputs[stream].data,
+                                                    outputs[stream].length);
+                }
+                result.is_text = LARGE[i].is_text;
+                result.output = rig->pool.exec.kept[0].data;
+                result.output_length = outputs[0].length;
+                result.errors = rig->pool.exec.kept[1].data;
+                result.errors_length = outputs[1].length;
+                result.taken_from = &rig->pool.exec;
+                end_exec(&rig->pool, &result, NULL);
+                assert_int_equal(rig->pool.exec.n_taken, 1);
+                response = client_response(client, false);
+                assert_int_equal(response.status, 200);
+                answer = cJSON_Parse(response.body);
+                if (answer == NULL)
+                        fail_msg("%s: %.200s", LARGE[i].name, response.body);
+                assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(answer, "encoding")), LARGE[i].encoding);
+                assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(answer, "exec_id")), "e1");
+                assert_true(cJSON_IsFalse(cJSON_GetObjectItem(answer, "truncated")));
+                expect_output(answer, "stdout", &outputs[0], is_text);
+                expect_output(answer, "stderr", &outputs[1], is_text);
+                cJSON_Delete(answer);
+                response_free(&response);
+                buffer_free(&outputs[0]);
+                buffer_free(&outputs[1]);
+                /* The connection goes on. */
+                client_say(client, "GET /healthz HTTP/1.1\r\nHost: c\r\n\r\n");
+                response = client_response(client, false);
+                assert_int_equal(response.status, 200);
+                response_free(&response);
+                client_close(client);
+        }
+        rig_free(rig);
+}
+
+/* A client that reads nothing of a large answer holds it for idle_deadline_s, and then is cut. */
+static void test_large_output_that_nobody_reads(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .idle_deadline_s = 0.05 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = start_exec(rig, "");
+        struct exec_result result = DONE;
+
+        (void)state;
+        for (size_t i = 0; i < 8 << 20; i += 64)
+                (void)buffer_append(&rig->pool.exec.kept[0],
+                                    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 64);
+        result.output = rig->pool.exec.kept[0].data;
+        result.output_length = rig->pool.exec.kept[0].length;
+        result.errors = "";
+        result.is_text = true;
+        result.taken_from = &rig->pool.exec;
+        client_pause(client, true);
+        end_exec(&rig->pool, &result, NULL);
+        while (!list_is_empty(&rig->server->requests))
+                ev_run(rig->loop, EVRUN_ONCE);
+        client_close(client);
         rig_free(rig);
 }
 
@@ -442,6 +573,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_buffered_output),
+                cmocka_unit_test(test_large_output),
+                cmocka_unit_test(test_large_output_that_nobody_reads),
                 cmocka_unit_test(test_failures_before_the_program_runs),
                 cmocka_unit_test(test_client_that_leaves_takes_its_program_along),
                 cmocka_unit_test(test_stream),

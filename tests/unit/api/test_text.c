@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "utf8.h"
+
+#define BYTES(text) text, sizeof(text) - 1
 
 static void encode(unsigned code, unsigned char target[4], int length)
 {
@@ -70,11 +73,81 @@ static void test_texts(void **state)
         }
 }
 
+/* In every way of cutting it in pieces. */
+static void test_scans(void **state)
+{
+        static const struct {
+                const char *bytes;
+                size_t length;
+                uint64_t n_escapes;
+                bool is_text;
+        } SCANS[] = {
+                { BYTES(""), 0, true },
+                { BYTES("plain text of more than a word"), 0, true },
+                { BYTES("a\nb\tc\"d\\e\rf\bg\fh"), 7, true },
+                { BYTES("\x01\x1f\x7f"), 10, true },
+                { BYTES("12345678\n12345678\x0b"), 6, true },
+                { BYTES("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\n"), 1, true },
+                { BYTES("12345678\0"), 0, false },
+                { BYTES("1234567\xc3"), 0, false },
+                { BYTES("\xc3\x28 and more of it"), 0, false },
+                { BYTES("\xf0\x9f\x98"), 0, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof SCANS / sizeof *SCANS; i++) {
+                for (size_t piece = 1; piece <= SCANS[i].length + 1; piece++) {
+                        struct utf8_scan scan = { 0 };
+
+                        for (size_t at = 0; at < SCANS[i].length; at += piece)
+                                utf8_scan(&scan, SCANS[i].bytes + at,
+                                          SCANS[i].length - at < piece ? SCANS[i].length - at : piece);
+                        assert_int_equal(utf8_scan_is_text(&scan), SCANS[i].is_text);
+                        if (SCANS[i].is_text)
+                                assert_int_equal(scan.n_escapes, SCANS[i].n_escapes);
+                }
+        }
+}
+
+/* Every character that is one byte, and some that are more: as long as the scan has said, and what cJSON reads back. */
+static void test_escapes(void **state)
+{
+        char text[300] = "", escaped[2000];
+
+        (void)state;
+        for (int i = 1; i < 128; i++)
+                text[i - 1] = (char)i;
+        memcpy(text + 127, "12345678gr\xc3\xbc\xc3\x9f\xf0\x9f\x98\x80", 19);
+        for (size_t room = JSON_ESCAPE_MAX; room < 40; room++) {
+                struct utf8_scan scan = { 0 };
+                size_t length = strlen(text), n = 1;
+                cJSON *tree;
+
+                utf8_scan(&scan, text, length);
+                escaped[0] = '"';
+                for (size_t at = 0; at < length;) {
+                        size_t taken;
+
+                        n += json_escape(escaped + n, room, text + at, length - at, &taken);
+                        assert_true(taken > 0);
+                        at += taken;
+                }
+                assert_int_equal(n - 1, length + scan.n_escapes);
+                escaped[n] = '"';
+                tree = cJSON_ParseWithLength(escaped, n + 1);
+                assert_non_null(tree);
+                assert_string_equal(cJSON_GetStringValue(tree), text);
+                cJSON_Delete(tree);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_code_point),
                 cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_scans),
+                cmocka_unit_test(test_escapes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
