@@ -271,11 +271,12 @@ static const char *text_of(const struct exec_output *output)
 static void end_output(struct job *job, int index, bool is_truncated)
 {
         struct exec_output *output = &job->outputs[index];
+        size_t before;
 
         output->is_truncated |= is_truncated;
-        job->jobs->bytes -= output->kept.length;
+        before = output->kept.length;
         exec_output_end(output);
-        job->jobs->bytes += output->kept.length;
+        job_discharge(job, before - output->kept.length);
 }
 
 static void set_result(struct job *job, const struct exec_result *result)
