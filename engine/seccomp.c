@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -215,8 +216,15 @@ static const struct {
 
 enum { FAMILIES = 46, NETLINK_PROTOCOLS = 32 }; /* AF_MAX (linux/socket.h), MAX_LINKS (linux/netlink.h) */
 
-/* Whose low half no ioctl may have: TIOCSTI types into somebody's terminal. */
-static const uint32_t REFUSED_IOCTLS[] = { TIOCSTI };
+/* Whose low half no ioctl may have. What of them needs a capability today is here, too, as it did not always. */
+static const uint32_t REFUSED_IOCTLS[] = {
+        TIOCSTI,   /* types into somebody's terminal */
+        TIOCLINUX, /* the same for the console's, and more */
+        TIOCCONS,  /* takes the console's output */
+        TIOCSETD,  /* loads the module of a line discipline (tty_ldisc_get in drivers/tty/tty_ldisc.c) */
+        /* Load the modules bridge, 8021q and dlci, whoever asks (sock_ioctl in net/socket.c). */
+        SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR, SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI
+};
 
 static bool add_names(cJSON *syscall, const char *const *names)
 {

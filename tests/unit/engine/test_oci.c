@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -244,6 +245,31 @@ static void test_the_filter_is_one_the_kernel_can_take(void **state)
         buffer_free(&bpf);
 }
 
+/* Those and no others: what differs from one in a single bit passes, with the high half set as without. */
+static void try_ioctls(void)
+{
+        static const unsigned long REFUSED[] = { TIOCSTI,     TIOCLINUX,   TIOCCONS,    TIOCSETD,
+                                                 SIOCGIFBR,   SIOCSIFBR,   SIOCBRADDBR, SIOCBRDELBR,
+                                                 SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI };
+        const size_t n = sizeof REFUSED / sizeof *REFUSED;
+
+        for (size_t i = 0; i < n; i++)
+                for (unsigned bit = 0; bit <= 32; bit++) {
+                        unsigned long number = bit == 32 ? REFUSED[i] : REFUSED[i] ^ 1UL << bit;
+                        bool is_refused = false;
+
+                        for (size_t other = 0; other < n; other++)
+                                is_refused |= number == REFUSED[other];
+                        for (unsigned long high = 0; high <= 1UL << 32; high += 1UL << 32) {
+                                if (syscall(SYS_ioctl, -1L, number | high, 0L) == -1 &&
+                                    errno == (is_refused ? EPERM : EBADF))
+                                        continue;
+                                dprintf(2, "# ioctl %#lx: %s\n", number | high, strerror(errno));
+                                _exit(1);
+                        }
+                }
+}
+
 /* In a child under the filter. */
 static _Noreturn void call_filtered(const struct buffer *bpf)
 {
@@ -298,6 +324,7 @@ static _Noreturn void call_filtered(const struct buffer *bpf)
                         _exit(1);
                 }
         }
+        try_ioctls();
         _exit(0);
 }
 
