@@ -139,7 +139,7 @@ static void free_table(struct table **table)
 int view_rows(const struct cli *cli, const struct field *fields, const cJSON *array)
 {
         AUTO(free_table) struct table *table = NULL;
-        const char *titles[TABLE_COLUMNS_MAX];
+        const char *titles[TABLE_COLUMNS_MAX] = { 0 };
         const cJSON *object;
         size_t count = 0;
 
