@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "str.h"
 #include "temporary.h"
 
 enum { SPOOL_PLACES, SPOOL_BYTES };
@@ -137,22 +138,23 @@ struct spool *spool_free(struct spool *spool)
 int spool_may_take(const struct spool *spool, uint64_t length, struct fault *why)
 {
         const struct share *bytes = &spool->quota->bytes;
+        char size[STR_SIZE_BYTES];
         int r;
 
         if (length > spool->max_bytes - spool->length)
-                return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %llu bytes (%s)",
-                                 (unsigned long long)spool->max_bytes, spool->setting);
+                return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %s (%s)",
+                                 str_size(spool->max_bytes, size), spool->setting);
         r = share_check(bytes, held_by(spool, SPOOL_BYTES), length);
         if (r == -EDQUOT)
                 return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,
-                                 "files of %s on their way here would take more than %llu bytes together, which is "
+                                 "files of %s on their way here would take more than %s together, which is "
                                  "what one user may have of uploads_size: try again when some are done",
-                                 spool->user->name, (unsigned long long)share_part(bytes));
+                                 spool->user->name, str_size(share_part(bytes), size));
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
-                                 "files and images on their way here would take more than %llu bytes together "
+                                 "files and images on their way here would take more than %s together "
                                  "(uploads_size): try again when some are done",
-                                 (unsigned long long)bytes->bound);
+                                 str_size(bytes->bound, size));
         return 0;
 }
 

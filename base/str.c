@@ -97,6 +97,22 @@ int str_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret_b
         return 0;
 }
 
+const char *str_size(uint64_t bytes, char ret_text[static STR_SIZE_BYTES])
+{
+        static const char UNITS[] = "\0kmgtpe";
+        double value = (double)bytes;
+        size_t unit = 0;
+
+        /* What would be shown as 1024 of one unit is 1 of the next. */
+        while (unit < sizeof UNITS - 2 && value >= 1023.5) {
+                value /= 1024;
+                unit++;
+        }
+        bool has_fraction = value < 9.95 && (uint64_t)(value * 10 + 0.5) % 10 != 0;
+        (void)snprintf(ret_text, STR_SIZE_BYTES, "%.*f%.1s", has_fraction ? 1 : 0, value, UNITS + unit);
+        return ret_text;
+}
+
 bool str_equal(const char *a, const char *b)
 {
         return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);

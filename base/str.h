@@ -19,6 +19,10 @@ __attribute__((warn_unused_result)) int str_parse_decimal(const char *text, doub
 __attribute__((warn_unused_result)) int str_parse_size(const char *text, uint64_t min, uint64_t max,
                                                        uint64_t *ret_bytes);
 
+enum { STR_SIZE_BYTES = 8 };
+/* For a person: "512m", "1.4g", at most four digits, rounded, and a 1024-based unit. Returns ret_text. */
+const char *str_size(uint64_t bytes, char ret_text[static STR_SIZE_BYTES]);
+
 bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool str_has_prefix(const char *text, const char *prefix);
 

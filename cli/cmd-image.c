@@ -63,20 +63,12 @@ static int show_image(struct cli *cli, const cJSON *answer)
         return cli_show_one(cli, FIELDS, answer);
 }
 
-static void tell_sending(const struct cli *cli, const struct image_archive *archive, const char *reference)
-{
-        AUTO(auto_buffer) struct buffer size = { 0 };
-
-        view_bytes(&size, (double)archive->bytes);
-        cli_complain(cli, "sending %s; the answer comes when %s is unpacked", size.data != NULL ? size.data : "it",
-                     reference);
-}
-
 static int send_archive(struct cli *cli, const struct image_archive *archive, const char *reference, const char *format)
 {
         AUTO(auto_buffer) struct buffer path = { 0 };
         AUTO(auto_json) cJSON *answer = NULL;
         AUTO(auto_close) int interrupt_fd = interrupt_open();
+        char size[STR_SIZE_BYTES];
         struct api_error error = { .status = STATUS_FAILED };
 
         (void)buffer_text(&path, "/v1/images");
@@ -84,7 +76,8 @@ static int send_archive(struct cli *cli, const struct image_archive *archive, co
             api_path_query(&path, "format", format != NULL ? format : archive->format) < 0)
                 return cli_no_memory(cli);
         if (!cli->is_quiet && cli->width > 0)
-                tell_sending(cli, archive, reference);
+                cli_complain(cli, "sending %s; the answer comes when %s is unpacked", str_size(archive->bytes, size),
+                             reference);
         api_client_heed(cli->api, interrupt_fd);
         if (api_send_file(cli->api, "POST", path.data, archive->fd, &answer, &error) < 0)
                 return cli_fail(cli, &error);

@@ -104,10 +104,12 @@ static int finish(const struct cli *cli, int status)
 int cli_dispatch(int argc, char **argv, const char *socket_variable, FILE *out, FILE *err)
 {
         bool has_variable = socket_variable != NULL && *socket_variable != '\0';
+        const char *advised = NULL;
         struct cli cli = { .socket_path = has_variable ? socket_variable : DEFAULT_SOCKET,
                            .output = OUTPUT_NAMES[0],
                            .out = out,
                            .err = err,
+                           .advised = &advised,
                            .width = table_terminal_width(fileno(out)) };
 
         return finish(&cli, choose_verb(&cli, argc, argv));

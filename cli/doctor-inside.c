@@ -136,7 +136,8 @@ static bool may_be_missing(const char *report, size_t i)
 void doctor_judge_inside(struct doctor_findings *findings, const char *report)
 {
         for (size_t i = 0; i < sizeof PROMISES / sizeof *PROMISES; i++) {
-                char value[256];
+                char value[256], size[STR_SIZE_BYTES];
+                uint64_t bytes;
 
                 (void)doctor_line(report, PROMISES[i].key, value, sizeof value);
                 if (*value == '\0' && may_be_missing(report, i))
@@ -145,7 +146,11 @@ void doctor_judge_inside(struct doctor_findings *findings, const char *report)
                         doctor_note(findings, PROMISES[i].check, VERDICT_FAIL, "the probe said nothing about it");
                 else
                         doctor_note(findings, PROMISES[i].check, PROMISES[i].is_kept(value) ? VERDICT_OK : VERDICT_FAIL,
-                                    "%s %s", PROMISES[i].key, value);
+                                    "%s %s", PROMISES[i].key,
+                                    PROMISES[i].check == CHECK_MEMORY &&
+                                                    str_parse_u64(value, 0, UINT64_MAX, &bytes) == 0
+                                            ? str_size(bytes, size)
+                                            : value);
         }
 }
 

@@ -75,6 +75,7 @@ static int set_number(const struct option_spec *spec, struct option_number *numb
 {
         double value = 0;
         uint64_t whole = 0;
+        char least[STR_SIZE_BYTES], most[STR_SIZE_BYTES];
         int r;
 
         if (spec->type == OPTION_DECIMAL) {
@@ -84,9 +85,13 @@ static int set_number(const struct option_spec *spec, struct option_number *numb
                                               : str_parse_u64(text, (uint64_t)spec->min, (uint64_t)spec->max, &whole);
                 value = (double)whole;
         }
+        if (r < 0 && spec->type == OPTION_SIZE)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
+                                 "--%s wants a size (512m, 2g) from %s to %s, not \"%s\"", spec->name,
+                                 str_size((uint64_t)spec->min, least), str_size((uint64_t)spec->max, most), text);
         if (r < 0)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "--%s wants %s from %.15g to %.15g, not \"%s\"",
-                                 spec->name, spec->type == OPTION_SIZE ? "bytes (512m, 2g)" : "a number", spec->min,
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
+                                 "--%s wants a number from %.15g to %.15g, not \"%s\"", spec->name, spec->min,
                                  spec->max, text);
         *number = (struct option_number){ .is_given = true, .value = value };
         return 0;

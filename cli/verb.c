@@ -61,8 +61,10 @@ int cli_fail(const struct cli *cli, const struct api_error *error)
                      error->message, error->code[0] != '\0' ? " (" : "", error->code,
                      error->code[0] != '\0' ? ")" : "");
         for (size_t i = 0; i < sizeof ADVICE / sizeof *ADVICE; i++)
-                if (str_equal(ADVICE[i].code, error->code))
+                if (str_equal(ADVICE[i].code, error->code) && *cli->advised != ADVICE[i].code) {
                         cli_complain(cli, "%s", ADVICE[i].advice);
+                        *cli->advised = ADVICE[i].code; /* once is enough for several operands */
+                }
         return error->status;
 }
 

@@ -18,6 +18,7 @@ struct cli {
         FILE *out, *err;
         const char *about;      /* the one of several operands that is worked on; NULL: there is only one */
         size_t width;           /* of the terminal behind out; 0: none, so output is plain */
+        const char **advised;   /* the code of the error that advice was given for last */
         struct api_client *api; /* NULL for verbs with is_local */
 };
 

@@ -62,21 +62,11 @@ static void format_seconds(struct buffer *text, double seconds)
                 (void)buffer_format(text, "%" PRIu64 "d%02" PRIu64 "h", whole / 86400, whole / 3600 % 24);
 }
 
-void view_bytes(struct buffer *text, double bytes)
+static void format_bytes(struct buffer *text, double bytes)
 {
-        static const char UNITS[] = "\0kmgtp";
-        double value = bytes > 0 && bytes < 9e15 ? bytes : 0;
-        size_t unit = 0;
+        char size[STR_SIZE_BYTES];
 
-        /* What would be shown as 1024 of one unit is 1 of the next. */
-        while (unit < sizeof UNITS - 2 && value >= 1023.5) {
-                value /= 1024;
-                unit++;
-        }
-        if (value < 9.95 && (uint64_t)(value * 10 + 0.5) % 10 != 0)
-                (void)buffer_format(text, "%.1f%.1s", value, UNITS + unit);
-        else
-                (void)buffer_format(text, "%.0f%.1s", value, UNITS + unit);
+        (void)buffer_text(text, str_size(bytes > 0 && bytes < 9e18 ? (uint64_t)bytes : 0, size));
 }
 
 static void format_number(struct buffer *text, enum field_kind kind, double value)
@@ -84,7 +74,7 @@ static void format_number(struct buffer *text, enum field_kind kind, double valu
         if (kind == FIELD_SECONDS)
                 format_seconds(text, value);
         else if (kind == FIELD_BYTES)
-                view_bytes(text, value);
+                format_bytes(text, value);
         else
                 (void)buffer_format(text, "%.15g", value);
 }

@@ -5,7 +5,6 @@
 
 #include <cjson/cJSON.h>
 
-struct buffer;
 struct cli;
 
 enum field_kind {
@@ -24,9 +23,6 @@ struct field {
 
 /* The value as text, malloc'd; "-" for a missing one or null; NULL when out of memory. */
 char *view_format(const struct field *field, const cJSON *object);
-
-/* "512m", "1.4g": what a size is about, at most three digits and a 1024-based unit. */
-void view_bytes(struct buffer *text, double bytes);
 
 /* One line an object, under a header, which is there without any, too. fields ends with a NULL title. 0 or -ENOMEM. */
 int view_rows(const struct cli *cli, const struct field *fields, const cJSON *array);

@@ -214,14 +214,15 @@ static int unpack(const struct import *import, const struct workplace *workplace
 static int spool(int from_fd, int to_fd, uint64_t max_bytes, struct fault *why)
 {
         char piece[PIECE_BYTES];
+        char size[STR_SIZE_BYTES];
         uint64_t total = 0;
         ssize_t n;
 
         while ((n = read(from_fd, piece, sizeof piece)) > 0) {
                 total += (uint64_t)n;
                 if (total > max_bytes)
-                        return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG, "the archive has more than %llu bytes",
-                                         (unsigned long long)max_bytes);
+                        return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG, "the archive has more than %s",
+                                         str_size(max_bytes, size));
                 if (write(to_fd, piece, (size_t)n) != n)
                         return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOSPC, "no room for the archive");
         }

@@ -11,6 +11,7 @@
 #include "entry.h"
 #include "reader.h"
 #include "scope.h"
+#include "str.h"
 #include "tree.h"
 
 struct unpacking {
@@ -75,7 +76,7 @@ static int one_too_many(const char *name, struct fault *why)
 
 static int charge(struct budget *budget, const struct entry *entry, struct fault *why)
 {
-        char shown[ENTRY_SHOWN_BYTES];
+        char shown[ENTRY_SHOWN_BYTES], size[STR_SIZE_BYTES];
 
         entry_show(entry->name, shown);
         if (budget->entries == 0)
@@ -85,8 +86,8 @@ static int charge(struct budget *budget, const struct entry *entry, struct fault
                 return 0;
         if (entry->bytes > budget->bytes)
                 return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG,
-                                 "entry \"%s\" (%llu bytes) makes the image too large (image_max_size)", shown,
-                                 (unsigned long long)entry->bytes);
+                                 "entry \"%s\" (%s) makes the image too large (image_max_size)", shown,
+                                 str_size(entry->bytes, size));
         budget->bytes -= entry->bytes;
         return 0;
 }

@@ -40,10 +40,15 @@ static bool is_image_reference(const char *image)
 static int resolve_limit(const char *what, uint64_t asked, uint64_t base, uint64_t least, uint64_t ceiling,
                          uint64_t *ret_value, struct fault *why)
 {
+        char sizes[3][STR_SIZE_BYTES];
+
         if (asked == 0) {
                 *ret_value = base < ceiling ? base : ceiling;
                 return 0;
         }
+        if ((asked < least || asked > ceiling) && str_equal(what, "memory"))
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "memory is %s, this pool allows %s to %s",
+                                 str_size(asked, sizes[0]), str_size(least, sizes[1]), str_size(ceiling, sizes[2]));
         if (asked < least || asked > ceiling)
                 return fault_set(why, FAULT_REQUEST_INVALID, ERANGE,
                                  "%s is %" PRIu64 ", this pool allows %" PRIu64 " to %" PRIu64, what, asked, least,

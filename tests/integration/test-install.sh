@@ -50,7 +50,9 @@ make_tree() {
     fi
     printf '%s\n' "${proxy[@]#--aptopt=}" "" >"$tree/etc/apt/apt.conf.d/90test"
     chroot "$tree" useradd --create-home --shell /bin/bash $PERSON
-    echo "$PERSON ALL=(ALL) NOPASSWD: ALL" >"$tree/etc/sudoers.d/$PERSON"
+    # For systemctl: there is none to speak with.
+    printf '%s\n' "$PERSON ALL=(ALL) NOPASSWD: ALL" 'Defaults env_keep += SYSTEMD_OFFLINE' >"$tree/etc/sudoers.d/$PERSON"
+    echo "127.0.0.1 localhost $(hostname)" >"$tree/etc/hosts"
     mkdir "$tree/home/$PERSON/carrel"
     tar -C "$SOURCE" --exclude='./build*' --exclude=./.git -c . | tar -C "$tree/home/$PERSON/carrel" -x
     chroot "$tree" chown -R $PERSON: "/home/$PERSON/carrel"
@@ -112,10 +114,10 @@ stop_carreld() {
 # A line as the person types it, in the clone; $1: the session's groups are "old" or "new". Its output on failure.
 type_line() {
     echo "\$ $2"
-    if ! setpriv --reuid=$PERSON --regid=$PERSON $1 env -i HOME=/home/$PERSON USER=$PERSON PATH="$PATH" LC_ALL=C \
+    if ! setpriv --reuid=$PERSON --regid=$PERSON $1 env -i HOME=/home/$PERSON USER=$PERSON PATH="$PATH" SYSTEMD_OFFLINE=1 LC_ALL=C \
         bash -c "cd ~/carrel; $2" >/tmp/output 2>&1 </dev/null; then
         tail -n 40 /tmp/output
-        echo "FAILED: $2"
+        echo "ERROR: $2"
         tail -n 20 /var/log/carreld.log 2>/dev/null || true
         return 1
     fi

@@ -264,7 +264,7 @@ static void files_go_in_and_out(void **state)
                 { "a file that is too large",
                   "head -c 9000000 /dev/zero > big; carrel cp big ada:big; echo $?; carrel exec ada -- ls big | tail "
                   "-c 5",
-                  "carrel: the body has more than 8388608 bytes (file_max_size) (request_too_large)\n1\n"
+                  "carrel: the body has more than 8m (file_max_size) (request_too_large)\n1\n"
                   "ls: big: No such file or directory\n" },
                 { "where nobody may write", "echo x > x; carrel cp x ada:/etc/x; echo $?",
                   "carrel: Read-only file system: /etc/x (file_refused)\n1\n" },

@@ -383,7 +383,7 @@ static void test_shares(void **state)
         /* By bytes: a quarter, too; and the next user has room. */
         waiting[0] = begin(rig, "ada", 40 << 10, (40 << 10) - 1);
         waiting[1] = begin(rig, "ada", 40 << 10, 40 << 10);
-        expect_refusal(waiting[1], 429, "files of ada on their way here would take more than 65536 bytes");
+        expect_refusal(waiting[1], 429, "files of ada on their way here would take more than 64k");
         waiting[1] = begin(rig, "bob", 40 << 10, 40 << 10);
         rig_until(rig, is_started, &rig->pool);
         emit(rig, "ok 40960\n", 9);

@@ -118,7 +118,7 @@ static void test_refused(void **state)
                 const char *part;
         } CASES[] = {
                 { "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 8388609\r\n\r\n", 413,
-                  "more than 8388608 bytes" },
+                  "more than 8m" },
                 { "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 8388609\r\nExpect: "
                   "100-continue\r\n\r\n",
                   413, "request_too_large" },

@@ -117,6 +117,33 @@ static const struct {
         { NULL, UNTOUCHED, -EINVAL },
 };
 
+static void test_show_size(void **state)
+{
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } CASES[] = {
+                { 0, "0" },
+                { 1023, "1023" },
+                { 1024, "1k" },
+                { 1500, "1.5k" },
+                { 10240, "10k" },
+                { 1048575, "1m" },
+                { 73400321, "70m" },
+                { 2147483648, "2g" },
+                { 1503238553, "1.4g" },
+                { 1099511627776, "1t" },
+                { UINT64_MAX, "16e" },
+                { 1047552, "1023k" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                char text[STR_SIZE_BYTES];
+
+                assert_string_equal(str_size(CASES[i].bytes, text), CASES[i].text);
+        }
+}
+
 static void test_parse_size(void **state)
 {
         uint64_t bytes = UNTOUCHED;
@@ -269,11 +296,11 @@ static void test_buffer_failure(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse_u64),      cmocka_unit_test(test_parse_decimal),
-                cmocka_unit_test(test_parse_size),     cmocka_unit_test(test_compare_and_copy),
-                cmocka_unit_test(test_decode_utf8),    cmocka_unit_test(test_unprintable),
-                cmocka_unit_test(test_distance),       cmocka_unit_test(test_buffer),
-                cmocka_unit_test(test_buffer_failure),
+                cmocka_unit_test(test_parse_u64),        cmocka_unit_test(test_parse_decimal),
+                cmocka_unit_test(test_parse_size),       cmocka_unit_test(test_show_size),
+                cmocka_unit_test(test_compare_and_copy), cmocka_unit_test(test_decode_utf8),
+                cmocka_unit_test(test_unprintable),      cmocka_unit_test(test_distance),
+                cmocka_unit_test(test_buffer),           cmocka_unit_test(test_buffer_failure),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,8 +104,8 @@ static void wrong_options_are_named(void **state)
                 { "v -n 1x", "\"1x\"" },
                 { "v -n -1", "\"-1\"" },
                 { "v --decimal 2.6", "from 0.5 to 2.5" },
-                { "v -s 1", "--size wants bytes" },
-                { "v -s 2m", "from 1024 to 1048576" },
+                { "v -s 1", "--size wants a size (512m, 2g) from 1k to 1m, not \"1\"" },
+                { "v -s 2m", "from 1k to 1m" },
                 { "v -c blue", "green, red" },
         };
 

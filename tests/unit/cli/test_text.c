@@ -12,7 +12,6 @@
 #include "lines.h"
 #include "table.h"
 #include "text.h"
-#include "view.h"
 
 static void text_is_cleaned(void **state)
 {
@@ -143,35 +142,6 @@ static void whole_columns_stay_whole(void **state)
         assert_string_equal(text, "EXEC                              COMMAND\n"
                                   "0123456789abcdef0123456789abcdef  a comma\xE2\x80\xA6\n");
         free(text);
-}
-
-static void sizes_are_for_people(void **state)
-{
-        static const struct {
-                double bytes;
-                const char *text;
-        } CASES[] = {
-                { 0, "0" },
-                { 1023, "1023" },
-                { 1024, "1k" },
-                { 1500, "1.5k" },
-                { 10240, "10k" },
-                { 1048575, "1m" },
-                { 73400321, "70m" },
-                { 2147483648, "2g" },
-                { 1503238553, "1.4g" },
-                { 1099511627776, "1t" },
-                { 1e15, "909t" },
-                { -1, "0" },
-        };
-
-        for (size_t i = 0; i < COUNT(CASES); i++) {
-                struct buffer text = { 0 };
-
-                view_bytes(&text, CASES[i].bytes);
-                assert_string_equal(text.data, CASES[i].text);
-                buffer_free(&text);
-        }
 }
 
 /* Whatever the pieces are: the same comes out, and it moves no cursor. */
@@ -382,12 +352,12 @@ static void input_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(text_is_cleaned),           cmocka_unit_test(columns_are_counted),
-                cmocka_unit_test(json_hides_controls),       cmocka_unit_test(tables_fit),
-                cmocka_unit_test(whole_columns_stay_whole),  cmocka_unit_test(sizes_are_for_people),
-                cmocka_unit_test(a_stream_is_filtered),      cmocka_unit_test(tables_have_bounds),
-                cmocka_unit_test(lines_are_split),           cmocka_unit_test(frames_are_split),
-                cmocka_unit_test(ends_become_exit_statuses), cmocka_unit_test(input_is_bounded),
+                cmocka_unit_test(text_is_cleaned),          cmocka_unit_test(columns_are_counted),
+                cmocka_unit_test(json_hides_controls),      cmocka_unit_test(tables_fit),
+                cmocka_unit_test(whole_columns_stay_whole), cmocka_unit_test(a_stream_is_filtered),
+                cmocka_unit_test(tables_have_bounds),       cmocka_unit_test(lines_are_split),
+                cmocka_unit_test(frames_are_split),         cmocka_unit_test(ends_become_exit_statuses),
+                cmocka_unit_test(input_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
