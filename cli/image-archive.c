@@ -81,7 +81,7 @@ static int await(pid_t pid, int interrupt_fd, int *ret_signal)
 static int run_program(const char *path, const char *const *argv, int out_fd, int *ret_signal)
 {
         AUTO(auto_close) int interrupt_fd = interrupt_open();
-        pid_t pid;
+        pid_t pid = -1;
         int r = spawn(path, argv, out_fd, &pid);
 
         *ret_signal = 0;

@@ -124,13 +124,11 @@ static void filter_point(struct text_filter *filter, const char *bytes, size_t l
                 (void)buffer_text(clean, "\n"); /* what comes would cover the line */
         if (point == ESCAPE)
                 filter->state = FILTER_ESCAPE;
-        else if (point == '\n' || point == '\t')
-                (void)buffer_append(clean, bytes, length);
         else if (point == 0x2028 || point == 0x2029)
                 (void)buffer_text(clean, "\n");
         else if (point == REPLACEMENT)
                 (void)buffer_text(clean, "\xEF\xBF\xBD");
-        else if (!IS_IN(point, BLANK) && !IS_IN(point, INVISIBLE))
+        else if (point == '\n' || point == '\t' || (!IS_IN(point, BLANK) && !IS_IN(point, INVISIBLE)))
                 (void)buffer_append(clean, bytes, length);
 }
 
@@ -158,9 +156,7 @@ static bool filter_escape(struct text_filter *filter, uint32_t point)
         case FILTER_STRING:
         case FILTER_STRING_ESCAPE:
                 /* A line's end ends it, too: a terminal that knows no such string would show what follows. */
-                if (point == '\a' || (point == '\\' && filter->state == FILTER_STRING_ESCAPE))
-                        filter->state = FILTER_TEXT;
-                else if (point == '\n')
+                if (point == '\a' || point == '\n' || (point == '\\' && filter->state == FILTER_STRING_ESCAPE))
                         filter->state = FILTER_TEXT;
                 else
                         filter->state = point == ESCAPE ? FILTER_STRING_ESCAPE : FILTER_STRING;
