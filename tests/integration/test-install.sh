@@ -57,7 +57,7 @@ make_tree() {
     tar -C "$SOURCE" --exclude='./build*' --exclude=./.git -c . | tar -C "$tree/home/$PERSON/carrel" -x
     chroot "$tree" chown -R $PERSON: "/home/$PERSON/carrel"
     install -D -m755 /dev/stdin "$tree/usr/local/bin/mmdebstrap" <<'END'
-#!/bin/sh
+#!/bin/bash
 set -e
 d=$(mktemp -d)
 mkdir -p "$d/bin" "$d/etc" "$d/proc" "$d/sys" "$d/dev" "$d/tmp" "$d/run"
@@ -65,7 +65,7 @@ cp /bin/busybox "$d/bin/busybox"
 for name in $(busybox --list); do ln -sf busybox "$d/bin/$name"; done
 echo root:x:0:0:root:/:/bin/sh >"$d/etc/passwd"
 echo root:x:0: >"$d/etc/group"
-tar -C "$d" -c .
+tar -C "$d" -c . >"${@: -2:1}" # build-debian names a file, and "-" for the sources behind it
 END
 }
 
