@@ -122,12 +122,42 @@ struct connection *connection_free(struct connection *connection)
 {
         if (connection == NULL)
                 return NULL;
+        connection_vacate(connection);
         seats_leave(&connection->server->seats, &connection->seat);
         peers_remove(connection->server->peers, connection->fd);
         ev_timer_stop(connection->server->loop, &connection->deadline);
         free(connection->target);
         free(connection);
         return NULL;
+}
+
+int connection_occupy(struct connection *connection, const char *user, struct fault *why)
+{
+        struct api_server *server = connection->server;
+        struct sharer *sharer = sharer_join(&server->users, user);
+        int r = sharer == NULL ? -ENOMEM : share_take(&server->user_requests, sharer->held, 1);
+
+        if (r == 0) {
+                connection_vacate(connection);
+                connection->user = sharer;
+                return 0;
+        }
+        sharer_leave(&server->users, sharer);
+        if (r == -ENOMEM)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        return fault_set(why, FAULT_QUEUE_FULL, -r,
+                         "%ju requests of %s are open, which is what one user may have of max_peer_connections now",
+                         (uintmax_t)(r == -EDQUOT ? share_part(&server->user_requests) : 1), user);
+}
+
+void connection_vacate(struct connection *connection)
+{
+        struct api_server *server = connection->server;
+
+        if (connection->user == NULL)
+                return;
+        share_give(&server->user_requests, connection->user->held, 1);
+        connection->user = sharer_leave(&server->users, connection->user);
 }
 
 void connection_enter(struct connection *connection, enum connection_phase phase)

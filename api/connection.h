@@ -20,7 +20,8 @@ struct connection {
         int fd;                  /* libmicrohttpd's */
         bool is_cut;             /* by connection_cut: what still comes is no request */
         bool is_admin;
-        struct seat seat; /* without one it is about to be closed */
+        struct sharer *user; /* that it is counted for, or NULL */
+        struct seat seat;    /* without one it is about to be closed */
         enum connection_phase phase;
         ev_timer deadline;
         char *target;           /* of the request line, as it came; NULL before the first request */
@@ -30,6 +31,13 @@ struct connection {
 /* NULL when out of memory or descriptors. One for which there is no seat is told so, and cut. */
 struct connection *connection_new(struct api_server *server, int fd);
 struct connection *connection_free(struct connection *connection);
+
+/* Counts it for the user until connection_vacate: what is done for one user must leave connections to the others.
+ * FAULT_QUEUE_FULL: he has his part. */
+__attribute__((warn_unused_result)) int connection_occupy(struct connection *connection, const char *user,
+                                                          struct fault *why);
+/* Idempotent. */
+void connection_vacate(struct connection *connection);
 
 void connection_enter(struct connection *connection, enum connection_phase phase);
 

@@ -331,7 +331,9 @@ static void dispatch(struct request *request)
         request->route = match.route;
         request->rest = match.rest;
         memcpy(request->parameter, match.parameter, sizeof request->parameter);
-        if (check_use(request, match.route, &why) < 0)
+        if (check_use(request, match.route, &why) < 0 ||
+            ((match.route->flags & ROUTE_SHARED) != 0 &&
+             connection_occupy(request->connection, request->parameter, &why) < 0))
                 answer_fault(request, &why);
         else
                 match.route->handle(request);
@@ -397,6 +399,8 @@ void request_on_completed(void *arg, struct MHD_Connection *http, void **context
         request_drop(request);
         list_remove(&request->node);
         request->connection->request = NULL;
+        if (request->status != MHD_HTTP_SWITCHING_PROTOCOLS)
+                connection_vacate(request->connection);
         connection_enter(request->connection, CONNECTION_IDLE);
         if (request->response != NULL)
                 MHD_destroy_response(request->response);

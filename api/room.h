@@ -41,6 +41,8 @@ struct api_server {
         ev_timer again;   /* it has more to do than one turn */
         bool is_stopping; /* nothing is begun any more */
         struct spool_quota spools;
+        struct share user_requests; /* connections that do something for a user */
+        struct sharers users;
         char *scratch; /* API_SCRATCH_BYTES, for what is over before its user returns */
         struct list requests;
         struct list subscribers; /* events.c */

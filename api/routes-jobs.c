@@ -447,6 +447,7 @@ void handle_exec_output(struct request *request)
         struct jobs *jobs = request->server->options.jobs;
         struct job *job = jobs == NULL ? NULL : jobs_find(jobs, request->parameter);
         struct job_reader *reader;
+        struct job_view view;
         struct list_query query;
         struct fault why;
         uint64_t seq;
@@ -457,6 +458,11 @@ void handle_exec_output(struct request *request)
         }
         if (list_query_parse(request->query, request->route->query, &query, &why) < 0 ||
             choose_seq(job, &query, &seq, &why) < 0) {
+                answer_fault(request, &why);
+                return;
+        }
+        job_view(job, &view);
+        if (query.is_following && connection_occupy(request->connection, view.user, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }

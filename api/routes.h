@@ -12,8 +12,9 @@ struct request;
 enum route_flags {
         ROUTE_ADMIN = 1,
         ROUTE_BODY = 2,
-        ROUTE_SPOOL = 4, /* the body goes into request->spool, however long, up to spool_max_bytes */
-        ROUTE_FILE = 8   /* ... up to file_max_bytes */
+        ROUTE_SPOOL = 4,   /* the body goes into request->spool, however long, up to spool_max_bytes */
+        ROUTE_SHARED = 16, /* it may take long, so it counts for its user */
+        ROUTE_FILE = 8     /* ... up to file_max_bytes */
 };
 
 struct route {

@@ -161,6 +161,12 @@ int api_server_new(struct api_server **ret_server, struct ev_loop *loop, struct 
                 server->options.progress_deadline_s = PROGRESS_DEADLINE_S;
         if (server->options.idle_deadline_s <= 0)
                 server->options.idle_deadline_s = IDLE_DEADLINE_S;
+        server->user_requests = (struct share){
+                .bound = server->options.max_peer_connections < server->options.max_connections
+                                 ? server->options.max_peer_connections
+                                 : server->options.max_connections,
+                .least = server->options.least_user_requests,
+        };
         server->spools = (struct spool_quota){
                 .places.bound = options->max_spools,
                 .bytes = { .bound = options->spools_max_bytes, .least = options->file_max_bytes },

@@ -53,6 +53,7 @@ struct api_options {
         gid_t admin_gid;               /* members are admins beside root and carreld's own uid; (gid_t)-1: none */
         unsigned max_connections;      /* 0: 1200; a sixteenth is kept for admins */
         unsigned max_peer_connections; /* of one uid; 0: all */
+        unsigned least_user_requests;  /* so many requests one user may have open, if it is more than his part */
         double read_deadline_s;        /* a request must be read whole by then; 0: 10 s */
         double progress_deadline_s;    /* a file operation inside must get on by then; 0: 30 s */
         double idle_deadline_s;        /* a connection may wait that long between requests; 0: 60 s */

@@ -123,6 +123,14 @@ struct oci_options daemon_oci_options(const struct config *config, char state_di
         };
 }
 
+unsigned daemon_least_user_requests(const struct config *config)
+{
+        uint64_t programs = config->max_execs + config->max_queued_execs;
+        uint64_t half = config->max_peer_connections / 2;
+
+        return (unsigned)(programs < half ? programs : half);
+}
+
 struct jobs_options daemon_jobs_options(const struct config *config)
 {
         return (struct jobs_options){

@@ -358,6 +358,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
         struct api_options options = {
                 .listen_fd = -1,
                 .max_connections = count_connections(daemon),
+                .least_user_requests = daemon_least_user_requests(&daemon->config),
                 .max_peer_connections = (unsigned)daemon->config.max_peer_connections,
                 .execs = daemon->execs,
                 .jobs = daemon->jobs,

@@ -835,7 +835,9 @@ static void make_busy(struct rig *rig, struct client *client)
 /* One uid with all its connections busy is refused another, and nobody else is. */
 static void test_connections_of_a_peer(void **state)
 {
-        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 4, .max_peer_connections = 2 };
+        struct api_options options = {
+                .admin_gid = (gid_t)-1, .max_connections = 4, .max_peer_connections = 2, .least_user_requests = 2
+        };
         struct rig *rig;
         struct client *client;
         struct response response;
@@ -855,6 +857,55 @@ static void test_connections_of_a_peer(void **state)
         client_await_close(client);
         client_close(client);
         expect_ok(connect_as(rig, 65533));
+        rig_free(rig);
+}
+
+static void expect_refused(struct client *client, const char *line)
+{
+        struct response response;
+
+        client_say(client, line);
+        response = client_response(client, false);
+        assert_answer(&response, 429, "2 requests of ada are open");
+}
+
+/* What takes long for one user leaves connections to the others, and to what ends it. */
+static void test_requests_of_a_user(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 8 };
+        struct rig *rig = rig_new(&options);
+        struct client *busy[2], *another, *bob;
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        for (int round = 0; round < 2; round++) {
+                for (int i = 0; i < 2; i++) {
+                        if (round == 0)
+                                busy[i] = rig_connect(rig);
+                        make_busy(rig, busy[i]);
+                }
+                if (round == 0) {
+                        another = rig_connect(rig);
+                        bob = rig_connect(rig);
+                }
+                expect_refused(another, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+                expect_refused(another, "GET /v1/carrels/ada/files/a HTTP/1.1\r\nHost: c\r\n\r\n");
+                client_say(another, "GET /v1/carrels/ada/why HTTP/1.1\r\nHost: c\r\n\r\n");
+                response = client_response(another, false);
+                assert_int_not_equal(response.status, 429);
+                response_free(&response);
+                client_say(bob, "PUT /v1/carrels/bob HTTP/1.1\r\nHost: c\r\n\r\n");
+                while (double_waiting(&rig->pool) < 3)
+                        ev_run(rig->loop, EVRUN_ONCE);
+                double_answer_all(&rig->pool);
+                response = client_response(bob, false);
+                assert_answer(&response, 200, "");
+                for (int i = 0; i < 2; i++) {
+                        response = client_response(busy[i], false);
+                        assert_answer(&response, 200, "");
+                }
+        }
         rig_free(rig);
 }
 
@@ -943,6 +994,7 @@ int main(void)
                 cmocka_unit_test(test_waiting_has_no_deadline_here),
                 cmocka_unit_test(test_more_connections_than_allowed),
                 cmocka_unit_test(test_connections_of_a_peer),
+                cmocka_unit_test(test_requests_of_a_user),
                 cmocka_unit_test(test_roles),
                 cmocka_unit_test(test_no_admin_group),
         };
