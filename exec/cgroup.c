@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proc-file.h"
+#include "scope.h"
 #include "str.h"
 
 enum { PROC_NAME_BYTES = 48 };
@@ -200,6 +202,8 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
         if (list_has(controllers, length, "memory")) {
                 fill_once(cgroup->oom_file, &mounts->of[CGROUP_MEMORY], path, "memory.oom_control");
                 fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_MEMORY], path, "memory.limit_in_bytes");
+                fill_once(cgroup->socket_limit_file, &mounts->of[CGROUP_MEMORY], path,
+                          "memory.kmem.tcp.limit_in_bytes");
         }
         if (list_has(controllers, length, "pids")) {
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_PIDS], path, "pids.events");
@@ -394,8 +398,23 @@ uint64_t cgroup_read_tasks(const char *tasks_file)
         return cgroup_parse_limit(text);
 }
 
+void cgroup_bound_sockets(const struct cgroup *cgroup, uint64_t bytes)
+{
+        AUTO(auto_close) int fd = -1;
+        char text[24];
+        int length = snprintf(text, sizeof(text), "%" PRIu64, bytes);
+
+        if (cgroup->socket_limit_file[0] == '\0')
+                return;
+        fd = open(cgroup->socket_limit_file, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0 || write(fd, text, (size_t)length) < 0) {
+                /* then cgroup_read_limits says so */
+        }
+}
+
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits)
 {
+        ret_limits->socket_bytes = cgroup->socket_limit_file[0] != '\0' ? read_limit(cgroup->socket_limit_file) : 0;
         ret_limits->memory_bytes = read_limit(cgroup->memory_limit_file);
         ret_limits->pids = read_limit(cgroup->pids_limit_file);
 }

@@ -29,8 +29,9 @@ struct cgroup {
         char members_file[CGROUP_PATH_BYTES];
         char memory_limit_file[CGROUP_PATH_BYTES];
         char pids_limit_file[CGROUP_PATH_BYTES];
-        char tasks_file[CGROUP_PATH_BYTES];  /* holds how many there are, threads and groups below included */
-        char freezer_dir[CGROUP_PATH_BYTES]; /* cgroup v1 */
+        char tasks_file[CGROUP_PATH_BYTES];        /* holds how many there are, threads and groups below included */
+        char socket_limit_file[CGROUP_PATH_BYTES]; /* cgroup v1: on v2 sockets are in the memory limit */
+        char freezer_dir[CGROUP_PATH_BYTES];       /* cgroup v1 */
         char unified_dir[CGROUP_PATH_BYTES];
 };
 
@@ -46,6 +47,7 @@ struct cgroup_counters {
 struct cgroup_limits {
         uint64_t memory_bytes;
         uint64_t pids;
+        uint64_t socket_bytes; /* of sockets' buffers alone; 0: they are in memory_bytes */
 };
 
 /* Parses the text of /proc/<pid>/mountinfo (proc(5)). What it does not name stays "". */
@@ -81,6 +83,9 @@ struct cgroup_reader {
 void cgroup_reader_count(struct cgroup_reader *reader, struct cgroup_counters *ret_counters);
 /* Closes them, until it is asked again. */
 void cgroup_reader_rest(struct cgroup_reader *reader);
+/* Bounds what sockets' buffers (TCP and UDP) may take, for those that are made from now on: cgroup v1 does not count
+ * them as memory, and not at all without this (mem_cgroup_sk_alloc in mm/memcontrol.c). Nothing on v2. */
+void cgroup_bound_sockets(const struct cgroup *cgroup, uint64_t bytes);
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits);
 /* Of a tasks_file; CGROUP_UNCOUNTED: it cannot be read. */
 uint64_t cgroup_read_tasks(const char *tasks_file);

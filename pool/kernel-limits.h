@@ -11,6 +11,7 @@
 /* FAULT_HARDENING_MISSING names the limit that is not there. Pure. */
 int kernel_limits_judge(const struct cgroup_limits *limits, const struct carrel_spec *spec, struct fault *why);
 
-/* Of the container's process. FAULT_CARREL_LOST when it is not in that container any more. */
+/* Of the container's process; first it bounds the memory of sockets where cgroup v1 counts them apart, which no engine
+ * does, before anything but our init runs. FAULT_CARREL_LOST when it is not in that container any more. */
 int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
                         const struct carrel_spec *spec, struct fault *why);

@@ -1,8 +1,10 @@
-/* Fills one counter that the kernel keeps per user, up to MOST units of it, writes how many it got, and keeps them
- * until its standard input ends: fill-counter KIND MOST. Static, as it runs inside of carrels, too. */
+/* Fills one of the counters that the kernel keeps per user, or the memory of sockets, up to MOST units, writes how many
+ * it got, and keeps them until its standard input ends: fill-counter KIND MOST. Static, as it runs inside of carrels,
+ * too. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PIPE_BYTES = 1 << 20, LOCKED_BYTES = 64 * 1024, MESSAGE_BYTES = 8192, NAME_BYTES = 64, WATCHED_FILES = 4000 };
+enum {
+        PIPE_BYTES = 1 << 20,
+        LOCKED_BYTES = 64 * 1024,
+        MESSAGE_BYTES = 8192,
+        NAME_BYTES = 64,
+        WATCHED_FILES = 4000,
+        UNIT_BYTES = 128 * 1024
+};
 
 /* Each takes one unit more; false: refused. */
 
@@ -112,6 +121,66 @@ static bool take_descriptor_in_flight(long i)
         return sendmsg(ends[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
 }
 
+/* ---- memory of sockets, in units of UNIT_BYTES ---- */
+
+/* Of SO_MEMINFO (<linux/sock_diag.h>, which musl does not come with). */
+enum { RECEIVE_QUEUE = 0, SEND_QUEUE = 5 };
+
+static uint32_t queued_bytes(int socket_fd)
+{
+        uint32_t memory[16] = { 0 };
+        socklen_t length = sizeof(memory);
+
+        if (getsockopt(socket_fd, SOL_SOCKET, SO_MEMINFO, memory, &length) != 0)
+                return 0;
+        return memory[RECEIVE_QUEUE] + memory[SEND_QUEUE];
+}
+
+static bool bind_to_loopback(int socket_fd, struct sockaddr_in *ret_address)
+{
+        socklen_t length = sizeof(*ret_address);
+
+        *ret_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        return bind(socket_fd, (const struct sockaddr *)ret_address, length) == 0 &&
+               getsockname(socket_fd, (struct sockaddr *)ret_address, &length) == 0;
+}
+
+static bool take_udp(long i)
+{
+        static const char TEXT[8000];
+        int receiver = socket(AF_INET, SOCK_DGRAM, 0);
+        int sender = socket(AF_INET, SOCK_DGRAM, 0);
+        struct sockaddr_in address;
+
+        (void)i;
+        if (receiver < 0 || sender < 0 || !bind_to_loopback(receiver, &address))
+                return false;
+        for (unsigned sent = 0; sent < UNIT_BYTES; sent += sizeof(TEXT))
+                (void)sendto(sender, TEXT, sizeof(TEXT), 0, (const struct sockaddr *)&address, sizeof(address));
+        (void)close(sender);
+        return queued_bytes(receiver) >= UNIT_BYTES;
+}
+
+/* Nobody reads: it stays with the sender, and with the receiver. */
+static bool take_tcp(long i)
+{
+        static const char TEXT[UNIT_BYTES * 2];
+        static int listener = -1;
+        static struct sockaddr_in address;
+        int sender = socket(AF_INET, SOCK_STREAM, 0);
+        int receiver;
+
+        if (i == 0 && ((listener = socket(AF_INET, SOCK_STREAM, 0)) < 0 || !bind_to_loopback(listener, &address) ||
+                       listen(listener, 1) != 0))
+                return false;
+        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+            (receiver = accept(listener, NULL, NULL)) < 0)
+                return false;
+        for (int tries = 0; tries < 4; tries++)
+                (void)send(sender, TEXT, sizeof(TEXT), MSG_DONTWAIT);
+        return queued_bytes(sender) + queued_bytes(receiver) >= UNIT_BYTES;
+}
+
 static const struct {
         const char *name;
         bool (*take)(long i);
@@ -122,7 +191,9 @@ static const struct {
         { "mqueue", take_message_queue },
         { "pipes", take_pipe },
         { "signals", take_signal },
+        { "tcp", take_tcp },
         { "timers", take_timer },
+        { "udp", take_udp },
         { "watches", take_inotify_watch },
 };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -212,6 +213,29 @@ static void a_memory_hog_is_killed(void **state)
         answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=32M count=1", PATIENCE_S);
         assert_int_equal(answer_number(&answer, "exit_code"), 0);
         answer_release(&answer);
+}
+
+/* In units of 128 KiB, of which the host's own account has these and more. cgroup v1 counts them apart: an eighth of 64
+ * MiB. v2 has them in the memory limit. */
+static void sockets_are_bounded(void **state)
+{
+        static const char *const KINDS[] = { "udp", "tcp" };
+        static const char V1[] = "/sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes";
+        static struct output output;
+        long bound = access(V1, F_OK) == 0 ? 8 * 8 * 2 : 8 * 64;
+        char path[128], script[64], text[64];
+
+        (void)state;
+        snprintf(path, sizeof path, CARREL_USERS "/%s/fill", "ada");
+        MUST_RUN("install", "-m755", built_program("tests/integration/fill-counter"), path);
+        for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+                RUN(&output, built_program("tests/integration/fill-counter"), KINDS[i], "450");
+                assert_int_equal(strtol(output.text, NULL, 10), 450);
+                snprintf(script, sizeof script, "./fill %s 450 </dev/null", KINDS[i]);
+                carreld_must_exec("ada", script, text, sizeof text);
+                if (strtol(text, NULL, 10) > bound || strtol(text, NULL, 10) == 0)
+                        fail_msg("%s: %s, more than %ld", KINDS[i], text, bound);
+        }
 }
 
 static void two_users_share_nothing(void **state)
@@ -456,6 +480,7 @@ static int inside(void)
                 cmocka_unit_test(the_number_of_processes_is_the_limit),
                 cmocka_unit_test(a_fork_bomb_stops_at_the_limit),
                 cmocka_unit_test(a_memory_hog_is_killed),
+                cmocka_unit_test(sockets_are_bounded),
                 cmocka_unit_test(two_users_share_nothing),
                 cmocka_unit_test(nobody_else_is_watched),
                 cmocka_unit_test(nobody_else_is_locked_out),

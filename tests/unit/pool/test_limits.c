@@ -18,9 +18,15 @@ static const struct limit_case {
         struct cgroup_limits found;
         const char *named; /* in the fault; NULL: accepted */
 } CASES[] = {
-        { { 1 << 30, 256 }, NULL },           { { (1 << 30) - 4096, 255 }, NULL }, /* the kernel rounds down to pages */
-        { { (1 << 30) + 1, 256 }, "memory" }, { { UINT64_MAX, 256 }, "memory" },
-        { { 1 << 30, 257 }, "pids" },         { { 1 << 30, UINT64_MAX }, "pids" },
+        { { 1 << 30, 256, 0 }, NULL },
+        { { (1 << 30) - 4096, 255, 0 }, NULL }, /* the kernel rounds down to pages */
+        { { (1 << 30) + 1, 256, 0 }, "memory" },
+        { { UINT64_MAX, 256, 0 }, "memory" },
+        { { 1 << 30, 256, 128 << 20 }, NULL },
+        { { 1 << 30, 256, (128 << 20) + 1 }, "socket memory" },
+        { { 1 << 30, 256, UINT64_MAX }, "socket memory" },
+        { { 1 << 30, 257, 0 }, "pids" },
+        { { 1 << 30, UINT64_MAX, 0 }, "pids" },
 };
 
 static void limits_are_judged(void **state)
