@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "oci-engine.h"
 #include "scope.h"
 #include "str.h"
 
-enum { DEPTH_MAX = 3, PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384 };
+enum { DEPTH_MAX = 3, PATH_BYTES = 1024, COUNTER_BYTES = 4096, CGROUP_TEXT_BYTES = 16384, MEMBERS_MAX = 512 };
 
 int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit, void *arg)
 {
@@ -41,36 +42,75 @@ int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit
         return 0;
 }
 
-/* A reader that leaves nothing behind: a pid of 0 is a process outside our pid namespace. */
-static void kill_members(const char *path)
+/* Where the file is not there, or refuses, its processes stay, and the caller is told so. */
+static void write_file(const char *path, const char *name, const char *text)
+{
+        AUTO(auto_close) int fd = -1;
+        char file[PATH_BYTES + 16];
+
+        (void)snprintf(file, sizeof file, "%s/%s", path, name);
+        fd = open(file, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+                return;
+}
+
+static int compare_pids(const void *one, const void *other)
+{
+        const pid_t a = *(const pid_t *)one;
+        const pid_t b = *(const pid_t *)other;
+
+        return (a > b) - (a < b);
+}
+
+/* Sorted. A pid of 0 is a process outside our pid namespace. */
+static size_t read_members(const char *path, pid_t ret_pids[static MEMBERS_MAX])
 {
         char file[PATH_BYTES + 16];
         FILE *members;
+        size_t n = 0;
         int pid;
 
         (void)snprintf(file, sizeof file, "%s/cgroup.procs", path);
         members = fopen(file, "re");
-        while (members != NULL && fscanf(members, "%d", &pid) == 1)
+        while (members != NULL && n < MEMBERS_MAX && fscanf(members, "%d", &pid) == 1)
                 if (pid > 1)
-                        (void)kill(pid, SIGKILL);
+                        ret_pids[n++] = pid;
         if (members != NULL)
                 (void)fclose(members);
+        qsort(ret_pids, n, sizeof *ret_pids, compare_pids);
+        return n;
 }
 
-/* A frozen process dies when it is thawed (v1: freezer.state; v2: cgroup.freeze, where SIGKILL works anyway). */
-static void thaw(const char *path)
+/* A number may have passed to somebody else's process since it was read. Whoever is a member still when his pidfd is
+ * open already is the one that it is of: else that one is dead, and the signal goes nowhere (pidfd_open(2)). */
+static void kill_members(const char *path)
 {
-        char file[PATH_BYTES + 16];
-        int fd;
+        pid_t pids[MEMBERS_MAX];
+        pid_t still[MEMBERS_MAX];
+        int pidfds[MEMBERS_MAX];
+        size_t n = read_members(path, pids);
+        size_t n_still;
 
-        (void)snprintf(file, sizeof file, "%s/freezer.state", path);
-        fd = open(file, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        if (write(fd, "THAWED", 6) < 0) {
-                /* then its processes stay, and the caller is told so */
+        for (size_t i = 0; i < n; i++)
+                pidfds[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
+        n_still = n > 0 ? read_members(path, still) : 0;
+        for (size_t i = 0; i < n; i++) {
+                if (pidfds[i] < 0)
+                        continue;
+                if (bsearch(&pids[i], still, n_still, sizeof *still, compare_pids) != NULL)
+                        (void)syscall(SYS_pidfd_send_signal, pidfds[i], SIGKILL, NULL, 0);
+                close(pidfds[i]);
         }
-        close(fd);
+}
+
+/* It is never used again: nothing is born in it from now on, so that each pass leaves fewer. A frozen process dies when
+ * it is thawed (v1: freezer.state; v2: cgroup.freeze, where SIGKILL works anyway). */
+static void kill_all(const char *path)
+{
+        write_file(path, "pids.max", "0");
+        write_file(path, "cgroup.kill", "1"); /* v2, Linux 5.14 */
+        kill_members(path);
+        write_file(path, "freezer.state", "THAWED");
 }
 
 /* 0, or the errno of the last rmdir(2). The groups of execs are children (exec/exec-cgroup.h), and theirs the last. */
@@ -80,8 +120,7 @@ static int clear_tree(const char *path, unsigned depth)
 
         if (rmdir(path) == 0 || errno == ENOENT)
                 return 0;
-        kill_members(path);
-        thaw(path);
+        kill_all(path);
         if (depth > 0)
                 children = opendir(path);
         for (struct dirent *entry = children != NULL ? readdir(children) : NULL; entry != NULL;
