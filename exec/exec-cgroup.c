@@ -20,13 +20,15 @@
 #define PREFIX "carrel-exec-"
 /* A child of an exec's group: the exec is over, the rest may live. */
 #define RETIRED "retired"
+#define PIN "carrel-pin"
 
 enum {
         MEMBERS_MAX_BYTES = 1 << 20,
         PROC_CGROUP_BYTES = 16384,
         FREEZE_LOOKS = 64,
         FREEZE_PASSES = 4,
-        FREEZER_STATE_BYTES = 128
+        FREEZER_STATE_BYTES = 128,
+        PIN_PATH_BYTES = CGROUP_PATH_BYTES + sizeof(PIN)
 };
 
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
@@ -243,6 +245,33 @@ void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgro
         /* The kernel kills no threaded group, and before Linux 5.14 none at all. */
         if (cgroups->kind == EXEC_CGROUP_FREEZER || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
                 kill_by_freezer(cgroups, cgroup);
+}
+
+static bool name_pin(const struct cgroup_mounts *mounts, char ret_path[static PIN_PATH_BYTES])
+{
+        (void)snprintf(ret_path, PIN_PATH_BYTES, "%s/" PIN, mounts->of[CGROUP_FREEZER].point);
+        return mounts->of[CGROUP_FREEZER].point[0] != '\0';
+}
+
+/* Without it each freeze takes longer, and that is all. */
+void exec_cgroups_pin(const struct cgroup_mounts *mounts)
+{
+        AUTO(auto_close) int directory = -1;
+        char path[PIN_PATH_BYTES];
+
+        if (!name_pin(mounts, path) || (mkdir(path, 0755) != 0 && errno != EEXIST))
+                return;
+        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (directory >= 0)
+                (void)write_at(directory, FREEZERS[EXEC_CGROUP_FREEZER].file, FREEZERS[EXEC_CGROUP_FREEZER].freeze);
+}
+
+void exec_cgroups_unpin(const struct cgroup_mounts *mounts)
+{
+        char path[PIN_PATH_BYTES];
+
+        if (name_pin(mounts, path))
+                (void)rmdir(path);
 }
 
 void exec_cgroup_close(struct exec_cgroup *cgroup)

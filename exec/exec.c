@@ -5,6 +5,7 @@
 
 #include "agent-exec.h"
 #include "clock.h"
+#include "exec-cgroup.h"
 #include "exec-run.h"
 
 static const struct exec_timing TIMING = {
@@ -34,6 +35,7 @@ int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *eng
         /* Without cgroups nothing can be proved to be the container's, so nothing is killed or counted; the engine's
          * own word is then all there is. */
         (void)cgroup_read_mounts(&execs->mounts);
+        exec_cgroups_pin(&execs->mounts);
         *ret_execs = execs;
         return 0;
 }
@@ -53,6 +55,7 @@ struct execs *execs_free(struct execs *execs)
                 exec->backend->free(exec);
         }
         agents_free(execs->agents, execs);
+        exec_cgroups_unpin(&execs->mounts);
         free(execs);
         return NULL;
 }

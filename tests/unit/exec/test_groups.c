@@ -19,6 +19,7 @@
 
 #include "cell.h"
 #include "exec-cgroup.h"
+#include "str.h"
 
 enum { LONG_MS = 20000, TRIES = 20000 };
 
@@ -305,6 +306,29 @@ static bool is_mounted(const struct hierarchy *hierarchy)
         return cgroup_read_mounts(&mounts) == 0 && mounts.of[hierarchy->mount].point[0] != '\0';
 }
 
+/* Empty and frozen, however often, and gone at the end. */
+static void a_freezer_is_pinned(void **state)
+{
+        const struct fixture *fixture = fixture_of(state);
+        struct cgroup_mounts mounts = { 0 };
+        char path[sizeof(fixture->path) + 64];
+        char text[16] = "";
+        int fd;
+
+        assert_int_equal(str_copy(mounts.of[CGROUP_FREEZER].point, CGROUP_PATH_BYTES, fixture->path), 0);
+        exec_cgroups_pin(&mounts);
+        exec_cgroups_pin(&mounts);
+        (void)snprintf(path, sizeof(path), "%s/carrel-pin/freezer.state", fixture->path);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(read(fd, text, sizeof(text)), strlen("FROZEN\n"));
+        close(fd);
+        assert_string_equal(text, "FROZEN\n");
+        exec_cgroups_unpin(&mounts);
+        assert_int_equal(access(path, F_OK), -1);
+        exec_cgroups_pin(&(struct cgroup_mounts){ 0 }); /* no freezer here */
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -321,8 +345,9 @@ int main(void)
                 TEST(what_is_retired_lives, &FREEZER),
                 TEST(empty_groups_serve_again, &FREEZER),
                 TEST(a_spare_group_kills_as_a_new_one, &FREEZER),
+                TEST(a_freezer_is_pinned, &FREEZER),
         };
-        const size_t n_unified = 7, n_freezer = 6;
+        const size_t n_unified = 7, n_freezer = 7;
         size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
         /* What is not mounted is not skipped: a machine of v1 or of v2 alone has nothing to test there. */
