@@ -267,8 +267,9 @@ static bool is_below(const struct mount_line *line, const char *directory)
                line->target[length] == '/';
 }
 
-/* Where something writable may be mounted. Podman makes a /var/tmp like the /tmp it was asked for. On cgroup v1 the
- * engine mounts a tmpfs of root's at /sys/fs/cgroup to hold the (read-only) hierarchies. */
+/* Where something writable may be mounted. Podman makes a /var/tmp like the /tmp it was asked for. On cgroup v1 a
+ * runtime mounts a tmpfs at /sys/fs/cgroup to hold the (read-only) hierarchies, crun's with mode 1777: it must be
+ * covered. */
 static bool may_be_writable(const struct mount_line *line)
 {
         static const char *const KERNELS_OWN[] = { "/proc", "/dev" };
@@ -326,6 +327,9 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
                 if (is_at(&line, "/dev/pts") && !has_bound(&line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "terminals are not bounded inside: one carrel could take all of the host's");
+                if (hosts_devices != NULL && is_at(&line, "/sys/fs/cgroup") && !has_option(&line, "ro") &&
+                    !is_covered(mountinfo, &line))
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "/sys/fs/cgroup is writable inside");
                 if (hosts_devices != NULL && is_device(&line, hosts_devices) && !is_covered(mountinfo, &line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "%.*s is a device node of the host's own inside",

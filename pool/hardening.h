@@ -21,7 +21,7 @@ int hardening_judge_counts(const char *limits, struct fault *why);
  * that the image brings, and would be a place on the host's disk that nobody bounds.
  * hosts_devices: "MAJOR:MINOR" of the file system that holds the host's device nodes; nothing of it may be mounted,
  * unless something else covers it: whoever locks or watches such an inode meets the host and the other carrels. NULL:
- * that is not asked. Pure. */
+ * that is not asked, nor whether /sys/fs/cgroup is read-only (both came with TEMPLATE_2). Pure. */
 int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, struct fault *why);
 
 /* The mount that the process stands in is one of its own. A runtime that leaks a descriptor of the host's can be made

@@ -61,6 +61,18 @@ static int own_masks(const struct stat *hosts)
         return 0;
 }
 
+/* On cgroup v1 it is a tmpfs, which crun (1.8) leaves writable; below it the hierarchies are read-only mounts of their
+ * own. In the child, inside the container. */
+static int close_cgroups(void)
+{
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+
+        if (syscall(SYS_mount_setattr, AT_FDCWD, "/sys/fs/cgroup", AT_SYMLINK_NOFOLLOW, &attributes,
+                    sizeof attributes) == 0)
+                return 0;
+        return errno == ENOENT || errno == EINVAL ? 0 : errno; /* there is none, or nothing is mounted there */
+}
+
 /* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
 static _Noreturn void set_attributes(int pidfd, const char *target)
 {
@@ -81,7 +93,9 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
         if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
                 _exit(errno);
-        err = own_masks(&null);
+        err = close_cgroups();
+        if (err == 0)
+                err = own_masks(&null);
         _exit(err != 0 ? err : bound_terminals(&terminals));
 }
 

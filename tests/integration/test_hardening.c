@@ -86,6 +86,7 @@ static int exit_code_inside(const char *script)
 static const char *const FORBIDDEN[] = {
         "touch /probe",
         "touch /etc/probe",
+        "touch /sys/fs/cgroup/probe",
         "mkdir /bin/probe",
         "mount -t tmpfs none /run",
         "unshare -n true",
@@ -213,6 +214,30 @@ static void a_memory_hog_is_killed(void **state)
         answer = carreld_exec("hog", "dd if=/dev/zero of=/dev/null bs=32M count=1", PATIENCE_S);
         assert_int_equal(answer_number(&answer, "exit_code"), 0);
         answer_release(&answer);
+}
+
+/* What process 1 has its later children have, and it could not undo any of this. A user's own processes stay his. */
+static void process_1_cannot_be_changed(void **state)
+{
+        static const char *const WORKS[] = { " cpus ",      " group ",      " io_priority ", " limit ",
+                                             " memory ",    " oom_score ",  " priority ",    " priority_of_group ",
+                                             " scheduler ", " attributes ", " parameters ",  " trace " };
+        static const char STATE[] =
+                "ulimit -n; ulimit -Hn; awk '/^Cpus_allowed_list|^SigIgn/ {print $2}' /proc/self/status; "
+                "awk '{print $19, $41}' /proc/self/stat; cat /proc/self/oom_score_adj";
+        char before[256], text[512], after[256];
+
+        (void)state;
+        MUST_RUN("install", "-m755", built_program("tests/integration/change-probe"), CARREL_USERS "/ada/change");
+        carreld_must_exec("ada", STATE, before, sizeof before);
+        carreld_must_exec("ada", "./change 1", text, sizeof text);
+        assert_string_equal(text, "end");
+        carreld_must_exec("ada", STATE, after, sizeof after);
+        assert_string_equal(after, before);
+        carreld_must_exec("ada", "printf %s ' '; ./change child", text, sizeof text);
+        for (size_t i = 0; i < sizeof WORKS / sizeof *WORKS; i++)
+                if (strstr(text, WORKS[i]) == NULL)
+                        fail_msg("the control of %s failed: %s", WORKS[i], text);
 }
 
 /* In units of 128 KiB, of which the host's own account has these and more. cgroup v1 counts them apart: an eighth of 64
@@ -480,6 +505,7 @@ static int inside(void)
                 cmocka_unit_test(the_number_of_processes_is_the_limit),
                 cmocka_unit_test(a_fork_bomb_stops_at_the_limit),
                 cmocka_unit_test(a_memory_hog_is_killed),
+                cmocka_unit_test(process_1_cannot_be_changed),
                 cmocka_unit_test(sockets_are_bounded),
                 cmocka_unit_test(two_users_share_nothing),
                 cmocka_unit_test(nobody_else_is_watched),

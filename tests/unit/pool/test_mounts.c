@@ -52,7 +52,13 @@ static const struct mount_case {
         { "a device with the host's as its beginning", ROOT WORKSPACE "9 222 0:66 /null /dev/null rw - tmpfs d rw\n",
           NULL },
         { "the template's", ROOT PROC DEV TMP WORKSPACE INIT, NULL },
-        { "cgroup v1's tmpfs", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n", NULL },
+        { "cgroup v1's tmpfs", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup ro,nosuid,nodev - tmpfs tmpfs rw\n", NULL },
+        { "one that can be written", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n",
+          "/sys/fs/cgroup is writable" },
+        { "one that was, below another",
+          ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n"
+                         "3 1 0:1 / /sys/fs/cgroup ro,nosuid,nodev - tmpfs tmpfs rw\n",
+          NULL },
         { "the last line without an end", ROOT "251 220 254:0 /u /workspace rw,nosuid,nodev - ext4 /dev/vda rw", NULL },
         { "a writable root", "220 187 0:85 / / rw,relatime - overlay overlay rw\n" WORKSPACE, "/ is writable" },
         { "a volume", ROOT WORKSPACE "9 220 254:0 /v /data rw,nosuid,nodev - ext4 /dev/vda rw\n", "/data" },
@@ -96,8 +102,10 @@ static void mounts_are_judged(void **state)
 static void an_earlier_promise_is_not_widened(void **state)
 {
         (void)state;
-        assert_int_equal(
-                hardening_judge_mounts(ROOT WORKSPACE "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n", NULL, NULL), 0);
+        assert_int_equal(hardening_judge_mounts(ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs t rw\n"
+                                                               "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n",
+                                                NULL, NULL),
+                         0);
 }
 
 static void a_place_outside_is_refused(void **state)
