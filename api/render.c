@@ -1,6 +1,7 @@
 #include "render.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,25 @@ cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
         put_seconds(&object, "lease_left_s", (double)carrel->lease_left_ms);
         put_number(&object, "execs", carrel->execs);
         put_background(&object, carrel);
+        return object;
+}
+
+cJSON *render_past(const struct pool_past *past)
+{
+        static const char *const SENTENCES[POOL_EVENT_KINDS] = {
+                [POOL_ENSURE_FAILED] = "has no carrel: the last ensure failed",
+                [POOL_RETIRED] = "has no carrel: the last one was removed",
+                [POOL_LOST] = "has no carrel: the last one was lost",
+        };
+        cJSON *object = cJSON_CreateObject();
+        char reason[sizeof past->detail + 64];
+
+        (void)snprintf(reason, sizeof reason, "%s: %s", SENTENCES[past->kind], past->detail);
+        put_text(&object, "user", past->user);
+        put_text(&object, "state", "absent");
+        put_child(&object, "reason", cJSON_CreateString(reason));
+        put_text(&object, "last_fault", past->kind == POOL_ENSURE_FAILED ? past->detail : "");
+        put_time(&object, "since", past->wall_ms);
         return object;
 }
 
@@ -285,9 +305,10 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
 {
         struct api_state state = { 0 };
         cJSON *object = cJSON_CreateObject();
-        cJSON *settings = info->settings_json == NULL ? NULL : cJSON_Parse(info->settings_json);
+        cJSON *settings;
 
         info->describe(info->arg, &state);
+        settings = state.settings_json == NULL ? NULL : cJSON_Parse(state.settings_json);
         put_text(&object, "version", info->version);
         put_text(&object, "pool", info->pool);
         put_child(&object, "engine", render_engine(&state));

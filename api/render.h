@@ -18,6 +18,8 @@ struct cJSON *render_looked_at(const struct carrel_view *carrel, const char *eng
 struct cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine);
 /* reaper is the reaper's sentence. */
 struct cJSON *render_why(const struct carrel_view *carrel, const char *reaper);
+/* The same of a user who has none (any more). */
+struct cJSON *render_past(const struct pool_past *past);
 struct cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms);
 struct cJSON *render_exec(const struct exec_view *exec, const char *user);
 /* Adds how an exec ended to *object, as put.h does; without its output. */

@@ -153,7 +153,14 @@ static void explain_view(void *arg, const struct carrel_view *view)
 
 void handle_why(struct request *request)
 {
-        if (!pool_inspect(request->server->pool, request->parameter, explain_view, request))
+        const struct pool_past *past;
+
+        if (pool_inspect(request->server->pool, request->parameter, explain_view, request))
+                return;
+        past = pool_recall(request->server->pool, request->parameter);
+        if (past != NULL)
+                answer_json(request, MHD_HTTP_OK, render_past(past));
+        else
                 answer_no_carrel(request);
 }
 

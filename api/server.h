@@ -37,12 +37,12 @@ struct api_state {
         uint64_t flows_refused_packets;
         unsigned flows, flows_table_size; /* of the host's connection-tracking table */
         unsigned flows_max;               /* of a carrel; 0: not bounded */
+        const char *settings_json;        /* the settings in force as a JSON object; NULL: not told */
 };
 
 struct api_info {
-        const char *version;       /* of carreld */
-        const char *pool;          /* its name */
-        const char *settings_json; /* the effective settings as a JSON object, for /v1/info; may be NULL */
+        const char *version; /* of carreld */
+        const char *pool;    /* its name */
         /* Fills engine kind/version/api version and the policy's state at the time of the call. */
         void (*describe)(void *arg, struct api_state *ret_state);
         void *arg;

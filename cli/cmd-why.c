@@ -9,7 +9,7 @@ static const struct field FIELDS[] = {
         { "reaper", "reaper", FIELD_TEXT },  { "last fault", "last_fault", FIELD_TEXT },
         { "idle", "idle_s", FIELD_SECONDS }, { "lease left", "lease_left_s", FIELD_SECONDS },
         { "execs", "execs", FIELD_TEXT },    { "background", "background", FIELD_TEXT },
-        { NULL, NULL, FIELD_TEXT },
+        { "since", "since", FIELD_TEXT },    { NULL, NULL, FIELD_TEXT },
 };
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)

@@ -71,6 +71,7 @@ static void describe(void *arg, struct api_state *ret_state)
         daemon->engine->ops->about(daemon->engine, &about);
         netpolicy_status(daemon->netpolicy, &policy);
         *ret_state = (struct api_state){
+                .settings_json = daemon->settings_json,
                 .is_engine_available = about.is_available,
                 .is_policy_in_force = netpolicy_is_in_force(daemon->netpolicy),
                 .can_connect = policy.can_connect,
@@ -351,7 +352,6 @@ static int make_api(struct daemon *daemon, struct fault *why)
         struct api_info info = {
                 .version = CARREL_VERSION,
                 .pool = daemon->config.pool,
-                .settings_json = daemon->settings_json,
                 .describe = describe,
                 .arg = daemon,
         };

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,18 @@ static void take_over(struct config *current, struct config *next)
         }
 }
 
+/* What /v1/info shows. */
+static int tell_settings(struct daemon *daemon, struct fault *why)
+{
+        char *json = config_to_json(&daemon->config);
+
+        if (json == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        free(daemon->settings_json);
+        daemon->settings_json = json;
+        return 0;
+}
+
 int reload_settings(struct daemon *daemon, struct fault *why)
 {
         AUTO(config_release) struct config next = { 0 };
@@ -60,6 +73,9 @@ int reload_settings(struct daemon *daemon, struct fault *why)
                 return r;
         warn_of_restart(daemon, &next);
         take_over(&daemon->config, &next);
+        r = tell_settings(daemon, why);
+        if (r < 0)
+                return r;
         log_set(daemon->log, (enum log_level)daemon->config.log_level, (enum log_format)daemon->config.log_format);
         struct reaper_options reaper = daemon_reaper_options(&daemon->config);
         reaper_reconfigure(daemon->reaper, &reaper);

@@ -2,11 +2,13 @@
  * we would make ourselves. It is inspected, then goes the second half of the road that a new one goes. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chore.h"
 #include "clock.h"
 #include "ensure.h"
 #include "inside.h"
+#include "proc-file.h"
 #include "retire.h"
 #include "spec.h"
 #include "steps.h"
@@ -27,6 +29,18 @@ static const struct step STEPS[] = {
         { 0 },
 };
 
+/* A restart makes nobody younger: the age is that of the container's process. 0: it has no process, or that has ended.
+ */
+static int64_t process_began_ms(int pid)
+{
+        struct process process;
+        long ticks_a_second = sysconf(_SC_CLK_TCK);
+
+        if (pid <= 0 || ticks_a_second <= 0 || process_read(pid, &process) < 0)
+                return 0;
+        return (int64_t)(process.start_ticks * 1000 / (uint64_t)ticks_a_second);
+}
+
 static void on_adopt_done(void *subject, const struct fault *why)
 {
         struct task *task = subject;
@@ -41,7 +55,7 @@ static void on_adopt_done(void *subject, const struct fault *why)
         list_move_all(&carrel->waiters, &waits);
         task->flow = NULL; /* it frees itself */
         if (why == NULL)
-                pool_carrel_ready(carrel, carrel->last_use_ms);
+                pool_carrel_ready(carrel, process_began_ms(carrel->pid), carrel->last_use_ms);
         task_free(task);
         retire_after_start(carrel, why != NULL);
         if (why == NULL)

@@ -306,7 +306,7 @@ static void on_ensure_done(void *subject, const struct fault *why)
         admission_release(&pool->admission);
         ev_timer_start(pool->loop, &pool->grant);
         if (why == NULL)
-                pool_carrel_ready(carrel, 0);
+                pool_carrel_ready(carrel, 0, 0);
         else
                 settle_failure(task, why);
         task_free(task);

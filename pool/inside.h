@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "listeners.h"
 #include "options.h"
+#include "past.h"
 #include "pool.h"
 #include "table.h"
 
@@ -35,6 +36,7 @@ struct pool {
         struct admission admission;
         ev_timer grant; /* zero delay: hands free starts to who waits for them */
         struct listeners listeners;
+        struct past past;
         struct running *running; /* by exec id */
         struct survey_task survey;
         struct list chores;      /* struct chore: engine calls about containers nobody holds */
@@ -60,8 +62,9 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel);
 /* The next generation of the user's container, in the ledger too. */
 void pool_raise_generation(struct carrel *carrel, uint64_t generation);
 
-/* STARTING -> READY: the process is watched from now on. last_use_ms 0: now. */
-void pool_carrel_ready(struct carrel *carrel, int64_t last_use_ms);
+/* STARTING -> READY: the process is watched from now on. Its age counts from since_ms, its idleness from last_use_ms
+ * (CLOCK_BOOTTIME); 0: now. */
+void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms);
 /* READY -> LOST, its execs end; no effect in any other state. */
 void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom);
 

@@ -71,6 +71,11 @@ static void limit_execs(const struct pool *pool)
                                                         pool->options.exec_wait_s });
 }
 
+static void remember(void *arg, const struct pool_event *event)
+{
+        past_note(arg, event, clock_wall_ms());
+}
+
 int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,
              struct execs *execs, const struct pool_options *options, const struct flow_observer *observer,
              struct fault *why)
@@ -95,6 +100,11 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
         if (err < 0) {
                 pool_free(pool);
                 return err;
+        }
+        err = pool_listen(pool, remember, &pool->past);
+        if (err < 0) {
+                pool_free(pool);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "out of memory");
         }
         execs_on_left_behind(execs, running_left_behind, pool);
         limit_execs(pool);
@@ -131,6 +141,7 @@ struct pool *pool_free(struct pool *pool)
         table_release(&pool->table);
         ledger_close(pool->ledger);
         listeners_release(&pool->listeners);
+        past_release(&pool->past);
         options_release(&pool->options);
         if (pool->users_fd >= 0)
                 close(pool->users_fd);
@@ -232,16 +243,16 @@ static void on_death(struct ev_loop *loop, ev_io *io, int events)
         pool_carrel_lost(carrel, "its init ended", false);
 }
 
-void pool_carrel_ready(struct carrel *carrel, int64_t last_use_ms)
+void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms)
 {
         struct pool *pool = carrel->pool;
 
         table_set_state(&pool->table, carrel, CARREL_READY);
-        carrel->ready_ms = clock_boottime_ms();
+        carrel->ready_ms = since_ms > 0 ? since_ms : clock_boottime_ms();
         carrel->ready_number = ++pool->last_ready_number;
         carrel->last_fault[0] = '\0';
         carrel_set_reason(carrel, "is running");
-        carrel->last_use_ms = last_use_ms > 0 ? last_use_ms : carrel->ready_ms;
+        carrel->last_use_ms = last_use_ms > 0 ? last_use_ms : clock_boottime_ms();
         ledger_set_times(pool->ledger, carrel->slot, carrel->last_use_ms, carrel->lease_until_ms);
         carrel_watch_process(carrel, on_death);
 }
@@ -298,6 +309,11 @@ void pool_unlisten(struct pool *pool, void (*on_event)(void *arg, const struct p
 void pool_announce(struct pool *pool, const struct pool_event *event)
 {
         listeners_tell(&pool->listeners, event);
+}
+
+const struct pool_past *pool_recall(const struct pool *pool, const char *user)
+{
+        return past_find(&pool->past, user);
 }
 
 static struct carrel *find(const struct pool *pool, const char *user)

@@ -65,7 +65,7 @@ struct carrel_view {
         int64_t started_wall_ms; /* 0: not started */
         int64_t idle_ms;         /* 0 while busy */
         int64_t lease_left_ms;   /* 0: none */
-        int64_t age_ms;          /* since READY */
+        int64_t age_ms;          /* since READY; of an adopted one since its process began */
         unsigned execs;
         const char *tasks_file; /* for carrel_background */
         bool has_agent;         /* its execs are the agent's; else the engine's */
@@ -119,6 +119,14 @@ struct pool_event {
         double duration_s;     /* where it has one, else 0 */
         enum exec_cause cause; /* POOL_EXEC_ENDED */
         bool has_open_streams; /* ... and what it left in the background could still write */
+};
+
+/* How the last carrel of a user ended, or why he got none. */
+struct pool_past {
+        char user[USER_ID_MAX + 1];
+        enum pool_event_kind kind; /* POOL_ENSURE_FAILED, POOL_RETIRED or POOL_LOST */
+        int64_t wall_ms;
+        char detail[256]; /* a reason or a sentence */
 };
 
 /* Whether carrel-init runs the execs as an agent. */
@@ -218,6 +226,10 @@ struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec);
 const char *pool_exec_user(const struct pool *pool, const char *exec_id);
 
 /* ---- looking ---- */
+
+/* What is known of a user's last carrel, kept for some 1,000 users until carreld ends. NULL: nothing. Valid until the
+ * loop goes on. */
+const struct pool_past *pool_recall(const struct pool *pool, const char *user);
 
 /* false: no such carrel. visit runs at most once. */
 bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void *arg, const struct carrel_view *view),

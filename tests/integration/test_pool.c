@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -483,6 +484,57 @@ static void a_missing_image_is_named_with_its_remedy(void **state)
         end_daemon();
 }
 
+/* ---- what an operator asks ---- */
+
+static bool shows_ttl(void *arg)
+{
+        struct answer info = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
+        bool is_shown = strcmp(answer_text(&info, "settings.idle_ttl_s"), arg) == 0;
+
+        answer_release(&info);
+        return is_shown;
+}
+
+static void a_reload_is_seen(void **state)
+{
+        FILE *file;
+
+        (void)state;
+        start_daemon(NULL);
+        assert_true(shows_ttl((char[]){ "300" }));
+        file = fopen("/run/testbed/carrel.conf", "we");
+        assert_non_null(file);
+        assert_true(fputs("idle_ttl_s = 77\n", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
+        assert_true(wait_until(shows_ttl, (char[]){ "77" }, PATIENCE_S));
+        end_daemon();
+}
+
+static void why_remembers_what_failed(void **state)
+{
+        struct answer answer;
+
+        (void)state;
+        start_daemon(NULL);
+        request_expect(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL, 404);
+        answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"image\":\"nosuch:latest\"}");
+        assert_true(answer.status >= 400);
+        answer_release(&answer);
+        answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL);
+        assert_int_equal(answer.status, 200);
+        if (strstr(answer_text(&answer, "reason"), "the last ensure failed") == NULL)
+                fail_msg("%s", answer.body);
+        assert_non_null(strstr(answer_text(&answer, "last_fault"), "nosuch"));
+        answer_release(&answer);
+        carreld_must_ensure("ada");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL);
+        assert_non_null(strstr(answer_text(&answer, "reason"), "was removed"));
+        answer_release(&answer);
+        end_daemon();
+}
+
 /* ---- two pools on one engine ---- */
 
 static void pools_do_not_touch_each_other(void **state)
@@ -512,17 +564,26 @@ static void what_matches_is_adopted(void **state)
 {
         static const char *const adopting[] = { "CARREL_STARTUP=adopt", NULL };
         struct answer before, after;
+        struct timespec began, now;
+        double kept_s;
 
         (void)state;
         start_daemon(adopting);
         before = carreld_ensure("ada");
+        clock_gettime(CLOCK_BOOTTIME, &began);
         carreld_must_ensure("bob");
         carreld = carreld_kill(carreld);
         engine_end(CARREL_PREFIX "bob");
         start_daemon(adopting);
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        kept_s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
         after = carreld_ensure("ada");
         assert_string_equal(answer_text(&after, "outcome"), "reused");
         assert_string_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
+        /* A restart makes nobody younger: max_lifetime_s would never come. The kernel counts the start in ticks of 10
+         * ms. */
+        assert_true(answer_number(&after, "age_s") > answer_number(&before, "age_s"));
+        assert_true(answer_number(&after, "age_s") > kept_s - 0.02);
         assert_true(carreld_has_state("bob", ""));
         assert_int_equal(engine_count(LABEL_USER "=bob"), 0);
         answer_release(&before);
@@ -579,6 +640,8 @@ static int inside(void)
                 WITH_ENGINE(a_full_queue_says_so),
                 WITH_ENGINE(pools_do_not_touch_each_other),
                 WITH_ENGINE(what_matches_is_adopted),
+                WITH_ENGINE(a_reload_is_seen),
+                WITH_ENGINE(why_remembers_what_failed),
                 WITH_ENGINE(labels_alone_are_not_adopted),
                 WITH_DAEMON(two_hundred_users_at_once_all_get_theirs),
         };

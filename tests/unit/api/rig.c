@@ -32,6 +32,7 @@ static void describe(void *arg, struct api_state *ret_state)
         const struct rig *rig = arg;
 
         *ret_state = rig->state;
+        ret_state->settings_json = "{\"idle_ttl_s\":300}";
 }
 
 #define BOOT "11111111-2222-3333-4444-555555555555"
@@ -83,7 +84,6 @@ struct rig *rig_new(const struct api_options *options)
         rig->info = (struct api_info){
                 .version = "0.1.0",
                 .pool = "default",
-                .settings_json = "{\"idle_ttl_s\":300}",
                 .describe = describe,
                 .arg = rig,
         };

@@ -1,6 +1,7 @@
 /* The pure parts of the pool: tables of cases. */
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "admission.h"
@@ -8,6 +9,7 @@
 #include "judge-ensure.h"
 #include "listeners.h"
 #include "options.h"
+#include "past.h"
 #include "rig.h"
 #include "spec.h"
 #include "template.h"
@@ -533,6 +535,43 @@ static void test_listeners(void **state)
         listeners_release(&listeners);
 }
 
+static void note(struct past *past, enum pool_event_kind kind, const char *user, const char *detail, int64_t wall_ms)
+{
+        const struct pool_event event = { .kind = kind, .user = user, .container_id = "", .detail = detail };
+
+        past_note(past, &event, wall_ms);
+}
+
+/* The last end of each user; beyond the bound those noted longest ago go. */
+static void test_past(void **state)
+{
+        struct past past = { 0 };
+        char user[16];
+
+        assert_null(past_find(&past, "ada"));
+        note(&past, POOL_CREATED, "ada", "", 1);
+        note(&past, POOL_POLICY_CHANGED, "", "", 1);
+        assert_null(past_find(&past, "ada"));
+        note(&past, POOL_ENSURE_FAILED, "ada", "no image", 2);
+        note(&past, POOL_RETIRED, "ada", "idle", 3);
+        assert_int_equal(past_find(&past, "ada")->kind, POOL_RETIRED);
+        assert_int_equal(past_find(&past, "ada")->wall_ms, 3);
+        assert_string_equal(past_find(&past, "ada")->detail, "idle");
+        note(&past, POOL_LOST, "bob", "oom", 4);
+        note(&past, POOL_RETIRED, "ada", "again", 5);
+        for (int i = 0; i < PAST_USERS_MAX - 1; i++) {
+                (void)snprintf(user, sizeof user, "u%d", i);
+                note(&past, POOL_RETIRED, user, "", 6);
+        }
+        assert_null(past_find(&past, "bob"));
+        assert_string_equal(past_find(&past, "ada")->detail, "again");
+        note(&past, POOL_RETIRED, "one-more", "", 7);
+        assert_null(past_find(&past, "ada"));
+        assert_non_null(past_find(&past, "u0"));
+        past_release(&past);
+        assert_null(past_find(&past, "u0"));
+}
+
 static void test_names(void **state)
 {
         for (int i = 0; i < POOL_EVENT_KINDS; i++)
@@ -563,6 +602,7 @@ int main(void)
                 cmocka_unit_test(test_judge_names_the_obstacle),
                 cmocka_unit_test(test_admission),
                 cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_past),
                 cmocka_unit_test(test_names),
         };
 
