@@ -2,6 +2,7 @@
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -385,6 +386,21 @@ static void forge_network(cJSON *config, const char *network)
         cJSON_DeleteItemFromObject(lin, "sysctl");
 }
 
+/* The runtime joins the user namespace at descriptor 5 (OCI_USERNS_FD of engine/oci-engine.h): that of the container
+ * that is replaced, made by an id of its own. */
+static void hold_userns(const char *name)
+{
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof path, "/proc/%d/ns/user", pid(name));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_return_code(fd, errno);
+        assert_return_code(dup2(fd, 5), errno);
+        if (fd != 5)
+                close(fd);
+}
+
 static void forge(const char *user, const struct forgery *forgery)
 {
         static unsigned n;
@@ -398,6 +414,7 @@ static void forge(const char *user, const struct forgery *forgery)
         snprintf(path, sizeof path, STATE_DIR "/%s/config.json", box);
         config = read_json(path);
         assert_true(record != NULL && config != NULL);
+        hold_userns(name);
         remove_container(name);
 
         snprintf(box, sizeof box, "%064x", 0xf0000000U + ++n);
@@ -430,6 +447,7 @@ static void forge(const char *user, const struct forgery *forgery)
                  "run --detach --bundle " STATE_DIR "/%1$s --pid-file " STATE_DIR "/%1$s/pid %1$s >/dev/null 2>&1",
                  box);
         crun(STATE_DIR "/runtime", words);
+        close(5);
         snprintf(path, sizeof path, STATE_DIR "/%s/state.json", box);
         write_json(path, record);
         if (strcmp(forgery->network, "bridge") == 0) {
