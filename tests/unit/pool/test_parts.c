@@ -1,7 +1,7 @@
 /* The pure parts of the pool: tables of cases. */
 #include <errno.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admission.h"
