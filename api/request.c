@@ -112,6 +112,8 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
 /* Whether a body of that length may be sent. */
 static int check_length(const struct request *request, uint64_t length, struct fault *why)
 {
+        if (request->refusal.kind != FAULT_NONE)
+                return fault_pass(why, &request->refusal);
         if (request->spool != NULL)
                 return spool_may_take(request->spool, length, why);
         return length <= API_BODY_MAX_BYTES ? 0
@@ -232,9 +234,9 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
         list_append(&connection->server->requests, &request->node);
         connection->request = request;
         *context = request;
-        status = prepare_spool(request, &why) < 0 ? error_status(why.kind) : 0;
-        if (status == 0)
-                check_head(request, version, &status, &why);
+        if (prepare_spool(request, &why) < 0)
+                request->refusal = why;
+        check_head(request, version, &status, &why);
         if (status == 0)
                 return MHD_YES;
         answer_fault_as(request, status, &why, NULL);
@@ -278,7 +280,7 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
         struct fault why;
 
         request->received_bytes += length;
-        if (request->spool != NULL)
+        if (request->spool != NULL || request->refusal.kind != FAULT_NONE)
                 return receive_spooled(request, bytes, length);
         if (request->received_bytes <= API_BODY_MAX_BYTES) {
                 earn_time(request);

@@ -371,11 +371,11 @@ static void test_shares(void **state)
         for (size_t i = 0; i < N_USERS; i++) {
                 waiting[i] = begin(rig, USERS[i], 1000, 1);
                 if (i == 1)
-                        expect_refusal(begin(rig, "ada", 1000, 0), 429, "2 files of ada are on their way already");
+                        expect_refusal(begin(rig, "ada", 1000, 1000), 429, "2 files of ada are on their way already");
                 if (i == BEFORE_THE_LAST_QUARTER - 1)
-                        expect_refusal(begin(rig, "dan", 1000, 0), 429, "7 files and images");
+                        expect_refusal(begin(rig, "dan", 1000, 1000), 429, "7 files and images");
         }
-        expect_refusal(begin(rig, "fay", 1000, 0), 429, "8 files and images");
+        expect_refusal(begin(rig, "fay", 1000, 1000), 429, "8 files and images");
         for (size_t i = 0; i < N_USERS; i++)
                 client_close(waiting[i]);
         for (int i = 0; i < 20; i++)
