@@ -276,6 +276,7 @@ static cJSON *render_policy(const struct api_state *state)
         put_number(&flows, "table_size", state->flows_table_size);
         put_number(&flows, "refused_packets", (double)state->flows_refused_packets);
         put_child(&policy, "flows", flows);
+        put_child(&policy, "resolvers", cJSON_CreateString(state->resolvers));
         return policy;
 }
 

@@ -33,6 +33,7 @@ struct api_state {
         int is_policy_in_force;
         int can_connect; /* 0: only carrels with policy none are possible */
         char policy_detail[192];
+        char resolvers[256]; /* that carrels may ask, separated by commas; or "" */
         uint64_t policy_heals, policy_alarms, policy_dropped_packets;
         uint64_t flows_refused_packets;
         unsigned flows, flows_table_size; /* of the host's connection-tracking table */

@@ -43,6 +43,8 @@ struct doctor {
         struct doctor_findings findings;
         const char *allowed;
         char user[USER_BYTES]; /* the probe's */
+        char resolvers[256];   /* of carrels; "": none */
+        const char *nameless;  /* why no name is to resolve, as it is set; NULL: one is */
         int signal;            /* that came meanwhile; 0: none */
 };
 
@@ -128,6 +130,12 @@ static void check_info(struct doctor *doctor)
                 return;
         }
         check_engine(doctor, info);
+        (void)snprintf(doctor->resolvers, sizeof doctor->resolvers, "%s", view_text(info, "policy.resolvers"));
+        if (str_equal(view_text(info, "settings.dns"), ""))
+                doctor->nameless = "dns is empty: no name resolves, as it is set";
+        else if (str_equal(view_text(info, "settings.policy"), "none") ||
+                 cJSON_IsFalse(view_find(info, "policy.can_connect")))
+                doctor->nameless = "carrels have no network";
         if (cJSON_IsTrue(view_find(info, "policy.is_in_force")) &&
             !cJSON_IsFalse(view_find(info, "policy.can_connect")) &&
             !str_has_prefix(view_text(info, "policy.detail"), "in force, but"))
@@ -256,6 +264,23 @@ static void check_allowed(struct doctor *doctor)
                 doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED, text_of(&reason));
 }
 
+static void check_names(struct doctor *doctor)
+{
+        static const char NAME[] = "example.com"; /* RFC 2606: there is one for ever */
+        AUTO(auto_buffer) struct buffer report = { 0 };
+        AUTO(auto_buffer) struct buffer reason = { 0 };
+
+        if (doctor->nameless != NULL)
+                doctor_skip(&doctor->findings, CHECK_NAMES, CHECK_NAMES, doctor->nameless);
+        else if (doctor->resolvers[0] == '\0')
+                doctor_note(&doctor->findings, CHECK_NAMES, VERDICT_FAIL,
+                            "dns is auto, but the host names no resolver that a carrel could ask");
+        else if (run_probe(doctor, DOCTOR_NAMES_SCRIPT, NAME, "", &report, &reason))
+                doctor_judge_names(&doctor->findings, NAME, doctor->resolvers, report.data);
+        else
+                doctor_skip(&doctor->findings, CHECK_NAMES, CHECK_NAMES, text_of(&reason));
+}
+
 /* Also after an ensure that failed: it may have made something. */
 static void check_remove(struct doctor *doctor, bool is_ensured)
 {
@@ -291,8 +316,10 @@ static void examine(struct doctor *doctor)
                         check_denied(doctor);
                 if (doctor->signal == 0)
                         check_allowed(doctor);
+                if (doctor->signal == 0)
+                        check_names(doctor);
         } else {
-                doctor_skip(&doctor->findings, CHECK_USER, CHECK_EGRESS_ALLOWED, "needs a carrel");
+                doctor_skip(&doctor->findings, CHECK_USER, CHECK_NAMES, "needs a carrel");
         }
         /* Whatever came: the probe's carrel goes, and this is waited for. */
         api_client_heed(doctor->cli->api, -1);

@@ -9,6 +9,7 @@ static const struct field FIELDS[] = {
         { "heals", "heals", FIELD_TEXT },
         { "alarms", "alarms", FIELD_TEXT },
         { "dropped packets", "dropped_packets", FIELD_TEXT },
+        { "resolvers", "resolvers", FIELD_TEXT },
         { "connections", "flows.of_the_host", FIELD_TEXT },
         { "table size", "flows.table_size", FIELD_TEXT },
         { "a carrel's bound", "flows.of_a_carrel_max", FIELD_TEXT },

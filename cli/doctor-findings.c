@@ -39,6 +39,10 @@ static const struct {
         [CHECK_EGRESS_ALLOWED] = { "egress allowed",
                                    "the host drops what the policy allows: see net.ipv4.ip_forward and "
                                    "the FORWARD chain of the host's firewall" },
+        [CHECK_NAMES] = { "names resolve",
+                          "name resolvers that a carrel can reach in dns of carrel.conf(5), then reload carreld and "
+                          "make the carrel anew. `carrel policy` shows those in use; one that listens on the host's "
+                          "loopback only, or answers nobody but the host, is out of reach" },
         [CHECK_REMOVE] = { "probe removed", "`carrel rm` it, or wait until it is reaped" },
 };
 

@@ -24,6 +24,7 @@ enum doctor_check {
         CHECK_MEMORY,
         CHECK_EGRESS_DENIED,
         CHECK_EGRESS_ALLOWED,
+        CHECK_NAMES,
         CHECK_REMOVE,
         CHECKS
 };

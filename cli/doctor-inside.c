@@ -40,6 +40,32 @@ const char DOCTOR_EGRESS_SCRIPT[] = "has() { command -v \"$1\" >/dev/null 2>&1; 
                                     "  exit 0\n"
                                     "done\n";
 
+/* Of glibc's resolver the environment bounds how long it asks; busybox's has its own bound. getent cannot tell an
+ * unknown name from silence. */
+const char DOCTOR_NAMES_SCRIPT[] =
+        "export RES_OPTIONS='timeout:2 attempts:2'\n"
+        "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
+        "by_python3() { python3 -c 'import socket, sys\n"
+        "try:\n"
+        "    print(\"resolved\", socket.getaddrinfo(sys.argv[1], 443, socket.AF_INET)[0][4][0])\n"
+        "except socket.gaierror as e:\n"
+        "    known = (socket.EAI_NONAME, getattr(socket, \"EAI_NODATA\", socket.EAI_NONAME))\n"
+        "    print(\"unknown\" if e.errno in known else \"silent\", e)' \"$1\"; }\n"
+        "by_nslookup() { text=$(nslookup \"$1\" 2>&1); text=$(echo $text)\n"
+        "  case $text in\n"
+        "    *Name:*Address*) echo \"resolved ${text##*Name:}\";;\n"
+        "    *'timed out'*|*'no servers'*|*refused*|*\"can't connect\"*|*unreachable*) echo \"silent $text\";;\n"
+        "    *\"an't find\"*|*\"can't resolve\"*) echo \"unknown $text\";;\n"
+        "    *) echo \"silent $text\";;\n"
+        "  esac; }\n"
+        "by_getent() { text=$(getent ahostsv4 \"$1\") && echo \"resolved ${text%% *}\" || echo 'unclear nothing'; }\n"
+        "for tool in python3 nslookup getent; do\n"
+        "  has $tool || continue\n"
+        "  echo \"Tool: $tool\"\n"
+        "  echo Name: $(by_$tool \"$1\")\n"
+        "  exit 0\n"
+        "done\n";
+
 const char *doctor_line(const char *report, const char *key, char *ret_value, size_t size)
 {
         size_t key_length = strlen(key);
@@ -225,4 +251,27 @@ void doctor_judge_allowed(struct doctor_findings *findings, const char *target, 
                 return;
         doctor_note(findings, CHECK_EGRESS_ALLOWED, reach == REACH_ANSWERED ? VERDICT_OK : VERDICT_FAIL, "%s: %s",
                     target, message);
+}
+
+void doctor_judge_names(struct doctor_findings *findings, const char *name, const char *resolvers, const char *report)
+{
+        char tool[32];
+        char said[192];
+
+        (void)doctor_line(report, "Tool:", tool, sizeof tool);
+        (void)doctor_line(report, "Name:", said, sizeof said);
+        if (*tool == '\0')
+                doctor_note(findings, CHECK_NAMES, VERDICT_SKIP,
+                            "the image has no python3, nslookup or getent to try it");
+        else if (str_has_prefix(said, "resolved "))
+                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s is %s, says %s", name, said + strlen("resolved "),
+                            resolvers);
+        else if (str_has_prefix(said, "unknown "))
+                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s answers from inside, but knows no %s", resolvers,
+                            name);
+        else if (str_has_prefix(said, "silent "))
+                doctor_note(findings, CHECK_NAMES, VERDICT_FAIL, "from inside, %s does not answer: %s", resolvers,
+                            said + strlen("silent "));
+        else
+                doctor_note(findings, CHECK_NAMES, VERDICT_SKIP, "%s inside said \"%s\"", tool, said);
 }

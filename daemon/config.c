@@ -4,10 +4,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "resolvers.h"
 #include "scope.h"
 #include "str.h"
 
@@ -90,8 +92,11 @@ static const struct setting TABLE[] = {
         { "cpus", SETTING_DECIMAL, AT(cpus), "1.0", 0.01, 1024, NULL, "CPUs of each carrel", NULL },
         { "deny", SETTING_TEXT, AT(deny), "", 0, 8192, NULL,
           "CIDRs no carrel may reach, beside the built-in list, separated by commas", NULL },
-        { "dns", SETTING_TEXT, AT(dns), "", 0, 255, NULL,
-          "resolver addresses, separated by commas; each may be asked on port 53; empty: no names resolve", NULL },
+        { "dns", SETTING_TEXT, AT(dns), CONFIG_DNS_AUTO, 0, 255, NULL,
+          "resolver addresses, separated by commas; each may be asked on port 53, and nothing else, wherever it is; "
+          "auto: "
+          "the host's own, or those that a resolver on its loopback asks; empty: no names resolve",
+          NULL },
         { "engine", SETTING_CHOICE, AT(engine), "auto", 0, 0, ENGINES,
           "the container engine; auto: the first of Podman, Docker and the embedded one (oci) that can keep every "
           "promise",
@@ -245,6 +250,16 @@ const struct setting *config_table(void)
         return TABLE;
 }
 
+static void find_resolvers(struct config *config)
+{
+        _Static_assert((int)RESOLVERS_BYTES <= (int)CONFIG_RESOLVERS_BYTES, "what is found has room");
+
+        if (str_equal(config->dns, CONFIG_DNS_AUTO))
+                resolvers_find("", config->resolvers);
+        else if (config->dns != NULL)
+                (void)snprintf(config->resolvers, sizeof config->resolvers, "%s", config->dns);
+}
+
 int config_load(struct config *ret_config, const char *path, bool is_required, char *const *environment,
                 const struct fault_listener *listener, struct fault *why)
 {
@@ -264,6 +279,7 @@ int config_load(struct config *ret_config, const char *path, bool is_required, c
         r = file < 0 ? file : variables;
         if (r < 0 && listener == NULL)
                 return r;
+        find_resolvers(&config);
         *ret_config = config;
         config = (struct config){ 0 };
         return r;

@@ -6,6 +6,9 @@
 
 #include "settings.h"
 
+#define CONFIG_DNS_AUTO "auto"
+enum { CONFIG_RESOLVERS_BYTES = 256 };
+
 enum config_engine {
         CONFIG_ENGINE_AUTO,
         CONFIG_ENGINE_DOCKER,
@@ -81,6 +84,9 @@ struct config {
         int userns;
         uint64_t userns_base;
         char *users_dir;
+
+        /* No setting: the addresses that dns stands for on this host, as of the time that it was read. */
+        char resolvers[CONFIG_RESOLVERS_BYTES];
 };
 
 /* The table, ended by a NULL key. */

@@ -19,6 +19,7 @@
 #include "options.h"
 #include "scope.h"
 #include "server.h"
+#include "str.h"
 
 enum { LOCK_PATIENCE_MS = 5000 };
 
@@ -95,6 +96,7 @@ static void describe(void *arg, struct api_state *ret_state)
                 engine->reason = verdict->reason;
                 engine->is_chosen = verdict->is_chosen;
         }
+        (void)snprintf(ret_state->resolvers, sizeof ret_state->resolvers, "%s", daemon->config.resolvers);
         (void)snprintf(ret_state->policy_detail, sizeof ret_state->policy_detail, "%s", policy.detail);
 }
 
@@ -200,6 +202,9 @@ static int make_netpolicy(struct daemon *daemon, struct fault *why)
         char helper[DAEMON_PATH_BYTES];
         struct netpolicy_options options = daemon_netpolicy_options(&daemon->config, helper);
 
+        if (str_equal(daemon->config.dns, CONFIG_DNS_AUTO) && daemon->config.resolvers[0] == '\0')
+                log_event(daemon->log, LOG_LEVEL_WARNING, "no_resolvers", "reason",
+                          "dns is auto, but the host names no resolver that a carrel could ask: set dns", NULL);
         if (daemon->config.engine == CONFIG_ENGINE_FAKE)
                 return netpolicy_new_fake(&daemon->netpolicy, daemon->loop);
         if (!netpolicy_has_privileges()) {

@@ -46,6 +46,7 @@ static void take_over(struct config *current, struct config *next)
                 memcpy(to, from, size);
                 memcpy(from, kept, size);
         }
+        memcpy(current->resolvers, next->resolvers, sizeof current->resolvers); /* the host's may have changed */
 }
 
 /* What /v1/info shows. */

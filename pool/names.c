@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "carrel.h"
+#include "inside.h"
 #include "scope.h"
 #include "str.h"
 #include "template.h"
@@ -66,6 +67,17 @@ int names_group(struct buffer *buffer, const struct pool_owner *user)
         return r;
 }
 
+static int put_resolvers(const struct carrel *carrel)
+{
+        struct buffer text = { 0 };
+        int r = template_resolv_conf(&text, carrel->pool->options.dns);
+
+        if (r == 0 && carrel->home != NULL)
+                r = agent_home_put(carrel->home, TEMPLATE_RESOLVERS, text.data, text.length);
+        buffer_free(&text);
+        return r;
+}
+
 int names_write(const struct carrel *carrel, struct fault *why)
 {
         static const struct {
@@ -73,7 +85,7 @@ int names_write(const struct carrel *carrel, struct fault *why)
                 int (*compose)(struct buffer *buffer, const struct pool_owner *user);
         } FILES[] = { { TEMPLATE_PASSWD, names_passwd }, { TEMPLATE_GROUP, names_group } };
         struct pool_owner inside = carrel_inside(carrel);
-        int r = 0;
+        int r = put_resolvers(carrel);
 
         for (size_t i = 0; r == 0 && carrel->home != NULL && i < sizeof FILES / sizeof *FILES; i++) {
                 struct buffer text = { 0 };
@@ -84,7 +96,7 @@ int names_write(const struct carrel *carrel, struct fault *why)
                 buffer_free(&text);
         }
         return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r,
-                                 "cannot write the names of the carrel's accounts below runtime_dir: %s",
+                                 "cannot write the carrel's passwd, group and resolv.conf below runtime_dir: %s",
                                  strerrordesc_np(-r))
                      : 0;
 }

@@ -12,6 +12,6 @@ struct carrel;
 int names_passwd(struct buffer *buffer, const struct pool_owner *user);
 int names_group(struct buffer *buffer, const struct pool_owner *user);
 
-/* Writes both into the home of the carrel's agent, from where the template binds them; without an agent nothing is
- * written or bound. 0 or a negative errno. */
+/* Writes both, and the resolv.conf, into the home of the carrel's agent, from where the template binds them; without an
+ * agent nothing is written or bound. 0 or a negative errno. */
 int names_write(const struct carrel *carrel, struct fault *why);

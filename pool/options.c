@@ -8,13 +8,13 @@
 #include "template.h"
 #include "user-id.h"
 
-enum { N_TEXTS = 8 };
+enum { N_TEXTS = 9 };
 
 static void list_texts(struct pool_options *options, const char **ret_texts[static N_TEXTS])
 {
-        const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,       &options->users_dir,
-                                        &options->runtime_dir, &options->init_path,    &options->dns,
-                                        &options->runtime,     &options->cgroup_parent };
+        const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,        &options->users_dir,
+                                        &options->runtime_dir, &options->init_path,     &options->dns,
+                                        &options->runtime,     &options->cgroup_parent, &options->dns_setting };
 
         memcpy(ret_texts, texts, sizeof texts);
 }

@@ -157,6 +157,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
 
         wanted.defaults = options->defaults;
         wanted.dns = options->dns;
+        wanted.dns_setting = options->dns_setting;
         wanted.max_carrels = options->max_carrels;
         wanted.max_concurrent_starts = options->max_concurrent_starts;
         wanted.max_queued_starts = options->max_queued_starts;

@@ -158,6 +158,8 @@ struct pool_options {
         const char *init_path;       /* carrel-init on the host, absolute */
         struct carrel_spec defaults; /* complete: no field unset; limits are also the ceilings */
         const char *dns;             /* addresses separated by commas; may be "" */
+        const char *dns_setting;     /* as it was set: of this is the hash, so that other resolvers of the host make no
+                                        other carrel ("auto"); NULL or "": dns itself */
         const char *runtime;         /* or "" */
         const char *cgroup_parent;   /* or "" */
         uint64_t tmp_bytes, shm_bytes;

@@ -175,10 +175,21 @@ static void hash_number(struct sha256_ctx *sha, uint64_t number)
         hash_text(sha, text);
 }
 
-static void hash_options(struct sha256_ctx *sha, const struct pool_options *options, const struct pool_owner *owner)
+/* Version 1 knew no "auto": its default was no resolver. */
+static const char *dns_of(const struct pool_options *options, enum template_version version)
 {
-        const char *const texts[] = { options->users_dir, options->init_path, options->dns, options->runtime,
-                                      options->cgroup_parent };
+        const char *setting = options->dns_setting;
+
+        if (setting == NULL || setting[0] == '\0')
+                return options->dns;
+        return version == TEMPLATE_1 && str_equal(setting, "auto") ? "" : setting;
+}
+
+static void hash_options(struct sha256_ctx *sha, const struct pool_options *options, const struct pool_owner *owner,
+                         enum template_version version)
+{
+        const char *const texts[] = { options->users_dir, options->init_path, dns_of(options, version),
+                                      options->runtime, options->cgroup_parent };
         const uint64_t numbers[] = { options->tmp_bytes, options->shm_bytes, owner->uid, owner->gid, options->nofile };
 
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -200,7 +211,7 @@ int spec_hash(const struct carrel_spec *spec, const struct pool_options *options
         sha256_init(&sha);
         hash_text(&sha, NAMES[version]);
         hash_text(&sha, json);
-        hash_options(&sha, options, owner);
+        hash_options(&sha, options, owner, version);
         sha256_digest(&sha, sizeof digest, digest);
         for (size_t i = 0; i < sizeof digest; i++)
                 (void)snprintf(ret_hash + 2 * i, 3, "%02x", digest[i]);

@@ -53,6 +53,19 @@ int template_check_dns(const char *dns, struct fault *why)
                          TEMPLATE_DNS_MAX);
 }
 
+int template_resolv_conf(struct buffer *buffer, const char *dns)
+{
+        char text[TEMPLATE_DNS_BYTES];
+        const char *addresses[TEMPLATE_DNS_MAX + 1];
+        int r = buffer_text(buffer, "search .\n"); /* none: else a resolver tries the host name's domain */
+
+        if (str_copy(text, sizeof text, dns) < 0 || split_dns(text, addresses) < 0)
+                return -EINVAL;
+        for (size_t i = 0; r == 0 && addresses[i] != NULL; i++)
+                r = buffer_format(buffer, "nameserver %s\n", addresses[i]);
+        return r;
+}
+
 static void fill_mounts(struct template *t, const struct pool_options *options)
 {
         (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, "rw,nosuid,nodev,exec,size=%" PRIu64 ",mode=1777",
@@ -69,6 +82,7 @@ static void fill_mounts(struct template *t, const struct pool_options *options)
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->home, AGENT_HOME_TARGET, true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", true };
 }
 
 static void fill_process(struct template *t, const struct pool_owner *owner, const struct pool_owner *inside,
@@ -130,8 +144,9 @@ static int name_home(struct template *t, const struct pool_options *options, con
                 t->home = NULL;
                 return -ENOMEM;
         }
-        return name_path(&t->passwd, t->home, TEMPLATE_PASSWD) < 0 ? -ENOMEM
-                                                                   : name_path(&t->group, t->home, TEMPLATE_GROUP);
+        if (name_path(&t->passwd, t->home, TEMPLATE_PASSWD) < 0 || name_path(&t->group, t->home, TEMPLATE_GROUP) < 0)
+                return -ENOMEM;
+        return name_path(&t->resolvers, t->home, TEMPLATE_RESOLVERS);
 }
 
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
@@ -171,7 +186,9 @@ void template_release(struct template *template)
         free(template->home);
         free(template->passwd);
         free(template->group);
-        template->workspace = template->spec_json = template->home = template->passwd = template->group = NULL;
+        free(template->resolvers);
+        template->workspace = template->spec_json = template->home = NULL;
+        template->passwd = template->group = template->resolvers = NULL;
 }
 
 static bool label_is(const struct container_info *info, const char *key, const char *value)

@@ -18,15 +18,18 @@
 /* In the home of the carrel's agent (names.h). */
 #define TEMPLATE_PASSWD "passwd"
 #define TEMPLATE_GROUP "group"
+#define TEMPLATE_RESOLVERS "resolv.conf"
 
 enum {
         TEMPLATE_UID = 1000, /* of `user`, where the engine maps ids */
         TEMPLATE_LABELS = 6,
-        TEMPLATE_BINDS = 5,
+        TEMPLATE_BINDS = 6,
         TEMPLATE_TMPFS = 1,
         TEMPLATE_DNS_MAX = 8,
         TEMPLATE_DNS_BYTES = 256
 };
+
+struct buffer;
 
 /* A container_spec and everything it points into. Not movable. Release with template_release. */
 struct template
@@ -42,9 +45,9 @@ struct template
         char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
         char generation[24];
         char tmpfs_options[96];
-        char *workspace;      /* host path of the user's directory */
-        char *home;           /* host path of the agent's home; NULL: none */
-        char *passwd, *group; /* in it */
+        char *workspace;                  /* host path of the user's directory */
+        char *home;                       /* host path of the agent's home; NULL: none */
+        char *passwd, *group, *resolvers; /* in it */
         char *spec_json;
 };
 
@@ -54,6 +57,10 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                   const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
                   const char *hash, uint64_t generation, struct fault *why);
 void template_release(struct template *template);
+
+/* Appends the resolv.conf of a carrel with these resolvers (template_check_dns has passed them). Podman writes none
+ * without a network of its own. 0 or -ENOMEM. */
+int template_resolv_conf(struct buffer *buffer, const char *dns);
 
 /* IPv4 or IPv6 addresses separated by commas, at most TEMPLATE_DNS_MAX; "" is fine. 0 or -EINVAL. */
 int template_check_dns(const char *dns, struct fault *why);

@@ -23,6 +23,11 @@
 #define PINHOLE "10.1.2.3"
 #define HEAL_S 2.0 /* promised, see TIMED_TRIES */
 
+/* The host's resolvers, which dns = auto finds: private ones, at a port of which nothing else is open. */
+#define RESOLVER "10.53.53.53"
+#define LATER_RESOLVER "172.20.0.53"
+#define RESOLV_CONF "/run/testbed/resolv.conf"
+
 static struct test_engine *engine;
 static struct outside *outside;
 static struct carreld *carreld;
@@ -48,12 +53,23 @@ static void add_bridge(void)
         MUST_RUN("ip", "link", "set", "bridge0", "up");
 }
 
+static void write_resolver(const char *address)
+{
+        FILE *file = fopen(RESOLV_CONF, "we");
+
+        assert_non_null(file);
+        fprintf(file, "search host.example\nnameserver %s\n", address);
+        assert_int_equal(fclose(file), 0);
+}
+
 static int start(void **state)
 {
         char address[32];
 
         (void)state;
         engine = engine_new();
+        write_resolver(RESOLVER);
+        MUST_RUN("mount", "--bind", RESOLV_CONF, "/etc/resolv.conf");
         add_bridge();
         outside = outside_new();
         for (size_t i = 0; i < N_DENIED; i++) {
@@ -61,6 +77,8 @@ static int start(void **state)
                 outside_add(outside, address);
         }
         outside_add(outside, PINHOLE "/32");
+        outside_add(outside, RESOLVER "/32");
+        outside_add(outside, LATER_RESOLVER "/32");
         carreld = carreld_new(
                 (const char *const[]){ "CARREL_DENY=" OPERATORS, "CARREL_ALLOW=" PINHOLE "/32:7777", NULL });
         carreld_await_ready(carreld, PATIENCE_S);
@@ -190,6 +208,83 @@ static void neighbours_are_closed(void **state)
         assert_true(wait_until(does_listener_greet, &listener, PATIENCE_S));
         volley_free(listening);
         answer_release(&bob);
+}
+
+static bool does_resolve(const char *user)
+{
+        struct answer answer = carreld_exec(user, "nslookup carrel.example; true", PATIENCE_S);
+        bool is_so = strstr(answer_text(&answer, "stdout"), OUTSIDE_ALLOWED) != NULL;
+
+        assert_int_equal(answer.status, 200);
+        answer_release(&answer);
+        return is_so;
+}
+
+static void expect_resolver(const char *user, const char *address)
+{
+        struct answer answer = carreld_exec(user, "cat /etc/resolv.conf", PATIENCE_S);
+        const char *text = answer_text(&answer, "stdout");
+
+        if (strstr(text, address) == NULL || strstr(text, "host.example") != NULL)
+                fail_msg("resolv.conf of %s: %s", user, text);
+        answer_release(&answer);
+}
+
+static void names_resolve_by_the_hosts_resolvers(void **state)
+{
+        (void)state;
+        expect_resolver("ada", RESOLVER);
+        assert_true(does_resolve("ada"));
+        expect_denied(RESOLVER); /* at another port */
+}
+
+static bool has_resolver(void *address)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
+        bool is_so = strcmp(answer_text(&answer, "policy.resolvers"), address) == 0;
+
+        answer_release(&answer);
+        return is_so;
+}
+
+static void reload_with_resolver(const char *address)
+{
+        write_resolver(address);
+        assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
+        assert_true(wait_until(has_resolver, (void *)(uintptr_t)address, PATIENCE_S));
+}
+
+static bool doctor_says(const char *said)
+{
+        static struct output output;
+
+        RUN(&output, built_program("cli/carrel"), "--socket", CARREL_SOCKET, "doctor");
+        for (char *line = strtok(output.text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+                if (strncmp(line, "names resolve", 13) == 0 && strstr(line, said) != NULL)
+                        return true;
+        return false;
+}
+
+/* It says so when a name resolves, and what to do when none does. */
+static void doctor_resolves_a_name(void **state)
+{
+        (void)state;
+        assert_true(doctor_says(OUTSIDE_ALLOWED));
+        reload_with_resolver("10.53.53.54"); /* nobody is there */
+        assert_true(doctor_says("To mend it: name resolvers"));
+        reload_with_resolver(RESOLVER);
+}
+
+/* What the host asks now is open, and what it asked before is not. */
+static void a_reload_takes_other_resolvers(void **state)
+{
+        (void)state;
+        reload_with_resolver(LATER_RESOLVER);
+        carreld_must_ensure("later");
+        expect_resolver("later", LATER_RESOLVER);
+        assert_true(does_resolve("later"));
+        assert_false(does_resolve("ada"));
+        reload_with_resolver(RESOLVER);
 }
 
 static void policy_none_reaches_nothing(void **state)
@@ -338,6 +433,9 @@ static int inside(void)
                 cmocka_unit_test(denied_targets_are_dropped_and_counted),
                 cmocka_unit_test(the_host_is_closed_on_all_its_addresses),
                 cmocka_unit_test(neighbours_are_closed),
+                cmocka_unit_test(names_resolve_by_the_hosts_resolvers),
+                cmocka_unit_test(a_reload_takes_other_resolvers),
+                cmocka_unit_test(doctor_resolves_a_name),
                 cmocka_unit_test(policy_none_reaches_nothing),
                 cmocka_unit_test(flushed_rules_are_healed),
                 cmocka_unit_test(ensure_is_refused_while_the_policy_is_unknown),

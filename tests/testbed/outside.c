@@ -34,9 +34,9 @@ struct outside {
 
 /* ---- the server in the namespace ---- */
 
-static int open_socket(int type)
+static int open_socket(int type, uint16_t port)
 {
-        struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(OUTSIDE_PORT) };
+        struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
         int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
         int on = 1;
 
@@ -66,24 +66,57 @@ static void answer_datagram(int fd)
                 (void)sendto(fd, OUTSIDE_GREETING "\n", sizeof(OUTSIDE_GREETING), 0, (struct sockaddr *)&peer, length);
 }
 
+/* RFC 1035: the question again, and one A record for a name that is asked for one. From the address that was asked. */
+static void answer_query(int fd)
+{
+        static const unsigned char RECORD[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4 };
+        unsigned char bytes[512 + sizeof(RECORD)], control[128];
+        struct sockaddr_in6 peer;
+        struct iovec part = { bytes, 512 };
+        struct msghdr message = { &peer, sizeof(peer), &part, 1, control, sizeof(control), 0 };
+        ssize_t length = recvmsg(fd, &message, 0);
+        size_t end = 12;
+
+        while (length > 12 && end < (size_t)length && bytes[end] != 0)
+                end += bytes[end] + 1U;
+        end += 5; /* the root's label, type and class */
+        if (length <= 12 || end > (size_t)length)
+                return;
+        memset(bytes + 6, 0, 6);
+        bytes[2] = 0x81;
+        bytes[3] = 0x80;
+        if (bytes[end - 3] == 1) {
+                bytes[7] = 1;
+                memcpy(bytes + end, RECORD, sizeof(RECORD));
+                end += sizeof(RECORD);
+        }
+        part.iov_len = end;
+        (void)sendmsg(fd, &message, 0);
+}
+
 static _Noreturn void serve(int ready_fd)
 {
-        struct pollfd watched[2] = { { .events = POLLIN }, { .events = POLLIN } };
+        struct pollfd watched[3] = { { .events = POLLIN }, { .events = POLLIN }, { .events = POLLIN } };
+        int on = 1;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (unshare(CLONE_NEWNET) != 0)
                 _exit(EXIT_FAILURE);
-        watched[0].fd = open_socket(SOCK_STREAM);
-        watched[1].fd = open_socket(SOCK_DGRAM);
+        watched[0].fd = open_socket(SOCK_STREAM, OUTSIDE_PORT);
+        watched[1].fd = open_socket(SOCK_DGRAM, OUTSIDE_PORT);
+        watched[2].fd = open_socket(SOCK_DGRAM, 53);
+        (void)setsockopt(watched[2].fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
         if (write(ready_fd, "r", 1) != 1)
                 _exit(EXIT_FAILURE);
         for (;;) {
-                if (poll(watched, 2, -1) < 0)
+                if (poll(watched, 3, -1) < 0)
                         continue;
                 if (watched[0].revents != 0)
                         greet(watched[0].fd);
                 if (watched[1].revents != 0)
                         answer_datagram(watched[1].fd);
+                if (watched[2].revents != 0)
+                        answer_query(watched[2].fd);
         }
 }
 

@@ -1,5 +1,6 @@
 /* The rest of the world: a network namespace behind the enclosure's default route, in which every target of the egress
- * tests is a /32 address. A server there greets every TCP connection on OUTSIDE_PORT and answers every datagram. */
+ * tests is a /32 address. A server there greets every TCP connection on OUTSIDE_PORT and answers every datagram; a
+ * resolver there says that every name is OUTSIDE_ALLOWED. */
 #pragma once
 
 enum { OUTSIDE_PORT = 7777 };

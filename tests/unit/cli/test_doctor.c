@@ -127,6 +127,28 @@ static void egress_needs_its_control(void **state)
         }
 }
 
+static void names_need_an_answer(void **state)
+{
+        static const struct {
+                const char *report, *result;
+        } CASES[] = {
+                { "Tool: python3\nName: resolved 1.2.3.4\n", "OK" },
+                { "Tool: nslookup\nName: unknown ** server can't find example.com: NXDOMAIN\n", "OK" },
+                { "Tool: python3\nName: silent [Errno -3] Temporary failure in name resolution\n", "FAIL" },
+                { "Tool: getent\nName: unclear nothing\n", "SKIP" },
+                { "Tool: python3\nName:\n", "SKIP" },
+                { "", "SKIP" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+
+                doctor_judge_names(&findings, "example.com", "10.0.0.53", CASES[i].report);
+                assert_string_equal(result_of(&findings, 0), CASES[i].result);
+                cJSON_Delete(findings.array);
+        }
+}
+
 static void every_check_has_its_name(void **state)
 {
         struct doctor_findings findings = open_findings();
@@ -147,6 +169,7 @@ int main(void)
                 cmocka_unit_test(a_hardened_carrel_passes), cmocka_unit_test(each_weakness_is_found),
                 cmocka_unit_test(silence_is_no_pass),       cmocka_unit_test(a_kernel_that_does_not_tell_is_no_failure),
                 cmocka_unit_test(egress_needs_its_control), cmocka_unit_test(every_check_has_its_name),
+                cmocka_unit_test(names_need_an_answer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,17 @@ static void test_spec_version(void **state)
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
         assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
+        /* With dns = auto: whatever the host's resolvers are; and what version 1 made where dns was not set. */
+        options.dns_setting = "auto";
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
+        options.dns = "192.0.2.1";
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
+        options.dns = "";
+        options.dns_setting = "";
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_1, hash), 0);
+        options.dns = "192.0.2.1";
+        options.dns_setting = "auto";
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
         options.nofile++;
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_NONE);
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, ""), TEMPLATE_NONE);

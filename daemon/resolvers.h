@@ -1,0 +1,12 @@
+/* The host's own resolvers, for dns = auto: what may be asked from inside a carrel. */
+#pragma once
+
+#include <stddef.h>
+
+enum { RESOLVERS_MOST = 3 /* resolv.conf(5): the C library asks no more */, RESOLVERS_BYTES = RESOLVERS_MOST * 17 };
+
+/* Writes IPv4 addresses, separated by commas, or "" when there are none: those of /etc/resolv.conf that are not
+ * loopback addresses, which nobody inside a carrel could ask; where all are (systemd-resolved, dnsmasq or
+ * NetworkManager listens there), those that this one asks itself, as it tells in /run. root: "", or a directory that
+ * stands for /. */
+void resolvers_find(const char *root, char ret_list[static RESOLVERS_BYTES]);
