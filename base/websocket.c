@@ -423,7 +423,7 @@ struct websocket *websocket_free(struct websocket *websocket)
 
 static int queue(struct websocket *websocket, enum wslay_opcode opcode, const uint8_t *bytes, size_t length)
 {
-        const struct wslay_event_msg message = { .opcode = opcode, .msg = bytes, .msg_length = length };
+        const struct wslay_event_msg message = { .opcode = (uint8_t)opcode, .msg = bytes, .msg_length = length };
         int r = wslay_event_queue_msg(websocket->frames, &message);
 
         if (r == WSLAY_ERR_NOMEM)
