@@ -72,6 +72,7 @@ cJSON *render_looked_at(const struct carrel_view *carrel, const char *engine)
         cJSON *object = render_carrel(carrel, engine, NULL);
 
         put_background(&object, carrel);
+        put_bool(&object, "frozen", carrel_is_frozen(carrel));
         return object;
 }
 

@@ -271,10 +271,31 @@ void agent_exec_look_again(struct agent_exec *exec)
                 start_retry(exec, exec->base.execs->timing.retry_first_s);
 }
 
+/* Frozen from outside: what is killed dies when it is thawed, and until then it can do nothing. The user is answered;
+ * the carrel is not to blame. */
+static void outwait(struct agent_exec *exec)
+{
+        static const char FROZEN[] =
+                "the carrel is frozen from outside: what is left of the program dies as it is thawed";
+        struct exec_end end = decide_end(exec, false);
+
+        note_unheard(exec);
+        exec->base.message = FROZEN;
+        exec_report(&exec->base, &end);
+        exec->base.is_paused = false;
+        for (int i = 0; i < 2; i++)
+                agent_output_pause(&exec->outputs[i], false);
+}
+
 static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_exec *exec = timer->data;
 
+        if (exec->is_killing && exec_cgroups_is_frozen(&exec->channel->cgroups)) {
+                ev_timer_again(loop, timer);
+                outwait(exec);
+                return;
+        }
         if (exec->is_killing) {
                 if ((exec->seen & SAW_GONE) && exec->base.is_paused && !exec->is_drained)
                         await_reader(exec); /* framed: its exit comes behind its output */
@@ -342,6 +363,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         }
         exec->is_timed_out = true;
         agent_exec_die(exec);
+        if (exec_cgroups_is_frozen(&exec->channel->cgroups))
+                outwait(exec);
 }
 
 static bool has_open_output(const struct agent_exec *exec)

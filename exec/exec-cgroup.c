@@ -214,6 +214,23 @@ static const struct freezer FREEZERS[] = {
         [EXEC_CGROUP_UNIFIED] = { "cgroup.freeze", "1", "0", "cgroup.events", "frozen 1" },
 };
 
+bool exec_cgroups_is_frozen(const struct exec_cgroups *cgroups)
+{
+        const struct freezer *freezer = &FREEZERS[cgroups->kind];
+        AUTO(auto_free) char *state = NULL;
+
+        return cgroups->kind != EXEC_CGROUP_NONE &&
+               read_at(cgroups->directory, freezer->state, FREEZER_STATE_BYTES, &state) == 0 &&
+               strstr(state, freezer->is_frozen) != NULL;
+}
+
+int exec_cgroups_thaw(const struct exec_cgroups *cgroups)
+{
+        const struct freezer *freezer = &FREEZERS[cgroups->kind];
+
+        return cgroups->kind == EXEC_CGROUP_NONE ? 0 : write_at(cgroups->directory, freezer->file, freezer->thaw);
+}
+
 static void await_frozen(const struct freezer *freezer, int directory)
 {
         for (int i = 0; i < FREEZE_LOOKS; i++) {

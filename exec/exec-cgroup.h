@@ -54,6 +54,13 @@ void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mou
                        const char *container_id);
 void exec_cgroups_close(struct exec_cgroups *cgroups);
 
+/* Whether somebody else has frozen the container's group, or one above it: nothing inside runs then, the agent neither.
+ */
+bool exec_cgroups_is_frozen(const struct exec_cgroups *cgroups);
+
+/* Lets the container's group go on. What is frozen above it stays so. 0 or a negative errno. */
+int exec_cgroups_thaw(const struct exec_cgroups *cgroups);
+
 /* Takes a spare one or makes one. 0 with *ret_join_fd, for the caller to close: the file through which a process joins
  * it; or a negative errno. */
 int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup, int *ret_join_fd);

@@ -86,6 +86,7 @@ struct exec {
         bool is_paused; /* or its output waits for exec_read */
         struct exec_output output, errors;
         double drain_s;               /* above 0 */
+        const char *message;          /* of the result, static; or NULL */
         bool is_open;                 /* at the end of all reading: somebody could still write */
         struct sharer *sharer;        /* of what is kept; NULL: nothing yet */
         uint64_t kept_bytes;          /* that he holds for it */

@@ -83,6 +83,26 @@ bool execs_has_agent(const struct execs *execs, const char *container_id)
         return agents_find(execs->agents, container_id) != NULL;
 }
 
+bool execs_is_frozen(const struct execs *execs, const char *container_id)
+{
+        const struct agent_channel *channel = agents_find(execs->agents, container_id);
+
+        return channel != NULL && exec_cgroups_is_frozen(&channel->cgroups);
+}
+
+bool execs_thaw(const struct execs *execs, const char *container_id, int container_pid)
+{
+        struct exec_cgroups cgroups;
+        bool is_frozen;
+
+        exec_cgroups_open(&cgroups, &execs->mounts, container_pid, container_id);
+        is_frozen = exec_cgroups_is_frozen(&cgroups);
+        if (is_frozen)
+                (void)exec_cgroups_thaw(&cgroups);
+        exec_cgroups_close(&cgroups);
+        return is_frozen;
+}
+
 /* Among those whose users wait still. */
 struct exec *execs_find(const struct execs *execs, const char *exec_id)
 {
@@ -112,6 +132,8 @@ int exec_start(struct execs *execs, const char *container_id, int container_pid,
 
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;
+        if (channel != NULL && exec_cgroups_is_frozen(&channel->cgroups))
+                return -EBUSY;
         if (channel != NULL)
                 return agent_exec_start(channel, &place, request, sink, arg, ret_exec);
         if (request->is_tty || request->is_input_open)

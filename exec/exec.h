@@ -149,11 +149,18 @@ void execs_bound_outputs(struct execs *execs, uint64_t bytes);
 /* Whether the container's agent runs its execs; false: the engine's own exec does. */
 bool execs_has_agent(const struct execs *execs, const char *container_id);
 
+/* Whether the container is frozen from outside, as far as the host's cgroups tell. Asks the kernel: some microseconds.
+ */
+bool execs_is_frozen(const struct execs *execs, const char *container_id);
+
+/* Thaws a container that has no greeted agent, by its init, if it is frozen. Returns whether it was. */
+bool execs_thaw(const struct execs *execs, const char *container_id, int container_pid);
+
 /* Starts a program in container_id, by its agent if that has been greeted (agent.h), else by the engine. sink is
  * copied, arg borrowed. Never calls back from inside. Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it is
  * none, or the engine refuses at once), -E2BIG (arguments and environment), -EAGAIN (too many run or wait in this
- * container), -EOPNOTSUPP (a terminal or open input in a container without an agent). The handle is valid until on_done
- * has run. */
+ * container), -EBUSY (the container is frozen), -EOPNOTSUPP (a terminal or open input in a container without an agent).
+ * The handle is valid until on_done has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,
                                                    const struct exec_request *request, const struct exec_sink *sink,
                                                    void *arg, struct exec **ret_exec);

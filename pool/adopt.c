@@ -17,16 +17,23 @@
 #include "template.h"
 #include "userdir.h"
 
+/* One that somebody froze while no carreld ran: its agent could not call home, and it would be given up. */
+static enum flow_verdict step_thaw(struct flow *flow, void *subject)
+{
+        struct carrel *carrel = ((struct task *)subject)->carrel;
+
+        (void)flow;
+        if (execs_thaw(carrel->pool->execs, carrel->id, carrel->pid))
+                carrel_set_reason(carrel, "adopted from an earlier carreld, and thawed: its agent had to call home");
+        return FLOW_NEXT;
+}
+
 static const struct step STEPS[] = {
-        { "listen", step_listen, step_hang_up, 0 },
-        { "confine", step_confine, NULL, 10.0 },
-        { "identify", step_identify, NULL, 10.0 },
-        { "verify", step_verify, NULL, 0 },
-        { "seal", step_seal, NULL, 15.0 },
-        { "plug", step_plug, NULL, 15.0 },
-        { "greet", step_greet, NULL, 15.0 },
-        { "confirm", step_confirm, NULL, 10.0 },
-        { 0 },
+        { "listen", step_listen, step_hang_up, 0 }, { "confine", step_confine, NULL, 10.0 },
+        { "identify", step_identify, NULL, 10.0 },  { "thaw", step_thaw, NULL, 0 },
+        { "verify", step_verify, NULL, 0 },         { "seal", step_seal, NULL, 15.0 },
+        { "plug", step_plug, NULL, 15.0 },          { "greet", step_greet, NULL, 15.0 },
+        { "confirm", step_confirm, NULL, 10.0 },    { 0 },
 };
 
 /* A restart makes nobody younger: the age is that of the container's process. 0: it has no process, or that has ended.

@@ -172,11 +172,17 @@ int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
         return 0;
 }
 
+bool carrel_is_frozen(const struct carrel_view *view)
+{
+        return view->state == CARREL_READY && execs_is_frozen(view->pool->execs, view->container_id);
+}
+
 void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view)
 {
         bool is_ready = carrel->state == CARREL_READY;
 
         *ret_view = (struct carrel_view){
+                .pool = carrel->pool,
                 .user = carrel->user,
                 .container = carrel->name,
                 .container_id = carrel->id,

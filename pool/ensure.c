@@ -73,6 +73,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
 
         if (carrel != NULL) {
                 facts.state = carrel->state;
+                facts.is_frozen = carrel->state == CARREL_READY && execs_is_frozen(pool->execs, carrel->id);
                 facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
                 if (facts.state == CARREL_READY && !facts.is_match)
                         facts.in_the_way = running_in_the_way(carrel, busy, sizeof busy);

@@ -50,6 +50,8 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
                               "the egress policy is not in force: no carrel is given out meanwhile");
         if (facts->unconnectable != NULL)
                 return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EPERM, RETRY_FULL_S, facts->unconnectable);
+        if (facts->has_carrel && facts->state == CARREL_READY && facts->is_frozen)
+                return refuse(why, FAULT_CARREL_FROZEN, EBUSY, RETRY_FULL_S, CARREL_FROZEN);
         if (facts->has_carrel && facts->state == CARREL_READY) {
                 if (facts->is_match)
                         return ENSURE_REUSE;

@@ -13,6 +13,7 @@ struct ensure_facts {
         const char *obstacle; /* what keeps the engine from serving, with what to do about it; NULL: not known */
         bool has_carrel;
         enum carrel_state state; /* when has_carrel */
+        bool is_frozen;          /* READY: from outside, so that nothing in it runs */
         bool is_match;     /* READY: the live carrel is what was asked for; QUEUED, STARTING: what is being made is */
         bool is_task_open; /* what is being made has not failed already */
         enum on_conflict on_conflict;

@@ -349,6 +349,8 @@ bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void 
         if (carrel == NULL)
                 return false;
         carrel_view(carrel, clock_boottime_ms(), &view);
+        if (carrel_is_frozen(&view))
+                view.reason = CARREL_FROZEN;
         visit(arg, &view);
         return true;
 }

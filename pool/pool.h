@@ -67,12 +67,13 @@ struct carrel_view {
         int64_t lease_left_ms;   /* 0: none */
         int64_t age_ms;          /* since READY; of an adopted one since its process began */
         unsigned execs;
-        const char *tasks_file; /* for carrel_background */
-        bool has_agent;         /* its execs are the agent's; else the engine's */
-        const char *address;    /* IPv4, or "" */
-        const char *interface;  /* on the host, or "" */
-        const char *last_fault; /* the sentence of the last failure, or "" */
-        const char *reason;     /* why it is in this state, for `why` */
+        const char *tasks_file;  /* for carrel_background */
+        const struct pool *pool; /* for carrel_is_frozen */
+        bool has_agent;          /* its execs are the agent's; else the engine's */
+        const char *address;     /* IPv4, or "" */
+        const char *interface;   /* on the host, or "" */
+        const char *last_fault;  /* the sentence of the last failure, or "" */
+        const char *reason;      /* why it is in this state, for `why` */
 };
 
 /* Ids of execs. */
@@ -85,12 +86,20 @@ struct exec_ids {
  * counted one by one. Asks the kernel, which takes some microseconds. -ENODATA: not known (an exec is open, another
  * state, a runtime with a kernel of its own). */
 int carrel_background(const struct carrel_view *view, unsigned *ret_tasks);
+/* Whether a READY carrel is frozen from outside. Asks the kernel, as above. */
+bool carrel_is_frozen(const struct carrel_view *view);
 
 struct pool_ensured {
         struct carrel_view carrel;
         enum ensure_outcome outcome;
         const struct exec_ids *killed; /* that ran in the container that was replaced; NULL: none */
 };
+
+/* What to do with a carrel that is frozen from outside. */
+#define CARREL_FROZEN                                                                                                  \
+        "the carrel is frozen from outside, by a pause of its container or by its cgroup's freezer: nothing in it "    \
+        "runs "                                                                                                        \
+        "until it is thawed (docker unpause, podman unpause, or the freezer)"
 
 enum pool_event_kind {
         POOL_CREATED,

@@ -177,6 +177,7 @@ static int refuse_start(int err, struct fault *why)
                 { -EINVAL, FAULT_REQUEST_INVALID, "the program cannot be asked for in this way" },
                 { -EOPNOTSUPP, FAULT_REQUEST_INVALID,
                   "this carrel has no agent: no terminal, and no input behind the start" },
+                { -EBUSY, FAULT_CARREL_FROZEN, CARREL_FROZEN },
                 { -EPIPE, FAULT_CARREL_LOST, "the carrel's agent has gone" },
         };
 

@@ -326,6 +326,66 @@ static void an_exec_ends_with_its_carrel(void **state)
         end_daemon();
 }
 
+/* By its cgroup's freezer, as `docker pause` does it. */
+static void freeze(bool is_frozen)
+{
+        char pid[16];
+
+        (void)snprintf(pid, sizeof pid, "%d", engine_pid(CARREL_PREFIX "ada"));
+        MUST_RUN(
+                "sh", "-c",
+                "for f in freezer unified; do g=$(awk -F: -v f=$f '$2 ~ f || (f == \"unified\" && $1 == 0) "
+                "{ print $3 }' /proc/$1/cgroup); for d in /sys/fs/cgroup/freezer /sys/fs/cgroup; do "
+                "[ -e $d$g/freezer.state ] && [ -n \"$g\" ] && { echo $2 > $d$g/freezer.state; exit; }; "
+                "[ -e $d$g/cgroup.freeze ] && [ $f = unified ] && { echo $3 > $d$g/cgroup.freeze; exit; }; done; done; "
+                "exit 1",
+                "sh", pid, is_frozen ? "FROZEN" : "THAWED", is_frozen ? "1" : "0");
+}
+
+/* It is said, costs the carrel nothing, and what was killed meanwhile is dead as soon as it thaws. */
+static void a_frozen_carrel_is_not_to_blame(void **state)
+{
+        struct volley *volley = volley_new(CARREL_SOCKET, 1);
+        char container[128], text[64], user[] = "ada";
+        struct answer answer = carreld_ensure("ada");
+
+        (void)state;
+        (void)snprintf(container, sizeof container, "%s", answer_text(&answer, "container_id"));
+        answer_release(&answer);
+        volley_add(volley, "POST", "/v1/carrels/ada/exec",
+                   "{\"argv\":[\"sh\",\"-c\",\"touch /tmp/runs; sleep 1000\"],\"timeout_s\":2}");
+        do {
+                (void)volley_run(volley, 0.05);
+                carreld_must_exec("ada", "test -e /tmp/runs && echo runs || echo waits", text, sizeof text);
+        } while (strcmp(text, "runs") != 0);
+        freeze(true);
+        assert_int_equal(volley_run(volley, 10.0), 0);
+        expect_text(volley_answer(volley, 0), "cause", "timeout");
+        assert_non_null(strstr(answer_text(volley_answer(volley, 0), "message"), "frozen"));
+        volley_free(volley);
+        answer = carreld_exec("ada", "true", 20.0);
+        assert_int_equal(answer.status, 503);
+        assert_non_null(strstr(answer.body, "carrel_frozen"));
+        answer_release(&answer);
+        answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada", NULL);
+        assert_non_null(strstr(answer.body, "\"frozen\":true"));
+        answer_release(&answer);
+        freeze(false);
+        assert_true(wait_until(is_empty, user, PATIENCE_S));
+        /* A carreld that begins anew needs its agent: it thaws it. */
+        carreld = carreld_kill(carreld);
+        freeze(true);
+        carreld = carreld_new(SETTINGS);
+        carreld_await_ready(carreld, 30.0);
+        carreld_must_exec("ada", "echo thawed", text, sizeof text);
+        assert_string_equal(text, "thawed");
+        answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada", NULL);
+        expect_text(&answer, "container_id", container);
+        assert_non_null(strstr(answer.body, "\"frozen\":false"));
+        answer_release(&answer);
+        end_daemon();
+}
+
 /* The agent lets go of what it ran, and comes back; what escaped from it is found by its cgroup. What an exec that was
  * over had left in the background stays. */
 static void a_new_carreld_finds_the_agent_and_no_strays(void **state)
@@ -371,7 +431,7 @@ static void the_way_home_is_closed(void **state)
         char text[64];
 
         (void)state;
-        carreld_must_exec("ada", "ls -A /.carrel/home | wc -l", text, sizeof text);
+        carreld_must_exec("ada", "find /.carrel/home ! -type d ! -type f | wc -l", text, sizeof text);
         assert_string_equal(text, "0");
         carreld_must_exec("ada", "touch /.carrel/home/x 2>/dev/null || echo refused", text, sizeof text);
         assert_string_equal(text, "refused");
@@ -390,6 +450,7 @@ static int inside(void)
                 WITH_DAEMON(a_group_goes_with_its_last_process),
                 WITH_DAEMON(too_many_wait_and_too_many_waiters_are_refused),
                 WITH_DAEMON(an_exec_ends_with_its_carrel),
+                WITH_DAEMON(a_frozen_carrel_is_not_to_blame),
                 WITH_DAEMON(a_new_carreld_finds_the_agent_and_no_strays),
                 WITH_DAEMON(the_way_home_is_closed),
                 WITH_DAEMON(many_short_ones_leave_nothing),
