@@ -6,6 +6,7 @@
 #include "api-path.h"
 #include "calls.h"
 #include "image-archive.h"
+#include "image-pull.h"
 #include "interrupt.h"
 #include "scope.h"
 #include "verbs.h"
@@ -14,9 +15,11 @@
 struct image_values {
         const char *archive;
         const char *format;
+        bool is_insecure;
         const char *packages;
         const char *sources;
         const char *suite;
+        struct option_number timeout;
 };
 
 static const char *const FORMATS[] = { "auto", "docker", "oci", "rootfs", NULL };
@@ -26,12 +29,16 @@ static const struct option_spec OPTIONS[] = {
           .help = "build: write the archive to FILE and import nothing" },
         { 'f', "format", OPTION_CHOICE, offsetof(struct image_values, format), .choices = FORMATS, .argument = "FORMAT",
           .help = "import: what the archive is: auto, docker, oci, rootfs; default auto" },
+        { 0, "insecure", OPTION_FLAG, offsetof(struct image_values, is_insecure),
+          .help = "pull: the registry speaks plain HTTP, or has a certificate that nobody vouches for" },
         { 0, "packages", OPTION_TEXT, offsetof(struct image_values, packages), .argument = "FILE",
           .help = "build: names of Debian packages, one or more a line" },
         { 0, "sources", OPTION_TEXT, offsetof(struct image_values, sources), .argument = "FILE",
           .help = "build: sources.list(5) lines; default this machine's own" },
         { 0, "suite", OPTION_TEXT, offsetof(struct image_values, suite), .argument = "SUITE",
           .help = "build: the Debian release; default this machine's" },
+        { 0, "timeout", OPTION_DECIMAL, offsetof(struct image_values, timeout), .min = 1, .max = 86400,
+          .argument = "SECONDS", .help = "pull: give up after so long; default 3600" },
         { .name = NULL },
 };
 
@@ -51,6 +58,8 @@ static const struct field LISTED[] = {
         { "ID", "id", FIELD_DIGEST },
         { NULL, NULL, FIELD_TEXT },
 };
+
+#define PULL_TIMEOUT_S 3600.0
 
 static const char DEFAULT_REFERENCE[] = "carrel-sandbox:latest";
 
@@ -126,6 +135,26 @@ static int build(struct cli *cli, const struct image_values *values, char **oper
         return values->archive != NULL ? image_archive_build(cli, &recipe) : build_and_send(cli, &recipe);
 }
 
+/* ---- registries ---- */
+
+static int pull(struct cli *cli, const struct image_values *values, char **operands)
+{
+        AUTO(auto_archive) struct image_archive archive = { .fd = -1 };
+        AUTO(auto_buffer) struct buffer name = { 0 };
+        const struct image_pull pull = { .source = operands[0],
+                                         .is_insecure = values->is_insecure,
+                                         .timeout_s =
+                                                 values->timeout.is_given ? values->timeout.value : PULL_TIMEOUT_S };
+        int status;
+
+        if (operands[1] == NULL && !image_pull_name(operands[0], &name))
+                return cli_fail_usage(cli, "image", "say under which name: carrel image pull %s NAME[:TAG]",
+                                      operands[0]);
+        status = image_pull(cli, &pull, &archive);
+        return status != STATUS_OK ? status
+                                   : send_archive(cli, &archive, operands[1] != NULL ? operands[1] : name.data, NULL);
+}
+
 /* ---- looking and removing ---- */
 
 static int list(struct cli *cli, const struct image_values *values, char **operands)
@@ -170,8 +199,8 @@ static const struct {
         int min, max; /* operands behind it */
         int (*run)(struct cli *cli, const struct image_values *values, char **operands);
 } ACTIONS[] = {
-        { "build", 0, 1, build }, { "import", 2, 2, import_file },        { "inspect", 1, 1, inspect },
-        { "ls", 0, 0, list },     { "rm", 1, OPERANDS_ANY, remove_each },
+        { "build", 0, 1, build }, { "import", 2, 2, import_file }, { "inspect", 1, 1, inspect },
+        { "ls", 0, 0, list },     { "pull", 1, 2, pull },          { "rm", 1, OPERANDS_ANY, remove_each },
 };
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
@@ -183,12 +212,14 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                         return cli_fail_usage(cli, "image", "%s", "too little or too much behind the action");
                 return ACTIONS[i].run(cli, values, operands + 1);
         }
-        return cli_fail_usage(cli, "image", "image takes build, import, inspect, ls or rm, not \"%s\"", operands[0]);
+        return cli_fail_usage(cli, "image", "image takes build, import, inspect, ls, pull or rm, not \"%s\"",
+                              operands[0]);
 }
 
 const struct verb CMD_IMAGE = {
         .name = "image",
-        .operands = "build [NAME[:TAG]] | import FILE|DIR|- NAME[:TAG] | inspect NAME | ls | rm NAME...",
+        .operands = "build [NAME[:TAG]] | import FILE|DIR|- NAME[:TAG] | inspect NAME | ls | pull SOURCE [NAME[:TAG]] "
+                    "| rm NAME...",
         .summary = "Make, bring, list and remove images",
         .help = "build makes the default sandbox image (Debian with python3, pip, node, git and build tools, by "
                 "mmdebstrap,\n"
@@ -196,13 +227,15 @@ const struct verb CMD_IMAGE = {
                 "docker-archive,\n"
                 "an OCI layout, or a root tree, as a tar or a directory; \"-\" is stdin. An archive that is hostile or "
                 "damaged\n"
-                "is refused with the entry's name, and nothing of it stays. build (without --archive), import and rm "
-                "are for\n"
+                "is refused with the entry's name, and nothing of it stays. pull fetches SOURCE from a registry, by "
+                "skopeo, and\n"
+                "holds it against its digest. build (without --archive), import, pull and rm are for\n"
                 "admins. -q prints names, or the id of an image.",
         .examples = "  carrel image build\n"
                     "  carrel image import sandbox.tar sandbox:1\n"
                     "  docker save tools:2 | carrel image import - tools:2\n"
                     "  carrel image ls\n"
+                    "  carrel image pull registry.example/team/tools:2 tools:2\n"
                     "  carrel image rm sandbox:1",
         .options = OPTIONS,
         .values_size = sizeof(struct image_values),

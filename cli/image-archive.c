@@ -2,19 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "calls.h"
-#include "interrupt.h"
+#include "program.h"
 #include "scope.h"
 #include "temporary.h"
 
@@ -29,78 +23,16 @@ void auto_archive(struct image_archive *archive)
         archive->fd = -1;
 }
 
-/* With the signals that we keep from ourselves: it hears them as ever. */
-static int spawn(const char *path, const char *const *argv, int out_fd, pid_t *ret_pid)
-{
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none;
-        int r = posix_spawn_file_actions_init(&actions);
-
-        if (r != 0)
-                return -r;
-        r = posix_spawnattr_init(&attributes);
-        if (r == 0) {
-                sigemptyset(&none);
-                (void)posix_spawnattr_setsigmask(&attributes, &none);
-                (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-                if (out_fd >= 0)
-                        r = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-                if (r == 0)
-                        r = posix_spawnp(ret_pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
-                (void)posix_spawnattr_destroy(&attributes);
-        }
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return -r;
-}
-
-/* Until it has ended. A signal to us is passed on: a terminal's has reached it already, and it minds one only. */
-static int await(pid_t pid, int interrupt_fd, int *ret_signal)
-{
-        AUTO(auto_close) int pidfd = pidfd_open(pid, 0);
-        int status = 0;
-
-        while (pidfd >= 0) {
-                struct pollfd polled[] = { { .fd = pidfd, .events = POLLIN },
-                                           { .fd = interrupt_fd, .events = POLLIN } };
-
-                if (poll(polled, 2, -1) > 0 && polled[1].revents != 0) {
-                        *ret_signal = interrupt_read(interrupt_fd);
-                        (void)kill(pid, SIGTERM);
-                }
-                if (polled[0].revents != 0)
-                        break;
-        }
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                continue;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Runs a program to its end; out_fd -1: its output is ours. The exit status, or -1 when it could not be run. A signal
- * that came meanwhile ends it, and is in *ret_signal. */
-static int run_program(const char *path, const char *const *argv, int out_fd, int *ret_signal)
-{
-        AUTO(auto_close) int interrupt_fd = interrupt_open();
-        pid_t pid = -1;
-        int r = spawn(path, argv, out_fd, &pid);
-
-        *ret_signal = 0;
-        if (r == 0)
-                return await(pid, interrupt_fd, ret_signal);
-        errno = -r;
-        return -1;
-}
-
 /* ---- temporary files ---- */
 
-static const char *scratch_directory(void)
+const char *scratch_directory(void)
 {
         const char *directory = getenv("TMPDIR");
 
         return directory != NULL && directory[0] == '/' ? directory : "/var/tmp";
 }
 
-static int open_temporary(const struct cli *cli, int *ret_fd)
+int scratch_open(const struct cli *cli, int *ret_fd)
 {
         *ret_fd = temporary_open(scratch_directory());
         if (*ret_fd >= 0)
@@ -135,7 +67,7 @@ static int copy(const struct cli *cli, int from_fd, int to_fd)
 
 static int take_pipe(const struct cli *cli, int from_fd, struct image_archive *archive)
 {
-        int status = open_temporary(cli, &archive->fd);
+        int status = scratch_open(cli, &archive->fd);
 
         return status == STATUS_OK ? copy(cli, from_fd, archive->fd) : status;
 }
@@ -166,13 +98,13 @@ static int take_directory(const struct cli *cli, const char *path, struct image_
                                      path,
                                      ".",
                                      NULL };
-        int status = open_temporary(cli, &archive->fd);
+        int status = scratch_open(cli, &archive->fd);
         int ended, signal;
 
         if (status != STATUS_OK)
                 return status;
         archive->format = has_file(path, "oci-layout") ? "oci" : has_file(path, "manifest.json") ? "docker" : "rootfs";
-        ended = run_program("tar", argv, archive->fd, &signal);
+        ended = program_run("tar", argv, archive->fd, &signal);
         if (signal != 0)
                 return 128 + signal;
         if (ended == 0)
@@ -244,7 +176,7 @@ int image_archive_build(const struct cli *cli, const struct image_recipe *recipe
         argv[n++] = "--";
         argv[n++] = recipe->target;
         argv[n] = recipe->reference;
-        ended = run_program(program.data, argv, -1, &signal);
+        ended = program_run(program.data, argv, -1, &signal);
         if (signal != 0)
                 return 128 + signal;
         if (ended == 0)

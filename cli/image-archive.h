@@ -12,6 +12,11 @@ struct image_archive {
         const char *format; /* what it holds, where that is plain to see; else "auto" */
 };
 
+/* Where temporary files go: TMPDIR, or /var/tmp. */
+const char *scratch_directory(void);
+/* A file there without a name. */
+int scratch_open(const struct cli *cli, int *ret_fd);
+
 void auto_archive(struct image_archive *archive);
 
 /* path: "-" is stdin. */

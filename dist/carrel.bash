@@ -69,7 +69,7 @@ _carrel_operand() {
         cp:[01]) kind=PLACE ;;
         kill:*) kind=RUNNING ;;
         logs:0) kind=EXEC ;;
-        image:0) kind='build import inspect ls rm' ;;
+        image:0) kind='build import inspect ls pull rm' ;;
         image:*)
                 case $3:$2 in
                 rm:* | inspect:1) kind=IMAGE ;;

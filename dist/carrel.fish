@@ -82,7 +82,7 @@ complete -c carrel -n '__carrel_begins exec inspect ps shell why' -a '(__carrel_
 complete -c carrel -n '__carrel_is kill' -a '(__carrel_ask ps)'
 complete -c carrel -n '__carrel_begins logs' -a '(__carrel_ask ps -a)'
 complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec help image info inspect kill logs ls policy ps reap rm shell sweep touch version why'
-complete -c carrel -n '__carrel_begins image' -a 'build import inspect ls rm'
+complete -c carrel -n '__carrel_begins image' -a 'build import inspect ls pull rm'
 complete -c carrel -n '__carrel_image_is inspect rm' -a '(__carrel_ask image ls)'
 complete -c carrel -n '__carrel_image_is import' -F
 complete -c carrel -n '__carrel_is cp' -F
@@ -113,6 +113,8 @@ complete -c carrel -n '__carrel_image_is build' -l archive -r -F -d 'write the a
 complete -c carrel -n '__carrel_image_is build' -l packages -r -F -d 'names of packages'
 complete -c carrel -n '__carrel_image_is build' -l sources -r -F -d 'sources.list lines'
 complete -c carrel -n '__carrel_image_is build' -l suite -x -d 'the Debian release'
+complete -c carrel -n '__carrel_image_is pull' -l insecure -d 'plain HTTP, or a certificate that nobody vouches for'
+complete -c carrel -n '__carrel_image_is pull' -l timeout -x -d 'seconds'
 complete -c carrel -n '__carrel_image_is import' -s f -l format -x -a 'auto docker oci rootfs' -d 'what the archive is'
 complete -c carrel -n '__carrel_is kill' -s s -l signal -x -a 'CONT HUP INT KILL QUIT STOP TERM USR1 USR2' -d signal
 complete -c carrel -n '__carrel_is logs' -s a -l after -x -d 'only what came behind this event'

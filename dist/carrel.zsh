@@ -85,7 +85,7 @@ _carrel() {
         cp:[01]) _carrel_places ;;
         kill:*) _carrel_running ;;
         logs:0) _carrel_execs ;;
-        image:0) compadd build import inspect ls rm ;;
+        image:0) compadd build import inspect ls pull rm ;;
         image:*)
                 case $first:$count in
                 rm:*|inspect:1) _carrel_image_names ;;

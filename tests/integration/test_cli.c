@@ -156,7 +156,7 @@ static void images_come_and_go(void **state)
                 { { "image", "inspect", "rubbish:1" }, 1, "image_missing" },
                 { { "image", "import", "/run/testbed/sent.tar", "../up" }, 1, "request_invalid" },
                 { { "image", "import", "/nowhere.tar", "a" }, 1, "/nowhere.tar" },
-                { { "image", "sell" }, 2, "build, import, inspect, ls or rm" },
+                { { "image", "sell" }, 2, "build, import, inspect, ls, pull or rm" },
         };
         char recipe[512];
 
@@ -300,6 +300,61 @@ static void the_example_file_is_the_defaults(void **state)
         unsetenv("CARREL_SOCKET_GROUP");
 }
 
+/* ---- registries ---- */
+
+/* A registry on loopback, which has the sandbox image as team/tools:1. */
+#define REGISTRY                                                                                                       \
+        "printf 'version: 0.1\\nlog: {level: error, accesslog: {disabled: true}}\\nstorage: {filesystem: "             \
+        "{rootdirectory: %s}}\\nhttp: {addr: 127.0.0.1:5999}\\n' $PWD/registry >registry.yml; docker-registry serve "  \
+        "registry.yml >registry.log 2>&1 & trap \"kill $!\" EXIT; until curl -s 127.0.0.1:5999/v2/ >/dev/null; do "    \
+        "kill -0 $! || exit; "                                                                                         \
+        "sleep "                                                                                                       \
+        "0.05; done; $TESTBED_SOURCE_DIR/image/build-sandbox tools.tar tools:1; skopeo copy -q "                       \
+        "--dest-tls-verify=false "                                                                                     \
+        "docker-archive:tools.tar docker://127.0.0.1:5999/team/tools:1; digest=$(skopeo inspect --tls-verify=false "   \
+        "--format '{{.Digest}}' docker://127.0.0.1:5999/team/tools:1); mkdir tmp; export TMPDIR=$PWD/tmp; "            \
+        "pull() { carrel image pull --insecure \"$@\" >out 2>err; echo $?; }; "
+
+static void images_come_from_registries(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "by a tag, and a carrel runs it",
+                  REGISTRY "pull 127.0.0.1:5999/team/tools:1 pulled:1; grep -c \"fetching "
+                           "127.0.0.1:5999/team/tools@$digest\" err; "
+                           "carrel ensure --image pulled:1 puller >/dev/null; carrel exec puller -- echo runs; "
+                           "carrel rm puller >/dev/null; ls tmp",
+                  "0\n1\nruns\n" },
+                { "by a digest, which must be there",
+                  REGISTRY "pull 127.0.0.1:5999/team/tools@$digest; pull 127.0.0.1:5999/team/tools@$digest pulled:2; "
+                           "pull 127.0.0.1:5999/team/tools@$(echo $digest | sed 's/[0-7]$/x/; s/[89a-f]$/0/; s/x$/f/') "
+                           "pulled:3; "
+                           "carrel image ls -q | grep -o 'pulled:[23]'; ls tmp",
+                  "2\n0\n1\npulled:2\n" },
+                { "a registry that gives other bytes",
+                  REGISTRY
+                  "blob=$(find registry -name data -size +100k); printf x | dd of=$blob bs=1 seek=50000 conv=notrunc "
+                  "2>/dev/null; pull 127.0.0.1:5999/team/tools:1 pulled:4; carrel image ls -q | grep -o pulled:4; ls "
+                  "tmp",
+                  "1\n" },
+                { "a registry that does not answer, and Ctrl-C",
+                  "mkdir tmp; export TMPDIR=$PWD/tmp; busybox nc -ll -p 5998 -e sleep 60 >/dev/null 2>&1 & trap \"kill "
+                  "$!\" EXIT; "
+                  "carrel image pull --insecure --timeout 1 127.0.0.1:5998/x:1 >out 2>err; echo $?; "
+                  "(until pgrep -P $(cat pid) skopeo; do sleep 0.05; done; kill -INT $(cat pid)) >/dev/null 2>&1 & "
+                  "sh -c 'echo $$ >pid; exec carrel image pull --insecure 127.0.0.1:5998/x:1' >out 2>err; echo $?; ls "
+                  "tmp",
+                  "1\n130\n" },
+                { "names",
+                  "for n in -x '' 'a b' a@sha256:1 'a;b'; do carrel image pull -- \"$n\" x:1 2>/dev/null; echo $?; "
+                  "done; "
+                  "PATH=/nowhere:${PATH%%:*}; carrel image pull a:1 2>&1 | (read -r l; echo ${l%%,*})",
+                  "2\n2\n2\n2\n2\ncarrel: images of registries are fetched by skopeo: apt-get install skopeo; or fetch "
+                  "it elsewhere\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
 static int inside(void)
 {
         const struct CMUnitTest tests[] = {
@@ -312,6 +367,7 @@ static int inside(void)
                 cmocka_unit_test(doctor_finds_nothing_wrong),
                 cmocka_unit_test(settings_errors_name_file_line_and_range),
                 cmocka_unit_test(the_example_file_is_the_defaults),
+                cmocka_unit_test(images_come_from_registries),
         };
 
         return cmocka_run_group_tests_name("cli", tests, start, stop);

@@ -65,7 +65,7 @@ expect 'carrel|exec|ada|--|l' ''
 expect 'carrel|kill|b' build-42
 expect 'carrel|kill|-s|K' KILL
 expect 'carrel|logs|o' over-1
-expect 'carrel|image|' 'build|import|inspect|ls|rm'
+expect 'carrel|image|' 'build|import|inspect|ls|pull|rm'
 expect 'carrel|image|rm|c' carrel-sandbox:latest
 expect 'carrel|image|import|m' 'my\ file'
 expect 'carrel|cp|my\ f' 'my\ file'
@@ -107,7 +107,7 @@ if command -v fish >/dev/null; then
 carrel rm a=ada|alan
 carrel ensure --policy =internet|none
 carrel kill b=build-42
-carrel image =build|import|inspect|ls|rm
+carrel image =build|import|inspect|ls|pull|rm
 carrel image rm t=team/tools:2
 carrel logs o=over-1
 END
