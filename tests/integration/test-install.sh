@@ -85,14 +85,14 @@ enter() {
     umount /sys/fs/cgroup/unified 2>/dev/null || true
 }
 
-# As the unit has it, and in a network of its own. It is not root's: whoever may use it must be let in.
+# As the unit has it, and in a network of its own, where this machine's resolvers do not answer.
 start_carreld() {
     local unit=/usr/lib/systemd/system/carreld.service check start
     check=$(sed -n 's/^ExecStartPre=//p' $unit)
     start=$(sed -n 's/^ExecStart=//p' $unit)
     $check >/dev/null || { echo "carreld --check: $?"; exit 1; }
     unshare --net sh -c 'ip link set lo up; echo 1 >/proc/sys/net/ipv4/ip_forward; exec "$@"' - \
-        env CARREL_CGROUP_PARENT="$CGROUP" $start >/var/log/carreld.log 2>&1 &
+        env CARREL_CGROUP_PARENT="$CGROUP" CARREL_DNS= $start >/var/log/carreld.log 2>&1 &
     daemon=$!
     for _ in $(seq 600); do
         curl -fs --unix-socket /run/carrel/carrel.sock http://carrel/readyz >/dev/null && return

@@ -23,9 +23,12 @@ static struct carreld *carreld;
 
 static int start(void **state)
 {
+        /* The machine's resolvers are outside of the enclosure: doctor would rightly say that they do not answer. */
+        static const char *const SETTINGS[] = { "CARREL_DNS=", NULL };
+
         (void)state;
         engine = engine_new();
-        carreld = carreld_new(NULL);
+        carreld = carreld_new(SETTINGS);
         carreld_await_ready(carreld, PATIENCE_S);
         return 0;
 }

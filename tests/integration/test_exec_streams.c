@@ -357,7 +357,7 @@ static void logs_are_safe_to_look_at(void **state)
                 { "the last lines, and what comes",
                   "carrel exec --detach --id tail-2 ada -- sh -c 'seq 10; while [ ! -e go ]; do sleep 0.05; done; echo "
                   "went' > id; until carrel logs tail-2 | grep -q 10; do sleep 0.05; done; carrel logs -f -n 1 tail-2 "
-                  "> f & until grep -q 10 f; do sleep 0.05; done; carrel exec ada -- touch go; wait; cat f",
+                  "> f & until grep -qs 10 f; do sleep 0.05; done; carrel exec ada -- touch go; wait; cat f",
                   "10\nwent\n" },
                 { "ids on a narrow terminal, and whole commands elsewhere",
                   "carrel exec --detach --id an-id-of-forty-characters-and-one-more-0 ada -- sh -c 'sleep 60 # why' > "
