@@ -8,10 +8,12 @@
 #include "hardening.h"
 #include "judge-ensure.h"
 #include "listeners.h"
+#include "names.h"
 #include "options.h"
 #include "past.h"
 #include "rig.h"
 #include "spec.h"
+#include "str.h"
 #include "template.h"
 
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -262,6 +264,51 @@ static void test_template(void **state)
         assert_false(template_is_ours(&info, RIG_POOL, "bob"));
         assert_false(template_is_ours(&info, "another", "alice"));
         template_release(&t);
+}
+
+/* How often a file has a field (0: the name) with this value. */
+static size_t count_field(const char *text, size_t field, const char *value)
+{
+        size_t count = 0;
+
+        for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1) {
+                const char *at = line;
+
+                for (size_t i = 0; i < field; i++)
+                        at += strcspn(at, ":") + 1;
+                count += strcspn(at, ":\n") == strlen(value) && strncmp(at, value, strlen(value)) == 0;
+        }
+        return count;
+}
+
+/* Whatever id the host has for him, there is one account with it, and it is `user`. */
+static void test_account_names(void **state)
+{
+        static const struct {
+                struct pool_owner user;
+                const char *uid, *gid, *line;
+        } CASES[] = {
+                { { 1000, 1000 }, "1000", "1000", "user:x:1000:1000:user:/workspace:/bin/sh\n" },
+                { { 998, 997 }, "998", "997", "user:x:998:997:user:/workspace:/bin/sh\n" },
+                { { 33, 33 }, "33", "33", "user:x:33:33:user:/workspace:/bin/sh\n" },
+                { { 65534, 65534 }, "65534", "65534", "user:x:65534:65534:user:/workspace:/bin/sh\n" },
+                { { 4294967293u, 1 }, "4294967293", "1", "user:x:4294967293:1:user:/workspace:/bin/sh\n" },
+        };
+
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct buffer passwd = { 0 }, group = { 0 };
+
+                assert_int_equal(names_passwd(&passwd, &CASES[i].user), 0);
+                assert_int_equal(names_group(&group, &CASES[i].user), 0);
+                assert_non_null(strstr(passwd.data, CASES[i].line));
+                assert_int_equal(count_field(passwd.data, 2, CASES[i].uid), 1);
+                assert_int_equal(count_field(group.data, 2, CASES[i].gid), 1);
+                assert_int_equal(count_field(passwd.data, 0, "user"), 1);
+                assert_int_equal(count_field(group.data, 0, "user"), 1);
+                assert_int_equal(count_field(passwd.data, 2, "0"), 1);
+                buffer_free(&passwd);
+                buffer_free(&group);
+        }
 }
 
 static void test_dns(void **state)
@@ -602,23 +649,15 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),
-                cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches),
-                cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),
-                cmocka_unit_test(test_spec_version),
-                cmocka_unit_test(test_template),
-                cmocka_unit_test(test_dns),
-                cmocka_unit_test(test_options),
-                cmocka_unit_test(test_hardening),
-                cmocka_unit_test(test_judge_counts),
-                cmocka_unit_test(test_judge),
-                cmocka_unit_test(test_judge_names_the_obstacle),
-                cmocka_unit_test(test_admission),
-                cmocka_unit_test(test_listeners),
-                cmocka_unit_test(test_past),
-                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_user_ids),      cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches),  cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),     cmocka_unit_test(test_spec_version),
+                cmocka_unit_test(test_account_names), cmocka_unit_test(test_template),
+                cmocka_unit_test(test_dns),           cmocka_unit_test(test_options),
+                cmocka_unit_test(test_hardening),     cmocka_unit_test(test_judge_counts),
+                cmocka_unit_test(test_judge),         cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),     cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_past),          cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests_name("pool_parts", tests, NULL, NULL);
