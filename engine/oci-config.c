@@ -15,7 +15,8 @@
 /* No capability in any set (capabilities(7)). */
 #define NO_CAPABILITIES "{\"bounding\":[],\"effective\":[],\"inheritable\":[],\"permitted\":[],\"ambient\":[]}"
 
-#define NO_IPV6 "{\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\"}"
+#define FOR_ALL(last) "\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 " last "\""
+#define NO_IPV6 ",\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\""
 
 /* The paths that Docker 20.10 masks and makes read-only. */
 #define MASKED                                                                                                         \
@@ -376,6 +377,13 @@ static bool add_filter(cJSON *config, cJSON *linux_, const struct oci *oci)
         return is_added;
 }
 
+/* Ports below 1024 and ping sockets for all groups that there are inside (ip(7), icmp(7)): by whether it has a user
+ * namespace, and whether the kernel has IPv6. */
+static const char *const SYSCTLS[2][2] = {
+        { "{" FOR_ALL("2147483647") "}", "{" FOR_ALL("2147483647") NO_IPV6 "}" },
+        { "{" FOR_ALL("65535") "}", "{" FOR_ALL("65535") NO_IPV6 "}" },
+};
+
 static bool fill_linux(cJSON *linux_, const struct oci *oci, const struct box *box, const struct container_spec *spec)
 {
         cJSON *namespaces = add_array(linux_, "namespaces");
@@ -391,7 +399,7 @@ static bool fill_linux(cJSON *linux_, const struct oci *oci, const struct box *b
                                      !add_id_map(linux_, "gidMappings", box->userns_base)))
                 return false;
         return add_text(linux_, "cgroupsPath", box->cgroup) &&
-               add_json(linux_, "sysctl", oci->has_ipv6 ? NO_IPV6 : "{}") &&
+               add_json(linux_, "sysctl", SYSCTLS[box->userns_base > 0][oci->has_ipv6]) &&
                fill_resources(add_object(linux_, "resources"), spec);
 }
 

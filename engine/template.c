@@ -57,8 +57,10 @@ static const struct constant HOST_CONFIG[] = {
         { "VolumesFrom", "[]" },
 };
 
+/* Ports below 1024 and ping sockets (ip(7), icmp(7)) for all groups: the namespace is the carrel's own. */
+#define FOR_ALL "\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 2147483647\""
 /* `default` is what an interface gets that is plugged in later. */
-#define NO_IPV6 "{\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\"}"
+#define NO_IPV6 ",\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\""
 
 static void json_release(cJSON **json)
 {
@@ -247,7 +249,7 @@ static bool add_security(cJSON *host, const char *seccomp_option)
 static bool add_host_config(cJSON *config, const struct container_spec *spec, const struct wire_machine *machine)
 {
         cJSON *host = cJSON_AddObjectToObject(config, "HostConfig");
-        const struct constant sysctls = { "Sysctls", machine->has_ipv6 ? NO_IPV6 : "{}" };
+        const struct constant sysctls = { "Sysctls", machine->has_ipv6 ? "{" FOR_ALL NO_IPV6 "}" : "{" FOR_ALL "}" };
 
         return host != NULL && add_constants(host, HOST_CONFIG, sizeof HOST_CONFIG / sizeof HOST_CONFIG[0]) &&
                add_constants(host, &sysctls, 1) && add_limits(host, spec, machine) &&

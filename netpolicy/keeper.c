@@ -169,14 +169,13 @@ static void cut_denied(struct keeper *keeper)
 
 static void tell_what_is_amiss(struct keeper *keeper)
 {
-        const struct fault *const amiss[] = { &keeper->obstacle, &keeper->unbounded, &keeper->uncut };
+        const struct fault *amiss = &keeper->obstacle;
 
-        for (size_t i = 0; i < sizeof amiss / sizeof *amiss; i++)
-                if (amiss[i]->kind != FAULT_NONE) {
-                        (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s",
-                                       amiss[i]->message);
-                        return;
-                }
+        if (amiss->kind == FAULT_NONE)
+                amiss = keeper->unbounded.kind != FAULT_NONE ? &keeper->unbounded : &keeper->uncut;
+        if (amiss->kind != FAULT_NONE)
+                (void)snprintf(keeper->state.detail, sizeof keeper->state.detail, "in force, but %.170s",
+                               amiss->message);
 }
 
 int keeper_check(struct keeper *keeper, struct fault *why)

@@ -153,13 +153,16 @@ static int receive(struct netd *netd)
  * interval alone finds what others did. */
 static void watch_lock(const struct netd *netd)
 {
-        AUTO(auto_close) int fd = -1;
+        const uint32_t mask = IN_CLOSE_NOWRITE | IN_DONT_FOLLOW;
+        int fd;
 
-        if (netd->inotify_fd < 0)
+        if (netd->inotify_fd < 0 || inotify_add_watch(netd->inotify_fd, IPTC_LOCK_PATH, mask) >= 0 || errno != ENOENT)
                 return;
-        if (access(IPTC_LOCK_PATH, F_OK) < 0)
-                fd = open(IPTC_LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        (void)inotify_add_watch(netd->inotify_fd, IPTC_LOCK_PATH, IN_CLOSE_NOWRITE | IN_DONT_FOLLOW);
+        fd = open(IPTC_LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return;
+        close(fd);
+        (void)inotify_add_watch(netd->inotify_fd, IPTC_LOCK_PATH, mask);
 }
 
 /* All events that wait mean one look. */

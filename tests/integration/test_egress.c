@@ -287,6 +287,29 @@ static void a_reload_takes_other_resolvers(void **state)
         reload_with_resolver(RESOLVER);
 }
 
+/* On a network of its own, and on loopback alone; there nobody but the engine sets who may have ping sockets. */
+static void low_ports_and_ping_sockets_are_for_everybody(void **state)
+{
+        static const char SCRIPT[] = "nc -l -p 80 </dev/null >/dev/null 2>&1 &\n"
+                                     "for i in $(seq 500); do\n"
+                                     "  nc -w 5 127.0.0.1 80 </dev/null 2>/dev/null && echo served && break\n"
+                                     "done\n"
+                                     "read -r low high </proc/sys/net/ipv4/ping_group_range; echo groups from $low\n";
+        static const struct {
+                const char *user, *said;
+        } CASES[] = { { "ada", "served" }, { "hermit", "served" }, { "hermit", "groups from 0" } };
+
+        (void)state;
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/hermit", "{\"policy\":\"none\"}", 200);
+        for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+                struct answer answer = carreld_exec(CASES[i].user, SCRIPT, PATIENCE_S);
+
+                if (strstr(answer_text(&answer, "stdout"), CASES[i].said) == NULL)
+                        fail_msg("%s: %s", CASES[i].user, answer_text(&answer, "stdout"));
+                answer_release(&answer);
+        }
+}
+
 static void policy_none_reaches_nothing(void **state)
 {
         (void)state;
@@ -436,6 +459,7 @@ static int inside(void)
                 cmocka_unit_test(names_resolve_by_the_hosts_resolvers),
                 cmocka_unit_test(a_reload_takes_other_resolvers),
                 cmocka_unit_test(doctor_resolves_a_name),
+                cmocka_unit_test(low_ports_and_ping_sockets_are_for_everybody),
                 cmocka_unit_test(policy_none_reaches_nothing),
                 cmocka_unit_test(flushed_rules_are_healed),
                 cmocka_unit_test(ensure_is_refused_while_the_policy_is_unknown),

@@ -136,7 +136,9 @@ static const struct {
         { "PublishAllPorts", "false" },
         { "ReadonlyRootfs", "true" },
         { "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}" },
-        { "Sysctls", "{\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\"}" },
+        { "Sysctls",
+          "{\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 "
+          "2147483647\",\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\"}" },
         { "UTSMode", "\"\"" },
         { "UsernsMode", "\"\"" },
         { "VolumesFrom", "[]" },
@@ -217,7 +219,8 @@ static void test_without_ipv6(void **state)
         const cJSON *sysctls = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "Sysctls");
 
         assert_true(cJSON_IsObject(sysctls));
-        assert_int_equal(cJSON_GetArraySize(sysctls), 0);
+        assert_int_equal(cJSON_GetArraySize(sysctls), 2);
+        assert_false(cJSON_HasObjectItem(sysctls, "net.ipv6.conf.all.disable_ipv6"));
         cJSON_Delete(create);
 }
 
