@@ -159,31 +159,38 @@ static void digest_text(struct sha256_ctx *sha, const char *text)
         digest_bytes(sha, text, strlen(text));
 }
 
+/* A pointer of its own type: qsort(3) moves these, not the nodes. */
+struct member {
+        const cJSON *node;
+};
+
 static int compare_names(const void *a, const void *b)
 {
-        return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+        const struct member *one = a;
+        const struct member *other = b;
+
+        return strcmp(one->node->string, other->node->string);
 }
 
 static int digest_node(struct sha256_ctx *sha, const cJSON *node);
 
 static int digest_members(struct sha256_ctx *sha, const cJSON *node)
 {
-        size_t n = (size_t)cJSON_GetArraySize(node);
-        const cJSON **members = calloc(n + 1, sizeof *members);
-        const cJSON *member;
-        size_t i = 0;
+        size_t n = 0;
+        struct member *members = calloc((size_t)cJSON_GetArraySize(node) + 1, sizeof *members);
         int r = 0;
 
         if (members == NULL)
                 return -ENOMEM;
-        cJSON_ArrayForEach(member, node) members[i++] = member;
+        for (const cJSON *child = node->child; child != NULL; child = child->next)
+                members[n++].node = child;
         if (cJSON_IsObject(node))
                 qsort(members, n, sizeof *members, compare_names);
         sha256_update(sha, sizeof n, (const uint8_t *)&n);
-        for (i = 0; i < n && r == 0; i++) {
+        for (const struct member *at = members; at < members + n && r == 0; at++) {
                 if (cJSON_IsObject(node))
-                        digest_text(sha, members[i]->string);
-                r = digest_node(sha, members[i]);
+                        digest_text(sha, at->node->string);
+                r = digest_node(sha, at->node);
         }
         free(members);
         return r;
