@@ -213,7 +213,7 @@ static void check_inside(struct doctor *doctor)
         if (run_probe(doctor, DOCTOR_INSIDE_SCRIPT, "", "", &report, &reason))
                 doctor_judge_inside(&doctor->findings, report.data);
         else
-                doctor_skip(&doctor->findings, CHECK_USER, CHECK_MEMORY, text_of(&reason));
+                doctor_skip(&doctor->findings, CHECK_USER, CHECK_COUNTS, text_of(&reason));
 }
 
 static double dropped_packets(struct doctor *doctor)

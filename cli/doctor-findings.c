@@ -34,6 +34,7 @@ static const struct {
                               "of carrel.conf(5)" },
         [CHECK_PIDS] = { "pids limit", "the engine must be able to use the pids cgroup" },
         [CHECK_MEMORY] = { "memory limit", "the engine must be able to use the memory cgroup" },
+        [CHECK_COUNTS] = { "counts of its own", MEND_TEMPLATE },
         [CHECK_EGRESS_DENIED] = { "egress denied", "stop handing out carrels: something answers that must not. See "
                                                    "`carrel policy`, deny and allow in carrel.conf(5)" },
         [CHECK_EGRESS_ALLOWED] = { "egress allowed",

@@ -22,6 +22,7 @@ enum doctor_check {
         CHECK_WORKSPACE,
         CHECK_PIDS,
         CHECK_MEMORY,
+        CHECK_COUNTS,
         CHECK_EGRESS_DENIED,
         CHECK_EGRESS_ALLOWED,
         CHECK_NAMES,

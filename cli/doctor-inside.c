@@ -21,7 +21,8 @@ const char DOCTOR_INSIDE_SCRIPT[] =
         "show Pids /sys/fs/cgroup/pids.max\n"
         "show Pids /sys/fs/cgroup/pids/pids.max\n"
         "show Memory /sys/fs/cgroup/memory.max\n"
-        "show Memory /sys/fs/cgroup/memory/memory.limit_in_bytes\n";
+        "show Memory /sys/fs/cgroup/memory/memory.limit_in_bytes\n"
+        "while read -r inside host count; do echo \"Ids: $host\"; done </proc/self/uid_map\n";
 
 const char DOCTOR_EGRESS_SCRIPT[] = "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
                                     "by_python3() { python3 -c 'import socket, sys\n"
@@ -159,6 +160,28 @@ static bool may_be_missing(const char *report, size_t i)
                (PROMISES[i].beside == NULL || *doctor_line(report, PROMISES[i].beside, value, sizeof value) != '\0');
 }
 
+/* No failure: where all carrels have one uid it cannot be otherwise. A kernel of its own shares no count with anybody,
+ * and does not tell NoNewPrivs. */
+static void judge_counts(struct doctor_findings *findings, const char *report)
+{
+        char host[32];
+        char privileges[32];
+        uint64_t base = 0;
+
+        (void)doctor_line(report, "Ids:", host, sizeof host);
+        (void)doctor_line(report, "NoNewPrivs:", privileges, sizeof privileges);
+        if (str_parse_u64(host, 0, UINT32_MAX, &base) < 0)
+                doctor_note(findings, CHECK_COUNTS, VERDICT_SKIP, "the probe said nothing about it");
+        else if (base > 0)
+                doctor_note(findings, CHECK_COUNTS, VERDICT_OK, "its ids begin at %s on the host", host);
+        else if (*privileges == '\0')
+                doctor_note(findings, CHECK_COUNTS, VERDICT_OK, "the kernel inside is its own");
+        else
+                doctor_note(findings, CHECK_COUNTS, VERDICT_SKIP,
+                            "all carrels have one uid here, and share what the kernel counts for it (inotify, timers, "
+                            "message queues, pipes): one can take all. The engine oci gives each its own");
+}
+
 void doctor_judge_inside(struct doctor_findings *findings, const char *report)
 {
         for (size_t i = 0; i < sizeof PROMISES / sizeof *PROMISES; i++) {
@@ -178,6 +201,7 @@ void doctor_judge_inside(struct doctor_findings *findings, const char *report)
                                             ? str_size(bytes, size)
                                             : value);
         }
+        judge_counts(findings, report);
 }
 
 enum reach { REACH_ANSWERED, REACH_SILENT, REACH_UNCLEAR };

@@ -21,7 +21,7 @@ extern const char DOCTOR_NAMES_SCRIPT[];
  * ret_value. */
 const char *doctor_line(const char *report, const char *key, char *ret_value, size_t size);
 
-/* CHECK_USER to CHECK_MEMORY. */
+/* CHECK_USER to CHECK_COUNTS. */
 void doctor_judge_inside(struct doctor_findings *findings, const char *report);
 
 /* target: as it is named in the findings; dropped: by how much the policy's counter rose meanwhile. */

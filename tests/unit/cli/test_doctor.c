@@ -21,14 +21,14 @@ static const char *result_of(const struct doctor_findings *findings, int index)
 
 static const char GOOD[] =
         "Uid: 1000\nCapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\nInit: no\nRoot: ro,relatime\n"
-        "Tmp: yes\nWorkspace: yes\nPids: 256\nMemory: 2147483648\n";
+        "Tmp: yes\nWorkspace: yes\nPids: 256\nMemory: 2147483648\nIds: 1879048192\n";
 
 static void a_hardened_carrel_passes(void **state)
 {
         struct doctor_findings findings = open_findings();
 
         doctor_judge_inside(&findings, GOOD);
-        assert_int_equal(cJSON_GetArraySize(findings.array), CHECK_MEMORY - CHECK_USER + 1);
+        assert_int_equal(cJSON_GetArraySize(findings.array), CHECK_COUNTS - CHECK_USER + 1);
         assert_int_equal(findings.failures, 0);
         for (int i = 0; i < cJSON_GetArraySize(findings.array); i++)
                 assert_string_equal(result_of(&findings, i), "OK");
@@ -163,13 +163,35 @@ static void every_check_has_its_name(void **state)
         cJSON_Delete(findings.array);
 }
 
+static void shared_counts_are_told(void **state)
+{
+        static const struct {
+                const char *report, *result, *word;
+        } CASES[] = {
+                { "NoNewPrivs: 1\nIds: 1879048192\n", "OK", "1879048192" },
+                { "NoNewPrivs: 1\nIds: 0\n", "SKIP", "share" },
+                { "Seccomp: 2\nIds: 0\n", "OK", "kernel" },
+                { "NoNewPrivs: 1\n", "SKIP", "nothing" },
+        };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+
+                doctor_judge_inside(&findings, CASES[i].report);
+                const cJSON *finding = cJSON_GetArrayItem(findings.array, CHECK_COUNTS - CHECK_USER);
+                assert_string_equal(view_text(finding, "result"), CASES[i].result);
+                assert_non_null(strstr(view_text(finding, "detail"), CASES[i].word));
+                cJSON_Delete(findings.array);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_hardened_carrel_passes), cmocka_unit_test(each_weakness_is_found),
                 cmocka_unit_test(silence_is_no_pass),       cmocka_unit_test(a_kernel_that_does_not_tell_is_no_failure),
                 cmocka_unit_test(egress_needs_its_control), cmocka_unit_test(every_check_has_its_name),
-                cmocka_unit_test(names_need_an_answer),
+                cmocka_unit_test(names_need_an_answer),     cmocka_unit_test(shared_counts_are_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
