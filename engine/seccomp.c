@@ -46,13 +46,14 @@ static const char *const ALLOWED[] = {
         "arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_requeue",
         "futex_wait", "futex_waitv", "futex_wake", "get_robust_list", "get_thread_area", "getcpu", "getegid", "geteuid",
         "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getresgid", "getresuid",
-        "getrlimit", "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "kill", "landlock_add_rule",
+        "getrlimit", "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "ioprio_set", "kill", "landlock_add_rule",
         "landlock_create_ruleset", "landlock_restrict_self", "membarrier", "pidfd_open", "pidfd_send_signal", "prctl",
         "process_vm_readv", "process_vm_writev", "ptrace", "restart_syscall", "riscv_flush_icache", "rseq",
         "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
-        "sched_getscheduler", "sched_rr_get_interval", "sched_yield", "seccomp", "set_robust_list", "set_tid_address",
-        "setfsgid", "setfsuid", "setgid", "setgroups", "setpgid", "setregid", "setresgid", "setresuid", "setreuid",
-        "setrlimit", "setsid", "setuid", "sysinfo", "tgkill", "tkill", "uname", "vfork", "wait4", "waitid",
+        "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
+        "sched_setscheduler", "sched_yield", "seccomp", "set_robust_list", "set_tid_address", "setfsgid", "setfsuid",
+        "setgid", "setgroups", "setpgid", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit", "setsid",
+        "setuid", "sysinfo", "tgkill", "tkill", "uname", "vfork", "wait4", "waitid",
         /* signals, time and waiting */
         "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "epoll_create", "epoll_create1", "epoll_ctl",
         "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2", "getitimer", "gettimeofday", "nanosleep",
@@ -226,32 +227,22 @@ static const uint32_t REFUSED_IOCTLS[] = {
         SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR, SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI
 };
 
-/* What changes another process: its limits, CPUs, scheduling or priority. Process 1 has the user's own uid, it could
- * not undo such a change, and all that it starts from then on would have it, too. `which` says what the number is of,
- * where a call has that: only a process, or its group. */
+/* What changes another process, its limits or its priority. Process 1 has the user's own uid, it could not undo such a
+ * change, and all that it starts from then on would have it, too. A kernel takes 4,096 instructions, of which gVisor's
+ * compiler needs some nine a rule: so sched_set* and ioprio_set, which break nothing, may be used on process 1. */
 static const struct change {
         const char *name;
         unsigned number; /* the index of the argument */
-        bool has_which;
-        uint32_t which_mask, which;
+        bool has_which;  /* argument 0 says what the number is of */
 } CHANGES[] = {
-        { "ioprio_set", 1, true, UINT32_MAX, 1 /* IOPRIO_WHO_PROCESS */ },
-        { "prlimit64", 0, false, 0, 0 },
-        { "sched_setaffinity", 0, false, 0, 0 },
-        { "sched_setattr", 0, false, 0, 0 },
-        { "sched_setparam", 0, false, 0, 0 },
-        { "sched_setscheduler", 0, false, 0, 0 },
-        { "setpriority", 1, true, UINT32_MAX << 1, PRIO_PROCESS /* and PRIO_PGRP */ },
+        { "prlimit64", 0, false },
+        { "setpriority", 1, true },
 };
 
 /* Of all of a user: of process 1, too. */
-static const struct rule CHANGES_OF_USERS[] = {
-        { "ioprio_set", EPERM, { { 0, MASKED_EQUAL, UINT32_MAX, 2 /* IOPRIO_WHO_PGRP */ } }, 1 },
-        { "ioprio_set", EPERM, { { 0, MASKED_EQUAL, UINT32_MAX, 3 /* IOPRIO_WHO_USER */ } }, 1 },
-        { "setpriority", EPERM, { { 0, MASKED_EQUAL, UINT32_MAX, PRIO_USER } }, 1 },
-};
+static const struct rule CHANGE_OF_USER = { "setpriority", EPERM, { { 0, MASKED_EQUAL, UINT32_MAX, PRIO_USER } }, 1 };
 
-enum { PROCESS_1 = 1 };
+enum { PROCESS_1 = 1, PID_BITS = 22 /* PID_MAX_LIMIT in linux/threads.h */ };
 
 static bool add_names(cJSON *syscall, const char *const *names)
 {
@@ -425,7 +416,7 @@ static bool add_change_of(cJSON *syscalls, const struct change *change, int erro
         const struct rule rule = { change->name,
                                    error,
                                    { { change->number, MASKED_EQUAL, mask, number },
-                                     { 0, MASKED_EQUAL, change->which_mask, change->which } },
+                                     { 0, MASKED_EQUAL, UINT32_MAX << 1, PRIO_PROCESS /* and PRIO_PGRP */ } },
                                    change->has_which ? 2 : 1 };
 
         return add_rule(syscalls, &rule);
@@ -436,7 +427,7 @@ static bool add_change(cJSON *syscalls, const struct change *change)
 {
         bool is_added = add_change_of(syscalls, change, EPERM, UINT32_MAX, PROCESS_1);
 
-        for (unsigned bit = 0; is_added && bit < 32; bit++)
+        for (unsigned bit = 0; is_added && bit < PID_BITS; bit++)
                 is_added =
                         add_change_of(syscalls, change, 0, UINT32_MAX << bit, ((uint32_t)PROCESS_1 >> bit ^ 1) << bit);
         return is_added;
@@ -447,10 +438,7 @@ static bool add_changes(cJSON *syscalls)
         for (size_t i = 0; i < sizeof CHANGES / sizeof *CHANGES; i++)
                 if (!add_change(syscalls, &CHANGES[i]))
                         return false;
-        for (size_t i = 0; i < sizeof CHANGES_OF_USERS / sizeof *CHANGES_OF_USERS; i++)
-                if (!add_rule(syscalls, &CHANGES_OF_USERS[i]))
-                        return false;
-        return true;
+        return add_rule(syscalls, &CHANGE_OF_USER);
 }
 
 static bool add_syscalls(cJSON *profile)

@@ -2,7 +2,6 @@
  * `change-probe 1`: to process 1. `change-probe child`: to a child of its own, for the control. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NICE = 19, IDLE_CLASS = 3 << 13, HIGH_HALF_SHIFT = 32 };
+enum { NICE = 19, HIGH_HALF_SHIFT = 32 };
 
 static bool limit(pid_t pid)
 {
@@ -31,43 +30,6 @@ static bool limit_by_high_half(pid_t pid)
         return syscall(SYS_prlimit64, (1L << HIGH_HALF_SHIFT) | pid, RLIMIT_NOFILE, &small, NULL) == 0;
 }
 
-static bool cpus(pid_t pid)
-{
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(0, &set);
-        return sched_setaffinity(pid, sizeof(set), &set) == 0;
-}
-
-/* musl has no calls for these three. */
-static bool scheduler(pid_t pid)
-{
-        const int priority = 0;
-
-        return syscall(SYS_sched_setscheduler, pid, SCHED_BATCH, &priority) == 0;
-}
-
-static bool parameters(pid_t pid)
-{
-        const int priority = 0;
-
-        return syscall(SYS_sched_setparam, pid, &priority) == 0;
-}
-
-static bool attributes(pid_t pid)
-{
-        const struct {
-                unsigned size, policy;
-                unsigned long long flags;
-                int nice;
-                unsigned priority;
-                unsigned long long times[3];
-        } idle = { 48, SCHED_IDLE, 0, 0, 0, { 0 } };
-
-        return syscall(SYS_sched_setattr, pid, &idle, 0) == 0;
-}
-
 static bool priority(pid_t pid)
 {
         return setpriority(PRIO_PROCESS, (id_t)pid, NICE) == 0;
@@ -82,16 +44,6 @@ static bool priority_of_user(pid_t pid)
 {
         (void)pid;
         return setpriority(PRIO_USER, 0, NICE) == 0 || setpriority(PRIO_USER, getuid(), NICE) == 0;
-}
-
-static bool io_priority(pid_t pid)
-{
-        return syscall(SYS_ioprio_set, 1, pid, IDLE_CLASS) == 0;
-}
-
-static bool io_priority_of_others(pid_t pid)
-{
-        return syscall(SYS_ioprio_set, 2, pid, IDLE_CLASS) == 0 || syscall(SYS_ioprio_set, 3, 0, IDLE_CLASS) == 0;
 }
 
 static bool group(pid_t pid)
@@ -159,22 +111,16 @@ static const struct {
         bool (*attempt)(pid_t pid);
 } ATTEMPTS[] = {
         { "advice", advice },
-        { "cpus", cpus },
         { "descriptor", descriptor },
         { "dump_filter", dump_filter },
         { "group", group },
-        { "io_priority", io_priority },
-        { "io_priority_of_others", io_priority_of_others },
         { "limit", limit },
         { "limit_by_high_half", limit_by_high_half },
         { "memory", memory },
         { "oom_score", oom_score },
-        { "parameters", parameters },
         { "priority", priority },
         { "priority_of_group", priority_of_group },
         { "priority_of_user", priority_of_user },
-        { "scheduler", scheduler },
-        { "attributes", attributes }, /* from SCHED_IDLE there is no way back, so the last of its kind */
         { "timer_slack", timer_slack },
         { "trace", trace },
 };
