@@ -225,10 +225,11 @@ static void process_1_cannot_be_changed(void **state)
         static const char STATE[] =
                 "ulimit -n; ulimit -Hn; awk '/^Cpus_allowed_list|^SigIgn/ {print $2}' /proc/self/status; "
                 "awk '{print $19, $41}' /proc/self/stat; cat /proc/self/oom_score_adj";
-        char before[256], text[512], after[256];
+        char path[128], before[256], text[512], after[256];
 
         (void)state;
-        MUST_RUN("install", "-m755", built_program("tests/integration/change-probe"), CARREL_USERS "/ada/change");
+        snprintf(path, sizeof path, "%s/ada/change", CARREL_USERS);
+        MUST_RUN("install", "-m755", built_program("tests/integration/change-probe"), path);
         carreld_must_exec("ada", STATE, before, sizeof before);
         carreld_must_exec("ada", "./change 1", text, sizeof text);
         assert_string_equal(text, "end");
