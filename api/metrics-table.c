@@ -36,6 +36,9 @@ const struct metric_family METRICS_TABLE[CARREL_METRICS + 1] = {
         [METRIC_STARTS_IN_FLIGHT] = { "carrel_starts_in_flight", "Carrels being started now.", METRIC_GAUGE },
         [METRIC_STARTS_QUEUED] = { "carrel_starts_queued", "Starts that wait for a free place.", METRIC_GAUGE },
         [METRIC_EXECS_RUNNING] = { "carrel_execs_running", "Programs running now.", METRIC_GAUGE },
+        [METRIC_LOOP_TURN] = { "carrel_loop_turn_seconds",
+                               "Time that one turn of the event loop took, while everything else waited.",
+                               METRIC_HISTOGRAM },
         [METRIC_CONNECTIONS] = { "carrel_connections", "Connections to the API now.", METRIC_GAUGE },
         [METRIC_CONNECTIONS_CUT] = { "carrel_connections_cut_total",
                                      "Connections closed for want of places: idle ones for new ones, and new ones "

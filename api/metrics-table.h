@@ -21,6 +21,7 @@ enum carrel_metric {
         METRIC_STARTS_IN_FLIGHT, /* pool_stats at the scrape; and so the next two */
         METRIC_STARTS_QUEUED,
         METRIC_EXECS_RUNNING,
+        METRIC_LOOP_TURN,       /* the daemon's loop */
         METRIC_CONNECTIONS,     /* the API, at the scrape */
         METRIC_CONNECTIONS_CUT, /* {why}: the API */
         METRIC_HTTP_REQUESTS,   /* {route, status}: the API */

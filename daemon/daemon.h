@@ -9,6 +9,8 @@
 #include "flow.h"
 #include "pool.h"
 
+struct turns;
+
 struct daemon {
         struct config config;
         struct pool_owner owner; /* as the account database had it at the start */
@@ -17,6 +19,7 @@ struct daemon {
         struct ev_loop *loop;
         struct log *log;
         struct metrics *metrics;
+        struct turns *turns;
         struct engine *engine;
         struct engine_verdicts engines;
         struct netpolicy *netpolicy;

@@ -20,6 +20,7 @@
 #include "scope.h"
 #include "server.h"
 #include "str.h"
+#include "turns.h"
 
 enum { LOCK_PATIENCE_MS = 5000 };
 
@@ -182,17 +183,26 @@ static void release_files(struct daemon *daemon)
         daemon->lock_fd = -1;
 }
 
+static void on_turn(void *arg, double seconds)
+{
+        const struct daemon *daemon = arg;
+
+        metrics_observe(daemon->metrics, METRIC_LOOP_TURN, seconds, NULL, NULL, NULL);
+}
+
 static int make_metrics(struct daemon *daemon, struct fault *why)
 {
         daemon->observer = (struct flow_observer){ .on_step = on_step, .on_undo = on_undo, .arg = daemon };
         daemon->settings_json = config_to_json(&daemon->config);
-        if (daemon->settings_json == NULL || metrics_new(&daemon->metrics, METRICS_TABLE) < 0)
+        if (daemon->settings_json == NULL || metrics_new(&daemon->metrics, METRICS_TABLE) < 0 ||
+            turns_new(&daemon->turns, daemon->loop, CLOCK_MONOTONIC, on_turn, daemon) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         return 0;
 }
 
 static void free_metrics(struct daemon *daemon)
 {
+        daemon->turns = turns_free(daemon->turns);
         daemon->metrics = metrics_free(daemon->metrics);
         free(TAKE(daemon->settings_json));
 }
