@@ -141,6 +141,21 @@ static size_t finish_tail(struct utf8_scan *scan, const char *at, size_t length)
         return taken;
 }
 
+/* A few bytes of ASCII, of which one at least has an escape: a flood of them is nothing else. */
+static size_t scan_ascii(struct utf8_scan *scan, const char *at, size_t length)
+{
+        size_t n = 0;
+
+        for (; n < length && n < 4 * sizeof(uint64_t); n++) {
+                unsigned char byte = (unsigned char)at[n];
+
+                if (byte == 0 || byte >= 0x80)
+                        break;
+                scan->n_escapes += escapes_of(byte);
+        }
+        return n;
+}
+
 void utf8_scan(struct utf8_scan *scan, const void *bytes, size_t length)
 {
         const char *at = bytes, *end = at + length;
@@ -152,6 +167,7 @@ void utf8_scan(struct utf8_scan *scan, const void *bytes, size_t length)
                 int step;
 
                 at += bare;
+                at += scan_ascii(scan, at, (size_t)(end - at));
                 if (at == end)
                         break;
                 step = utf8_step(at, (size_t)(end - at));
