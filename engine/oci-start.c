@@ -157,22 +157,6 @@ static int find_trees(struct oci_call *call, struct stored_image *image, struct 
         return 0;
 }
 
-/* False: call->why says why not. */
-static bool open_userns(struct oci_call *call, int *ret_userns)
-{
-        int r = call->box->userns_base > 0 ? oci_userns_new(call->box->userns_base) : -1;
-
-        if (r >= 0 || call->box->userns_base == 0) {
-                *ret_userns = r;
-                return true;
-        }
-        (void)fault_set(
-                &call->why, FAULT_RESOURCE_EXHAUSTED, -r,
-                "cannot start a container: cannot make its user namespace: %s (sysctl user.max_user_namespaces)",
-                strerrordesc_np(-r));
-        return false;
-}
-
 static int run(struct oci_call *call)
 {
         AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
@@ -185,8 +169,16 @@ static int run(struct oci_call *call)
         const char *const words[] = { "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, id, NULL };
         int r;
 
-        if (!open_userns(call, &userns))
-                return 0;
+        if (call->box->userns_base > 0) {
+                userns = oci_userns_new(call->box->userns_base);
+                if (userns == -ENOSPC) /* user_namespaces(7), "Limits" */
+                        (void)fault_set(
+                                &call->why, FAULT_RESOURCE_EXHAUSTED, ENOSPC,
+                                "cannot start a container: the host is out of user namespaces: raise the sysctl "
+                                "user.max_user_namespaces");
+                if (userns < 0)
+                        return userns == -ENOSPC ? 0 : userns;
+        }
         r = run_new(call, &writer);
         if (r < 0)
                 return r;
