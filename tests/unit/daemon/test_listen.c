@@ -83,10 +83,10 @@ static void a_read_only_directory_is_refused(void **state)
         child = fork();
         if (child == 0) {
                 bool is_refused = unshare(CLONE_NEWNS) == 0 &&
-                                  mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                                  mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0 &&
                                   mount("none", base, "tmpfs", 0, "mode=0755") == 0 &&
                                   check_claimable(base, NULL) == 0 && check_claimable(deep, NULL) == 0 &&
-                                  mount("none", base, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0 &&
+                                  mount("none", base, "none", MS_REMOUNT | MS_RDONLY, "") == 0 &&
                                   check_claimable(base, &why) == -EROFS && strstr(why.message, base) != NULL &&
                                   check_claimable(deep, NULL) == -EROFS && claim_directory(base, 0755, NULL) == -EROFS;
                 _exit(is_refused ? 0 : 1);

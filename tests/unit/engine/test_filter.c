@@ -1,0 +1,146 @@
+/* The compiled syscall filter, under which a child calls the kernel. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "seccomp-bpf.h"
+
+static void test_the_filter_is_one_the_kernel_can_take(void **state)
+{
+        struct buffer bpf = { 0 };
+
+        assert_int_equal(seccomp_profile_bpf(&bpf), 0);
+        assert_true(bpf.length > 0 && bpf.length % sizeof(struct sock_filter) == 0);
+        assert_true(bpf.length / sizeof(struct sock_filter) <= BPF_MAXINSNS);
+        buffer_free(&bpf);
+}
+
+/* Those and no others: what differs from one in a single bit passes, with the high half set as without. */
+static void try_ioctls(void)
+{
+        static const unsigned long REFUSED[] = { TIOCSTI,     TIOCLINUX,   TIOCCONS,    TIOCSETD,
+                                                 SIOCGIFBR,   SIOCSIFBR,   SIOCBRADDBR, SIOCBRDELBR,
+                                                 SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI };
+        const size_t n = sizeof REFUSED / sizeof *REFUSED;
+
+        for (size_t i = 0; i < n; i++)
+                for (unsigned bit = 0; bit <= 32; bit++) {
+                        unsigned long number = bit == 32 ? REFUSED[i] : REFUSED[i] ^ 1UL << bit;
+                        bool is_refused = false;
+
+                        for (size_t other = 0; other < n; other++)
+                                is_refused |= number == REFUSED[other];
+                        for (unsigned long high = 0; high <= 1UL << 32; high += 1UL << 32) {
+                                if (syscall(SYS_ioctl, -1L, number | high, 0L) == -1 &&
+                                    errno == (is_refused ? EPERM : EBADF))
+                                        continue;
+                                dprintf(2, "# ioctl %#lx: %s\n", number | high, strerror(errno));
+                                _exit(1);
+                        }
+                }
+}
+
+/* In a child under the filter. */
+static _Noreturn void call_filtered(const struct buffer *bpf)
+{
+        static const struct {
+                long number, arguments[3];
+                int error; /* -1: whatever the kernel says, but not ENOSYS */
+        } CALLS[] = {
+                { SYS_splice, { 0 }, EINVAL },
+                { SYS_tee, { 0 }, EINVAL },
+                { SYS_vmsplice, { 0 }, EINVAL },
+                { SYS_clone3, { 0 }, ENOSYS },
+                { SYS_io_uring_setup, { 0 }, ENOSYS },
+                { SYS_keyctl, { 0 }, ENOSYS },
+                { SYS_get_mempolicy, { 0 }, ENOSYS },
+                { SYS_name_to_handle_at, { 0 }, ENOSYS },
+                { 457, { 0 }, ENOSYS },  /* statmount */
+                { 2000, { 0 }, ENOSYS }, /* one of the future */
+                { SYS_unshare, { 0 }, EPERM },
+                { SYS_setns, { -1 }, EPERM },
+                { SYS_mount, { 0 }, EPERM },
+                { SYS_bpf, { 0 }, EPERM },
+                { SYS_perf_event_open, { 0 }, EPERM },
+                { SYS_clone, { CLONE_NEWUSER | SIGCHLD }, EPERM },
+                { SYS_socket, { AF_INET, SOCK_STREAM, IPPROTO_SCTP }, EPROTONOSUPPORT },
+                { SYS_socket, { AF_INET6, SOCK_STREAM, IPPROTO_MPTCP }, EPROTONOSUPPORT },
+                { SYS_socket, { AF_INET, SOCK_RAW, IPPROTO_ICMP }, EPERM },
+                { SYS_socket, { AF_PACKET, SOCK_RAW, 0 }, EPERM },
+                { SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_AUDIT }, EPROTONOSUPPORT },
+                { SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 }, EAFNOSUPPORT },
+                { SYS_socket, { AF_ALG, SOCK_SEQPACKET, 0 }, EAFNOSUPPORT },
+                { SYS_ioctl, { -1, TIOCSTI }, EPERM },
+                { SYS_ioctl, { -1, TIOCGWINSZ }, EBADF },
+                { SYS_ptrace, { PTRACE_PEEKDATA, 1 }, ESRCH },
+                { SYS_process_vm_readv, { 0 }, -1 },
+                { SYS_sendfile, { -1, -1 }, EBADF },
+                { SYS_openat2, { -1 }, -1 },
+                { SYS_close_range, { 1, 0 }, EINVAL },
+                { SYS_personality, { 0xffffffff }, 0 },
+        };
+        struct sock_fprog program = { (unsigned short)(bpf->length / sizeof(struct sock_filter)),
+                                      (struct sock_filter *)bpf->data };
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+                _exit(100);
+        for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++) {
+                const long *at = CALLS[i].arguments;
+                long r = syscall(CALLS[i].number, at[0], at[1], at[2], 0L, 0L, 0L);
+                int error = r < 0 ? errno : 0;
+
+                if (CALLS[i].error < 0 ? error == ENOSYS : error != CALLS[i].error) {
+                        dprintf(2, "# system call %ld, case %zu: %s\n", CALLS[i].number, i, strerror(error));
+                        _exit(1);
+                }
+        }
+        try_ioctls();
+        _exit(0);
+}
+
+static void test_the_kernel_answers_as_the_table_says(void **state)
+{
+        struct buffer bpf = { 0 };
+        int status = 0;
+        pid_t pid;
+
+        assert_int_equal(seccomp_profile_bpf(&bpf), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+                call_filtered(&bpf);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        buffer_free(&bpf);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_the_filter_is_one_the_kernel_can_take),
+                cmocka_unit_test(test_the_kernel_answers_as_the_table_says),
+        };
+
+        return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
+}
