@@ -243,7 +243,7 @@ struct listed_exec {
         struct exec_view view;
         char container_id[CONTAINER_ID_BYTES];
         char user[USER_ID_MAX + 1];
-        char *program;
+        char *program, *command;
 };
 
 struct exec_listing {
@@ -262,8 +262,10 @@ static void release_listing(void *arg)
 {
         struct exec_listing *listing = arg;
 
-        for (size_t i = 0; i < listing->n_execs; i++)
+        for (size_t i = 0; i < listing->n_execs; i++) {
                 free(listing->execs[i].program);
+                free(listing->execs[i].command);
+        }
         free(listing->execs);
         free(listing->jobs);
         free(listing);
@@ -291,9 +293,12 @@ static void list_exec(void *arg, const struct exec_view *view)
 
         if (listing->n_execs == listing->room || !is_asked_for(listing, JOB_RUNNING, user))
                 return;
-        *exec = (struct listed_exec){ .view = *view, .program = strdup(view->program) };
-        listing->has_failed |= exec->program == NULL;
+        *exec = (struct listed_exec){ .view = *view,
+                                      .program = strdup(view->program),
+                                      .command = strdup(view->command) };
+        listing->has_failed |= exec->program == NULL || exec->command == NULL;
         exec->view.program = exec->program;
+        exec->view.command = exec->command;
         (void)snprintf(exec->container_id, sizeof exec->container_id, "%s", view->container_id);
         (void)snprintf(exec->user, sizeof exec->user, "%s", user == NULL ? "" : user);
         listing->n_execs++;

@@ -377,9 +377,14 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
                         MHD_socket fd, struct MHD_UpgradeResponseHandle *upgraded)
 {
         static const struct websocket_handlers HANDLERS = { on_message, on_drained, on_closed };
-        struct session *session = arg;
+        struct request *request = context;
+        struct session *session = request->work;
 
-        (void)http, (void)context;
+        (void)http, (void)arg;
+        if (request->release == NULL) { /* dropped meanwhile, and the session with it */
+                (void)MHD_upgrade_action(upgraded, MHD_UPGRADE_ACTION_CLOSE);
+                return;
+        }
         session->upgraded = upgraded;
         connection_widen(session->request->connection);
         if (websocket_new(&session->socket, session->request->server->loop, fd, true, early, early_length, &HANDLERS,

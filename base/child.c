@@ -126,12 +126,13 @@ IN_CHILD static int become(const struct launch *launch)
         if (plan->dies_with_us &&
             (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != launch->parent)) /* it may have died before */
                 return -ECHILD;
-        r = enter_cgroups(plan);
-        if (r < 0)
-                return r;
         if (plan->mount_namespace_fd >= 0 && setns(plan->mount_namespace_fd, CLONE_NEWNS) < 0)
                 return -errno;
         if (plan->prepare != NULL && (r = plan->prepare(plan->prepare_arg)) < 0)
+                return r;
+        /* The last thing before what needs no CPU: we wait for this child, and the group may have next to none. */
+        r = enter_cgroups(plan);
+        if (r < 0)
                 return r;
         if (chdir(plan->cwd != NULL ? plan->cwd : "/") < 0)
                 return -errno;

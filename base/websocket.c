@@ -17,6 +17,7 @@
 enum {
         KEY_RAW_BYTES = 16,
         TURN_BYTES = 256 << 10, /* read in one turn of the loop */
+        FRAGMENTS_MAX = 1024,   /* of one message */
         PINGS_MAX = 4 /* unanswered: then nothing is read. Those in wslay's 4 KiB of input are answered, too */
 };
 static const double PING_INTERVAL_S = 20, DRAIN_DEADLINE_S = 60, CLOSE_DEADLINE_S = 5;
@@ -30,9 +31,10 @@ struct websocket {
         void *arg;
         char *early; /* bytes in front of the socket's */
         size_t early_length, early_read;
-        size_t turn_bytes;  /* still to be read in this turn */
-        struct buffer rest; /* of a frame that went past wslay: what the socket did not take; goes before all else */
-        unsigned n_pings;   /* that came since all that was queued had gone: wslay queues a pong for each */
+        size_t turn_bytes;    /* still to be read in this turn */
+        struct buffer rest;   /* of a frame that went past wslay: what the socket did not take; goes before all else */
+        unsigned n_fragments; /* of the message that comes */
+        unsigned n_pings;     /* that came since all that was queued had gone: wslay queues a pong for each */
         bool is_paused;
         bool is_full;
         bool is_lost;   /* the peer has gone, or broke the protocol beyond an answer */
@@ -336,6 +338,21 @@ static void on_ping(struct ev_loop *loop, ev_timer *timer, int events)
         settle(websocket);
 }
 
+/* wslay keeps a node for each fragment, however short it is. */
+static void on_frame_start(wslay_event_context_ptr frames, const struct wslay_event_on_frame_recv_start_arg *frame,
+                           void *arg)
+{
+        struct websocket *websocket = arg;
+
+        if ((frame->opcode & 0x8) != 0)
+                return; /* control frames stand between fragments (RFC 6455, 5.4) */
+        websocket->n_fragments = frame->opcode == WSLAY_CONTINUATION_FRAME ? websocket->n_fragments + 1 : 0;
+        if (websocket->n_fragments <= FRAGMENTS_MAX)
+                return;
+        wslay_event_shutdown_read(frames);
+        websocket->is_lost = true;
+}
+
 /* ---- the object ---- */
 
 static int start_frames(struct websocket *websocket)
@@ -344,6 +361,7 @@ static int start_frames(struct websocket *websocket)
                 .recv_callback = on_recv,
                 .send_callback = on_send,
                 .genmask_callback = on_mask,
+                .on_frame_recv_start_callback = on_frame_start,
                 .on_msg_recv_callback = on_frames_message,
         };
         int r = websocket->is_server ? wslay_event_context_server_init(&websocket->frames, &CALLBACKS, websocket)

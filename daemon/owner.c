@@ -65,6 +65,10 @@ static int find_account(const struct config *config, struct pool_owner *owner, s
 
         errno = 0;
         account = has_number ? getpwuid(owner->uid) : getpwnam(config->uid);
+        /* getpwnam(3): ENOENT and ESRCH, too, say that there is none. */
+        if (account == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+                return fault_set(why, FAULT_SETTING_INVALID, errno, "uid: the accounts cannot be read: %s",
+                                 strerrordesc_np(errno));
         if (account == NULL && !has_number)
                 return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
                                  "uid: there is no account \"%s\": run systemd-sysusers, which makes carrel-user by "

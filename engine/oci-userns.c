@@ -17,7 +17,7 @@
 #include "oci-engine.h"
 #include "scope.h"
 
-enum { PATH_BYTES = 64 };
+enum { PATH_BYTES = 64, HOLDER_READY_FD = 3 };
 
 /* ---- work in another namespace is done by a child, which we wait for: it takes well under a millisecond ---- */
 
@@ -38,8 +38,14 @@ static int wait_for(pid_t pid)
  * (prctl(2)), so it is set last. */
 static _Noreturn void hold(const struct oci_holding *holding, int ready, pid_t parent)
 {
-        int r = holding->enter(holding->arg);
+        int r;
 
+        /* Nothing of ours stays open in it, least of all the lock and the sockets: it may outlive us for a moment. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || dup2(ready, HOLDER_READY_FD) < 0 ||
+            syscall(SYS_close_range, HOLDER_READY_FD + 1, ~0U, 0) < 0)
+                _exit(errno);
+        ready = HOLDER_READY_FD;
+        r = holding->enter(holding->arg);
         if (r < 0)
                 _exit(-r);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)

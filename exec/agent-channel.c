@@ -271,6 +271,9 @@ static void on_gone(struct ev_loop *loop, ev_timer *timer, int events)
 void agent_channel_last_words(struct agent_channel *channel)
 {
         channel->is_broken = true;
+        /* What the agent says from now on fails there: a program that it starts now ends before its execve(2). */
+        if (channel->fd >= 0)
+                (void)shutdown(channel->fd, SHUT_RD);
         for (int i = 0; i < LAST_ROUNDS && channel->fd >= 0; i++)
                 agent_channel_receive(channel);
         hang_up(channel);

@@ -130,6 +130,8 @@ static const char *text_of(const struct exec_output *output)
 /* Silent before the callback, so that a cancel from inside it changes nothing. */
 void exec_report(struct exec *exec, const struct exec_end *end)
 {
+        if (exec->is_silent)
+                return; /* its outputs may have been taken */
         exec_output_end(&exec->output);
         exec_output_end(&exec->errors);
         struct exec_result result = {
@@ -150,8 +152,6 @@ void exec_report(struct exec *exec, const struct exec_end *end)
                 .duration_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
         };
 
-        if (exec->is_silent)
-                return;
         exec->is_silent = true;
         memcpy(result.exec_id, exec->id, sizeof(result.exec_id));
         exec->sink.on_done(exec->arg, &result, NULL);
@@ -181,6 +181,7 @@ bool exec_result_take(const struct exec_result *result, struct exec_outputs *ret
                 .bytes = exec->kept_bytes,
         };
         exec->output.kept = exec->errors.kept = (struct buffer){ 0 };
+        exec->output.scan = exec->errors.scan = (struct utf8_scan){ 0 };
         exec->sharer = NULL;
         exec->kept_bytes = 0;
         return true;

@@ -83,10 +83,12 @@ static void join(const struct child *child)
                 fail(child, AGENT_STAGE_JOIN, errno);
 }
 
+/* Whoever cannot be told takes it that nothing was started, and may start it elsewhere. */
 static void say_started(const struct child *child)
 {
         agent_write_started(home_packet(), child->number);
-        home_send_patiently(child->agent, home_packet());
+        if (!home_send_patiently(child->agent, home_packet()))
+                _exit(127);
 }
 
 static const char *find_variable(char *const *environment, const char *name)

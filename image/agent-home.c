@@ -30,13 +30,16 @@ bool home_send(struct agent *agent, const struct agent_packet *packet)
         return sent == (ssize_t)packet->length; /* a dead connection is seen by who receives */
 }
 
-void home_send_patiently(const struct agent *agent, const struct agent_packet *packet)
+bool home_send_patiently(const struct agent *agent, const struct agent_packet *packet)
 {
         struct pollfd room = { .fd = agent->home, .events = POLLOUT };
 
-        while (send(agent->home, packet->bytes, packet->length, MSG_NOSIGNAL) < 0 &&
-               (errno == EINTR || errno == EAGAIN))
+        while (send(agent->home, packet->bytes, packet->length, MSG_NOSIGNAL) < 0) {
+                if (errno != EINTR && errno != EAGAIN)
+                        return false;
                 (void)poll(&room, 1, -1);
+        }
+        return true;
 }
 
 /* ---- connecting ---- */

@@ -52,7 +52,7 @@ void home_hang_up(struct agent *agent);
 /* Sends a whole packet without waiting. False: no room now (or no home); ask again when it can be written to. */
 bool home_send(struct agent *agent, const struct agent_packet *packet);
 /* The same, waiting for room: for a child, which has nothing else to do. */
-void home_send_patiently(const struct agent *agent, const struct agent_packet *packet);
+bool home_send_patiently(const struct agent *agent, const struct agent_packet *packet);
 /* The one packet that is built at a time. */
 struct agent_packet *home_packet(void);
 

@@ -14,6 +14,7 @@ static const struct cidr BUILT_IN[] = {
         { 0x0a000000, 8 },  /* private */
         { 0x64400000, 10 }, /* carrier-grade NAT */
         { 0x7f000000, 8 },  /* loopback */
+        { 0xa83f8110, 32 }, /* Azure's WireServer, a host's metadata at a public address */
         { 0xa9fe0000, 16 }, /* link-local: cloud metadata */
         { 0xac100000, 12 }, /* private */
         { 0xc0000000, 24 }, /* protocol assignments */

@@ -113,6 +113,7 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
         if (request->release != NULL)
                 request->release(request->owner);
         free(job->program);
+        free(job->command);
         free(job);
         return r;
 }
@@ -183,7 +184,11 @@ static void keep_output(struct job *job, int stream, const void *bytes, size_t l
 {
         struct exec_output *output = &job->outputs[stream - 1];
         size_t before = output->kept.length;
+        uint64_t room = output->cap_bytes > before ? output->cap_bytes - before : 0;
+        size_t wanted = length < room ? length : (size_t)room;
 
+        if (wanted > 0 && !jobs_make_room(job, JOB_HISTORY, wanted))
+                output->cap_bytes = before; /* the rest is dropped, and marked so */
         exec_output_append(output, bytes, length);
         job_charge(job, output->kept.length - before);
 }

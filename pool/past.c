@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define HASH_NONFATAL_OOM 1 /* hh.tbl is NULL then */
 #include <uthash.h>
 
 #include "str.h"
@@ -47,6 +48,8 @@ void past_note(struct past *past, const struct pool_event *event, int64_t wall_m
                 return;
         }
         HASH_ADD_STR(past->users, end.user, entry);
+        if (entry->hh.tbl == NULL)
+                free(entry);
 }
 
 const struct pool_past *past_find(const struct past *past, const char *user)

@@ -110,7 +110,7 @@ static bool is_empty(int fd)
 static int judge_owner(const struct stat *status, const char *user, const struct pool_owner *now,
                        struct pool_owner *ret_owner, struct fault *why)
 {
-        if (status->st_uid == geteuid() || status->st_gid == 0) {
+        if (status->st_uid == geteuid()) {
                 *ret_owner = *now;
                 return 0;
         }
@@ -119,7 +119,8 @@ static int judge_owner(const struct stat *status, const char *user, const struct
                                  "the directory of %s belongs to uid %u: give all in it to %u:%u (chown -R), set uid = "
                                  "%u, or move it away",
                                  user, status->st_uid, now->uid, now->gid, status->st_uid);
-        *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid };
+        /* Root's group is nobody's whose programs run inside. */
+        *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid != 0 ? status->st_gid : now->gid };
         return 0;
 }
 

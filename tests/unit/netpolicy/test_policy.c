@@ -239,6 +239,7 @@ static void the_judge_is_in_order(void **state)
                 "-d 10.0.0.0/8 -j DROP",
                 "-d 100.64.0.0/10 -j DROP",
                 "-d 127.0.0.0/8 -j DROP",
+                "-d 168.63.129.16/32 -j DROP",
                 "-d 169.254.0.0/16 -j DROP",
                 "-d 172.16.0.0/12 -j DROP",
                 "-d 192.0.0.0/24 -j DROP",

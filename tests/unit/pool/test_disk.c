@@ -151,6 +151,7 @@ static void test_owners(void **state)
                 { 0, 0, ENOTEMPTY, { 0 } },
                 { UID, 0, ENOTEMPTY, { 0 } },
                 { 0, GID, ENOTEMPTY, { 0 } },
+                { STRANGER, 0, EPERM, { 0 } },
                 { STRANGER, GID, EPERM, { 0 } },
                 { STRANGER, STRANGER, EPERM, { 0 } },
         };
