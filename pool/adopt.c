@@ -17,23 +17,55 @@
 #include "template.h"
 #include "userdir.h"
 
-/* One that somebody froze while no carreld ran: its agent could not call home, and it would be given up. */
+static const char THAWED[] = "adopted from an earlier carreld, and thawed: its agent had to call home";
+
+static void on_unpaused(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+
+        (void)reply;
+        task->call = NULL;
+        if (why == NULL)
+                carrel_set_reason(task->carrel, THAWED);
+        task_resume(task, why);
+}
+
+/* One that was paused by the engine, which would go on thinking so: its agent could not call home, and it would be
+ * given up. */
+static enum flow_verdict step_unpause(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct engine *engine = task->carrel->pool->engine;
+
+        (void)flow;
+        if (!task->is_paused)
+                return FLOW_NEXT;
+        return task_asked(task, engine->ops->pause(engine, task->carrel->id, false, on_unpaused, task, &task->call));
+}
+
+/* The same behind the engine's back. */
 static enum flow_verdict step_thaw(struct flow *flow, void *subject)
 {
         struct carrel *carrel = ((struct task *)subject)->carrel;
 
         (void)flow;
         if (execs_thaw(carrel->pool->execs, carrel->id, carrel->pid))
-                carrel_set_reason(carrel, "adopted from an earlier carreld, and thawed: its agent had to call home");
+                carrel_set_reason(carrel, THAWED);
         return FLOW_NEXT;
 }
 
 static const struct step STEPS[] = {
-        { "listen", step_listen, step_hang_up, 0 }, { "confine", step_confine, NULL, 10.0 },
-        { "identify", step_identify, NULL, 10.0 },  { "thaw", step_thaw, NULL, 0 },
-        { "verify", step_verify, NULL, 0 },         { "seal", step_seal, NULL, 15.0 },
-        { "plug", step_plug, NULL, 15.0 },          { "greet", step_greet, NULL, 15.0 },
-        { "confirm", step_confirm, NULL, 10.0 },    { 0 },
+        { "listen", step_listen, step_hang_up, 0 },
+        { "confine", step_confine, NULL, 10.0 },
+        { "unpause", step_unpause, NULL, 10.0 },
+        { "identify", step_identify, NULL, 10.0 },
+        { "thaw", step_thaw, NULL, 0 },
+        { "verify", step_verify, NULL, 0 },
+        { "seal", step_seal, NULL, 15.0 },
+        { "plug", step_plug, NULL, 15.0 },
+        { "greet", step_greet, NULL, 15.0 },
+        { "confirm", step_confirm, NULL, 10.0 },
+        { 0 },
 };
 
 /* A restart makes nobody younger: the age is that of the container's process. 0: it has no process, or that has ended.
@@ -124,6 +156,7 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
                 task_free(task);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot begin an adoption: out of memory");
         }
+        task->is_paused = info->status == CONTAINER_PAUSED;
         task->spec = carrel->spec = *spec;
         carrel->template_version = version;
         task->on_done = chore->on_done;

@@ -20,9 +20,9 @@ enum template_version survey_adoptable(const struct pool *pool, const struct con
         const char *user = container_label(info, LABEL_USER);
         struct pool_owner owner;
 
-        if (info->status != CONTAINER_RUNNING || json == NULL || claimed == NULL || template_generation(info) == 0 ||
-            !user_id_is_valid(user) || !template_is_ours(info, pool->options.pool, NULL) ||
-            spec_decode(json, ret_spec) < 0 ||
+        if ((info->status != CONTAINER_RUNNING && info->status != CONTAINER_PAUSED) || json == NULL ||
+            claimed == NULL || template_generation(info) == 0 || !user_id_is_valid(user) ||
+            !template_is_ours(info, pool->options.pool, NULL) || spec_decode(json, ret_spec) < 0 ||
             userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, NULL) < 0 ||
             (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
                 return TEMPLATE_NONE;

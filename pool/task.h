@@ -27,6 +27,7 @@ struct task {
         struct exec_ids *killed; /* in the container that was cleared; NULL: none */
         unsigned creates;        /* asked of the engine */
         bool has_died;           /* the engine told so */
+        bool is_paused;          /* adoption: the engine said that somebody had paused the container */
         bool is_undo_unclean;    /* a container of this flow may be left */
         pool_on_done on_done;    /* of an adoption; may be NULL */
         void *arg;

@@ -484,6 +484,28 @@ static void a_missing_image_is_named_with_its_remedy(void **state)
         end_daemon();
 }
 
+/* By the engine's own pause, across a restart. */
+static void what_is_paused_is_adopted(void **state)
+{
+        static const char *const adopting[] = { "CARREL_STARTUP=adopt", NULL };
+        struct answer before, after;
+
+        (void)state;
+        start_daemon(adopting);
+        before = carreld_ensure("ada");
+        carreld = carreld_kill(carreld);
+        request_expect(engine_socket(), "POST", "/v1.41/containers/" CARREL_PREFIX "ada/pause", NULL, 204);
+        start_daemon(adopting);
+        after = carreld_ensure("ada");
+        assert_string_equal(answer_text(&after, "outcome"), "reused");
+        assert_string_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
+        carreld_must_exec("ada", "true", (char[8]){ 0 }, 8);
+        assert_true(engine_is_running(CARREL_PREFIX "ada"));
+        answer_release(&before);
+        answer_release(&after);
+        end_daemon();
+}
+
 /* ---- what an operator asks ---- */
 
 static bool shows_ttl(void *arg)
@@ -640,6 +662,7 @@ static int inside(void)
                 WITH_ENGINE(a_full_queue_says_so),
                 WITH_ENGINE(pools_do_not_touch_each_other),
                 WITH_ENGINE(what_matches_is_adopted),
+                { "what_is_paused_is_adopted", what_is_paused_is_adopted, NULL, stop_daemon, ENGINE_DAEMON },
                 WITH_ENGINE(a_reload_is_seen),
                 WITH_ENGINE(why_remembers_what_failed),
                 WITH_ENGINE(labels_alone_are_not_adopted),
