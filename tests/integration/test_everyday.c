@@ -162,6 +162,7 @@ static void streams(void **state)
 static void network(void **state)
 {
         static const struct script SCRIPTS[] = {
+                { "ping", "ping -c 1 -W 5 127.0.0.1 | grep -o '1 received'", "1 received\n" },
                 { "a port below 1024",
                   "python -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 80)); print(\"bound\")'",
                   "bound\n" },
