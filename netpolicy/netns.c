@@ -28,8 +28,9 @@ static int connect_here(struct nl_sock **ret_socket)
 }
 
 /* /proc/sys/net shows the namespace of whoever opens it. A kernel that lacks one has nothing to turn. Nobody but the
- * carrel's own programs can reach its ports, and its group numbers are the host's in the eyes of the kernel: so all
- * of them may have low ports and ping sockets (icmp(7), ip(7)). */
+ * carrel's own programs can reach its ports: so all of them may have low ports and ping sockets (ip(7), icmp(7)). The
+ * groups with ping sockets are numbers of whoever writes them, which end at 2^31 - 1 (GID_T_MAX): what a runtime has
+ * written inside a user namespace stays. */
 static int set_sysctls(void)
 {
         static const struct {
@@ -37,7 +38,6 @@ static int set_sysctls(void)
         } SYSCTLS[] = {
                 { "ipv6/conf/all/disable_ipv6", "1" },
                 { "ipv4/ip_unprivileged_port_start", "0" },
-                { "ipv4/ping_group_range", "0 2147483647" },
         };
         int r = 0;
 
@@ -45,7 +45,9 @@ static int set_sysctls(void)
                 r = sysctl_set(SYSCTLS[i].path, SYSCTLS[i].value);
                 r = r == -ENOENT ? 0 : r;
         }
-        return r;
+        if (r == 0)
+                r = sysctl_replace("ipv4/ping_group_range", "1\t0", "0 2147483647");
+        return r == -ENOENT ? 0 : r;
 }
 
 int netns_connect(int netns_fd, struct nl_sock **ret_socket, struct fault *why)

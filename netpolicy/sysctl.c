@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,18 +20,35 @@ static int open_setting(const char *path, int mode)
         return fd < 0 ? -errno : fd;
 }
 
+static bool holds(int fd, const char *value)
+{
+        size_t length = strlen(value);
+        char now[32] = "";
+        ssize_t n = pread(fd, now, sizeof now - 1, 0);
+
+        return n > 0 && (size_t)n == length + 1 && memcmp(now, value, length) == 0;
+}
+
 int sysctl_set(const char *path, const char *value)
 {
         size_t length = strlen(value);
-        char now[16] = "";
-        AUTO(auto_close) int fd = -1;
-        ssize_t n;
+        AUTO(auto_close) int fd = open_setting(path, O_RDWR);
 
-        fd = open_setting(path, O_RDWR);
         if (fd < 0)
                 return fd;
-        n = pread(fd, now, sizeof now - 1, 0);
-        if (n > 0 && (size_t)n == length + 1 && memcmp(now, value, length) == 0)
+        if (holds(fd, value))
+                return 0;
+        return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
+}
+
+int sysctl_replace(const char *path, const char *former, const char *value)
+{
+        size_t length = strlen(value);
+        AUTO(auto_close) int fd = open_setting(path, O_RDWR);
+
+        if (fd < 0)
+                return fd;
+        if (!holds(fd, former))
                 return 0;
         return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
 }

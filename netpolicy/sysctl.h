@@ -7,5 +7,9 @@
  * does not have it). */
 __attribute__((warn_unused_result)) int sysctl_set(const char *path, const char *value);
 
+/* The same only where `former` is, e.g. the kernel's default. Words are separated by one tab in what the kernel shows.
+ */
+__attribute__((warn_unused_result)) int sysctl_replace(const char *path, const char *former, const char *value);
+
 /* Reads a number from there. 0, or a negative errno; *ret_value is untouched then. */
 __attribute__((warn_unused_result)) int sysctl_get_u32(const char *path, uint32_t *ret_value);

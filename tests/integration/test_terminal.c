@@ -141,8 +141,9 @@ static void a_session(void **state)
                 { "clear; echo go-$((1 + 1)); sleep 1000", "Enter", "go-2" },
                 { NULL, "C-c", NULL },
                 { "echo rc-$?", "Enter", "rc-130" },
-                { "clear; cat > typed", "Enter", NULL },
-                { "some text", "Enter", NULL },
+                /* The shell reads keys in raw mode: what is typed before it has run the line stays as it is. */
+                { "clear; echo cat-$((1 + 1)); cat > typed", "Enter", "cat-2" },
+                { "some text", "Enter", "some text" },
                 { NULL, "C-d", NULL },
                 { "clear; cat typed", "Enter", "some text" },
                 /* less: pages, jumps, and gives the screen back */
