@@ -102,7 +102,7 @@ static int visit_ancestors(const char *path, bool is_making, bool *ret_is_whole,
 static int check_real_path(const char *path, struct fault *why)
 {
         AUTO(auto_free) char *real = realpath(path, NULL);
-        bool is_whole;
+        bool is_whole = false;
 
         return real != NULL ? visit_ancestors(real, false, &is_whole, why)
                             : fault_set(why, FAULT_INTERNAL, errno, "cannot resolve %s: %s", path, strerror(errno));
@@ -110,7 +110,7 @@ static int check_real_path(const char *path, struct fault *why)
 
 int claim_directory(const char *path, unsigned mode, struct fault *why)
 {
-        bool is_whole;
+        bool is_whole = false;
         int r = visit_ancestors(path, true, &is_whole, why);
 
         if (r == 0)
@@ -123,7 +123,7 @@ int claim_directory(const char *path, unsigned mode, struct fault *why)
 int check_claimable(const char *path, struct fault *why)
 {
         char above[PATH_MAX];
-        bool is_whole;
+        bool is_whole = false;
         int r = visit_ancestors(path, false, &is_whole, why);
 
         if (r < 0 || !is_whole)
