@@ -138,6 +138,8 @@ static void a_session(void **state)
         static const struct step STEPS[] = {
                 { "clear; tty; id -u; echo $TERM-is", "Enter", "xterm-is" },
                 { "clear; stty size", "Enter", "30 100" },
+                /* A character of several bytes is erased whole (termios(3), IUTF8). Not as it is typed. */
+                { "clear; stty -a | tr ' ;' '\n\n' | grep -x iutf8 | tr i I", "Enter", "Iutf8" },
                 { "clear; echo go-$((1 + 1)); sleep 1000", "Enter", "go-2" },
                 { NULL, "C-c", NULL },
                 { "echo rc-$?", "Enter", "rc-130" },
