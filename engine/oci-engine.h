@@ -170,6 +170,11 @@ enum { OCI_USERNS_FD = 5 };
 int oci_userns_new(uint32_t base);
 /* The same, and whether the kernel can map the owners of a mount of this directory by it. 0 or a negative errno. */
 int oci_userns_try(uint32_t base, const char *directory);
+/* How many user namespaces one user may have here: the sysctl user.max_user_namespaces, UINT64_MAX when not known. */
+uint64_t oci_userns_most(void);
+/* Whether this error of oci_userns_try may be gone in a moment, so that it does not say that there can be none. Pure.
+ */
+bool oci_userns_is_shortage(int error, uint64_t most);
 
 /* ---- oci-config.c ---- */
 

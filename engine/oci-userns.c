@@ -8,14 +8,17 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "failpoint.h"
 #include "oci-engine.h"
 #include "scope.h"
+#include "str.h"
 
 enum { PATH_BYTES = 64, HOLDER_READY_FD = 3 };
 
@@ -133,8 +136,36 @@ int oci_userns_new(uint32_t base)
         return oci_hold(&(const struct oci_holding){ enter_user_namespace, map_and_open, &base });
 }
 
+uint64_t oci_userns_most(void)
+{
+        AUTO(auto_close) int fd = open("/proc/sys/user/max_user_namespaces", O_RDONLY | O_CLOEXEC);
+        char text[32];
+        ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        uint64_t most;
+
+        if (length <= 0)
+                return UINT64_MAX;
+        text[length] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        return str_parse_u64(text, 0, UINT64_MAX, &most) == 0 ? most : UINT64_MAX;
+}
+
+bool oci_userns_is_shortage(int error, uint64_t most)
+{
+        static const int SHORTAGES[] = { EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC };
+
+        if (error == -ENOSPC && most == 0)
+                return false;
+        for (size_t i = 0; i < sizeof SHORTAGES / sizeof *SHORTAGES; i++)
+                if (error == -SHORTAGES[i])
+                        return true;
+        return false;
+}
+
 int oci_userns_try(uint32_t base, const char *directory)
 {
+        if (failpoint_hit("userns", "try", "before") != FAILPOINT_NONE)
+                return -EAGAIN;
         AUTO(auto_close)
         int tree = (int)syscall(SYS_open_tree, AT_FDCWD, directory, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         AUTO(auto_close) int userns = tree < 0 ? -errno : oci_userns_new(base);

@@ -32,19 +32,18 @@ static int compile_filter(struct oci *oci, struct fault *why)
                      : 0;
 }
 
-/* Why a carrel cannot have host ids of its own here, or NULL. */
-static const char *find_userns_obstacle(const struct oci *oci)
+/* Why a carrel cannot have host ids of its own here, or NULL. error: what the try ended with. */
+static const char *find_userns_obstacle(const struct oci *oci, int *ret_error)
 {
-        int r;
-
+        *ret_error = 0;
         if (oci->runtime.has_machines)
                 return "a runtime with a kernel of its own has ids of its own";
         if (!oci->runtime.is_crun)
                 return "only crun maps the owners of a mount as they are needed: apt-get install crun";
-        r = oci_userns_try(oci->userns_base, oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
-        if (r == -EINVAL || r == -EOPNOTSUPP)
+        *ret_error = oci_userns_try(oci->userns_base, oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
+        if (*ret_error == -EINVAL || *ret_error == -EOPNOTSUPP)
                 return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
-        if (r < 0)
+        if (*ret_error < 0)
                 return "new user namespaces are refused (sysctl user.max_user_namespaces, or a service unit's "
                        "RestrictNamespaces: see carreld-oci.conf), or the kernel is too old";
         return NULL;
@@ -52,9 +51,16 @@ static const char *find_userns_obstacle(const struct oci *oci)
 
 static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *why)
 {
-        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci);
+        int error = 0;
+        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci, &error);
 
         oci->has_userns = obstacle == NULL;
+        /* What is found stands: auto must not do without for good because of a moment's shortage. */
+        if (oci_userns_is_shortage(error, oci_userns_most()))
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -error,
+                                 "no user namespace can be made for now: %s; carreld tries again, or set userns = off "
+                                 "to do without",
+                                 strerrordesc_np(-error));
         (void)snprintf(oci->userns_detail, sizeof oci->userns_detail, "%s%s",
                        oci->has_userns ? "each carrel has host ids of its own" : "no user namespaces: ",
                        oci->has_userns ? "" : obstacle);

@@ -163,6 +163,27 @@ static void a_runtime_that_cannot_serve_is_named(void **state)
         }
 }
 
+/* With userns = auto, too: what is found stands, so it must not be a moment's shortage. */
+static void a_shortage_of_user_namespaces_is_no_word_for_good(void **state)
+{
+        static const char *const SHORT[] = { "CARREL_USERNS=auto", "CARREL_FAILPOINT=userns.try.before:error", NULL };
+        static const char *const WELL[] = { "CARREL_USERNS=auto", NULL };
+        char text[64];
+
+        (void)state;
+        carreld = carreld_new(SHORT);
+        assert_true(wait_until(is_serving, NULL, PATIENCE_S));
+        expect_refusal("ada", "engine_unavailable", "no user namespace can be made for now");
+        end_daemon();
+        carreld = carreld_new(WELL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        carreld_must_ensure("ada");
+        carreld_must_exec("ada", "awk '$2 > 0 { print \"mapped\" }' /proc/self/uid_map", text, sizeof text);
+        assert_string_equal(text, "mapped");
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        end_daemon();
+}
+
 /* ---- what runs out ---- */
 
 /* The records' file system holds one record and no bundle. */
@@ -341,6 +362,7 @@ static int inside(void)
 #define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
+                WITH_ENGINE(a_shortage_of_user_namespaces_is_no_word_for_good),
                 WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
                 WITH_ENGINE(a_disk_that_a_user_fills_is_not_the_others_end),
                 WITH_ENGINE(host_ids_that_run_out_are_named),

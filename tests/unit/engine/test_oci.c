@@ -218,6 +218,26 @@ static void test_the_image_says_where_its_programs_are(void **state)
         }
 }
 
+static void test_a_shortage_does_not_say_that_there_are_no_user_namespaces(void **state)
+{
+        static const struct {
+                int error;
+                uint64_t most;
+                bool is_shortage;
+        } CASES[] = {
+                { 0, 100, false },       { -EAGAIN, 100, true },  { -ENOMEM, 100, true },
+                { -EMFILE, 100, true },  { -ENOSPC, 100, true },  { -ENOSPC, UINT64_MAX, true },
+                { -ENOSPC, 0, false }, /* none is allowed */
+                { -EPERM, 100, false },  { -EINVAL, 100, false }, { -EOPNOTSUPP, 100, false },
+                { -ENOSYS, 100, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+                if (oci_userns_is_shortage(CASES[i].error, CASES[i].most) != CASES[i].is_shortage)
+                        fail_msg("%s with %llu", strerrordesc_np(-CASES[i].error), (unsigned long long)CASES[i].most);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -225,6 +245,7 @@ int main(void)
                 cmocka_unit_test(test_a_damaged_record_is_refused),
                 cmocka_unit_test(test_config_is_golden),
                 cmocka_unit_test(test_without_a_user_namespace_nothing_is_mapped),
+                cmocka_unit_test(test_a_shortage_does_not_say_that_there_are_no_user_namespaces),
                 cmocka_unit_test(test_another_runtime_gets_the_profile),
                 cmocka_unit_test(test_an_exec_is_as_hardened_and_its_words_win),
                 cmocka_unit_test(test_the_image_says_where_its_programs_are),
