@@ -250,12 +250,14 @@ const struct setting *config_table(void)
         return TABLE;
 }
 
-static void find_resolvers(struct config *config)
+void config_find_resolvers(struct config *config)
 {
         _Static_assert((int)RESOLVERS_BYTES <= (int)CONFIG_RESOLVERS_BYTES, "what is found has room");
 
+        config->skipped_resolvers[0] = '\0';
         if (str_equal(config->dns, CONFIG_DNS_AUTO))
-                resolvers_find("", config->resolvers);
+                resolvers_find("", config->network_cidr != NULL ? config->network_cidr : "", config->resolvers,
+                               config->skipped_resolvers);
         else if (config->dns != NULL)
                 (void)snprintf(config->resolvers, sizeof config->resolvers, "%s", config->dns);
 }
@@ -279,7 +281,7 @@ int config_load(struct config *ret_config, const char *path, bool is_required, c
         r = file < 0 ? file : variables;
         if (r < 0 && listener == NULL)
                 return r;
-        find_resolvers(&config);
+        config_find_resolvers(&config);
         *ret_config = config;
         config = (struct config){ 0 };
         return r;

@@ -87,6 +87,7 @@ struct config {
 
         /* No setting: the addresses that dns stands for on this host, as of the time that it was read. */
         char resolvers[CONFIG_RESOLVERS_BYTES];
+        char skipped_resolvers[CONFIG_RESOLVERS_BYTES]; /* of auto: they lie in network_cidr, where none can be */
 };
 
 /* The table, ended by a NULL key. */
@@ -98,6 +99,9 @@ const struct setting *config_table(void);
 __attribute__((warn_unused_result)) int config_load(struct config *ret_config, const char *path, bool is_required,
                                                     char *const *environment, const struct fault_listener *listener,
                                                     struct fault *why);
+/* Fills in resolvers and skipped_resolvers anew. config_load does that, too. */
+void config_find_resolvers(struct config *config);
+
 void config_release(struct config *config);
 
 /* Whether SIGHUP takes this key over; the others need a restart. */

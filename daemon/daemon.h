@@ -49,3 +49,6 @@ void phases_down(struct daemon *daemon);
 
 /* SIGHUP: reads the settings anew and hands the reloadable ones over. The running ones stay when it fails. */
 int reload_settings(struct daemon *daemon, struct fault *why);
+
+/* Says in the log which resolvers dns = auto leaves out, and when it has none. */
+void daemon_warn_of_resolvers(const struct daemon *daemon);

@@ -207,14 +207,27 @@ static void free_metrics(struct daemon *daemon)
         free(TAKE(daemon->settings_json));
 }
 
+void daemon_warn_of_resolvers(const struct daemon *daemon)
+{
+        const struct config *config = &daemon->config;
+
+        if (config->skipped_resolvers[0] != '\0')
+                log_event(daemon->log, LOG_LEVEL_WARNING, "resolvers_skipped", "addresses", config->skipped_resolvers,
+                          "reason",
+                          "dns is auto, but these resolvers of the host are in network_cidr, whose addresses are the "
+                          "carrels' own: set another network_cidr, or dns",
+                          NULL);
+        if (str_equal(config->dns, CONFIG_DNS_AUTO) && config->resolvers[0] == '\0')
+                log_event(daemon->log, LOG_LEVEL_WARNING, "no_resolvers", "reason",
+                          "dns is auto, but the host names no resolver that a carrel could ask: set dns", NULL);
+}
+
 static int make_netpolicy(struct daemon *daemon, struct fault *why)
 {
         char helper[DAEMON_PATH_BYTES];
         struct netpolicy_options options = daemon_netpolicy_options(&daemon->config, helper);
 
-        if (str_equal(daemon->config.dns, CONFIG_DNS_AUTO) && daemon->config.resolvers[0] == '\0')
-                log_event(daemon->log, LOG_LEVEL_WARNING, "no_resolvers", "reason",
-                          "dns is auto, but the host names no resolver that a carrel could ask: set dns", NULL);
+        daemon_warn_of_resolvers(daemon);
         if (daemon->config.engine == CONFIG_ENGINE_FAKE)
                 return netpolicy_new_fake(&daemon->netpolicy, daemon->loop);
         if (!netpolicy_has_privileges()) {

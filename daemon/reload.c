@@ -46,7 +46,7 @@ static void take_over(struct config *current, struct config *next)
                 memcpy(to, from, size);
                 memcpy(from, kept, size);
         }
-        memcpy(current->resolvers, next->resolvers, sizeof current->resolvers); /* the host's may have changed */
+        config_find_resolvers(current); /* the host's may have changed */
 }
 
 /* What /v1/info shows. */
@@ -74,6 +74,7 @@ int reload_settings(struct daemon *daemon, struct fault *why)
                 return r;
         warn_of_restart(daemon, &next);
         take_over(&daemon->config, &next);
+        daemon_warn_of_resolvers(daemon);
         r = tell_settings(daemon, why);
         if (r < 0)
                 return r;

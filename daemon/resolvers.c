@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cidr.h"
 #include "scope.h"
 
 enum { FILE_BYTES = 16384 };
@@ -49,33 +50,60 @@ static void read_file(const char *root, const char *name, char ret_text[static F
         ret_text[length] = '\0';
 }
 
-static void read_resolvers(char *text, char ret_list[static RESOLVERS_BYTES])
+struct found {
+        struct cidr network; /* of carrels */
+        bool has_network;
+        char *list, *skipped; /* RESOLVERS_BYTES each */
+};
+
+static void append(char list[static RESOLVERS_BYTES], const char *address)
+{
+        size_t length = strlen(list);
+
+        /* The longest address and a comma: what is there stays whole. */
+        if (length + INET_ADDRSTRLEN + 1 <= RESOLVERS_BYTES)
+                (void)snprintf(list + length, RESOLVERS_BYTES - length, "%s%s", length > 0 ? "," : "", address);
+}
+
+static bool is_carrels(const struct found *found, const char *address)
+{
+        struct cidr one;
+
+        return found->has_network && cidr_parse(address, &one) == NULL && cidr_overlaps(one, found->network);
+}
+
+static void read_resolvers(char *text, const struct found *found)
 {
         char *rest = text;
         unsigned count = 0;
 
-        ret_list[0] = '\0';
         for (char *line = strsep(&rest, "\n"); line != NULL && count < RESOLVERS_MOST; line = strsep(&rest, "\n")) {
                 char address[INET_ADDRSTRLEN];
                 char *words = NULL;
                 const char *key = strtok_r(line, " \t\r", &words);
                 const char *value = key == NULL ? NULL : strtok_r(NULL, " \t\r", &words);
-                size_t length = strlen(ret_list);
 
                 if (value == NULL || strcmp(key, "nameserver") != 0 || !is_askable(value, address))
                         continue;
-                (void)snprintf(ret_list + length, RESOLVERS_BYTES - length, "%s%s", count > 0 ? "," : "", address);
+                if (is_carrels(found, address)) {
+                        append(found->skipped, address);
+                        continue;
+                }
+                append(found->list, address);
                 count++;
         }
 }
 
-void resolvers_find(const char *root, char ret_list[static RESOLVERS_BYTES])
+void resolvers_find(const char *root, const char *network_cidr, char ret_list[static RESOLVERS_BYTES],
+                    char ret_skipped[static RESOLVERS_BYTES])
 {
+        struct found found = { .list = ret_list, .skipped = ret_skipped };
         char text[FILE_BYTES];
 
-        ret_list[0] = '\0';
+        found.has_network = cidr_parse(network_cidr, &found.network) == NULL;
+        ret_list[0] = ret_skipped[0] = '\0';
         for (size_t i = 0; i < sizeof FILES / sizeof *FILES && ret_list[0] == '\0'; i++) {
                 read_file(root, FILES[i], text);
-                read_resolvers(text, ret_list);
+                read_resolvers(text, &found);
         }
 }

@@ -287,6 +287,22 @@ static void a_reload_takes_other_resolvers(void **state)
         reload_with_resolver(RESOLVER);
 }
 
+/* An explicit dns is refused there (tests/unit/netpolicy). */
+static void a_resolver_among_the_carrels_is_left_out(void **state)
+{
+        (void)state;
+        reload_with_resolver(LATER_RESOLVER);
+        write_resolver("10.213.0.53\nnameserver " RESOLVER);
+        assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
+        assert_true(wait_until(has_resolver, (void *)(uintptr_t)RESOLVER, PATIENCE_S));
+        MUST_RUN("grep", "-q", "resolvers_skipped.*10.213.0.53", CARRELD_LOG);
+        carreld_must_ensure("skipper");
+        expect_resolver("skipper", RESOLVER);
+        assert_true(does_resolve("skipper"));
+        reload_with_resolver(LATER_RESOLVER);
+        reload_with_resolver(RESOLVER);
+}
+
 /* On a network of its own, and on loopback alone; there nobody but the engine sets who may have ping sockets. */
 static void low_ports_and_ping_sockets_are_for_everybody(void **state)
 {
@@ -458,6 +474,7 @@ static int inside(void)
                 cmocka_unit_test(neighbours_are_closed),
                 cmocka_unit_test(names_resolve_by_the_hosts_resolvers),
                 cmocka_unit_test(a_reload_takes_other_resolvers),
+                cmocka_unit_test(a_resolver_among_the_carrels_is_left_out),
                 cmocka_unit_test(doctor_resolves_a_name),
                 cmocka_unit_test(low_ports_and_ping_sockets_are_for_everybody),
                 cmocka_unit_test(policy_none_reaches_nothing),

@@ -13,9 +13,12 @@
 
 #include "resolvers.h"
 
+#define NETWORK "10.213.0.0/16" /* the carrels' */
+
 static const struct {
         const char *etc, *resolved, *manager; /* NULL: there is no such file */
         const char *found;
+        const char *skipped; /* NULL: none */
 } HOSTS[] = {
         { "nameserver 10.0.0.53\n", NULL, NULL, "10.0.0.53" },
         { "# by hand\nsearch example.org\n  nameserver\t10.0.0.53  # first\nnameserver 8.8.8.8\noptions edns0\n", NULL,
@@ -36,6 +39,14 @@ static const struct {
         { "", NULL, NULL, "" },
         { NULL, NULL, NULL, "" },
         { NULL, "nameserver 9.9.9.9\n", NULL, "9.9.9.9" },
+        { "nameserver 10.213.0.1\nnameserver 9.9.9.9\n", NULL, NULL, "9.9.9.9", "10.213.0.1" },
+        { "nameserver 10.213.255.255\n", NULL, NULL, "", "10.213.255.255" },
+        { "nameserver 10.214.0.1\n", NULL, NULL, "10.214.0.1" },
+        { "nameserver 10.213.100.1\nnameserver 10.213.100.2\nnameserver 10.213.100.3\nnameserver 10.213.100.4\n"
+          "nameserver 1.1.1.1\n",
+          "nameserver 9.9.9.9\n", NULL, "1.1.1.1", "10.213.100.1,10.213.100.2,10.213.100.3" },
+        { "nameserver 127.0.0.53\n", "nameserver 10.213.0.53\n", "nameserver 192.168.1.1\n", "192.168.1.1",
+          "10.213.0.53" },
 };
 
 static void put(const char *root, const char *name, const char *text)
@@ -73,7 +84,7 @@ static void the_hosts_resolvers_are_found(void **state)
                 "/run/systemd/resolve", "/run/systemd", "/run/NetworkManager", "/run", "/etc", ""
         };
         char root[] = "/tmp/resolvers-XXXXXX";
-        char found[RESOLVERS_BYTES];
+        char found[RESOLVERS_BYTES], skipped[RESOLVERS_BYTES];
 
         (void)state;
         assert_non_null(mkdtemp(root));
@@ -81,10 +92,11 @@ static void the_hosts_resolvers_are_found(void **state)
                 put(root, NAMES[0], HOSTS[i].etc);
                 put(root, NAMES[1], HOSTS[i].resolved);
                 put(root, NAMES[2], HOSTS[i].manager);
-                resolvers_find(root, found);
+                resolvers_find(root, NETWORK, found, skipped);
                 for (size_t k = 0; k < 3; k++)
                         take(root, NAMES[k]);
                 assert_string_equal(found, HOSTS[i].found);
+                assert_string_equal(skipped, HOSTS[i].skipped != NULL ? HOSTS[i].skipped : "");
         }
         for (size_t i = 0; i < sizeof DIRECTORIES / sizeof *DIRECTORIES; i++)
                 take(root, DIRECTORIES[i]);
@@ -95,14 +107,14 @@ static void a_huge_file_is_no_trouble(void **state)
 {
         char root[] = "/tmp/resolvers-XXXXXX";
         static char text[1 << 20];
-        char found[RESOLVERS_BYTES];
+        char found[RESOLVERS_BYTES], skipped[RESOLVERS_BYTES];
 
         (void)state;
         assert_non_null(mkdtemp(root));
         memset(text, 'x', sizeof text - 1);
         memcpy(text, "nameserver 10.0.0.53\n", 21);
         put(root, "/etc/resolv.conf", text);
-        resolvers_find(root, found);
+        resolvers_find(root, "", found, skipped);
         assert_string_equal(found, "10.0.0.53");
         take(root, "/etc/resolv.conf");
         take(root, "/etc");

@@ -104,6 +104,7 @@ static const struct {
         { "allow", "10.0.0.0/8", "other carrels" },
         { "allow", "127.0.0.53:53", "loopback" },
         { "dns", "127.0.0.53", "loopback" },
+        { "dns", "10.213.7.7", "other carrels" },
         { "dns", "10.0.0.0/24", "one address" },
         { "dns", "10.0.0.53:53", "only for allow" },
         { "dns", "resolver", "not an IPv4 address" },
