@@ -4,10 +4,13 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +23,8 @@ enum {
         STACK_BYTES = 64 * 1024,
         READ_BYTES = 64 * 1024,
         CANCEL_WAIT_MS = 50,
+        FROZEN_WAIT_MS = 50,
+        FREEZER_STATE_BYTES = 16,
         DRAIN_BYTES = 1024 * 1024 /* at least what a pipe can hold (pipe-max-size): more came after the end */
 };
 
@@ -64,7 +69,8 @@ struct launch {
         int first_free; /* above every number that is asked for */
         pid_t parent;
         sigset_t mask;
-        int err; /* told to the parent: the memory is shared */
+        _Atomic pid_t self; /* these are told to the parent: the memory is shared */
+        int err;
 };
 
 /* A handler of ours must not run in the child; what is ignored would stay ignored in the program. */
@@ -148,8 +154,74 @@ IN_CHILD static int run_child(void *arg)
 {
         struct launch *launch = arg;
 
+        launch->self = getpid();
         launch->err = -become(launch);
         _exit(127);
+}
+
+/* ---- a child that is frozen on its way ---- */
+
+/* We stand still for the child and cannot be woken, so that another thread looks after it. */
+struct guard {
+        struct launch *launch;
+        pthread_t thread;
+        int end_fd; /* an eventfd: the child has become the program, or has ended; -1: there is no thread */
+        bool has_killed;
+};
+
+static bool is_frozen(int state_fd)
+{
+        static const char THAWED[] = "THAWED";
+        char state[FREEZER_STATE_BYTES] = "";
+
+        return pread(state_fd, state, sizeof state - 1, 0) > 0 && strncmp(state, THAWED, strlen(THAWED)) != 0;
+}
+
+/* Whoever leaves a frozen group is thawed (freezer_attach in kernel/cgroup/legacy_freezer.c). It is our child and not
+ * yet waited for: the number is its own. */
+static bool free_and_kill(const struct launch *launch)
+{
+        char pid[16];
+        int length = snprintf(pid, sizeof pid, "%d", (int)launch->self);
+
+        (void)kill(launch->self, SIGKILL);
+        return write(launch->plan->freezer->release_fd, pid, (size_t)length) == length;
+}
+
+static void *stand_guard(void *arg)
+{
+        struct guard *guard = arg;
+        struct pollfd end = { .fd = guard->end_fd, .events = POLLIN };
+
+        while (poll(&end, 1, FROZEN_WAIT_MS) <= 0)
+                if (guard->launch->self > 0 && is_frozen(guard->launch->plan->freezer->state_fd))
+                        guard->has_killed = free_and_kill(guard->launch) || guard->has_killed;
+        return NULL;
+}
+
+static int guard_begin(struct guard *guard)
+{
+        const struct child_plan *plan = guard->launch->plan;
+        int r;
+
+        if (plan->freezer == NULL || plan->is_company)
+                return 0;
+        guard->end_fd = eventfd(0, EFD_CLOEXEC);
+        if (guard->end_fd < 0)
+                return -errno;
+        r = pthread_create(&guard->thread, NULL, stand_guard, guard);
+        if (r != 0)
+                close(TAKE_FD(guard->end_fd));
+        return -r;
+}
+
+static void guard_end(struct guard *guard)
+{
+        if (guard->end_fd < 0)
+                return;
+        (void)eventfd_write(guard->end_fd, 1);
+        (void)pthread_join(guard->thread, NULL);
+        close(TAKE_FD(guard->end_fd));
 }
 
 /* ---- the start ---- */
@@ -178,20 +250,27 @@ static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
 {
         AUTO(auto_free) char *stack = malloc(STACK_BYTES);
         int sharing = launch->plan->is_company ? 0 : CLONE_VM | CLONE_VFORK;
+        struct guard guard = { .launch = launch, .end_fd = -1 };
         sigset_t all;
         int pidfd = -1;
-        int pid;
+        int pid = -1;
         int err;
 
         if (stack == NULL)
                 return -ENOMEM;
         (void)sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, &launch->mask);
-        pid = clone(run_child, stack + STACK_BYTES, sharing | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
-        err = errno;
+        err = -guard_begin(&guard);
+        if (err == 0) {
+                pid = clone(run_child, stack + STACK_BYTES, sharing | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
+                err = errno;
+        }
+        guard_end(&guard);
         (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
         if (pid < 0)
                 return -err;
+        if (launch->err == 0 && guard.has_killed)
+                launch->err = EBUSY;
         if (launch->err != 0) {
                 reap_now(pidfd);
                 close(pidfd);

@@ -15,6 +15,13 @@ struct child_fd {
         int as;
 };
 
+/* Somebody may freeze the groups that the program enters (cgroup v1): who is frozen on his way there would never become
+ * the program, which we stand still for, and dies of nothing. Such a child is taken out of them and killed. */
+struct child_freezer {
+        int state_fd;   /* their file freezer.state, open for reading */
+        int release_fd; /* a file `tasks` of a group that is not frozen, open for writing */
+};
+
 enum child_streams {
         CHILD_COLLECT, /* stdout and stderr go through pipes to us */
         CHILD_DISCARD  /* both are /dev/null: for a program whose own children live on with its descriptors */
@@ -45,6 +52,7 @@ struct child_plan {
          * first instruction on: its process writes itself in. */
         const int *cgroup_fds;
         size_t n_cgroup_fds;
+        const struct child_freezer *freezer; /* NULL: nobody freezes them; borrowed, and unused if is_company */
         /* Somebody runs in those groups, who may have used up their CPU time or be frozen: then the child is a copy of
          * us that we do not stand still for, and what the program cannot be run for is an exit code of 127. */
         bool is_company;
@@ -67,7 +75,8 @@ struct child_plan {
 };
 
 /* Everything in plan is copied or used up. Returns 0 or a negative errno: the program's own (-ENOENT, -EACCES: there is
- * no such program) or what the kernel lacks (-EAGAIN, -ENOMEM, -EMFILE). *ret_child may then be untouched. */
+ * no such program) or what the kernel lacks (-EAGAIN, -ENOMEM, -EMFILE), or -EBUSY: its groups are frozen.
+ * *ret_child may then be untouched. */
 __attribute__((warn_unused_result)) int child_start(struct child **ret_child, struct ev_loop *loop,
                                                     const struct child_plan *plan);
 

@@ -203,24 +203,47 @@ int oci_cgroup_make(const char *cgroup, const struct container_spec *spec, struc
 
 /* ---- entering ---- */
 
+struct opening {
+        struct cgroup_doors *doors;
+        size_t cgroup_length;
+};
+
+/* The root of a hierarchy cannot be frozen. */
+static int open_freezer(struct child_freezer *freezer, const char *path, size_t cgroup_length)
+{
+        char name[PATH_BYTES + 64];
+
+        (void)snprintf(name, sizeof name, "%s/freezer.state", path);
+        freezer->state_fd = open(name, O_RDONLY | O_CLOEXEC);
+        if (freezer->state_fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        (void)snprintf(name, sizeof name, "%.*s/tasks", (int)(strlen(path) - cgroup_length), path);
+        freezer->release_fd = open(name, O_WRONLY | O_CLOEXEC);
+        return freezer->release_fd < 0 ? -errno : 0;
+}
+
 static bool open_one(void *arg, const char *path)
 {
-        struct cgroup_doors *doors = arg;
+        const struct opening *opening = arg;
+        struct cgroup_doors *doors = opening->doors;
         int fd = doors->n < OCI_HIERARCHIES_MAX ? open_file(path, "tasks") : -E2BIG;
 
+        doors->err = fd < 0 ? fd : 0;
         if (fd < 0)
-                doors->err = fd;
-        else
-                doors->fds[doors->n++] = fd;
-        return fd >= 0;
+                return false;
+        doors->fds[doors->n++] = fd;
+        if (doors->freezer.state_fd < 0)
+                doors->err = open_freezer(&doors->freezer, path, opening->cgroup_length);
+        return doors->err == 0;
 }
 
 int oci_cgroup_open(const char *cgroup, struct cgroup_doors *ret_doors)
 {
+        struct opening opening = { ret_doors, strlen(cgroup) };
         int r;
 
-        *ret_doors = (struct cgroup_doors){ 0 };
-        r = oci_cgroup_each(cgroup, "cgroup", open_one, ret_doors);
+        *ret_doors = (struct cgroup_doors)CGROUP_DOORS_NONE;
+        r = oci_cgroup_each(cgroup, "cgroup", open_one, &opening);
         return r < 0 ? r : ret_doors->err;
 }
 
@@ -228,6 +251,10 @@ void oci_cgroup_close(struct cgroup_doors *doors)
 {
         while (doors->n > 0)
                 close(doors->fds[--doors->n]);
+        if (doors->freezer.state_fd >= 0)
+                close(TAKE_FD(doors->freezer.state_fd));
+        if (doors->freezer.release_fd >= 0)
+                close(TAKE_FD(doors->freezer.release_fd));
 }
 
 /* ---- pausing ---- */

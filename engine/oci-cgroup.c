@@ -171,6 +171,41 @@ bool oci_cgroup_exists(const char *cgroup)
         return oci_cgroup_each(cgroup, NULL, exists_one, &exists) < 0 || exists;
 }
 
+struct freeze_search {
+        size_t cgroup_length;
+        char *ret_path;
+        size_t size;
+};
+
+/* Each group on the way, the outermost first: v1's file, then v2's. */
+static bool find_frozen_one(void *arg, const char *path)
+{
+        static const char *const FILES[] = { "freezer.self_freezing", "cgroup.freeze" };
+        struct freeze_search *search = arg;
+        char group[PATH_BYTES];
+        char value[8];
+
+        for (const char *end = path + strlen(path) - search->cgroup_length; *end == '/';) {
+                end = strchrnul(end + 1, '/');
+                (void)snprintf(group, sizeof group, "%.*s", (int)(end - path), path);
+                for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+                        if (oci_cgroup_read(group, FILES[i], value, sizeof value) == 0 || value[0] != '1')
+                                continue;
+                        (void)snprintf(search->ret_path, search->size, "%s", group);
+                        return false;
+                }
+        }
+        return true;
+}
+
+void oci_cgroup_find_frozen(const char *cgroup, char *ret_path, size_t size)
+{
+        struct freeze_search search = { strlen(cgroup), ret_path, size };
+
+        ret_path[0] = '\0';
+        (void)oci_cgroup_each(cgroup, NULL, find_frozen_one, &search);
+}
+
 size_t oci_cgroup_read(const char *directory, const char *name, char *ret_text, size_t size)
 {
         char file[PATH_BYTES + 32];

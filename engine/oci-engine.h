@@ -221,6 +221,9 @@ size_t oci_cgroup_read(const char *directory, const char *name, char *ret_text, 
  * another negative errno: it cannot be removed. */
 int oci_cgroup_clear(const char *cgroup);
 bool oci_cgroup_exists(const char *cgroup);
+/* Whether somebody has frozen it or a group that it is in, as a container is started in none of these: "", or the
+ * directory of that group, for a person. */
+void oci_cgroup_find_frozen(const char *cgroup, char *ret_path, size_t size);
 /* Processes that the kernel killed for want of memory; 0 when it cannot be told. */
 uint64_t oci_cgroup_oom_kills(const char *cgroup);
 bool oci_cgroup_holds(int pid, const char *id);
@@ -238,8 +241,13 @@ int oci_cgroup_make(const char *cgroup, const struct container_spec *spec, struc
 struct cgroup_doors {
         int fds[OCI_HIERARCHIES_MAX];
         size_t n;
+        struct child_freezer freezer; /* -1: no freezer is mounted */
         int err;
 };
+#define CGROUP_DOORS_NONE                                                                                              \
+        {                                                                                                              \
+                .freezer = { -1, -1 }                                                                                  \
+        }
 int oci_cgroup_open(const char *cgroup, struct cgroup_doors *ret_doors);
 void oci_cgroup_close(struct cgroup_doors *doors);
 /* By the freezer. A negative errno: it is as it was, or not known. */

@@ -268,7 +268,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         char null[32];
         const char *argv[WORDS_MAX] = { oci->runtime.path, "--root", root, "--log", log };
         struct child_fd fds[FDS_MAX] = { { .as = LOG_FD } };
-        AUTO(oci_cgroup_close) struct cgroup_doors doors = { 0 };
+        AUTO(oci_cgroup_close) struct cgroup_doors doors = CGROUP_DOORS_NONE;
         size_t n = 5;
         int r = open_log(call);
 
@@ -299,6 +299,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
                 .null_path = null,
                 .cgroup_fds = doors.fds,
                 .n_cgroup_fds = doors.n,
+                .freezer = doors.freezer.release_fd >= 0 ? &doors.freezer : NULL,
                 .is_company = command->is_company,
                 .mount_namespace_fd = oci->mount_namespace_fd,
                 .prepare = command->root != NULL ? oci_root_prepare : NULL,

@@ -204,6 +204,25 @@ static int run(struct oci_call *call)
         return oci_runtime_run(call, &command);
 }
 
+/* Whoever enters a frozen group stands still before he is the runtime: it is looked for before, and the child is taken
+ * out of one that was frozen since. */
+static int run_unless_frozen(struct oci_call *call)
+{
+        char frozen[PATH_BYTES];
+        int r = -EBUSY;
+
+        oci_cgroup_find_frozen(call->box->cgroup, frozen, sizeof frozen);
+        if (frozen[0] == '\0')
+                r = run(call);
+        if (r != -EBUSY)
+                return r;
+        (void)fault_set(&call->why, FAULT_CARREL_FROZEN, EBUSY,
+                        "cannot start a container: the cgroup %s is frozen from outside: thaw it (write THAWED to its "
+                        "freezer.state, or 0 to its cgroup.freeze)",
+                        frozen[0] != '\0' ? frozen : call->box->cgroup);
+        return 0;
+}
+
 static void look_at(const struct oci *oci, const struct box *box, const char *id, struct fault *why)
 {
         if (oci->unavailable.kind != FAULT_NONE)
@@ -228,7 +247,7 @@ int oci_start(struct engine *engine, const char *id, engine_done done, void *arg
         look_at(oci, box, id, &call->why);
         if (call->why.kind == FAULT_NONE && box->info.status == CONTAINER_CREATED) {
                 oci_call_hold(call, box);
-                r = run(call);
+                r = run_unless_frozen(call);
         }
         oci_runtime_begun(call, oci->runtime.path, r);
         return 0;

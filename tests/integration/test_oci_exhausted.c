@@ -357,6 +357,37 @@ static void a_host_without_processes_is_named_and_nothing_stays(void **state)
         end_daemon();
 }
 
+/* ---- an admin's freezer ---- */
+
+/* Of the group that all containers are below, which is there before the first: v1's own hierarchy, or v2's. */
+static void freeze_parent(bool is_frozen)
+{
+        static const char SCRIPT[] =
+                "if [ -d /sys/fs/cgroup/freezer ]; then g=/sys/fs/cgroup/freezer$1; f=freezer.state; v=$2;"
+                "else g=/sys/fs/cgroup$1; f=cgroup.freeze; v=$3; fi; mkdir -p $g && echo $v > $g/$f";
+
+        MUST_RUN("sh", "-c", SCRIPT, "sh", enclosure_cgroup(), is_frozen ? "FROZEN" : "THAWED", is_frozen ? "1" : "0");
+}
+
+/* Whoever is born in it would stand still, and carreld with it. */
+static void a_frozen_parent_is_named_and_nothing_waits(void **state)
+{
+        enum { TRIES = 3 };
+
+        (void)state;
+        carreld = carreld_new(NULL);
+        carreld_await_ready(carreld, PATIENCE_S);
+        freeze_parent(true);
+        for (int i = 0; i < TRIES; i++) {
+                expect_refusal("ada", "carrel_frozen", "is frozen from outside: thaw it");
+                assert_int_equal(count_entries(STATE_DIR), 1);
+        }
+        request_expect(CARREL_SOCKET, "GET", "/healthz", NULL, 200);
+        freeze_parent(false);
+        carreld_must_ensure("ada");
+        end_daemon();
+}
+
 static int inside(void)
 {
 #define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
@@ -367,6 +398,7 @@ static int inside(void)
                 WITH_ENGINE(a_disk_that_a_user_fills_is_not_the_others_end),
                 WITH_ENGINE(host_ids_that_run_out_are_named),
                 WITH_ENGINE(a_host_without_processes_is_named_and_nothing_stays),
+                WITH_ENGINE(a_frozen_parent_is_named_and_nothing_waits),
         };
 
         return cmocka_run_group_tests_name("oci_exhausted", tests, start_engine, stop_engine);

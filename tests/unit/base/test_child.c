@@ -6,12 +6,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -408,6 +410,70 @@ static void test_nobody_stands_still_for_busy_cgroups(void **state)
         close(ends[1]);
 }
 
+/* One of v1's freezer on this machine; NULL: it has none, or we may not. */
+static const char *make_frozen_group(void)
+{
+        static char group[64];
+        char state[80];
+        bool is_frozen;
+        int fd;
+
+        (void)snprintf(group, sizeof group, "/sys/fs/cgroup/freezer/test-child-%d", (int)getpid());
+        if (mkdir(group, 0755) < 0)
+                return NULL;
+        (void)snprintf(state, sizeof state, "%s/freezer.state", group);
+        fd = open(state, O_WRONLY | O_CLOEXEC);
+        is_frozen = fd >= 0 && write(fd, "FROZEN", 6) == 6;
+        if (fd >= 0)
+                close(fd);
+        assert_true(is_frozen);
+        return group;
+}
+
+static int open_in(const char *directory, const char *file, int mode)
+{
+        char path[96];
+        int fd;
+
+        (void)snprintf(path, sizeof path, "%s/%s", directory, file);
+        fd = open(path, mode | O_CLOEXEC);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+/* The start would never return, and SIGKILL would not help. The same plan with that group thawed runs. */
+static void test_a_frozen_cgroup_holds_nobody(void **state)
+{
+        static const char *const ARGV[] = { "/bin/sh", "-c", "exit 5", NULL };
+        struct world *world = *state;
+        struct child_plan plan = plan_of(world, ARGV);
+        const char *group = make_frozen_group();
+        struct child_freezer freezer;
+        int state_fd, door_fd;
+
+        if (group == NULL)
+                skip();
+        freezer.state_fd = open_in(group, "freezer.state", O_RDONLY);
+        freezer.release_fd = open_in("/sys/fs/cgroup/freezer", "tasks", O_WRONLY);
+        state_fd = open_in(group, "freezer.state", O_WRONLY);
+        door_fd = open_in(group, "tasks", O_WRONLY);
+        plan.cgroup_fds = &door_fd;
+        plan.n_cgroup_fds = 1;
+        plan.freezer = &freezer;
+        assert_int_equal(child_start(&world->child, world->loop, &plan), -EBUSY);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left */
+        assert_int_equal(errno, ECHILD);
+        assert_int_equal(write(state_fd, "THAWED", 6), 6);
+        assert_int_equal(child_start(&world->child, world->loop, &plan), 0);
+        ev_run(world->loop, 0);
+        assert_int_equal(WEXITSTATUS(world->wait_status), 5);
+        close(freezer.state_fd);
+        close(freezer.release_fd);
+        close(state_fd);
+        close(door_fd);
+        assert_int_equal(rmdir(group), 0);
+}
+
 static void test_without_its_cgroups_there_is_no_program(void **state)
 {
         static const char *const ARGV[] = { "/bin/true", NULL };
@@ -428,6 +494,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_the_program_enters_its_cgroups_first, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_nobody_stands_still_for_busy_cgroups, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_without_its_cgroups_there_is_no_program, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_frozen_cgroup_holds_nobody, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_output_and_exit_code_are_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_death_by_signal_is_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_long_output_is_cut_and_the_program_not_blocked, set_up, tear_down),
