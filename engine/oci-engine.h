@@ -147,7 +147,7 @@ void oci_runtime_blame(struct oci_call *call, const struct child_result *result,
  * cgroup v1 (crun refuses such a mixture). */
 int oci_mounts_prepare(struct oci *oci, struct fault *why);
 void oci_mounts_release(struct oci *oci);
-/* Whether containers can have roots of their own (oci-root.h). */
+/* Whether containers can have roots of their own (oci-root.h), where the images are. */
 int oci_mounts_try_root(const struct oci *oci, struct fault *why);
 
 /* ---- oci-userns.c ---- */

@@ -165,15 +165,33 @@ static int succeed(pid_t holder, const void *arg)
         return 0;
 }
 
+/* The images' directory may not be there yet: its next ancestor is what it will be made in. */
+static int find_images(const struct oci *oci, char ret_path[static PATH_BYTES])
+{
+        int r = str_copy(ret_path, PATH_BYTES, image_store_directory(oci->images));
+
+        while (r == 0 && access(ret_path, F_OK) < 0 && errno == ENOENT) {
+                char *slash = strrchr(ret_path, '/');
+
+                if (slash == NULL || slash == ret_path)
+                        return -ENOENT;
+                *slash = '\0';
+        }
+        return r;
+}
+
 int oci_mounts_try_root(const struct oci *oci, struct fault *why)
 {
-        const struct oci_root root = { { oci->state_dir }, 1 };
+        char images[PATH_BYTES];
+        const struct oci_root root = { { images }, 1 };
         const struct oci_holding holding = { enter_root, succeed, &root };
-        int r = oci->runtime.has_machines ? 0 : oci_hold(&holding);
+        int r = oci->runtime.has_machines ? 0 : find_images(oci, images);
 
+        if (r == 0 && !oci->runtime.has_machines)
+                r = oci_hold(&holding);
         return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
                                  "cannot give a container a root of its own: %s (Linux's overlay is needed: modprobe "
-                                 "overlay)",
+                                 "overlay; and image_dir must be on a file system that can lie below it)",
                                  strerrordesc_np(-r))
                      : 0;
 }

@@ -20,6 +20,7 @@
 #include "test-engine.h"
 
 #define STATE_DIR CARREL_RUNTIME "/oci"
+#define DISKS "/run/testbed/disks"
 
 enum { PATH_BYTES = 512 };
 
@@ -182,6 +183,32 @@ static void a_shortage_of_user_namespaces_is_no_word_for_good(void **state)
         assert_string_equal(text, "mapped");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         end_daemon();
+}
+
+/* An overlay of an overlay is as deep as the kernel has it: what lies in it cannot be covered by a third. */
+static void images_that_no_overlay_covers_are_named(void **state)
+{
+        static const char SCRIPT[] =
+                "mkdir -p $1 && mount -t tmpfs tmpfs $1 && for i in 1 2; do\n"
+                "  mkdir $1/lower$i $1/upper$i $1/work$i $1/merged$i && lower=$1/lower$i\n"
+                "  test $i = 1 || lower=$1/merged1\n"
+                "  mount -t overlay overlay -o lowerdir=$lower,upperdir=$1/upper$i,workdir=$1/work$i $1/merged$i || "
+                "exit 1\n"
+                "done\n";
+        static const char *const DEEP[] = { "CARREL_IMAGE_DIR=" DISKS "/merged2", NULL };
+        static const char *const SHALLOW[] = { "CARREL_IMAGE_DIR=" DISKS "/merged1/new", "CARREL_IMAGE=host", NULL };
+
+        (void)state;
+        MUST_RUN("sh", "-c", SCRIPT, "sh", DISKS);
+        carreld = carreld_new(DEEP);
+        assert_true(wait_until(is_serving, NULL, PATIENCE_S));
+        expect_refusal("ada", "engine_unavailable", "image_dir must be on a file system that can lie below it");
+        end_daemon();
+        carreld = carreld_new(SHALLOW);
+        assert_true(wait_until(can_ensure, NULL, PATIENCE_S)); /* the machine's image is made behind the start */
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+        end_daemon();
+        MUST_RUN("umount", DISKS "/merged2", DISKS "/merged1", DISKS);
 }
 
 /* ---- what runs out ---- */
@@ -394,6 +421,7 @@ static int inside(void)
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
                 WITH_ENGINE(a_shortage_of_user_namespaces_is_no_word_for_good),
+                WITH_ENGINE(images_that_no_overlay_covers_are_named),
                 WITH_ENGINE(a_full_disk_is_named_and_nothing_stays),
                 WITH_ENGINE(a_disk_that_a_user_fills_is_not_the_others_end),
                 WITH_ENGINE(host_ids_that_run_out_are_named),
