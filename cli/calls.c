@@ -78,6 +78,12 @@ int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id
 
                 if (found < 0 && found != -ENOENT)
                         return STATUS_FAILED;
+                if (found == 0 && action->is_final) {
+                        cli_complain(cli,
+                                     "nothing has the id \"%s\", which is only the beginning of %s: give the whole id",
+                                     id, whole.data);
+                        return STATUS_FAILED;
+                }
                 if (found == 0)
                         r = call_path(cli, action, whole.data, ret_answer, &error);
         }

@@ -30,10 +30,11 @@ struct cli_action {
         const char *suffix;     /* behind the id */
         const cJSON *body;      /* may be NULL */
         cli_resolve resolve;    /* for an id that is not found; may be NULL */
+        bool is_final;          /* no undo: what the id is resolved to is named, not taken */
         bool may_be_missing;    /* an id that is not found is no failure: there is no answer then */
 };
 
-/* cli_call at "{collection}/{id}{suffix}", tried again with what the id is resolved to. Exit status. */
+/* cli_call at "{collection}/{id}{suffix}", tried again with what the id is resolved to unless is_final. Exit status. */
 int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id, cJSON **ret_answer);
 
 /* One call for each id, going on after failures that carreld answered. The answers are appended to the array

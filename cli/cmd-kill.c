@@ -47,7 +47,12 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 
         if (body == NULL || answers == NULL)
                 return cli_no_memory(cli);
-        const struct cli_action action = { "POST", "/v1/execs", "/signal", body, cli_resolve_exec };
+        const struct cli_action action = { .method = "POST",
+                                           .collection = "/v1/execs",
+                                           .suffix = "/signal",
+                                           .body = body,
+                                           .resolve = cli_resolve_exec,
+                                           .is_final = true };
         int status = cli_call_each(cli, &action, operands, answers);
         int shown = cli_show_each(cli, FIELDS, NULL, answers);
         return status != STATUS_OK ? status : shown;
@@ -57,8 +62,9 @@ const struct verb CMD_KILL = {
         .name = "kill",
         .operands = "EXEC_ID...",
         .summary = "Send a signal to the processes of an exec",
-        .help = "`carrel ps` shows the ids; the beginning of one is enough while no other has it.",
-        .examples = "  carrel kill 9b1d02c4\n  carrel kill -s KILL $(carrel ps -q ada)",
+        .help = "`carrel ps` shows the ids. The beginning of one is not enough: when build-4 is\n"
+                "over and forgotten, it would be that of build-42.",
+        .examples = "  carrel kill build-42\n  carrel kill -s KILL $(carrel ps -q ada)",
         .options = OPTIONS,
         .values_size = sizeof(struct kill_values),
         .min_operands = 1,
