@@ -13,6 +13,10 @@
 #include "scope.h"
 #include "sysctl.h"
 
+/* Where sockets are over their bound (cgroup v1) a connection that nobody reads still takes what its first window lets
+ * in: with the kernel's default of 128 KiB 64, with this 16. One that is read grows to the most, as fast as before. */
+enum { RECEIVE_BYTES = 32768 };
+
 static int connect_here(struct nl_sock **ret_socket)
 {
         struct nl_sock *socket = nl_socket_alloc();
@@ -47,6 +51,9 @@ static int set_sysctls(void)
         }
         if (r == 0)
                 r = sysctl_replace("ipv4/ping_group_range", "1\t0", "0 2147483647");
+        r = r == -ENOENT ? 0 : r;
+        if (r == 0)
+                r = sysctl_lower_default("ipv4/tcp_rmem", RECEIVE_BYTES);
         return r == -ENOENT ? 0 : r;
 }
 

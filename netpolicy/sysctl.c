@@ -53,6 +53,23 @@ int sysctl_replace(const char *path, const char *former, const char *value)
         return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
 }
 
+int sysctl_lower_default(const char *path, uint32_t most)
+{
+        AUTO(auto_close) int fd = open_setting(path, O_RDWR);
+        char text[48] = "";
+        unsigned values[3];
+        ssize_t n = fd < 0 ? fd : pread(fd, text, sizeof text - 1, 0);
+
+        if (n < 0)
+                return fd < 0 ? fd : -errno;
+        if (sscanf(text, "%10u %10u %10u", &values[0], &values[1], &values[2]) != 3)
+                return -EINVAL;
+        if (values[1] <= most)
+                return 0;
+        n = snprintf(text, sizeof text, "%u %u %u", values[0], most, values[2]);
+        return pwrite(fd, text, (size_t)n, 0) == n ? 0 : -EIO;
+}
+
 int sysctl_get_u32(const char *path, uint32_t *ret_value)
 {
         AUTO(auto_close) int fd = open_setting(path, O_RDONLY);

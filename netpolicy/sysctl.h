@@ -11,5 +11,9 @@ __attribute__((warn_unused_result)) int sysctl_set(const char *path, const char 
  */
 __attribute__((warn_unused_result)) int sysctl_replace(const char *path, const char *former, const char *value);
 
+/* Of a setting of three numbers (the least, the default, the most) lowers the default to `most`; one that is lower
+ * stays. */
+__attribute__((warn_unused_result)) int sysctl_lower_default(const char *path, uint32_t most);
+
 /* Reads a number from there. 0, or a negative errno; *ret_value is untouched then. */
 __attribute__((warn_unused_result)) int sysctl_get_u32(const char *path, uint32_t *ret_value);

@@ -264,6 +264,21 @@ static void sockets_are_bounded(void **state)
         }
 }
 
+/* One that nobody reads keeps what its first window lets in, whatever the bound. */
+static void a_connection_begins_small(void **state)
+{
+        static struct output output;
+        char text[64];
+
+        (void)state;
+        carreld_must_exec("ada", "set -- $(cat /proc/sys/net/ipv4/tcp_rmem); echo $2 $1 $3", text, sizeof text);
+        assert_in_range(strtol(text, NULL, 10), 4096, 32768);
+        RUN(&output, "sh", "-c", "set -- $(cat /proc/sys/net/ipv4/tcp_rmem); echo $2 $1 $3");
+        assert_true(strtol(output.text, NULL, 10) > 32768); /* the host's own is not touched */
+        output.text[strcspn(output.text, "\n")] = '\0';
+        assert_string_equal(strchr(text, ' '), strchr(output.text, ' '));
+}
+
 static void two_users_share_nothing(void **state)
 {
         char text[64];
@@ -508,6 +523,7 @@ static int inside(void)
                 cmocka_unit_test(a_memory_hog_is_killed),
                 cmocka_unit_test(process_1_cannot_be_changed),
                 cmocka_unit_test(sockets_are_bounded),
+                cmocka_unit_test(a_connection_begins_small),
                 cmocka_unit_test(two_users_share_nothing),
                 cmocka_unit_test(nobody_else_is_watched),
                 cmocka_unit_test(nobody_else_is_locked_out),
