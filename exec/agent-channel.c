@@ -293,11 +293,13 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
         const struct execs *execs = channel->execs;
         char container_id[ENGINE_ID_BYTES];
 
-        hang_up(channel);
-        ev_timer_stop(channel->execs->loop, &channel->gone);
-        if (channel->is_broken)
+        /* A second time while the last words are read: what is behind goes unheard. */
+        if (channel->is_broken) {
+                hang_up(channel);
+                ev_timer_stop(channel->execs->loop, &channel->gone);
                 return;
-        channel->is_broken = true;
+        }
+        agent_channel_last_words(channel);
         memcpy(container_id, channel->container_id, sizeof(container_id));
         if (execs->on_left_behind != NULL)
                 execs->on_left_behind(execs->left_behind_arg, container_id, why);

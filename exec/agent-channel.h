@@ -83,7 +83,8 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel);
 void agent_channel_receive(struct agent_channel *channel);
 /* The container is gone, or is to be: takes what the agent had said by now, and hangs up. Nobody is told. */
 void agent_channel_last_words(struct agent_channel *channel);
-/* The agent cannot be trusted with anything any more: hangs up, and has the carrel retired. */
+/* The agent cannot be trusted with anything any more: takes what it had said by now, as its other execs may have ended
+ * well, hangs up, and has the carrel retired. A second break while that is taken hangs up at once. */
 void agent_channel_break(struct agent_channel *channel, enum exec_left_behind why);
 
 /* The exec is over; what it has left in the background stays, and its group as long as that. Takes the group; the work

@@ -564,6 +564,41 @@ static void a_liar_harms_nobody_else(void **state)
         }
 }
 
+/* What had been said when the lie was found counts, up to the next lie. */
+static void a_lie_drowns_no_word_of_another_exec(void **state)
+{
+        static const bool LIES_AGAIN[] = { false, true };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof LIES_AGAIN / sizeof *LIES_AGAIN; i++) {
+                struct rig rig;
+
+                open_rig(&rig, true);
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                say_started(rig.agent, 1);
+                while (!(((struct agent_exec *)rig.world.exec)->seen & SAW_STARTED) && !rig.world.has_barked)
+                        ev_run(rig.world.loop, EVRUN_ONCE);
+                lie_about_an_unknown_kind(rig.agent);
+                if (LIES_AGAIN[i])
+                        lie_about_an_unknown_kind(rig.agent);
+                agent_write_data(&said, 1, AGENT_STREAM_OUT, "last", 4);
+                say(rig.agent);
+                agent_write_end(&said, 1, AGENT_STREAM_OUT);
+                say(rig.agent);
+                agent_write_end(&said, 1, AGENT_STREAM_ERR);
+                say(rig.agent);
+                say_exited(rig.agent, 1, 0, 7);
+                agent_write_gone(&said, 1);
+                say(rig.agent);
+                world_await_answers(&rig.world, 1);
+                assert_int_equal(rig.world.n_left_behind, 1);
+                assert_int_equal(rig.world.result.cause, LIES_AGAIN[i] ? EXEC_CARREL_LOST : EXEC_EXIT);
+                assert_int_equal(rig.world.result.output_length, LIES_AGAIN[i] ? 0 : 4);
+                close_rig(&rig);
+        }
+}
+
 static void more_than_its_window_is_a_lie(void **state)
 {
         static const char BYTES[32768];
@@ -607,6 +642,7 @@ int main(void)
                 cmocka_unit_test(frames_carry_what_pipes_would),
                 cmocka_unit_test(a_client_leaves_behind_held_frames),
                 cmocka_unit_test(a_liar_harms_nobody_else),
+                cmocka_unit_test(a_lie_drowns_no_word_of_another_exec),
                 cmocka_unit_test(more_than_its_window_is_a_lie),
         };
 
