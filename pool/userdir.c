@@ -119,6 +119,12 @@ static int judge_owner(const struct stat *status, const char *user, const struct
                                  "the directory of %s belongs to uid %u: give all in it to %u:%u (chown -R), set uid = "
                                  "%u, or move it away",
                                  user, status->st_uid, now->uid, now->gid, status->st_uid);
+        /* Programs on Docker and Podman run with it: a group of the host's must not come in by a directory. */
+        if (status->st_gid != now->gid && status->st_gid != OWNER_BEFORE && status->st_gid != 0)
+                return fault_set(why, FAULT_INTERNAL, EPERM,
+                                 "the directory of %s belongs to gid %u: give all in it to %u:%u (chown -R), set gid = "
+                                 "%u, or move it away",
+                                 user, status->st_gid, status->st_uid, now->gid, status->st_gid);
         /* Root's group is nobody's whose programs run inside. */
         *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid != 0 ? status->st_gid : now->gid };
         return 0;

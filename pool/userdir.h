@@ -12,8 +12,8 @@ int userdir_open(const char *users_dir, int *ret_fd, struct fault *why);
 /* Who owned every user's files until the owner became a setting's account. */
 enum { OWNER_BEFORE = 1000 };
 
-/* Whose the files of <users_dir>/<user> are: who owns it, if that is `now` or OWNER_BEFORE; `now`, if it is absent or
- * still root's. -EPERM: another's. A look, and nothing else. */
+/* Whose the files of <users_dir>/<user> are: who owns it, if uid and gid are each that of `now` or OWNER_BEFORE; `now`,
+ * if it is absent or still root's. -EPERM: another's. A look, and nothing else. */
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
                   struct fault *why);
 

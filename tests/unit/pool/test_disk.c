@@ -145,9 +145,11 @@ static void test_owners(void **state)
                 struct pool_owner owner;
         } CASES[] = {
                 { UID, GID, 0, { UID, GID } },
-                { UID, 77, 0, { UID, 77 } }, /* its group was another setting's once */
+                { UID, 77, EPERM, { 0 } }, /* a group of the host's, maybe */
+                { UID, OWNER_BEFORE, 0, { UID, OWNER_BEFORE } },
+                { OWNER_BEFORE, GID, 0, { OWNER_BEFORE, GID } },
                 { OWNER_BEFORE, OWNER_BEFORE, 0, { OWNER_BEFORE, OWNER_BEFORE } },
-                { OWNER_BEFORE, 77, 0, { OWNER_BEFORE, 77 } },
+                { OWNER_BEFORE, 77, EPERM, { 0 } },
                 { 0, 0, ENOTEMPTY, { 0 } },
                 { UID, 0, ENOTEMPTY, { 0 } },
                 { 0, GID, ENOTEMPTY, { 0 } },
