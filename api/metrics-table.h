@@ -21,6 +21,13 @@ enum carrel_metric {
         METRIC_STARTS_IN_FLIGHT, /* pool_stats at the scrape; and so the next two */
         METRIC_STARTS_QUEUED,
         METRIC_EXECS_RUNNING,
+        METRIC_EXEC_RECORDS, /* the jobs, at the scrape; and so the next */
+        METRIC_EXEC_RECORDS_MAX,
+        METRIC_SPOOL_BYTES, /* the API, at the scrape; and so the next */
+        METRIC_SPOOL_BYTES_MAX,
+        METRIC_DISK_FREE_BYTES, /* {setting}: the daemon's describe, at the scrape; and so the next two */
+        METRIC_DISK_FREE_INODES,
+        METRIC_DISK_AGE,
         METRIC_LOOP_TURN,       /* the daemon's loop */
         METRIC_CONNECTIONS,     /* the API, at the scrape */
         METRIC_CONNECTIONS_CUT, /* {why}: the API */

@@ -281,6 +281,25 @@ static cJSON *render_policy(const struct api_state *state)
         return policy;
 }
 
+static cJSON *render_disks(const struct api_state *state)
+{
+        cJSON *disks = cJSON_CreateArray();
+
+        for (size_t i = 0; i < state->n_disks; i++) {
+                const struct space *space = &state->disks[i].space;
+                cJSON *disk = cJSON_CreateObject();
+
+                put_text(&disk, "setting", state->disks[i].setting);
+                put_number(&disk, "size_bytes", (double)space->size_bytes);
+                put_number(&disk, "free_bytes", (double)space->free_bytes);
+                put_number(&disk, "inodes", (double)space->inodes);
+                put_number(&disk, "free_inodes", (double)space->free_inodes);
+                put_number(&disk, "age_s", space->age_s);
+                put_child(&disks, NULL, disk);
+        }
+        return disks;
+}
+
 static cJSON *render_stats(const struct pool_stats *stats)
 {
         cJSON *object = cJSON_CreateObject();
@@ -316,6 +335,7 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
         put_child(&object, "engine", render_engine(&state));
         put_child(&object, "engines", render_engines(&state));
         put_child(&object, "policy", render_policy(&state));
+        put_child(&object, "disks", render_disks(&state));
         put_child(&object, "stats", render_stats(stats));
         put_child(&object, "settings", settings == NULL ? cJSON_CreateNull() : settings);
         return object;

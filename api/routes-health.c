@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "errors.h"
 #include "handlers.h"
+#include "jobs.h"
 #include "metrics-table.h"
 #include "put.h"
 
@@ -101,6 +102,32 @@ static void set_state(struct metrics *metrics, const struct api_state *state)
         metrics_set(metrics, METRIC_FLOWS_REFUSED, (double)state->flows_refused_packets, NULL, NULL, NULL);
 }
 
+static void set_disks(struct metrics *metrics, const struct api_state *state)
+{
+        for (size_t i = 0; i < state->n_disks; i++) {
+                const struct api_disk *disk = &state->disks[i];
+
+                metrics_set(metrics, METRIC_DISK_FREE_BYTES, (double)disk->space.free_bytes, disk->setting, NULL, NULL);
+                if (disk->space.inodes > 0)
+                        metrics_set(metrics, METRIC_DISK_FREE_INODES, (double)disk->space.free_inodes, disk->setting,
+                                    NULL, NULL);
+                metrics_set(metrics, METRIC_DISK_AGE, disk->space.age_s, disk->setting, NULL, NULL);
+        }
+}
+
+static void set_own(struct metrics *metrics, const struct api_server *server)
+{
+        uint64_t records = 0, records_max = 0;
+
+        if (server->options.jobs != NULL)
+                jobs_count(server->options.jobs, &records, &records_max);
+        metrics_set(metrics, METRIC_EXEC_RECORDS, (double)records, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_EXEC_RECORDS_MAX, (double)records_max, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_SPOOL_BYTES, (double)server->spools.bytes.used, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_SPOOL_BYTES_MAX, (double)server->spools.bytes.bound, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_CONNECTIONS, server->seats.n, NULL, NULL, NULL);
+}
+
 void handle_metrics(struct request *request)
 {
         const struct api_server *server = request->server;
@@ -112,7 +139,8 @@ void handle_metrics(struct request *request)
         server->info.describe(server->info.arg, &state);
         set_stats(server->metrics, &stats);
         set_state(server->metrics, &state);
-        metrics_set(server->metrics, METRIC_CONNECTIONS, server->seats.n, NULL, NULL, NULL);
+        set_disks(server->metrics, &state);
+        set_own(server->metrics, server);
         if (server->metrics != NULL)
                 metrics_render(server->metrics, &text);
         answer_text(request, "text/plain; version=0.0.4; charset=utf-8", &text);

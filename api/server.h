@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "fault.h"
+#include "space.h"
 
 struct api_server;
 struct ev_loop;
@@ -24,6 +25,13 @@ struct api_engine {
 };
 
 /* What the API shows of rooms it may not include. */
+/* The file system of a directory. */
+struct api_disk {
+        const char *setting; /* whose directory it is */
+        struct space space;
+};
+enum { API_DISKS_MAX = 2 };
+
 struct api_state {
         struct api_engine engines[API_ENGINES_MAX];
         size_t n_engines;
@@ -36,9 +44,11 @@ struct api_state {
         char resolvers[256]; /* that carrels may ask, separated by commas; or "" */
         uint64_t policy_heals, policy_alarms, policy_dropped_packets;
         uint64_t flows_refused_packets;
-        unsigned flows, flows_table_size; /* of the host's connection-tracking table */
-        unsigned flows_max;               /* of a carrel; 0: not bounded */
-        const char *settings_json;        /* the settings in force as a JSON object; NULL: not told */
+        unsigned flows, flows_table_size;     /* of the host's connection-tracking table */
+        unsigned flows_max;                   /* of a carrel; 0: not bounded */
+        struct api_disk disks[API_DISKS_MAX]; /* of which something is known */
+        size_t n_disks;
+        const char *settings_json; /* the settings in force as a JSON object; NULL: not told */
 };
 
 struct api_info {

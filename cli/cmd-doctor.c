@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "calls.h"
+#include "doctor-disks.h"
 #include "doctor-findings.h"
 #include "doctor-inside.h"
 #include "interrupt.h"
@@ -126,7 +127,7 @@ static void check_info(struct doctor *doctor)
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_FLOWS, "carreld does not say");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_DISKS, "carreld does not say");
                 return;
         }
         check_engine(doctor, info);
@@ -144,6 +145,7 @@ static void check_info(struct doctor *doctor)
         else
                 doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_FAIL, "%s", view_text(info, "policy.detail"));
         check_flows(doctor, info);
+        doctor_judge_disks(&doctor->findings, info);
 }
 
 static bool check_ensure(struct doctor *doctor)

@@ -19,6 +19,9 @@ static const struct {
         [CHECK_POLICY] = { "policy in force", "see `carrel policy` and carreld's log: the kernel needs iptables tables "
                                               "(raw, filter, nat, mangle), carrel-netd CAP_NET_ADMIN and CAP_NET_RAW" },
         [CHECK_FLOWS] = { "connections bounded", "load the modules that the sentence names, then reload carreld" },
+        [CHECK_DISKS] = { "disk space", "make room on the file system that the sentence names, or give that setting of "
+                                        "carrel.conf(5) a larger one of its own; one that does not answer: look at "
+                                        "its mount" },
         [CHECK_ENSURE] = { "ensure", "do what the sentence says; `carrel ensure USER` tries again" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account that is not root's" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },

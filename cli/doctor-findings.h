@@ -11,6 +11,7 @@ enum doctor_check {
         CHECK_ENGINE,
         CHECK_POLICY,
         CHECK_FLOWS,
+        CHECK_DISKS,
         CHECK_ENSURE,
         CHECK_USER,
         CHECK_CAPABILITIES,

@@ -20,6 +20,7 @@ struct daemon {
         struct log *log;
         struct metrics *metrics;
         struct turns *turns;
+        struct space_watch *users_space, *spool_space;
         struct engine *engine;
         struct engine_verdicts engines;
         struct netpolicy *netpolicy;

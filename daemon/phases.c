@@ -19,6 +19,7 @@
 #include "options.h"
 #include "scope.h"
 #include "server.h"
+#include "space.h"
 #include "str.h"
 #include "turns.h"
 
@@ -64,6 +65,26 @@ static void on_policy_change(void *arg, const struct netpolicy_status *status)
                 pool_announce(daemon->pool, &event);
 }
 
+static const char *spool_directory(const struct config *config)
+{
+        return config->spool_dir[0] != '\0' ? config->spool_dir : config->image_dir;
+}
+
+static void describe_disks(const struct daemon *daemon, struct api_state *state)
+{
+        const struct {
+                const char *setting;
+                struct space_watch *watch;
+        } DISKS[API_DISKS_MAX] = { { "users_dir", daemon->users_space }, { "spool_dir", daemon->spool_space } };
+
+        for (size_t i = 0; i < API_DISKS_MAX; i++) {
+                struct api_disk *disk = &state->disks[state->n_disks];
+
+                disk->setting = DISKS[i].setting;
+                state->n_disks += space_watch_read(DISKS[i].watch, &disk->space);
+        }
+}
+
 static void describe(void *arg, struct api_state *ret_state)
 {
         const struct daemon *daemon = arg;
@@ -97,6 +118,7 @@ static void describe(void *arg, struct api_state *ret_state)
                 engine->reason = verdict->reason;
                 engine->is_chosen = verdict->is_chosen;
         }
+        describe_disks(daemon, ret_state);
         (void)snprintf(ret_state->resolvers, sizeof ret_state->resolvers, "%s", daemon->config.resolvers);
         (void)snprintf(ret_state->policy_detail, sizeof ret_state->policy_detail, "%s", policy.detail);
 }
@@ -205,6 +227,22 @@ static void free_metrics(struct daemon *daemon)
         daemon->turns = turns_free(daemon->turns);
         daemon->metrics = metrics_free(daemon->metrics);
         free(TAKE(daemon->settings_json));
+}
+
+static int watch_disks(struct daemon *daemon, struct fault *why)
+{
+        int r = space_watch_new(&daemon->users_space, daemon->config.users_dir);
+
+        if (r == 0)
+                r = space_watch_new(&daemon->spool_space, spool_directory(&daemon->config));
+        return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot watch the room of disks: %s", strerror(-r))
+                     : 0;
+}
+
+static void unwatch_disks(struct daemon *daemon)
+{
+        daemon->users_space = space_watch_free(daemon->users_space);
+        daemon->spool_space = space_watch_free(daemon->spool_space);
 }
 
 void daemon_warn_of_resolvers(const struct daemon *daemon)
@@ -390,7 +428,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .max_peer_connections = (unsigned)daemon->config.max_peer_connections,
                 .execs = daemon->execs,
                 .jobs = daemon->jobs,
-                .spool_dir = daemon->config.spool_dir[0] != '\0' ? daemon->config.spool_dir : daemon->config.image_dir,
+                .spool_dir = spool_directory(&daemon->config),
                 .spool_max_bytes = daemon->config.image_max_bytes,
                 .file_max_bytes = daemon->config.file_max_bytes,
                 .spools_max_bytes = daemon->config.uploads_bytes,
@@ -423,6 +461,7 @@ static const struct phase {
         { "files", claim_files, release_files },
         { "netpolicy", make_netpolicy, free_netpolicy },
         { "metrics", make_metrics, free_metrics },
+        { "disks", watch_disks, unwatch_disks },
         { "engine", make_engine, free_engine },
         { "pool", make_pool, free_pool },
         { "jobs", make_jobs, free_jobs },

@@ -232,6 +232,12 @@ void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct jo
                 job = job->hh.prev;
 }
 
+void jobs_count(const struct jobs *jobs, uint64_t *ret_records, uint64_t *ret_max_records)
+{
+        *ret_records = jobs->shares[JOB_RECORDS].used;
+        *ret_max_records = jobs->shares[JOB_RECORDS].bound;
+}
+
 void jobs_forget(struct job *job)
 {
         if (job->state >= JOB_ENDED && !job->has_started && list_is_empty(&job->followers))

@@ -102,6 +102,8 @@ int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);
 /* The latest first, until visit says false. */
 void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg);
+/* How many there are, whatever their state, and max_records. */
+void jobs_count(const struct jobs *jobs, uint64_t *ret_records, uint64_t *ret_max_records);
 /* Forgets a job that nobody follows, if it is over and nothing has been started for it, nor may have been. */
 void jobs_forget(struct job *job);
 

@@ -240,6 +240,14 @@ static void expect_put(const char *path, const char *body, int status, const cha
         answer_release(&answer);
 }
 
+/* The first look is beside the loop. */
+static bool is_room_told(void *arg)
+{
+        (void)arg;
+        return carreld_metric("carrel_disk_free_inodes{setting=\"users_dir\"}") >= 0 &&
+               carreld_metric("carrel_disk_free_inodes{setting=\"spool_dir\"}") >= 0;
+}
+
 /* One disk for everybody's files and for what is on its way; one user takes all its inodes, and then all its bytes. The
  * others come, run, and use what is not on it; and they are told whose room is lacking. */
 static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
@@ -253,6 +261,9 @@ static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
         MUST_RUN("mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=200,mode=0711", "tmpfs", CARREL_USERS);
         carreld = carreld_new(SETTINGS);
         carreld_await_ready(carreld, PATIENCE_S);
+        assert_true(wait_until(is_room_told, NULL, PATIENCE_S));
+        assert_in_range(carreld_metric("carrel_disk_free_bytes{setting=\"users_dir\"}"), 7 << 20, 8 << 20);
+        assert_in_range(carreld_metric("carrel_disk_free_inodes{setting=\"spool_dir\"}"), 150, 200);
         carreld_must_ensure("ada");
         expect_put("/v1/carrels/ada/files/control", body, 200, "614400");
         carreld_must_exec("ada",

@@ -32,6 +32,11 @@ static void describe(void *arg, struct api_state *ret_state)
         const struct rig *rig = arg;
 
         *ret_state = rig->state;
+        ret_state->disks[0] = (struct api_disk){
+                "users_dir",
+                { .size_bytes = 8192, .free_bytes = 4096, .inodes = 9, .free_inodes = 7, .age_s = 2.5 },
+        };
+        ret_state->n_disks = 1;
         ret_state->settings_json = "{\"idle_ttl_s\":300}";
 }
 

@@ -39,6 +39,16 @@ static const struct {
         { "HEAD /v1/carrels/zoe", NULL, 404, "" },
         { "GET /readyz", NULL, 503, "\"missing\":[\"engine\",\"policy\",\"reconciled\"]" },
         { "GET /metrics", NULL, 200, "carrel_engine_up 0" },
+        { "GET /metrics", NULL, 200, "\ncarrel_exec_records 0\n" },
+        { "GET /metrics", NULL, 200, "\ncarrel_exec_records_max 64\n" },
+        { "GET /metrics", NULL, 200, "\ncarrel_spool_bytes 0\n" },
+        { "GET /metrics", NULL, 200, "\ncarrel_disk_free_bytes{setting=\"users_dir\"} 4096\n" },
+        { "GET /metrics", NULL, 200, "\ncarrel_disk_free_inodes{setting=\"users_dir\"} 7\n" },
+        { "GET /metrics", NULL, 200, "\ncarrel_disk_age_seconds{setting=\"users_dir\"} 2.5\n" },
+        { "GET /v1/info", NULL, 200,
+          "\"disks\":[{\"setting\":\"users_dir\",\"size_bytes\":8192,\"free_bytes\":4096,\"inodes\":9,\"free_inodes\":"
+          "7,"
+          "\"age_s\":2.5}]" },
         { "PUT /v1/carrels/ada", NULL, 200, "\"outcome\":\"created\"" },
         { "PUT /v1/carrels/ada", "{}", 200, "\"limits\":{\"memory\":2147483648,\"cpus\":1.5,\"pids\":256}" },
         { "PUT /v1/carrels/%61da", NULL, 200, "\"user\":\"ada\"" },

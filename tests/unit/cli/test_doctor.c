@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doctor-disks.h"
 #include "doctor-inside.h"
 #include "view.h"
 
@@ -185,13 +186,57 @@ static void shared_counts_are_told(void **state)
         }
 }
 
+static void a_full_disk_is_found(void **state)
+{
+#define DISK(size, free, inodes, free_inodes, age)                                                                     \
+        "{\"setting\":\"users_dir\",\"size_bytes\":" size ",\"free_bytes\":" free ",\"inodes\":" inodes                \
+        ",\"free_inodes\":" free_inodes ",\"age_s\":" age "}"
+#define WELL DISK("100e9", "50e9", "1000000", "900000", "3")
+        static const struct {
+                const char *disks, *result, *part;
+        } CASES[] = {
+                { WELL, "OK", "users_dir has 47g and 900000 inodes left" },
+                { WELL "," WELL, "OK", "left; users_dir has" },
+                { DISK("100e9", "2e9", "0", "0", "3"), "OK", "1.9g left" }, /* much, though a small part */
+                { DISK("8e6", "7e6", "100", "90", "3"), "OK", "" },         /* little, but most of it */
+                { DISK("100e9", "1e9", "0", "0", "3"), "FAIL", "users_dir has 954m left" },
+                { DISK("100e9", "50e9", "1000000", "9999", "3"), "FAIL", "9999 inodes" },
+                { DISK("100e9", "0", "1000000", "900000", "3"), "FAIL", "has 0" },
+                { WELL "," DISK("100e9", "50e9", "0", "0", "61"), "FAIL", "users_dir has not answered for 61 s" },
+                { DISK("100e9", "0", "0", "0", "3") "," WELL, "FAIL", "" },
+                { "", "SKIP", "" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+                char text[512];
+                cJSON *info;
+
+                (void)snprintf(text, sizeof text, "{\"disks\":[%s]}", CASES[i].disks);
+                info = cJSON_Parse(text);
+                assert_non_null(info);
+                doctor_judge_disks(&findings, info);
+                assert_string_equal(result_of(&findings, 0), CASES[i].result);
+                if (strstr(view_text(cJSON_GetArrayItem(findings.array, 0), "detail"), CASES[i].part) == NULL)
+                        fail_msg("%s", view_text(cJSON_GetArrayItem(findings.array, 0), "detail"));
+                cJSON_Delete(info);
+                cJSON_Delete(findings.array);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_hardened_carrel_passes), cmocka_unit_test(each_weakness_is_found),
-                cmocka_unit_test(silence_is_no_pass),       cmocka_unit_test(a_kernel_that_does_not_tell_is_no_failure),
-                cmocka_unit_test(egress_needs_its_control), cmocka_unit_test(every_check_has_its_name),
-                cmocka_unit_test(names_need_an_answer),     cmocka_unit_test(shared_counts_are_told),
+                cmocka_unit_test(a_hardened_carrel_passes),
+                cmocka_unit_test(a_full_disk_is_found),
+                cmocka_unit_test(each_weakness_is_found),
+                cmocka_unit_test(silence_is_no_pass),
+                cmocka_unit_test(a_kernel_that_does_not_tell_is_no_failure),
+                cmocka_unit_test(egress_needs_its_control),
+                cmocka_unit_test(every_check_has_its_name),
+                cmocka_unit_test(names_need_an_answer),
+                cmocka_unit_test(shared_counts_are_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
