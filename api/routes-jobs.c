@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 #include "answer.h"
 #include "errors.h"
 #include "handlers.h"
@@ -238,36 +241,43 @@ void handle_exec_inspect(struct request *request)
 
 /* ---- all of them ---- */
 
-/* An exec as it was when the list was asked for: what runs is in no order that could be gone on with. */
-struct listed_exec {
-        struct exec_view view;
-        char container_id[CONTAINER_ID_BYTES];
-        char user[USER_ID_MAX + 1];
-        char *program, *command;
+/* A job that has been listed with the execs that run, so that it is not listed again when it is over by then. */
+struct shown_job {
+        UT_hash_handle hh;
+        char id[EXEC_ID_BYTES];
 };
 
+/* Execs, then jobs, each as it is when its turn comes. */
 struct exec_listing {
         struct request *request;
         struct list_query query;
         struct piece_list list;
-        bool has_begun;
-        struct listed_exec *execs;
-        size_t n_execs, n_shown, room;
-        char (*jobs)[EXEC_ID_BYTES]; /* behind the execs; as they are when their turn comes */
+        struct execs_walk execs;
+        struct jobs_walk jobs;
+        bool has_begun, is_among_execs, has_execs, has_jobs;
+        struct shown_job *shown;
         size_t n_jobs;
+        unsigned n_added; /* to this piece */
         bool is_truncated, has_failed;
 };
+
+/* What is looked at for one piece: much of it may not be asked for. */
+enum { LOOKS_MOST = 8 * PIECE_ITEMS };
 
 static void release_listing(void *arg)
 {
         struct exec_listing *listing = arg;
+        struct shown_job *shown, *next;
 
-        for (size_t i = 0; i < listing->n_execs; i++) {
-                free(listing->execs[i].program);
-                free(listing->execs[i].command);
+        HASH_ITER(hh, listing->shown, shown, next)
+        {
+                HASH_DEL(listing->shown, shown);
+                free(shown);
         }
-        free(listing->execs);
-        free(listing->jobs);
+        if (listing->has_execs)
+                execs_walk_end(&listing->execs);
+        if (listing->has_jobs)
+                jobs_walk_end(&listing->jobs);
         free(listing);
 }
 
@@ -279,78 +289,67 @@ static bool is_asked_for(const struct exec_listing *listing, enum job_state stat
                (query->user[0] == '\0' || str_equal(query->user, user));
 }
 
-static void count_exec(void *arg, const struct exec_view *view)
+static void note_shown(struct exec_listing *listing, const char *exec_id)
 {
-        (void)view;
-        ((struct exec_listing *)arg)->room++;
-}
+        struct shown_job *shown;
 
-static void list_exec(void *arg, const struct exec_view *view)
-{
-        struct exec_listing *listing = arg;
-        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
-        struct listed_exec *exec = &listing->execs[listing->n_execs];
-
-        if (listing->n_execs == listing->room || !is_asked_for(listing, JOB_RUNNING, user))
+        if (!listing->has_jobs || jobs_find(listing->jobs.jobs, exec_id) == NULL)
                 return;
-        *exec = (struct listed_exec){ .view = *view,
-                                      .program = strdup(view->program),
-                                      .command = strdup(view->command) };
-        listing->has_failed |= exec->program == NULL || exec->command == NULL;
-        exec->view.program = exec->program;
-        exec->view.command = exec->command;
-        (void)snprintf(exec->container_id, sizeof exec->container_id, "%s", view->container_id);
-        (void)snprintf(exec->user, sizeof exec->user, "%s", user == NULL ? "" : user);
-        listing->n_execs++;
+        shown = calloc(1, sizeof *shown);
+        if (shown != NULL) {
+                (void)snprintf(shown->id, sizeof shown->id, "%s", exec_id);
+                HASH_ADD_STR(listing->shown, id, shown);
+        }
+        if (shown != NULL && shown->hh.tbl != NULL)
+                return;
+        free(shown);
+        listing->has_failed = true;
 }
 
-/* Those whose program runs are among the execs. */
-static bool list_job(void *arg, const struct job *job)
+static void add_exec(struct exec_listing *listing, struct buffer *text, const struct exec_view *view)
 {
-        struct exec_listing *listing = arg;
+        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
+
+        if (!is_asked_for(listing, JOB_RUNNING, user))
+                return;
+        note_shown(listing, view->exec_id);
+        piece_list_add(&listing->list, text, render_exec(view, user));
+        listing->n_added++;
+}
+
+/* False: there are more than a list has. */
+static bool add_job(struct exec_listing *listing, struct buffer *text, const struct job *job)
+{
+        const struct shown_job *shown;
         struct job_view view;
 
         job_view(job, &view);
-        if ((view.state == JOB_RUNNING && !view.is_restored) || !is_asked_for(listing, view.state, view.user))
+        HASH_FIND_STR(listing->shown, view.exec_id, shown);
+        if (shown != NULL || !is_asked_for(listing, view.state, view.user))
                 return true;
         listing->is_truncated = listing->n_jobs == LIST_LIMIT_MAX;
-        if (!listing->is_truncated)
-                (void)snprintf(listing->jobs[listing->n_jobs++], EXEC_ID_BYTES, "%s", view.exec_id);
-        return !listing->is_truncated;
-}
-
-static int collect(struct exec_listing *listing)
-{
-        const struct api_options *options = &listing->request->server->options;
-
-        if (options->execs != NULL)
-                execs_each(options->execs, NULL, count_exec, listing);
-        listing->execs = calloc(listing->room + 1, sizeof *listing->execs);
-        listing->jobs = calloc(LIST_LIMIT_MAX, sizeof *listing->jobs);
-        if (listing->execs == NULL || listing->jobs == NULL)
-                return -ENOMEM;
-        if (options->execs != NULL)
-                execs_each(options->execs, NULL, list_exec, listing);
-        if (options->jobs != NULL)
-                jobs_each(options->jobs, list_job, listing);
-        return listing->has_failed ? -ENOMEM : 0;
-}
-
-static void add_exec(struct exec_listing *listing, struct buffer *text, struct listed_exec *exec)
-{
-        exec->view.container_id = exec->container_id;
-        piece_list_add(&listing->list, text, render_exec(&exec->view, exec->user[0] == '\0' ? NULL : exec->user));
-}
-
-static void add_job(struct exec_listing *listing, struct buffer *text, const char *id)
-{
-        const struct job *job = jobs_find(listing->request->server->options.jobs, id);
-        struct job_view view;
-
-        if (job == NULL)
-                return; /* forgotten meanwhile */
-        job_view(job, &view);
+        if (listing->is_truncated)
+                return false;
         piece_list_add(&listing->list, text, render_job(&view));
+        listing->n_jobs++;
+        listing->n_added++;
+        return true;
+}
+
+/* Looks at the next one. False: that is all. */
+static bool add_next(struct exec_listing *listing, struct buffer *text)
+{
+        struct exec_view view;
+        const struct job *job;
+
+        if (listing->is_among_execs) {
+                listing->is_among_execs = execs_walk_next(&listing->execs, &view);
+                if (listing->is_among_execs)
+                        add_exec(listing, text, &view);
+                return true;
+        }
+        job = listing->has_jobs ? jobs_walk_next(&listing->jobs) : NULL;
+        return job != NULL && add_job(listing, text, job);
 }
 
 static int add_execs(void *arg, struct buffer *text)
@@ -361,20 +360,30 @@ static int add_execs(void *arg, struct buffer *text)
         if (!listing->has_begun)
                 piece_list_begin(&listing->list, text, cJSON_CreateObject(), "execs");
         listing->has_begun = true;
-        for (unsigned i = 0; i < PIECE_ITEMS; i++, listing->n_shown++) {
-                if (listing->n_shown < listing->n_execs)
-                        add_exec(listing, text, &listing->execs[listing->n_shown]);
-                else if (listing->n_shown < listing->n_execs + listing->n_jobs)
-                        add_job(listing, text, listing->jobs[listing->n_shown - listing->n_execs]);
-                else
-                        break;
+        listing->n_added = 0;
+        for (unsigned n = 0; n < LOOKS_MOST && listing->n_added < PIECE_ITEMS; n++) {
+                if (add_next(listing, text))
+                        continue;
+                tail = cJSON_CreateObject();
+                put_bool(&tail, "truncated", listing->is_truncated);
+                piece_list_end(text, tail);
+                return listing->has_failed ? -ENOMEM : 0;
         }
-        if (listing->n_shown < listing->n_execs + listing->n_jobs)
-                return 1;
-        tail = cJSON_CreateObject();
-        put_bool(&tail, "truncated", listing->is_truncated);
-        piece_list_end(text, tail);
-        return 0;
+        return listing->has_failed ? -ENOMEM : 1;
+}
+
+static void begin_walks(struct exec_listing *listing)
+{
+        const struct api_options *options = &listing->request->server->options;
+
+        listing->has_jobs = options->jobs != NULL;
+        if (listing->has_jobs)
+                jobs_walk_begin(options->jobs, &listing->jobs);
+        listing->has_execs = options->execs != NULL &&
+                             (listing->query.exec_state == JOB_STATES || listing->query.exec_state == (int)JOB_RUNNING);
+        listing->is_among_execs = listing->has_execs;
+        if (listing->has_execs)
+                execs_walk_begin(options->execs, &listing->execs);
 }
 
 void handle_exec_list(struct request *request)
@@ -392,11 +401,7 @@ void handle_exec_list(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        if (collect(listing) < 0) {
-                release_listing(listing);
-                answer_no_memory(request);
-                return;
-        }
+        begin_walks(listing);
         if (answer_pieces(request, STREAM_SIZE_UNKNOWN, &(struct pieces){ add_execs, release_listing, listing }) < 0)
                 answer_no_memory(request);
 }

@@ -42,7 +42,7 @@ void agent_exec_leave(struct agent_exec *exec)
         exec->is_over = true;
         stop_everything(exec);
         exec_cgroup_close(&exec->cgroup); /* the group may outlive it, with its container */
-        list_remove(&exec->base.node);
+        exec_leave(&exec->base);
         if (!list_is_empty(&exec->waiting)) {
                 list_remove(&exec->waiting);
                 exec->channel->n_waiting--;

@@ -72,9 +72,17 @@ static void give_back(struct execs *execs, struct sharer *sharer, uint64_t bytes
         (void)sharer_leave(&execs->sharers, sharer);
 }
 
+void exec_leave(struct exec *exec)
+{
+        for (struct execs_walk *walk = exec->execs->walks; walk != NULL; walk = walk->next)
+                if (walk->at == &exec->node)
+                        walk->at = exec->node.next;
+        list_remove(&exec->node);
+}
+
 void exec_release(struct exec *exec)
 {
-        list_remove(&exec->node);
+        exec_leave(exec);
         give_back(exec->execs, exec->sharer, exec->kept_bytes);
         exec->sharer = NULL;
         exec->kept_bytes = 0;

@@ -20,7 +20,7 @@ static void stop_hearing(struct engine_exec *exec)
 
 static void detach(struct engine_exec *exec)
 {
-        list_remove(&exec->base.node);
+        exec_leave(&exec->base);
         stop_hearing(exec);
         ev_timer_stop(exec->base.execs->loop, &exec->retry);
         ev_timer_stop(exec->base.execs->loop, &exec->grace);

@@ -35,7 +35,8 @@ struct execs {
         struct ev_loop *loop;
         struct engine *engine;
         struct agents *agents;
-        struct list running; /* struct exec */
+        struct list running;      /* struct exec */
+        struct execs_walk *walks; /* over them */
         struct cgroup_mounts mounts;
         struct exec_timing timing;
         struct exec_limits limits;
@@ -101,6 +102,8 @@ struct exec {
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
               const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
               void *arg);
+/* Out of the list it is in, so that no walk stands on it. */
+void exec_leave(struct exec *exec);
 /* Before the program is asked for. */
 void exec_tell_launch(const struct exec *exec);
 /* Frees what the common part owns, and not itself. */

@@ -218,7 +218,7 @@ void execs_container_lost(struct execs *execs, const char *container_id, bool is
         LIST_EACH (&execs->running, at) {
                 if (!str_equal(of_node(at)->container_id, container_id))
                         continue;
-                list_remove(at);
+                exec_leave(of_node(at));
                 list_append(&lost, at);
         }
         /* From a list of their own, as each answer may start, cancel or end others. */
@@ -229,21 +229,57 @@ void execs_container_lost(struct execs *execs, const char *container_id, bool is
         }
 }
 
+static bool view_exec(const struct exec *exec, struct exec_view *ret_view)
+{
+        *ret_view = (struct exec_view){
+                .container_id = exec->container_id,
+                .program = exec->program,
+                .command = exec->command,
+                .running_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
+        };
+        return !exec->is_silent && str_copy(ret_view->exec_id, sizeof(ret_view->exec_id), exec->id) == 0;
+}
+
 void execs_each(const struct execs *execs, const char *container_id,
                 void (*visit)(void *arg, const struct exec_view *view), void *arg)
 {
         LIST_EACH ((struct list *)&execs->running, at) {
                 const struct exec *exec = of_node(at);
-                struct exec_view view = {
-                        .container_id = exec->container_id,
-                        .program = exec->program,
-                        .command = exec->command,
-                        .running_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
-                };
+                struct exec_view view;
 
-                if (exec->is_silent || (container_id != NULL && !str_equal(container_id, exec->container_id)))
+                if (container_id != NULL && !str_equal(container_id, exec->container_id))
                         continue;
-                if (str_copy(view.exec_id, sizeof(view.exec_id), exec->id) == 0)
+                if (view_exec(exec, &view))
                         visit(arg, &view);
         }
+}
+
+void execs_walk_begin(struct execs *execs, struct execs_walk *walk)
+{
+        *walk = (struct execs_walk){ execs->walks, execs, execs->running.next, clock_boottime_ms() };
+        execs->walks = walk;
+}
+
+bool execs_walk_next(struct execs_walk *walk, struct exec_view *ret_view)
+{
+        struct list *end = &walk->execs->running;
+
+        while (walk->at != end) {
+                const struct exec *exec = of_node(walk->at);
+
+                /* The latest are last: without this a walk might never end. */
+                walk->at = exec->since_ms > walk->began_ms ? end : walk->at->next;
+                if (exec->since_ms <= walk->began_ms && view_exec(exec, ret_view))
+                        return true;
+        }
+        return false;
+}
+
+void execs_walk_end(struct execs_walk *walk)
+{
+        struct execs_walk **link = &walk->execs->walks;
+
+        while (*link != walk)
+                link = &(*link)->next;
+        *link = walk->next;
 }

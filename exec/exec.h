@@ -201,6 +201,20 @@ int execs_signal(struct execs *execs, const char *exec_id, int signal);
 void execs_on_event(struct execs *execs, const struct engine_event *event);
 /* The container is gone: each of its execs ends now with EXEC_CARREL_LOST (or OOM when is_oom). */
 void execs_container_lost(struct execs *execs, const char *container_id, bool is_oom);
-/* Calls visit for each running exec (container_id NULL: all). */
+/* A walk over the execs that run, over as many turns of the loop as it takes. Those that end meanwhile are left out,
+ * and so are those that began later than the walk. Its memory is the caller's, and stays where it is until
+ * execs_walk_end, which comes before execs_free. */
+struct execs_walk {
+        struct execs_walk *next;
+        struct execs *execs;
+        struct list *at;
+        int64_t began_ms;
+};
+void execs_walk_begin(struct execs *execs, struct execs_walk *walk);
+/* False: there is no further one. The view's texts are valid until the next turn of the loop. */
+bool execs_walk_next(struct execs_walk *walk, struct exec_view *ret_view);
+void execs_walk_end(struct execs_walk *walk);
+
+/* Calls visit for each running exec (container_id NULL: all), in one turn of the loop. */
 void execs_each(const struct execs *execs, const char *container_id,
                 void (*visit)(void *arg, const struct exec_view *view), void *arg);

@@ -42,6 +42,9 @@ void job_free(struct job *job)
         if (job->exec != NULL)
                 job->exec = pool_exec_cancel(jobs->pool, job->exec);
         job_registry_forget(jobs->registry, job->slot);
+        for (struct jobs_walk *walk = jobs->walks; walk != NULL; walk = walk->next)
+                if (walk->at == job)
+                        walk->at = job->hh.prev;
         HASH_DEL(jobs->by_id, job);
         list_remove(&job->ended_node);
         jobs_release_output(job);

@@ -30,8 +30,9 @@ struct jobs {
         struct job_registry *registry; /* NULL: none, or let go of */
         struct jobs_options options;
         struct job *by_id;
-        struct list ended;   /* that nobody follows, the oldest first */
-        struct list outputs; /* those of them that have output, the oldest first */
+        struct jobs_walk *walks; /* over them */
+        struct list ended;       /* that nobody follows, the oldest first */
+        struct list outputs;     /* those of them that have output, the oldest first */
         struct share shares[JOB_THINGS];
         struct sharers users; /* whose `things` are their own in `outputs`, the oldest first */
         ev_timer expiry;      /* of the oldest */

@@ -222,14 +222,30 @@ struct job *jobs_find(struct jobs *jobs, const char *exec_id)
         return found;
 }
 
-void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg)
+void jobs_walk_begin(struct jobs *jobs, struct jobs_walk *walk)
 {
-        const struct job *job = NULL;
-
+        *walk = (struct jobs_walk){ .next = jobs->walks, .jobs = jobs };
         if (jobs->by_id != NULL)
-                job = ELMT_FROM_HH(jobs->by_id->hh.tbl, jobs->by_id->hh.tbl->tail);
-        while (job != NULL && visit(arg, job))
-                job = job->hh.prev;
+                walk->at = ELMT_FROM_HH(jobs->by_id->hh.tbl, jobs->by_id->hh.tbl->tail);
+        jobs->walks = walk;
+}
+
+const struct job *jobs_walk_next(struct jobs_walk *walk)
+{
+        const struct job *job = walk->at;
+
+        if (job != NULL)
+                walk->at = job->hh.prev;
+        return job;
+}
+
+void jobs_walk_end(struct jobs_walk *walk)
+{
+        struct jobs_walk **link = &walk->jobs->walks;
+
+        while (*link != walk)
+                link = &(*link)->next;
+        *link = walk->next;
 }
 
 void jobs_count(const struct jobs *jobs, uint64_t *ret_records, uint64_t *ret_max_records)

@@ -100,10 +100,20 @@ void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
  * fault. Never calls back. */
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why);
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);
-/* The latest first, until visit says false. */
-void jobs_each(const struct jobs *jobs, bool (*visit)(void *arg, const struct job *job), void *arg);
 /* How many there are, whatever their state, and max_records. */
 void jobs_count(const struct jobs *jobs, uint64_t *ret_records, uint64_t *ret_max_records);
+/* A walk over the jobs, the latest first, over as many turns of the loop as it takes: without those that are forgotten
+ * meanwhile and those that come after it has begun. Its memory is the caller's, and stays where it is until
+ * jobs_walk_end, which comes before jobs_free. */
+struct jobs_walk {
+        struct jobs_walk *next;
+        struct jobs *jobs;
+        const struct job *at;
+};
+void jobs_walk_begin(struct jobs *jobs, struct jobs_walk *walk);
+/* NULL: there is no further one. */
+const struct job *jobs_walk_next(struct jobs_walk *walk);
+void jobs_walk_end(struct jobs_walk *walk);
 /* Forgets a job that nobody follows, if it is over and nothing has been started for it, nor may have been. */
 void jobs_forget(struct job *job);
 

@@ -435,6 +435,31 @@ void execs_each(const struct execs *execs, const char *container_id,
         }
 }
 
+void execs_walk_begin(struct execs *execs, struct execs_walk *walk)
+{
+        *walk = (struct execs_walk){ .execs = execs };
+        execs->n_walked = 0;
+}
+
+bool execs_walk_next(struct execs_walk *walk, struct exec_view *ret_view)
+{
+        struct execs *execs = walk->execs;
+
+        if (execs->n_walked == execs->running)
+                return false;
+        (void)snprintf(execs->container, sizeof execs->container, "c1");
+        *ret_view = (struct exec_view){
+                .container_id = execs->container, .program = "sleep", .command = "sleep 60", .running_s = 1.5
+        };
+        (void)snprintf(ret_view->exec_id, sizeof ret_view->exec_id, "e%u", ++execs->n_walked);
+        return true;
+}
+
+void execs_walk_end(struct execs_walk *walk)
+{
+        walk->execs = NULL;
+}
+
 /* ---- images ---- */
 
 static int begin_image_work(struct pool *pool, const char *reference, pool_on_images on_images, void *arg,

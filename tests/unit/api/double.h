@@ -87,6 +87,8 @@ struct execs {
         int signal_result;
         int signal;
         unsigned running;
+        unsigned n_walked; /* of the one walk */
+        char container[8]; /* of the last view */
 };
 
 /* The letter that exec_read gives as the n-th byte of a stream. */

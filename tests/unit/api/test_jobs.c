@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "job-registry.h"
+#include "job.h"
 #include "rig.h"
 
 #define START "POST /v1/carrels/ada/exec"
@@ -472,6 +473,61 @@ static void test_listed(void **state)
         rig_free(rig);
 }
 
+static unsigned count_listed(struct rig *rig, const char *exec_id)
+{
+        struct response response = rig_ask(rig, "GET /v1/execs?state=all", NULL);
+        char member[64];
+        unsigned count = 0;
+
+        (void)snprintf(member, sizeof member, "{\"exec_id\":\"%s\"", exec_id);
+        for (const char *at = response.body; (at = strstr(at, member)) != NULL; at++)
+                count++;
+        response_free(&response);
+        return count;
+}
+
+/* An exec is a job, too, and may be over before the list has come to the jobs. */
+static void test_listed_once(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        expect(rig, START, "{\"argv\":[\"make\"],\"detach\":true,\"exec_id\":\"e1\"}", 202, "");
+        assert_int_equal(count_listed(rig, "e1"), 1);
+        rig->execs.running = 1; /* "e1" */
+        assert_int_equal(count_listed(rig, "e1"), 1);
+        end(rig);
+        assert_int_equal(count_listed(rig, "e1"), 1);
+        rig_free(rig);
+}
+
+static void test_a_walk_outlives_jobs(void **state)
+{
+        static const char *const IDS[] = { "first", "second", "third" };
+        struct rig *rig = rig_new(NULL);
+        struct jobs_walk walk, other;
+        char body[96];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof IDS / sizeof *IDS; i++) {
+                (void)snprintf(body, sizeof body, "{\"argv\":[\"make\"],\"detach\":true,\"exec_id\":\"%s\"}", IDS[i]);
+                expect(rig, START, body, 202, "");
+                end(rig);
+        }
+        jobs_walk_begin(rig->jobs, &walk);
+        jobs_walk_begin(rig->jobs, &other);
+        assert_ptr_equal(jobs_walk_next(&walk), jobs_find(rig->jobs, "third"));
+        job_free(jobs_find(rig->jobs, "second")); /* where it stands */
+        job_free(jobs_find(rig->jobs, "third"));  /* behind it, and where the other one stands */
+        expect(rig, START, DETACHED, 202, "");
+        assert_ptr_equal(jobs_walk_next(&walk), jobs_find(rig->jobs, "first"));
+        assert_null(jobs_walk_next(&walk));
+        assert_ptr_equal(jobs_walk_next(&other), jobs_find(rig->jobs, "first"));
+        jobs_walk_end(&walk);
+        jobs_walk_end(&other);
+        rig_free(rig);
+}
+
 /* The client of a buffered exec lost its connection with carreld, and asks again. */
 static void test_buffered_retry_after_a_restart(void **state)
 {
@@ -584,6 +640,8 @@ int main(void)
                 cmocka_unit_test(test_history_in_shares),
                 cmocka_unit_test(test_waiting_is_bounded),
                 cmocka_unit_test(test_listed),
+                cmocka_unit_test(test_listed_once),
+                cmocka_unit_test(test_a_walk_outlives_jobs),
                 cmocka_unit_test(test_ended_outlives_carreld),
                 cmocka_unit_test(test_running_is_lost_with_carreld),
                 cmocka_unit_test(test_buffered_retry_after_a_restart),

@@ -400,6 +400,38 @@ static void on_view(void *arg, const struct exec_view *view)
         memcpy(views->ids[views->count++], view->exec_id, EXEC_ID_BYTES);
 }
 
+/* Over many turns: what ends meanwhile is left out, wherever the walk stands. */
+static void walking(void **state)
+{
+        enum { EXECS = 4 };
+        struct world world;
+        struct exec *execs[EXECS];
+        struct execs_walk walk, other;
+        struct exec_view view;
+
+        (void)state;
+        world_open(&world);
+        for (int i = 0; i < EXECS; i++) {
+                assert_int_equal(world_start(&world, NULL, &(struct exec_request){ 0 }), 0);
+                execs[i] = world.exec;
+        }
+        execs_walk_begin(world.execs, &walk);
+        execs_walk_begin(world.execs, &other);
+        assert_true(execs_walk_next(&walk, &view));
+        assert_string_equal(view.exec_id, exec_id(execs[0]));
+        exec_cancel(execs[0]); /* behind it */
+        exec_cancel(execs[1]); /* where it stands */
+        assert_true(execs_walk_next(&walk, &view));
+        assert_string_equal(view.exec_id, exec_id(execs[2]));
+        assert_true(execs_walk_next(&other, &view));
+        assert_string_equal(view.exec_id, exec_id(execs[2]));
+        execs_walk_end(&walk);
+        execs_container_lost(world.execs, WORLD_CONTAINER, false);
+        assert_false(execs_walk_next(&other, &view));
+        execs_walk_end(&other);
+        world_close(&world);
+}
+
 static void looking(void **state)
 {
         struct world world;
@@ -469,6 +501,7 @@ int main(void)
                 cmocka_unit_test(freed_at_any_moment),
                 cmocka_unit_test(calls_from_inside_callbacks),
                 cmocka_unit_test(looking),
+                cmocka_unit_test(walking),
                 cmocka_unit_test(a_command_is_one_line),
         };
 
