@@ -204,6 +204,8 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
                 fill_once(cgroup->memory_limit_file, &mounts->of[CGROUP_MEMORY], path, "memory.limit_in_bytes");
                 fill_once(cgroup->socket_limit_file, &mounts->of[CGROUP_MEMORY], path,
                           "memory.kmem.tcp.limit_in_bytes");
+                fill_once(cgroup->socket_usage_file, &mounts->of[CGROUP_MEMORY], path,
+                          "memory.kmem.tcp.usage_in_bytes");
         }
         if (list_has(controllers, length, "pids")) {
                 fill_once(cgroup->pids_file, &mounts->of[CGROUP_PIDS], path, "pids.events");
@@ -384,10 +386,10 @@ static uint64_t read_limit(const char *path)
 }
 
 /* By the file alone and without a buffer that grows: it is asked of many, one after the other. */
-uint64_t cgroup_read_tasks(const char *tasks_file)
+uint64_t cgroup_read_count(const char *file)
 {
         char text[32];
-        int fd = open(tasks_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
         if (fd >= 0)

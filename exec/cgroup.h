@@ -31,6 +31,7 @@ struct cgroup {
         char pids_limit_file[CGROUP_PATH_BYTES];
         char tasks_file[CGROUP_PATH_BYTES];        /* holds how many there are, threads and groups below included */
         char socket_limit_file[CGROUP_PATH_BYTES]; /* cgroup v1: on v2 sockets are in the memory limit */
+        char socket_usage_file[CGROUP_PATH_BYTES]; /* cgroup v1, as above: bytes now */
         char freezer_dir[CGROUP_PATH_BYTES];       /* cgroup v1 */
         char unified_dir[CGROUP_PATH_BYTES];
 };
@@ -87,8 +88,8 @@ void cgroup_reader_rest(struct cgroup_reader *reader);
  * them as memory, and not at all without this (mem_cgroup_sk_alloc in mm/memcontrol.c). Nothing on v2. */
 void cgroup_bound_sockets(const struct cgroup *cgroup, uint64_t bytes);
 void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_limits);
-/* Of a tasks_file; CGROUP_UNCOUNTED: it cannot be read. */
-uint64_t cgroup_read_tasks(const char *tasks_file);
+/* Of a tasks_file or a socket_usage_file; CGROUP_UNCOUNTED: it cannot be read. */
+uint64_t cgroup_read_count(const char *file);
 /* A limit file's text: a number, or "max". UINT64_MAX when it is neither. */
 uint64_t cgroup_parse_limit(const char *text);
 /* The number behind "key " at the start of a line; 0 when there is none. */

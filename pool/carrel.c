@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "flow.h"
 #include "inside.h"
+#include "scope.h"
 #include "str.h"
 #include "task.h"
 #include "template.h"
@@ -113,8 +114,8 @@ void carrel_drop_process(struct carrel *carrel)
         carrel->pidfd = -1;
         carrel->pid = 0;
         carrel->host_base = 0;
-        free(carrel->tasks_file);
-        carrel->tasks_file = NULL;
+        free(TAKE(carrel->tasks_file));
+        free(TAKE(carrel->sockets_file));
 }
 
 void carrel_drop_home(struct carrel *carrel)
@@ -155,20 +156,34 @@ void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts
 {
         struct cgroup cgroup;
 
-        free(carrel->tasks_file);
-        carrel->tasks_file = NULL;
-        if (cgroup_find(mounts, carrel->pid, carrel->id, &cgroup) == 0 && cgroup.tasks_file[0] != '\0')
+        free(TAKE(carrel->tasks_file));
+        free(TAKE(carrel->sockets_file));
+        if (cgroup_find(mounts, carrel->pid, carrel->id, &cgroup) < 0)
+                return;
+        if (cgroup.tasks_file[0] != '\0')
                 carrel->tasks_file = strdup(cgroup.tasks_file);
+        if (cgroup.socket_usage_file[0] != '\0')
+                carrel->sockets_file = strdup(cgroup.socket_usage_file);
 }
 
 /* Beside process 1, which is the agent and has one thread. */
 int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
 {
-        uint64_t tasks = view->tasks_file != NULL ? cgroup_read_tasks(view->tasks_file) : CGROUP_UNCOUNTED;
+        uint64_t tasks = view->tasks_file != NULL ? cgroup_read_count(view->tasks_file) : CGROUP_UNCOUNTED;
 
         if (tasks == CGROUP_UNCOUNTED || tasks > UINT32_MAX)
                 return -ENODATA;
         *ret_tasks = tasks > 0 ? (unsigned)tasks - 1 : 0;
+        return 0;
+}
+
+int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes)
+{
+        uint64_t bytes = view->sockets_file != NULL ? cgroup_read_count(view->sockets_file) : CGROUP_UNCOUNTED;
+
+        if (bytes == CGROUP_UNCOUNTED)
+                return -ENODATA;
+        *ret_bytes = bytes;
         return 0;
 }
 
@@ -197,6 +212,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .age_ms = is_ready ? since(carrel->ready_ms, now_ms) : 0,
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
+                .sockets_file = is_ready ? carrel->sockets_file : NULL,
                 .has_agent = agent_home_is_greeted(carrel->home),
                 .address = carrel->link.address,
                 .interface = carrel->link.interface,

@@ -41,6 +41,7 @@ struct carrel {
         int pid; /* 0: none, or not told */
         int pidfd;
         ev_io death;        /* active in READY, when there is a pidfd */
+        char *sockets_file; /* ... and what its sockets take apart from its memory; NULL: they do not */
         char *tasks_file;   /* where the kernel counts what runs in it; NULL: not known */
         uint32_t host_base; /* its user 0 on the host, as the kernel says; 0: it has no user namespace */
 
@@ -91,7 +92,7 @@ void carrel_touch(struct carrel *carrel);
 /* lease_s 0 leaves a lease alone. */
 void carrel_lease(struct carrel *carrel, uint64_t lease_s);
 
-/* Finds its tasks_file, by its process; without effect where there is none. */
+/* Finds its tasks_file and sockets_file, by its process; without effect where there is none. */
 void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts);
 
 /* view points into the carrel. */

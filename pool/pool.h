@@ -67,13 +67,14 @@ struct carrel_view {
         int64_t lease_left_ms;   /* 0: none */
         int64_t age_ms;          /* since READY; of an adopted one since its process began */
         unsigned execs;
-        const char *tasks_file;  /* for carrel_background */
-        const struct pool *pool; /* for carrel_is_frozen */
-        bool has_agent;          /* its execs are the agent's; else the engine's */
-        const char *address;     /* IPv4, or "" */
-        const char *interface;   /* on the host, or "" */
-        const char *last_fault;  /* the sentence of the last failure, or "" */
-        const char *reason;      /* why it is in this state, for `why` */
+        const char *tasks_file;   /* for carrel_background */
+        const char *sockets_file; /* for carrel_socket_bytes */
+        const struct pool *pool;  /* for carrel_is_frozen */
+        bool has_agent;           /* its execs are the agent's; else the engine's */
+        const char *address;      /* IPv4, or "" */
+        const char *interface;    /* on the host, or "" */
+        const char *last_fault;   /* the sentence of the last failure, or "" */
+        const char *reason;       /* why it is in this state, for `why` */
 };
 
 /* Ids of execs. */
@@ -86,6 +87,9 @@ struct exec_ids {
  * counted one by one. Asks the kernel, which takes some microseconds. -ENODATA: not known (an exec is open, another
  * state, a runtime with a kernel of its own). */
 int carrel_background(const struct carrel_view *view, unsigned *ret_tasks);
+/* What its sockets take beside its memory, where the kernel counts that apart (cgroup v1). -ENODATA: it does not. Asks
+ * the kernel, as above. */
+int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes);
 /* Whether a READY carrel is frozen from outside. Asks the kernel, as above. */
 bool carrel_is_frozen(const struct carrel_view *view);
 

@@ -6,7 +6,7 @@
 static const char *const WHY_NAMES[JUDGE_WHYS] = {
         [JUDGE_NOT_READY] = "not_ready",   [JUDGE_BUSY] = "busy",       [JUDGE_LEASED] = "leased",
         [JUDGE_BACKGROUND] = "background", [JUDGE_TOO_OLD] = "too_old", [JUDGE_IDLE] = "idle",
-        [JUDGE_IN_USE] = "in_use",
+        [JUDGE_IN_USE] = "in_use",         [JUDGE_SOCKETS] = "sockets",
 };
 
 const char *judge_why_name(enum judge_why why)
@@ -26,6 +26,8 @@ struct judgement judge(const struct judge_facts *facts, const struct judge_rules
 
         if (!facts->is_ready)
                 return (struct judgement){ JUDGE_KEEP, JUDGE_NOT_READY, 0 };
+        if (facts->is_flooding)
+                return (struct judgement){ JUDGE_STOP, JUDGE_SOCKETS, 0 };
         if (facts->execs > 0)
                 return (struct judgement){ JUDGE_KEEP, JUDGE_BUSY, 0 };
         if (facts->lease_left_ms > 0)
@@ -54,6 +56,9 @@ void judge_explain(const struct judge_facts *facts, const struct judge_rules *ru
         switch (judgement.why) {
         case JUDGE_NOT_READY:
                 snprintf(ret_text, size, "It is not ready, so the reaper leaves it alone.");
+                break;
+        case JUDGE_SOCKETS:
+                snprintf(ret_text, size, "The buffers of its sockets take more than its memory again: it is stopped.");
                 break;
         case JUDGE_BUSY:
                 snprintf(ret_text, size, "It is busy: %u program%s running in it.", facts->execs,

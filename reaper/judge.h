@@ -13,6 +13,7 @@ struct judge_facts {
         int64_t idle_ms;       /* since its last use */
         int64_t age_ms;        /* since READY */
         unsigned background;   /* tasks that run with no exec open, where they count as use; else 0 */
+        bool is_flooding;      /* its sockets take as much beside its memory as that may be, and more */
 };
 
 struct judge_rules {
@@ -25,6 +26,7 @@ enum judge_verdict { JUDGE_KEEP, JUDGE_STOP };
 
 enum judge_why {
         JUDGE_NOT_READY,  /* keep */
+        JUDGE_SOCKETS,    /* stop: it takes too much of the host, whatever runs in it */
         JUDGE_BUSY,       /* keep: an exec is open */
         JUDGE_LEASED,     /* keep */
         JUDGE_BACKGROUND, /* keep: a program is left in the background, and counts */
@@ -40,10 +42,11 @@ struct judgement {
         int64_t due_ms; /* JUDGE_IN_USE: from now to the stop, if nobody uses it until then; else 0 */
 };
 
-/* Never STOP with an exec or a lease open, or something in the background that counts, whatever the age. */
+/* But for JUDGE_SOCKETS never STOP with an exec or a lease open, or something in the background that counts, whatever
+ * the age. */
 struct judgement judge(const struct judge_facts *facts, const struct judge_rules *rules);
 
-/* One word for logs: "not_ready", "busy", "leased", "background", "too_old", "idle", "in_use". */
+/* One word for logs: "not_ready", "sockets", "busy", "leased", "background", "too_old", "idle", "in_use". */
 const char *judge_why_name(enum judge_why why);
 
 /* A sentence for a person. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { PIECE = 128 };
+enum { PIECE = 128, SOCKETS_LEAST = 64 << 20 };
 
 struct harvest {
         const struct judge_rules *rules;
@@ -13,6 +13,17 @@ struct harvest {
         char stops[PIECE][USER_ID_MAX + 1];
 };
 
+/* The kernel's own bound is an eighth of the memory, which TCP connections exceed by a little each: a few hundred are
+ * nobody's harm, thousands take the host's memory (docs/threats.md). */
+static bool is_flooding(const struct carrel_view *view)
+{
+        uint64_t most = view->spec != NULL && view->spec->memory_bytes > SOCKETS_LEAST ? view->spec->memory_bytes
+                                                                                       : SOCKETS_LEAST;
+        uint64_t bytes;
+
+        return carrel_socket_bytes(view, &bytes) == 0 && bytes > most;
+}
+
 void scan_facts(const struct carrel_view *view, struct judge_facts *ret_facts)
 {
         *ret_facts = (struct judge_facts){
@@ -21,6 +32,7 @@ void scan_facts(const struct carrel_view *view, struct judge_facts *ret_facts)
                 .lease_left_ms = view->lease_left_ms,
                 .idle_ms = view->idle_ms,
                 .age_ms = view->age_ms,
+                .is_flooding = is_flooding(view),
         };
 }
 

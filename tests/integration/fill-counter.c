@@ -181,10 +181,31 @@ static bool take_tcp(long i)
         return queued_bytes(sender) + queued_bytes(receiver) >= UNIT_BYTES;
 }
 
+/* The same, whatever it gets, and with a buffer that the sender fills at once. */
+static bool take_connection(long i)
+{
+        static const char TEXT[UNIT_BYTES * 2];
+        static const int buffer_bytes = UNIT_BYTES * 2;
+        static int listener = -1;
+        static struct sockaddr_in address;
+        int sender = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (i == 0 && ((listener = socket(AF_INET, SOCK_STREAM, 0)) < 0 ||
+                       setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes)) != 0 ||
+                       !bind_to_loopback(listener, &address) || listen(listener, 1) != 0))
+                return false;
+        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+            accept(listener, NULL, NULL) < 0)
+                return false;
+        (void)send(sender, TEXT, sizeof(TEXT), MSG_DONTWAIT);
+        return true;
+}
+
 static const struct {
         const char *name;
         bool (*take)(long i);
 } KINDS[] = {
+        { "connections", take_connection },
         { "descriptors", take_descriptor_in_flight },
         { "inotify", take_inotify_instance },
         { "locked", take_locked_memory },

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -262,6 +263,37 @@ static void a_sweep_removes_orphans_alone(void **state)
         end_daemon();
 }
 
+/* Connections take memory of the host's beyond the kernel's bound: a few are borne, many are not. */
+static void one_that_floods_its_sockets_is_reaped(void **state)
+{
+        static const char V1[] = "/sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes";
+        static const char FEW[] = "(sleep 600 | ./fill connections 450 >out) 2>/dev/null & "
+                                  "until [ -s out ]; do sleep 0.1; done; cat out";
+        static const char MANY[] =
+                "for i in 1 2 3 4 5 6; do (sleep 600 | ./fill connections 450) >/dev/null 2>&1 & done";
+        static const char *const USERS[] = { "ada", "bob" };
+        char text[128];
+
+        (void)state;
+        if (access(V1, F_OK) != 0)
+                skip(); /* v2 has them in the memory limit */
+        carreld = carreld_new((const char *const[]){ "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m", "CARREL_IDLE_TTL_S=600",
+                                                     "CARREL_REAP_INTERVAL_S=0.1", NULL });
+        carreld_await_ready(carreld, PATIENCE_S);
+        for (size_t i = 0; i < sizeof USERS / sizeof *USERS; i++) {
+                carreld_must_ensure(USERS[i]);
+                snprintf(text, sizeof text, CARREL_USERS "/%s/fill", USERS[i]);
+                MUST_RUN("install", "-m755", built_program("tests/integration/fill-counter"), text);
+        }
+        carreld_must_exec("bob", FEW, text, sizeof text);
+        assert_string_equal(text, "450 all");
+        carreld_must_exec("ada", MANY, text, sizeof text);
+        assert_true(carreld_await_state("ada", "", PATIENCE_S));
+        assert_true(carreld_metric("carrel_reaped_total{reason=\"sockets\"}") == 1);
+        assert_true(carreld_has_state("bob", "ready"));
+        end_daemon();
+}
+
 static int inside(void)
 {
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
@@ -275,6 +307,7 @@ static int inside(void)
                 WITH_ENGINE(a_touched_one_is_not),
                 WITH_DAEMON(looking_is_no_activity),
                 WITH_ENGINE(nobody_outlives_his_lifetime),
+                WITH_ENGINE(one_that_floods_its_sockets_is_reaped),
                 WITH_ENGINE(reap_takes_the_idle_now),
                 WITH_ENGINE(a_sweep_removes_orphans_alone),
         };

@@ -101,7 +101,7 @@ static void test_causes_are_documented(void **state)
 /* A client's, the reaper's, and the exec room's. */
 static void test_removals_are_documented(void **state)
 {
-        static const enum judge_why STOPS[] = { JUDGE_IDLE, JUDGE_TOO_OLD };
+        static const enum judge_why STOPS[] = { JUDGE_IDLE, JUDGE_SOCKETS, JUDGE_TOO_OLD };
         enum { N_STOPS = sizeof STOPS / sizeof *STOPS };
         AUTO(auto_free) char *section = read_section("## Why a carrel was removed\n");
 

@@ -193,9 +193,12 @@ static void limits(void **state)
         assert_string_equal(cgroup.pids_limit_file, "/sys/fs/cgroup/pids/docker/" ID "/pids.max");
         assert_string_equal(cgroup.socket_limit_file,
                             "/sys/fs/cgroup/memory/docker/" ID "/memory.kmem.tcp.limit_in_bytes");
+        assert_string_equal(cgroup.socket_usage_file,
+                            "/sys/fs/cgroup/memory/docker/" ID "/memory.kmem.tcp.usage_in_bytes");
         cgroup_parse_mounts(V2, &mounts);
         assert_int_equal(cgroup_parse(&mounts, CASES[1].text, ID, &cgroup), 0);
         assert_string_equal(cgroup.socket_limit_file, "");
+        assert_string_equal(cgroup.socket_usage_file, "");
         assert_string_equal(cgroup.memory_limit_file, "/sys/fs/cgroup/system.slice/docker-" ID ".scope/memory.max");
         assert_string_equal(cgroup.pids_limit_file, "/sys/fs/cgroup/system.slice/docker-" ID ".scope/pids.max");
 }

@@ -39,6 +39,8 @@ void pool_double_close(struct pool *pool)
 
 /* ---- looking ---- */
 
+static const struct carrel_spec SPEC = { .memory_bytes = 128 << 20 };
+
 static void show(const struct double_user *user, struct carrel_view *ret_view)
 {
         *ret_view = (struct carrel_view){
@@ -49,6 +51,8 @@ static void show(const struct double_user *user, struct carrel_view *ret_view)
                 .lease_left_ms = user->lease_left_ms,
                 .age_ms = user->age_ms,
                 .tasks_file = user->background,
+                .sockets_file = user->sockets,
+                .spec = &SPEC,
         };
 }
 
@@ -96,6 +100,14 @@ int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
         if (view->tasks_file == NULL || view->tasks_file[0] == '\0')
                 return -ENODATA;
         *ret_tasks = (unsigned)strtoul(view->tasks_file, NULL, 10);
+        return 0;
+}
+
+int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes)
+{
+        if (view->sockets_file == NULL || view->sockets_file[0] == '\0')
+                return -ENODATA;
+        *ret_bytes = strtoull(view->sockets_file, NULL, 10);
         return 0;
 }
 

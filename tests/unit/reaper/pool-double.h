@@ -14,6 +14,7 @@ struct double_user {
         unsigned execs;
         int64_t idle_ms, lease_left_ms, age_ms;
         char background[8];   /* tasks in the background, as a number; "": not known */
+        char sockets[16];     /* bytes of its sockets, as a number; "": not counted */
         char retired_for[16]; /* the reason; "": not retired */
 };
 

@@ -142,6 +142,28 @@ static void who_is_reaped(void **state)
         world_close(&world);
 }
 
+/* More than its memory, whatever runs in it. */
+static void who_takes_the_hosts_memory(void **state)
+{
+        struct world world;
+        struct double_user *users[3];
+
+        (void)state;
+        world_open(&world, false);
+        for (size_t i = 0; i < 3; i++)
+                users[i] = pool_double_add(&world.pool, (const char *const[]){ "ada", "bob", "cyd" }[i], 0);
+        for (size_t i = 0; i < 3; i++)
+                users[i]->execs = 1;
+        snprintf(users[0]->sockets, sizeof(users[0]->sockets), "%u", 128u << 20);
+        snprintf(users[1]->sockets, sizeof(users[1]->sockets), "%u", (128u << 20) + 1);
+        reconcile(&world);
+        await(&world, &world.pool.n_visits, 9);
+        assert_string_equal(users[0]->retired_for, "");
+        assert_string_equal(users[1]->retired_for, "sockets");
+        assert_string_equal(users[2]->retired_for, "");
+        world_close(&world);
+}
+
 /* What was left in the background is use where the setting says so, and was used when it was last seen. */
 static void the_background(void **state)
 {
@@ -522,6 +544,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(who_is_reaped),
+                cmocka_unit_test(who_takes_the_hosts_memory),
                 cmocka_unit_test(the_background),
                 cmocka_unit_test(nobody_before_the_start_is_over),
                 cmocka_unit_test(a_listener_uses_the_next_one),
