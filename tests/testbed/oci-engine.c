@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -215,15 +214,10 @@ static void unpack(const char *root)
         MUST_RUN("sh", "-c", script);
 }
 
-/* Before Linux 6.3 tmpfs cannot map owners: the users' directories are on an ext4 of the enclosure's own then. */
+/* Where tmpfs cannot map owners the users' directories are on an ext4 of the enclosure's own. */
 static void furnish_users(void)
 {
-        struct utsname host;
-        int major = 0, minor = 0;
-
-        assert_return_code(uname(&host), errno);
-        assert_int_equal(sscanf(host.release, "%d.%d", &major, &minor), 2);
-        if (major > 6 || (major == 6 && minor >= 3))
+        if (enclosure_tmpfs_maps_owners())
                 return;
         MUST_RUN("mkdir", "-p", "-m711", CARREL_USERS);
         MUST_RUN("truncate", "-s1g", USERS_DISK);
