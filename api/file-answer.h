@@ -1,5 +1,5 @@
-/* What carrel-init says of a file operation (image/files.h): the first line of its output, and a list's records. The
- * user's programs may have a hand in it, so it is judged as hostile. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+/* What carrel-init says of a file operation (init/include/files.h): the first line of its output, and a list's records.
+ * The user's programs may have a hand in it, so it is judged as hostile. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
 #pragma once
 
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "carrel-first.h"
+#include "ensure-then.h"
 #include "spool.h"
 #include "stream.h"
 
@@ -311,5 +311,5 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
 
 void file_work_begin(struct file_work *work)
 {
-        carrel_first_any(work->request, on_ready);
+        ensure_then_any(work->request, on_ready);
 }

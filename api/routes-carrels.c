@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "carrel-first.h"
+#include "ensure-then.h"
 #include "handlers.h"
 #include "list-query.h"
 #include "parse.h"
@@ -38,7 +38,7 @@ void handle_ensure(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        carrel_first(request, &body.spec, body.on_conflict, on_ready);
+        ensure_then(request, &body.spec, body.on_conflict, on_ready);
 }
 
 /* ---- looking ---- */

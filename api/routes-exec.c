@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "carrel-first.h"
+#include "ensure-then.h"
 #include "exec-format.h"
 #include "exec.h"
 #include "handlers.h"
@@ -164,7 +164,7 @@ void handle_exec(struct request *request)
         work->request = request;
         request->work = work;
         request->release = release_exec;
-        carrel_first_any(request, on_ready);
+        ensure_then_any(request, on_ready);
 }
 
 /* ---- signalling ---- */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "carrel-first.h"
+#include "ensure-then.h"
 #include "exec-id.h"
 #include "exec-query.h"
 #include "fields.h"
@@ -347,7 +347,7 @@ static void take_request(struct session *session, bool is_text, const char *text
         session->is_starting = true;
         session->message.request.exec_id = session->exec_id;
         request->on_failed = fail_late;
-        carrel_first_any(request, on_ready_late);
+        ensure_then_any(request, on_ready_late);
 }
 
 static void on_request_deadline(struct ev_loop *loop, ev_timer *timer, int events)
@@ -438,7 +438,7 @@ void handle_exec_socket(struct request *request)
         ev_init(&session->deadline, on_request_deadline);
         session->is_awaited = session->query.is_by_message;
         if (!session->is_awaited)
-                carrel_first_any(request, on_ready);
+                ensure_then_any(request, on_ready);
         else if (exec_id_choose(NULL, session->exec_id) == 0)
                 upgrade_answer(request, session->exec_id, on_upgraded, session);
         else

@@ -31,7 +31,7 @@ struct flow {
         bool has_failed; /* `why` is set: the next act is an undo */
         bool is_unwinding;
         bool is_driving; /* drive() is on the stack, so flow_free must leave the memory to it */
-        bool is_doomed;
+        bool is_free_deferred;
         struct fault why;     /* the first failure */
         struct fault act_why; /* the current act's */
 };
@@ -124,7 +124,7 @@ static void act(struct flow *flow)
         if (answer != FLOW_WAIT)
                 flow->verdict = answer; /* else it may have been settled from within */
         flow->state = STATE_SETTLED;
-        if (flow->verdict != FLOW_WAIT || flow->is_doomed)
+        if (flow->verdict != FLOW_WAIT || flow->is_free_deferred)
                 return;
         if (flow->has_failed && !flow->is_unwinding) { /* it was cancelled from within */
                 flow->act_why = flow->why;
@@ -189,7 +189,7 @@ static void end(struct flow *flow)
 {
         if (flow->plan->done != NULL)
                 flow->plan->done(flow->subject, flow->has_failed ? &flow->why : NULL);
-        flow->is_doomed = true;
+        flow->is_free_deferred = true;
 }
 
 static void drive(struct ev_loop *loop, ev_timer *timer, int events)
@@ -197,7 +197,7 @@ static void drive(struct ev_loop *loop, ev_timer *timer, int events)
         struct flow *flow = timer->data;
 
         flow->is_driving = true;
-        while (!flow->is_doomed && flow->state != STATE_WAITING) {
+        while (!flow->is_free_deferred && flow->state != STATE_WAITING) {
                 if (flow->state == STATE_SETTLED)
                         settle(flow);
                 else if (move_on(flow))
@@ -207,7 +207,7 @@ static void drive(struct ev_loop *loop, ev_timer *timer, int events)
         }
         flow->is_driving = false;
         ev_timer_stop(loop, &flow->turn); /* what asked for it from within has been seen to */
-        if (flow->is_doomed)
+        if (flow->is_free_deferred)
                 release(flow);
 }
 
@@ -286,7 +286,7 @@ struct flow *flow_free(struct flow *flow)
         if (flow == NULL)
                 return NULL;
         if (flow->is_driving)
-                flow->is_doomed = true;
+                flow->is_free_deferred = true;
         else
                 release(flow);
         return NULL;

@@ -8,9 +8,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon-options.h"
 #include "daemon.h"
 #include "log.h"
-#include "options.h"
 #include "owner.h"
 #include "scope.h"
 

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "daemon-options.h"
 #include "docker.h"
 #include "engine.h"
-#include "fake.h"
+#include "fake-engine.h"
 #include "oci.h"
-#include "options.h"
 #include "podman.h"
 #include "probe.h"
 #include "scope.h"

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "daemon-options.h"
 #include "daemon.h"
 #include "engine.h"
 #include "exec.h"
@@ -16,7 +17,6 @@
 #include "log.h"
 #include "metrics-table.h"
 #include "netpolicy.h"
-#include "options.h"
 #include "scope.h"
 #include "server.h"
 #include "space.h"

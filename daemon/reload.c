@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon-options.h"
 #include "daemon.h"
 #include "log.h"
 #include "netpolicy.h"
-#include "options.h"
 #include "scope.h"
 
 static void on_policy_reloaded(void *arg, const struct netpolicy_link *link, const struct fault *why)

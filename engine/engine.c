@@ -1,4 +1,4 @@
-#include "call.h"
+#include "engine.h"
 
 #include <stdlib.h>
 #include <string.h>

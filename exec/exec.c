@@ -5,8 +5,8 @@
 
 #include "agent-exec.h"
 #include "clock.h"
+#include "engine-exec.h"
 #include "exec-cgroup.h"
-#include "exec-run.h"
 
 static const struct exec_timing TIMING = {
         .arrive_s = 0.25,

@@ -20,11 +20,11 @@ struct http_client {
         char *socket_path;
         char *authority;
         ev_timer timeout; /* libcurl's */
-        ev_timer work;    /* zero delay: waiting, resuming and doomed calls */
+        ev_timer work;    /* zero delay: waiting, resuming and deferred_free calls */
         struct list waiting;
         struct list active;
-        struct list finished; /* their callbacks come next */
-        struct list doomed;   /* their callbacks never come */
+        struct list finished;      /* their callbacks come next */
+        struct list deferred_free; /* their callbacks never come */
         struct list resuming;
         bool is_inside; /* one of our handlers is on the stack */
         bool is_freed;  /* from inside: the outermost handler frees */
@@ -185,7 +185,8 @@ static void on_work(struct ev_loop *loop, ev_timer *timer, int revents)
         struct http_client *client = timer->data;
 
         enter(client);
-        for (struct list *node = list_pop(&client->doomed); node != NULL; node = list_pop(&client->doomed))
+        for (struct list *node = list_pop(&client->deferred_free); node != NULL;
+             node = list_pop(&client->deferred_free))
                 call_discard(LIST_ENTRY(node, struct http_call, node));
         start_waiting(client);
         for (struct list *node = list_pop(&client->resuming); node != NULL; node = list_pop(&client->resuming)) {
@@ -283,7 +284,7 @@ struct http_call *http_cancel(struct http_call *call)
         list_remove(&call->resuming_node);
         ev_timer_stop(call->client->loop, &call->deadline);
         ev_timer_stop(call->client->loop, &call->idle);
-        list_append(&call->client->doomed, &call->node);
+        list_append(&call->client->deferred_free, &call->node);
         arm_work(call->client);
         return NULL;
 }
@@ -313,7 +314,8 @@ static void cancel_all(struct list *calls)
 
 static void client_destroy(struct http_client *client)
 {
-        for (struct list *node = list_pop(&client->doomed); node != NULL; node = list_pop(&client->doomed))
+        for (struct list *node = list_pop(&client->deferred_free); node != NULL;
+             node = list_pop(&client->deferred_free))
                 call_discard(LIST_ENTRY(node, struct http_call, node));
         curl_multi_cleanup(client->multi);
         ev_timer_stop(client->loop, &client->timeout);
@@ -373,7 +375,7 @@ int http_client_new(struct http_client **ret_client, struct ev_loop *loop, const
         list_init(&client->waiting);
         list_init(&client->active);
         list_init(&client->finished);
-        list_init(&client->doomed);
+        list_init(&client->deferred_free);
         list_init(&client->resuming);
         ev_timer_init(&client->timeout, on_curl_timeout, 0.0, 0.0);
         client->timeout.data = client;

@@ -1,5 +1,5 @@
-/* The write side of the image store (engine/image-store.h is the read side and has its layout). Every change is a
- * rename, made under one lock; what an interrupted run left in tmp/ is removed by the next. */
+/* The write side of the image store (images/include/image-store.h is the read side and has its layout). Every change is
+ * a rename, made under one lock; what an interrupted run left in tmp/ is removed by the next. */
 #pragma once
 
 #include <stdbool.h>

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "chore.h"
 #include "clock.h"
+#include "engine-call.h"
 #include "ensure.h"
 #include "inside.h"
 #include "proc-file.h"
@@ -61,7 +61,7 @@ static const struct step STEPS[] = {
         { "identify", step_identify, NULL, 10.0 },
         { "thaw", step_thaw, NULL, 0 },
         { "verify", step_verify, NULL, 0 },
-        { "seal", step_seal, NULL, 15.0 },
+        { "seal", step_remount, NULL, 15.0 },
         { "plug", step_plug, NULL, 15.0 },
         { "greet", step_greet, NULL, 15.0 },
         { "confirm", step_confirm, NULL, 10.0 },
@@ -144,7 +144,7 @@ static void recall_times(struct carrel *carrel)
 
 /* On failure the carrel is to be forgotten. */
 static int enter(struct carrel *carrel, const struct container_info *info, const struct carrel_spec *spec,
-                 enum template_version version, const struct chore *chore, struct fault *why)
+                 enum template_version version, const struct orphan_call *orphan_call, struct fault *why)
 {
         struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
@@ -159,8 +159,8 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
         task->is_paused = info->status == CONTAINER_PAUSED;
         task->spec = carrel->spec = *spec;
         carrel->template_version = version;
-        task->on_done = chore->on_done;
-        task->arg = chore->arg;
+        task->on_done = orphan_call->on_done;
+        task->arg = orphan_call->arg;
         carrel_set_reason(carrel, "adopted from an earlier carreld");
         recall_times(carrel);
         pool_raise_generation(carrel, template_generation(info));
@@ -169,47 +169,48 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
 
 static void on_inspected(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
-        struct chore *chore = arg;
-        struct pool *pool = chore->pool;
+        struct orphan_call *orphan_call = arg;
+        struct pool *pool = orphan_call->pool;
         enum template_version version = TEMPLATE_NONE;
         struct carrel_spec spec;
         struct carrel *carrel = NULL;
         struct fault own = { 0 };
         int err = 0;
 
-        chore->call = NULL;
+        orphan_call->call = NULL;
         if (why != NULL)
                 err = fault_pass(&own, why);
         else if (reply->n_containers != 1)
                 err = refuse(&own, "the engine does not describe it");
         else
-                err = check_container(pool, reply->containers, chore->container_id, &spec, &version, &own);
+                err = check_container(pool, reply->containers, orphan_call->container_id, &spec, &version, &own);
         if (err == 0) {
                 carrel = pool_add_carrel(pool, container_label(reply->containers, LABEL_USER), CARREL_STARTING);
-                err = carrel != NULL ? enter(carrel, reply->containers, &spec, version, chore, &own)
+                err = carrel != NULL ? enter(carrel, reply->containers, &spec, version, orphan_call, &own)
                                      : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
         if (err == 0) {
-                chore_free(chore); /* the flow answers its caller */
+                orphan_call_free(orphan_call); /* the flow answers its caller */
                 return;
         }
         if (carrel != NULL)
                 pool_forget_carrel(pool, carrel);
-        chore_done(chore, &own);
+        orphan_call_done(orphan_call, &own);
 }
 
 int pool_adopt(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
 {
-        struct chore *chore;
+        struct orphan_call *orphan_call;
         int err;
 
         if (table_find_id(&pool->table, container_id) != NULL)
                 return -EBUSY;
-        chore = chore_new(pool, container_id, on_done, arg);
-        if (chore == NULL)
+        orphan_call = orphan_call_new(pool, container_id, on_done, arg);
+        if (orphan_call == NULL)
                 return -ENOMEM;
-        err = pool->engine->ops->inspect(pool->engine, chore->container_id, on_inspected, chore, &chore->call);
+        err = pool->engine->ops->inspect(pool->engine, orphan_call->container_id, on_inspected, orphan_call,
+                                         &orphan_call->call);
         if (err < 0)
-                chore_free(chore);
+                orphan_call_free(orphan_call);
         return err;
 }

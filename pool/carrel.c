@@ -46,7 +46,7 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         carrel->pool = pool;
         carrel->pidfd = -1;
         carrel->slot = -1;
-        list_init(&carrel->doomed);
+        list_init(&carrel->deferred_free);
         list_init(&carrel->execs);
         list_init(&carrel->waiters);
         list_init(&carrel->retirers);
@@ -60,9 +60,9 @@ struct carrel *carrel_free(struct carrel *carrel)
 {
         if (carrel == NULL)
                 return NULL;
-        carrel_drop_home(carrel);
+        carrel_close_listener(carrel);
         carrel_drop_process(carrel);
-        list_remove(&carrel->doomed);
+        list_remove(&carrel->deferred_free);
         free(carrel);
         return NULL;
 }
@@ -118,9 +118,9 @@ void carrel_drop_process(struct carrel *carrel)
         free(TAKE(carrel->sockets_file));
 }
 
-void carrel_drop_home(struct carrel *carrel)
+void carrel_close_listener(struct carrel *carrel)
 {
-        carrel->home = agent_home_free(carrel->home);
+        carrel->listener = agent_listener_free(carrel->listener);
 }
 
 struct pool_owner carrel_inside(const struct carrel *carrel)
@@ -213,7 +213,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
                 .sockets_file = is_ready ? carrel->sockets_file : NULL,
-                .has_agent = agent_home_is_greeted(carrel->home),
+                .has_agent = agent_listener_is_greeted(carrel->listener),
                 .address = carrel->link.address,
                 .interface = carrel->link.interface,
                 .last_fault = carrel->last_fault,

@@ -6,7 +6,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "agent.h"
+#include "agent-listener.h"
 #include "cgroup.h"
 #include "engine.h"
 #include "list.h"
@@ -26,8 +26,8 @@ struct carrel {
         char user[USER_ID_MAX + 1];
         char name[ENGINE_NAME_BYTES]; /* of the container */
         enum carrel_state state;      /* table_set_state changes it */
-        bool is_doomed;               /* out of the table, freed at the loop's next turn */
-        struct list doomed;
+        bool is_free_deferred;        /* out of the table, freed at the loop's next turn */
+        struct list deferred_free;
 
         /* Of the container that there is or is being made. */
         char id[CONTAINER_ID_BYTES]; /* table_set_id changes it */
@@ -45,7 +45,7 @@ struct carrel {
         char *tasks_file;   /* where the kernel counts what runs in it; NULL: not known */
         uint32_t host_base; /* its user 0 on the host, as the kernel says; 0: it has no user namespace */
 
-        struct agent_home *home; /* NULL: none */
+        struct agent_listener *listener; /* NULL: none */
 
         int64_t ready_ms;
         uint64_t ready_number; /* counts the carrels that became ready in this pool: orders it against a survey */
@@ -79,7 +79,7 @@ bool carrel_has_ended(const struct carrel *carrel);
 /* From now on on_death runs, once, when the process ends. */
 void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop *loop, ev_io *io, int events));
 /* Ends the agent's connection, its execs as lost. */
-void carrel_drop_home(struct carrel *carrel);
+void carrel_close_listener(struct carrel *carrel);
 /* Lets go of the process. */
 void carrel_drop_process(struct carrel *carrel);
 

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "execs.h"
 #include "inside.h"
 #include "names.h"
-#include "running.h"
 #include "steps.h"
 #include "task.h"
 #include "template.h"
@@ -247,7 +247,7 @@ const struct step ENSURE_STEPS[] = {
         { "start", start_container, NULL, 15.0 },
         { "identify", step_identify, NULL, 10.0 },
         { "verify", step_verify, NULL, 15.0 },
-        { "seal", step_seal, NULL, 15.0 },
+        { "seal", step_remount, NULL, 15.0 },
         { "plug", step_plug, NULL, 15.0 },
         { "greet", step_greet, NULL, 15.0 },
         { "confirm", step_confirm, NULL, 10.0 },

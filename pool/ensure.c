@@ -6,10 +6,10 @@
 
 #include "clock.h"
 #include "ensure-steps.h"
+#include "execs.h"
 #include "inside.h"
 #include "judge-ensure.h"
 #include "retire.h"
-#include "running.h"
 #include "scope.h"
 #include "spec.h"
 #include "task.h"
@@ -138,7 +138,7 @@ void ensure_withdraw(struct carrel *carrel)
 
 void ensure_unwanted(struct carrel *carrel)
 {
-        if (!carrel->is_doomed && carrel->task != NULL && carrel->state == CARREL_QUEUED &&
+        if (!carrel->is_free_deferred && carrel->task != NULL && carrel->state == CARREL_QUEUED &&
             list_is_empty(&carrel->waiters))
                 ensure_withdraw(carrel);
 }
@@ -185,7 +185,7 @@ static int start(struct pool *pool, struct carrel **carrel, const struct pool_wa
         if (*carrel == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         err = enter(*carrel, &spec, CARREL_QUEUED, why);
-        if (err < 0 && !(*carrel)->is_doomed)
+        if (err < 0 && !(*carrel)->is_free_deferred)
                 pool_forget_carrel(pool, *carrel);
         return err;
 }
@@ -261,7 +261,7 @@ void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outc
         struct pool_ensured ensured;
 
         for (struct pool_wait *wait = wait_pop(waits); wait != NULL; wait = wait_pop(waits)) {
-                bool is_answer = why != NULL || (!carrel->is_doomed && carrel->state == CARREL_READY &&
+                bool is_answer = why != NULL || (!carrel->is_free_deferred && carrel->state == CARREL_READY &&
                                                  carrel->generation == generation);
 
                 if (!wait->is_with_task || !is_answer) {

@@ -1,7 +1,7 @@
 /* Who asked for a carrel, and when he gets it. Inside the pool room only. */
 #pragma once
 
-#include "wait.h"
+#include "waiters.h"
 
 /* Judges each request in the list again, in order: answered, or placed anew. The list is empty afterwards. */
 void ensure_reconsider(struct list *waits);

@@ -4,14 +4,14 @@
 #include <ev.h>
 
 #include "admission.h"
+#include "carrel-table.h"
 #include "cgroup.h"
 #include "flow.h"
 #include "ledger.h"
 #include "listeners.h"
-#include "options.h"
 #include "past.h"
+#include "pool-options.h"
 #include "pool.h"
-#include "table.h"
 
 struct running;
 
@@ -39,8 +39,8 @@ struct pool {
         struct past past;
         struct running *running; /* by exec id */
         struct survey_task survey;
-        struct list chores;      /* struct chore: engine calls about containers nobody holds */
-        struct list image_works; /* struct image_work */
+        struct list orphan_calls; /* struct orphan_call: engine calls about containers nobody holds */
+        struct list image_works;  /* struct image_work */
         unsigned n_image_loads;
         uint64_t generation_floor;
         uint64_t last_ready_number;

@@ -72,8 +72,8 @@ static int put_resolvers(const struct carrel *carrel)
         struct buffer text = { 0 };
         int r = template_resolv_conf(&text, carrel->pool->options.dns);
 
-        if (r == 0 && carrel->home != NULL)
-                r = agent_home_put(carrel->home, TEMPLATE_RESOLVERS, text.data, text.length);
+        if (r == 0 && carrel->listener != NULL)
+                r = agent_listener_put(carrel->listener, TEMPLATE_RESOLVERS, text.data, text.length);
         buffer_free(&text);
         return r;
 }
@@ -87,12 +87,12 @@ int names_write(const struct carrel *carrel, struct fault *why)
         struct pool_owner inside = carrel_inside(carrel);
         int r = put_resolvers(carrel);
 
-        for (size_t i = 0; r == 0 && carrel->home != NULL && i < sizeof FILES / sizeof *FILES; i++) {
+        for (size_t i = 0; r == 0 && carrel->listener != NULL && i < sizeof FILES / sizeof *FILES; i++) {
                 struct buffer text = { 0 };
 
                 r = FILES[i].compose(&text, &inside);
                 if (r == 0)
-                        r = agent_home_put(carrel->home, FILES[i].name, text.data, text.length);
+                        r = agent_listener_put(carrel->listener, FILES[i].name, text.data, text.length);
                 buffer_free(&text);
         }
         return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r,

@@ -5,20 +5,20 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "chore.h"
+#include "agent-listener.h"
 #include "clock.h"
+#include "engine-call.h"
+#include "engine-events.h"
 #include "ensure.h"
+#include "execs.h"
 #include "inside.h"
-#include "running.h"
 #include "spare-dirs.h"
 #include "survey.h"
 #include "task.h"
 #include "template.h"
 #include "user-id.h"
 #include "userdir.h"
-#include "wait.h"
-#include "watch.h"
+#include "waiters.h"
 
 enum { LEASE_MAX_S = 86400 };
 
@@ -57,7 +57,7 @@ static struct pool *pool_alloc(struct ev_loop *loop)
         pool->users_fd = -1;
         table_init(&pool->table, loop);
         listeners_init(&pool->listeners);
-        list_init(&pool->chores);
+        list_init(&pool->orphan_calls);
         list_init(&pool->image_works);
         admission_init(&pool->admission, 1, 0);
         ev_timer_init(&pool->grant, ensure_grant, 0.0, 0.0);
@@ -133,7 +133,7 @@ struct pool *pool_free(struct pool *pool)
         if (pool->execs != NULL)
                 execs_on_left_behind(pool->execs, NULL, NULL);
         survey_cancel(pool);
-        chores_free(pool);
+        orphan_calls_free(pool);
         images_free(pool);
         running_cancel_all(pool);
         for (struct carrel *carrel = pool->table.users; carrel != NULL; carrel = table_next(carrel))
@@ -219,8 +219,8 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         ledger_release(pool->ledger, carrel->slot);
         carrel->slot = -1;
         running_detach(carrel);
-        carrel_drop_home(carrel);
-        agent_home_forget(pool->execs, carrel->user);
+        carrel_close_listener(carrel);
+        agent_listener_forget(pool->execs, carrel->user);
         table_forget(&pool->table, carrel);
 }
 
@@ -277,7 +277,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         if (carrel->state == CARREL_LOST)
                 carrel_set_reason(carrel, reason);
         running_lose(carrel, id, is_oom);
-        carrel_drop_home(carrel);
+        carrel_close_listener(carrel);
         listeners_tell(&pool->listeners, &event);
 }
 
@@ -367,7 +367,7 @@ void pool_each(const struct pool *pool, const char *after, size_t limit,
                 struct carrel_view view;
 
                 next = table_next(carrel);
-                if (carrel->is_doomed) /* by a visit: its links are good until the loop's next turn */
+                if (carrel->is_free_deferred) /* by a visit: its links are good until the loop's next turn */
                         continue;
                 limit--;
                 carrel_view(carrel, now_ms, &view);

@@ -6,18 +6,18 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "execs.h"
 #include "inside.h"
-#include "running.h"
 #include "task.h"
 #include "user-id.h"
-#include "wait.h"
+#include "waiters.h"
 
 static enum flow_verdict quiesce(struct flow *flow, void *subject)
 {
         const struct task *task = subject;
 
         running_lose(task->carrel, task->carrel->id, false);
-        carrel_drop_home(task->carrel);
+        carrel_close_listener(task->carrel);
         return FLOW_NEXT;
 }
 
@@ -129,7 +129,7 @@ static int interrupt(struct carrel *carrel, const char *reason, struct list *ret
         (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired meanwhile: %s", reason);
         if (carrel->state == CARREL_QUEUED)
                 withdraw(carrel, ret_sent_away);
-        if (carrel->is_doomed || carrel->state == CARREL_RETIRING)
+        if (carrel->is_free_deferred || carrel->state == CARREL_RETIRING)
                 return 0;
         if (carrel->state != CARREL_STARTING)
                 return begin(carrel, reason, why);
@@ -150,7 +150,7 @@ static int retire(struct pool *pool, struct pool_wait *wait, const char *reason,
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "the user has no carrel");
         list_init(&sent_away);
         err = interrupt(carrel, reason, &sent_away, why);
-        if (err == 0 && !carrel->is_doomed)
+        if (err == 0 && !carrel->is_free_deferred)
                 wait_at(wait, carrel, &carrel->retirers);
         (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired meanwhile: %s", reason);
         wait_answer_all(&sent_away, &cancelled);

@@ -8,7 +8,7 @@
 #include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
-#include "seal.h"
+#include "remount.h"
 #include "task.h"
 #include "template.h"
 #include "userns.h"
@@ -88,6 +88,43 @@ enum flow_verdict step_identify(struct flow *flow, void *subject)
         return task_asked(task, engine->ops->inspect(engine, task->carrel->id, on_identified, task, &task->call));
 }
 
+static bool is_range_shared(const struct carrel *carrel, uint32_t base)
+{
+        const struct carrel *other;
+        const struct carrel *next;
+
+        HASH_ITER(by_user, carrel->pool->table.users, other, next)
+        {
+                uint32_t distance = other->host_base > base ? other->host_base - base : base - other->host_base;
+
+                if (other != carrel && other->host_base != 0 && distance < USERNS_IDS)
+                        return true;
+        }
+        return false;
+}
+
+/* The range is kept as the carrel's host_base. */
+static int verify_user_namespace(struct carrel *carrel, struct fault *why)
+{
+        uint32_t base;
+        int r = userns_check(carrel->pid, carrel->template_version >= TEMPLATE_2, &base, why);
+
+        if (r < 0)
+                return r;
+        if (is_range_shared(carrel, base))
+                return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                                 "the started container lacks a promise: another carrel has the same ids on the host");
+        carrel->host_base = base;
+        return 0;
+}
+
+static int verify_limits(const struct carrel *carrel, struct fault *why)
+{
+        const struct limits_promise promise = { carrel->spec.memory_bytes, carrel->spec.pids };
+
+        return kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &promise, why);
+}
+
 /* What the engine promises beyond the template is asked of the kernel, too. */
 static int verify_ids(struct carrel *carrel, struct fault *why)
 {
@@ -96,7 +133,7 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
         struct engine_about about = { 0 };
 
         engine->ops->about(engine, &about);
-        if (about.has_user_namespaces && userns_check(carrel, why) < 0)
+        if (about.has_user_namespaces && verify_user_namespace(carrel, why) < 0)
                 return -EPERM;
         if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2 &&
             hardening_check_counts(carrel->pid, carrel->pidfd, why) < 0)
@@ -112,7 +149,7 @@ static int verify_monitor(const struct carrel *carrel, struct fault *why)
         if (r == 0)
                 r = isolation_check_monitor(carrel->pid, carrel->pidfd, why);
         if (r == 0)
-                r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
+                r = verify_limits(carrel, why);
         return r;
 }
 
@@ -124,7 +161,7 @@ static int verify_whole(struct carrel *carrel, struct fault *why)
                 r = isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
                                     carrel->spec.policy == POLICY_INTERNET, why);
         if (r == 0)
-                r = kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &carrel->spec, why);
+                r = verify_limits(carrel, why);
         if (r == 0)
                 carrel_find_tasks(carrel, &carrel->pool->cgroups);
         return r;
@@ -191,13 +228,13 @@ static int check_mounts(const struct carrel *carrel, struct fault *why)
         return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2, why);
 }
 
-static void on_sealed(void *arg, const struct fault *why)
+static void on_remounted(void *arg, const struct fault *why)
 {
         struct task *task = arg;
         const struct carrel *carrel = task->carrel;
         struct fault own = { 0 };
 
-        task->seal = NULL;
+        task->remount = NULL;
         if (why == NULL && check_mounts(carrel, &own) < 0)
                 why = &own;
         task_resume(task, why);
@@ -205,7 +242,7 @@ static void on_sealed(void *arg, const struct fault *why)
 
 /* An engine that could mount all as it should be has done so, as a rule (the embedded one): a helper would change
  * nothing. */
-enum flow_verdict step_seal(struct flow *flow, void *subject)
+enum flow_verdict step_remount(struct flow *flow, void *subject)
 {
         struct task *task = subject;
         const struct carrel *carrel = task->carrel;
@@ -213,8 +250,8 @@ enum flow_verdict step_seal(struct flow *flow, void *subject)
 
         if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE || check_mounts(carrel, &why) == 0)
                 return FLOW_NEXT;
-        if (seal_start(&task->seal, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_sealed, task,
-                       flow_why(flow)) < 0)
+        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_remounted, task,
+                          flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_WAIT;
 }
@@ -247,10 +284,11 @@ enum flow_verdict step_listen(struct flow *flow, void *subject)
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
 
-        carrel_drop_home(carrel);
+        carrel_close_listener(carrel);
         if (pool->options.agent == POOL_AGENT_NONE)
                 return FLOW_NEXT;
-        return agent_home_new(&carrel->home, pool->execs, carrel->user, flow_why(flow)) < 0 ? FLOW_FAIL : FLOW_NEXT;
+        return agent_listener_new(&carrel->listener, pool->execs, carrel->user, flow_why(flow)) < 0 ? FLOW_FAIL
+                                                                                                    : FLOW_NEXT;
 }
 
 enum flow_verdict step_hang_up(struct flow *flow, void *subject)
@@ -258,7 +296,7 @@ enum flow_verdict step_hang_up(struct flow *flow, void *subject)
         const struct task *task = subject;
 
         (void)flow;
-        carrel_drop_home(task->carrel);
+        carrel_close_listener(task->carrel);
         return FLOW_NEXT;
 }
 
@@ -275,10 +313,10 @@ static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct task *task = timer->data;
         struct fault why;
-        int error = agent_home_give_up(task->carrel->home);
+        int error = agent_listener_give_up(task->carrel->listener);
 
         (void)loop, (void)events;
-        carrel_drop_home(task->carrel);
+        carrel_close_listener(task->carrel);
         if (error < 0)
                 (void)fault_set(&why, FAULT_CARREL_LOST, -error,
                                 "the agent in the container does not call any more: %s", strerrordesc_np(-error));
@@ -292,15 +330,15 @@ enum flow_verdict step_greet(struct flow *flow, void *subject)
         struct pool *pool = carrel->pool;
 
         (void)flow;
-        if (carrel->home == NULL)
+        if (carrel->listener == NULL)
                 return FLOW_NEXT;
         if (pool->options.agent == POOL_AGENT_OPTIONAL) {
                 ev_timer_init(&task->patience, on_no_patience, PATIENCE_S, 0.0);
                 task->patience.data = task;
                 ev_timer_start(pool->loop, &task->patience);
         }
-        return task_asked(task, agent_home_greet(carrel->home, carrel->id, carrel->pid,
-                                                 pool->options.agent != POOL_AGENT_REQUIRED, on_greeted, task));
+        return task_asked(task, agent_listener_greet(carrel->listener, carrel->id, carrel->pid,
+                                                     pool->options.agent != POOL_AGENT_REQUIRED, on_greeted, task));
 }
 
 static void on_confirmed_again(void *arg, const struct netpolicy_link *link, const struct fault *why)

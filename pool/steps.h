@@ -11,7 +11,7 @@ enum flow_verdict step_identify(struct flow *flow, void *subject);
 /* The kernel says that the hardening is real. */
 enum flow_verdict step_verify(struct flow *flow, void *subject);
 /* The user's directory inside is nosuid and nodev, and nothing else inside is writable that should not be. */
-enum flow_verdict step_seal(struct flow *flow, void *subject);
+enum flow_verdict step_remount(struct flow *flow, void *subject);
 /* The agent has a home to call, before the container starts. The undo hangs up. */
 enum flow_verdict step_listen(struct flow *flow, void *subject);
 enum flow_verdict step_hang_up(struct flow *flow, void *subject);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chore.h"
+#include "engine-call.h"
 #include "scope.h"
 #include "spec.h"
 #include "str.h"
@@ -167,32 +167,33 @@ void survey_cancel(struct pool *pool)
 
 static void on_discarded(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
-        struct chore *chore = arg;
-        struct pool *pool = chore->pool;
-        struct carrel *lost = table_find_id(&pool->table, chore->container_id);
-        const struct pool_event event = { .kind = POOL_ORPHAN_REMOVED, .container_id = chore->container_id };
+        struct orphan_call *orphan_call = arg;
+        struct pool *pool = orphan_call->pool;
+        struct carrel *lost = table_find_id(&pool->table, orphan_call->container_id);
+        const struct pool_event event = { .kind = POOL_ORPHAN_REMOVED, .container_id = orphan_call->container_id };
 
-        chore->call = NULL;
+        orphan_call->call = NULL;
         if (why == NULL && lost != NULL && lost->state == CARREL_LOST)
                 pool_forget_carrel(pool, lost);
         if (why == NULL)
                 listeners_tell(&pool->listeners, &event);
-        chore_done(chore, why);
+        orphan_call_done(orphan_call, why);
 }
 
 int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
 {
         const struct carrel *carrel = table_find_id(&pool->table, container_id);
-        struct chore *chore;
+        struct orphan_call *orphan_call;
         int err;
 
         if (carrel != NULL && carrel->state != CARREL_LOST)
                 return -EBUSY;
-        chore = chore_new(pool, container_id, on_done, arg);
-        if (chore == NULL)
+        orphan_call = orphan_call_new(pool, container_id, on_done, arg);
+        if (orphan_call == NULL)
                 return -ENOMEM;
-        err = pool->engine->ops->remove(pool->engine, chore->container_id, on_discarded, chore, &chore->call);
+        err = pool->engine->ops->remove(pool->engine, orphan_call->container_id, on_discarded, orphan_call,
+                                        &orphan_call->call);
         if (err < 0)
-                chore_free(chore);
+                orphan_call_free(orphan_call);
         return err;
 }

@@ -5,7 +5,7 @@
 
 #include "clock.h"
 #include "inside.h"
-#include "seal.h"
+#include "remount.h"
 
 struct task *task_new(struct carrel *carrel)
 {
@@ -41,8 +41,8 @@ void task_abandon(void *subject)
 
         task->call = engine_cancel(task->call);
         task->net_call = netpolicy_cancel(task->net_call);
-        task->seal = seal_cancel(task->seal);
-        agent_home_leave(task->carrel->home);
+        task->remount = remount_cancel(task->remount);
+        agent_listener_leave(task->carrel->listener);
         if (ev_is_active(&task->patience))
                 ev_timer_stop(task->carrel->pool->loop, &task->patience);
         ev_timer_stop(task->carrel->pool->loop, &task->look);

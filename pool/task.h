@@ -18,7 +18,7 @@ struct task {
 
         struct engine_call *call;
         struct netpolicy_call *net_call;
-        struct seal *seal;
+        struct remount *remount;
         ev_timer patience; /* with an agent that is not required */
         ev_timer look;     /* the next look at a container that is not yet what it shall be */
         double look_delay_s, looking_since_s;

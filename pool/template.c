@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
+#include "agent-listener.h"
 #include "spec.h"
 #include "str.h"
 
@@ -77,9 +77,9 @@ static void fill_mounts(struct template *t, const struct pool_options *options)
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
         t->spec.n_binds = 2;
-        if (t->home == NULL)
+        if (t->agent_directory == NULL)
                 return;
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->home, AGENT_HOME_TARGET, true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, AGENT_LISTENER_TARGET, true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", true };
@@ -138,15 +138,16 @@ static int name_path(char **ret_path, const char *directory, const char *name)
         return -ENOMEM;
 }
 
-static int name_home(struct template *t, const struct pool_options *options, const char *user)
+static int name_agent_directory(struct template *t, const struct pool_options *options, const char *user)
 {
-        if (asprintf(&t->home, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
-                t->home = NULL;
+        if (asprintf(&t->agent_directory, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
+                t->agent_directory = NULL;
                 return -ENOMEM;
         }
-        if (name_path(&t->passwd, t->home, TEMPLATE_PASSWD) < 0 || name_path(&t->group, t->home, TEMPLATE_GROUP) < 0)
+        if (name_path(&t->passwd, t->agent_directory, TEMPLATE_PASSWD) < 0 ||
+            name_path(&t->group, t->agent_directory, TEMPLATE_GROUP) < 0)
                 return -ENOMEM;
-        return name_path(&t->resolvers, t->home, TEMPLATE_RESOLVERS);
+        return name_path(&t->resolvers, t->agent_directory, TEMPLATE_RESOLVERS);
 }
 
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
@@ -165,7 +166,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                 template_release(t);
                 return template_check_dns(options->dns, why);
         }
-        if (options->agent != POOL_AGENT_NONE && name_home(t, options, user) < 0) {
+        if (options->agent != POOL_AGENT_NONE && name_agent_directory(t, options, user) < 0) {
                 template_release(t);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
@@ -183,11 +184,11 @@ void template_release(struct template *template)
 {
         free(template->workspace);
         free(template->spec_json);
-        free(template->home);
+        free(template->agent_directory);
         free(template->passwd);
         free(template->group);
         free(template->resolvers);
-        template->workspace = template->spec_json = template->home = NULL;
+        template->workspace = template->spec_json = template->agent_directory = NULL;
         template->passwd = template->group = template->resolvers = NULL;
 }
 

@@ -15,7 +15,7 @@
 
 #define TEMPLATE_INIT "/.carrel/init"
 #define TEMPLATE_WORKSPACE "/workspace"
-/* In the home of the carrel's agent (names.h). */
+/* In the directory of the carrel's agent (names.h). */
 #define TEMPLATE_PASSWD "passwd"
 #define TEMPLATE_GROUP "group"
 #define TEMPLATE_RESOLVERS "resolv.conf"
@@ -46,7 +46,7 @@ struct template
         char generation[24];
         char tmpfs_options[96];
         char *workspace;                  /* host path of the user's directory */
-        char *home;                       /* host path of the agent's home; NULL: none */
+        char *agent_directory;            /* host path of what the agent finds its socket in; NULL: none */
         char *passwd, *group, *resolvers; /* in it */
         char *spec_json;
 };

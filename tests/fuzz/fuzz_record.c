@@ -11,17 +11,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct oci oci;
-        struct box *first = box_new(&oci);
-        struct box *second = box_new(&oci);
+        struct oci_container *first = oci_container_new(&oci);
+        struct oci_container *second = oci_container_new(&oci);
         char *text = NULL;
 
-        if (first != NULL && second != NULL && box_decode(first, (const char *)data, size) == 0) {
-                text = box_encode(first);
-                if (text == NULL || box_decode(second, text, strlen(text)) < 0)
+        if (first != NULL && second != NULL && oci_container_decode(first, (const char *)data, size) == 0) {
+                text = oci_container_encode(first);
+                if (text == NULL || oci_container_decode(second, text, strlen(text)) < 0)
                         abort();
         }
         free(text);
-        box_free(first);
-        box_free(second);
+        oci_container_free(first);
+        oci_container_free(second);
         return 0;
 }

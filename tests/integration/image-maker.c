@@ -229,7 +229,7 @@ int set_up(void **state)
         assert_non_null(mkdtemp(scratch));
         (void)snprintf(store, sizeof store, "%s/store", scratch);
         write_archive("plain.tar", NULL, PLAIN);
-        must_import("plain.tar", "auto", "keeper", id);
+        must_import("plain.tar", "auto", "enforcer", id);
         return 0;
 }
 

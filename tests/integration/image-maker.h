@@ -1,5 +1,5 @@
 /* Archives of a test's own, and carrel-image run on them: for the tests of images. The world is a scratch directory
- * with an image store in it that holds one image, "keeper", of plain.tar. */
+ * with an image store in it that holds one image, "enforcer", of plain.tar. */
 #pragma once
 
 #include <setjmp.h>
@@ -30,7 +30,7 @@ struct member {
         char name[PATH_BYTES];
 };
 
-/* Three trees: the first is keeper's. Each ends with an item without a type. */
+/* Three trees: the first is enforcer's. Each ends with an item without a type. */
 extern const struct item PLAIN[], LOWER[], UPPER[];
 
 extern char store[PATH_BYTES];       /* its path */

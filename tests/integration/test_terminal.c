@@ -29,7 +29,7 @@ static int start(void **state)
         carreld = carreld_new(NULL);
         carreld_await_ready(carreld, 60.0);
         /* Without a session the server would end between two tests. */
-        MUST_RUN(TMUX, "new-session", "-d", "-s", "keeper", "sh");
+        MUST_RUN(TMUX, "new-session", "-d", "-s", "enforcer", "sh");
         MUST_RUN(TMUX, "set-option", "-g", "status", "off");
         return 0;
 }

@@ -48,11 +48,14 @@ const char *built_program(const char *relative)
 /* The helpers are built in their rooms; installed they share one directory. */
 static void install_helpers(const char *build)
 {
-        static const struct {
+        /* The previous version may have built it in image/. */
+        const char *init =
+                access(program_of(build, "init/carrel-init"), F_OK) == 0 ? "init/carrel-init" : "image/carrel-init";
+        const struct {
                 const char *mode, *source, *target;
         } HELPERS[] = {
-                { "-m711", "image/carrel-init", CARREL_HELPERS "/carrel-init" },
-                { "-m755", "image/carrel-init", CARREL_HELPERS "/carrel-init-readable" },
+                { "-m711", init, CARREL_HELPERS "/carrel-init" },
+                { "-m755", init, CARREL_HELPERS "/carrel-init-readable" },
                 { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
         };

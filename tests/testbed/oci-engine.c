@@ -380,8 +380,8 @@ static void forge_network(cJSON *config, const char *network)
         cJSON_DeleteItemFromObject(lin, "sysctl");
 }
 
-/* The runtime joins the user namespace at descriptor 5 (OCI_USERNS_FD of engine/oci-engine.h): that of the container
- * that is replaced, made by an id of its own. */
+/* The runtime joins the user namespace at descriptor 5 (OCI_USERNS_FD of engine/oci/oci-engine.h): that of the
+ * container that is replaced, made by an id of its own. */
 static void hold_userns(const char *name)
 {
         char path[64];

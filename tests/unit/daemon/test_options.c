@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "options.h"
+#include "daemon-options.h"
 #include "scope.h"
 
 static void settings_are_checked_by_every_room(void **state)

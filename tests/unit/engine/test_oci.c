@@ -28,27 +28,27 @@ static const char RECORD[] =
         "\",\"working_dir\":\"/workspace\",\"userns_base\":1879048192,\"uid\":1000,\"gid\":1001,\"nofile\":1024,"
         "\"labels\":{\"io.carrel.user\":\"ada\"},\"environment\":[\"PATH=/bin\",\"A=image\"]}";
 
-static struct box *decode(const char *json)
+static struct oci_container *decode(const char *json)
 {
-        struct box *box = box_new(&oci);
+        struct oci_container *container = oci_container_new(&oci);
 
-        assert_non_null(box);
-        return box_decode(box, json, strlen(json)) == 0 ? box : box_free(box);
+        assert_non_null(container);
+        return oci_container_decode(container, json, strlen(json)) == 0 ? container : oci_container_free(container);
 }
 
 static void test_a_record_comes_back_as_it_was(void **state)
 {
-        struct box *box = decode(RECORD);
+        struct oci_container *container = decode(RECORD);
         char *again;
 
-        assert_non_null(box);
-        assert_string_equal(box->info.name, "carrel-ada");
-        assert_string_equal(container_label(&box->info, "io.carrel.user"), "ada");
-        assert_int_equal(box->userns_base, 1879048192);
-        again = box_encode(box);
+        assert_non_null(container);
+        assert_string_equal(container->info.name, "carrel-ada");
+        assert_string_equal(container_label(&container->info, "io.carrel.user"), "ada");
+        assert_int_equal(container->userns_base, 1879048192);
+        again = oci_container_encode(container);
         assert_string_equal(again, RECORD);
         free(again);
-        box_free(box);
+        oci_container_free(container);
 }
 
 /* Replaces the first `from` in the record. */
@@ -94,7 +94,7 @@ static void test_a_damaged_record_is_refused(void **state)
 
 /* ---- config.json ---- */
 
-static char *encode(const struct box *box)
+static char *encode(const struct oci_container *container)
 {
         static const char *const ARGV[] = { "/.carrel/init", NULL };
         static const struct bind_mount BINDS[] = { { "/usr/libexec/carrel/carrel-init", "/.carrel/init", true },
@@ -118,13 +118,13 @@ static char *encode(const struct box *box)
                 .shm_bytes = 65536,
         };
 
-        return oci_config_encode(&oci, box, &spec, &image);
+        return oci_config_encode(&oci, container, &spec, &image);
 }
 
 static void test_config_is_golden(void **state)
 {
-        struct box *box = decode(RECORD);
-        char *text = encode(box);
+        struct oci_container *container = decode(RECORD);
+        char *text = encode(container);
         cJSON *found = cJSON_Parse(text);
         const char *path = getenv("GOLDEN_OCI");
         FILE *file = fopen(path, "re");
@@ -141,36 +141,36 @@ static void test_config_is_golden(void **state)
         cJSON_Delete(wanted);
         cJSON_Delete(found);
         free(text);
-        box_free(box);
+        oci_container_free(container);
 }
 
 static void test_without_a_user_namespace_nothing_is_mapped(void **state)
 {
-        struct box *box = decode(RECORD);
+        struct oci_container *container = decode(RECORD);
         char *text;
 
-        box->userns_base = 0;
-        text = encode(box);
+        container->userns_base = 0;
+        text = encode(container);
         assert_non_null(text);
         assert_null(strstr(text, "idmap"));
         assert_null(strstr(text, "uidMappings"));
         assert_null(strstr(text, "\"user\"}"));
         free(text);
-        box_free(box);
+        oci_container_free(container);
 }
 
 static void test_another_runtime_gets_the_profile(void **state)
 {
-        struct box *box = decode(RECORD);
+        struct oci_container *container = decode(RECORD);
         char *text;
 
         oci.runtime.is_crun = false;
-        text = encode(box);
+        text = encode(container);
         oci.runtime.is_crun = true;
         assert_non_null(strstr(text, "\"seccomp\":{"));
         assert_null(strstr(text, "seccomp_bpf_data"));
         free(text);
-        box_free(box);
+        oci_container_free(container);
 }
 
 static void test_an_exec_is_as_hardened_and_its_words_win(void **state)
@@ -178,8 +178,8 @@ static void test_an_exec_is_as_hardened_and_its_words_win(void **state)
         static const char *const ARGV[] = { "true", NULL };
         static const char *const ENVIRONMENT[] = { "A=exec", NULL };
         const struct exec_command command = { .argv = ARGV, .environment = ENVIRONMENT, .working_dir = "/tmp" };
-        struct box *box = decode(RECORD);
-        char *text = oci_config_encode_exec(box, &command);
+        struct oci_container *container = decode(RECORD);
+        char *text = oci_config_encode_exec(container, &command);
 
         assert_string_equal(text,
                             "{\"user\":{\"uid\":1000,\"gid\":1001},\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":"
@@ -190,7 +190,7 @@ static void test_an_exec_is_as_hardened_and_its_words_win(void **state)
                             "\"bounding\":[],\"effective\":[],\"inheritable\":[],\"permitted\":[],\"ambient\":[]},"
                             "\"noNewPrivileges\":true}");
         free(text);
-        box_free(box);
+        oci_container_free(container);
 }
 
 static void test_the_image_says_where_its_programs_are(void **state)

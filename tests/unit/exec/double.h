@@ -4,7 +4,6 @@
 
 #include <ev.h>
 
-#include "call.h"
 #include "engine.h"
 
 enum { DOUBLE_EXECS = 8 };

@@ -1,4 +1,4 @@
-/* carreld's side of the talk with an agent, against an agent that says whatever the test wants, lies among it. */
+/* carreld's side of the session with an agent, against an agent that says whatever the test wants, lies among it. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 
 #include "cell.h"
 #include "double.h"
-#include "exec-run.h"
+#include "engine-exec.h"
 
 enum { WORLD_TEXT_BYTES = 256 };
 

@@ -11,7 +11,7 @@
 
 #include "engine.h"
 #include "exec.h"
-#include "fake.h"
+#include "fake-engine.h"
 #include "flow.h"
 #include "netpolicy.h"
 #include "pool.h"

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "engine.h"
-#include "fake.h"
+#include "fake-engine.h"
 #include "netpolicy.h"
 #include "pool.h"
 #include "reaper.h"

@@ -1,0 +1,246 @@
+/* Container engines behind one table of operations. The pool never asks which one it has.
+ *
+ * Every operation that talks to the engine returns at once with 0 or a negative errno, and later calls `done`
+ * exactly once, never from inside the operation itself, unless the call is cancelled through its handle first.
+ * Every call has a deadline (ENGINE_DEADLINE_S unless said otherwise) and ends with FAULT_DEADLINE or
+ * FAULT_ENGINE_UNAVAILABLE: after these two the outcome is unknown and nothing may be assumed.
+ * Facts: Docker Engine API v1.41 (docker 20.10), and as noted at each implementation. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "image-reference.h"
+
+struct ev_loop;
+struct engine;
+/* What every implementation's call begins with; of use to implementations alone. */
+struct engine_call {
+        void (*cancel)(struct engine_call *call);                /* frees it; its done never runs */
+        void (*pause)(struct engine_call *call, bool is_paused); /* NULL: has no output */
+};
+
+enum { ENGINE_ID_BYTES = 72, ENGINE_NAME_BYTES = 128 };
+#define ENGINE_DEADLINE_S 10.0
+/* What the kernel counts per user by RLIMIT_SIGPENDING (queued signals, POSIX timers) and RLIMIT_MSGQUEUE (bytes),
+ * where a container's users are its own (has_user_namespaces): no more than these, nor than carreld itself may have. */
+enum { ENGINE_SIGNALS_MAX = 16384, ENGINE_QUEUE_BYTES_MAX = 819200 };
+
+struct label {
+        const char *key;
+        const char *value;
+};
+
+struct bind_mount {
+        const char *source; /* absolute host path */
+        const char *target; /* absolute path inside */
+        bool is_read_only;
+};
+
+struct tmpfs_mount {
+        const char *target;
+        const char *options; /* "rw,nosuid,nodev,size=536870912,mode=1777" */
+};
+
+/* What a container is made of, in no engine's words. All pointers are borrowed for the call. What is not here
+ * cannot be asked for: the rest of the hardening is constant in the encoder (no capability, no-new-privileges,
+ * our seccomp filter, read-only root, private IPC, no published port, restart=no, bounded log). */
+struct container_spec {
+        const char *name;
+        const char *image;
+        const char *const *argv;        /* entrypoint and arguments, NULL-terminated */
+        const char *const *environment; /* "K=V", NULL-terminated */
+        const char *working_dir;
+        const char *hostname;
+        uint32_t uid, gid; /* of the programs inside; never 0 */
+        /* Of the files in writable binds on disk; never 0. Inside they are uid:gid's where the engine maps ids
+         * (engine_about), else these are equal to those. */
+        uint32_t owner_uid, owner_gid;
+        const struct label *labels;
+        size_t n_labels;
+        const struct bind_mount *binds;
+        size_t n_binds;
+        const struct tmpfs_mount *tmpfs;
+        size_t n_tmpfs;
+        const char *const *dns; /* resolver addresses, NULL-terminated; never NULL or empty */
+        uint64_t memory_bytes;  /* memory and memory+swap alike */
+        uint64_t cpu_millis;    /* 1000: one CPU */
+        uint32_t pids;
+        uint32_t nofile;
+        uint64_t shm_bytes;
+        const char *runtime;       /* "" or NULL: the engine's default */
+        const char *cgroup_parent; /* "" or NULL: the engine's default */
+};
+
+enum container_status {
+        CONTAINER_CREATED,
+        CONTAINER_RUNNING,
+        CONTAINER_PAUSED,
+        CONTAINER_REMOVING,
+        CONTAINER_DEAD, /* exited or dead */
+        CONTAINER_UNKNOWN
+};
+
+/* The start-up options every engine shares. */
+struct container_info {
+        char id[ENGINE_ID_BYTES];
+        char name[ENGINE_NAME_BYTES]; /* without the leading slash Docker gives */
+        enum container_status status;
+        int pid; /* of the container's init in the host; 0: not running or not told (lists) */
+        int exit_code;
+        bool is_oom_killed;      /* as the engine tells it: may be false on a real OOM (docker 20.10) */
+        int64_t started_wall_ms; /* 0: never, or not told */
+        struct label *labels;    /* owned by whoever owns the container_info */
+        size_t n_labels;
+};
+
+/* The label's value, or NULL. */
+const char *container_label(const struct container_info *info, const char *key);
+
+struct image_info {
+        char id[ENGINE_ID_BYTES + 8]; /* "sha256:..." */
+        char reference[256];
+        uint64_t bytes;          /* 0: not told */
+        int64_t created_wall_ms; /* 0: not told */
+};
+
+/* An archive to be made an image. */
+struct image_source {
+        int fd;                   /* a regular file, at its beginning; borrowed until done */
+        const char *reference;    /* the name it gets; copied */
+        enum image_format format; /* IMAGE_AUTO: the engine finds out, as far as it can */
+};
+
+struct engine_about {
+        char kind[16]; /* "docker", "fake" */
+        char version[64];
+        char api_version[16]; /* as negotiated */
+        bool is_available;    /* the breaker: false while pings fail */
+        /* Each container has a user namespace with host ids that no other has: a promise that the pool verifies. */
+        bool has_user_namespaces;
+        char detail[256]; /* what a person should know beside it: why it is unavailable, what it cannot do; or "" */
+};
+
+struct exec_status {
+        bool is_running;
+        int exit_code; /* valid when not running */
+        int pid;       /* in the host; 0 when unknown */
+};
+
+/* What a call found. Valid during the callback only; which field is set is said at each operation. */
+struct engine_reply {
+        const char *id;
+        const struct container_info *containers;
+        size_t n_containers;
+        const struct image_info *image;
+        const struct image_info *images;
+        size_t n_images;
+        const struct exec_status *exec;
+};
+
+/* why is NULL on success and then reply is not NULL. Kinds beside the two of above:
+ * FAULT_NOT_FOUND (no such container or exec), FAULT_NAME_TAKEN (create, rename: the name exists),
+ * FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE, FAULT_IMAGE_REFUSED (its archive is malformed), FAULT_ENGINE_REFUSED (any
+ * other no; the engine's sentence is in the message). */
+typedef void (*engine_done)(void *arg, const struct engine_reply *reply, const struct fault *why);
+
+struct exec_command {
+        const char *const *argv;        /* NULL-terminated */
+        const char *const *environment; /* "K=V"; NULL-terminated; may be NULL */
+        const char *working_dir;        /* NULL: the container's */
+        const void *input;              /* all of stdin; copied; NULL with length 0: stdin is empty */
+        size_t input_length;
+};
+
+/* The pieces of a running exec. */
+struct exec_events {
+        /* The engine has answered the start: from now on exec_inspect's is_running speaks of the program, while
+         * between create and start it is false with no exit code (docker 20.10). */
+        void (*on_started)(void *arg, const char *engine_exec_id);
+        void (*on_output)(void *arg, int stream /* 1 or 2 */, const void *bytes, size_t length);
+};
+
+enum engine_event_kind {
+        ENGINE_RESYNC, /* the stream was (re)connected: anything may have happened, list again */
+        ENGINE_LOST,   /* the stream broke: the engine may be down */
+        ENGINE_CONTAINER_STARTED,
+        ENGINE_CONTAINER_DIED, /* init ended; id and exit_code are set */
+        ENGINE_CONTAINER_REMOVED,
+        ENGINE_CONTAINER_OOM,
+        ENGINE_EXEC_DIED /* exec_id and exit_code are set */
+};
+
+struct engine_event {
+        enum engine_event_kind kind;
+        const char *id;      /* container; "" for RESYNC and LOST */
+        const char *exec_id; /* ENGINE_EXEC_DIED */
+        int exit_code;
+};
+
+typedef void (*engine_on_event)(void *arg, const struct engine_event *event);
+
+struct engine_ops {
+        const char *kind;
+        struct engine *(*free)(struct engine *engine); /* cancels everything; returns NULL */
+        void (*about)(const struct engine *engine, struct engine_about *ret_about);
+
+        /* reply->id: the container's id. Never starts it. */
+        int (*create)(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
+                      struct engine_call **ret_call);
+        int (*start)(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);
+        /* id or exact name; reply->containers[0], labels and pid included. */
+        int (*inspect)(struct engine *engine, const char *id, engine_done done, void *arg,
+                       struct engine_call **ret_call);
+        /* Every container, whatever its state, that has label key=value; pid is 0 in a list. */
+        int (*list)(struct engine *engine, const char *label, const char *value, engine_done done, void *arg,
+                    struct engine_call **ret_call);
+        int (*rename)(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
+                      struct engine_call **ret_call);
+        /* Kills and removes, anonymous volumes included, and is done only when the container is gone and its name
+         * is free (an answer "removal in progress" is polled to 404). Already gone is success. */
+        int (*remove)(struct engine *engine, const char *id, engine_done done, void *arg,
+                      struct engine_call **ret_call);
+        int (*pause)(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,
+                     struct engine_call **ret_call);
+
+        /* Runs a program inside, no deadline of its own; done at the end of its output with reply->exec (the
+         * inspected status, is_running true when something else holds its output closed early).
+         * A missing binary or an absent cwd: is an exit code of 127 or 126, as the engine tells it. */
+        int (*exec)(struct engine *engine, const char *id, const struct exec_command *command,
+                    const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call);
+        int (*exec_inspect)(struct engine *engine, const char *engine_exec_id, engine_done done, void *arg,
+                            struct engine_call **ret_call);
+
+        /* reply->image. */
+        int (*image_inspect)(struct engine *engine, const char *reference, engine_done done, void *arg,
+                             struct engine_call **ret_call);
+        /* Every image that has a name, once for each: reply->images. */
+        int (*image_list)(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call);
+        /* Makes the archive an image with this name; reply->image. It may take minutes. */
+        int (*image_load)(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
+                          struct engine_call **ret_call);
+        /* Takes the name away, and with the last one the image. */
+        int (*image_remove)(struct engine *engine, const char *reference, engine_done done, void *arg,
+                            struct engine_call **ret_call);
+        /* Builds from a context tar with a Dockerfile, tagged with reference. */
+        int (*image_build)(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
+                           struct engine_call **ret_call);
+
+        /* Follows the events of containers with label key=value for the engine's life, reconnecting by itself
+         * (0.1 s, doubling to 2 s). RESYNC is the first event of each connection, and what happened in
+         * the second before it may be told again. One watcher only. */
+        int (*watch)(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg);
+};
+
+/* The first member of every implementation. */
+struct engine {
+        const struct engine_ops *ops;
+};
+
+/* After this the call's done, on_started and on_output never run. The engine may still carry the operation out.
+ * NULL is fine. Returns NULL. */
+struct engine_call *engine_cancel(struct engine_call *call);
+/* Backpressure of an exec's output. */
+void engine_pause_output(struct engine_call *call, bool is_paused);

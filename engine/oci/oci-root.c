@@ -1,0 +1,84 @@
+#include "oci-root.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* As in kernel/child.c: it runs on a stack that is left without returning. */
+#define IN_CHILD __attribute__((no_sanitize("address")))
+
+/* Below the tmpfs at /dev, whatever paths the host has. */
+#define EMPTY "/dev/.empty"
+#define FILLING "/dev/.filling"
+
+/* What a runtime binds one by one into a container that has a user namespace (OCI runtime specification, "Default
+ * Devices"); /dev/null it binds over masked files, too. */
+static const struct {
+        const char *path;
+        unsigned major, minor;
+} NODES[] = {
+        { "/dev/full", 1, 7 },    { "/dev/null", 1, 3 }, { "/dev/random", 1, 8 },
+        { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },  { "/dev/zero", 1, 5 },
+};
+
+/* What the template binds and an image that was imported earlier may lack: nothing can be made in its overlay. */
+static const struct {
+        const char *path;
+        mode_t type;
+} FILLINGS[] = {
+        { FILLING, S_IFDIR },
+        { FILLING "/etc", S_IFDIR },
+        { FILLING "/etc/group", S_IFREG },
+        { FILLING "/etc/passwd", S_IFREG },
+        { EMPTY, S_IFDIR },
+};
+
+IN_CHILD static int make_nodes(void)
+{
+        for (size_t i = 0; i < sizeof NODES / sizeof *NODES; i++)
+                if (mknod(NODES[i].path, S_IFCHR | 0666, makedev(NODES[i].major, NODES[i].minor)) < 0)
+                        return -errno;
+        for (size_t i = 0; i < sizeof FILLINGS / sizeof *FILLINGS; i++)
+                if ((FILLINGS[i].type == S_IFDIR ? mkdir(FILLINGS[i].path, 0755)
+                                                 : mknod(FILLINGS[i].path, S_IFREG | 0644, 0)) < 0)
+                        return -errno;
+        return 0;
+}
+
+IN_CHILD static int mount_devices(void)
+{
+        mode_t mask;
+        int r;
+
+        if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=32") < 0)
+                return -errno;
+        mask = umask(0); /* ours alone: unshare(2) of mounts takes it along */
+        r = make_nodes();
+        (void)umask(mask);
+        return r;
+}
+
+/* By relative names: no path of the host's has to be quoted, and none is seen inside. An overlay without an upper
+ * directory has two lower ones at least. */
+IN_CHILD static int cover(const char *tree, const char *layers)
+{
+        if (chdir(tree) < 0 || mount("overlay", ".", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, layers) < 0)
+                return -errno;
+        return 0;
+}
+
+IN_CHILD int oci_root_prepare(const void *arg)
+{
+        const struct oci_root *root = arg;
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0)
+                return -errno;
+        r = mount_devices();
+        for (size_t i = 0; r == 0 && i < root->n; i++)
+                r = cover(root->trees[i], i == 0 ? "lowerdir=.:" FILLING : "lowerdir=.:" EMPTY);
+        return r;
+}

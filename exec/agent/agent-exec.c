@@ -1,0 +1,400 @@
+#include "agent-exec.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct exec_backend BACKEND;
+
+static struct agent_exec *of_exec(struct exec *exec)
+{
+        return (struct agent_exec *)exec;
+}
+
+enum { SIGNALS = 64 };
+
+static void pause_output(struct exec *base, bool is_paused);
+
+static struct ev_loop *loop_of(const struct agent_exec *exec)
+{
+        return exec->base.execs->loop;
+}
+
+/* ---- what the agent says ---- */
+
+static int on_started(struct agent_exec *exec, int sender)
+{
+        if ((exec->seen & SAW_STARTED) || (exec->seen & SAW_EXITED))
+                return -EBADMSG;
+        if (exec->cgroup.directory >= 0 && (sender <= 1 || sender == exec->channel->init ||
+                                            !exec_cgroup_holds(&exec->channel->cgroups, &exec->cgroup, sender)))
+                return -EBADMSG;
+        exec->seen |= SAW_STARTED;
+        for (int i = 0; i < 2; i++)
+                agent_output_go(&exec->outputs[i], exec->session.number);
+        if (!exec->base.is_silent && exec->base.is_streaming && exec->base.sink.on_start != NULL)
+                exec->base.sink.on_start(exec->base.arg, exec->base.id);
+        return 0;
+}
+
+static const char *const STAGES[AGENT_STAGES] = {
+        [AGENT_STAGE_SPEC] = "cannot read the request",           [AGENT_STAGE_FORK] = "cannot make a process",
+        [AGENT_STAGE_JOIN] = "cannot enter the cgroup",           [AGENT_STAGE_TTY] = "cannot set up the streams",
+        [AGENT_STAGE_CWD] = "cannot enter the working directory", [AGENT_STAGE_EXEC] = "cannot execute",
+};
+
+/* As a shell would say it, on stderr. */
+static int on_failed(struct agent_exec *exec, const void *packet)
+{
+        struct agent_failed failed;
+        char text[512];
+        int length;
+
+        if (agent_read_failed(packet, &failed) < 0)
+                return -EBADMSG;
+        length = snprintf(text, sizeof(text), "carrel: %s: %.256s: %s\n", STAGES[failed.stage],
+                          failed.stage == AGENT_STAGE_CWD ? exec->working_dir : exec->base.program,
+                          strerrordesc_np((int)failed.error) != NULL ? strerrordesc_np((int)failed.error) : "error");
+        exec_take_output(&exec->base, exec->flags & AGENT_START_TTY ? 1 : 2, text,
+                         (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+        return 0;
+}
+
+static int on_exited(struct agent_exec *exec, const void *packet)
+{
+        if ((exec->seen & SAW_EXITED) || agent_read_exited(packet, &exec->exited) < 0)
+                return -EBADMSG;
+        exec->seen |= SAW_EXITED;
+        if (!exec->channel->is_framed) /* else what lives on may write, and GONE comes */
+                agent_session_end(&exec->session);
+        agent_input_close(&exec->input);
+        /* Most have nothing left to say: then this was the end, with no further turn of the loop. */
+        for (int i = 0; i < 2 && !exec->is_over; i++)
+                if (exec->base.is_paused)
+                        agent_output_owe(&exec->outputs[i], false);
+                else
+                        (void)agent_output_read(&exec->outputs[i]);
+        if (!exec->is_over && !exec->is_dying)
+                agent_exec_start_drain(exec);
+        agent_exec_check_end(exec);
+        return 0;
+}
+
+static int on_gone(struct agent_exec *exec)
+{
+        if (!exec->channel->is_framed)
+                return -EBADMSG;
+        exec->seen |= SAW_GONE;
+        agent_exec_check_end(exec);
+        return 0;
+}
+
+static int on_framed(struct agent_exec *exec, const struct agent_header *header, const void *packet)
+{
+        const void *bytes;
+        size_t length;
+        unsigned stream;
+        uint32_t credit;
+
+        if (!exec->channel->is_framed)
+                return -EBADMSG;
+        if (header->kind == AGENT_CREDIT)
+                return agent_read_credit(packet, &stream, &credit) < 0 || stream != AGENT_STREAM_IN
+                               ? -EBADMSG
+                               : agent_input_credit(&exec->input, credit);
+        if (header->kind == AGENT_END) {
+                if (agent_read_end(packet, &stream) < 0 || stream == AGENT_STREAM_IN)
+                        return -EBADMSG;
+                return agent_output_end(&exec->outputs[stream - 1]);
+        }
+        if (agent_read_data(packet, &stream, &bytes, &length) < 0 || stream == AGENT_STREAM_IN)
+                return -EBADMSG;
+        return agent_output_take(&exec->outputs[stream - 1], bytes, length);
+}
+
+static int on_message(struct agent_session *session, const struct agent_header *header, const void *packet, int sender)
+{
+        struct agent_exec *exec = LIST_ENTRY(session, struct agent_exec, session);
+
+        switch (header->kind) {
+        case AGENT_STARTED:
+                return on_started(exec, sender);
+        case AGENT_FAILED:
+                return on_failed(exec, packet);
+        case AGENT_EXITED:
+                return on_exited(exec, packet);
+        case AGENT_GONE:
+                return on_gone(exec);
+        case AGENT_DATA:
+        case AGENT_END:
+        case AGENT_CREDIT:
+                return on_framed(exec, header, packet);
+        default:
+                return -EBADMSG;
+        }
+}
+
+/* ---- the beginning ---- */
+
+void agent_exec_let_next_in(struct agent_channel *channel)
+{
+        while (channel->n_running < channel->execs->limits.per_carrel && channel->fd >= 0) {
+                struct list *node = list_pop(&channel->waiting);
+                struct agent_exec *exec;
+                struct fault why;
+                int error;
+
+                if (node == NULL)
+                        return;
+                channel->n_waiting--;
+                exec = LIST_ENTRY(node, struct agent_exec, waiting);
+                error = agent_exec_launch(exec);
+                if (error == 0)
+                        continue;
+                (void)fault_set(&why, error == -EPIPE ? FAULT_CARREL_LOST : FAULT_RESOURCE_EXHAUSTED, -error,
+                                "cannot start an exec: %s", strerrordesc_np(-error));
+                agent_exec_fail(exec, &why);
+        }
+}
+
+static void on_output(void *arg, int stream, const void *bytes, size_t length)
+{
+        struct agent_exec *exec = arg;
+
+        exec_take_output(&exec->base, stream, bytes, length);
+}
+
+static void on_output_end(void *arg)
+{
+        agent_exec_check_end(arg);
+}
+
+static bool on_output_readable(void *arg)
+{
+        struct agent_exec *exec = arg;
+
+        if (!exec->base.is_pulled || exec->base.is_silent)
+                return false;
+        pause_output(&exec->base, true);
+        exec->base.sink.on_readable(exec->base.arg);
+        return true;
+}
+
+static void init_parts(struct agent_exec *exec, struct agent_channel *channel)
+{
+        const struct agent_stream_sink sink = { on_output, on_output_end, on_output_readable, exec };
+
+        agent_exec_init_timers(exec);
+        for (int i = 0; i < 2; i++)
+                agent_output_init(&exec->outputs[i], channel, i + 1, &sink);
+        if (exec->flags & AGENT_START_TTY)
+                agent_output_close(&exec->outputs[1]);
+}
+
+static void on_input_ready(void *arg)
+{
+        struct agent_exec *exec = arg;
+
+        if (!exec->base.is_silent && exec->base.sink.on_input_ready != NULL)
+                exec->base.sink.on_input_ready(exec->base.arg);
+}
+
+static int take_input(struct agent_exec *exec, const struct exec_request *request)
+{
+        agent_input_init(&exec->input, exec->channel, on_input_ready, exec);
+        if (!(exec->flags & AGENT_START_INPUT)) {
+                agent_input_close(&exec->input);
+                return 0;
+        }
+        return agent_input_begin(&exec->input, request->input, request->input_length, !request->is_input_open);
+}
+
+static int enter(struct agent_exec *exec)
+{
+        struct agent_channel *channel = exec->channel;
+        const struct exec_limits *limits = &exec->base.execs->limits;
+
+        if (channel->n_running < limits->per_carrel)
+                return agent_exec_launch(exec);
+        if (channel->n_waiting >= limits->queued_per_carrel)
+                return -EAGAIN;
+        agent_exec_await_turn(exec, limits->wait_s);
+        list_append(&channel->waiting, &exec->waiting);
+        channel->n_waiting++;
+        return 0;
+}
+
+int agent_exec_start(struct agent_channel *channel, const struct exec_place *place, const struct exec_request *request,
+                     const struct exec_sink *sink, void *arg, struct exec **ret_exec)
+{
+        struct agent_exec *exec = calloc(1, sizeof(*exec));
+        int error;
+
+        if (exec == NULL)
+                return -ENOMEM;
+        exec->channel = channel;
+        exec->deferred_free.free = agent_exec_free;
+        exec->session.on_message = on_message;
+        exec->cgroup = EXEC_CGROUP_NONE_YET;
+        list_init(&exec->waiting);
+        list_init(&exec->deferred_free.node);
+        error = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
+        if (error == 0)
+                error = agent_exec_take(exec, request);
+        exec->base.is_pulled &= !channel->is_framed; /* there is no pipe */
+        init_parts(exec, channel);
+        if (error == 0)
+                error = take_input(exec, request);
+        if (error == 0)
+                error = enter(exec);
+        if (error < 0) {
+                (void)exec_cgroup_remove(&channel->cgroups, &exec->cgroup);
+                agent_exec_leave(exec);
+                return error;
+        }
+        list_append(&channel->execs->running, &exec->base.node);
+        *ret_exec = &exec->base;
+        return 0;
+}
+
+/* ---- the user's handle ---- */
+
+static void cancel(struct exec *base)
+{
+        struct agent_exec *exec = of_exec(base);
+
+        base->is_silent = true;
+        if (exec->is_over)
+                return;
+        if (exec->spec != NULL) { /* it waits still */
+                agent_exec_leave(exec);
+                return;
+        }
+        base->is_paused = false;
+        for (int i = 0; i < 2; i++)
+                agent_output_pause(&exec->outputs[i], false);
+        if (exec->is_over) /* what was held was its end */
+                return;
+        ev_timer_stop(loop_of(exec), &exec->deadline);
+        if (!(exec->seen & SAW_EXITED))
+                agent_exec_die(exec);
+        else
+                agent_exec_check_end(exec); /* nobody waits for what the background writes */
+}
+
+static bool is_draining(const struct agent_exec *exec)
+{
+        return (exec->seen & SAW_EXITED) && !exec->is_drained;
+}
+
+static void pause_output(struct exec *base, bool is_paused)
+{
+        struct agent_exec *exec = of_exec(base);
+
+        if (base->is_paused == is_paused || exec->is_over)
+                return;
+        base->is_paused = is_paused;
+        for (int i = 0; i < 2; i++)
+                agent_output_pause(&exec->outputs[i], is_paused);
+        if (!exec->is_over && exec->is_dying && !is_paused)
+                agent_exec_look_again(exec);
+        if (exec->is_over || exec->is_dying || !is_draining(exec))
+                return;
+        if (!base->is_pulled || agent_exec_is_owing(exec))
+                ev_timer_stop(loop_of(exec), &exec->drain);
+        agent_exec_start_drain(exec);
+}
+
+/* Each pull is a pause of its own; what is not the program's own any more has its time nevertheless. */
+static void note_pull(struct agent_exec *exec)
+{
+        if (is_draining(exec) && !exec->is_dying && !agent_exec_is_owing(exec) && !ev_is_active(&exec->drain))
+                ev_timer_again(loop_of(exec), &exec->drain);
+}
+
+static ssize_t read_output(struct exec *base, int *ret_stream, void *bytes, size_t size)
+{
+        struct agent_exec *exec = of_exec(base);
+
+        for (int i = 0; i < 2 && !exec->is_over; i++) {
+                struct agent_output *output = &exec->outputs[exec->turn];
+                size_t length = agent_output_pull(output, bytes, size);
+
+                exec->turn ^= 1;
+                if (length == 0)
+                        continue;
+                *ret_stream = output->stream;
+                note_pull(exec);
+                return (ssize_t)length;
+        }
+        if (!exec->is_over)
+                pause_output(base, false);
+        return 0;
+}
+
+static int signal_exec(struct exec *base, int signal)
+{
+        struct agent_exec *exec = of_exec(base);
+        int sent;
+
+        if (signal < 1 || signal > SIGNALS)
+                return -EINVAL;
+        if (exec->is_over || exec->spec != NULL || ((exec->seen & SAW_EXITED) && exec->cgroup.directory < 0))
+                return -ESRCH; /* with a cgroup, what it left in the background can still be told */
+        sent = agent_exec_signal_all(exec, signal);
+        if (sent < 0)
+                return sent;
+        return sent == 0 ? -ESRCH : 0;
+}
+
+static ssize_t write_input(struct exec *base, const void *bytes, size_t length)
+{
+        return agent_input_write(&of_exec(base)->input, bytes, length);
+}
+
+static int close_input(struct exec *base)
+{
+        agent_input_finish(&of_exec(base)->input);
+        return 0;
+}
+
+static int resize(struct exec *base, uint16_t rows, uint16_t cols)
+{
+        struct agent_exec *exec = of_exec(base);
+        struct agents *agents = base->execs->agents;
+
+        if (!(exec->flags & AGENT_START_TTY))
+                return -EINVAL;
+        exec->rows = rows;
+        exec->cols = cols;
+        if (exec->session.channel == NULL)
+                return 0;
+        agent_write_resize(&agents->out, exec->session.number, &(struct agent_resize){ rows, cols });
+        return agent_channel_send(exec->channel, NULL, 0);
+}
+
+static void free_now(struct exec *base)
+{
+        struct agent_exec *exec = of_exec(base);
+
+        base->is_silent = true;
+        if (exec->cgroup.directory >= 0)
+                exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
+        (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
+        agent_exec_leave(exec);
+}
+
+static const struct exec_backend BACKEND = {
+        .cancel = cancel,
+        .pause = pause_output,
+        .signal = signal_exec,
+        .read = read_output,
+        .write = write_input,
+        .close_input = close_input,
+        .resize = resize,
+        .lost = agent_exec_lose,
+        .free = free_now,
+};

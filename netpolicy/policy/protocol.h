@@ -1,0 +1,78 @@
+/* What carreld and carrel-netd say to each other: fixed-size messages over a SOCK_SEQPACKET socketpair (unix(7):
+ * boundaries are kept, nothing is lost or reordered). Both sides are built from one tree; version guards a mix. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "policy.h"
+
+enum {
+        PROTOCOL_MAGIC = 0x6c637263,
+        PROTOCOL_VERSION = 2,
+        PROTOCOL_ID_BYTES = 132, /* of a container's id: 12 to 128 of [A-Za-z0-9_.-] */
+        PROTOCOL_ID_LEAST = 12,
+        PROTOCOL_INTERVAL_LEAST_MS = 50,
+        PROTOCOL_INTERVAL_MOST_MS = 60000,
+};
+
+enum protocol_verb {
+        PROTOCOL_APPLY = 1, /* puts a policy in force, and keeps it there */
+        PROTOCOL_CONFIRM,   /* compares with the kernel now */
+        PROTOCOL_PLUG,      /* connects a process's network namespace */
+        PROTOCOL_REPORT,    /* only a reply: unasked, after every check */
+};
+
+struct protocol_apply {
+        struct policy policy;
+        uint32_t check_interval_ms;
+        uint32_t was_in_force; /* 0 or 1: this very policy has been in force, so that what is missing was taken away */
+};
+
+struct protocol_plug {
+        int32_t pid;
+        char container_id[PROTOCOL_ID_BYTES];
+};
+
+struct protocol_request {
+        uint32_t magic;
+        uint16_t version;
+        uint16_t verb;
+        uint64_t number; /* comes back in the reply */
+        union {
+                struct protocol_apply apply;
+                struct protocol_plug plug;
+        };
+};
+
+/* How the policy stands, in every reply. */
+struct protocol_state {
+        int64_t checked_ms; /* CLOCK_BOOTTIME of the last comparison with the kernel */
+        uint64_t heals;     /* since the helper's start */
+        uint64_t dropped_packets, refused_packets;
+        uint32_t is_in_force;
+        uint32_t flows, table_size, flows_max; /* as in struct enforcer_state */
+        char detail[192];
+};
+
+struct protocol_reply {
+        uint32_t magic;
+        uint16_t version;
+        uint16_t verb;
+        uint64_t number;
+        uint32_t kind; /* enum fault_kind; FAULT_NONE: done */
+        uint32_t err;
+        char message[256];
+        char interface[16]; /* of a PLUG that is done */
+        char address[16];
+        struct protocol_state state;
+};
+
+/* How long a message with this verb is; 0 for a verb that is no request. */
+size_t protocol_request_size(uint16_t verb);
+
+/* Both check every field of bytes that came from the socket, and that texts end. 0 or -EPROTO with why. */
+__attribute__((warn_unused_result)) int protocol_check_request(const struct protocol_request *request, size_t length,
+                                                               struct fault *why);
+__attribute__((warn_unused_result)) int protocol_check_reply(const struct protocol_reply *reply, size_t length);

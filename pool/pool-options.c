@@ -1,0 +1,88 @@
+#include "pool-options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "template.h"
+#include "user-id.h"
+
+enum { N_TEXTS = 9 };
+
+static void list_texts(struct pool_options *options, const char **ret_texts[static N_TEXTS])
+{
+        const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,        &options->users_dir,
+                                        &options->runtime_dir, &options->init_path,     &options->dns,
+                                        &options->runtime,     &options->cgroup_parent, &options->dns_setting };
+
+        memcpy(ret_texts, texts, sizeof texts);
+}
+
+void options_release(struct pool_options *options)
+{
+        const char **texts[N_TEXTS];
+
+        list_texts(options, texts);
+        for (size_t i = 0; i < N_TEXTS; i++)
+                free((char *)*texts[i]);
+        *options = (struct pool_options){ 0 };
+}
+
+int options_copy(struct pool_options *ret_options, const struct pool_options *options)
+{
+        struct pool_options copy = *options;
+        const char **texts[N_TEXTS];
+        bool has_all = true;
+
+        list_texts(&copy, texts);
+        for (size_t i = 0; i < N_TEXTS; i++) {
+                *texts[i] = strdup(*texts[i] != NULL ? *texts[i] : "");
+                has_all = has_all && *texts[i] != NULL;
+        }
+        *ret_options = copy;
+        if (has_all)
+                return 0;
+        options_release(ret_options);
+        return -ENOMEM;
+}
+
+static int wrong(struct fault *why, const char *sentence)
+{
+        return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "%s", sentence);
+}
+
+static int check_names(const struct pool_options *options, struct fault *why)
+{
+        if (!user_id_is_valid(options->pool))
+                return wrong(why, "pool: letters, digits, '.', '_' and '-', at most 64 of them");
+        if (!user_id_is_valid(options->prefix) || strlen(options->prefix) + USER_ID_MAX >= ENGINE_NAME_BYTES)
+                return wrong(why, "prefix: letters, digits, '.', '_' and '-', at most 63 of them");
+        if (options->users_dir[0] != '/' || options->runtime_dir[0] != '/' || options->init_path[0] != '/')
+                return wrong(why, "users_dir, runtime_dir and the path of carrel-init are absolute paths");
+        return 0;
+}
+
+int options_check(const struct pool_options *options, struct fault *why)
+{
+        const struct carrel_spec *spec = &options->defaults;
+        int err = check_names(options, why);
+
+        if (err < 0)
+                return err;
+        if (options->owner.uid == 0 || options->owner.gid == 0)
+                return wrong(why, "uid and gid of a carrel are never 0");
+        if (spec->image[0] == '\0' || spec->policy == POLICY_UNSET || spec->memory_bytes == 0 ||
+            spec->cpu_millis == 0 || spec->pids == 0)
+                return wrong(why, "the pool's default spec leaves a field open");
+        if (options->tmp_bytes == 0 || options->shm_bytes == 0 || options->nofile == 0)
+                return wrong(why, "tmp_size, shm_size and nofile are above 0");
+        if (options->max_carrels == 0 || options->max_concurrent_starts == 0 || !(options->ensure_timeout_s > 0))
+                return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s are above 0");
+        return template_check_dns(options->dns, why);
+}
+
+int pool_check(const struct pool_options *options, struct fault *why)
+{
+        return options_check(options, why);
+}

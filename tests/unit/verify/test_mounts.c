@@ -1,0 +1,288 @@
+/* What is mounted inside a carrel: the judgement as a table, and the remount on a real mount namespace. */
+#include <errno.h>
+#include <ev.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hardening.h"
+#include "remount.h"
+#include "scope.h"
+
+#define ROOT "220 187 0:85 / / ro,relatime master:6 - overlay overlay rw\n"
+#define PROC "221 220 0:88 / /proc rw,nosuid - proc proc rw\n194 221 0:89 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n"
+#define DEV "222 220 0:89 / /dev rw,nosuid - tmpfs tmpfs rw\n250 222 0:93 / /dev/shm rw,nosuid - tmpfs shm rw\n"
+#define TMP "252 220 0:94 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw\n"
+#define WORKSPACE "251 220 254:0 /users/bob /workspace rw,nosuid,nodev,relatime - ext4 /dev/vda rw\n"
+#define PTS "223 222 0:91 / /dev/pts rw,nosuid,noexec - devpts devpts rw,gid=5,mode=620,ptmxmode=666"
+#define INIT "253 220 254:0 /carrel-init /.carrel/init ro,relatime - ext4 /dev/vda rw\n"
+
+static const struct mount_case {
+        const char *name;
+        const char *mounts;
+        const char *named; /* in the fault; NULL: accepted */
+} CASES[] = {
+        { "a device node of the host's", ROOT WORKSPACE "9 222 0:6 /null /dev/null rw,nosuid - devtmpfs d rw\n",
+          "/dev/null is a device node of the host's own" },
+        { "a mask of the host's", ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n",
+          "/proc/keys" },
+        { "one that is covered",
+          ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n"
+                         "10 9 0:89 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n",
+          NULL },
+        { "one whose neighbour is covered",
+          ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n"
+                         "10 8 0:89 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n",
+          "/proc/keys" },
+        { "a device with the host's as its beginning", ROOT WORKSPACE "9 222 0:66 /null /dev/null rw - tmpfs d rw\n",
+          NULL },
+        { "the template's", ROOT PROC DEV TMP WORKSPACE INIT, NULL },
+        { "cgroup v1's tmpfs", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup ro,nosuid,nodev - tmpfs tmpfs rw\n", NULL },
+        { "one that can be written", ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n",
+          "/sys/fs/cgroup is writable" },
+        { "one that was, below another",
+          ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs tmpfs rw\n"
+                         "3 1 0:1 / /sys/fs/cgroup ro,nosuid,nodev - tmpfs tmpfs rw\n",
+          NULL },
+        { "the last line without an end", ROOT "251 220 254:0 /u /workspace rw,nosuid,nodev - ext4 /dev/vda rw", NULL },
+        { "a writable root", "220 187 0:85 / / rw,relatime - overlay overlay rw\n" WORKSPACE, "/ is writable" },
+        { "a volume", ROOT WORKSPACE "9 220 254:0 /v /data rw,nosuid,nodev - ext4 /dev/vda rw\n", "/data" },
+        { "a volume under another's name", ROOT WORKSPACE "9 220 254:0 /v /procession rw - ext4 /dev/vda rw\n",
+          "/procession" },
+        { "a volume below /workspace", ROOT WORKSPACE "9 220 254:0 /v /workspace/x rw,nosuid,nodev - ext4 d rw\n",
+          "/workspace/x" },
+        { "suid programs in /workspace", ROOT TMP "251 220 254:0 /u /workspace rw,nodev - ext4 /dev/vda rw\n",
+          "/workspace" },
+        { "devices in /workspace", ROOT TMP "251 220 254:0 /u /workspace rw,nosuid - ext4 /dev/vda rw\n",
+          "/workspace" },
+        { "options that only look so", ROOT "251 220 254:0 /u /workspace rw,nosuidx,nodevx - ext4 d rw\n",
+          "/workspace" },
+        { "read-only said of the file system only", ROOT WORKSPACE "9 220 254:0 /v /data rw - ext4 /dev/vda ro\n",
+          "/data" },
+        { "bounded terminals", ROOT WORKSPACE PTS ",max=128\n" TMP, NULL },
+        { "terminals without a bound", ROOT WORKSPACE PTS "\n9 2 0:9 / /proc rw - proc proc rw,max=1\n", "terminals" },
+        { "no root", TMP WORKSPACE, "root" },
+        { "no workspace", ROOT TMP, "/workspace" },
+        { "a read-only workspace", ROOT "251 220 254:0 /u /workspace ro,nosuid,nodev - ext4 d rw\n", "/workspace" },
+        { "nothing", "", "root" },
+        { "garbage", "220 187\n", "cannot be read" },
+};
+
+static void mounts_are_judged(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct fault why = { 0 };
+                int r = hardening_judge_mounts(CASES[i].mounts, "0:6", &why);
+
+                if (CASES[i].named == NULL && r < 0)
+                        fail_msg("%s: refused: %s", CASES[i].name, why.message);
+                if (CASES[i].named != NULL && (r == 0 || why.kind != FAULT_HARDENING_MISSING))
+                        fail_msg("%s: not refused", CASES[i].name);
+                if (CASES[i].named != NULL && strstr(why.message, CASES[i].named) == NULL)
+                        fail_msg("%s: \"%s\" is not in: %s", CASES[i].name, CASES[i].named, why.message);
+        }
+}
+
+static void an_earlier_promise_is_not_widened(void **state)
+{
+        (void)state;
+        assert_int_equal(hardening_judge_mounts(ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs t rw\n"
+                                                               "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n",
+                                                NULL, NULL),
+                         0);
+}
+
+static void a_place_outside_is_refused(void **state)
+{
+        struct fault why = { 0 };
+
+        (void)state;
+        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 251, NULL), 0);
+        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 25, &why), -EPERM);
+        assert_int_equal(hardening_judge_cwd("", 0, NULL), -EPERM);
+        assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
+}
+
+/* ---- a process in a mount namespace of its own, with a tmpfs that allows devices and suid programs ---- */
+
+struct cell {
+        pid_t pid;
+        int pidfd;
+        char target[64]; /* the mount, in the cell's namespace */
+};
+
+static void live_in_cell(const char *target, int ready_fd)
+{
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", target, "tmpfs", 0, NULL) < 0 ||
+            mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666") < 0 ||
+            write(ready_fd, "r", 1) != 1)
+                _exit(1);
+        for (;;)
+                (void)pause();
+}
+
+static int make_cell(void **state)
+{
+        static struct cell cell;
+        char byte = 0;
+        int ready[2];
+
+        (void)snprintf(cell.target, sizeof cell.target, "/tmp/carrel-remount-XXXXXX");
+        if (mkdtemp(cell.target) == NULL || pipe(ready) < 0)
+                return -1;
+        cell.pid = fork();
+        if (cell.pid == 0)
+                live_in_cell(cell.target, ready[1]);
+        close(ready[1]);
+        if (cell.pid < 0 || read(ready[0], &byte, 1) != 1)
+                return -1;
+        close(ready[0]);
+        cell.pidfd = (int)syscall(SYS_pidfd_open, cell.pid, 0);
+        *state = &cell;
+        return cell.pidfd < 0 ? -1 : 0;
+}
+
+static int drop_cell(void **state)
+{
+        struct cell *cell = *state;
+
+        (void)kill(cell->pid, SIGKILL);
+        (void)waitpid(cell->pid, NULL, 0);
+        (void)close(cell->pidfd);
+        return rmdir(cell->target);
+}
+
+/* A mountinfo line of the cell that names the target holds the words. */
+static bool has_words_at(const struct cell *cell, const char *target, const char *words)
+{
+        char path[64];
+        char line[1024];
+        bool is_found = false;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/mountinfo", (int)cell->pid);
+        AUTO(auto_fclose) FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof line, file) != NULL)
+                is_found |= strstr(line, target) != NULL && strstr(line, words) != NULL;
+        return is_found;
+}
+
+static bool has_words(const struct cell *cell, const char *words)
+{
+        return has_words_at(cell, cell->target, words);
+}
+
+struct answer {
+        int count;
+        bool is_remounted;
+        struct fault why;
+};
+
+static void on_remounted(void *arg, const struct fault *why)
+{
+        struct answer *answer = arg;
+
+        answer->count++;
+        answer->is_remounted = why == NULL;
+        if (why != NULL)
+                answer->why = *why;
+}
+
+static struct answer remount_and_wait(const struct cell *cell, const char *target)
+{
+        struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+        struct answer answer = { 0 };
+        struct remount *remount = NULL;
+        struct fault why = { 0 };
+
+        assert_non_null(loop);
+        assert_int_equal(remount_start(&remount, loop, cell->pidfd, target, on_remounted, &answer, &why), 0);
+        assert_int_equal(answer.count, 0);
+        ev_run(loop, 0);
+        assert_int_equal(answer.count, 1);
+        ev_loop_destroy(loop);
+        return answer;
+}
+
+static void a_remount_makes_the_mount_nosuid_and_nodev(void **state)
+{
+        const struct cell *cell = *state;
+
+        assert_true(has_words(cell, " rw,relatime"));
+        assert_false(has_words_at(cell, " /dev/pts ", ",max=128"));
+        assert_true(remount_and_wait(cell, cell->target).is_remounted);
+        assert_true(has_words(cell, " rw,nosuid,nodev"));
+        assert_true(has_words_at(cell, " /dev/pts ", ",ptmxmode=666,max=128"));
+        assert_true(remount_and_wait(cell, cell->target).is_remounted); /* again is no harm */
+}
+
+static void a_failed_remount_is_reported(void **state)
+{
+        struct answer answer = remount_and_wait(*state, "/nonexistent/carrel");
+
+        assert_false(answer.is_remounted);
+        assert_int_equal(answer.why.kind, FAULT_HARDENING_MISSING);
+        assert_int_equal(answer.why.err, ENOENT);
+}
+
+static void a_link_is_not_followed(void **state)
+{
+        const struct cell *cell = *state;
+        char link[128];
+        struct answer answer;
+
+        (void)snprintf(link, sizeof link, "%s-link", cell->target);
+        assert_int_equal(symlink(cell->target, link), 0);
+        answer = remount_and_wait(cell, link);
+        assert_int_equal(unlink(link), 0);
+        assert_false(answer.is_remounted);
+        assert_int_equal(answer.why.err, ELOOP);
+}
+
+static void a_cancelled_remount_is_silent(void **state)
+{
+        const struct cell *cell = *state;
+        struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+        struct answer answer = { 0 };
+        struct remount *remount = NULL;
+
+        assert_int_equal(remount_start(&remount, loop, cell->pidfd, cell->target, on_remounted, &answer, NULL), 0);
+        assert_null(remount_cancel(remount));
+        ev_run(loop, 0);
+        assert_int_equal(answer.count, 0);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* only the cell is left of our children */
+        ev_loop_destroy(loop);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest TESTS[] = {
+                cmocka_unit_test(a_place_outside_is_refused),
+                cmocka_unit_test(mounts_are_judged),
+                cmocka_unit_test(an_earlier_promise_is_not_widened),
+                cmocka_unit_test_setup_teardown(a_remount_makes_the_mount_nosuid_and_nodev, make_cell, drop_cell),
+                cmocka_unit_test_setup_teardown(a_failed_remount_is_reported, make_cell, drop_cell),
+                cmocka_unit_test_setup_teardown(a_link_is_not_followed, make_cell, drop_cell),
+                cmocka_unit_test_setup_teardown(a_cancelled_remount_is_silent, make_cell, drop_cell),
+        };
+
+        return cmocka_run_group_tests(TESTS, NULL, NULL);
+}

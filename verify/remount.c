@@ -1,0 +1,187 @@
+#include "remount.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scope.h"
+
+struct remount {
+        struct ev_loop *loop;
+        ev_io on_exit;
+        int pidfd; /* of the child */
+        remount_done done;
+        void *arg;
+};
+
+#define TERMINALS "/dev/pts"
+/* As the embedded engine has it (engine/oci/oci-config.c): a remount takes all options anew (devpts_remount,
+ * fs/devpts). */
+static const char TERMINALS_OPTIONS[] = "ptmxmode=0666,mode=0620,max=128";
+
+/* Terminals are counted for the whole host: without a bound one carrel could take all of them. An instance that is the
+ * host's own would be a way out, and is not touched. In the child, inside the container. */
+static int bound_terminals(const struct stat *hosts)
+{
+        struct stat status;
+
+        if (stat(TERMINALS, &status) < 0)
+                return errno == ENOENT ? 0 : errno;
+        if (status.st_dev == hosts->st_dev)
+                return EXDEV;
+        return mount("devpts", TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, TERMINALS_OPTIONS) < 0 ? errno : 0;
+}
+
+/* crun (1.8) binds the host's /dev/null over files that it masks, not the container's. That stays below, so that no
+ * file is unmasked meanwhile. In the child, inside the container. */
+static int own_masks(const struct stat *hosts)
+{
+        static const char *const FILES[] = { "/proc/kcore",        "/proc/keys",       "/proc/latency_stats",
+                                             "/proc/sched_debug",  "/proc/timer_list", "/proc/timer_stats",
+                                             "/proc/sysrq-trigger" };
+        struct stat own;
+        struct stat mask;
+
+        if (stat("/dev/null", &own) < 0 || (own.st_dev == hosts->st_dev && own.st_ino == hosts->st_ino))
+                return 0; /* for whoever judges the mounts */
+        for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+                if (stat(FILES[i], &mask) == 0 && mask.st_dev == hosts->st_dev && mask.st_ino == hosts->st_ino &&
+                    mount("/dev/null", FILES[i], NULL, MS_BIND, NULL) < 0)
+                        return errno;
+        return 0;
+}
+
+/* On cgroup v1 it is a tmpfs, which crun (1.8) leaves writable; below it the hierarchies are read-only mounts of their
+ * own. In the child, inside the container. */
+static int close_cgroups(void)
+{
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+
+        if (syscall(SYS_mount_setattr, AT_FDCWD, "/sys/fs/cgroup", AT_SYMLINK_NOFOLLOW, &attributes,
+                    sizeof attributes) == 0)
+                return 0;
+        return errno == ENOENT || errno == EINVAL ? 0 : errno; /* there is none, or nothing is mounted there */
+}
+
+/* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
+static _Noreturn void set_attributes(int pidfd, const char *target)
+{
+        const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+        struct stat terminals = { 0 };
+        struct stat null = { 0 };
+        int err;
+        int fd;
+
+        /* Were the daemon killed now, its lock and its sockets would live on in us. */
+        (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
+        (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
+        (void)stat(TERMINALS, &terminals);
+        (void)stat("/dev/null", &null);
+        if (setns(pidfd, CLONE_NEWNS) < 0)
+                _exit(errno);
+        fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
+        if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+                _exit(errno);
+        err = close_cgroups();
+        if (err == 0)
+                err = own_masks(&null);
+        _exit(err != 0 ? err : bound_terminals(&terminals));
+}
+
+/* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this
+ * ECHILD: then it is not known to be remounted, and so it is not. */
+static int reap(struct remount *remount)
+{
+        siginfo_t info = { 0 };
+        int r;
+
+        while ((r = waitid(P_PIDFD, (id_t)remount->pidfd, &info, WEXITED)) < 0 && errno == EINTR)
+                ;
+        if (r < 0)
+                return errno;
+        return info.si_code == CLD_EXITED ? info.si_status : EINTR;
+}
+
+static void release(struct remount *remount)
+{
+        ev_io_stop(remount->loop, &remount->on_exit);
+        close(remount->pidfd);
+        free(remount);
+}
+
+static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        struct remount *remount = watcher->data;
+        remount_done done = remount->done;
+        void *arg = remount->arg;
+        struct fault why = { 0 };
+        int err = reap(remount);
+
+        release(remount);
+        if (err != 0)
+                (void)fault_set(&why, FAULT_HARDENING_MISSING, err, "cannot remount the container's mounts: %s",
+                                strerrordesc_np(err));
+        done(arg, err != 0 ? &why : NULL);
+}
+
+static int spawn(int pidfd, const char *target, int *ret_child)
+{
+        pid_t pid = fork();
+        int child;
+
+        if (pid == 0)
+                set_attributes(pidfd, target);
+        if (pid < 0)
+                return -errno;
+        child = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (child < 0) {
+                int err = errno;
+
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, 0);
+                return -err;
+        }
+        *ret_child = child;
+        return 0;
+}
+
+int remount_start(struct remount **ret_remount, struct ev_loop *loop, int pidfd, const char *target, remount_done done,
+                  void *arg, struct fault *why)
+{
+        AUTO(auto_free) struct remount *remount = calloc(1, sizeof *remount);
+        int r = remount == NULL ? -ENOMEM : spawn(pidfd, target, &remount->pidfd);
+
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot remount the carrel: %s",
+                                 strerrordesc_np(-r));
+        remount->loop = loop;
+        remount->done = done;
+        remount->arg = arg;
+        ev_io_init(&remount->on_exit, on_exit_event, remount->pidfd, EV_READ);
+        remount->on_exit.data = remount;
+        ev_io_start(loop, &remount->on_exit);
+        *ret_remount = TAKE(remount);
+        return 0;
+}
+
+struct remount *remount_cancel(struct remount *remount)
+{
+        if (remount == NULL)
+                return NULL;
+        (void)syscall(SYS_pidfd_send_signal, remount->pidfd, SIGKILL, NULL, 0);
+        (void)reap(remount);
+        release(remount);
+        return NULL;
+}
