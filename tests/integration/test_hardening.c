@@ -315,8 +315,8 @@ static void two_users_share_nothing(void **state)
 
 /* What the image and the engine give every carrel; those that this kernel has. */
 static const char *const EVERYBODYS[] = {
-        "/etc",        "/usr",         "/bin/busybox", "/dev/null",        "/dev/zero",  "/dev/full",
-        "/dev/random", "/dev/urandom", "/proc/kcore",  "/proc/timer_list", "/proc/keys", "/sys/kernel",
+        "/etc",         "/usr",        "/bin/busybox",     "/dev/null",  "/dev/zero",   "/dev/full",   "/dev/random",
+        "/dev/urandom", "/proc/kcore", "/proc/timer_list", "/proc/keys", "/sys/kernel", "/etc/passwd",
 };
 
 /* Each has a blank behind it. */
