@@ -54,11 +54,11 @@ int fault_set(struct fault *why, enum fault_kind kind, int err, const char *form
 
 int fault_pass(struct fault *to, const struct fault *from)
 {
-        int err = from->err > 0 ? -from->err : -EIO;
+        int r = from->err > 0 ? -from->err : -EIO;
 
         if (to != NULL && to != from)
                 *to = *from;
-        return err;
+        return r;
 }
 
 const char *fault_code(enum fault_kind kind)

@@ -73,13 +73,13 @@ static int map_slots(struct slot_file *file, int n_slots)
 {
         int *free_slots;
         void *map;
-        int err;
+        int r;
 
         if (n_slots > file->format->slots_max)
                 return -ENOSPC;
-        err = posix_fallocate(file->fd, 0, (off_t)bytes_for(file, n_slots));
-        if (err != 0)
-                return -err;
+        r = posix_fallocate(file->fd, 0, (off_t)bytes_for(file, n_slots));
+        if (r != 0)
+                return -r;
         free_slots = reallocarray(file->free_slots, (size_t)n_slots, sizeof *free_slots);
         if (free_slots == NULL)
                 return -ENOMEM;
@@ -98,17 +98,17 @@ static int grow(struct slot_file *file)
 {
         int before = file->n_slots;
         int wanted = 2 * before < file->format->slots_max ? 2 * before : file->format->slots_max;
-        int err = before >= wanted ? -ENOSPC : map_slots(file, wanted);
+        int r = before >= wanted ? -ENOSPC : map_slots(file, wanted);
 
-        for (int i = wanted - 1; err == 0 && i >= before; i--)
+        for (int i = wanted - 1; r == 0 && i >= before; i--)
                 file->free_slots[file->n_free++] = i;
-        return err;
+        return r;
 }
 
 static int open_file(struct slot_file *file, const char *runtime_dir, const char *pool, struct fault *why)
 {
         AUTO(auto_free) char *path = NULL;
-        int err;
+        int r;
 
         if (asprintf(&path, "%s/%s.%s", runtime_dir, pool, file->format->what) < 0) {
                 path = NULL;
@@ -117,9 +117,9 @@ static int open_file(struct slot_file *file, const char *runtime_dir, const char
         file->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
         if (file->fd < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, errno, "cannot open %s: %s", path, strerrordesc_np(errno));
-        err = lock_exclusive(file->fd, LOCK_PATIENCE_MS);
-        if (err < 0)
-                return fault_set(why, FAULT_SETTING_INVALID, -err, "another carreld of pool %s holds %s", pool, path);
+        r = lock_exclusive(file->fd, LOCK_PATIENCE_MS);
+        if (r < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, -r, "another carreld of pool %s holds %s", pool, path);
         return 0;
 }
 
@@ -155,17 +155,17 @@ static int load(struct slot_file *file, const char *boot_id, struct fault *why)
 {
         char kernel_boot_id[BOOT_ID_BYTES] = "";
         struct stat status;
-        int err = boot_id == NULL ? read_boot_id(kernel_boot_id) : 0;
+        int r = boot_id == NULL ? read_boot_id(kernel_boot_id) : 0;
 
         if (boot_id == NULL)
                 boot_id = kernel_boot_id;
-        if (err == 0 && fstat(file->fd, &status) < 0)
-                err = -errno;
-        if (err == 0)
-                err = map_slots(file, count_slots(file, status.st_size));
-        if (err < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot map the %s: %s", file->format->what,
-                                 strerrordesc_np(-err));
+        if (r == 0 && fstat(file->fd, &status) < 0)
+                r = -errno;
+        if (r == 0)
+                r = map_slots(file, count_slots(file, status.st_size));
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot map the %s: %s", file->format->what,
+                                 strerrordesc_np(-r));
         if (!is_ours(file, boot_id))
                 start_afresh(file, boot_id);
         return 0;
@@ -175,18 +175,18 @@ int slot_file_open(struct slot_file **ret_file, const struct slot_file_format *f
                    const char *pool, const char *boot_id, struct fault *why)
 {
         struct slot_file *file = calloc(1, sizeof *file);
-        int err;
+        int r;
 
         if (file == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         file->format = format;
         file->fd = -1;
-        err = open_file(file, runtime_dir, pool, why);
-        if (err == 0)
-                err = load(file, boot_id, why);
-        if (err < 0) {
+        r = open_file(file, runtime_dir, pool, why);
+        if (r == 0)
+                r = load(file, boot_id, why);
+        if (r < 0) {
                 slot_file_close(file);
-                return err;
+                return r;
         }
         *ret_file = file;
         return 0;
@@ -215,11 +215,11 @@ void slot_file_sift(struct slot_file *file, bool (*is_kept)(void *arg, int numbe
 
 int slot_file_take(struct slot_file *file)
 {
-        int err = file->n_free == 0 ? grow(file) : 0;
+        int r = file->n_free == 0 ? grow(file) : 0;
         int number;
 
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         number = file->free_slots[--file->n_free];
         /* The file may have ended within it, when it was found. */
         memset(slot_file_at(file, number), 0, file->format->slot_bytes);

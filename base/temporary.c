@@ -12,17 +12,17 @@ static int open_named(const char *directory)
 {
         struct buffer path = { 0 };
         int fd = -1;
-        int err = ENOMEM;
+        int r = ENOMEM;
 
         (void)buffer_format(&path, "%s/.carrel-XXXXXX", directory);
         if (!path.has_failed) {
                 fd = mkostemp(path.data, O_CLOEXEC);
-                err = errno;
+                r = errno;
         }
         if (fd >= 0)
                 (void)unlink(path.data);
         buffer_free(&path);
-        return fd < 0 ? -err : fd;
+        return fd < 0 ? -r : fd;
 }
 
 int temporary_open(const char *directory)

@@ -100,10 +100,10 @@ int local_unpack_begin(struct local_unpack *unpack, const char *directory)
         if (pipe2(input, O_CLOEXEC) < 0)
                 return -errno;
         if (pipe2(answer, O_CLOEXEC) < 0) {
-                int err = errno;
+                int r = errno;
 
                 close_pair(input);
-                return -err;
+                return -r;
         }
         unpack->pid = fork();
         if (unpack->pid == 0) {
@@ -119,10 +119,10 @@ int local_unpack_begin(struct local_unpack *unpack, const char *directory)
         unpack->answer_fd = answer[0];
         if (unpack->pid >= 0)
                 return 0;
-        int err = errno;
+        int r = errno;
         close(input[1]);
         close(answer[0]);
-        return -err;
+        return -r;
 }
 
 int local_unpack_write(struct local_unpack *unpack, const void *bytes, size_t length)

@@ -24,12 +24,12 @@ static int probe(const char *socket_path)
                 return -errno;
         if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
                 return 0;
-        int err = errno;
+        int r = errno;
         struct stat status;
         /* To connect(2) a file is a socket that nobody listens at. */
-        if (err == ECONNREFUSED && stat(socket_path, &status) == 0 && !S_ISSOCK(status.st_mode))
+        if (r == ECONNREFUSED && stat(socket_path, &status) == 0 && !S_ISSOCK(status.st_mode))
                 return -ENOTSOCK;
-        return -err;
+        return -r;
 }
 
 void api_reach_explain(struct api_error *error, const char *socket_path, const struct fault *why)

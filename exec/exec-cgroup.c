@@ -28,7 +28,7 @@ enum {
         FREEZE_LOOKS = 64,
         FREEZE_PASSES = 4,
         FREEZER_STATE_BYTES = 128,
-        PIN_PATH_BYTES = CGROUP_PATH_BYTES + sizeof(PIN)
+        PIN_PATH_BYTES = CGROUP_PATH_BYTES + sizeof PIN
 };
 
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
@@ -62,7 +62,7 @@ static int read_at(int directory, const char *name, size_t most, char **ret_text
 {
         char path[64 + EXEC_CGROUP_NAME_BYTES];
 
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name);
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", directory, name);
         return proc_file_read(path, most, ret_text);
 }
 
@@ -100,19 +100,19 @@ static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *re
 {
         struct exec_cgroup cgroup = EXEC_CGROUP_NONE_YET;
         uint64_t random = 0;
-        int error = 0;
+        int r = 0;
 
-        if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
                 return -EIO;
-        (void)snprintf(cgroup.name, sizeof(cgroup.name), PREFIX "%016" PRIx64, random);
+        (void)snprintf(cgroup.name, sizeof cgroup.name, PREFIX "%016" PRIx64, random);
         if (mkdirat(cgroups->directory, cgroup.name, 0755) != 0)
                 return -errno;
         cgroup.directory = openat(cgroups->directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         cgroup.join = open_join(cgroups->kind, cgroup.directory);
         if (cgroup.join < 0) {
-                error = -errno;
+                r = -errno;
                 discard(cgroups, &cgroup);
-                return error;
+                return r;
         }
         *ret_cgroup = cgroup;
         return 0;
@@ -184,19 +184,19 @@ static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signa
 /* A threaded group does not tell its processes: they are among those of its domain, the container's group. */
 static int read_candidates(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, char **ret_text)
 {
-        int error = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+        int r = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 
-        return error != -EOPNOTSUPP ? error : read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+        return r != -EOPNOTSUPP ? r : read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 }
 
 int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, int signal)
 {
         AUTO(auto_free) char *text = NULL;
         int sent = 0;
-        int error = read_candidates(cgroups, cgroup, &text);
+        int r = read_candidates(cgroups, cgroup, &text);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         for (const char *at = text; at != NULL && *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
                 sent += signal_member(cgroup, (pid_t)strtol(at, NULL, 10), signal);
         return sent;
@@ -325,11 +325,11 @@ bool exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup
 static bool has_members(int directory)
 {
         AUTO(auto_free) char *text = NULL;
-        int error = read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
+        int r = read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
 
-        if (error == -EOPNOTSUPP)
-                error = read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
-        return error != 0 || text[0] != '\0';
+        if (r == -EOPNOTSUPP)
+                r = read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
+        return r != 0 || text[0] != '\0';
 }
 
 /* One that was frozen to kill it, and could not be thawed, would hold the next program for ever. */
@@ -382,7 +382,7 @@ static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool
                                       .join = -1 };
         bool is_left = false;
 
-        if (cgroup.directory < 0 || str_copy(cgroup.name, sizeof(cgroup.name), name) != 0)
+        if (cgroup.directory < 0 || str_copy(cgroup.name, sizeof cgroup.name, name) != 0)
                 return false;
         if (is_retired(cgroup.directory)) {
                 remove_retired(cgroups, &cgroup);

@@ -32,7 +32,7 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
               const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
               void *arg)
 {
-        int error = exec_id_choose(request->exec_id, exec->id);
+        int r = exec_id_choose(request->exec_id, exec->id);
 
         exec->backend = backend;
         exec->execs = execs;
@@ -46,10 +46,10 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         if (exec->drain_s < DRAIN_LEAST_S)
                 exec->drain_s = DRAIN_LEAST_S;
         list_init(&exec->node);
-        if (error == 0)
-                error = str_copy(exec->container_id, sizeof(exec->container_id), place->container_id);
-        if (error != 0)
-                return error;
+        if (r == 0)
+                r = str_copy(exec->container_id, sizeof exec->container_id, place->container_id);
+        if (r != 0)
+                return r;
         exec->program = strdup(request->argv[0]);
         exec->command = exec_command(request->argv);
         if (exec->program == NULL || exec->command == NULL)
@@ -161,7 +161,7 @@ void exec_report(struct exec *exec, const struct exec_end *end)
         };
 
         exec->is_silent = true;
-        memcpy(result.exec_id, exec->id, sizeof(result.exec_id));
+        memcpy(result.exec_id, exec->id, sizeof result.exec_id);
         exec->sink.on_done(exec->arg, &result, NULL);
 }
 

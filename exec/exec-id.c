@@ -20,11 +20,11 @@ static int make_id(char ret_id[static EXEC_ID_BYTES])
         ssize_t length;
 
         do
-                length = getrandom(random, sizeof(random), 0);
+                length = getrandom(random, sizeof random, 0);
         while (length < 0 && errno == EINTR);
-        if (length != (ssize_t)sizeof(random))
+        if (length != (ssize_t)sizeof random)
                 return length < 0 ? -errno : -EIO;
-        for (size_t i = 0; i < sizeof(random); i++)
+        for (size_t i = 0; i < sizeof random; i++)
                 (void)snprintf(ret_id + 2 * i, 3, "%02x", random[i]);
         return 0;
 }

@@ -21,7 +21,7 @@ static const struct exec_limits LIMITS = { .per_carrel = 64, .queued_per_carrel 
 
 int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine)
 {
-        struct execs *execs = calloc(1, sizeof(*execs));
+        struct execs *execs = calloc(1, sizeof *execs);
 
         if (execs == NULL || agents_new(&execs->agents, execs) < 0) {
                 free(execs);
@@ -237,7 +237,7 @@ static bool view_exec(const struct exec *exec, struct exec_view *ret_view)
                 .command = exec->command,
                 .running_s = (double)(clock_boottime_ms() - exec->since_ms) / 1000.0,
         };
-        return !exec->is_silent && str_copy(ret_view->exec_id, sizeof(ret_view->exec_id), exec->id) == 0;
+        return !exec->is_silent && str_copy(ret_view->exec_id, sizeof ret_view->exec_id, exec->id) == 0;
 }
 
 void execs_each(const struct execs *execs, const char *container_id,

@@ -63,12 +63,12 @@ static void call_finish(struct http_call *call)
 static void call_fail_curl(struct http_call *call, CURLcode code)
 {
         long os_errno = 0;
-        int err;
+        int r;
 
         /* libcurl keeps the errno of a failed connect only. */
         curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
-        err = code == CURLE_RECV_ERROR ? ECONNRESET : EIO;
-        call_fail(call, FAULT_ENGINE_UNAVAILABLE, os_errno > 0 ? (int)os_errno : err,
+        r = code == CURLE_RECV_ERROR ? ECONNRESET : EIO;
+        call_fail(call, FAULT_ENGINE_UNAVAILABLE, os_errno > 0 ? (int)os_errno : r,
                   call->curl_says[0] != '\0' ? call->curl_says : curl_easy_strerror(code));
 }
 

@@ -117,11 +117,11 @@ static int each(int directory_fd, void (*visit)(struct clearing *clearing, const
         const struct dirent *entry;
 
         if (directory == NULL) {
-                int err = errno;
+                int r = errno;
 
                 if (fd >= 0)
                         close(fd);
-                return -err;
+                return -r;
         }
         while ((entry = readdir(directory)) != NULL)
                 if (entry->d_name[0] != '.')

@@ -160,10 +160,10 @@ static DIR *list_directory(int directory_fd, const char *name)
         DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 
         if (directory == NULL && fd >= 0) {
-                int err = errno;
+                int r = errno;
 
                 close(fd);
-                errno = err;
+                errno = r;
         }
         return directory;
 }

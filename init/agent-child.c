@@ -38,7 +38,7 @@ static int open_terminal(const struct child *child)
                 return slave;
         if (ioctl(child->terminal, TIOCGPTN, &number) < 0)
                 fail(child, AGENT_STAGE_TTY, errno);
-        (void)snprintf(path, sizeof(path), "/dev/pts/%u", number);
+        (void)snprintf(path, sizeof path, "/dev/pts/%u", number);
         slave = open(path, O_RDWR | O_NOCTTY);
         if (slave < 0)
                 fail(child, AGENT_STAGE_TTY, errno);
@@ -113,10 +113,10 @@ static int execute_in_path(const struct child *child)
 
         for (const char *at = path != NULL ? path : "/usr/local/bin:/usr/bin:/bin";; at++) {
                 size_t length = strcspn(at, ":");
-                int written = snprintf(file, sizeof(file), "%.*s/%s", length > 0 ? (int)length : 1,
+                int written = snprintf(file, sizeof file, "%.*s/%s", length > 0 ? (int)length : 1,
                                        length > 0 ? at : ".", program);
 
-                if (written > 0 && (size_t)written < sizeof(file))
+                if (written > 0 && (size_t)written < sizeof file)
                         execve(file, child->spec->argv, child->environment);
                 if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
                         return errno;

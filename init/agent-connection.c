@@ -80,7 +80,7 @@ void connection_dial(struct agent *agent)
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return;
-        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
                 close(fd);
                 return;
         }
@@ -88,7 +88,7 @@ void connection_dial(struct agent *agent)
         agent->is_welcome = false;
         agent->n_earlier += agent->last_number;
         agent->last_number = 0;
-        memcpy(hello.token, agent->token, sizeof(hello.token));
+        memcpy(hello.token, agent->token, sizeof hello.token);
         agent_write_hello(connection_packet(), &hello);
         if (!connection_send(agent, connection_packet()))
                 connection_hang_up(agent);
@@ -125,7 +125,7 @@ static int greet(struct agent *agent, const uint8_t *packet)
                 return -EBADMSG;
         agent->is_welcome = true;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
-        memcpy(agent->token, welcome.token, sizeof(agent->token));
+        memcpy(agent->token, welcome.token, sizeof agent->token);
         agent->patience_ms = 0; /* should it be lost, we begin anew */
         return 0;
 }
@@ -175,17 +175,17 @@ static int obey_to_run(struct agent *agent, const struct agent_header *header, c
 static int obey(struct agent *agent, const uint8_t *packet, size_t length, int *fds, size_t n_fds, bool is_cut)
 {
         struct agent_header header;
-        int error = agent_wire_check(AGENT_FROM_DAEMON, packet, length, n_fds, is_cut, &header);
+        int r = agent_wire_check(AGENT_FROM_DAEMON, packet, length, n_fds, is_cut, &header);
 
-        if (error == 0 && (header.kind == AGENT_WELCOME) == agent->is_welcome)
-                error = -EBADMSG;
-        if (error == 0 && header.kind == AGENT_START)
+        if (r == 0 && (header.kind == AGENT_WELCOME) == agent->is_welcome)
+                r = -EBADMSG;
+        if (r == 0 && header.kind == AGENT_START)
                 return runs_start(agent, header.number, packet, fds, n_fds);
-        if (error == 0 && header.kind == AGENT_KEEP)
+        if (r == 0 && header.kind == AGENT_KEEP)
                 return runs_keep(agent, header.number, fds, n_fds);
         close_all(fds, n_fds);
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         return header.kind == AGENT_WELCOME ? greet(agent, packet) : obey_to_run(agent, &header, packet);
 }
 
@@ -206,9 +206,9 @@ static bool receive_one(struct agent *agent)
 {
         static uint8_t packet[AGENT_MESSAGE_MAX];
         char control[CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))] __attribute__((aligned(sizeof(size_t))));
-        struct iovec piece = { packet, sizeof(packet) };
+        struct iovec piece = { packet, sizeof packet };
         struct msghdr message = {
-                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
         };
         int fds[AGENT_FDS_MAX];
         ssize_t length = recvmsg(agent->connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

@@ -15,7 +15,7 @@ static void let_go(struct agent *agent, size_t which)
 {
         close(agent->kept[which]);
         agent->n_kept--;
-        memmove(agent->kept + which, agent->kept + which + 1, (agent->n_kept - which) * sizeof(agent->kept[0]));
+        memmove(agent->kept + which, agent->kept + which + 1, (agent->n_kept - which) * sizeof agent->kept[0]);
 }
 
 /* Half of our descriptors, at most: what is to be started needs some, too. */
@@ -52,7 +52,7 @@ void kept_drain(struct agent *agent)
         static uint8_t dropped[DROPPED_AT_ONCE];
 
         for (size_t i = 0; i < agent->n_kept;) {
-                ssize_t length = read(agent->kept[i], dropped, sizeof(dropped));
+                ssize_t length = read(agent->kept[i], dropped, sizeof dropped);
 
                 if (length > 0 || (length < 0 && (errno == EAGAIN || errno == EINTR)))
                         i++;

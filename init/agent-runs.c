@@ -26,7 +26,7 @@ struct run *run_find(const struct agent *agent, uint32_t number)
 
 static struct run *add(struct agent *agent, uint32_t number)
 {
-        struct run *run = agent->n_runs < AGENT_RUNS_MAX ? calloc(1, sizeof(*run)) : NULL;
+        struct run *run = agent->n_runs < AGENT_RUNS_MAX ? calloc(1, sizeof *run) : NULL;
 
         if (run == NULL)
                 return NULL;
@@ -228,7 +228,7 @@ static void close_child_ends(const struct child *child)
 {
         const int ends[] = { child->join, child->in, child->out, child->err };
 
-        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
                 if (ends[i] >= 0)
                         close(ends[i]);
 }
@@ -294,23 +294,23 @@ int runs_start(struct agent *agent, uint32_t number, const uint8_t *packet, int 
         const void *chunk = NULL;
         uint8_t *spec = NULL;
         size_t length = 0;
-        int error = agent_read_start(packet, &start, &chunk, &length);
+        int r = agent_read_start(packet, &start, &chunk, &length);
 
-        if (error == 0 && (number <= agent->last_number || n_fds != agent_start_fds(start.flags, agent->is_framed)))
-                error = -EBADMSG;
-        if (error < 0) {
+        if (r == 0 && (number <= agent->last_number || n_fds != agent_start_fds(start.flags, agent->is_framed)))
+                r = -EBADMSG;
+        if (r < 0) {
                 for (size_t i = 0; i < n_fds; i++)
                         close(fds[i]);
-                return error;
+                return r;
         }
         child.flags = start.flags;
         place_fds(&child, fds, n_fds);
         spec = complete_spec(agent, number, &start, chunk, length);
         agent->last_number = number;
-        error = spec != NULL ? begin(agent, &child, &start, spec) : -EBADMSG;
+        r = spec != NULL ? begin(agent, &child, &start, spec) : -EBADMSG;
         free(spec);
         close_child_ends(&child);
-        return error;
+        return r;
 }
 
 int runs_keep(struct agent *agent, uint32_t number, const int *fds, size_t n_fds)

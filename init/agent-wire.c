@@ -33,7 +33,7 @@ static const struct form {
 
 static const struct form *find_form(unsigned kind)
 {
-        for (size_t i = 0; i < sizeof(FORMS) / sizeof(FORMS[0]); i++)
+        for (size_t i = 0; i < sizeof FORMS / sizeof FORMS[0]; i++)
                 if (FORMS[i].kind == kind)
                         return &FORMS[i];
         return NULL;

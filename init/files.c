@@ -80,9 +80,9 @@ int files_fail(int err, const char *sentence, const char *name)
 
 static int fail_errno(const char *path)
 {
-        int err = errno;
+        int r = errno;
 
-        return files_fail(err, err == EINVAL ? "it is not a regular file" : strerror(err), path);
+        return files_fail(r, r == EINVAL ? "it is not a regular file" : strerror(r), path);
 }
 
 static bool parse_number(const char *text, long long *ret_number)

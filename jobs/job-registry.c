@@ -59,14 +59,14 @@ int job_registry_open(struct job_registry **ret_registry, const char *runtime_di
                       const char *boot_id, struct fault *why)
 {
         struct job_registry *registry = calloc(1, sizeof *registry);
-        int err;
+        int r;
 
         if (registry == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        err = slot_file_open(&registry->file, &FORMAT, runtime_dir, pool, boot_id, why);
-        if (err < 0) {
+        r = slot_file_open(&registry->file, &FORMAT, runtime_dir, pool, boot_id, why);
+        if (r < 0) {
                 job_registry_close(registry);
-                return err;
+                return r;
         }
         *ret_registry = registry;
         return 0;

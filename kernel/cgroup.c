@@ -44,8 +44,8 @@ static void place_mount(struct cgroup_mount *mount, const char *root, const char
 {
         if (mount->point[0] != '\0')
                 return;
-        if (str_copy(mount->root, sizeof(mount->root), root) != 0 ||
-            str_copy(mount->point, sizeof(mount->point), point) != 0)
+        if (str_copy(mount->root, sizeof mount->root, root) != 0 ||
+            str_copy(mount->point, sizeof mount->point, point) != 0)
                 mount->point[0] = '\0';
 }
 
@@ -78,7 +78,7 @@ void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts
         while (*mountinfo != '\0') {
                 size_t length = strcspn(mountinfo, "\n");
 
-                if (length < sizeof(line)) {
+                if (length < sizeof line) {
                         memcpy(line, mountinfo, length);
                         line[length] = '\0';
                         parse_mount_line(line, ret_mounts);
@@ -90,10 +90,10 @@ void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts
 int cgroup_read_mounts(struct cgroup_mounts *ret_mounts)
 {
         char *text = NULL;
-        int error = proc_file_read("/proc/self/mountinfo", MOUNTINFO_MAX, &text);
+        int r = proc_file_read("/proc/self/mountinfo", MOUNTINFO_MAX, &text);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         cgroup_parse_mounts(text, ret_mounts);
         free(text);
         return 0;
@@ -138,11 +138,11 @@ static bool is_any_thread_naming(pid_t pid, names_fn *names, const char *word)
         bool holds = is_file_naming(pid, "cgroup", names, word);
         DIR *threads = NULL;
 
-        if (!holds && snprintf(path, sizeof(path), "/proc/%d/task", (int)pid) < (int)sizeof(path))
+        if (!holds && snprintf(path, sizeof path, "/proc/%d/task", (int)pid) < (int)sizeof path)
                 threads = opendir(path);
         while (threads != NULL && !holds && (entry = readdir(threads)) != NULL)
                 if (entry->d_name[0] != '.' &&
-                    snprintf(path, sizeof(path), "task/%s/cgroup", entry->d_name) < (int)sizeof(path))
+                    snprintf(path, sizeof path, "task/%s/cgroup", entry->d_name) < (int)sizeof path)
                         holds = is_file_naming(pid, path, names, word);
         if (threads != NULL)
                 closedir(threads);
@@ -233,7 +233,7 @@ int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const cha
         while (*text != '\0') {
                 size_t length = strcspn(text, "\n");
 
-                if (length < sizeof(line)) {
+                if (length < sizeof line) {
                         memcpy(line, text, length);
                         line[length] = '\0';
                         if (cgroup_text_names(line, container_id))
@@ -250,15 +250,15 @@ int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const cha
 int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id, struct cgroup *ret_cgroup)
 {
         char *text = NULL;
-        int error;
+        int r;
 
         if (proc_pid_read(pid, "cgroup", CGROUP_TEXT_MAX, &text) != 0)
                 return -ESRCH;
-        error = cgroup_parse(mounts, text, container_id, ret_cgroup);
-        if (error != 0 && !cgroup_text_names(text, container_id))
-                error = -ESRCH;
+        r = cgroup_parse(mounts, text, container_id, ret_cgroup);
+        if (r != 0 && !cgroup_text_names(text, container_id))
+                r = -ESRCH;
         free(text);
-        return error;
+        return r;
 }
 
 int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_count)
@@ -266,13 +266,13 @@ int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_co
         char *text = NULL;
         pid_t *pids;
         size_t count = 0, lines = 0;
-        int error = proc_file_read(cgroup->members_file, MEMBERS_MAX, &text);
+        int r = proc_file_read(cgroup->members_file, MEMBERS_MAX, &text);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         for (const char *at = text; *at != '\0'; at++)
                 lines += *at == '\n';
-        pids = calloc(lines + 1, sizeof(*pids));
+        pids = calloc(lines + 1, sizeof *pids);
         if (pids == NULL) {
                 free(text);
                 return -ENOMEM;
@@ -338,7 +338,7 @@ static uint64_t reread_counter(int *fd, const char *path, const char *key)
 
         if (*fd < 0 && path[0] != '\0')
                 *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        length = *fd < 0 ? -1 : pread(*fd, text, sizeof(text) - 1, 0);
+        length = *fd < 0 ? -1 : pread(*fd, text, sizeof text - 1, 0);
         if (length < 0)
                 return CGROUP_UNCOUNTED;
         text[length] = '\0';
@@ -366,7 +366,7 @@ uint64_t cgroup_parse_limit(const char *text)
         char number[24];
         uint64_t value = UINT64_MAX;
 
-        if (digits == 0 || digits >= sizeof(number) || (text[digits] != '\n' && text[digits] != '\0'))
+        if (digits == 0 || digits >= sizeof number || (text[digits] != '\n' && text[digits] != '\0'))
                 return UINT64_MAX;
         memcpy(number, text, digits);
         number[digits] = '\0';
@@ -390,7 +390,7 @@ uint64_t cgroup_read_count(const char *file)
 {
         char text[32];
         int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 
         if (fd >= 0)
                 close(fd);
@@ -404,7 +404,7 @@ void cgroup_bound_sockets(const struct cgroup *cgroup, uint64_t bytes)
 {
         AUTO(auto_close) int fd = -1;
         char text[24];
-        int length = snprintf(text, sizeof(text), "%" PRIu64, bytes);
+        int length = snprintf(text, sizeof text, "%" PRIu64, bytes);
 
         if (cgroup->socket_limit_file[0] == '\0')
                 return;

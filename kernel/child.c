@@ -254,21 +254,21 @@ static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
         sigset_t all;
         int pidfd = -1;
         int pid = -1;
-        int err;
+        int r;
 
         if (stack == NULL)
                 return -ENOMEM;
         (void)sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, &launch->mask);
-        err = -guard_begin(&guard);
-        if (err == 0) {
+        r = -guard_begin(&guard);
+        if (r == 0) {
                 pid = clone(run_child, stack + STACK_BYTES, sharing | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
-                err = errno;
+                r = errno;
         }
         guard_end(&guard);
         (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
         if (pid < 0)
-                return -err;
+                return -r;
         if (launch->err == 0 && guard.has_killed)
                 launch->err = EBUSY;
         if (launch->err != 0) {

@@ -16,7 +16,7 @@ static int read_all(int fd, size_t max_bytes, struct buffer *text)
         char piece[4096];
 
         for (;;) {
-                ssize_t length = read(fd, piece, sizeof(piece));
+                ssize_t length = read(fd, piece, sizeof piece);
 
                 if (length < 0 && errno == EINTR)
                         continue;
@@ -34,14 +34,14 @@ int proc_file_read(const char *path, size_t max_bytes, char **ret_text)
         AUTO(auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         struct buffer text = { 0 };
         char *taken;
-        int error;
+        int r;
 
         if (fd < 0)
                 return -errno;
-        error = read_all(fd, max_bytes, &text);
-        if (error != 0) {
+        r = read_all(fd, max_bytes, &text);
+        if (r != 0) {
                 buffer_free(&text);
-                return error;
+                return r;
         }
         taken = buffer_take(&text);
         if (taken == NULL)
@@ -53,9 +53,9 @@ int proc_file_read(const char *path, size_t max_bytes, char **ret_text)
 int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text)
 {
         char path[64];
-        int length = snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+        int length = snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
 
-        if (length < 0 || (size_t)length >= sizeof(path))
+        if (length < 0 || (size_t)length >= sizeof path)
                 return -EINVAL;
         return proc_file_read(path, max_bytes, ret_text);
 }
@@ -83,7 +83,7 @@ int process_parse(const char *stat, struct process *ret_process)
 int process_read(pid_t pid, struct process *ret_process)
 {
         AUTO(auto_free) char *text = NULL;
-        int error = proc_pid_read(pid, "stat", STAT_MAX, &text);
+        int r = proc_pid_read(pid, "stat", STAT_MAX, &text);
 
-        return text == NULL ? error : process_parse(text, ret_process);
+        return text == NULL ? r : process_parse(text, ret_process);
 }

@@ -175,21 +175,21 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
         struct carrel_spec spec;
         struct carrel *carrel = NULL;
         struct fault own = { 0 };
-        int err = 0;
+        int r = 0;
 
         orphan_call->call = NULL;
         if (why != NULL)
-                err = fault_pass(&own, why);
+                r = fault_pass(&own, why);
         else if (reply->n_containers != 1)
-                err = refuse(&own, "the engine does not describe it");
+                r = refuse(&own, "the engine does not describe it");
         else
-                err = check_container(pool, reply->containers, orphan_call->container_id, &spec, &version, &own);
-        if (err == 0) {
+                r = check_container(pool, reply->containers, orphan_call->container_id, &spec, &version, &own);
+        if (r == 0) {
                 carrel = pool_add_carrel(pool, container_label(reply->containers, LABEL_USER), CARREL_STARTING);
-                err = carrel != NULL ? enter(carrel, reply->containers, &spec, version, orphan_call, &own)
-                                     : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                r = carrel != NULL ? enter(carrel, reply->containers, &spec, version, orphan_call, &own)
+                                   : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
-        if (err == 0) {
+        if (r == 0) {
                 orphan_call_free(orphan_call); /* the flow answers its caller */
                 return;
         }
@@ -201,16 +201,16 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
 int pool_adopt(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
 {
         struct orphan_call *orphan_call;
-        int err;
+        int r;
 
         if (table_find_id(&pool->table, container_id) != NULL)
                 return -EBUSY;
         orphan_call = orphan_call_new(pool, container_id, on_done, arg);
         if (orphan_call == NULL)
                 return -ENOMEM;
-        err = pool->engine->ops->inspect(pool->engine, orphan_call->container_id, on_inspected, orphan_call,
-                                         &orphan_call->call);
-        if (err < 0)
+        r = pool->engine->ops->inspect(pool->engine, orphan_call->container_id, on_inspected, orphan_call,
+                                       &orphan_call->call);
+        if (r < 0)
                 orphan_call_free(orphan_call);
-        return err;
+        return r;
 }

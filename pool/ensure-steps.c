@@ -88,15 +88,15 @@ static void on_taken_found(void *arg, const struct engine_reply *reply, const st
 {
         struct task *task = arg;
         struct fault own = { 0 };
-        int err;
+        int r;
 
         task->call = NULL;
         if (why != NULL && why->kind != FAULT_NOT_FOUND) {
                 flow_fail(task->flow, why);
                 return;
         }
-        err = why == NULL ? settle_taken(task, reply, &own) : ask_create(task, &own);
-        if (err < 0)
+        r = why == NULL ? settle_taken(task, reply, &own) : ask_create(task, &own);
+        if (r < 0)
                 flow_fail(task->flow, &own);
 }
 
@@ -139,17 +139,17 @@ static int ask_create(struct task *task, struct fault *why)
         struct pool *pool = carrel->pool;
         struct pool_owner inside = carrel_inside(carrel);
         struct template template;
-        int err = template_fill(&template, &pool->options, &carrel->owner, &inside, carrel->user, carrel->name,
-                                &carrel->spec, carrel->spec_hash, carrel->generation, why);
+        int r = template_fill(&template, &pool->options, &carrel->owner, &inside, carrel->user, carrel->name,
+                              &carrel->spec, carrel->spec_hash, carrel->generation, why);
 
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         task->creates++;
-        err = pool->engine->ops->create(pool->engine, &template.spec, on_created, task, &task->call);
+        r = pool->engine->ops->create(pool->engine, &template.spec, on_created, task, &task->call);
         template_release(&template);
-        if (err < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot ask for a container: %s",
-                                 strerrordesc_np(-err));
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask for a container: %s",
+                                 strerrordesc_np(-r));
         return 0;
 }
 

@@ -98,10 +98,10 @@ static int begin(struct task *task, struct fault *why)
 {
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
-        int err = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
+        int r = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
 
-        if (err < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot begin a start: out of memory");
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot begin a start: out of memory");
         memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
         (void)table_set_id(&pool->table, carrel, "");
         carrel_drop_process(carrel);
@@ -149,7 +149,7 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
         struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
         enum admission_answer answer;
-        int err = 0;
+        int r = 0;
 
         if (task == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
@@ -160,14 +160,14 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
         carrel_set_reason(carrel, "waits for a free start");
         answer = admission_request(&pool->admission, &task->queued);
         if (answer == ADMISSION_GRANTED)
-                err = begin(task, why);
-        if (err < 0)
+                r = begin(task, why);
+        if (r < 0)
                 admission_release(&pool->admission);
         if (answer == ADMISSION_REFUSED) /* judged before; only to be complete */
-                err = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are waiting already");
-        if (err < 0)
+                r = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are waiting already");
+        if (r < 0)
                 drop_task(task);
-        return err;
+        return r;
 }
 
 static int start(struct pool *pool, struct carrel **carrel, const struct pool_wait *asked, struct fault *why)
@@ -175,28 +175,28 @@ static int start(struct pool *pool, struct carrel **carrel, const struct pool_wa
         bool is_live = *carrel != NULL && (*carrel)->state == CARREL_READY;
         const struct carrel_spec *base = is_live ? &(*carrel)->spec : &pool->options.defaults;
         struct carrel_spec spec;
-        int err = spec_resolve(&asked->spec, base, &pool->options.defaults, &spec, why);
+        int r = spec_resolve(&asked->spec, base, &pool->options.defaults, &spec, why);
 
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         if (*carrel != NULL)
                 return enter(*carrel, &spec, (*carrel)->state, why);
         *carrel = pool_add_carrel(pool, asked->user, CARREL_QUEUED);
         if (*carrel == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        err = enter(*carrel, &spec, CARREL_QUEUED, why);
-        if (err < 0 && !(*carrel)->is_free_deferred)
+        r = enter(*carrel, &spec, CARREL_QUEUED, why);
+        if (r < 0 && !(*carrel)->is_free_deferred)
                 pool_forget_carrel(pool, *carrel);
-        return err;
+        return r;
 }
 
 /* Finds a request its place at a carrel. On failure the request is as before. */
 static int place(struct carrel *carrel, struct pool_wait *wait, enum ensure_verdict verdict, struct fault *why)
 {
-        int err = verdict == ENSURE_START ? start(wait->pool, &carrel, wait, why) : 0;
+        int r = verdict == ENSURE_START ? start(wait->pool, &carrel, wait, why) : 0;
 
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         wait_at(wait, carrel, &carrel->waiters);
         wait->is_with_task = verdict != ENSURE_WAIT;
         return 0;

@@ -146,25 +146,25 @@ static int start(struct carrel *carrel, const struct exec_request *request, cons
                  struct exec **ret_exec)
 {
         struct running *running = running_new(carrel, sink, arg);
-        int err;
+        int r;
 
         if (running == NULL)
                 return -ENOMEM;
-        err = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &SINK, running, &running->exec);
-        if (err == 0) {
-                err = hold(running, carrel);
-                if (err == 0) {
+        r = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &SINK, running, &running->exec);
+        if (r == 0) {
+                r = hold(running, carrel);
+                if (r == 0) {
                         *ret_exec = running->exec;
                         return 0;
                 }
                 exec_cancel(running->exec);
         }
         free(running);
-        return err;
+        return r;
 }
 
 /* Why exec_start refuses. */
-static int refuse_start(int err, struct fault *why)
+static int refuse_start(int r, struct fault *why)
 {
         static const struct {
                 int err;
@@ -182,16 +182,16 @@ static int refuse_start(int err, struct fault *why)
         };
 
         for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
-                if (REFUSALS[i].err == err)
-                        return fault_set(why, REFUSALS[i].kind, -err, "%s", REFUSALS[i].sentence);
-        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot start an exec: %s", strerrordesc_np(-err));
+                if (REFUSALS[i].err == r)
+                        return fault_set(why, REFUSALS[i].kind, -r, "%s", REFUSALS[i].sentence);
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start an exec: %s", strerrordesc_np(-r));
 }
 
 int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
               void *arg, struct exec **ret_exec, struct fault *why)
 {
         struct carrel *carrel = user_id_is_valid(user) ? table_find(&pool->table, user) : NULL;
-        int err;
+        int r;
 
         if (pool->is_closing)
                 return fault_set(why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
@@ -200,8 +200,8 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
         if (carrel->state != CARREL_READY)
                 return fault_set(why, FAULT_CARREL_LOST, EAGAIN, "the carrel of %s is %s: ensure it first", user,
                                  carrel_state_name(carrel->state));
-        err = start(carrel, request, sink, arg, ret_exec);
-        return err < 0 ? refuse_start(err, why) : 0;
+        r = start(carrel, request, sink, arg, ret_exec);
+        return r < 0 ? refuse_start(r, why) : 0;
 }
 
 static struct running *find(const struct pool *pool, const char *id)

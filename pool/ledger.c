@@ -106,14 +106,14 @@ int ledger_open(struct ledger **ret_ledger, const char *runtime_dir, const char 
                 struct fault *why)
 {
         struct ledger *ledger = calloc(1, sizeof *ledger);
-        int err;
+        int r;
 
         if (ledger == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        err = slot_file_open(&ledger->file, &FORMAT, runtime_dir, pool, boot_id, why);
-        if (err < 0) {
+        r = slot_file_open(&ledger->file, &FORMAT, runtime_dir, pool, boot_id, why);
+        if (r < 0) {
                 ledger_close(ledger);
-                return err;
+                return r;
         }
         slot_file_sift(ledger->file, remember, ledger);
         *ret_ledger = ledger;

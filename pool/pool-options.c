@@ -66,10 +66,10 @@ static int check_names(const struct pool_options *options, struct fault *why)
 int options_check(const struct pool_options *options, struct fault *why)
 {
         const struct carrel_spec *spec = &options->defaults;
-        int err = check_names(options, why);
+        int r = check_names(options, why);
 
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         if (options->owner.uid == 0 || options->owner.gid == 0)
                 return wrong(why, "uid and gid of a carrel are never 0");
         if (spec->image[0] == '\0' || spec->policy == POLICY_UNSET || spec->memory_bytes == 0 ||

@@ -26,21 +26,21 @@ enum { LEASE_MAX_S = 86400 };
 
 static int open_state(struct pool *pool, const struct pool_options *options, struct fault *why)
 {
-        int err;
+        int r;
 
         if (options_copy(&pool->options, options) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        err = options_check(&pool->options, why);
-        if (err == 0)
-                err = userdir_open(pool->options.users_dir, &pool->users_fd, why);
-        if (err == 0) {
+        r = options_check(&pool->options, why);
+        if (r == 0)
+                r = userdir_open(pool->options.users_dir, &pool->users_fd, why);
+        if (r == 0) {
                 spare_dirs_fill(pool->users_fd);
-                err = ledger_open(&pool->ledger, pool->options.runtime_dir, pool->options.pool, NULL, why);
+                r = ledger_open(&pool->ledger, pool->options.runtime_dir, pool->options.pool, NULL, why);
         }
-        if (err == 0 && options->hardening != POOL_HARDENING_TRUSTED && cgroup_read_mounts(&pool->cgroups) < 0)
-                err = fault_set(why, FAULT_INTERNAL, EIO, "cannot read where the control groups are mounted");
-        if (err < 0)
-                return err;
+        if (r == 0 && options->hardening != POOL_HARDENING_TRUSTED && cgroup_read_mounts(&pool->cgroups) < 0)
+                r = fault_set(why, FAULT_INTERNAL, EIO, "cannot read where the control groups are mounted");
+        if (r < 0)
+                return r;
         pool->generation_floor = ledger_generation_floor(pool->ledger);
         admission_init(&pool->admission, pool->options.max_concurrent_starts, pool->options.max_queued_starts);
         return 0;
@@ -81,7 +81,7 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
              struct fault *why)
 {
         struct pool *pool = pool_alloc(loop);
-        int err;
+        int r;
 
         if (pool == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
@@ -89,22 +89,22 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
         pool->netpolicy = netpolicy;
         pool->execs = execs;
         pool->observer = observer;
-        err = open_state(pool, options, why);
-        if (err == 0 && options->agent != POOL_AGENT_NONE)
-                err = agents_open(execs, pool->options.runtime_dir, pool->options.pool, why);
-        if (err == 0) {
-                err = engine->ops->watch(engine, LABEL_POOL, pool->options.pool, watch_on_event, pool);
-                if (err < 0)
-                        (void)fault_set(why, FAULT_INTERNAL, -err, "cannot follow the engine's events");
+        r = open_state(pool, options, why);
+        if (r == 0 && options->agent != POOL_AGENT_NONE)
+                r = agents_open(execs, pool->options.runtime_dir, pool->options.pool, why);
+        if (r == 0) {
+                r = engine->ops->watch(engine, LABEL_POOL, pool->options.pool, watch_on_event, pool);
+                if (r < 0)
+                        (void)fault_set(why, FAULT_INTERNAL, -r, "cannot follow the engine's events");
         }
-        if (err < 0) {
+        if (r < 0) {
                 pool_free(pool);
-                return err;
+                return r;
         }
-        err = pool_listen(pool, remember, &pool->past);
-        if (err < 0) {
+        r = pool_listen(pool, remember, &pool->past);
+        if (r < 0) {
                 pool_free(pool);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory");
         }
         execs_on_left_behind(execs, running_left_behind, pool);
         limit_execs(pool);
@@ -153,7 +153,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
 {
         struct pool_options wanted = pool->options;
         struct pool_options copy;
-        int err;
+        int r;
 
         wanted.defaults = options->defaults;
         wanted.dns = options->dns;
@@ -167,10 +167,10 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.exec_wait_s = options->exec_wait_s;
         if (options_copy(&copy, &wanted) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        err = options_check(&copy, why);
-        if (err < 0) {
+        r = options_check(&copy, why);
+        if (r < 0) {
                 options_release(&copy);
-                return err;
+                return r;
         }
         options_release(&pool->options);
         pool->options = copy;

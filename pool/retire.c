@@ -82,11 +82,11 @@ static int begin(struct carrel *carrel, const char *reason, struct fault *why)
 {
         struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
-        int err = task != NULL ? flow_start(&task->flow, pool->loop, &RETIRE, task, pool->observer) : -ENOMEM;
+        int r = task != NULL ? flow_start(&task->flow, pool->loop, &RETIRE, task, pool->observer) : -ENOMEM;
 
-        if (err < 0) {
+        if (r < 0) {
                 task_free(task);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -err, "cannot begin a retirement: out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot begin a retirement: out of memory");
         }
         (void)snprintf(task->reason, sizeof task->reason, "%s", reason);
         carrel_drop_process(carrel);
@@ -142,19 +142,19 @@ static int retire(struct pool *pool, struct pool_wait *wait, const char *reason,
         struct carrel *carrel = table_find(&pool->table, wait->user);
         struct fault cancelled = { 0 };
         struct list sent_away;
-        int err;
+        int r;
 
         if (pool->is_closing)
                 return fault_set(why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
         if (carrel == NULL)
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "the user has no carrel");
         list_init(&sent_away);
-        err = interrupt(carrel, reason, &sent_away, why);
-        if (err == 0 && !carrel->is_free_deferred)
+        r = interrupt(carrel, reason, &sent_away, why);
+        if (r == 0 && !carrel->is_free_deferred)
                 wait_at(wait, carrel, &carrel->retirers);
         (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired meanwhile: %s", reason);
         wait_answer_all(&sent_away, &cancelled);
-        return err;
+        return r;
 }
 
 void pool_retire(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
@@ -163,15 +163,15 @@ void pool_retire(struct pool *pool, const char *user, const char *reason, pool_o
         struct pool_wait asked = { .pool = pool, .on_done = on_done, .arg = arg };
         struct pool_wait *wait = NULL;
         struct fault why = { 0 };
-        int err = user_id_check(user, strnlen(user, USER_ID_MAX + 1), &why);
+        int r = user_id_check(user, strnlen(user, USER_ID_MAX + 1), &why);
 
         if (ret_wait != NULL)
                 *ret_wait = NULL;
-        if (err == 0) {
+        if (r == 0) {
                 memcpy(asked.user, user, strlen(user) + 1);
                 wait = wait_new(&asked);
-                err = wait != NULL ? retire(pool, wait, reason, &why)
-                                   : fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+                r = wait != NULL ? retire(pool, wait, reason, &why)
+                                 : fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
         if (wait != NULL && wait->carrel != NULL) {
                 if (ret_wait != NULL)
@@ -180,5 +180,5 @@ void pool_retire(struct pool *pool, const char *user, const char *reason, pool_o
         }
         pool_leave(wait);
         if (on_done != NULL)
-                on_done(arg, err < 0 ? &why : NULL);
+                on_done(arg, r < 0 ? &why : NULL);
 }

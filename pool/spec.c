@@ -62,7 +62,7 @@ int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base
 {
         struct carrel_spec resolved = *base;
         uint64_t pids = 0;
-        int err;
+        int r;
 
         if (!is_image_reference(asked->image))
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not an image reference");
@@ -70,15 +70,15 @@ int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base
                 memcpy(resolved.image, asked->image, sizeof resolved.image);
         if (asked->policy != POLICY_UNSET)
                 resolved.policy = asked->policy;
-        err = resolve_limit("memory", asked->memory_bytes, base->memory_bytes, MEMORY_LEAST_BYTES,
-                            ceiling->memory_bytes, &resolved.memory_bytes, why);
-        if (err == 0)
-                err = resolve_limit("cpu_millis", asked->cpu_millis, base->cpu_millis, CPU_LEAST_MILLIS,
-                                    ceiling->cpu_millis, &resolved.cpu_millis, why);
-        if (err == 0)
-                err = resolve_limit("pids", asked->pids, base->pids, PIDS_LEAST, ceiling->pids, &pids, why);
-        if (err < 0)
-                return err;
+        r = resolve_limit("memory", asked->memory_bytes, base->memory_bytes, MEMORY_LEAST_BYTES, ceiling->memory_bytes,
+                          &resolved.memory_bytes, why);
+        if (r == 0)
+                r = resolve_limit("cpu_millis", asked->cpu_millis, base->cpu_millis, CPU_LEAST_MILLIS,
+                                  ceiling->cpu_millis, &resolved.cpu_millis, why);
+        if (r == 0)
+                r = resolve_limit("pids", asked->pids, base->pids, PIDS_LEAST, ceiling->pids, &pids, why);
+        if (r < 0)
+                return r;
         resolved.pids = (uint32_t)pids;
         *ret_spec = resolved;
         return 0;

@@ -53,14 +53,14 @@ static int check_identity(const struct carrel *carrel, const struct engine_reply
 
 static int hold_process(struct carrel *carrel, int pid, struct fault *why)
 {
-        int err;
+        int r;
 
         if (pid <= 0 && carrel->pool->options.hardening == POOL_HARDENING_TRUSTED)
                 return 0;
-        err = pid > 1 ? carrel_hold_process(carrel, pid) : -ESRCH;
-        if (err < 0)
-                return fault_set(why, FAULT_CARREL_LOST, -err, "the container's process cannot be held: %s",
-                                 strerrordesc_np(-err));
+        r = pid > 1 ? carrel_hold_process(carrel, pid) : -ESRCH;
+        if (r < 0)
+                return fault_set(why, FAULT_CARREL_LOST, -r, "the container's process cannot be held: %s",
+                                 strerrordesc_np(-r));
         return 0;
 }
 
@@ -313,14 +313,14 @@ static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct task *task = timer->data;
         struct fault why;
-        int error = agent_listener_give_up(task->carrel->listener);
+        int r = agent_listener_give_up(task->carrel->listener);
 
         (void)loop, (void)events;
         carrel_close_listener(task->carrel);
-        if (error < 0)
-                (void)fault_set(&why, FAULT_CARREL_LOST, -error,
-                                "the agent in the container does not call any more: %s", strerrordesc_np(-error));
-        task_resume(task, error < 0 ? &why : NULL);
+        if (r < 0)
+                (void)fault_set(&why, FAULT_CARREL_LOST, -r, "the agent in the container does not call any more: %s",
+                                strerrordesc_np(-r));
+        task_resume(task, r < 0 ? &why : NULL);
 }
 
 enum flow_verdict step_greet(struct flow *flow, void *subject)

@@ -147,16 +147,16 @@ static void on_listed(void *arg, const struct engine_reply *reply, const struct 
 int pool_survey(struct pool *pool, pool_on_survey on_survey, void *arg)
 {
         struct engine *engine = pool->engine;
-        int err;
+        int r;
 
         if (pool->survey.on_survey != NULL)
                 return -EBUSY;
         pool->survey = (struct survey_task){ .on_survey = on_survey, .arg = arg };
         pool->survey.asked_at_ready_number = pool->last_ready_number;
-        err = engine->ops->list(engine, LABEL_POOL, pool->options.pool, on_listed, pool, &pool->survey.call);
-        if (err < 0)
+        r = engine->ops->list(engine, LABEL_POOL, pool->options.pool, on_listed, pool, &pool->survey.call);
+        if (r < 0)
                 pool->survey = (struct survey_task){ 0 };
-        return err;
+        return r;
 }
 
 void survey_cancel(struct pool *pool)
@@ -184,16 +184,16 @@ int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_do
 {
         const struct carrel *carrel = table_find_id(&pool->table, container_id);
         struct orphan_call *orphan_call;
-        int err;
+        int r;
 
         if (carrel != NULL && carrel->state != CARREL_LOST)
                 return -EBUSY;
         orphan_call = orphan_call_new(pool, container_id, on_done, arg);
         if (orphan_call == NULL)
                 return -ENOMEM;
-        err = pool->engine->ops->remove(pool->engine, orphan_call->container_id, on_discarded, orphan_call,
-                                        &orphan_call->call);
-        if (err < 0)
+        r = pool->engine->ops->remove(pool->engine, orphan_call->container_id, on_discarded, orphan_call,
+                                      &orphan_call->call);
+        if (r < 0)
                 orphan_call_free(orphan_call);
-        return err;
+        return r;
 }

@@ -34,7 +34,7 @@ static int check_ancestor(int fd, const char *users_dir, const char *component, 
 static int descend(int *fd, const char *users_dir, const char *component, bool is_last, struct fault *why)
 {
         AUTO(auto_close) int next = -1;
-        int err;
+        int r;
 
         if (strcmp(component, "..") == 0)
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "users_dir %s has a '..' in it", users_dir);
@@ -45,9 +45,9 @@ static int descend(int *fd, const char *users_dir, const char *component, bool i
                 return fault_set(why, FAULT_SETTING_INVALID, errno,
                                  "users_dir %s: %s is not there or not a directory: %s", users_dir, component,
                                  strerrordesc_np(errno));
-        err = check_ancestor(next, users_dir, component, why);
-        if (err < 0)
-                return err;
+        r = check_ancestor(next, users_dir, component, why);
+        if (r < 0)
+                return r;
         close(*fd);
         *fd = TAKE_FD(next);
         return 0;
@@ -57,21 +57,21 @@ int userdir_open(const char *users_dir, int *ret_fd, struct fault *why)
 {
         AUTO(auto_close) int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         AUTO(auto_free) char *path = strdup(users_dir);
-        int err;
+        int r;
 
         if (fd < 0 || path == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, fd < 0 ? errno : ENOMEM, "cannot open /");
-        err = check_ancestor(fd, users_dir, "/", why);
-        for (char *rest = path; err == 0 && rest != NULL;) {
+        r = check_ancestor(fd, users_dir, "/", why);
+        for (char *rest = path; r == 0 && rest != NULL;) {
                 char *component = strsep(&rest, "/");
 
                 if (rest != NULL)
                         rest += strspn(rest, "/");
                 if (component[0] != '\0' && strcmp(component, ".") != 0)
-                        err = descend(&fd, users_dir, component, rest == NULL || rest[0] == '\0', why);
+                        r = descend(&fd, users_dir, component, rest == NULL || rest[0] == '\0', why);
         }
-        if (err < 0)
-                return err;
+        if (r < 0)
+                return r;
         *ret_fd = TAKE_FD(fd);
         return 0;
 }

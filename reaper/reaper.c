@@ -154,10 +154,10 @@ static void on_sweep_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 int reaper_sweep(struct reaper *reaper, reaper_on_swept on_caller_swept, void *arg)
 {
-        int error = reaper->sweep != NULL || !reaper->is_reconciled ? -EBUSY : begin_sweep(reaper);
+        int r = reaper->sweep != NULL || !reaper->is_reconciled ? -EBUSY : begin_sweep(reaper);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         reaper->on_swept = on_caller_swept;
         reaper->swept_arg = arg;
         return 0;
@@ -212,16 +212,16 @@ static void on_retry_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct reaper *reaper = timer->data;
         struct fault why;
-        int error;
+        int r;
 
         (void)loop, (void)events;
         if (reaper->sweep != NULL || reaper->is_reconciled)
                 return;
-        error = sweep_start(&reaper->sweep, reaper->pool, ORPHANS_AT_START, reaper->options.is_adopting, on_reconciled,
-                            reaper);
-        if (error == 0)
+        r = sweep_start(&reaper->sweep, reaper->pool, ORPHANS_AT_START, reaper->options.is_adopting, on_reconciled,
+                        reaper);
+        if (r == 0)
                 return;
-        fault_set(&why, FAULT_INTERNAL, -error, "The engine's containers could not be asked for.");
+        fault_set(&why, FAULT_INTERNAL, -r, "The engine's containers could not be asked for.");
         retry_later(reaper, &why);
 }
 
@@ -258,8 +258,8 @@ static void on_pool_event(void *arg, const struct pool_event *event)
 int reaper_new(struct reaper **ret_reaper, struct ev_loop *loop, struct pool *pool,
                const struct reaper_options *options)
 {
-        struct reaper *reaper = calloc(1, sizeof(*reaper));
-        int error;
+        struct reaper *reaper = calloc(1, sizeof *reaper);
+        int r;
 
         if (reaper == NULL)
                 return -ENOMEM;
@@ -270,10 +270,10 @@ int reaper_new(struct reaper **ret_reaper, struct ev_loop *loop, struct pool *po
         ev_init(&reaper->sweep_timer, on_sweep_timer);
         ev_init(&reaper->retry_timer, on_retry_timer);
         reaper->scan_timer.data = reaper->sweep_timer.data = reaper->retry_timer.data = reaper;
-        error = pool_listen(pool, on_pool_event, reaper);
-        if (error != 0) {
+        r = pool_listen(pool, on_pool_event, reaper);
+        if (r != 0) {
                 free(reaper);
-                return error;
+                return r;
         }
         *ret_reaper = reaper;
         return 0;

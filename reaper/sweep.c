@@ -47,14 +47,14 @@ static void on_adopted(void *arg, const struct fault *why);
 /* A refusal at once (-EBUSY) means that a flow holds the container by now, so it is no orphan any more. */
 static void remove_item(struct sweep *sweep, struct sweep_item *item)
 {
-        int error;
+        int r;
 
         sweep->in_flight++;
-        error = pool_discard(sweep->pool, item->container_id, on_removed, item);
-        if (error == 0)
+        r = pool_discard(sweep->pool, item->container_id, on_removed, item);
+        if (r == 0)
                 return;
         sweep->in_flight--;
-        if (error == -EBUSY)
+        if (r == -EBUSY)
                 sweep->report.kept++;
         else
                 sweep->report.failed++;
@@ -116,7 +116,7 @@ static void on_adopted(void *arg, const struct fault *why)
 /* The survey is valid during its callback only, so what is to be done is copied. */
 static int note_items(struct sweep *sweep, const struct survey *survey)
 {
-        sweep->items = calloc(survey->n_containers + 1, sizeof(*sweep->items));
+        sweep->items = calloc(survey->n_containers + 1, sizeof *sweep->items);
         if (sweep->items == NULL)
                 return -ENOMEM;
         for (size_t i = 0; i < survey->n_containers; i++) {
@@ -130,7 +130,7 @@ static int note_items(struct sweep *sweep, const struct survey *survey)
                 }
                 item->sweep = sweep;
                 item->verdict = verdict;
-                memcpy(item->container_id, container->id, sizeof(item->container_id));
+                memcpy(item->container_id, container->id, sizeof item->container_id);
                 sweep->n_items++;
         }
         return 0;
@@ -161,8 +161,8 @@ static void on_survey(void *arg, const struct survey *survey, const struct fault
 int sweep_start(struct sweep **ret_sweep, struct pool *pool, enum orphan_phase phase, bool is_adopting, sweep_done done,
                 void *arg)
 {
-        struct sweep *sweep = calloc(1, sizeof(*sweep));
-        int error;
+        struct sweep *sweep = calloc(1, sizeof *sweep);
+        int r;
 
         if (sweep == NULL)
                 return -ENOMEM;
@@ -171,10 +171,10 @@ int sweep_start(struct sweep **ret_sweep, struct pool *pool, enum orphan_phase p
         sweep->is_adopting = is_adopting;
         sweep->done = done;
         sweep->arg = arg;
-        error = pool_survey(pool, on_survey, sweep);
-        if (error != 0) {
+        r = pool_survey(pool, on_survey, sweep);
+        if (r != 0) {
                 sweep_free(sweep);
-                return error;
+                return r;
         }
         *ret_sweep = sweep;
         return 0;

@@ -39,21 +39,21 @@ static int judge_interface(const char *name, size_t length, bool may_have_eth0, 
 /* One line each, after a line of titles: the interface is the first word. */
 static int judge_routes(const char *text, bool may_have_eth0, struct fault *why)
 {
-        int err = 0;
+        int r = 0;
 
-        for (text += strcspn(text, "\n"); err == 0 && text[strspn(text, "\n ")] != '\0'; text += strcspn(text, "\n")) {
+        for (text += strcspn(text, "\n"); r == 0 && text[strspn(text, "\n ")] != '\0'; text += strcspn(text, "\n")) {
                 text += strspn(text, "\n ");
-                err = judge_interface(text, strcspn(text, " \t\n"), may_have_eth0, why);
+                r = judge_interface(text, strcspn(text, " \t\n"), may_have_eth0, why);
         }
-        return err;
+        return r;
 }
 
 /* One line each: the interface is the last word. */
 static int judge_addresses6(const char *text, bool may_have_eth0, struct fault *why)
 {
-        int err = 0;
+        int r = 0;
 
-        for (text += strspn(text, "\n "); err == 0 && *text != '\0'; text += strspn(text, "\n ")) {
+        for (text += strspn(text, "\n "); r == 0 && *text != '\0'; text += strspn(text, "\n ")) {
                 size_t end = strcspn(text, "\n");
                 size_t length = 0;
 
@@ -61,19 +61,19 @@ static int judge_addresses6(const char *text, bool may_have_eth0, struct fault *
                         end--;
                 while (length < end && text[end - length - 1] != ' ')
                         length++;
-                err = judge_interface(text + end - length, length, may_have_eth0, why);
+                r = judge_interface(text + end - length, length, may_have_eth0, why);
                 text += strcspn(text, "\n");
         }
-        return err;
+        return r;
 }
 
 int isolation_judge_network(const char *routes, const char *addresses6, bool may_have_eth0, struct fault *why)
 {
-        int err = routes != NULL ? judge_routes(routes, may_have_eth0, why) : 0;
+        int r = routes != NULL ? judge_routes(routes, may_have_eth0, why) : 0;
 
-        if (err == 0 && addresses6 != NULL)
-                err = judge_addresses6(addresses6, may_have_eth0, why);
-        return err;
+        if (r == 0 && addresses6 != NULL)
+                r = judge_addresses6(addresses6, may_have_eth0, why);
+        return r;
 }
 
 /* A kernel without IPv6 has no if_inet6. */
@@ -81,10 +81,10 @@ static int check_network(int pid, bool may_have_eth0, struct fault *why)
 {
         AUTO(auto_free) char *routes = NULL;
         AUTO(auto_free) char *addresses6 = NULL;
-        int err = proc_pid_read(pid, "net/route", NETWORK_TEXT_MAX, &routes);
+        int r = proc_pid_read(pid, "net/route", NETWORK_TEXT_MAX, &routes);
         int err6 = proc_pid_read(pid, "net/if_inet6", NETWORK_TEXT_MAX, &addresses6);
 
-        if (err < 0 || (err6 < 0 && err6 != -ENOENT))
+        if (r < 0 || (err6 < 0 && err6 != -ENOENT))
                 return refuse(why, "its network cannot be read");
         return isolation_judge_network(routes, addresses6, may_have_eth0, why);
 }
@@ -115,11 +115,11 @@ static const char *const MONITOR_NAMESPACES[] = { "mnt", "net", NULL };
 
 static int check_namespaces(int pid, const char *const *names, struct fault *why)
 {
-        int err = 0;
+        int r = 0;
 
-        for (; err == 0 && *names != NULL; names++)
-                err = check_namespace(pid, *names, why);
-        return err;
+        for (; r == 0 && *names != NULL; names++)
+                r = check_namespace(pid, *names, why);
+        return r;
 }
 
 /* ---- the user's directory ---- */
@@ -164,21 +164,21 @@ static int conclude(int pidfd, int err, const struct fault *found, struct fault 
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
 {
         struct fault found = { 0 };
-        int err = check_namespaces(pid, NAMESPACES, &found);
+        int r = check_namespaces(pid, NAMESPACES, &found);
 
-        if (err == 0)
-                err = check_network(pid, may_have_eth0, &found);
-        if (err == 0)
-                err = check_workspace(pid, users_fd, user, &found);
-        return conclude(pidfd, err, &found, why);
+        if (r == 0)
+                r = check_network(pid, may_have_eth0, &found);
+        if (r == 0)
+                r = check_workspace(pid, users_fd, user, &found);
+        return conclude(pidfd, r, &found, why);
 }
 
 int isolation_check_monitor(int pid, int pidfd, struct fault *why)
 {
         struct fault found = { 0 };
-        int err = check_namespaces(pid, MONITOR_NAMESPACES, &found);
+        int r = check_namespaces(pid, MONITOR_NAMESPACES, &found);
 
-        if (err == 0)
-                err = check_network(pid, false, &found);
-        return conclude(pidfd, err, &found, why);
+        if (r == 0)
+                r = check_network(pid, false, &found);
+        return conclude(pidfd, r, &found, why);
 }

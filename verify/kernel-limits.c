@@ -41,12 +41,12 @@ int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const cha
 {
         struct cgroup_limits limits;
         struct cgroup cgroup;
-        int err = cgroup_find(mounts, pid, container_id, &cgroup);
+        int r = cgroup_find(mounts, pid, container_id, &cgroup);
 
-        if (err == -ESRCH)
+        if (r == -ESRCH)
                 return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
-        if (err < 0)
-                return fault_set(why, FAULT_HARDENING_MISSING, -err,
+        if (r < 0)
+                return fault_set(why, FAULT_HARDENING_MISSING, -r,
                                  "the container's control groups cannot be found, so its limits cannot be verified");
         cgroup_bound_sockets(&cgroup, socket_bytes(promise));
         cgroup_read_limits(&cgroup, &limits);

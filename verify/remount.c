@@ -81,7 +81,7 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
         struct stat terminals = { 0 };
         struct stat null = { 0 };
-        int err;
+        int r;
         int fd;
 
         /* Were the daemon killed now, its lock and its sockets would live on in us. */
@@ -94,10 +94,10 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
         if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
                 _exit(errno);
-        err = close_cgroups();
-        if (err == 0)
-                err = own_masks(&null);
-        _exit(err != 0 ? err : bound_terminals(&terminals));
+        r = close_cgroups();
+        if (r == 0)
+                r = own_masks(&null);
+        _exit(r != 0 ? r : bound_terminals(&terminals));
 }
 
 /* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this
@@ -127,13 +127,13 @@ static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
         remount_done done = remount->done;
         void *arg = remount->arg;
         struct fault why = { 0 };
-        int err = reap(remount);
+        int r = reap(remount);
 
         release(remount);
-        if (err != 0)
-                (void)fault_set(&why, FAULT_HARDENING_MISSING, err, "cannot remount the container's mounts: %s",
-                                strerrordesc_np(err));
-        done(arg, err != 0 ? &why : NULL);
+        if (r != 0)
+                (void)fault_set(&why, FAULT_HARDENING_MISSING, r, "cannot remount the container's mounts: %s",
+                                strerrordesc_np(r));
+        done(arg, r != 0 ? &why : NULL);
 }
 
 static int spawn(int pidfd, const char *target, int *ret_child)
@@ -147,11 +147,11 @@ static int spawn(int pidfd, const char *target, int *ret_child)
                 return -errno;
         child = (int)syscall(SYS_pidfd_open, pid, 0);
         if (child < 0) {
-                int err = errno;
+                int r = errno;
 
                 (void)kill(pid, SIGKILL);
                 (void)waitpid(pid, NULL, 0);
-                return -err;
+                return -r;
         }
         *ret_child = child;
         return 0;

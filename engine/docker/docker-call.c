@@ -169,23 +169,23 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
 {
         const struct docker_step *step = call->step;
         enum fault_kind kind = FAULT_ENGINE_REFUSED;
-        int err = EREMOTEIO;
+        int r = EREMOTEIO;
         char message[192];
         struct fault why;
 
         wire_decode_message(response->body, response->body_length, message, sizeof message);
         if (response->status == 404) {
                 kind = step->on_missing;
-                err = ENOENT;
+                r = ENOENT;
         } else if (response->status == 409) {
                 kind = step->on_conflict;
-                err = EEXIST;
+                r = EEXIST;
         }
         if (kind == FAULT_IMAGE_MISSING)
-                fault_set(&why, kind, err, "the engine has no image %s: make it with \"carrel image build\", or %s %s",
+                fault_set(&why, kind, r, "the engine has no image %s: make it with \"carrel image build\", or %s %s",
                           call->subject, call->docker->quirks->pull_command, call->subject);
         else
-                fault_set(&why, kind, err, "the engine refused to %s (%d): %s", step->what, response->status, message);
+                fault_set(&why, kind, r, "the engine refused to %s (%d): %s", step->what, response->status, message);
         docker_call_fail(call, &why);
 }
 

@@ -57,16 +57,16 @@ static void call_cancel(struct engine_call *base)
 
 static int carry_out(struct fake_call *call, struct fault *why)
 {
-        int err;
+        int r;
 
         if (!call->fake->is_available || call->behaviour == FAKE_UNAVAILABLE)
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ECONNREFUSED, "the fake engine does not answer");
         if (call->behaviour == FAKE_REFUSE)
                 return fault_set(why, FAULT_ENGINE_REFUSED, EIO, "the fake engine refuses");
-        err = fake_call_carry_out(call, why);
+        r = fake_call_carry_out(call, why);
         if (call->behaviour == FAKE_DO_AND_FAIL)
                 return fault_set(why, FAULT_DEADLINE, ETIMEDOUT, "the fake engine's answer was lost");
-        return err;
+        return r;
 }
 
 /* A cancel from within one of the exec's callbacks is seen before the next one. */
@@ -84,12 +84,12 @@ static void answer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
         struct fake_call *call = timer->data;
         struct fault why = { 0 };
-        int err = carry_out(call, &why);
+        int r = carry_out(call, &why);
 
-        if (err == 0)
+        if (r == 0)
                 tell_exec(call);
         if (call->done != NULL)
-                call->done(call->arg, err == 0 ? &call->reply : NULL, err == 0 ? NULL : &why);
+                call->done(call->arg, r == 0 ? &call->reply : NULL, r == 0 ? NULL : &why);
         call_free(call);
 }
 

@@ -139,20 +139,20 @@ static int clear_tree(const char *path, unsigned depth)
 static bool clear_one(void *arg, const char *path)
 {
         int *ret_err = arg;
-        int err = clear_tree(path, DEPTH_MAX);
+        int r = clear_tree(path, DEPTH_MAX);
 
-        if (err != 0)
-                *ret_err = err == EBUSY || err == ENOTEMPTY ? -EAGAIN : -err;
+        if (r != 0)
+                *ret_err = r == EBUSY || r == ENOTEMPTY ? -EAGAIN : -r;
         return true;
 }
 
 int oci_cgroup_clear(const char *cgroup)
 {
-        int err = 0;
+        int r = 0;
 
-        if (oci_cgroup_each(cgroup, NULL, clear_one, &err) < 0)
+        if (oci_cgroup_each(cgroup, NULL, clear_one, &r) < 0)
                 return -EAGAIN; /* what could not be looked for is not gone */
-        return err;
+        return r;
 }
 
 static bool exists_one(void *arg, const char *path)

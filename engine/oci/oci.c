@@ -51,16 +51,16 @@ static const char *find_userns_obstacle(const struct oci *oci, int *ret_error)
 
 static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *why)
 {
-        int error = 0;
-        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci, &error);
+        int r = 0;
+        const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci, &r);
 
         oci->has_userns = obstacle == NULL;
         /* What is found stands: auto must not do without for good because of a moment's shortage. */
-        if (oci_userns_is_shortage(error, oci_userns_most()))
-                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -error,
+        if (oci_userns_is_shortage(r, oci_userns_most()))
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
                                  "no user namespace can be made for now: %s; carreld tries again, or set userns = off "
                                  "to do without",
-                                 strerrordesc_np(-error));
+                                 strerrordesc_np(-r));
         (void)snprintf(oci->userns_detail, sizeof oci->userns_detail, "%s%s",
                        oci->has_userns ? "each carrel has host ids of its own" : "no user namespaces: ",
                        oci->has_userns ? "" : obstacle);

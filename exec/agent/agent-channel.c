@@ -83,7 +83,7 @@ static int send_now(const struct agent_channel *channel, const void *bytes, size
 static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_fds)
 {
         const struct agent_packet *packet = &channel->execs->agents->out;
-        struct unsent *unsent = malloc(sizeof(*unsent) + packet->length);
+        struct unsent *unsent = malloc(sizeof *unsent + packet->length);
 
         if (unsent == NULL)
                 return -ENOMEM;
@@ -106,17 +106,17 @@ static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_f
 static int send_or_keep(struct agent_channel *channel, const int *fds, size_t n_fds, size_t unsent_most)
 {
         const struct agent_packet *packet = &channel->execs->agents->out;
-        int error = -EAGAIN;
+        int r = -EAGAIN;
 
         if (channel->fd < 0)
                 return -EPIPE;
         if (list_is_empty(&channel->unsent))
-                error = send_now(channel, packet->bytes, packet->length, fds, n_fds);
-        if (error == -EAGAIN && channel->unsent_bytes > unsent_most)
+                r = send_now(channel, packet->bytes, packet->length, fds, n_fds);
+        if (r == -EAGAIN && channel->unsent_bytes > unsent_most)
                 return -ENOBUFS;
-        if (error == -EAGAIN || error == -ENOBUFS)
-                error = keep_unsent(channel, fds, n_fds);
-        return error == -ECONNRESET ? -EPIPE : error;
+        if (r == -EAGAIN || r == -ENOBUFS)
+                r = keep_unsent(channel, fds, n_fds);
+        return r == -ECONNRESET ? -EPIPE : r;
 }
 
 int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_fds)
@@ -127,11 +127,11 @@ int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_f
 /* The credit bounds what the streams of those that run bring; beside it and the orders there are ENDs and CREDITs. */
 int agent_channel_send_stream(struct agent_channel *channel)
 {
-        int error = send_or_keep(channel, NULL, 0, 2 * UNSENT_MOST_BYTES + channel->n_running * AGENT_WINDOW_BYTES);
+        int r = send_or_keep(channel, NULL, 0, 2 * UNSENT_MOST_BYTES + channel->n_running * AGENT_WINDOW_BYTES);
 
-        if (error == -ENOBUFS || error == -ENOMEM)
+        if (r == -ENOBUFS || r == -ENOMEM)
                 lose(channel);
-        return error;
+        return r;
 }
 
 int agent_channel_give(struct agent_channel *channel, uint32_t number, const int *fds, size_t n_fds)
@@ -155,9 +155,9 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
         (void)events;
         while (!list_is_empty(&channel->unsent)) {
                 struct unsent *unsent = LIST_ENTRY(channel->unsent.next, struct unsent, node);
-                int error = send_now(channel, unsent->bytes, unsent->length, unsent->fds, unsent->n_fds);
+                int r = send_now(channel, unsent->bytes, unsent->length, unsent->fds, unsent->n_fds);
 
-                if (error == -EAGAIN || error == -ENOBUFS)
+                if (r == -EAGAIN || r == -ENOBUFS)
                         return;
                 /* Another error is the end of the connection, which whoever receives sees. */
                 channel->unsent_bytes -= unsent->length;
@@ -182,7 +182,7 @@ static void close_uninvited(const struct cmsghdr *head, struct received *receive
         for (size_t i = 0; i < n_fds; i++) {
                 int fd;
 
-                memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+                memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
                 close(fd);
         }
         received->n_fds += n_fds;
@@ -195,9 +195,9 @@ static int receive_packet(const struct agent_channel *channel, struct received *
         /* Room for what an agent might send against the rules, so that it is found and closed. */
         char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))]
                 __attribute__((aligned(sizeof(size_t))));
-        struct iovec piece = { packet->bytes, sizeof(packet->bytes) };
+        struct iovec piece = { packet->bytes, sizeof packet->bytes };
         struct msghdr message = {
-                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
         };
         ssize_t length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
@@ -219,7 +219,7 @@ static int receive_packet(const struct agent_channel *channel, struct received *
                         close_uninvited(head, ret_received);
                 if (head->cmsg_type != SCM_CREDENTIALS)
                         continue;
-                memcpy(&sender, CMSG_DATA(head), sizeof(sender));
+                memcpy(&sender, CMSG_DATA(head), sizeof sender);
                 ret_received->sender = sender.pid;
         }
         return 1;
@@ -234,7 +234,7 @@ static int dispatch(struct agent_channel *channel, const struct received *receiv
         if (agent_wire_check(AGENT_FROM_INSIDE, packet->bytes, received->length, received->n_fds, received->is_cut,
                              &header) < 0)
                 return -EBADMSG;
-        HASH_FIND(hh, channel->sessions, &header.number, sizeof(header.number), session);
+        HASH_FIND(hh, channel->sessions, &header.number, sizeof header.number, session);
         if (session != NULL)
                 return session->on_message(session, &header, packet->bytes, channel->is_framed ? 0 : received->sender);
         /* Late words about one that is over: only what may cross on the way. */
@@ -300,7 +300,7 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
                 return;
         }
         agent_channel_last_words(channel);
-        memcpy(container_id, channel->container_id, sizeof(container_id));
+        memcpy(container_id, channel->container_id, sizeof container_id);
         if (execs->on_left_behind != NULL)
                 execs->on_left_behind(execs->left_behind_arg, container_id, why);
 }
@@ -381,7 +381,7 @@ static void find_cgroup(struct agent_channel *channel, const char *container_id)
 
         if (channel->init <= 0 || cgroup_find(&channel->execs->mounts, channel->init, container_id, &cgroup) != 0)
                 return;
-        channel->reader = malloc(sizeof(*channel->reader));
+        channel->reader = malloc(sizeof *channel->reader);
         if (channel->reader != NULL)
                 *channel->reader = (struct cgroup_reader){ .cgroup = cgroup, .oom_fd = -1, .pids_fd = -1 };
 }
@@ -390,7 +390,7 @@ static void find_cgroup(struct agent_channel *channel, const char *container_id)
 static gid_t gid_of(int fd)
 {
         struct ucred peer = { .gid = (gid_t)-1 };
-        socklen_t size = sizeof(peer);
+        socklen_t size = sizeof peer;
 
         return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.gid : (gid_t)-1;
 }
@@ -398,8 +398,8 @@ static gid_t gid_of(int fd)
 int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
                       int fd, unsigned version, bool is_framed)
 {
-        struct agent_channel *channel = calloc(1, sizeof(*channel));
-        int error = -ENOMEM;
+        struct agent_channel *channel = calloc(1, sizeof *channel);
+        int r = -ENOMEM;
 
         if (channel == NULL)
                 return -ENOMEM;
@@ -415,11 +415,11 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
         list_init(&channel->waiting);
         exec_cgroups_open(&channel->cgroups, &execs->mounts, is_framed ? 0 : init, container_id);
         find_cgroup(channel, container_id);
-        if (str_copy(channel->container_id, sizeof(channel->container_id), container_id) == 0)
+        if (str_copy(channel->container_id, sizeof channel->container_id, container_id) == 0)
                 HASH_ADD_STR(execs->agents->channels, container_id, channel);
         if (channel->hh.tbl == NULL) {
                 free_channel(&channel->deferred_free);
-                return error;
+                return r;
         }
         ev_timer_init(&channel->gone, on_gone, GONE_S, 0.0);
         ev_timer_init(&channel->tidy, on_tidy, TIDY_S, TIDY_S);
@@ -461,7 +461,7 @@ int agent_session_begin(struct agent_session *session, struct agent_channel *cha
                 return -ENOSPC;
         session->number = channel->last_number + 1;
         session->hh.tbl = NULL;
-        HASH_ADD(hh, channel->sessions, number, sizeof(session->number), session);
+        HASH_ADD(hh, channel->sessions, number, sizeof session->number, session);
         if (session->hh.tbl == NULL)
                 return -ENOMEM;
         session->channel = channel;

@@ -55,11 +55,11 @@ static int on_failed(struct agent_exec *exec, const void *packet)
 
         if (agent_read_failed(packet, &failed) < 0)
                 return -EBADMSG;
-        length = snprintf(text, sizeof(text), "carrel: %s: %.256s: %s\n", STAGES[failed.stage],
+        length = snprintf(text, sizeof text, "carrel: %s: %.256s: %s\n", STAGES[failed.stage],
                           failed.stage == AGENT_STAGE_CWD ? exec->working_dir : exec->base.program,
                           strerrordesc_np((int)failed.error) != NULL ? strerrordesc_np((int)failed.error) : "error");
         exec_take_output(&exec->base, exec->flags & AGENT_START_TTY ? 1 : 2, text,
-                         (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+                         (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
         return 0;
 }
 
@@ -145,17 +145,17 @@ void agent_exec_let_next_in(struct agent_channel *channel)
                 struct list *node = list_pop(&channel->waiting);
                 struct agent_exec *exec;
                 struct fault why;
-                int error;
+                int r;
 
                 if (node == NULL)
                         return;
                 channel->n_waiting--;
                 exec = LIST_ENTRY(node, struct agent_exec, waiting);
-                error = agent_exec_launch(exec);
-                if (error == 0)
+                r = agent_exec_launch(exec);
+                if (r == 0)
                         continue;
-                (void)fault_set(&why, error == -EPIPE ? FAULT_CARREL_LOST : FAULT_RESOURCE_EXHAUSTED, -error,
-                                "cannot start an exec: %s", strerrordesc_np(-error));
+                (void)fault_set(&why, r == -EPIPE ? FAULT_CARREL_LOST : FAULT_RESOURCE_EXHAUSTED, -r,
+                                "cannot start an exec: %s", strerrordesc_np(-r));
                 agent_exec_fail(exec, &why);
         }
 }
@@ -230,8 +230,8 @@ static int enter(struct agent_exec *exec)
 int agent_exec_start(struct agent_channel *channel, const struct exec_place *place, const struct exec_request *request,
                      const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        struct agent_exec *exec = calloc(1, sizeof(*exec));
-        int error;
+        struct agent_exec *exec = calloc(1, sizeof *exec);
+        int r;
 
         if (exec == NULL)
                 return -ENOMEM;
@@ -241,19 +241,19 @@ int agent_exec_start(struct agent_channel *channel, const struct exec_place *pla
         exec->cgroup = EXEC_CGROUP_NONE_YET;
         list_init(&exec->waiting);
         list_init(&exec->deferred_free.node);
-        error = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
-        if (error == 0)
-                error = agent_exec_take(exec, request);
+        r = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
+        if (r == 0)
+                r = agent_exec_take(exec, request);
         exec->base.is_pulled &= !channel->is_framed; /* there is no pipe */
         init_parts(exec, channel);
-        if (error == 0)
-                error = take_input(exec, request);
-        if (error == 0)
-                error = enter(exec);
-        if (error < 0) {
+        if (r == 0)
+                r = take_input(exec, request);
+        if (r == 0)
+                r = enter(exec);
+        if (r < 0) {
                 (void)exec_cgroup_remove(&channel->cgroups, &exec->cgroup);
                 agent_exec_leave(exec);
-                return error;
+                return r;
         }
         list_append(&channel->execs->running, &exec->base.node);
         *ret_exec = &exec->base;

@@ -45,28 +45,28 @@ static void close_start_fds(struct start_fds *start_fds)
 
 static int pack_pipes(struct agent_exec *exec, struct start_fds *start_fds)
 {
-        int error = 0;
+        int r = 0;
 
         if (exec->flags & AGENT_START_INPUT) {
-                error = agent_input_pipe(&exec->input, &start_fds->fds[start_fds->count]);
-                start_fds->count += error == 0;
+                r = agent_input_pipe(&exec->input, &start_fds->fds[start_fds->count]);
+                start_fds->count += r == 0;
         }
-        for (int i = 0; i < (exec->flags & AGENT_START_TTY ? 1 : 2) && error == 0; i++) {
-                error = agent_output_pipe(&exec->outputs[i], &start_fds->fds[start_fds->count]);
-                start_fds->count += error == 0;
+        for (int i = 0; i < (exec->flags & AGENT_START_TTY ? 1 : 2) && r == 0; i++) {
+                r = agent_output_pipe(&exec->outputs[i], &start_fds->fds[start_fds->count]);
+                start_fds->count += r == 0;
         }
-        return error;
+        return r;
 }
 
 static int pack(struct agent_exec *exec, struct start_fds *start_fds)
 {
-        int error = exec_cgroup_make(&exec->channel->cgroups, &exec->cgroup, &start_fds->fds[0]);
+        int r = exec_cgroup_make(&exec->channel->cgroups, &exec->cgroup, &start_fds->fds[0]);
 
-        if (error == 0) {
+        if (r == 0) {
                 exec->flags |= AGENT_START_JOIN;
                 start_fds->count = 1;
-        } else if (error != -EOPNOTSUPP) {
-                return error;
+        } else if (r != -EOPNOTSUPP) {
+                return r;
         }
         return exec->channel->is_framed ? 0 : pack_pipes(exec, start_fds);
 }
@@ -79,12 +79,12 @@ static int send_start(struct agent_exec *exec, const struct start_fds *start_fds
         size_t left = exec->spec_length;
 
         for (; left > AGENT_PAYLOAD_MAX - AGENT_START_HEAD_BYTES; left -= AGENT_PAYLOAD_MAX - AGENT_START_HEAD_BYTES) {
-                int error;
+                int r;
 
                 agent_write_spec(&agents->out, exec->session.number, at, AGENT_PAYLOAD_MAX - AGENT_START_HEAD_BYTES);
-                error = agent_channel_send(exec->channel, NULL, 0);
-                if (error < 0)
-                        return error;
+                r = agent_channel_send(exec->channel, NULL, 0);
+                if (r < 0)
+                        return r;
                 at += AGENT_PAYLOAD_MAX - AGENT_START_HEAD_BYTES;
         }
         agent_write_start(&agents->out, exec->session.number, &start, (unsigned)start_fds->count, at, left);
@@ -94,17 +94,17 @@ static int send_start(struct agent_exec *exec, const struct start_fds *start_fds
 int agent_exec_launch(struct agent_exec *exec)
 {
         struct start_fds start_fds = { .count = 0 };
-        int error = agent_session_begin(&exec->session, exec->channel);
+        int r = agent_session_begin(&exec->session, exec->channel);
 
-        if (error == 0)
-                error = pack(exec, &start_fds);
-        if (error == 0) {
+        if (r == 0)
+                r = pack(exec, &start_fds);
+        if (r == 0) {
                 exec_tell_launch(&exec->base);
-                error = send_start(exec, &start_fds);
+                r = send_start(exec, &start_fds);
         }
         close_start_fds(&start_fds);
-        if (error < 0)
-                return error;
+        if (r < 0)
+                return r;
         free(exec->spec);
         exec->spec = NULL;
         exec->is_counted = true;

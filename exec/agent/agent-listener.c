@@ -59,14 +59,14 @@ int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, 
         struct agents *agents = execs->agents;
         AUTO(auto_close) int top = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         AUTO(auto_close) int all = -1;
-        int error = top >= 0 ? enter_directory(top, "agents", &all) : -errno;
+        int r = top >= 0 ? enter_directory(top, "agents", &all) : -errno;
         int fd = -1;
 
-        if (error == 0)
-                error = enter_directory(all, pool, &fd);
-        if (error < 0)
-                return fault_set(why, FAULT_INTERNAL, -error, "cannot make %s/agents/%s: %s", runtime_dir, pool,
-                                 strerror(-error));
+        if (r == 0)
+                r = enter_directory(all, pool, &fd);
+        if (r < 0)
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot make %s/agents/%s: %s", runtime_dir, pool,
+                                 strerror(-r));
         if (agents->directory >= 0)
                 close(agents->directory);
         agents->directory = fd;
@@ -138,13 +138,13 @@ static int listen_in(int directory, int *ret_fd)
         AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         const int on = 1;
 
-        (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" SOCKET_NAME, directory);
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" SOCKET_NAME, directory);
         if (fd < 0)
                 return -errno;
         if (unlinkat(directory, SOCKET_NAME, 0) != 0 && errno != ENOENT)
                 return -errno;
-        if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0 ||
-            bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
+            bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
             fchmodat(directory, SOCKET_NAME, 0666, 0) != 0 || listen(fd, BACKLOG) != 0)
                 return -errno;
         *ret_fd = TAKE_FD(fd);
@@ -207,7 +207,7 @@ static int send_welcome(int fd, const struct agent_welcome *welcome, struct agen
 static int read_hello(int fd, struct agent_packet *packet, struct agent_hello *ret_hello)
 {
         struct agent_header header;
-        ssize_t length = recv(fd, packet->bytes, sizeof(packet->bytes), MSG_DONTWAIT);
+        ssize_t length = recv(fd, packet->bytes, sizeof packet->bytes, MSG_DONTWAIT);
 
         if (length <= 0)
                 return length < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -EPIPE;
@@ -234,7 +234,7 @@ static int know_again(const struct agent_listener *listener, const struct agent_
 {
         int directory = listener->execs->agents->directory;
         uint8_t difference = 0;
-        int error;
+        int r;
 
         *ret_welcome = (struct agent_welcome){
                 .version = hello->version_max < AGENT_VERSION ? hello->version_max : AGENT_VERSION,
@@ -242,13 +242,13 @@ static int know_again(const struct agent_listener *listener, const struct agent_
         if (!listener->has_own_kernel)
                 return 0;
         ret_welcome->flags = AGENT_WELCOME_FRAMED;
-        error = agent_token_find(directory, listener->name, listener->container_id, ret_welcome->token);
-        if (error == -ENOENT)
+        r = agent_token_find(directory, listener->name, listener->container_id, ret_welcome->token);
+        if (r == -ENOENT)
                 return agent_token_make(directory, listener->name, listener->container_id, ret_welcome->token);
         for (int i = 0; i < AGENT_TOKEN_BYTES; i++)
                 difference |= hello->token[i] ^ ret_welcome->token[i];
-        if (error < 0)
-                return error;
+        if (r < 0)
+                return r;
         return difference != 0 || agent_token_is_withheld(ret_welcome->token) ? -EPERM : 0;
 }
 
@@ -259,26 +259,26 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
         struct agents *agents = listener->execs->agents;
         struct agent_welcome welcome;
         struct agent_hello hello;
-        int error = read_hello(listener->candidate, &agents->in, &hello);
+        int r = read_hello(listener->candidate, &agents->in, &hello);
 
         (void)loop, (void)events;
-        if (error == -EAGAIN)
+        if (r == -EAGAIN)
                 return;
-        if (error == -EPIPE) { /* it dials again */
+        if (r == -EPIPE) { /* it dials again */
                 show_out(listener);
                 return;
         }
-        if (error < 0) {
-                refuse_candidate(listener, error == -EBADMSG ? "it broke the protocol" : "it speaks another version");
+        if (r < 0) {
+                refuse_candidate(listener, r == -EBADMSG ? "it broke the protocol" : "it speaks another version");
                 return;
         }
-        error = know_again(listener, &hello, &welcome);
-        if (error == -EPERM) { /* another program inside; the init will come, too */
+        r = know_again(listener, &hello, &welcome);
+        if (r == -EPERM) { /* another program inside; the init will come, too */
                 show_out(listener);
                 return;
         }
         ev_io_stop(listener->execs->loop, &listener->readable);
-        if (error < 0 || send_welcome(listener->candidate, &welcome, &agents->out) < 0 ||
+        if (r < 0 || send_welcome(listener->candidate, &welcome, &agents->out) < 0 ||
             agent_channel_new(&listener->channel, listener->execs, listener->container_id, listener->pid,
                               listener->candidate, welcome.version, listener->has_own_kernel) < 0) {
                 refuse_candidate(listener, "it hung up, or there is no memory");
@@ -296,7 +296,7 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
 static bool may_be_init(const struct agent_listener *listener, int fd)
 {
         struct ucred peer = { 0 };
-        socklen_t size = sizeof(peer);
+        socklen_t size = sizeof peer;
 
         return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1 &&
                (peer.pid == listener->pid || listener->has_own_kernel) &&
@@ -314,7 +314,7 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 
                 if (fd < 0)
                         return;
-                if (!may_be_init(listener, fd) || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
+                if (!may_be_init(listener, fd) || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
                         close(fd);
                         continue;
                 }
@@ -328,7 +328,7 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 int agent_listener_greet(struct agent_listener *listener, const char *container_id, int pid, bool has_own_kernel,
                          void (*on_greeted)(void *arg, const struct fault *why), void *arg)
 {
-        if (str_copy(listener->container_id, sizeof(listener->container_id), container_id) != 0)
+        if (str_copy(listener->container_id, sizeof listener->container_id, container_id) != 0)
                 return -EINVAL;
         listener->pid = pid;
         listener->has_own_kernel = has_own_kernel;
@@ -342,11 +342,11 @@ int agent_listener_give_up(const struct agent_listener *listener)
 {
         int directory = listener->execs->agents->directory;
         uint8_t token[AGENT_TOKEN_BYTES];
-        int error = agent_token_find(directory, listener->name, listener->container_id, token);
+        int r = agent_token_find(directory, listener->name, listener->container_id, token);
 
-        if (error == -ENOENT)
+        if (r == -ENOENT)
                 return agent_token_withhold(directory, listener->name, listener->container_id);
-        return error == 0 && !agent_token_is_withheld(token) ? -EPERM : error;
+        return r == 0 && !agent_token_is_withheld(token) ? -EPERM : r;
 }
 
 void agent_listener_leave(struct agent_listener *listener)
@@ -378,10 +378,10 @@ static void free_listener(struct deferred_free *deferred_free)
 
 int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs, const char *name, struct fault *why)
 {
-        struct agent_listener *listener = calloc(1, sizeof(*listener));
-        int error = listener != NULL ? 0 : -ENOMEM;
+        struct agent_listener *listener = calloc(1, sizeof *listener);
+        int r = listener != NULL ? 0 : -ENOMEM;
 
-        if (error == 0) {
+        if (r == 0) {
                 *listener = (struct agent_listener){ .deferred_free.free = free_listener,
                                                      .execs = execs,
                                                      .directory = -1,
@@ -389,19 +389,18 @@ int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs
                                                      .candidate = -1 };
                 list_init(&listener->deferred_free.node);
                 listener->name = strdup(name);
-                error = listener->name != NULL ? 0 : -ENOMEM;
+                r = listener->name != NULL ? 0 : -ENOMEM;
         }
-        if (error == 0) {
-                error = execs->agents->directory >= 0 ? open_directory(execs->agents, name, &listener->directory)
-                                                      : -ENOENT;
+        if (r == 0) {
+                r = execs->agents->directory >= 0 ? open_directory(execs->agents, name, &listener->directory) : -ENOENT;
         }
-        if (error == 0)
-                error = listen_in(listener->directory, &listener->listen_fd);
-        if (error < 0) {
+        if (r == 0)
+                r = listen_in(listener->directory, &listener->listen_fd);
+        if (r < 0) {
                 if (listener != NULL)
                         free_listener(&listener->deferred_free);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -error, "cannot listen for the agent of %s: %s", name,
-                                 strerror(-error));
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot listen for the agent of %s: %s", name,
+                                 strerror(-r));
         }
         ev_io_init(&listener->incoming, on_connection, listener->listen_fd, EV_READ);
         ev_io_init(&listener->readable, on_hello, -1, EV_READ);

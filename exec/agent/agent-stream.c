@@ -333,14 +333,14 @@ static ssize_t put_frames(struct agent_input *input, const char *bytes, size_t l
 
         while (done < length && input->credit > 0) {
                 size_t piece = length - done < FRAME_BYTES ? length - done : FRAME_BYTES;
-                int error;
+                int r;
 
                 if (piece > input->credit)
                         piece = input->credit;
                 agent_write_data(&agents->out, input->number, AGENT_STREAM_IN, bytes + done, piece);
-                error = agent_channel_send_stream(input->channel);
-                if (error < 0)
-                        return error;
+                r = agent_channel_send_stream(input->channel);
+                if (r < 0)
+                        return r;
                 input->credit -= (uint32_t)piece;
                 done += piece;
         }

@@ -35,17 +35,17 @@ int agent_token_find(int directory, const char *name, const char *container_id,
         char file[FILE_NAME_BYTES];
         char record[RECORD_BYTES];
         ssize_t length;
-        int error = file_name(".", name, file);
+        int r = file_name(".", name, file);
 
-        if (error < 0)
-                return error;
+        if (r < 0)
+                return r;
         fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        length = read(fd, record, sizeof(record));
+        length = read(fd, record, sizeof record);
         if (length < 0)
                 return -errno;
-        if (length != sizeof(record) || strncmp(record, container_id, ENGINE_ID_BYTES) != 0)
+        if (length != sizeof record || strncmp(record, container_id, ENGINE_ID_BYTES) != 0)
                 return -ENOENT; /* of the user's last container */
         memcpy(ret_token, record + ENGINE_ID_BYTES, AGENT_TOKEN_BYTES);
         return 0;
@@ -58,21 +58,21 @@ static int write_token(int directory, const char *name, const char *container_id
         uint8_t record[RECORD_BYTES];
         char file[FILE_NAME_BYTES];
         char fresh[FILE_NAME_BYTES];
-        int error = file_name(".", name, file);
+        int r = file_name(".", name, file);
 
-        if (error == 0)
-                error = file_name("..", name, fresh);
-        if (error == 0)
-                error = compose(container_id, token, record);
-        if (error < 0)
-                return error;
+        if (r == 0)
+                r = file_name("..", name, fresh);
+        if (r == 0)
+                r = compose(container_id, token, record);
+        if (r < 0)
+                return r;
         fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        if (write(fd, record, sizeof(record)) != sizeof(record) || renameat(directory, fresh, directory, file) != 0) {
-                error = errno != 0 ? -errno : -ENOSPC;
+        if (write(fd, record, sizeof record) != sizeof record || renameat(directory, fresh, directory, file) != 0) {
+                r = errno != 0 ? -errno : -ENOSPC;
                 (void)unlinkat(directory, fresh, 0);
-                return error;
+                return r;
         }
         return 0;
 }
@@ -81,13 +81,13 @@ int agent_token_make(int directory, const char *name, const char *container_id,
                      uint8_t ret_token[static AGENT_TOKEN_BYTES])
 {
         uint8_t token[AGENT_TOKEN_BYTES];
-        int error = getrandom(token, sizeof(token), 0) == sizeof(token) ? 0 : -EAGAIN;
+        int r = getrandom(token, sizeof token, 0) == sizeof token ? 0 : -EAGAIN;
 
-        if (error == 0)
-                error = write_token(directory, name, container_id, token);
-        if (error == 0)
-                memcpy(ret_token, token, sizeof(token));
-        return error;
+        if (r == 0)
+                r = write_token(directory, name, container_id, token);
+        if (r == 0)
+                memcpy(ret_token, token, sizeof token);
+        return r;
 }
 
 static const uint8_t WITHHELD[AGENT_TOKEN_BYTES];
@@ -99,7 +99,7 @@ int agent_token_withhold(int directory, const char *name, const char *container_
 
 bool agent_token_is_withheld(const uint8_t token[static AGENT_TOKEN_BYTES])
 {
-        return memcmp(token, WITHHELD, sizeof(WITHHELD)) == 0;
+        return memcmp(token, WITHHELD, sizeof WITHHELD) == 0;
 }
 
 void agent_token_forget(int directory, const char *name)

@@ -20,7 +20,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 
 int agents_new(struct agents **ret_agents, struct execs *execs)
 {
-        struct agents *agents = calloc(1, sizeof(*agents));
+        struct agents *agents = calloc(1, sizeof *agents);
 
         (void)execs;
         if (agents == NULL)

@@ -116,7 +116,7 @@ void exec_end_give_up(struct engine_exec *exec)
         bool is_told = execs->on_left_behind != NULL && is_left_behind(exec);
         char container_id[ENGINE_ID_BYTES];
 
-        memcpy(container_id, exec->base.container_id, sizeof(container_id));
+        memcpy(container_id, exec->base.container_id, sizeof container_id);
         exec_end_now(exec);
         if (is_told)
                 execs->on_left_behind(execs->left_behind_arg, container_id, LEFT_UNKILLABLE);

@@ -223,7 +223,7 @@ static void on_started(void *arg, const char *engine_exec_id)
         struct engine_exec *exec = arg;
 
         if ((exec->seen & SAW_START) || engine_exec_id[0] == '\0' ||
-            str_copy(exec->engine_id, sizeof(exec->engine_id), engine_exec_id) != 0)
+            str_copy(exec->engine_id, sizeof exec->engine_id, engine_exec_id) != 0)
                 return;
         exec->seen |= SAW_START;
         claim_early_death(exec);
@@ -365,21 +365,21 @@ static int ask_engine(struct engine_exec *exec, const struct exec_request *reque
 int exec_run_start(struct execs *execs, const struct exec_place *place, const struct exec_request *request,
                    const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        struct engine_exec *exec = calloc(1, sizeof(*exec));
-        int error;
+        struct engine_exec *exec = calloc(1, sizeof *exec);
+        int r;
 
         if (exec == NULL)
                 return -ENOMEM;
-        error = exec_init(&exec->base, &BACKEND, execs, place, request, sink, arg);
-        if (error == 0) {
+        r = exec_init(&exec->base, &BACKEND, execs, place, request, sink, arg);
+        if (r == 0) {
                 look_at_tree(exec, place->container_pid);
                 init_timers(exec, request->timeout_s);
                 exec_tell_launch(&exec->base);
-                error = ask_engine(exec, request);
+                r = ask_engine(exec, request);
         }
-        if (error != 0) {
+        if (r != 0) {
                 exec_end_dispose(exec);
-                return error;
+                return r;
         }
         note_neighbours(exec);
         list_append(&execs->running, &exec->base.node);
@@ -480,7 +480,7 @@ static void keep_death(struct execs *execs, const struct engine_event *event)
         struct unclaimed_death *death = &execs->deaths[execs->n_deaths++ % DEATHS_KEPT];
 
         death->exit_code = event->exit_code;
-        if (str_copy(death->engine_id, sizeof(death->engine_id), event->exec_id) != 0)
+        if (str_copy(death->engine_id, sizeof death->engine_id, event->exec_id) != 0)
                 death->engine_id[0] = '\0';
 }
 

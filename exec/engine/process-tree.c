@@ -27,7 +27,7 @@ static const struct suspect *find_pid(const struct suspect *suspects, size_t cou
 {
         struct suspect key = { .process = { .pid = pid } };
 
-        return bsearch(&key, suspects, count, sizeof(*suspects), compare_pids);
+        return bsearch(&key, suspects, count, sizeof *suspects, compare_pids);
 }
 
 /* Both ends are cut to whole ticks, so the tick of the request itself counts as "since". */
@@ -118,17 +118,17 @@ static int read_suspects(const struct process_tree *tree, size_t room, struct su
         AUTO(auto_free) pid_t *pids = NULL;
         struct suspect *suspects;
         size_t n_pids = 0, count = 0;
-        int error = cgroup_members(tree->cgroup, &pids, &n_pids);
+        int r = cgroup_members(tree->cgroup, &pids, &n_pids);
 
-        if (error != 0)
-                return error;
-        suspects = calloc(n_pids + room + 1, sizeof(*suspects));
+        if (r != 0)
+                return r;
+        suspects = calloc(n_pids + room + 1, sizeof *suspects);
         if (suspects == NULL)
                 return -ENOMEM;
         for (size_t i = 0; i < n_pids; i++)
                 if (process_read(pids[i], &suspects[count].process) == 0)
                         count++;
-        qsort(suspects, count, sizeof(*suspects), compare_pids);
+        qsort(suspects, count, sizeof *suspects, compare_pids);
         *ret_suspects = suspects;
         *ret_count = count;
         return 0;
@@ -138,12 +138,12 @@ static int look(const struct process_tree *tree, struct roster *roster)
 {
         struct suspect *suspects = NULL;
         size_t count = 0;
-        int error = read_suspects(tree, roster->count, &suspects, &count);
+        int r = read_suspects(tree, roster->count, &suspects, &count);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         count = carry_over(roster, suspects, count);
-        qsort(suspects, count, sizeof(*suspects), compare_pids);
+        qsort(suspects, count, sizeof *suspects, compare_pids);
         process_tree_select(tree, suspects, count, (uint64_t)sysconf(_SC_CLK_TCK));
         free(roster->suspects);
         *roster = (struct roster){ suspects, count };
@@ -196,15 +196,15 @@ static int send_all(const struct process_tree *tree, const struct roster *roster
 
         for (size_t i = 0; i < roster->count; i++) {
                 const struct suspect *suspect = &roster->suspects[i];
-                int error;
+                int r;
 
                 if (!suspect->is_member || suspect->is_gone || !is_alive(&suspect->process))
                         continue;
-                error = send_checked(tree, &suspect->process, signal);
-                if (error == 0)
+                r = send_checked(tree, &suspect->process, signal);
+                if (r == 0)
                         sent++;
-                else if (error != -ESRCH)
-                        refusal = error;
+                else if (r != -ESRCH)
+                        refusal = r;
         }
         return sent == 0 ? refusal : sent;
 }

@@ -25,9 +25,9 @@ static const struct {
         { "exec true beside an endless writer", "{\"argv\":[\"yes\"]}" },
         { "exec true beside a CPU burner", "{\"argv\":[\"sh\",\"-c\",\"while :; do :; done\"]}" },
 };
-enum { HOGS_COUNT = sizeof(HOGS) / sizeof(HOGS[0]) };
+enum { HOGS_COUNT = sizeof HOGS / sizeof HOGS[0] };
 
-_Static_assert(sizeof(HOGS) / sizeof(HOGS[0]) <= NEIGHBOURS_MAX, "each has a row");
+_Static_assert(sizeof HOGS / sizeof HOGS[0] <= NEIGHBOURS_MAX, "each has a row");
 
 static void misbehave_once(const struct bench *bench, const char *body)
 {
@@ -38,7 +38,7 @@ static void misbehave_once(const struct bench *bench, const char *body)
         if (fd >= 0 &&
             plain_begin(&stream, fd, "POST", HOG_PATH "/exec",
                         "Accept: application/vnd.docker.multiplexed-stream, application/x-ndjson\r\n", body) == 0)
-                while (plain_read(&stream, bytes, sizeof(bytes)) > 0)
+                while (plain_read(&stream, bytes, sizeof bytes) > 0)
                         ;
         if (fd >= 0)
                 close(fd);
@@ -66,21 +66,21 @@ static void stop_misbehaving(struct bench *bench, pid_t pid)
 
 static void run_beside(struct bench *bench, bench_operation run, size_t hog, struct row *ret_row)
 {
-        int error;
+        int r;
         pid_t pid;
 
         *ret_row = (struct row){ .operation = HOGS[hog].name, .baseline = "quiet (p99)", .is_neighbour = 1 };
-        error = bench_measure(bench, NULL, run, REPETITIONS * bench->scale, &ret_row->theirs);
-        if (error != 0)
-                bench_complain(bench, "quiet", error);
+        r = bench_measure(bench, NULL, run, REPETITIONS * bench->scale, &ret_row->theirs);
+        if (r != 0)
+                bench_complain(bench, "quiet", r);
         (void)bench_ask(bench, bench->fd, "PUT", HOG_PATH, "{}");
         pid = begin_misbehaving(bench, HOGS[hog].body);
         if (pid < 0)
                 return;
         (void)nanosleep(&RISE, NULL);
-        error = bench_measure(bench, NULL, run, REPETITIONS * bench->scale, &ret_row->ours);
-        if (error != 0)
-                bench_complain(bench, HOGS[hog].name, error);
+        r = bench_measure(bench, NULL, run, REPETITIONS * bench->scale, &ret_row->ours);
+        if (r != 0)
+                bench_complain(bench, HOGS[hog].name, r);
         stop_misbehaving(bench, pid);
 }
 

@@ -30,7 +30,7 @@ static int read_more(struct reader *reader)
         memmove(reader->bytes, reader->bytes + reader->at, reader->length - reader->at);
         reader->length -= reader->at;
         reader->at = 0;
-        got = plain_read(&reader->stream, reader->bytes + reader->length, sizeof(reader->bytes) - reader->length);
+        got = plain_read(&reader->stream, reader->bytes + reader->length, sizeof reader->bytes - reader->length);
         if (got > 0)
                 reader->length += (size_t)got;
         return got < 0 ? (int)got : got == 0;
@@ -39,20 +39,20 @@ static int read_more(struct reader *reader)
 /* length bytes are in front of us. 0, 1: the stream has ended; or a negative errno. */
 static int need(struct reader *reader, size_t length)
 {
-        int error = 0;
+        int r = 0;
 
-        while (error == 0 && reader->length - reader->at < length)
-                error = read_more(reader);
-        return error;
+        while (r == 0 && reader->length - reader->at < length)
+                r = read_more(reader);
+        return r;
 }
 
 static int skip(struct reader *reader, size_t length)
 {
         while (length > 0) {
                 size_t held = reader->length - reader->at;
-                int error = held == 0 ? read_more(reader) : 0;
+                int r = held == 0 ? read_more(reader) : 0;
 
-                if (error != 0)
+                if (r != 0)
                         return -EPROTO;
                 held = held < length ? held : length;
                 reader->at += held;
@@ -67,9 +67,9 @@ static int read_ndjson(struct reader *reader)
 {
         char tail[2 * TAIL_BYTES + 1] = "";
         size_t length = 0;
-        int error;
+        int r;
 
-        while ((error = read_more(reader)) == 0) {
+        while ((r = read_more(reader)) == 0) {
                 size_t kept = reader->length < TAIL_BYTES ? reader->length : TAIL_BYTES;
 
                 if (length > TAIL_BYTES) {
@@ -83,14 +83,14 @@ static int read_ndjson(struct reader *reader)
         }
         tail[length] = '\0';
         reader->has_report = strstr(tail, "\"event\":\"exit\"") != NULL;
-        return error < 0 ? error : 0;
+        return r < 0 ? r : 0;
 }
 
 static int read_multiplexed(struct reader *reader)
 {
-        int error;
+        int r;
 
-        while ((error = need(reader, 8)) == 0) {
+        while ((r = need(reader, 8)) == 0) {
                 const unsigned char *head = (const unsigned char *)reader->bytes + reader->at;
                 size_t length = (size_t)head[4] << 24 | (size_t)head[5] << 16 | (size_t)head[6] << 8 | head[7];
 
@@ -99,11 +99,11 @@ static int read_multiplexed(struct reader *reader)
                         reader->has_report = true;
                 else
                         reader->counted += (double)length;
-                error = skip(reader, length);
-                if (error != 0)
-                        return error;
+                r = skip(reader, length);
+                if (r != 0)
+                        return r;
         }
-        return error < 0 ? error : 0;
+        return r < 0 ? r : 0;
 }
 
 /* RFC 6455, section 5.2: a server's frames have no mask. */
@@ -136,22 +136,22 @@ static int read_websocket(struct reader *reader)
 static int read_whole(struct bench *bench, const char *method, const char *path, const char *headers, const char *body,
                       int (*read)(struct reader *reader), double bytes)
 {
-        struct reader *reader = calloc(1, sizeof(*reader));
+        struct reader *reader = calloc(1, sizeof *reader);
         int fd = plain_connect(bench->socket_path);
-        int error = reader == NULL ? -ENOMEM : fd < 0 ? fd : 0;
+        int r = reader == NULL ? -ENOMEM : fd < 0 ? fd : 0;
 
-        if (error == 0)
-                error = plain_begin(&reader->stream, fd, method, path, headers, body);
-        if (error == 0 && reader->stream.status != 101 && reader->stream.status != 200)
-                error = -EPROTO;
-        if (error == 0)
-                error = read(reader);
-        if (error == 0 && (!reader->has_report || reader->counted < bytes))
-                error = -EPROTO;
+        if (r == 0)
+                r = plain_begin(&reader->stream, fd, method, path, headers, body);
+        if (r == 0 && reader->stream.status != 101 && reader->stream.status != 200)
+                r = -EPROTO;
+        if (r == 0)
+                r = read(reader);
+        if (r == 0 && (!reader->has_report || reader->counted < bytes))
+                r = -EPROTO;
         if (fd >= 0)
                 close(fd);
         free(reader);
-        return error;
+        return r;
 }
 
 int stream_ndjson(struct bench *bench, const char *path, const char *body, double bytes)

@@ -31,10 +31,10 @@ void bench_complain(const struct bench *bench, const char *name, int error)
 
 int bench_ask(struct bench *bench, int fd, const char *method, const char *path, const char *body)
 {
-        int error = plain_ask(fd, method, path, body, &bench->answer);
+        int r = plain_ask(fd, method, path, body, &bench->answer);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         return bench->answer.status / 100 == 2 ? 0 : -EREMOTEIO;
 }
 
@@ -83,52 +83,52 @@ int bench_docker(struct bench *bench, const char *const words[])
 int bench_measure(struct bench *bench, bench_operation prepare, bench_operation run, size_t repetitions,
                   struct samples *ret_samples)
 {
-        int error = samples_open(ret_samples, repetitions);
+        int r = samples_open(ret_samples, repetitions);
 
-        for (size_t i = 0; i < repetitions && error == 0; i++) {
+        for (size_t i = 0; i < repetitions && r == 0; i++) {
                 double begin_ms;
 
                 if (prepare != NULL)
                         (void)prepare(bench); /* nothing to remove is fine */
                 begin_ms = bench_now_ms();
-                error = run(bench);
-                if (error == 0)
+                r = run(bench);
+                if (r == 0)
                         samples_add(ret_samples, bench_now_ms() - begin_ms);
         }
-        return error;
+        return r;
 }
 
 void bench_run_plan(struct bench *bench, const struct bench_plan *plan, struct row *ret_row)
 {
-        int error;
+        int r;
 
         *ret_row = (struct row){ .operation = plan->name, .baseline = plan->baseline_name, .bytes = plan->bytes };
         bench_reconnect(bench);
-        error = bench_measure(bench, plan->prepare, plan->run, plan->repetitions * bench->scale, &ret_row->ours);
-        if (error != 0)
-                bench_complain(bench, plan->name, error);
+        r = bench_measure(bench, plan->prepare, plan->run, plan->repetitions * bench->scale, &ret_row->ours);
+        if (r != 0)
+                bench_complain(bench, plan->name, r);
         if (bench->docker_socket == NULL || plan->baseline == NULL)
                 return;
-        error = bench_measure(bench, plan->baseline_prepare, plan->baseline, plan->baseline_repetitions * bench->scale,
-                              &ret_row->theirs);
-        if (error != 0)
-                bench_complain(bench, plan->baseline_name, error);
+        r = bench_measure(bench, plan->baseline_prepare, plan->baseline, plan->baseline_repetitions * bench->scale,
+                          &ret_row->theirs);
+        if (r != 0)
+                bench_complain(bench, plan->baseline_name, r);
 }
 
 int bench_show(struct bench *bench, struct row *rows, size_t count)
 {
-        int error = 0;
+        int r = 0;
 
         rows_print(stdout, rows, count);
         if (bench->json_path != NULL)
-                error = rows_write_json(bench->json_path, rows, count);
-        if (error != 0)
-                bench_complain(bench, bench->json_path, error);
+                r = rows_write_json(bench->json_path, rows, count);
+        if (r != 0)
+                bench_complain(bench, bench->json_path, r);
         for (size_t i = 0; i < count; i++) {
                 samples_close(&rows[i].ours);
                 samples_close(&rows[i].theirs);
         }
-        return error;
+        return r;
 }
 
 /* ---- main ---- */
@@ -153,14 +153,14 @@ static bool parse_arguments(struct bench *bench, int argc, char **argv)
                 return false;
         bench->socket_path = argv[optind];
         if (bench->docker_socket != NULL)
-                snprintf(bench->docker_host, sizeof(bench->docker_host), "unix://%s", bench->docker_socket);
+                snprintf(bench->docker_host, sizeof bench->docker_host, "unix://%s", bench->docker_socket);
         return true;
 }
 
 int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench *bench))
 {
-        struct bench *bench = calloc(1, sizeof(*bench));
-        int error;
+        struct bench *bench = calloc(1, sizeof *bench);
+        int r;
 
         if (bench == NULL)
                 return 1;
@@ -176,8 +176,8 @@ int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench 
                 free(bench);
                 return 1;
         }
-        error = run(bench);
+        r = run(bench);
         close(bench->fd);
         free(bench);
-        return error != 0;
+        return r != 0;
 }

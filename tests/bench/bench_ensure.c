@@ -35,11 +35,11 @@ static int remove_carrel(struct bench *bench)
 
 static int exec_true(struct bench *bench)
 {
-        int error = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", "{\"argv\":[\"true\"]}");
+        int r = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", "{\"argv\":[\"true\"]}");
 
-        if (error == 0 && strstr(bench->answer.body, "\"exit_code\":0") == NULL)
-                error = -EREMOTEIO;
-        return error;
+        if (r == 0 && strstr(bench->answer.body, "\"exit_code\":0") == NULL)
+                r = -EREMOTEIO;
+        return r;
 }
 
 /* ---- the CLI ---- */
@@ -107,7 +107,7 @@ static const struct bench_plan PLANS[] = {
           20 },
         { "exec true", NULL, exec_true, 50, "docker exec", NULL, docker_exec, 20 },
 };
-enum { PLANS_COUNT = sizeof(PLANS) / sizeof(PLANS[0]) };
+enum { PLANS_COUNT = sizeof PLANS / sizeof PLANS[0] };
 
 static int run_all(struct bench *bench)
 {

@@ -22,11 +22,11 @@ static const double OUTPUT_BYTES = 104857600;
 
 static int exec_true(struct bench *bench)
 {
-        int error = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", "{\"argv\":[\"true\"]}");
+        int r = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", "{\"argv\":[\"true\"]}");
 
-        if (error == 0 && strstr(bench->answer.body, "\"exit_code\":0") == NULL)
-                error = -EREMOTEIO;
-        return error;
+        if (r == 0 && strstr(bench->answer.body, "\"exit_code\":0") == NULL)
+                r = -EREMOTEIO;
+        return r;
 }
 
 static int read_ndjson(struct bench *bench)
@@ -65,22 +65,22 @@ static const struct bench_plan PLANS[] = {
         { "100 MiB, multiplexed stream", NULL, read_multiplexed, 10, "docker exec", NULL, docker_output, 5, 104857600 },
         { "100 MiB, WebSocket", NULL, read_websocket, 5, "docker exec", NULL, docker_output, 5, 104857600 },
 };
-enum { PLANS_COUNT = sizeof(PLANS) / sizeof(PLANS[0]) };
+enum { PLANS_COUNT = sizeof PLANS / sizeof PLANS[0] };
 
 static void prepare(struct bench *bench)
 {
-        int error = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", EXEC_BODY(MAKE_FILE));
+        int r = bench_ask(bench, bench->fd, "POST", USER_PATH "/exec", EXEC_BODY(MAKE_FILE));
 
-        if (error != 0)
-                bench_complain(bench, "the file to read", error);
+        if (r != 0)
+                bench_complain(bench, "the file to read", r);
         if (bench->docker_socket == NULL)
                 return;
-        error = bench_docker(bench, (const char *const[]){ "run", "-d", "--name", CONTAINER, "--entrypoint", "sleep",
-                                                           "--tmpfs", "/tmp", bench->image, "3600", NULL });
-        if (error == 0)
-                error = bench_docker(bench, (const char *const[]){ "exec", CONTAINER, "sh", "-c", MAKE_FILE, NULL });
-        if (error != 0)
-                bench_complain(bench, "docker run", error);
+        r = bench_docker(bench, (const char *const[]){ "run", "-d", "--name", CONTAINER, "--entrypoint", "sleep",
+                                                       "--tmpfs", "/tmp", bench->image, "3600", NULL });
+        if (r == 0)
+                r = bench_docker(bench, (const char *const[]){ "exec", CONTAINER, "sh", "-c", MAKE_FILE, NULL });
+        if (r != 0)
+                bench_complain(bench, "docker run", r);
 }
 
 static int run_all(struct bench *bench)

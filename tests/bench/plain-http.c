@@ -16,13 +16,13 @@ int plain_connect(const char *socket_path)
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd, error;
 
-        if (strlen(socket_path) >= sizeof(address.sun_path))
+        if (strlen(socket_path) >= sizeof address.sun_path)
                 return -ENAMETOOLONG;
         memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
                 return fd;
         error = -errno;
         close(fd);
@@ -78,10 +78,10 @@ static int read_answer(int fd, struct plain_answer *answer)
         char header[HEADER_BYTES];
         size_t length = 0, body_at = 0;
         long body_length;
-        int error = read_header(fd, header, &length, &body_at);
+        int r = read_header(fd, header, &length, &body_at);
 
-        if (error != 0)
-                return error;
+        if (r != 0)
+                return r;
         if (sscanf(header, "HTTP/1.1 %d", &answer->status) != 1)
                 return -EPROTO;
         body_length = answer->status == 204 ? 0 : content_length(header); /* 204 has no body and no length */
@@ -106,21 +106,21 @@ static int read_answer(int fd, struct plain_answer *answer)
 static int send_request(int fd, const char *method, const char *path, const char *headers, const char *body)
 {
         char request[REQUEST_BYTES];
-        int length = snprintf(request, sizeof(request),
+        int length = snprintf(request, sizeof request,
                               "%s %s HTTP/1.1\r\nHost: carrel\r\n%sContent-Type: application/json\r\n"
                               "Content-Length: %zu\r\n\r\n%s",
                               method, path, headers, body != NULL ? strlen(body) : 0, body != NULL ? body : "");
 
-        if (length < 0 || (size_t)length >= sizeof(request))
+        if (length < 0 || (size_t)length >= sizeof request)
                 return -EMSGSIZE;
         return send_all(fd, request, (size_t)length);
 }
 
 int plain_ask(int fd, const char *method, const char *path, const char *body, struct plain_answer *ret_answer)
 {
-        int error = send_request(fd, method, path, "", body);
+        int r = send_request(fd, method, path, "", body);
 
-        return error != 0 ? error : read_answer(fd, ret_answer);
+        return r != 0 ? r : read_answer(fd, ret_answer);
 }
 
 /* ---- in pieces ---- */
@@ -129,15 +129,15 @@ int plain_begin(struct plain_stream *ret_stream, int fd, const char *method, con
                 const char *body)
 {
         struct plain_stream *stream = ret_stream;
-        int error = send_request(fd, method, path, headers, body);
+        int r = send_request(fd, method, path, headers, body);
         long length;
 
         stream->fd = fd;
         stream->has_ended = 0;
-        if (error == 0)
-                error = read_header(fd, stream->header, &stream->length, &stream->at);
-        if (error != 0)
-                return error;
+        if (r == 0)
+                r = read_header(fd, stream->header, &stream->length, &stream->at);
+        if (r != 0)
+                return r;
         if (sscanf(stream->header, "HTTP/1.1 %d", &stream->status) != 1)
                 return -EPROTO;
         length = content_length(stream->header);
@@ -172,7 +172,7 @@ static int read_chunk_size(struct plain_stream *stream)
         size_t length = 0;
         ssize_t got = 0;
 
-        while (length < sizeof(line) - 1 && (length < 3 || line[length - 1] != '\n')) {
+        while (length < sizeof line - 1 && (length < 3 || line[length - 1] != '\n')) {
                 got = take(stream, line + length, 1);
                 if (got <= 0)
                         return got < 0 ? (int)got : -EPROTO;
@@ -190,12 +190,12 @@ static int read_chunk_size(struct plain_stream *stream)
 ssize_t plain_read(struct plain_stream *stream, void *bytes, size_t size)
 {
         ssize_t got;
-        int error = 0;
+        int r = 0;
 
         if (stream->is_chunked && stream->left == 0 && !stream->has_ended)
-                error = read_chunk_size(stream);
-        if (error != 0)
-                return error;
+                r = read_chunk_size(stream);
+        if (r != 0)
+                return r;
         if (stream->left == 0 || stream->has_ended)
                 return 0;
         got = take(stream, bytes, size < stream->left ? size : (size_t)stream->left);

@@ -7,7 +7,7 @@
 
 int samples_open(struct samples *ret_samples, size_t capacity)
 {
-        double *ms = calloc(capacity, sizeof(*ms));
+        double *ms = calloc(capacity, sizeof *ms);
 
         if (ms == NULL)
                 return -ENOMEM;
@@ -40,7 +40,7 @@ double samples_percentile(struct samples *samples, double percent)
 
         if (samples->count == 0)
                 return 0.0;
-        qsort(samples->ms, samples->count, sizeof(*samples->ms), compare);
+        qsort(samples->ms, samples->count, sizeof *samples->ms, compare);
         rank = (size_t)ceil(percent / 100.0 * (double)samples->count);
         return samples->ms[rank > 0 ? rank - 1 : 0];
 }
@@ -122,30 +122,30 @@ static int add_row(cJSON *array, struct row *row)
 static int write_text(const char *path, const char *text)
 {
         FILE *file = fopen(path, "we");
-        int error = 0;
+        int r = 0;
 
         if (file == NULL)
                 return -errno;
         if (fprintf(file, "%s\n", text) < 0)
-                error = -EIO;
-        if (fclose(file) != 0 && error == 0)
-                error = -errno;
-        return error;
+                r = -EIO;
+        if (fclose(file) != 0 && r == 0)
+                r = -errno;
+        return r;
 }
 
 int rows_write_json(const char *path, struct row *rows, size_t count)
 {
         cJSON *array = cJSON_CreateArray();
         char *text = NULL;
-        int error = array == NULL ? -ENOMEM : 0;
+        int r = array == NULL ? -ENOMEM : 0;
 
-        for (size_t i = 0; i < count && error == 0; i++)
-                error = add_row(array, &rows[i]);
-        if (error == 0)
+        for (size_t i = 0; i < count && r == 0; i++)
+                r = add_row(array, &rows[i]);
+        if (r == 0)
                 text = cJSON_Print(array);
-        if (error == 0)
-                error = text != NULL ? write_text(path, text) : -ENOMEM;
+        if (r == 0)
+                r = text != NULL ? write_text(path, text) : -ENOMEM;
         cJSON_free(text);
         cJSON_Delete(array);
-        return error;
+        return r;
 }

@@ -54,8 +54,8 @@ static bool group(pid_t pid)
 static bool memory(pid_t pid)
 {
         static char bytes[16];
-        struct iovec here = { bytes, sizeof(bytes) };
-        struct iovec there = { bytes, sizeof(bytes) };
+        struct iovec here = { bytes, sizeof bytes };
+        struct iovec there = { bytes, sizeof bytes };
 
         return process_vm_readv(pid, &here, 1, &there, 1, 0) > 0;
 }
@@ -63,7 +63,7 @@ static bool memory(pid_t pid)
 static bool advice(pid_t pid)
 {
         static char page[4096] __attribute__((aligned(4096)));
-        struct iovec there = { page, sizeof(page) };
+        struct iovec there = { page, sizeof page };
         int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
         return pidfd >= 0 && syscall(SYS_process_madvise, pidfd, &there, 1, 21 /* MADV_PAGEOUT */, 0) >= 0;
@@ -86,7 +86,7 @@ static bool write_file(pid_t pid, const char *name, const char *text)
         char path[64];
         int fd;
 
-        (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+        (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
         fd = open(path, O_WRONLY | O_CLOEXEC);
         return fd >= 0 && write(fd, text, strlen(text)) > 0;
 }
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
                 (void)pause();
         if (!is_child)
                 send_all(1);
-        for (size_t i = 0; i < sizeof(ATTEMPTS) / sizeof(*ATTEMPTS); i++)
+        for (size_t i = 0; i < sizeof ATTEMPTS / sizeof *ATTEMPTS; i++)
                 if (ATTEMPTS[i].attempt(pid))
                         (void)printf("%s ", ATTEMPTS[i].name);
         (void)printf("end\n");

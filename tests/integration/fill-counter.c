@@ -44,7 +44,7 @@ static bool take_inotify_watch(long i)
 
         if (i % WATCHED_FILES == 0)
                 instance = inotify_init1(0);
-        (void)snprintf(name, sizeof(name), "/tmp/watched-%ld", i % WATCHED_FILES);
+        (void)snprintf(name, sizeof name, "/tmp/watched-%ld", i % WATCHED_FILES);
         (void)mknod(name, S_IFREG | 0600, 0);
         return inotify_add_watch(instance, name, IN_MODIFY) > 0;
 }
@@ -73,7 +73,7 @@ static bool take_message_queue(long i)
         char name[NAME_BYTES];
         mqd_t queue;
 
-        (void)snprintf(name, sizeof(name), "/fill-%d-%ld", (int)getpid(), i);
+        (void)snprintf(name, sizeof name, "/fill-%d-%ld", (int)getpid(), i);
         queue = mq_open(name, O_CREAT | O_RDWR, 0600, &attributes);
         if (queue >= 0)
                 (void)mq_unlink(name); /* it stays as long as it is open */
@@ -107,7 +107,7 @@ static bool take_descriptor_in_flight(long i)
         char byte = 0;
         struct iovec part = { &byte, 1 };
         struct msghdr message = {
-                .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
         };
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         int sent = STDERR_FILENO;
@@ -129,7 +129,7 @@ enum { RECEIVE_QUEUE = 0, SEND_QUEUE = 5 };
 static uint32_t queued_bytes(int socket_fd)
 {
         uint32_t memory[16] = { 0 };
-        socklen_t length = sizeof(memory);
+        socklen_t length = sizeof memory;
 
         if (getsockopt(socket_fd, SOL_SOCKET, SO_MEMINFO, memory, &length) != 0)
                 return 0;
@@ -138,7 +138,7 @@ static uint32_t queued_bytes(int socket_fd)
 
 static bool bind_to_loopback(int socket_fd, struct sockaddr_in *ret_address)
 {
-        socklen_t length = sizeof(*ret_address);
+        socklen_t length = sizeof *ret_address;
 
         *ret_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         return bind(socket_fd, (const struct sockaddr *)ret_address, length) == 0 &&
@@ -155,8 +155,8 @@ static bool take_udp(long i)
         (void)i;
         if (receiver < 0 || sender < 0 || !bind_to_loopback(receiver, &address))
                 return false;
-        for (unsigned sent = 0; sent < UNIT_BYTES; sent += sizeof(TEXT))
-                (void)sendto(sender, TEXT, sizeof(TEXT), 0, (const struct sockaddr *)&address, sizeof(address));
+        for (unsigned sent = 0; sent < UNIT_BYTES; sent += sizeof TEXT)
+                (void)sendto(sender, TEXT, sizeof TEXT, 0, (const struct sockaddr *)&address, sizeof address);
         (void)close(sender);
         return queued_bytes(receiver) >= UNIT_BYTES;
 }
@@ -173,11 +173,11 @@ static bool take_tcp(long i)
         if (i == 0 && ((listener = socket(AF_INET, SOCK_STREAM, 0)) < 0 || !bind_to_loopback(listener, &address) ||
                        listen(listener, 1) != 0))
                 return false;
-        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof address) != 0 ||
             (receiver = accept(listener, NULL, NULL)) < 0)
                 return false;
         for (int tries = 0; tries < 4; tries++)
-                (void)send(sender, TEXT, sizeof(TEXT), MSG_DONTWAIT);
+                (void)send(sender, TEXT, sizeof TEXT, MSG_DONTWAIT);
         return queued_bytes(sender) + queued_bytes(receiver) >= UNIT_BYTES;
 }
 
@@ -191,13 +191,13 @@ static bool take_connection(long i)
         int sender = socket(AF_INET, SOCK_STREAM, 0);
 
         if (i == 0 && ((listener = socket(AF_INET, SOCK_STREAM, 0)) < 0 ||
-                       setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes)) != 0 ||
+                       setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes) != 0 ||
                        !bind_to_loopback(listener, &address) || listen(listener, 1) != 0))
                 return false;
-        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        if (sender < 0 || connect(sender, (const struct sockaddr *)&address, sizeof address) != 0 ||
             accept(listener, NULL, NULL) < 0)
                 return false;
-        (void)send(sender, TEXT, sizeof(TEXT), MSG_DONTWAIT);
+        (void)send(sender, TEXT, sizeof TEXT, MSG_DONTWAIT);
         return true;
 }
 
@@ -226,7 +226,7 @@ int main(int argc, char **argv)
 
         sigfillset(&all);
         (void)sigprocmask(SIG_BLOCK, &all, NULL);
-        for (size_t i = 0; argc == 3 && i < sizeof(KINDS) / sizeof(*KINDS); i++) {
+        for (size_t i = 0; argc == 3 && i < sizeof KINDS / sizeof *KINDS; i++) {
                 long taken = 0;
 
                 if (strcmp(KINDS[i].name, argv[1]) != 0)

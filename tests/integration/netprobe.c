@@ -198,13 +198,13 @@ long probe_tcp(const void *argument)
         struct sockaddr_in address = address_of(probe->address, probe->port);
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         socklen_t length = sizeof(int);
-        int error = 0;
+        int r = 0;
         int result;
 
         (void)connect(fd, (struct sockaddr *)&address, sizeof address);
         result = await(fd, POLLOUT, probe->is_expected);
         if (result == 1)
-                result = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+                result = getsockopt(fd, SOL_SOCKET, SO_ERROR, &r, &length) == 0 && r == 0;
         close(fd);
         return result;
 }

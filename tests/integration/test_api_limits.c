@@ -108,7 +108,7 @@ static const struct {
 static void bad_requests_get_one_clear_error(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(REQUESTS) / sizeof(*REQUESTS); i++) {
+        for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++) {
                 struct answer answer = request(CARREL_SOCKET, REQUESTS[i].method, REQUESTS[i].path, REQUESTS[i].body);
 
                 if (answer.status != REQUESTS[i].status ||
@@ -131,13 +131,13 @@ static void expect_raw(const char *bytes, size_t length, int status, double dead
         bool has_closed = false;
         int seen = 0;
 
-        raw_request(CARREL_SOCKET, bytes, length, answer, sizeof(answer), deadline_s, &has_closed);
+        raw_request(CARREL_SOCKET, bytes, length, answer, sizeof answer, deadline_s, &has_closed);
         (void)sscanf(answer, "HTTP/1.%*d %d", &seen);
         if (seen != status || !has_closed)
                 fail_msg("%.60s...: %d, %s; %.200s", bytes, seen, has_closed ? "closed" : "left open", answer);
 }
 
-#define BYTES(text) text, sizeof(text) - 1
+#define BYTES(text) text, sizeof text - 1
 
 static void malformed_bytes_are_refused_and_cut(void **state)
 {
@@ -158,7 +158,7 @@ static void malformed_bytes_are_refused_and_cut(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
                 expect_raw(cases[i].bytes, cases[i].length, cases[i].status, PATIENCE_S);
         assert_int_equal(engine_count(LABEL_PRODUCT), 0);
 }
@@ -166,10 +166,10 @@ static void malformed_bytes_are_refused_and_cut(void **state)
 /* Head, `length` times the filler, tail, in `big`; returns the whole length. */
 static size_t compose(const char *head, char filler, size_t length, const char *tail)
 {
-        FILE *file = fmemopen(big, sizeof(big), "w");
+        FILE *file = fmemopen(big, sizeof big, "w");
         size_t whole = strlen(head) + length + strlen(tail);
 
-        assert_true(file != NULL && whole < sizeof(big));
+        assert_true(file != NULL && whole < sizeof big);
         fputs(head, file);
         for (size_t i = 0; i < length; i++)
                 fputc(filler, file);
@@ -190,7 +190,7 @@ static size_t large_body(void)
 {
         char head[128];
 
-        snprintf(head, sizeof(head), "POST " EXEC " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n",
+        snprintf(head, sizeof head, "POST " EXEC " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n",
                  LARGE_BODY_BYTES);
         return compose(head, ' ', LARGE_BODY_BYTES, "\r\n0\r\n\r\n");
 }
@@ -201,7 +201,7 @@ static long rss_kb(void)
         long pages = 0;
         FILE *file;
 
-        snprintf(path, sizeof(path), "/proc/%d/statm", carreld_pid(carreld));
+        snprintf(path, sizeof path, "/proc/%d/statm", carreld_pid(carreld));
         file = fopen(path, "re");
         assert_non_null(file);
         assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
@@ -229,7 +229,7 @@ static void slow_clients_are_cut(void **state)
         double began_s = now_s();
 
         (void)state;
-        expect_raw(half, sizeof(half) - 1, 408, PATIENCE_S);
+        expect_raw(half, sizeof half - 1, 408, PATIENCE_S);
         assert_true(now_s() - began_s > 5.0);
 }
 

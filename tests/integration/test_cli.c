@@ -108,7 +108,7 @@ static void a_day_at_the_command_line(void **state)
         };
 
         (void)state;
-        follow(lines, sizeof(lines) / sizeof(*lines));
+        follow(lines, sizeof lines / sizeof *lines);
         assert_int_equal(engine_count(LABEL_PRODUCT), 0);
 }
 
@@ -132,7 +132,7 @@ static void mistakes_say_what_to_do(void **state)
         };
 
         (void)state;
-        follow(lines, sizeof(lines) / sizeof(*lines));
+        follow(lines, sizeof lines / sizeof *lines);
 }
 
 /* An archive and a directory become images, are used, and are kept while they are. */
@@ -178,7 +178,7 @@ static void bytes_pass_through_unchanged(void **state)
         char command[512];
 
         (void)state;
-        snprintf(command, sizeof(command),
+        snprintf(command, sizeof command,
                  "head -c 300000 /dev/urandom >/run/testbed/bytes && "
                  "%s --socket %s exec -i ada -- cat </run/testbed/bytes | cmp - /run/testbed/bytes",
                  built_program("cli/carrel"), CARREL_SOCKET);
@@ -273,7 +273,7 @@ static void settings_errors_name_file_line_and_range(void **state)
         (void)state;
         unsetenv("CARREL_MUST_RUN");
         add_account();
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 write_file("/run/testbed/check.conf", cases[i].text);
                 RUN(&output, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
                 if (output.status != 2 || strstr(output.text, cases[i].said) == NULL)
@@ -295,7 +295,7 @@ static void the_example_file_is_the_defaults(void **state)
         RUN(&defaults, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
         if (defaults.status != 0)
                 fail_msg("%s", defaults.text);
-        snprintf(command, sizeof(command), "sed -n 's/^#\\([a-z_]* =\\)/\\1/p' %s/dist/carrel.conf >%s",
+        snprintf(command, sizeof command, "sed -n 's/^#\\([a-z_]* =\\)/\\1/p' %s/dist/carrel.conf >%s",
                  getenv("TESTBED_SOURCE_DIR"), "/run/testbed/check.conf");
         MUST_RUN("sh", "-c", command);
         RUN(&example, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");

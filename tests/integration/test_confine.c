@@ -125,10 +125,10 @@ static void test_refused(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-                int err = attempt_confined(make_call, &calls[i]);
+                int r = attempt_confined(make_call, &calls[i]);
 
-                if (err != ENOSYS)
-                        fail_msg("%s: %s", calls[i].title, err == UNCONFINED ? "not confined" : strerror(err));
+                if (r != ENOSYS)
+                        fail_msg("%s: %s", calls[i].title, r == UNCONFINED ? "not confined" : strerror(r));
         }
 }
 

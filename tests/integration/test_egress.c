@@ -36,7 +36,7 @@ static const char *const DENIED[] = {
         "169.254.169.254", "10.0.0.1",  "10.1.2.4",    "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1",
         "192.0.0.1",       "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.51.100.1",   "203.0.113.1", "9.8.7.6",
 };
-enum { N_DENIED = sizeof(DENIED) / sizeof(*DENIED) };
+enum { N_DENIED = sizeof DENIED / sizeof *DENIED };
 
 #define BRIDGE "172.17.0.1"
 
@@ -73,7 +73,7 @@ static int start(void **state)
         add_bridge();
         outside = outside_new();
         for (size_t i = 0; i < N_DENIED; i++) {
-                snprintf(address, sizeof(address), "%s/32", DENIED[i]);
+                snprintf(address, sizeof address, "%s/32", DENIED[i]);
                 outside_add(outside, address);
         }
         outside_add(outside, PINHOLE "/32");
@@ -103,7 +103,7 @@ static bool is_reached_within(const char *user, const char *address, int patienc
         char script[128];
         bool is_reached;
 
-        snprintf(script, sizeof(script), "nc -w %d %s %d </dev/null", patience_s, address, OUTSIDE_PORT);
+        snprintf(script, sizeof script, "nc -w %d %s %d </dev/null", patience_s, address, OUTSIDE_PORT);
         answer = carreld_exec(user, script, PATIENCE_S);
         assert_int_equal(answer.status, 200);
         is_reached = strstr(answer_text(&answer, "stdout"), OUTSIDE_GREETING) != NULL;
@@ -317,7 +317,7 @@ static void low_ports_and_ping_sockets_are_for_everybody(void **state)
 
         (void)state;
         request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/hermit", "{\"policy\":\"none\"}", 200);
-        for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct answer answer = carreld_exec(CASES[i].user, SCRIPT, PATIENCE_S);
 
                 if (strstr(answer_text(&answer, "stdout"), CASES[i].said) == NULL)
@@ -374,7 +374,7 @@ static void flushed_rules_are_healed(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 double healed_s = HEAL_S + 1.0;
 
                 for (int try = 0; try < TIMED_TRIES && healed_s > HEAL_S; try++)
@@ -392,10 +392,10 @@ static pid_t helper_pid(void)
         char path[64], text[64] = "";
         FILE *file;
 
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
         file = fopen(path, "re");
         assert_non_null(file);
-        assert_non_null(fgets(text, sizeof(text), file));
+        assert_non_null(fgets(text, sizeof text, file));
         fclose(file);
         return (pid_t)atoi(text);
 }
@@ -434,9 +434,9 @@ static bool has_new_helper(void *arg)
         FILE *file;
         pid_t now = 0;
 
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", carreld_pid(carreld), carreld_pid(carreld));
         file = fopen(path, "re");
-        if (file != NULL && fgets(text, sizeof(text), file) != NULL)
+        if (file != NULL && fgets(text, sizeof text, file) != NULL)
                 now = (pid_t)atoi(text);
         if (file != NULL)
                 fclose(file);

@@ -81,7 +81,7 @@ static void run_each(const struct script *scripts, size_t n)
         if (failed > 0)
                 fail_msg("%zu of %zu everyday programs do not work", failed, n);
 }
-#define RUN_EACH(table) run_each(table, sizeof(table) / sizeof *(table))
+#define RUN_EACH(table) run_each(table, sizeof table / sizeof *(table))
 
 static void who_and_where(void **state)
 {

@@ -36,7 +36,7 @@ static const struct {
         { "decoy-pool", LABEL_PRODUCT "=carrel", LABEL_POOL "=other" },
         { "carrel-decoy", NULL, NULL },
 };
-enum { N_DECOYS = sizeof(DECOYS) / sizeof(*DECOYS) };
+enum { N_DECOYS = sizeof DECOYS / sizeof *DECOYS };
 
 static char decoy_ids[N_DECOYS][80];
 static struct output rules_before;
@@ -123,7 +123,7 @@ static void expect_one(const char *user)
 {
         char label[128];
 
-        snprintf(label, sizeof(label), LABEL_USER "=%s", user);
+        snprintf(label, sizeof label, LABEL_USER "=%s", user);
         assert_int_equal(engine_count(label), 1);
         expect_decoys();
 }
@@ -194,7 +194,7 @@ static void killed_at_every_step_of(const char *flow, const char *const *steps, 
         char failpoint[128];
 
         for (size_t i = 0; i < 4 * n_steps; i++) {
-                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=%s.%s.%s:kill", flow, steps[i / 4],
+                snprintf(failpoint, sizeof failpoint, "CARREL_FAILPOINT=%s.%s.%s:kill", flow, steps[i / 4],
                          MOMENTS[i / 2 % 2]);
                 kill_and_converge(STARTUPS[i % 2], method, failpoint);
         }
@@ -242,7 +242,7 @@ static void expect_runs(unsigned runs)
 {
         char text[16];
 
-        carreld_must_exec("ada", "cat ran 2>/dev/null | wc -l", text, sizeof(text));
+        carreld_must_exec("ada", "cat ran 2>/dev/null | wc -l", text, sizeof text);
         assert_int_equal(atoi(text), runs);
 }
 
@@ -265,14 +265,14 @@ static void an_exec_of_a_killed_carreld_runs_once(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(DEATHS) / sizeof(*DEATHS); i++) {
+        for (size_t i = 0; i < sizeof DEATHS / sizeof *DEATHS; i++) {
                 const char *startup = STARTUPS[i % 2];
                 char failpoint[128], text[16];
                 struct answer answer;
 
-                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=registry.%s:kill", DEATHS[i].moment);
+                snprintf(failpoint, sizeof failpoint, "CARREL_FAILPOINT=registry.%s:kill", DEATHS[i].moment);
                 start_daemon(startup, failpoint);
-                carreld_must_exec("ada", "rm -f ran", text, sizeof(text));
+                carreld_must_exec("ada", "rm -f ran", text, sizeof text);
                 answer = carreld_request("POST", "/v1/carrels/ada/exec", RUN, 300.0);
                 if (answer.status != 0 || !carreld_await_death(carreld, PATIENCE_S))
                         fail_msg("%s: not killed, %d %s", failpoint, answer.status, answer.body);
@@ -311,7 +311,7 @@ static void an_exec_that_ran_is_lost_and_leaves_nothing(void **state)
         (void)state;
         for (size_t i = 0; i < 2; i++) {
                 start_daemon(STARTUPS[i], NULL);
-                carreld_must_exec("ada", "rm -f ran", text, sizeof(text));
+                carreld_must_exec("ada", "rm -f ran", text, sizeof text);
                 expect_answer("POST", "/v1/carrels/ada/exec", RUN, 202, "kill-2");
                 assert_true(wait_until(has_run, NULL, PATIENCE_S));
                 restart_daemon(STARTUPS[i]);
@@ -319,7 +319,7 @@ static void an_exec_that_ran_is_lost_and_leaves_nothing(void **state)
                 expect_answer("GET", "/v1/execs/kill-2", NULL, 200, "\"state\":\"ended\"");
                 expect_answer("GET", "/v1/execs/kill-2/output", NULL, 410, "carreld has been restarted");
                 expect_answer("POST", "/v1/carrels/ada/exec", RUN, 202, "\"cause\":\"carrel_lost\"");
-                carreld_must_exec("ada", "pidof sleep || echo none", text, sizeof(text));
+                carreld_must_exec("ada", "pidof sleep || echo none", text, sizeof text);
                 assert_string_equal(text, "none");
                 expect_runs(1);
                 restart_daemon(STARTUPS[i]);
@@ -342,7 +342,7 @@ static void a_failure_at_any_step_leaves_nothing(void **state)
         for (unsigned i = 0; i < 2 * N_ENSURE_STEPS; i++) {
                 struct answer answer;
 
-                snprintf(failpoint, sizeof(failpoint), "CARREL_FAILPOINT=ensure.%s.%s:error", ENSURE_STEPS[i / 2],
+                snprintf(failpoint, sizeof failpoint, "CARREL_FAILPOINT=ensure.%s.%s:error", ENSURE_STEPS[i / 2],
                          MOMENTS[i % 2]);
                 start_daemon(STARTUPS[0], failpoint);
                 answer = carreld_request("PUT", "/v1/carrels/ada", NULL, 300.0);
@@ -429,7 +429,7 @@ static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
 
         (void)state;
         for (unsigned i = 0; i < N_USERS; i++) {
-                snprintf(text, sizeof(text), "/v1/carrels/user-%u", i);
+                snprintf(text, sizeof text, "/v1/carrels/user-%u", i);
                 volley_add(volley, "PUT", text, NULL);
         }
         assert_int_not_equal(volley_run(volley, 0.3), 0);
@@ -444,7 +444,7 @@ static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
                 engine_revive(DECOYS[i].name);
         assert_true(wait_until(is_ready, NULL, PATIENCE_S));
         for (unsigned i = 0; i < N_USERS; i++) {
-                snprintf(text, sizeof(text), "user-%u", i);
+                snprintf(text, sizeof text, "user-%u", i);
                 carreld_must_ensure(text);
                 expect_one(text);
         }

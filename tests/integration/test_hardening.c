@@ -61,11 +61,11 @@ static void every_process_is_confined(void **state)
         char script[128], text[64];
 
         (void)state;
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
                 for (size_t j = 0; j < 2; j++) {
-                        snprintf(script, sizeof(script), "awk '/^%s:/ {print $2}' /proc/%s/status", cases[i].field,
+                        snprintf(script, sizeof script, "awk '/^%s:/ {print $2}' /proc/%s/status", cases[i].field,
                                  processes[j]);
-                        carreld_must_exec("ada", script, text, sizeof(text));
+                        carreld_must_exec("ada", script, text, sizeof text);
                         if (strcmp(text, cases[i].expected) != 0)
                                 fail_msg("%s of process %s is %s", cases[i].field, processes[j], text);
                 }
@@ -106,7 +106,7 @@ static const char *const FORBIDDEN[] = {
 static void what_is_forbidden_fails(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(FORBIDDEN) / sizeof(*FORBIDDEN); i++)
+        for (size_t i = 0; i < sizeof FORBIDDEN / sizeof *FORBIDDEN; i++)
                 if (exit_code_inside(FORBIDDEN[i]) == 0)
                         fail_msg("succeeded inside: %s", FORBIDDEN[i]);
 }
@@ -118,7 +118,7 @@ static void the_same_probes_work_without_the_template(void **state)
                                              "ip link set lo down", "mknod /probe b 8 0", "ls /proc/1/fd/" };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(works) / sizeof(*works); i++)
+        for (size_t i = 0; i < sizeof works / sizeof *works; i++)
                 engine_run_plainly(works[i]);
 }
 
@@ -136,7 +136,7 @@ static void what_a_user_needs_works(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(works) / sizeof(*works); i++)
+        for (size_t i = 0; i < sizeof works / sizeof *works; i++)
                 if (exit_code_inside(works[i]) != 0)
                         fail_msg("failed inside: %s", works[i]);
 }
@@ -147,7 +147,7 @@ static void expect_neighbour_answers(void)
 {
         char text[32];
 
-        carreld_must_exec("neighbour", "echo here", text, sizeof(text));
+        carreld_must_exec("neighbour", "echo here", text, sizeof text);
         assert_string_equal(text, "here");
 }
 
@@ -168,7 +168,7 @@ static void a_fork_bomb_stops_at_the_limit(void **state)
         volley_free(bomb);
         /* Whatever it did, the user can have a clean one. */
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bomber", NULL, 200);
-        carreld_must_exec("bomber", "echo again", text, sizeof(text));
+        carreld_must_exec("bomber", "echo again", text, sizeof text);
         assert_string_equal(text, "again");
         expect_neighbour_answers();
 }
@@ -184,7 +184,7 @@ static void the_number_of_processes_is_the_limit(void **state)
         carreld_must_ensure("counter");
         carreld_must_exec("counter",
                           "i=0; while [ $i -lt 50 ]; do sleep 300 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l", text,
-                          sizeof(text));
+                          sizeof text);
         assert_int_equal(sscanf(text, "%d", &count), 1);
         assert_in_range(count, 51, 64);
         answer = carreld_exec("counter", "i=0; while [ $i -lt 50 ]; do sleep 300 & i=$((i+1)); done; exit 0",
@@ -305,9 +305,9 @@ static void two_users_share_nothing(void **state)
 
         (void)state;
         carreld_must_exec("ada", "echo secret >/workspace/secret; echo secret >/tmp/secret; sleep 5 >/dev/null 2>&1 &",
-                          text, sizeof(text));
+                          text, sizeof text);
         carreld_must_exec("bob", "ls -A /workspace /tmp | grep -c secret || true; ls -d /proc/[0-9]* | wc -l", text,
-                          sizeof(text));
+                          sizeof text);
         assert_int_equal(text[0], '0');
 }
 
@@ -425,11 +425,11 @@ static void terminals_are_bounded(void **state)
         char text[256];
 
         (void)state;
-        carreld_must_exec("ada", "grep ' /dev/pts devpts ' /proc/self/mounts", text, sizeof(text));
+        carreld_must_exec("ada", "grep ' /dev/pts devpts ' /proc/self/mounts", text, sizeof text);
         if (strstr(text, "max=128") == NULL || strstr(text, "nosuid") == NULL || strstr(text, "noexec") == NULL)
                 fail_msg("%s", text);
         carreld_must_exec("ada", "for i in $(seq 20); do exec 3<>/dev/ptmx || exit 1; done; echo opened", text,
-                          sizeof(text));
+                          sizeof text);
         assert_string_equal(text, "opened");
 }
 
@@ -443,7 +443,7 @@ static void give_intruder(const char *user)
         char target[128];
 
         carreld_must_ensure(user);
-        snprintf(target, sizeof(target), INTRUDER, user);
+        snprintf(target, sizeof target, INTRUDER, user);
         MUST_RUN("install", "-m755", built_program("tests/integration/intruder"), target);
 }
 
@@ -453,7 +453,7 @@ static void init_entry(char ret_entry[static 32])
         Elf64_Ehdr head = { 0 };
 
         assert_non_null(file);
-        assert_int_equal(fread(&head, sizeof(head), 1, file), 1);
+        assert_int_equal(fread(&head, sizeof head, 1, file), 1);
         fclose(file);
         snprintf(ret_entry, 32, "%jx", (uintmax_t)head.e_entry);
 }
@@ -469,7 +469,7 @@ static void nothing_of_the_agents_can_be_traced(void **state)
         (void)state;
         give_intruder("eve");
         init_entry(entry);
-        snprintf(body, sizeof(body), "{\"argv\":[\"./intruder\",\"hunt\",\"4\",\"%s\"],\"timeout_s\":60}", entry);
+        snprintf(body, sizeof body, "{\"argv\":[\"./intruder\",\"hunt\",\"4\",\"%s\"],\"timeout_s\":60}", entry);
         volley_add(hunt, "POST", "/v1/carrels/eve/exec", body);
         do {
                 /* No shell, which would be another program first. */
@@ -499,7 +499,7 @@ static void a_traced_program_ends_at_its_deadline(void **state)
         assert_string_equal(answer_text(&answer, "stdout"), "held\n");
         answer_release(&answer);
         assert_true(carreld_has_state("eve", "ready"));
-        carreld_must_exec("eve", "echo again", text, sizeof(text));
+        carreld_must_exec("eve", "echo again", text, sizeof text);
         assert_string_equal(text, "again");
 }
 
@@ -526,7 +526,7 @@ static void a_program_that_another_exec_holds_has_its_end(void **state)
         volley_free(held);
         expect_neighbour_answers();
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/eve", NULL, 200);
-        carreld_must_exec("eve", "echo again", text, sizeof(text));
+        carreld_must_exec("eve", "echo again", text, sizeof text);
         assert_string_equal(text, "again");
 }
 

@@ -65,7 +65,7 @@ static void run_inside(pid_t first, const char *script)
 {
         char namespace[PATH_BYTES];
 
-        snprintf(namespace, sizeof(namespace), "--pid=/proc/%d/ns/pid", (int)first);
+        snprintf(namespace, sizeof namespace, "--pid=/proc/%d/ns/pid", (int)first);
         MUST_RUN("nsenter", namespace, "setpriv", "--reuid=1000", "--clear-groups", "busybox", "sh", "-c", script);
 }
 
@@ -82,7 +82,7 @@ static bool read_stat(const char *pid, struct stat_line *ret_line)
         FILE *file;
         bool is_read;
 
-        snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+        snprintf(path, sizeof path, "/proc/%.16s/stat", pid);
         file = fopen(path, "re");
         is_read = file != NULL && fscanf(file, "%*d (%*[^)]) %c %d", &ret_line->state, &ret_line->parent) == 2;
         if (file != NULL)
@@ -122,7 +122,7 @@ static bool has_three_fds(void *arg)
         DIR *dir;
         unsigned count = 0;
 
-        snprintf(path, sizeof(path), "/proc/%d/fd", *(pid_t *)arg);
+        snprintf(path, sizeof path, "/proc/%d/fd", *(pid_t *)arg);
         dir = opendir(path);
         assert_non_null(dir);
         while (readdir(dir) != NULL)
@@ -136,7 +136,7 @@ static uid_t owner_of_memory(pid_t pid)
         char path[PATH_BYTES];
         struct stat status;
 
-        snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+        snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
         assert_return_code(stat(path, &status), errno);
         return status.st_uid;
 }
@@ -190,7 +190,7 @@ static void forge_term(pid_t first)
         if (helper == 0) {
                 siginfo_t lie = { .si_signo = SIGTERM, .si_code = SI_QUEUE };
 
-                snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)first);
+                snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)first);
                 namespace = open(path, O_RDONLY | O_CLOEXEC);
                 if (namespace < 0 || setns(namespace, CLONE_NEWPID) != 0)
                         _exit(EXIT_FAILURE);

@@ -124,7 +124,7 @@ static void two_hundred_users_at_once_all_get_theirs(void **state)
         (void)state;
         assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 0);
         for (unsigned i = 0; i < USERS; i++) {
-                snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
+                snprintf(path, sizeof path, "/v1/carrels/user-%u", i);
                 volley_add(volley, "PUT", path, "{}");
         }
         for (size_t left = USERS; left > 0; left = volley_run(volley, 0.05))
@@ -222,10 +222,10 @@ static void files_outlive_the_container(void **state)
 
         (void)state;
         carreld_must_ensure("ada");
-        carreld_must_exec("ada", "echo kept > /workspace/note; echo gone > /tmp/note", text, sizeof(text));
+        carreld_must_exec("ada", "echo kept > /workspace/note; echo gone > /tmp/note", text, sizeof text);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
-        carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof(text));
+        carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof text);
         assert_string_equal(text, "kept\n0");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/nobody", NULL, 404);
         end_daemon();
@@ -385,7 +385,7 @@ static void a_carrel_that_vanishes_is_made_anew(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 double known_s = KNOWN_S + 1.0;
 
                 if (cases[i].is_of_daemon && !engine_has_daemon())
@@ -421,7 +421,7 @@ static void expect_refusal(const char *user, int status, const char *code)
         struct answer answer;
         char path[128];
 
-        snprintf(path, sizeof(path), "/v1/carrels/%s", user);
+        snprintf(path, sizeof path, "/v1/carrels/%s", user);
         answer = request(CARREL_SOCKET, "PUT", path, "{}");
         assert_int_equal(answer.status, status);
         assert_string_equal(answer_text(&answer, "error.code"), code);
@@ -452,7 +452,7 @@ static void a_full_queue_says_so(void **state)
         for (unsigned i = 0; i < 4; i++) {
                 char path[64];
 
-                snprintf(path, sizeof(path), "/v1/carrels/user-%u", i);
+                snprintf(path, sizeof path, "/v1/carrels/user-%u", i);
                 volley_add(volley, "PUT", path, "{}");
         }
         assert_int_equal(volley_run(volley, PATIENCE_S), 0);

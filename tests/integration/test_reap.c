@@ -95,7 +95,7 @@ static void a_busy_one_is_not(void **state)
         carreld_must_ensure("control");
         expect_only_the_control_is_reaped("ada");
         assert_int_equal(volley_run(busy, 0), 1);
-        carreld_must_exec("ada", "touch end", text, sizeof(text));
+        carreld_must_exec("ada", "touch end", text, sizeof text);
         assert_int_equal(volley_run(busy, PATIENCE_S), 0);
         assert_string_equal(answer_text(volley_answer(busy, 0), "cause"), "exit");
         /* And when the program has ended it is idle like any other. */
@@ -110,7 +110,7 @@ static double background_of(const char *user)
         struct answer answer;
         double background;
 
-        snprintf(path, sizeof(path), "/v1/carrels/%s", user);
+        snprintf(path, sizeof path, "/v1/carrels/%s", user);
         answer = request(CARREL_SOCKET, "GET", path, NULL);
         background = answer_number(&answer, "background");
         answer_release(&answer);
@@ -128,7 +128,7 @@ static void leave_behind(const char *user, const char *script)
 
         carreld_must_ensure(user);
         assert_true(background_of(user) == 0);
-        carreld_must_exec(user, script, text, sizeof(text));
+        carreld_must_exec(user, script, text, sizeof text);
         assert_true(background_of(user) >= 1);
 }
 

@@ -191,7 +191,7 @@ static void load_image(void)
         char recipe[512];
 
         assert_non_null(source);
-        assert_true(snprintf(recipe, sizeof(recipe), "%s/image/build-sandbox", source) < (int)sizeof(recipe));
+        assert_true(snprintf(recipe, sizeof recipe, "%s/image/build-sandbox", source) < (int)sizeof recipe);
         MUST_RUN(recipe, IMAGE_TAR, SANDBOX_IMAGE);
         CLIENT("load", "--quiet", "--input", IMAGE_TAR);
         unlink(IMAGE_TAR);
@@ -253,7 +253,7 @@ static bool has_label(const cJSON *container, const char *label)
         char key[128];
         const char *value;
 
-        assert_true(key_length < sizeof(key));
+        assert_true(key_length < sizeof key);
         memcpy(key, label, key_length);
         key[key_length] = '\0';
         value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, key));
@@ -276,7 +276,7 @@ static struct answer inspect(const char *name)
 {
         char path[256];
 
-        assert_true(snprintf(path, sizeof(path), "/containers/%s/json", name) < (int)sizeof(path));
+        assert_true(snprintf(path, sizeof path, "/containers/%s/json", name) < (int)sizeof path);
         return request(engine_socket(), "GET", path, NULL);
 }
 

@@ -36,7 +36,7 @@ static const char *program_of(const char *variable, const char *relative)
 
         if (build == NULL)
                 fail_msg("%s is not set: run this with ./dev test", variable);
-        assert_true(snprintf(path, sizeof(path), "%s/%s", build, relative) < (int)sizeof(path));
+        assert_true(snprintf(path, sizeof path, "%s/%s", build, relative) < (int)sizeof path);
         return path;
 }
 
@@ -60,7 +60,7 @@ static void install_helpers(const char *build)
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
         };
 
-        for (size_t i = 0; i < sizeof(HELPERS) / sizeof(*HELPERS); i++)
+        for (size_t i = 0; i < sizeof HELPERS / sizeof *HELPERS; i++)
                 MUST_RUN("install", "-D", HELPERS[i].mode, program_of(build, HELPERS[i].source), HELPERS[i].target);
 }
 
@@ -105,7 +105,7 @@ static void compose_environment(const char *const *owner, const char *const *set
 {
         size_t count = 0;
 
-        count = add_defaults(settings, DEFAULTS, sizeof(DEFAULTS) / sizeof(*DEFAULTS), ret_environment, count);
+        count = add_defaults(settings, DEFAULTS, sizeof DEFAULTS / sizeof *DEFAULTS, ret_environment, count);
         count = add_defaults(settings, owner, SETTINGS_MAX, ret_environment, count);
         count = add_defaults(settings, engine_settings(), SETTINGS_MAX, ret_environment, count);
         for (; settings != NULL && *settings != NULL; settings++) {
@@ -123,7 +123,7 @@ static void compose_environment(const char *const *owner, const char *const *set
 
 static struct carreld *start(const char *build, const char *const *owner, const char *const *settings)
 {
-        struct carreld *carreld = calloc(1, sizeof(*carreld));
+        struct carreld *carreld = calloc(1, sizeof *carreld);
         const char *environment[SETTINGS_MAX];
         char inherited[3][512];
         char program[512];
@@ -135,7 +135,7 @@ static struct carreld *start(const char *build, const char *const *owner, const 
         assert_true(carreld != NULL && empty != NULL);
         fclose(empty);
         install_helpers(build);
-        snprintf(program, sizeof(program), "%s", program_of(build, "daemon/carreld"));
+        snprintf(program, sizeof program, "%s", program_of(build, "daemon/carreld"));
         compose_environment(owner, settings, environment, inherited);
         /* Stricter than any service manager's: what others must reach may not depend on it. */
         mask = umask(077);
@@ -163,7 +163,7 @@ static bool has_sanitizer_report(void)
         bool is_found = false;
 
         assert_non_null(log);
-        while (!is_found && fgets(line, sizeof(line), log) != NULL)
+        while (!is_found && fgets(line, sizeof line, log) != NULL)
                 is_found = strstr(line, "Sanitizer:") != NULL || strstr(line, "runtime error:") != NULL;
         fclose(log);
         return is_found;

@@ -55,7 +55,7 @@ void enclosure_print_log(const char *path, long from)
                 return;
         if (fseek(log, -TAIL_BYTES, SEEK_END) != 0 || ftell(log) < from)
                 fseek(log, from, SEEK_SET);
-        length = fread(tail, 1, sizeof(tail), log);
+        length = fread(tail, 1, sizeof tail, log);
         fclose(log);
         fprintf(stderr, "---- the end of %s\n%.*s\n", path, (int)length, tail);
 }
@@ -67,7 +67,7 @@ static void print_logs(const char *log_dir)
 
         for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
                 if (strstr(entry->d_name, ".log") != NULL && strcmp(entry->d_name, "events.log") != 0)
-                        if (snprintf(path, sizeof(path), "%s/%.128s", log_dir, entry->d_name) < (int)sizeof(path))
+                        if (snprintf(path, sizeof path, "%s/%.128s", log_dir, entry->d_name) < (int)sizeof path)
                                 enclosure_print_log(path, 0);
         if (dir != NULL)
                 closedir(dir);
@@ -83,7 +83,7 @@ static void remove_tree(const char *path, unsigned depth)
                 char child[PATH_BYTES];
 
                 if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                    snprintf(child, sizeof(child), "%s/%s", path, entry->d_name) < (int)sizeof(child))
+                    snprintf(child, sizeof child, "%s/%s", path, entry->d_name) < (int)sizeof child)
                         remove_tree(child, depth - 1);
         }
         if (dir != NULL)
@@ -98,13 +98,13 @@ static void remove_cgroups(void)
         char path[PATH_BYTES];
 
         for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir)) {
-                if (entry->d_name[0] != '.' && snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", entry->d_name,
-                                                        enclosure_cgroup()) < (int)sizeof(path))
+                if (entry->d_name[0] != '.' && snprintf(path, sizeof path, "/sys/fs/cgroup/%s%s", entry->d_name,
+                                                        enclosure_cgroup()) < (int)sizeof path)
                         remove_tree(path, CGROUP_DEPTH);
         }
         if (dir != NULL)
                 closedir(dir);
-        if (snprintf(path, sizeof(path), "/sys/fs/cgroup%s", enclosure_cgroup()) < (int)sizeof(path))
+        if (snprintf(path, sizeof path, "/sys/fs/cgroup%s", enclosure_cgroup()) < (int)sizeof path)
                 remove_tree(path, CGROUP_DEPTH);
 }
 
@@ -129,7 +129,7 @@ static int supervise(pid_t init)
 
                 if (sigwait(&awaited, &number) != 0 || number == SIGCHLD)
                         continue;
-                snprintf(logs, sizeof(logs), "/proc/%d/root" LOG_DIR, (int)init);
+                snprintf(logs, sizeof logs, "/proc/%d/root" LOG_DIR, (int)init);
                 print_logs(logs);
                 kill(init, SIGKILL);
         }
@@ -200,7 +200,7 @@ int enclosure_run(int (*run)(void))
 
         if (reason != NULL)
                 return skip_all(reason);
-        snprintf(cgroup, sizeof(cgroup), "/carrel-testbed-%ld", (long)getpid());
+        snprintf(cgroup, sizeof cgroup, "/carrel-testbed-%ld", (long)getpid());
         setenv(CGROUP_VARIABLE, cgroup, 1);
         sigfillset(&awaited);
         sigprocmask(SIG_SETMASK, &awaited, &mask);

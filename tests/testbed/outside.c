@@ -40,8 +40,8 @@ static int open_socket(int type, uint16_t port)
         int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
         int on = 1;
 
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-            bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+            bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
                 _exit(EXIT_FAILURE);
         return fd;
 }
@@ -52,28 +52,28 @@ static void greet(int listener)
 
         if (fd < 0)
                 return;
-        (void)send(fd, OUTSIDE_GREETING "\n", sizeof(OUTSIDE_GREETING), MSG_NOSIGNAL);
+        (void)send(fd, OUTSIDE_GREETING "\n", sizeof OUTSIDE_GREETING, MSG_NOSIGNAL);
         close(fd);
 }
 
 static void answer_datagram(int fd)
 {
         struct sockaddr_in6 peer;
-        socklen_t length = sizeof(peer);
+        socklen_t length = sizeof peer;
         char bytes[512];
 
-        if (recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&peer, &length) >= 0)
-                (void)sendto(fd, OUTSIDE_GREETING "\n", sizeof(OUTSIDE_GREETING), 0, (struct sockaddr *)&peer, length);
+        if (recvfrom(fd, bytes, sizeof bytes, 0, (struct sockaddr *)&peer, &length) >= 0)
+                (void)sendto(fd, OUTSIDE_GREETING "\n", sizeof OUTSIDE_GREETING, 0, (struct sockaddr *)&peer, length);
 }
 
 /* RFC 1035: the question again, and one A record for a name that is asked for one. From the address that was asked. */
 static void answer_query(int fd)
 {
         static const unsigned char RECORD[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4 };
-        unsigned char bytes[512 + sizeof(RECORD)], control[128];
+        unsigned char bytes[512 + sizeof RECORD], control[128];
         struct sockaddr_in6 peer;
         struct iovec part = { bytes, 512 };
-        struct msghdr message = { &peer, sizeof(peer), &part, 1, control, sizeof(control), 0 };
+        struct msghdr message = { &peer, sizeof peer, &part, 1, control, sizeof control, 0 };
         ssize_t length = recvmsg(fd, &message, 0);
         size_t end = 12;
 
@@ -87,8 +87,8 @@ static void answer_query(int fd)
         bytes[3] = 0x80;
         if (bytes[end - 3] == 1) {
                 bytes[7] = 1;
-                memcpy(bytes + end, RECORD, sizeof(RECORD));
-                end += sizeof(RECORD);
+                memcpy(bytes + end, RECORD, sizeof RECORD);
+                end += sizeof RECORD;
         }
         part.iov_len = end;
         (void)sendmsg(fd, &message, 0);
@@ -105,7 +105,7 @@ static _Noreturn void serve(int ready_fd)
         watched[0].fd = open_socket(SOCK_STREAM, OUTSIDE_PORT);
         watched[1].fd = open_socket(SOCK_DGRAM, OUTSIDE_PORT);
         watched[2].fd = open_socket(SOCK_DGRAM, 53);
-        (void)setsockopt(watched[2].fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+        (void)setsockopt(watched[2].fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
         if (write(ready_fd, "r", 1) != 1)
                 _exit(EXIT_FAILURE);
         for (;;) {
@@ -139,7 +139,7 @@ static void wire(struct outside *outside)
 
 struct outside *outside_new(void)
 {
-        struct outside *outside = calloc(1, sizeof(*outside));
+        struct outside *outside = calloc(1, sizeof *outside);
         int fds[2];
         char byte;
 
@@ -152,8 +152,8 @@ struct outside *outside_new(void)
         close(fds[1]);
         assert_int_equal(read(fds[0], &byte, 1), 1);
         close(fds[0]);
-        snprintf(outside->pid_text, sizeof(outside->pid_text), "%d", (int)outside->pid);
-        snprintf(outside->namespace, sizeof(outside->namespace), "--net=/proc/%d/ns/net", (int)outside->pid);
+        snprintf(outside->pid_text, sizeof outside->pid_text, "%d", (int)outside->pid);
+        snprintf(outside->namespace, sizeof outside->namespace, "--net=/proc/%d/ns/net", (int)outside->pid);
         wire(outside);
         return outside;
 }

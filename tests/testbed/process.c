@@ -56,10 +56,10 @@ static void collect(int fd, struct output *output)
         ssize_t count;
 
         /* A full buffer goes on reading, into its last byte: the program must not block on its output. */
-        while ((count = read(fd, output->text + length, sizeof(output->text) - 1 - length)) > 0) {
+        while ((count = read(fd, output->text + length, sizeof output->text - 1 - length)) > 0) {
                 length += (size_t)count;
-                if (length >= sizeof(output->text) - 1)
-                        length = sizeof(output->text) - 2;
+                if (length >= sizeof output->text - 1)
+                        length = sizeof output->text - 2;
         }
         output->text[length] = '\0';
 }

@@ -53,8 +53,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 static void exchange_init(struct exchange *exchange, const char *method, const char *path, const char *body)
 {
         *exchange = (struct exchange){ 0 };
-        assert_true(snprintf(exchange->method, sizeof(exchange->method), "%s", method) < 16);
-        assert_true(snprintf(exchange->url, sizeof(exchange->url), "http://test%s", path) < URL_BYTES);
+        assert_true(snprintf(exchange->method, sizeof exchange->method, "%s", method) < 16);
+        assert_true(snprintf(exchange->url, sizeof exchange->url, "http://test%s", path) < URL_BYTES);
         exchange->body = body != NULL ? strdup(body) : NULL;
         exchange->answer.body = strdup("");
         assert_non_null(exchange->answer.body);
@@ -142,7 +142,7 @@ static const cJSON *find(const struct answer *answer, const char *path)
                 char key[64];
                 size_t length = strcspn(path, ".");
 
-                assert_true(length < sizeof(key));
+                assert_true(length < sizeof key);
                 memcpy(key, path, length);
                 key[length] = '\0';
                 at = cJSON_GetObjectItemCaseSensitive(at, key);
@@ -181,12 +181,12 @@ struct volley {
 
 struct volley *volley_new(const char *socket_path, unsigned connections)
 {
-        struct volley *volley = calloc(1, sizeof(*volley));
+        struct volley *volley = calloc(1, sizeof *volley);
 
         assert_non_null(volley);
         volley->socket_path = strdup(socket_path);
         volley->multi = curl_multi_init();
-        volley->easies = calloc(connections, sizeof(*volley->easies));
+        volley->easies = calloc(connections, sizeof *volley->easies);
         volley->n_easies = connections;
         assert_true(volley->socket_path != NULL && volley->multi != NULL && volley->easies != NULL);
         curl_multi_setopt(volley->multi, CURLMOPT_MAXCONNECTS, (long)connections);
@@ -295,9 +295,9 @@ static int connect_to(const char *socket_path)
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         assert_return_code(fd, errno);
-        assert_true(strlen(socket_path) < sizeof(address.sun_path));
+        assert_true(strlen(socket_path) < sizeof address.sun_path);
         memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
-        assert_return_code(connect(fd, (struct sockaddr *)&address, sizeof(address)), errno);
+        assert_return_code(connect(fd, (struct sockaddr *)&address, sizeof address), errno);
         return fd;
 }
 

@@ -23,5 +23,5 @@ void scripts_run(const struct script *scripts, size_t n);
 #define RUN_SCRIPTS(table)                                                                                             \
         do {                                                                                                           \
                 (void)state;                                                                                           \
-                scripts_run(table, sizeof(table) / sizeof *(table));                                                   \
+                scripts_run(table, sizeof table / sizeof *(table));                                                    \
         } while (false)

@@ -216,7 +216,7 @@ struct engine_events {
 
 struct engine_events *engine_events_new(void)
 {
-        struct engine_events *events = calloc(1, sizeof(*events));
+        struct engine_events *events = calloc(1, sizeof *events);
 
         assert_non_null(events);
         unlink(EVENTS_LOG);
@@ -239,7 +239,7 @@ static bool does_file_hold(void *arg)
         FILE *file = fopen(EVENTS_LOG, "re");
         bool is_found = false;
 
-        while (file != NULL && !is_found && fgets(line, sizeof(line), file) != NULL)
+        while (file != NULL && !is_found && fgets(line, sizeof line, file) != NULL)
                 is_found = strstr(line, arg) != NULL;
         if (file != NULL)
                 fclose(file);
@@ -252,7 +252,7 @@ static bool catch_up(struct engine_events *events)
 {
         char name[32];
 
-        snprintf(name, sizeof(name), "mark-%u", ++events->marks);
+        snprintf(name, sizeof name, "mark-%u", ++events->marks);
         find_kind()->mark(name);
         return wait_until(does_file_hold, name, 2.0);
 }
@@ -272,7 +272,7 @@ static void read_events(struct engine_events *events, const char *prefix, void (
                 assert_true(i < 10);
         file = fopen(EVENTS_LOG, "re");
         assert_non_null(file);
-        while (fgets(line, sizeof(line), file) != NULL)
+        while (fgets(line, sizeof line, file) != NULL)
                 if (sscanf(line, "%63s %159s", action, name) == 2 && begins_with(name, prefix))
                         visit(arg, action);
         fclose(file);

@@ -477,7 +477,7 @@ static void test_refused(void **state)
         rig_free(rig);
 }
 
-#define BYTES(text) text, sizeof(text) - 1
+#define BYTES(text) text, sizeof text - 1
 
 /* What libmicrohttpd takes, and would take for something else than another reader of the same bytes. */
 static const struct {

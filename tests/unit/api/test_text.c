@@ -11,7 +11,7 @@
 
 #include "utf8.h"
 
-#define BYTES(text) text, sizeof(text) - 1
+#define BYTES(text) text, sizeof text - 1
 
 static void encode(unsigned code, unsigned char target[4], int length)
 {

@@ -15,7 +15,7 @@
 #include "list.h"
 #include "scope.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof array / sizeof((array)[0]))
 
 static void test_clock(void **state)
 {

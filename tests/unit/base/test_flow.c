@@ -257,7 +257,7 @@ static const struct undoing {
         { "cancel is ignored", "", CANCELS_AND_GOES_ON, false },
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof array / sizeof((array)[0]))
 
 static void assert_one_ending(size_t ends_at, const struct ending *ending, size_t odd, const struct undoing *undoing,
                               bool others_wait)

@@ -16,7 +16,7 @@
 
 #include "log.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof array / sizeof((array)[0]))
 
 /* Packets keep the borders of write(2), so that a test sees how many there were. */
 struct wire {

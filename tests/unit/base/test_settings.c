@@ -16,7 +16,7 @@
 #include "settings.h"
 #include "str.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof array / sizeof((array)[0]))
 
 struct values {
         char *deny;

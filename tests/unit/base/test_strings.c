@@ -12,7 +12,7 @@
 
 #include "str.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof array / sizeof((array)[0]))
 #define UNTOUCHED 77
 
 static const struct {

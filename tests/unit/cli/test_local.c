@@ -25,10 +25,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-        int error = chdir("/") < 0 ? -1 : local_remove(*state);
+        int r = chdir("/") < 0 ? -1 : local_remove(*state);
 
         free(*state);
-        return error;
+        return r;
 }
 
 static void run(const char *script)

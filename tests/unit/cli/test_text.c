@@ -253,7 +253,7 @@ static int collect_output(void *arg, int stream, const void *bytes, size_t lengt
 #define FRAME(type, length, text) type "\0\0\0\0\0\0" length text
 #define CASE(text, ...)                                                                                                \
         {                                                                                                              \
-                text, sizeof(text) - 1, __VA_ARGS__                                                                    \
+                text, sizeof text - 1, __VA_ARGS__                                                                     \
         }
 
 /* Frames come in any pieces: here cut into two, at every place. */

@@ -27,15 +27,15 @@ static int make_directory(struct cell *cell)
         unsigned char random[32];
         const char *point;
 
-        if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random) || cgroup_read_mounts(&mounts) != 0)
+        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random || cgroup_read_mounts(&mounts) != 0)
                 return -EIO;
-        for (size_t i = 0; i < sizeof(random); i++)
+        for (size_t i = 0; i < sizeof random; i++)
                 snprintf(cell->id + 2 * i, 3, "%02x", random[i]);
         point = mounts.of[CGROUP_PIDS].point[0] != '\0' ? mounts.of[CGROUP_PIDS].point
                                                         : mounts.of[CGROUP_UNIFIED].point;
         if (point[0] == '\0')
                 return -ENOENT;
-        snprintf(cell->directory, sizeof(cell->directory), "%s/%s", point, cell->id);
+        snprintf(cell->directory, sizeof cell->directory, "%s/%s", point, cell->id);
         return mkdir(cell->directory, 0755) == 0 ? 0 : -errno;
 }
 
@@ -44,8 +44,8 @@ static int write_number(const struct cell *cell, const char *file, int number)
         char path[CELL_PATH_BYTES + 32], text[16];
         int fd, length, error = 0;
 
-        snprintf(path, sizeof(path), "%s/%s", cell->directory, file);
-        length = snprintf(text, sizeof(text), "%d", number);
+        snprintf(path, sizeof path, "%s/%s", cell->directory, file);
+        length = snprintf(text, sizeof text, "%d", number);
         fd = open(path, O_WRONLY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
@@ -98,7 +98,7 @@ static void keep(const struct cell *cell, int report_fd, int childs_fd, void (*b
                 close(childs_fd);
         answer = child < 0 ? -errno : join_cgroup(cell, child);
         answer = answer == 0 ? child : answer;
-        if (write(report_fd, &answer, sizeof(answer)) != sizeof(answer) || answer < 0 || write(go[1], "g", 1) != 1)
+        if (write(report_fd, &answer, sizeof answer) != sizeof answer || answer < 0 || write(go[1], "g", 1) != 1)
                 _exit(1);
         close(report_fd);
         waitpid(child, NULL, 0);
@@ -115,7 +115,7 @@ static int read_answer(int fd)
 {
         int answer = -EIO;
 
-        if (read(fd, &answer, sizeof(answer)) != sizeof(answer))
+        if (read(fd, &answer, sizeof answer) != sizeof answer)
                 answer = -EIO;
         close(fd);
         return answer;
@@ -143,7 +143,7 @@ int cell_make(struct cell *ret_cell)
                 if (unshare(CLONE_NEWPID) == 0)
                         keep(&cell, report[1], -1, init_body, NULL);
                 refusal = -errno;
-                _exit(write(report[1], &refusal, sizeof(refusal)) != sizeof(refusal));
+                _exit(write(report[1], &refusal, sizeof refusal) != sizeof refusal);
         }
         close(report[1]);
         cell.init = read_answer(report[0]);
@@ -219,7 +219,7 @@ static void *be_last_thread(void *arg)
         while (strstr(stat, ") Z ") == NULL) {
                 int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 
-                if (fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
+                if (fd < 0 || read(fd, stat, sizeof stat - 1) <= 0)
                         _exit(1);
                 close(fd);
         }
@@ -331,7 +331,7 @@ static void enter_and_run(const struct cell *cell, int report_fd, struct body *b
                 return;
         }
         refusal = -errno;
-        _exit(write(report_fd, &refusal, sizeof(refusal)) != sizeof(refusal));
+        _exit(write(report_fd, &refusal, sizeof refusal) != sizeof refusal);
 }
 
 static int wait_standing(int alive_fd, int processes)

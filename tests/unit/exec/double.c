@@ -36,7 +36,7 @@ static int run_exec(struct engine *base, const char *id, const struct exec_comma
         (void)id;
         if (engine->refusal != 0)
                 return engine->refusal;
-        snprintf(engine->working_dir, sizeof(engine->working_dir), "%s", command->working_dir);
+        snprintf(engine->working_dir, sizeof engine->working_dir, "%s", command->working_dir);
         open_call(engine, call, (int)engine->n_execs++, done, arg, ret_call);
         call->events = *events;
         ev_init(&call->turn, NULL);

@@ -41,7 +41,7 @@ static const struct cause_case {
 static void causes(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
                 struct exec_end end = exec_decide_end(&CASES[i].facts);
 
                 if (end.cause != CASES[i].end.cause || end.exit_code != CASES[i].end.exit_code ||
@@ -81,7 +81,7 @@ static void caps(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++) {
+        for (size_t i = 0; i < sizeof TABLE / sizeof TABLE[0]; i++) {
                 struct exec_output output = { .cap_bytes = TABLE[i].cap_bytes };
 
                 for (size_t piece = 0; piece < 3 && TABLE[i].pieces[piece] != NULL; piece++)

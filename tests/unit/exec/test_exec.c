@@ -307,7 +307,7 @@ static void check_answer(const struct world *world, const struct life_case *life
 static void lives(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(LIVES) / sizeof(LIVES[0]); i++) {
+        for (size_t i = 0; i < sizeof LIVES / sizeof LIVES[0]; i++) {
                 const struct life_case *life = &LIVES[i];
                 struct exec_request request = { .timeout_s = life->timeout_s, .max_output_bytes = CAP };
                 struct world world;
@@ -332,7 +332,7 @@ static void lives(void **state)
 static void freed_at_any_moment(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(LIVES) / sizeof(LIVES[0]); i++) {
+        for (size_t i = 0; i < sizeof LIVES / sizeof LIVES[0]; i++) {
                 for (size_t cut = 0; cut < 8; cut++) {
                         struct world world;
                         unsigned answers;
@@ -479,14 +479,14 @@ static void a_command_is_one_line(void **state)
         char *command;
 
         (void)state;
-        for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 command = exec_command(CASES[i].argv);
                 assert_string_equal(command, CASES[i].command);
                 free(command);
         }
         /* Cut between two characters, whatever their length. */
-        memset(long_word, 0, sizeof(long_word));
-        for (size_t i = 0; i + 2 < sizeof(long_word); i += 2)
+        memset(long_word, 0, sizeof long_word);
+        for (size_t i = 0; i + 2 < sizeof long_word; i += 2)
                 memcpy(long_word + i, "\xC3\xA9", 2);
         command = exec_command(argv);
         assert_in_range(strlen(command), EXEC_COMMAND_BYTES - 4, EXEC_COMMAND_BYTES);

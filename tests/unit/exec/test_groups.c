@@ -41,7 +41,7 @@ struct fixture {
 static int setup(void **state)
 {
         const struct hierarchy *hierarchy = *state;
-        struct fixture *fixture = calloc(1, sizeof(*fixture));
+        struct fixture *fixture = calloc(1, sizeof *fixture);
         struct cgroup_mounts mounts;
 
         if (fixture == NULL)
@@ -51,7 +51,7 @@ static int setup(void **state)
                 return getenv("CARREL_MUST_RUN") != NULL ? -1 : 0;
         if (cgroup_read_mounts(&mounts) != 0)
                 return -1;
-        (void)snprintf(fixture->path, sizeof(fixture->path), "%s/groups-%s", mounts.of[hierarchy->mount].point,
+        (void)snprintf(fixture->path, sizeof fixture->path, "%s/groups-%s", mounts.of[hierarchy->mount].point,
                        fixture->cell.id);
         if (mkdir(fixture->path, 0755) != 0)
                 return -1;
@@ -64,16 +64,16 @@ static int setup(void **state)
 static int teardown(void **state)
 {
         struct fixture *fixture = *state;
-        int error = 0;
+        int r = 0;
 
         if (fixture->is_ready) {
                 exec_cgroups_close(&fixture->groups);
                 cell_destroy(&fixture->cell);
-                for (int i = 0; (error = rmdir(fixture->path)) != 0 && errno == EBUSY && i < TRIES; i++)
+                for (int i = 0; (r = rmdir(fixture->path)) != 0 && errno == EBUSY && i < TRIES; i++)
                         (void)usleep(100);
         }
         free(fixture);
-        return error;
+        return r;
 }
 
 static struct fixture *fixture_of(void **state)
@@ -170,7 +170,7 @@ static void members_die(void **state)
         static const enum cell_shape SHAPES_HERE[] = { SHAPE_PLAIN, SHAPE_FORKING, SHAPE_LEADERLESS };
         struct fixture *fixture = fixture_of(state);
 
-        for (size_t i = 0; i < sizeof(SHAPES_HERE) / sizeof(SHAPES_HERE[0]); i++) {
+        for (size_t i = 0; i < sizeof SHAPES_HERE / sizeof SHAPES_HERE[0]; i++) {
                 check_end(fixture, SHAPES_HERE[i], kill_until_gone);
                 check_end(fixture, SHAPES_HERE[i], clear_until_gone);
         }
@@ -246,7 +246,7 @@ static void empty_groups_serve_again(void **state)
         assert_false(exec_cgroup_spare(&fixture->groups, &groups[0]));
         assert_true(groups[0].directory >= 0);
         move(fixture->groups.directory, exec.root);
-        memcpy(name, groups[0].name, sizeof(name));
+        memcpy(name, groups[0].name, sizeof name);
         for (int i = 0; i <= EXEC_CGROUPS_SPARE_MAX; i++)
                 assert_int_equal(exec_cgroup_spare(&fixture->groups, &groups[i]), i < EXEC_CGROUPS_SPARE_MAX);
         assert_int_equal(exec_cgroup_remove(&fixture->groups, &groups[EXEC_CGROUPS_SPARE_MAX]), 0);
@@ -290,7 +290,7 @@ static void groups_of_v2_are_threaded(void **state)
         char type[16] = "";
         int fd = openat(group.directory, "cgroup.type", O_RDONLY | O_CLOEXEC);
 
-        assert_true(fd >= 0 && read(fd, type, sizeof(type) - 1) > 0);
+        assert_true(fd >= 0 && read(fd, type, sizeof type - 1) > 0);
         close(fd);
         assert_string_equal(type, "threaded\n");
         kill_until_gone(fixture, &group);
@@ -311,17 +311,17 @@ static void a_freezer_is_pinned(void **state)
 {
         const struct fixture *fixture = fixture_of(state);
         struct cgroup_mounts mounts = { 0 };
-        char path[sizeof(fixture->path) + 64];
+        char path[sizeof fixture->path + 64];
         char text[16] = "";
         int fd;
 
         assert_int_equal(str_copy(mounts.of[CGROUP_FREEZER].point, CGROUP_PATH_BYTES, fixture->path), 0);
         exec_cgroups_pin(&mounts);
         exec_cgroups_pin(&mounts);
-        (void)snprintf(path, sizeof(path), "%s/carrel-pin/freezer.state", fixture->path);
+        (void)snprintf(path, sizeof path, "%s/carrel-pin/freezer.state", fixture->path);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
-        assert_int_equal(read(fd, text, sizeof(text)), strlen("FROZEN\n"));
+        assert_int_equal(read(fd, text, sizeof text), strlen("FROZEN\n"));
         close(fd);
         assert_string_equal(text, "FROZEN\n");
         exec_cgroups_unpin(&mounts);

@@ -42,7 +42,7 @@ static void on_end(struct ev_loop *loop, ev_io *io, int events)
 
 static int setup(void **state)
 {
-        struct fixture *fixture = calloc(1, sizeof(*fixture));
+        struct fixture *fixture = calloc(1, sizeof *fixture);
 
         if (fixture == NULL)
                 return -1;
@@ -174,7 +174,7 @@ static void a_lie_kills_nobody(void **state)
         lies[1] = getppid();
         lies[2] = decoy.shim;
         lies[3] = 0;
-        for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
                 world->n_answers = 0;
                 begin(fixture, SHAPE_PLAIN, SOON);
                 world->engine.status[0].pid = lies[i];
@@ -249,7 +249,7 @@ static const struct left_case {
 static void what_cannot_be_killed_is_told_of(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(LEFT) / sizeof(LEFT[0]); i++) {
+        for (size_t i = 0; i < sizeof LEFT / sizeof LEFT[0]; i++) {
                 struct world world;
 
                 world_open(&world);

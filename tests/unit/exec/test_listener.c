@@ -191,13 +191,13 @@ static void only_the_init_is_let_in(void **state)
 static int give_up(struct rig *rig, const char *container)
 {
         struct fault why;
-        int error;
+        int r;
 
         assert_int_equal(agent_listener_new(&rig->listener, rig->world.execs, "ada", &why), 0);
         assert_int_equal(agent_listener_greet(rig->listener, container, getpid(), true, on_greeted, rig), 0);
-        error = agent_listener_give_up(rig->listener);
+        r = agent_listener_give_up(rig->listener);
         rig->listener = agent_listener_free(rig->listener);
-        return error;
+        return r;
 }
 
 /* A carrel that served without an agent has none later, as a program inside could pass for it; one that has had an
@@ -324,7 +324,7 @@ static int teardown(void **state)
         static const char *const PARTS[] = { "/agents/test", "/agents", "" };
         struct rig *rig = *state;
         char path[128];
-        int error = 0;
+        int r = 0;
 
         if (rig->is_ready) {
                 agent_listener_forget(rig->world.execs, "ada");
@@ -333,10 +333,10 @@ static int teardown(void **state)
         }
         for (size_t i = 0; rig->is_ready && i < sizeof PARTS / sizeof *PARTS; i++) {
                 (void)snprintf(path, sizeof path, "%s%s", rig->runtime_dir, PARTS[i]);
-                error |= rmdir(path);
+                r |= rmdir(path);
         }
         free(rig);
-        return error;
+        return r;
 }
 
 int main(void)

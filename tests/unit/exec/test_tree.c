@@ -87,7 +87,7 @@ static const struct rule_case {
 static void rules(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(RULES) / sizeof(RULES[0]); i++) {
+        for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
                 struct process_tree tree = { .init = INIT,
                                              .root = RULES[i].is_root_known ? ROOT : 0,
                                              .root_start_ticks = SINCE_TICK,
@@ -118,7 +118,7 @@ struct fixture {
 
 static int setup(void **state)
 {
-        struct fixture *fixture = calloc(1, sizeof(*fixture));
+        struct fixture *fixture = calloc(1, sizeof *fixture);
         struct cgroup_mounts mounts;
 
         if (fixture == NULL)

@@ -70,7 +70,7 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
         struct world *world = arg;
         size_t used = strlen(world->streamed);
 
-        snprintf(world->streamed + used, sizeof(world->streamed) - used, "%d%.*s", stream, (int)length,
+        snprintf(world->streamed + used, sizeof world->streamed - used, "%d%.*s", stream, (int)length,
                  (const char *)bytes);
         if (world->refilled_fd > 0)
                 assert_int_equal(write(world->refilled_fd, "x", 1), 1);
@@ -85,7 +85,7 @@ void world_pull(struct world *world, size_t size)
         int stream = 0;
         ssize_t n = 1;
 
-        assert_true(size <= sizeof(bytes));
+        assert_true(size <= sizeof bytes);
         while (n > 0 && world->n_answers == answers) {
                 n = exec_read(world->exec, &stream, bytes, size);
                 if (n > 0)

@@ -32,7 +32,7 @@ static void hello_is_read_as_written(void **state)
         agent_write_hello(&packet, &hello);
         assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
         assert_int_equal(agent_read_hello(packet.bytes, &read), 0);
-        assert_memory_equal(&read, &hello, sizeof(hello));
+        assert_memory_equal(&read, &hello, sizeof hello);
         packet.bytes[AGENT_HEADER_BYTES] ^= 1; /* another magic */
         assert_int_equal(agent_read_hello(packet.bytes, &read), -EBADMSG);
 }
@@ -48,7 +48,7 @@ static void start_is_read_as_written(void **state)
         agent_write_start(&packet, 9, &start, 2, "abcdefg", 7);
         assert_int_equal(judge(AGENT_FROM_DAEMON, 2), 0);
         assert_int_equal(agent_read_start(packet.bytes, &read, &chunk, &length), 0);
-        assert_memory_equal(&read, &start, sizeof(start));
+        assert_memory_equal(&read, &start, sizeof start);
         assert_int_equal(length, 7);
         assert_memory_equal(chunk, "abcdefg", 7);
 }
@@ -66,7 +66,7 @@ static void start_with_a_lie_is_refused(void **state)
         size_t length;
 
         (void)state;
-        for (size_t i = 0; i < sizeof(LIES) / sizeof(LIES[0]); i++) {
+        for (size_t i = 0; i < sizeof LIES / sizeof LIES[0]; i++) {
                 agent_write_start(&packet, 9, &LIES[i], 0, "abcdefg", 7);
                 assert_int_equal(agent_read_start(packet.bytes, &read, &chunk, &length), -EBADMSG);
         }
@@ -100,11 +100,11 @@ static void reports_out_of_range_are_refused(void **state)
         struct agent_failed failed;
 
         (void)state;
-        for (size_t i = 0; i < sizeof(EXITS) / sizeof(EXITS[0]); i++) {
+        for (size_t i = 0; i < sizeof EXITS / sizeof EXITS[0]; i++) {
                 agent_write_exited(&packet, 1, &EXITS[i]);
                 assert_int_equal(agent_read_exited(packet.bytes, &exited), -EBADMSG);
         }
-        for (size_t i = 0; i < sizeof(FAILURES) / sizeof(FAILURES[0]); i++) {
+        for (size_t i = 0; i < sizeof FAILURES / sizeof FAILURES[0]; i++) {
                 agent_write_failed(&packet, 1, &FAILURES[i]);
                 assert_int_equal(agent_read_failed(packet.bytes, &failed), -EBADMSG);
         }
@@ -193,7 +193,7 @@ static void broken_packets_are_refused(void **state)
         struct agent_header header;
 
         (void)state;
-        for (size_t i = 0; i < sizeof(CHANGES) / sizeof(CHANGES[0]); i++) {
+        for (size_t i = 0; i < sizeof CHANGES / sizeof CHANGES[0]; i++) {
                 agent_write_exited(&packet, 1, &(struct agent_exited){ 0, 0 });
                 assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
                 set_byte(CHANGES[i].at, CHANGES[i].value);
@@ -296,7 +296,7 @@ static void specs_that_mean_nothing_are_refused(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
                 size_t length = agent_spec_size(CASES[i].working_dir, CASES[i].argv, CASES[i].environment);
                 uint8_t *bytes = malloc(length);
                 char *texts[16];
@@ -311,7 +311,7 @@ static void specs_that_mean_nothing_are_refused(void **state)
 
 static void a_spec_over_its_bounds_has_no_size(void **state)
 {
-        const char **argv = calloc(AGENT_TEXTS_MAX + 2, sizeof(*argv));
+        const char **argv = calloc(AGENT_TEXTS_MAX + 2, sizeof *argv);
         char *large = malloc(AGENT_SPEC_MAX + 1);
 
         (void)state;

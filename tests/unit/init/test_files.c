@@ -247,7 +247,7 @@ static void run_script(const struct script *script)
 
 #define RUN(table)                                                                                                     \
         (void)state;                                                                                                   \
-        for (size_t i = 0; i < sizeof(table) / sizeof *(table); i++)                                                   \
+        for (size_t i = 0; i < sizeof table / sizeof *(table); i++)                                                    \
         run_script(&(table)[i])
 
 static void test_reading(void **state)

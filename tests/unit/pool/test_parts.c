@@ -35,9 +35,9 @@ static void test_user_ids(void **state)
 
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int err = user_id_check(CASES[i].id, CASES[i].length, &why);
+                int r = user_id_check(CASES[i].id, CASES[i].length, &why);
 
-                assert_int_equal(err == 0, CASES[i].is_valid);
+                assert_int_equal(r == 0, CASES[i].is_valid);
                 assert_int_equal(why.kind, CASES[i].is_valid ? FAULT_NONE : FAULT_USER_ID_INVALID);
                 assert_null(strpbrk(why.message, "\n\x1b")); /* the hostile id is not quoted */
         }
@@ -402,9 +402,9 @@ static void test_hardening(void **state)
 
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int err = hardening_judge(CASES[i].status, 1000, 1000, &why);
+                int r = hardening_judge(CASES[i].status, 1000, 1000, &why);
 
-                assert_int_equal(err == 0, CASES[i].missing == NULL);
+                assert_int_equal(r == 0, CASES[i].missing == NULL);
                 if (CASES[i].missing == NULL)
                         continue;
                 assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
@@ -439,9 +439,9 @@ static void test_judge_counts(void **state)
 
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int err = hardening_judge_counts(CASES[i].limits, &why);
+                int r = hardening_judge_counts(CASES[i].limits, &why);
 
-                assert_int_equal(err == 0, CASES[i].missing == NULL);
+                assert_int_equal(r == 0, CASES[i].missing == NULL);
                 if (CASES[i].missing != NULL)
                         assert_non_null(strstr(why.message, CASES[i].missing));
         }

@@ -19,7 +19,7 @@ struct double_user *pool_double_add(struct pool *pool, const char *name, int64_t
         struct double_user *user = &pool->users[pool->n_users++];
 
         *user = (struct double_user){ .state = CARREL_READY, .idle_ms = idle_ms, .age_ms = idle_ms };
-        snprintf(user->name, sizeof(user->name), "%s", name);
+        snprintf(user->name, sizeof user->name, "%s", name);
         return user;
 }
 
@@ -28,7 +28,7 @@ struct double_container *pool_double_plant(struct pool *pool, const char *id, en
         struct double_container *container = &pool->containers[pool->n_containers++];
 
         *container = (struct double_container){ .seen = { .claim = claim, .is_running = true } };
-        snprintf(container->seen.id, sizeof(container->seen.id), "%s", id);
+        snprintf(container->seen.id, sizeof container->seen.id, "%s", id);
         return container;
 }
 
@@ -137,7 +137,7 @@ void pool_retire(struct pool *pool, const char *user, const char *reason, pool_o
 
         (void)on_done, (void)arg, (void)ret_wait;
         found->state = CARREL_RETIRING;
-        snprintf(found->retired_for, sizeof(found->retired_for), "%s", reason);
+        snprintf(found->retired_for, sizeof found->retired_for, "%s", reason);
         if (other != NULL)
                 other->execs = 1;
 }
@@ -150,7 +150,7 @@ static void answer_calls(struct pool *pool)
         unsigned count = pool->n_calls;
         struct fault why;
 
-        memcpy(calls, pool->calls, sizeof(calls));
+        memcpy(calls, pool->calls, sizeof calls);
         pool->n_calls = 0;
         fault_set(&why, FAULT_ENGINE_REFUSED, EBUSY, "The double refuses.");
         for (unsigned i = 0; i < count; i++)

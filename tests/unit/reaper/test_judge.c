@@ -91,7 +91,7 @@ static const struct judge_case {
 static void judge_table(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(JUDGE) / sizeof(JUDGE[0]); i++) {
+        for (size_t i = 0; i < sizeof JUDGE / sizeof JUDGE[0]; i++) {
                 struct judgement judgement = judge(&JUDGE[i].facts, &JUDGE[i].rules);
                 char text[128];
 
@@ -99,7 +99,7 @@ static void judge_table(void **state)
                     judgement.due_ms != JUDGE[i].judgement.due_ms)
                         fail_msg("%s: %s, due %ld", JUDGE[i].name, judge_why_name(judgement.why),
                                  (long)judgement.due_ms);
-                judge_explain(&JUDGE[i].facts, &JUDGE[i].rules, text, sizeof(text));
+                judge_explain(&JUDGE[i].facts, &JUDGE[i].rules, text, sizeof text);
                 if (JUDGE[i].sentence != NULL)
                         assert_string_equal(text, JUDGE[i].sentence);
         }
@@ -124,7 +124,7 @@ static const struct orphan_case {
 static void orphans_table(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(ORPHANS) / sizeof(ORPHANS[0]); i++) {
+        for (size_t i = 0; i < sizeof ORPHANS / sizeof ORPHANS[0]; i++) {
                 struct survey_container container = { .claim = ORPHANS[i].claim, .is_running = ORPHANS[i].is_running };
 
                 assert_int_equal(orphans_judge(&container, ORPHANS_AT_START, false), ORPHANS[i].clear_at_start);

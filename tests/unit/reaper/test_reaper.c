@@ -110,7 +110,7 @@ static const struct user_case {
         { "g-lost", CARREL_LOST, 0, 5000, 0, 90000, "" },     { "h-retiring", CARREL_RETIRING, 0, 5000, 0, 90000, "" },
         { "i-old", CARREL_READY, 0, 0, 0, 60000, "too_old" }, { "j-idle", CARREL_READY, 0, 5000, 0, 5000, "idle" },
 };
-enum { N_USERS = sizeof(USERS) / sizeof(USERS[0]) };
+enum { N_USERS = sizeof USERS / sizeof USERS[0] };
 
 static void add_users(struct pool *pool)
 {
@@ -154,8 +154,8 @@ static void who_takes_the_hosts_memory(void **state)
                 users[i] = pool_double_add(&world.pool, (const char *const[]){ "ada", "bob", "cyd" }[i], 0);
         for (size_t i = 0; i < 3; i++)
                 users[i]->execs = 1;
-        snprintf(users[0]->sockets, sizeof(users[0]->sockets), "%u", 128u << 20);
-        snprintf(users[1]->sockets, sizeof(users[1]->sockets), "%u", (128u << 20) + 1);
+        snprintf(users[0]->sockets, sizeof users[0]->sockets, "%u", 128u << 20);
+        snprintf(users[1]->sockets, sizeof users[1]->sockets, "%u", (128u << 20) + 1);
         reconcile(&world);
         await(&world, &world.pool.n_visits, 9);
         assert_string_equal(users[0]->retired_for, "");
@@ -182,7 +182,7 @@ static void the_background(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
                 struct reaper_options options = { .idle_ttl_s = 1.0,
                                                   .interval_s = 3600.0,
                                                   .sweep_interval_s = 3600.0,
@@ -195,9 +195,9 @@ static void the_background(void **state)
                 world_open(&world, false);
                 reaper_reconfigure(world.reaper, &options);
                 user = pool_double_add(&world.pool, "a", 5000);
-                snprintf(user->background, sizeof(user->background), "%s", CASES[i].background);
+                snprintf(user->background, sizeof user->background, "%s", CASES[i].background);
                 view.tasks_file = user->background;
-                reaper_explain(world.reaper, &view, text, sizeof(text));
+                reaper_explain(world.reaper, &view, text, sizeof text);
                 assert_string_equal(text, CASES[i].sentence);
                 assert_int_equal(reaper_reap(world.reaper, 1.0), CASES[i].is_kept ? 0 : 1);
                 assert_int_equal(user->idle_ms, CASES[i].is_kept ? 0 : 5000);
@@ -233,7 +233,7 @@ static void a_listener_uses_the_next_one(void **state)
         world_open(&world, false);
         pool_double_add(&world.pool, "a", 5000);
         pool_double_add(&world.pool, "b", 5000);
-        snprintf(world.pool.used_meanwhile, sizeof(world.pool.used_meanwhile), "b");
+        snprintf(world.pool.used_meanwhile, sizeof world.pool.used_meanwhile, "b");
         assert_int_equal(reaper_reap(world.reaper, 1.0), 1);
         assert_string_equal(world.pool.users[0].retired_for, "idle");
         assert_string_equal(world.pool.users[1].retired_for, "");
@@ -245,7 +245,7 @@ static void add_many(struct pool *pool, unsigned count)
         for (unsigned i = 0; i < count; i++) {
                 char name[16];
 
-                snprintf(name, sizeof(name), "u%04u", i);
+                snprintf(name, sizeof name, "u%04u", i);
                 pool_double_add(pool, name, 5000);
         }
 }
@@ -403,7 +403,7 @@ static void run_sweep_case(const struct sweep_case *sweep)
                 char id[16];
                 struct double_container *container;
 
-                snprintf(id, sizeof(id), "container-%zu", i);
+                snprintf(id, sizeof id, "container-%zu", i);
                 container = pool_double_plant(&world.pool, id, sweep->containers[i].claim);
                 container->on_discard = sweep->containers[i].on_discard;
                 container->on_adopt = sweep->containers[i].on_adopt;
@@ -416,7 +416,7 @@ static void run_sweep_case(const struct sweep_case *sweep)
                 assert_int_equal(reaper_sweep(world.reaper, on_swept, &world), -EBUSY);
                 await(&world, &world.n_swept, 1);
         }
-        if (memcmp(&world.report, &sweep->report, sizeof(world.report)) != 0)
+        if (memcmp(&world.report, &sweep->report, sizeof world.report) != 0)
                 fail_msg("%s: kept %u, adopted %u, removed %u, lost %u, failed %u", sweep->name, world.report.kept,
                          world.report.adopted, world.report.removed, world.report.lost, world.report.failed);
         assert_int_equal(world.pool.n_surveys - surveys_before, sweep->surveys);
@@ -427,7 +427,7 @@ static void run_sweep_case(const struct sweep_case *sweep)
 static void sweeps(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof(SWEEPS) / sizeof(SWEEPS[0]); i++)
+        for (size_t i = 0; i < sizeof SWEEPS / sizeof SWEEPS[0]; i++)
                 run_sweep_case(&SWEEPS[i]);
 }
 
@@ -440,7 +440,7 @@ static void removals_in_flight_are_bounded(void **state)
         for (unsigned i = 0; i < DOUBLE_CONTAINERS; i++) {
                 char id[16];
 
-                snprintf(id, sizeof(id), "container-%u", i);
+                snprintf(id, sizeof id, "container-%u", i);
                 pool_double_plant(&world.pool, id, CLAIM_ORPHAN);
         }
         reconcile(&world);
@@ -533,7 +533,7 @@ static void explaining(void **state)
 
         (void)state;
         world_open(&world, false);
-        reaper_explain(world.reaper, &view, text, sizeof(text));
+        reaper_explain(world.reaper, &view, text, sizeof text);
         assert_string_equal(text, "It is stopped in 1 s unless it is used before.");
         reaper_explain(world.reaper, &view, text, 6);
         assert_string_equal(text, "It is");

@@ -92,7 +92,7 @@ static void world_open(struct world *world, const struct reaper_options *options
                 skip();
         }
         assert_non_null(mkdtemp(world->directory));
-        snprintf(world->users_dir, sizeof(world->users_dir), "%s/users", world->directory);
+        snprintf(world->users_dir, sizeof world->users_dir, "%s/users", world->directory);
         world->loop = ev_loop_new(EVFLAG_AUTO);
         assert_non_null(world->loop);
         assert_int_equal(fake_new(&world->engine, world->loop), 0);
@@ -179,8 +179,8 @@ static void plant(struct world *world, const char *name, const char *product, co
                                   { "io.carrel.user", user } };
         struct container_info info = { .status = CONTAINER_RUNNING, .labels = labels, .n_labels = 3 };
 
-        snprintf(info.name, sizeof(info.name), "%s", name);
-        snprintf(info.id, sizeof(info.id), "id-of-%s", name);
+        snprintf(info.name, sizeof info.name, "%s", name);
+        snprintf(info.id, sizeof info.id, "id-of-%s", name);
         assert_int_equal(fake_plant(world->engine, &info), 0);
 }
 
