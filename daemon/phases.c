@@ -7,8 +7,10 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "agent-listener.h"
 #include "daemon-options.h"
 #include "daemon.h"
+#include "engine-execs.h"
 #include "engine.h"
 #include "exec.h"
 #include "job-registry.h"
@@ -319,7 +321,11 @@ static int make_engine(struct daemon *daemon, struct fault *why)
                 return r;
         if (!daemon->engines.has_choice && search_engines(daemon) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        r = execs_new(&daemon->execs, daemon->loop, daemon->engine);
+        r = execs_new(&daemon->execs, daemon->loop);
+        if (r == 0)
+                r = agents_register(daemon->execs);
+        if (r == 0)
+                r = engine_execs_register(daemon->execs, daemon->engine);
         if (r < 0)
                 return fault_set(why, FAULT_INTERNAL, -r, "cannot follow programs: %s", strerror(-r));
         execs_bound_outputs(daemon->execs, daemon->config.outputs_bytes);

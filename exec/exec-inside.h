@@ -1,4 +1,4 @@
-/* Inside the exec room only: what an exec has whoever runs it, and the table of who runs it. */
+/* Private to exec and its backends (exec/agent, exec/engine): what every exec has, and the table of a backend. */
 #pragma once
 
 #include <ev.h>
@@ -11,8 +11,6 @@
 #include "list.h"
 #include "share.h"
 
-struct agents;
-
 struct exec_timing {
         double arrive_s;      /* after the exit, or the death of all of it: what was written arrives within this */
         double drain_s;       /* after the exit: output is read no longer than this; a request's own wins */
@@ -23,18 +21,17 @@ struct exec_timing {
         double retry_max_s;
 };
 
-enum { DEATHS_KEPT = 32 };
-
-/* An end the engine told before it told which exec it was of. */
-struct unclaimed_death {
-        char engine_id[ENGINE_ID_BYTES];
-        int exit_code;
+/* A registered backend. */
+struct exec_provider {
+        const struct exec_backend *backend;
+        void *self; /* its state */
 };
+enum { EXEC_PROVIDERS_MAX = 2 };
 
 struct execs {
         struct ev_loop *loop;
-        struct engine *engine;
-        struct agents *agents;
+        struct exec_provider providers[EXEC_PROVIDERS_MAX]; /* in the order of their registration */
+        unsigned n_providers;
         struct list running;      /* struct exec */
         struct execs_walk *walks; /* over them */
         struct cgroup_mounts mounts;
@@ -44,8 +41,6 @@ struct execs {
         struct sharers sharers;
         void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why);
         void *left_behind_arg;
-        struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
-        unsigned n_deaths;
 };
 
 /* Where an exec runs. */
@@ -55,9 +50,22 @@ struct exec_place {
         struct cgroup_reader *reader; /* of the container's cgroup, outliving its execs; NULL: looked for by the pid */
 };
 
-/* Who runs it. A member that is NULL is not supported. Contracts as of the function of exec.h that calls it, which has
- * checked that the user still waits. */
+/* A backend runs execs. A member that is NULL is not supported. */
 struct exec_backend {
+        /* Whether it runs the execs of this container. Of several that do, the one that was registered first does. */
+        bool (*serves)(const void *self, const char *container_id);
+        /* Contract of exec_start; the exec id is not in use and the container is not frozen. */
+        int (*start)(void *self, const char *container_id, int container_pid, const struct exec_request *request,
+                     const struct exec_sink *sink, void *arg, struct exec **ret_exec);
+        bool (*is_frozen)(const void *self, const char *container_id);
+        void (*on_event)(void *self, const struct engine_event *event);
+        /* The container is gone: takes what is still known of its execs. They end after this, by `lost`. */
+        void (*on_container_lost)(void *self, const char *container_id);
+        /* Frees its state; its execs have been freed before. */
+        void (*free_self)(void *self);
+
+        /* Of one exec. The contract is that of the function of exec.h that calls it, which has checked that the user
+         * still waits. */
         void (*cancel)(struct exec *exec);
         void (*pause)(struct exec *exec, bool is_paused);
         int (*signal)(struct exec *exec, int signal);
@@ -97,6 +105,13 @@ struct exec {
         struct cgroup cgroup;
         struct cgroup_counters before;
 };
+
+/* Adds a backend. self is the backend's from now on, and is freed by execs_free. 0 or -ENOSPC. */
+int execs_register(struct execs *execs, const struct exec_backend *backend, void *self);
+/* The state of this registered backend; NULL: it was not registered. */
+void *execs_provider_of(const struct execs *execs, const struct exec_backend *backend);
+/* How many execs run or wait in this container. */
+unsigned execs_count(const struct execs *execs, const char *container_id);
 
 /* Fills the common part; the exec is in no list yet. 0, or a negative errno; exec_release even then. */
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,

@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "agent-exec.h"
 #include "clock.h"
-#include "engine-exec.h"
 #include "exec-cgroup.h"
+#include "exec-inside.h"
 
 static const struct exec_timing TIMING = {
         .arrive_s = 0.25,
@@ -19,16 +18,13 @@ static const struct exec_timing TIMING = {
 };
 static const struct exec_limits LIMITS = { .per_carrel = 64, .queued_per_carrel = 256, .wait_s = 300 };
 
-int execs_new(struct execs **ret_execs, struct ev_loop *loop, struct engine *engine)
+int execs_new(struct execs **ret_execs, struct ev_loop *loop)
 {
         struct execs *execs = calloc(1, sizeof *execs);
 
-        if (execs == NULL || agents_new(&execs->agents, execs) < 0) {
-                free(execs);
+        if (execs == NULL)
                 return -ENOMEM;
-        }
         execs->loop = loop;
-        execs->engine = engine;
         execs->timing = TIMING;
         execs->limits = LIMITS;
         list_init(&execs->running);
@@ -54,9 +50,34 @@ struct execs *execs_free(struct execs *execs)
 
                 exec->backend->free(exec);
         }
-        agents_free(execs->agents, execs);
+        for (unsigned i = 0; i < execs->n_providers; i++)
+                execs->providers[i].backend->free_self(execs->providers[i].self);
         exec_cgroups_unpin(&execs->mounts);
         free(execs);
+        return NULL;
+}
+
+int execs_register(struct execs *execs, const struct exec_backend *backend, void *self)
+{
+        if (execs->n_providers == EXEC_PROVIDERS_MAX)
+                return -ENOSPC;
+        execs->providers[execs->n_providers++] = (struct exec_provider){ backend, self };
+        return 0;
+}
+
+void *execs_provider_of(const struct execs *execs, const struct exec_backend *backend)
+{
+        for (unsigned i = 0; i < execs->n_providers; i++)
+                if (execs->providers[i].backend == backend)
+                        return execs->providers[i].self;
+        return NULL;
+}
+
+static const struct exec_provider *find_provider(const struct execs *execs, const char *container_id)
+{
+        for (unsigned i = 0; i < execs->n_providers; i++)
+                if (execs->providers[i].backend->serves(execs->providers[i].self, container_id))
+                        return &execs->providers[i];
         return NULL;
 }
 
@@ -78,16 +99,12 @@ void execs_bound_outputs(struct execs *execs, uint64_t bytes)
         execs->outputs = (struct share){ .bound = bytes };
 }
 
-bool execs_has_agent(const struct execs *execs, const char *container_id)
-{
-        return agents_find(execs->agents, container_id) != NULL;
-}
-
 bool execs_is_frozen(const struct execs *execs, const char *container_id)
 {
-        const struct agent_channel *channel = agents_find(execs->agents, container_id);
+        const struct exec_provider *provider = find_provider(execs, container_id);
 
-        return channel != NULL && exec_cgroups_is_frozen(&channel->cgroups);
+        return provider != NULL && provider->backend->is_frozen != NULL &&
+               provider->backend->is_frozen(provider->self, container_id);
 }
 
 bool execs_thaw(const struct execs *execs, const char *container_id, int container_pid)
@@ -115,7 +132,7 @@ struct exec *execs_find(const struct execs *execs, const char *exec_id)
         return NULL;
 }
 
-static unsigned count_in(const struct execs *execs, const char *container_id)
+unsigned execs_count(const struct execs *execs, const char *container_id)
 {
         unsigned count = 0;
 
@@ -127,20 +144,15 @@ static unsigned count_in(const struct execs *execs, const char *container_id)
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        struct agent_channel *channel = agents_find(execs->agents, container_id);
-        const struct exec_place place = { container_id, container_pid, channel != NULL ? channel->reader : NULL };
+        const struct exec_provider *provider = find_provider(execs, container_id);
 
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;
-        if (channel != NULL && exec_cgroups_is_frozen(&channel->cgroups))
-                return -EBUSY;
-        if (channel != NULL)
-                return agent_exec_start(channel, &place, request, sink, arg, ret_exec);
-        if (request->is_tty || request->is_input_open)
+        if (provider == NULL)
                 return -EOPNOTSUPP;
-        if (count_in(execs, container_id) >= execs->limits.per_carrel)
-                return -EAGAIN;
-        return exec_run_start(execs, &place, request, sink, arg, ret_exec);
+        if (execs_is_frozen(execs, container_id))
+                return -EBUSY;
+        return provider->backend->start(provider->self, container_id, container_pid, request, sink, arg, ret_exec);
 }
 
 /* ---- the user's handle ---- */
@@ -204,17 +216,19 @@ int execs_signal(struct execs *execs, const char *exec_id, int signal)
 
 void execs_on_event(struct execs *execs, const struct engine_event *event)
 {
-        exec_run_on_event(execs, event);
+        for (unsigned i = 0; i < execs->n_providers; i++)
+                if (execs->providers[i].backend->on_event != NULL)
+                        execs->providers[i].backend->on_event(execs->providers[i].self, event);
 }
 
 void execs_container_lost(struct execs *execs, const char *container_id, bool is_oom)
 {
-        struct agent_channel *channel = agents_find(execs->agents, container_id);
         struct list lost;
 
         list_init(&lost);
-        if (channel != NULL)
-                agent_channel_last_words(channel);
+        for (unsigned i = 0; i < execs->n_providers; i++)
+                if (execs->providers[i].backend->on_container_lost != NULL)
+                        execs->providers[i].backend->on_container_lost(execs->providers[i].self, container_id);
         LIST_EACH (&execs->running, at) {
                 if (!str_equal(of_node(at)->container_id, container_id))
                         continue;

@@ -82,7 +82,7 @@ static int send_now(const struct agent_channel *channel, const void *bytes, size
 
 static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_fds)
 {
-        const struct agent_packet *packet = &channel->execs->agents->out;
+        const struct agent_packet *packet = &channel->agents->out;
         struct unsent *unsent = malloc(sizeof *unsent + packet->length);
 
         if (unsent == NULL)
@@ -105,7 +105,7 @@ static int keep_unsent(struct agent_channel *channel, const int *fds, size_t n_f
 
 static int send_or_keep(struct agent_channel *channel, const int *fds, size_t n_fds, size_t unsent_most)
 {
-        const struct agent_packet *packet = &channel->execs->agents->out;
+        const struct agent_packet *packet = &channel->agents->out;
         int r = -EAGAIN;
 
         if (channel->fd < 0)
@@ -136,7 +136,7 @@ int agent_channel_send_stream(struct agent_channel *channel)
 
 int agent_channel_give(struct agent_channel *channel, uint32_t number, const int *fds, size_t n_fds)
 {
-        struct agent_packet *packet = &channel->execs->agents->out;
+        struct agent_packet *packet = &channel->agents->out;
 
         if (channel->version < AGENT_VERSION_KEEP || channel->is_framed)
                 return -EOPNOTSUPP;
@@ -191,7 +191,7 @@ static void close_uninvited(const struct cmsghdr *head, struct received *receive
 /* 1: a packet; 0: none now; negative: the end. */
 static int receive_packet(const struct agent_channel *channel, struct received *ret_received)
 {
-        struct agent_packet *packet = &channel->execs->agents->in;
+        struct agent_packet *packet = &channel->agents->in;
         /* Room for what an agent might send against the rules, so that it is found and closed. */
         char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))]
                 __attribute__((aligned(sizeof(size_t))));
@@ -227,7 +227,7 @@ static int receive_packet(const struct agent_channel *channel, struct received *
 
 static int dispatch(struct agent_channel *channel, const struct received *received)
 {
-        const struct agent_packet *packet = &channel->execs->agents->in;
+        const struct agent_packet *packet = &channel->agents->in;
         struct agent_header header;
         struct agent_session *session;
 
@@ -395,9 +395,10 @@ static gid_t gid_of(int fd)
         return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.gid : (gid_t)-1;
 }
 
-int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
+int agent_channel_new(struct agent_channel **ret_channel, struct agents *agents, const char *container_id, int init,
                       int fd, unsigned version, bool is_framed)
 {
+        struct execs *execs = agents->execs;
         struct agent_channel *channel = calloc(1, sizeof *channel);
         int r = -ENOMEM;
 
@@ -405,6 +406,7 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
                 return -ENOMEM;
         channel->deferred_free.free = free_channel;
         channel->execs = execs;
+        channel->agents = agents;
         channel->init = init;
         channel->version = version;
         channel->gid = gid_of(fd);
@@ -416,7 +418,7 @@ int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, c
         exec_cgroups_open(&channel->cgroups, &execs->mounts, is_framed ? 0 : init, container_id);
         find_cgroup(channel, container_id);
         if (str_copy(channel->container_id, sizeof channel->container_id, container_id) == 0)
-                HASH_ADD_STR(execs->agents->channels, container_id, channel);
+                HASH_ADD_STR(agents->channels, container_id, channel);
         if (channel->hh.tbl == NULL) {
                 free_channel(&channel->deferred_free);
                 return r;
@@ -448,8 +450,8 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel)
         {
                 agent_session_end(session);
         }
-        HASH_DEL(channel->execs->agents->channels, channel);
-        agents_defer_free(channel->execs, &channel->deferred_free);
+        HASH_DEL(channel->agents->channels, channel);
+        agents_defer_free(channel->agents, &channel->deferred_free);
         return NULL;
 }
 

@@ -24,6 +24,7 @@ struct agent_session {
 
 /* All channels, and what they share. */
 struct agents {
+        struct execs *execs;
         struct agent_channel *channels; /* by container id */
         int directory;                  /* -1: none */
         struct list deferred_free;      /* struct agent_channel, struct agent_listener: freed at the loop's next turn */
@@ -33,8 +34,11 @@ struct agents {
 };
 enum { AGENT_READ_BYTES = 262144 };
 
-int agents_new(struct agents **ret_agents, struct execs *execs);
-struct agents *agents_free(struct agents *agents, struct execs *execs);
+/* The backend: agent-exec.c. Its state is a struct agents. */
+extern const struct exec_backend AGENT_BACKEND;
+void agents_free(void *self);
+/* NULL: agents_register was not called. */
+struct agents *agents_of(const struct execs *execs);
 struct agent_channel *agents_find(const struct agents *agents, const char *container_id);
 
 /* Something to free when nobody can be inside it any more. */
@@ -42,7 +46,7 @@ struct deferred_free {
         struct list node;
         void (*free)(struct deferred_free *deferred_free);
 };
-void agents_defer_free(struct execs *execs, struct deferred_free *deferred_free);
+void agents_defer_free(struct agents *agents, struct deferred_free *deferred_free);
 
 enum { ENDED_GROUPS_MAX = 8 };
 
@@ -50,6 +54,7 @@ struct agent_channel {
         struct deferred_free deferred_free;
         UT_hash_handle hh;
         struct execs *execs;
+        struct agents *agents;
         char container_id[ENGINE_ID_BYTES];
         int init;
         int fd; /* -1: ended */
@@ -76,7 +81,7 @@ struct agent_channel {
 };
 
 /* A greeted connection of this version becomes a channel; fd is taken over on success. */
-int agent_channel_new(struct agent_channel **ret_channel, struct execs *execs, const char *container_id, int init,
+int agent_channel_new(struct agent_channel **ret_channel, struct agents *agents, const char *container_id, int init,
                       int fd, unsigned version, bool is_framed);
 /* Hangs up. Who sessions is not told: end the execs first. Freed at the loop's next turn. NULL is fine; returns NULL.
  */

@@ -51,7 +51,7 @@ void agent_exec_leave(struct agent_exec *exec)
                 exec->channel->n_running--;
         exec->is_counted = false;
         agent_session_end(&exec->session);
-        agents_defer_free(exec->base.execs, &exec->deferred_free);
+        agents_defer_free(exec->channel->agents, &exec->deferred_free);
 }
 
 static struct exec_end decide_end(const struct agent_exec *exec, bool is_carrel_oom)
@@ -215,7 +215,7 @@ static void await_reader(struct agent_exec *exec)
 
 static void send_signal(const struct agent_exec *exec, int signal)
 {
-        struct agents *agents = exec->base.execs->agents;
+        struct agents *agents = exec->channel->agents;
 
         if (exec->session.channel == NULL)
                 return;

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct exec_backend BACKEND;
-
 static struct agent_exec *of_exec(struct exec *exec)
 {
         return (struct agent_exec *)exec;
@@ -227,9 +225,11 @@ static int enter(struct agent_exec *exec)
         return 0;
 }
 
-int agent_exec_start(struct agent_channel *channel, const struct exec_place *place, const struct exec_request *request,
-                     const struct exec_sink *sink, void *arg, struct exec **ret_exec)
+static int start(void *self, const char *container_id, int container_pid, const struct exec_request *request,
+                 const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
+        struct agent_channel *channel = agents_find(self, container_id);
+        const struct exec_place place = { container_id, container_pid, channel->reader };
         struct agent_exec *exec = calloc(1, sizeof *exec);
         int r;
 
@@ -241,7 +241,7 @@ int agent_exec_start(struct agent_channel *channel, const struct exec_place *pla
         exec->cgroup = EXEC_CGROUP_NONE_YET;
         list_init(&exec->waiting);
         list_init(&exec->deferred_free.node);
-        r = exec_init(&exec->base, &BACKEND, channel->execs, place, request, sink, arg);
+        r = exec_init(&exec->base, &AGENT_BACKEND, channel->execs, &place, request, sink, arg);
         if (r == 0)
                 r = agent_exec_take(exec, request);
         exec->base.is_pulled &= !channel->is_framed; /* there is no pipe */
@@ -364,7 +364,7 @@ static int close_input(struct exec *base)
 static int resize(struct exec *base, uint16_t rows, uint16_t cols)
 {
         struct agent_exec *exec = of_exec(base);
-        struct agents *agents = base->execs->agents;
+        struct agents *agents = exec->channel->agents;
 
         if (!(exec->flags & AGENT_START_TTY))
                 return -EINVAL;
@@ -387,7 +387,32 @@ static void free_now(struct exec *base)
         agent_exec_leave(exec);
 }
 
-static const struct exec_backend BACKEND = {
+/* ---- all of a container's ---- */
+
+static bool serves(const void *self, const char *container_id)
+{
+        return agents_find(self, container_id) != NULL;
+}
+
+static bool is_frozen(const void *self, const char *container_id)
+{
+        return exec_cgroups_is_frozen(&agents_find(self, container_id)->cgroups);
+}
+
+static void on_container_lost(void *self, const char *container_id)
+{
+        struct agent_channel *channel = agents_find(self, container_id);
+
+        if (channel != NULL)
+                agent_channel_last_words(channel);
+}
+
+const struct exec_backend AGENT_BACKEND = {
+        .serves = serves,
+        .start = start,
+        .is_frozen = is_frozen,
+        .on_container_lost = on_container_lost,
+        .free_self = agents_free,
         .cancel = cancel,
         .pause = pause_output,
         .signal = signal_exec,

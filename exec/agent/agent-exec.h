@@ -42,10 +42,6 @@ struct agent_exec {
         ev_timer deadline, drain, retry, grace;
 };
 
-/* Contract of exec_start, all parameters checked, for a container with this channel. */
-int agent_exec_start(struct agent_channel *channel, const struct exec_place *place, const struct exec_request *request,
-                     const struct exec_sink *sink, void *arg, struct exec **ret_exec);
-
 /* ---- agent-launch.c ---- */
 
 /* Takes what the request says about the program. 0, -E2BIG, -ENOMEM. */

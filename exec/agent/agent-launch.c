@@ -73,7 +73,7 @@ static int pack(struct agent_exec *exec, struct start_fds *start_fds)
 
 static int send_start(struct agent_exec *exec, const struct start_fds *start_fds)
 {
-        struct agents *agents = exec->base.execs->agents;
+        struct agents *agents = exec->channel->agents;
         const struct agent_start start = { exec->flags, exec->rows, exec->cols, (uint32_t)exec->spec_length };
         const uint8_t *at = exec->spec;
         size_t left = exec->spec_length;

@@ -22,6 +22,7 @@ enum { BACKLOG = 16, ACCEPTS_AT_ONCE = 16 };
 
 struct agent_listener {
         struct deferred_free deferred_free;
+        struct agents *agents;
         struct execs *execs;
         int directory;
         int listen_fd; /* -1: closed */
@@ -56,12 +57,14 @@ static int enter_directory(int parent, const char *name, int *ret_fd)
  * and who connects without being the init is hung up on. */
 int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, struct fault *why)
 {
-        struct agents *agents = execs->agents;
+        struct agents *agents = agents_of(execs);
         AUTO(auto_close) int top = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         AUTO(auto_close) int all = -1;
         int r = top >= 0 ? enter_directory(top, "agents", &all) : -errno;
         int fd = -1;
 
+        if (agents == NULL)
+                return fault_set(why, FAULT_INTERNAL, EOPNOTSUPP, "agents are not registered as a backend of execs");
         if (r == 0)
                 r = enter_directory(all, pool, &fd);
         if (r < 0)
@@ -71,6 +74,12 @@ int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, 
                 close(agents->directory);
         agents->directory = fd;
         return 0;
+}
+
+/* -1: there is none. */
+static int directory_of(const struct agents *agents)
+{
+        return agents != NULL ? agents->directory : -1;
 }
 
 /* Calls visit with the name of each entry. */
@@ -110,7 +119,7 @@ void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *na
 {
         struct pruning pruning = { execs, is_held, arg };
 
-        each_entry(execs->agents->directory, prune, &pruning);
+        each_entry(directory_of(agents_of(execs)), prune, &pruning);
 }
 
 /* Whoever the user inside is must be able to search the directory and to write to the socket. */
@@ -232,7 +241,7 @@ static void refuse_candidate(struct agent_listener *listener, const char *senten
 static int know_again(const struct agent_listener *listener, const struct agent_hello *hello,
                       struct agent_welcome *ret_welcome)
 {
-        int directory = listener->execs->agents->directory;
+        int directory = listener->agents->directory;
         uint8_t difference = 0;
         int r;
 
@@ -256,7 +265,7 @@ static int know_again(const struct agent_listener *listener, const struct agent_
 static void on_hello(struct ev_loop *loop, ev_io *io, int events)
 {
         struct agent_listener *listener = io->data;
-        struct agents *agents = listener->execs->agents;
+        struct agents *agents = listener->agents;
         struct agent_welcome welcome;
         struct agent_hello hello;
         int r = read_hello(listener->candidate, &agents->in, &hello);
@@ -279,8 +288,8 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
         }
         ev_io_stop(listener->execs->loop, &listener->readable);
         if (r < 0 || send_welcome(listener->candidate, &welcome, &agents->out) < 0 ||
-            agent_channel_new(&listener->channel, listener->execs, listener->container_id, listener->pid,
-                              listener->candidate, welcome.version, listener->has_own_kernel) < 0) {
+            agent_channel_new(&listener->channel, agents, listener->container_id, listener->pid, listener->candidate,
+                              welcome.version, listener->has_own_kernel) < 0) {
                 refuse_candidate(listener, "it hung up, or there is no memory");
                 return;
         }
@@ -340,7 +349,7 @@ int agent_listener_greet(struct agent_listener *listener, const char *container_
 
 int agent_listener_give_up(const struct agent_listener *listener)
 {
-        int directory = listener->execs->agents->directory;
+        int directory = listener->agents->directory;
         uint8_t token[AGENT_TOKEN_BYTES];
         int r = agent_token_find(directory, listener->name, listener->container_id, token);
 
@@ -379,10 +388,12 @@ static void free_listener(struct deferred_free *deferred_free)
 int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs, const char *name, struct fault *why)
 {
         struct agent_listener *listener = calloc(1, sizeof *listener);
+        struct agents *agents = agents_of(execs);
         int r = listener != NULL ? 0 : -ENOMEM;
 
         if (r == 0) {
                 *listener = (struct agent_listener){ .deferred_free.free = free_listener,
+                                                     .agents = agents,
                                                      .execs = execs,
                                                      .directory = -1,
                                                      .listen_fd = -1,
@@ -391,9 +402,8 @@ int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs
                 listener->name = strdup(name);
                 r = listener->name != NULL ? 0 : -ENOMEM;
         }
-        if (r == 0) {
-                r = execs->agents->directory >= 0 ? open_directory(execs->agents, name, &listener->directory) : -ENOENT;
-        }
+        if (r == 0)
+                r = directory_of(agents) >= 0 ? open_directory(agents, name, &listener->directory) : -ENOENT;
         if (r == 0)
                 r = listen_in(listener->directory, &listener->listen_fd);
         if (r < 0) {
@@ -419,7 +429,7 @@ struct agent_listener *agent_listener_free(struct agent_listener *listener)
         if (listener->channel != NULL)
                 execs_container_lost(listener->execs, listener->channel->container_id, false);
         listener->channel = agent_channel_close(listener->channel);
-        agents_defer_free(listener->execs, &listener->deferred_free);
+        agents_defer_free(listener->agents, &listener->deferred_free);
         return NULL;
 }
 
@@ -447,13 +457,14 @@ static void remove_entry(void *arg, int directory, const char *name)
 void agent_listener_forget(struct execs *execs, const char *name)
 {
         AUTO(auto_close) int directory = -1;
+        int all = directory_of(agents_of(execs));
 
-        if (execs->agents->directory < 0)
+        if (all < 0)
                 return;
-        directory = openat(execs->agents->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        agent_token_forget(execs->agents->directory, name);
+        directory = openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        agent_token_forget(all, name);
         if (directory < 0)
                 return;
         each_entry(directory, remove_entry, NULL);
-        (void)unlinkat(execs->agents->directory, name, AT_REMOVEDIR);
+        (void)unlinkat(all, name, AT_REMOVEDIR);
 }

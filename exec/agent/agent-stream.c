@@ -96,7 +96,7 @@ bool agent_output_is_open(const struct agent_output *output)
 /* As the end of a pipe's reader is seen by who writes. */
 static void tell_unwanted(const struct agent_output *output)
 {
-        struct agents *agents = output->channel->execs->agents;
+        struct agents *agents = output->channel->agents;
 
         if (!output->channel->is_framed || !output->is_open || output->has_end || output->number == 0)
                 return;
@@ -162,7 +162,7 @@ static void widen(struct agent_output *output)
 
 bool agent_output_read(struct agent_output *output)
 {
-        char *bytes = output->channel->execs->agents->bytes;
+        char *bytes = output->channel->agents->bytes;
 
         for (int i = 0; i < READS_AT_ONCE && output->fd >= 0 && !output->is_paused; i++) {
                 ssize_t length = read(output->fd, bytes, AGENT_READ_BYTES);
@@ -211,7 +211,7 @@ void agent_output_owe(struct agent_output *output, bool is_bounded)
 
 static void tell_taken(struct agent_output *output, uint32_t length)
 {
-        struct agents *agents = output->channel->execs->agents;
+        struct agents *agents = output->channel->agents;
 
         output->untold += length;
         if (output->untold < AGENT_WINDOW_BYTES / 4 || output->has_end)
@@ -328,7 +328,7 @@ static ssize_t put_pipe(struct agent_input *input, const void *bytes, size_t len
 
 static ssize_t put_frames(struct agent_input *input, const char *bytes, size_t length)
 {
-        struct agents *agents = input->channel->execs->agents;
+        struct agents *agents = input->channel->agents;
         size_t done = 0;
 
         while (done < length && input->credit > 0) {
@@ -356,7 +356,7 @@ static ssize_t put(struct agent_input *input, const void *bytes, size_t length)
 
 static void end_input(struct agent_input *input)
 {
-        struct agents *agents = input->channel->execs->agents;
+        struct agents *agents = input->channel->agents;
 
         if (input->channel->is_framed) {
                 agent_write_end(&agents->out, input->number, AGENT_STREAM_IN);

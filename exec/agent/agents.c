@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent-channel.h"
+#include "agent-listener.h"
 
 static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -18,43 +19,46 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
         }
 }
 
-int agents_new(struct agents **ret_agents, struct execs *execs)
+int agents_register(struct execs *execs)
 {
         struct agents *agents = calloc(1, sizeof *agents);
 
-        (void)execs;
         if (agents == NULL)
                 return -ENOMEM;
+        agents->execs = execs;
         agents->directory = -1;
         list_init(&agents->deferred_free);
         ev_timer_init(&agents->sweep, on_sweep, 0.0, 0.0);
         agents->sweep.data = agents;
         agents->bytes = malloc(AGENT_READ_BYTES);
-        if (agents->bytes == NULL) {
+        if (agents->bytes == NULL || execs_register(execs, &AGENT_BACKEND, agents) < 0) {
+                free(agents->bytes);
                 free(agents);
                 return -ENOMEM;
         }
-        *ret_agents = agents;
         return 0;
 }
 
-struct agents *agents_free(struct agents *agents, struct execs *execs)
+struct agents *agents_of(const struct execs *execs)
 {
+        return execs_provider_of(execs, &AGENT_BACKEND);
+}
+
+void agents_free(void *self)
+{
+        struct agents *agents = self;
         struct agent_channel *channel, *next;
 
-        if (agents == NULL)
-                return NULL;
         HASH_ITER(hh, agents->channels, channel, next)
         {
                 agent_channel_close(channel);
         }
-        ev_timer_stop(execs->loop, &agents->sweep);
-        on_sweep(execs->loop, &agents->sweep, 0);
+        ev_timer_stop(agents->execs->loop, &agents->sweep);
+        on_sweep(agents->execs->loop, &agents->sweep, 0);
         if (agents->directory >= 0)
                 close(agents->directory);
         free(agents->bytes);
         free(agents);
-        return NULL;
 }
 
 struct agent_channel *agents_find(const struct agents *agents, const char *container_id)
@@ -65,8 +69,8 @@ struct agent_channel *agents_find(const struct agents *agents, const char *conta
         return channel;
 }
 
-void agents_defer_free(struct execs *execs, struct deferred_free *deferred_free)
+void agents_defer_free(struct agents *agents, struct deferred_free *deferred_free)
 {
-        list_append(&execs->agents->deferred_free, &deferred_free->node);
-        ev_timer_start(execs->loop, &execs->agents->sweep);
+        list_append(&agents->deferred_free, &deferred_free->node);
+        ev_timer_start(agents->execs->loop, &agents->sweep);
 }

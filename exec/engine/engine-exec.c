@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "engine-exec-end.h"
+#include "engine-execs.h"
 #include "exec-id.h"
 
 enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
@@ -121,7 +122,7 @@ static void on_inquired(void *arg, const struct engine_reply *reply, const struc
 
 void exec_run_inquire(struct engine_exec *exec)
 {
-        struct engine *engine = exec->base.execs->engine;
+        struct engine *engine = exec->all->engine;
 
         if (exec->inquiry != NULL || !(exec->seen & SAW_START) || (exec->seen & SAW_EXIT))
                 return;
@@ -205,14 +206,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 /* The event of the end may overtake the answer to the start: they come over two connections. */
 static void claim_early_death(struct engine_exec *exec)
 {
-        struct execs *execs = exec->base.execs;
+        struct unclaimed_death *deaths = exec->all->deaths;
 
         for (unsigned i = 0; i < DEATHS_KEPT; i++) {
-                if (!str_equal(execs->deaths[i].engine_id, exec->engine_id))
+                if (!str_equal(deaths[i].engine_id, exec->engine_id))
                         continue;
-                execs->deaths[i].engine_id[0] = '\0';
+                deaths[i].engine_id[0] = '\0';
                 exec->seen |= SAW_EXIT;
-                exec->exit_code = execs->deaths[i].exit_code;
+                exec->exit_code = deaths[i].exit_code;
                 start_drain(exec);
                 return;
         }
@@ -350,7 +351,7 @@ static void look_at_tree(struct engine_exec *exec, int container_pid)
 static int ask_engine(struct engine_exec *exec, const struct exec_request *request)
 {
         static const struct exec_events EVENTS = { on_started, on_output };
-        struct engine *engine = exec->base.execs->engine;
+        struct engine *engine = exec->all->engine;
         struct exec_command command = {
                 .argv = request->argv,
                 .environment = request->environment,
@@ -362,17 +363,26 @@ static int ask_engine(struct engine_exec *exec, const struct exec_request *reque
         return engine->ops->exec(engine, exec->base.container_id, &command, &EVENTS, on_call_done, exec, &exec->call);
 }
 
-int exec_run_start(struct execs *execs, const struct exec_place *place, const struct exec_request *request,
-                   const struct exec_sink *sink, void *arg, struct exec **ret_exec)
+static int start_run(void *self, const char *container_id, int container_pid, const struct exec_request *request,
+                     const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
-        struct engine_exec *exec = calloc(1, sizeof *exec);
+        struct engine_execs *all = self;
+        struct execs *execs = all->execs;
+        const struct exec_place place = { container_id, container_pid, NULL };
+        struct engine_exec *exec;
         int r;
 
+        if (request->is_tty || request->is_input_open)
+                return -EOPNOTSUPP;
+        if (execs_count(execs, container_id) >= execs->limits.per_carrel)
+                return -EAGAIN;
+        exec = calloc(1, sizeof *exec);
         if (exec == NULL)
                 return -ENOMEM;
-        r = exec_init(&exec->base, &BACKEND, execs, place, request, sink, arg);
+        exec->all = all;
+        r = exec_init(&exec->base, &BACKEND, execs, &place, request, sink, arg);
         if (r == 0) {
-                look_at_tree(exec, place->container_pid);
+                look_at_tree(exec, container_pid);
                 init_timers(exec, request->timeout_s);
                 exec_tell_launch(&exec->base);
                 r = ask_engine(exec, request);
@@ -454,14 +464,6 @@ static void free_run(struct exec *base)
         exec_end_now(exec);
 }
 
-static const struct exec_backend BACKEND = {
-        .cancel = cancel_run,
-        .pause = pause_run,
-        .signal = signal_run,
-        .lost = lose_run,
-        .free = free_run,
-};
-
 /* ---- the engine's events ---- */
 
 static struct engine_exec *find_engine_id(struct execs *execs, const char *engine_id)
@@ -475,39 +477,75 @@ static struct engine_exec *find_engine_id(struct execs *execs, const char *engin
         return NULL;
 }
 
-static void keep_death(struct execs *execs, const struct engine_event *event)
+static void keep_death(struct engine_execs *all, const struct engine_event *event)
 {
-        struct unclaimed_death *death = &execs->deaths[execs->n_deaths++ % DEATHS_KEPT];
+        struct unclaimed_death *death = &all->deaths[all->n_deaths++ % DEATHS_KEPT];
 
         death->exit_code = event->exit_code;
         if (str_copy(death->engine_id, sizeof death->engine_id, event->exec_id) != 0)
                 death->engine_id[0] = '\0';
 }
 
-static void on_exec_died(struct execs *execs, const struct engine_event *event)
+static void on_exec_died(struct engine_execs *all, const struct engine_event *event)
 {
         struct engine_exec *exec;
 
         if (event->exec_id == NULL || event->exec_id[0] == '\0')
                 return;
-        exec = find_engine_id(execs, event->exec_id);
+        exec = find_engine_id(all->execs, event->exec_id);
         if (exec != NULL)
                 exec_run_exited(exec, event->exit_code);
         else
-                keep_death(execs, event);
+                keep_death(all, event);
 }
 
-void exec_run_on_event(struct execs *execs, const struct engine_event *event)
+static void on_event(void *self, const struct engine_event *event)
 {
+        struct engine_execs *all = self;
+
         if (event->kind == ENGINE_EXEC_DIED)
-                on_exec_died(execs, event);
+                on_exec_died(all, event);
         if (event->kind != ENGINE_RESYNC)
                 return;
         /* Events were missed, ends of execs perhaps among them. */
-        LIST_EACH (&execs->running, at) {
+        LIST_EACH (&all->execs->running, at) {
                 struct engine_exec *exec = of_node(at);
 
                 if (exec != NULL)
                         exec_run_inquire(exec);
         }
+}
+
+/* ---- the backend ---- */
+
+static bool serves(const void *self, const char *container_id)
+{
+        (void)self, (void)container_id;
+        return true;
+}
+
+static const struct exec_backend BACKEND = {
+        .serves = serves,
+        .start = start_run,
+        .on_event = on_event,
+        .free_self = free,
+        .cancel = cancel_run,
+        .pause = pause_run,
+        .signal = signal_run,
+        .lost = lose_run,
+        .free = free_run,
+};
+
+int engine_execs_register(struct execs *execs, struct engine *engine)
+{
+        struct engine_execs *all = calloc(1, sizeof *all);
+
+        if (all == NULL)
+                return -ENOMEM;
+        all->execs = execs;
+        all->engine = engine;
+        if (execs_register(execs, &BACKEND, all) == 0)
+                return 0;
+        free(all);
+        return -ENOMEM;
 }

@@ -13,10 +13,27 @@
 #include "exec-inside.h"
 #include "process-tree.h"
 
+enum { DEATHS_KEPT = 32 };
+
+/* An end the engine told before it told which exec it was of. */
+struct unclaimed_death {
+        char engine_id[ENGINE_ID_BYTES];
+        int exit_code;
+};
+
+/* The state of the backend. */
+struct engine_execs {
+        struct execs *execs;
+        struct engine *engine;
+        struct unclaimed_death deaths[DEATHS_KEPT]; /* a ring */
+        unsigned n_deaths;
+};
+
 enum engine_exec_seen { SAW_START = 1, SAW_EXIT = 2, SAW_END_OF_OUTPUT = 4 };
 
 struct engine_exec {
         struct exec base;
+        struct engine_execs *all;
         char engine_id[ENGINE_ID_BYTES]; /* "" before SAW_START */
 
         struct engine_call *call;    /* the exec itself: its output and end */
@@ -37,12 +54,6 @@ struct engine_exec {
 
         ev_timer deadline, drain, retry, grace;
 };
-
-/* Starts it; the contract of exec_start (exec.h), all parameters checked. */
-int exec_run_start(struct execs *execs, const struct exec_place *place, const struct exec_request *request,
-                   const struct exec_sink *sink, void *arg, struct exec **ret_exec);
-/* Takes an engine's event: ends of execs, and that some may have been missed. */
-void exec_run_on_event(struct execs *execs, const struct engine_event *event);
 
 /* The engine says it has ended. Frees the exec if that was all it waited for. */
 void exec_run_exited(struct engine_exec *exec, int exit_code);

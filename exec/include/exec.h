@@ -10,7 +10,6 @@
 #include "fault.h"
 #include "str.h"
 
-struct engine;
 struct engine_event;
 struct ev_loop;
 struct sharer;
@@ -123,9 +122,10 @@ struct exec_view {
         double running_s;
 };
 
-__attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, struct ev_loop *loop,
-                                                  struct engine *engine);
-/* Cancels all silently. */
+/* Execs without a backend: register one at least (agents_register, engine_execs_register). A container's execs run in
+ * the first registered one that serves it. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int execs_new(struct execs **ret_execs, struct ev_loop *loop);
+/* Cancels all silently, and frees the backends. */
 struct execs *execs_free(struct execs *execs);
 
 /* Tells of each container that must not be used any more. Called from the loop; may call back into the room. One
@@ -146,9 +146,6 @@ void execs_limit(struct execs *execs, const struct exec_limits *limits);
  * max_output_bytes. */
 void execs_bound_outputs(struct execs *execs, uint64_t bytes);
 
-/* Whether the container's agent runs its execs; false: the engine's own exec does. */
-bool execs_has_agent(const struct execs *execs, const char *container_id);
-
 /* Whether the container is frozen from outside, as far as the host's cgroups tell. Asks the kernel: some microseconds.
  */
 bool execs_is_frozen(const struct execs *execs, const char *container_id);
@@ -156,9 +153,9 @@ bool execs_is_frozen(const struct execs *execs, const char *container_id);
 /* Thaws a container that has no greeted agent, by its init, if it is frozen. Returns whether it was. */
 bool execs_thaw(const struct execs *execs, const char *container_id, int container_pid);
 
-/* Starts a program in container_id, by its agent if that has been greeted (agent.h), else by the engine. sink is
- * copied, arg borrowed. Never calls back from inside. Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it is
- * none, or the engine refuses at once), -E2BIG (arguments and environment), -EAGAIN (too many run or wait in this
+/* Starts a program in container_id, by its agent if that has been greeted (agent-listener.h), else by the engine. sink
+ * is copied, arg borrowed. Never calls back from inside. Returns 0, -ENOMEM, -EEXIST (exec_id is in use), -EINVAL (it
+ * is none, or the engine refuses at once), -E2BIG (arguments and environment), -EAGAIN (too many run or wait in this
  * container), -EBUSY (the container is frozen), -EOPNOTSUPP (a terminal or open input in a container without an agent).
  * The handle is valid until on_done has run. */
 __attribute__((warn_unused_result)) int exec_start(struct execs *execs, const char *container_id, int container_pid,

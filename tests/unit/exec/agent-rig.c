@@ -19,8 +19,8 @@ static struct agent_channel *connect_agent(struct rig *rig, const char *containe
         int ends[2];
 
         assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), errno);
-        assert_int_equal(agent_channel_new(&channel, rig->world.execs, container, (int)getpid(), ends[0], AGENT_VERSION,
-                                           is_framed),
+        assert_int_equal(agent_channel_new(&channel, agents_of(rig->world.execs), container, (int)getpid(), ends[0],
+                                           AGENT_VERSION, is_framed),
                          0);
         *ret_agent = ends[1];
         return channel;

@@ -143,7 +143,7 @@ static void who_does_not_listen_is_given_nothing(void **state)
         (void)state;
         open_rig(&rig, false);
         held = end_with_a_background(&rig, &(struct exec_request){ .has_drain = true });
-        agent_write_signal(&rig.world.execs->agents->out, 1, 0);
+        agent_write_signal(&rig.channel->agents->out, 1, 0);
         while (list_is_empty(&rig.channel->unsent))
                 assert_int_equal(agent_channel_send(rig.channel, NULL, 0), 0);
         world_await_answers(&rig.world, 1);

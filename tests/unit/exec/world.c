@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#include "agent-listener.h"
+#include "engine-execs.h"
+
 /* Short, as nothing here is slow; the order of the periods is that of life. */
 static const struct exec_timing TIMING = {
         .arrive_s = 0.02,
@@ -42,7 +45,9 @@ void world_open(struct world *world)
         *world = (struct world){ .loop = ev_loop_new(EVFLAG_AUTO) };
         assert_non_null(world->loop);
         double_init(&world->engine, world->loop);
-        assert_int_equal(execs_new(&world->execs, world->loop, &world->engine.base), 0);
+        assert_int_equal(execs_new(&world->execs, world->loop), 0);
+        assert_int_equal(agents_register(world->execs), 0);
+        assert_int_equal(engine_execs_register(world->execs, &world->engine.base), 0);
         world->execs->timing = TIMING;
         execs_on_left_behind(world->execs, on_left_behind, world);
         ev_timer_init(&world->watchdog, on_bark, 120.0, 0.0);

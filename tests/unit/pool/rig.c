@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent-listener.h"
+#include "engine-execs.h"
 #include "virtual-time.h"
 
 enum { LONGEST_S = 200 }; /* of virtual time: every deadline of a start and of its undo, one after the other */
@@ -62,7 +64,9 @@ static void open_pool(struct rig *rig)
 {
         struct fault why = { 0 };
 
-        assert_int_equal(execs_new(&rig->execs, rig->loop, rig->engine), 0);
+        assert_int_equal(execs_new(&rig->execs, rig->loop), 0);
+        assert_int_equal(agents_register(rig->execs), 0);
+        assert_int_equal(engine_execs_register(rig->execs, rig->engine), 0);
         if (pool_new(&rig->pool, rig->loop, rig->engine, rig->netpolicy, rig->execs, &rig->options, &rig->observer,
                      &why) < 0)
                 fail_msg("pool_new: %s", why.message);

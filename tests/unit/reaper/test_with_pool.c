@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "agent-listener.h"
+#include "engine-execs.h"
 #include "engine.h"
 #include "fake-engine.h"
 #include "netpolicy.h"
@@ -97,7 +99,9 @@ static void world_open(struct world *world, const struct reaper_options *options
         assert_non_null(world->loop);
         assert_int_equal(fake_new(&world->engine, world->loop), 0);
         assert_int_equal(netpolicy_new_fake(&world->netpolicy, world->loop), 0);
-        assert_int_equal(execs_new(&world->execs, world->loop, world->engine), 0);
+        assert_int_equal(execs_new(&world->execs, world->loop), 0);
+        assert_int_equal(agents_register(world->execs), 0);
+        assert_int_equal(engine_execs_register(world->execs, world->engine), 0);
         open_pool(world);
         assert_int_equal(reaper_new(&world->reaper, world->loop, world->pool, options), 0);
         ev_timer_init(&world->watchdog, on_bark, 60.0, 0.0);

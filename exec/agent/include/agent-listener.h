@@ -13,6 +13,10 @@ struct execs;
 /* Where a container has the directory of its agent's socket. */
 #define AGENT_LISTENER_TARGET "/.carrel/home"
 
+/* Registers the agents as a backend of execs, which frees it: the agent of a container runs that container's execs as
+ * soon as it has been greeted. Register it before the engine's. Without it the functions below fail. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int agents_register(struct execs *execs);
+
 /* Makes <runtime_dir>/agents/<pool>/ the directory of all listeners; runtime_dir must be root's alone to write to.
  * Without it nobody can be greeted. 0 or a negative errno with *why. */
 __attribute__((warn_unused_result)) int agents_open(struct execs *execs, const char *runtime_dir, const char *pool,
