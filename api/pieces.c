@@ -29,7 +29,8 @@ static int add(const struct pieces *pieces, struct buffer *text)
         return r >= 0 && text->has_failed ? -ENOMEM : r;
 }
 
-/* It goes through the stream's queue, which is empty when this is called. */
+/* It goes through the stream's queue, which is empty when this is called. A list has empty pieces when nothing that it
+ * looked at was asked for: without a byte the connection would be suspended, and nothing would resume it. */
 static ssize_t make(void *arg, char *target, size_t size)
 {
         struct sending *sending = arg;
@@ -38,6 +39,8 @@ static ssize_t make(void *arg, char *target, size_t size)
         int r = add(&sending->pieces, &text);
 
         (void)target, (void)size;
+        if (r > 0 && text.length == 0 && buffer_text(&text, " ") < 0)
+                r = -ENOMEM;
         if (r >= 0 && text.length > 0 && stream_push_bytes(stream, text.data, text.length) < 0)
                 r = -ENOMEM;
         buffer_free(&text);

@@ -11,7 +11,8 @@ struct cJSON;
 
 struct pieces {
         /* Adds the next piece, some 64 KiB or some dozens of items: 1, 0 when it was the last, or negative when it
-         * cannot be made: the client is cut then. */
+         * cannot be made: the client is cut then. A piece may be empty where JSON may have a space, and size is not
+         * known. */
         int (*add)(void *arg, struct buffer *text);
         void (*release)(void *arg);
         void *arg; /* given to release with the request's end */

@@ -501,6 +501,27 @@ static void test_listed_once(void **state)
         rig_free(rig);
 }
 
+/* Whole pieces of a list are empty where nothing that was looked at is asked for. */
+static void test_few_of_many_are_listed(void **state)
+{
+        static const struct {
+                const char *line, *begin;
+        } CASES[] = {
+                { "GET /v1/execs?user=cyd", "{\"execs\":[ " },
+                { "GET /v1/execs?user=ada", "{\"execs\":[{\"exec_id\":\"e1\"" },
+                { "GET /v1/execs?state=all&user=cyd", "{\"execs\":[ " },
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        rig->execs.running = 5000;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                expect(rig, CASES[i].line, NULL, 200, CASES[i].begin);
+                expect(rig, CASES[i].line, NULL, 200, " ],\"truncated\":false}");
+        }
+        rig_free(rig);
+}
+
 static void test_a_walk_outlives_jobs(void **state)
 {
         static const char *const IDS[] = { "first", "second", "third" };
@@ -641,6 +662,7 @@ int main(void)
                 cmocka_unit_test(test_waiting_is_bounded),
                 cmocka_unit_test(test_listed),
                 cmocka_unit_test(test_listed_once),
+                cmocka_unit_test(test_few_of_many_are_listed),
                 cmocka_unit_test(test_a_walk_outlives_jobs),
                 cmocka_unit_test(test_ended_outlives_carreld),
                 cmocka_unit_test(test_running_is_lost_with_carreld),

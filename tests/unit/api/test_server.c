@@ -395,6 +395,28 @@ static void test_long_list(void **state)
         rig_free(rig);
 }
 
+/* Those in another state come first, and fill whole pieces. */
+static void test_few_of_many_carrels(void **state)
+{
+        static char names[MANY][8];
+        static const char *users[MANY + 1];
+        struct rig *rig = rig_new(NULL);
+        struct response response;
+
+        (void)state;
+        for (unsigned i = 0; i < MANY; i++) {
+                (void)snprintf(names[i], sizeof names[i], "%c%05u", i < MANY - 1 ? 'q' : 'u', i);
+                users[i] = names[i];
+        }
+        rig->pool.users = users;
+        response = rig_ask(rig, "GET /v1/carrels?state=ready", NULL);
+        assert_int_equal(response.status, 200);
+        assert_non_null(strstr(response.body, "{\"user\":\"u"));
+        assert_null(strstr(response.body, "{\"user\":\"q"));
+        response_free(&response);
+        rig_free(rig);
+}
+
 static void test_long_list_of_execs(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -994,6 +1016,7 @@ int main(void)
                 cmocka_unit_test(test_sweep),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_long_list),
+                cmocka_unit_test(test_few_of_many_carrels),
                 cmocka_unit_test(test_long_list_of_execs),
                 cmocka_unit_test(test_torn_heads),
                 cmocka_unit_test(test_odd_heads),
