@@ -165,13 +165,12 @@ static void fail_unanswered(struct docker_call *call, const struct fault *http_w
         docker_call_fail(call, &why);
 }
 
-static void fail_refused(struct docker_call *call, const struct http_response *response)
+static void set_refusal(const struct docker_call *call, const struct http_response *response, struct fault *why)
 {
         const struct docker_step *step = call->step;
         enum fault_kind kind = FAULT_ENGINE_REFUSED;
         int r = EREMOTEIO;
         char message[192];
-        struct fault why;
 
         wire_decode_message(response->body, response->body_length, message, sizeof message);
         if (response->status == 404) {
@@ -182,11 +181,10 @@ static void fail_refused(struct docker_call *call, const struct http_response *r
                 r = EEXIST;
         }
         if (kind == FAULT_IMAGE_MISSING)
-                fault_set(&why, kind, r, "the engine has no image %s: make it with \"carrel image build\", or %s %s",
+                fault_set(why, kind, r, "the engine has no image %s: make it with \"carrel image build\", or %s %s",
                           call->subject, call->docker->quirks->pull_command, call->subject);
         else
-                fault_set(&why, kind, r, "the engine refused to %s (%d): %s", step->what, response->status, message);
-        docker_call_fail(call, &why);
+                fault_set(why, kind, r, "the engine refused to %s (%d): %s", step->what, response->status, message);
 }
 
 /* The answer with the status that it should have had. */
@@ -206,9 +204,12 @@ static void on_refusal(struct docker_call *call, const struct http_response *res
 {
         const struct docker_step *step = call->step;
         struct http_response answer = understood(call->docker->quirks->rules, response);
+        struct fault why;
 
-        if (step->on_refusal == NULL || !step->on_refusal(call, &answer))
-                fail_refused(call, &answer);
+        if (step->on_refusal != NULL && step->on_refusal(call, &answer))
+                return;
+        set_refusal(call, &answer, &why);
+        docker_call_fail(call, &why);
 }
 
 static void on_response(void *arg, const struct http_response *response, const struct fault *http_why)
@@ -373,7 +374,10 @@ static int try_step(struct docker_call *call)
 static void send_step(struct docker_call *call)
 {
         if (call->deadline_at > 0 && ev_now(call->loop) >= call->deadline_at) {
-                fail_soon(call, FAULT_DEADLINE, ETIMEDOUT, "the engine has not finished in time");
+                if (call->refusal.kind != FAULT_NONE)
+                        docker_call_fail(call, &call->refusal);
+                else
+                        fail_soon(call, FAULT_DEADLINE, ETIMEDOUT, "the engine has not finished in time");
                 return;
         }
         int r = try_step(call);
@@ -411,6 +415,13 @@ void docker_call_continue(struct docker_call *call, const struct docker_step *st
 
 void docker_call_repeat(struct docker_call *call)
 {
+        call->refusal = (struct fault){ 0 };
         call_arm(call, call->retry_delay_s);
         call->retry_delay_s = call->retry_delay_s * 2 < LAST_RETRY_S ? call->retry_delay_s * 2 : LAST_RETRY_S;
+}
+
+void docker_call_repeat_refused(struct docker_call *call, const struct http_response *response)
+{
+        docker_call_repeat(call);
+        set_refusal(call, response, &call->refusal);
 }

@@ -73,6 +73,7 @@ struct docker_call {
         double deadline_at;   /* of ev_now; 0: none */
         double retry_delay_s; /* of the next repetition */
         struct fault why;     /* for a call that fails from the timer */
+        struct fault refusal; /* how a repeated request fails at the deadline; FAULT_NONE: with FAULT_DEADLINE */
         void *extra;          /* of an exec */
         void (*free_extra)(void *extra);
         bool is_busy;      /* the user's code may be running above us: memory is kept */
@@ -94,6 +95,8 @@ __attribute__((warn_unused_result)) int docker_call_request(struct docker_call *
 void docker_call_continue(struct docker_call *call, const struct docker_step *step, char *path, char *body);
 /* Sends the same request again, after a while that doubles up to 0.4 s, inside the deadline. */
 void docker_call_repeat(struct docker_call *call);
+/* The same after a refusal that may be temporary; at the deadline the call fails with it. */
+void docker_call_repeat_refused(struct docker_call *call, const struct http_response *response);
 
 /* Every request is made with it from now on. */
 void docker_use_version(struct docker *docker, const char *api_version);

@@ -93,13 +93,17 @@ static bool is_removal_unfinished(const struct http_response *response)
                (says(response, "already in progress") || says(response, "could not be stopped"));
 }
 
-/* Gone is what was asked for. What is not finished is asked for until it is. */
+/* A container that is gone already counts as removed. A 5xx may be temporary: Podman 4.3.1, restarted while it made a
+ * container, refuses once with "removing container ...: unlinkat .../userdata/shm: device or resource busy" and then
+ * removes it. */
 static bool on_remove_refused(struct docker_call *call, const struct http_response *response)
 {
         if (response->status == 404)
                 on_nothing(call, response);
         else if (is_removal_unfinished(response))
                 docker_call_repeat(call);
+        else if (response->status / 100 == 5)
+                docker_call_repeat_refused(call, response);
         else
                 return false;
         return true;

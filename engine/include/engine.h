@@ -199,7 +199,7 @@ struct engine_ops {
         int (*rename)(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
                       struct engine_call **ret_call);
         /* Kills and removes, anonymous volumes included, and is done only when the container is gone and its name
-         * is free (an answer "removal in progress" is polled to 404). Already gone is success. */
+         * is free. Already gone is success. A refusal that may be temporary is retried until the deadline. */
         int (*remove)(struct engine *engine, const char *id, engine_done done, void *arg,
                       struct engine_call **ret_call);
         int (*pause)(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,

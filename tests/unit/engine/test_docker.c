@@ -362,6 +362,7 @@ static void test_refusals(void **state)
                   FAULT_DEADLINE },
                 { REMOVE, ANSWER("409 No", "{\"message\":\"cannot remove container a as it could not be stopped\"}"),
                   FAULT_DEADLINE },
+                { REMOVE, ANSWER("500 No", "{\"message\":\"device or resource busy\"}"), FAULT_ENGINE_REFUSED },
                 { EXEC, ANSWER("409 No", ""), FAULT_ENGINE_REFUSED },
                 { EXEC, ANSWER("404 No", ""), FAULT_NOT_FOUND },
                 { IMAGE, ANSWER("404 No", ""), FAULT_IMAGE_MISSING },
@@ -398,6 +399,38 @@ static void test_remove_polls_until_gone(void **state)
         assert_int_equal(world->why.kind, FAULT_NONE);
         assert_int_equal(world->lines[0].used, 3);
         assert_int_equal(world->lines[1].used, 1);
+}
+
+static void test_remove_retries_what_may_pass(void **state)
+{
+        struct world *world = *state;
+
+        world->lines[0] = (struct line){
+                .request = "DELETE /v1.41/containers/a",
+                .script = { .answer =
+                                    ANSWER("500 No", "{\"message\":\"removing container a root filesystem: busy\"}") },
+                .times = 4,
+        };
+        world->lines[1] = (struct line){ .request = "DELETE", .script = { .answer = ANSWER("204 Done", "") } };
+        begin(world, REMOVE);
+        await_done(world);
+        assert_int_equal(world->why.kind, FAULT_NONE);
+        assert_int_equal(world->lines[0].used, 4);
+        assert_int_equal(world->lines[1].used, 1);
+}
+
+/* The engine's own sentence survives to the deadline. */
+static void test_remove_that_is_always_refused_says_why(void **state)
+{
+        struct world *world = *state;
+
+        world->lines[0] = (struct line){ .request = "DELETE",
+                                         .script = { .answer = ANSWER("500 No", "{\"message\":\"busy\"}") } };
+        begin(world, REMOVE);
+        await_done(world);
+        assert_int_equal(world->why.kind, FAULT_ENGINE_REFUSED);
+        assert_string_equal(world->why.message, "the engine refused to remove a container (500): busy");
+        assert_in_range(world->lines[0].used, 3, 20);
 }
 
 /* Killed in the middle of a create, Podman has given the name away to a container it does not know. */
@@ -625,6 +658,8 @@ int main(void)
                 cmocka_unit_test(test_versions),
                 CASE(test_refusals),
                 CASE(test_remove_polls_until_gone),
+                CASE(test_remove_retries_what_may_pass),
+                CASE(test_remove_that_is_always_refused_says_why),
                 cmocka_unit_test_setup_teardown(test_podman_forgets_what_it_began, setup_podman, teardown_podman),
                 CASE(test_breaker),
                 CASE(test_exec_end_is_awaited),
