@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "carreld.h"
@@ -27,7 +28,7 @@
 #define IS_SANITIZED 0
 #endif
 
-enum { ENSURES = 10000, CONNECTIONS = 200, USERS = IS_SANITIZED ? 40 : 200, STARTS = 4 };
+enum { ENSURES = 10000, CONNECTIONS = 200, USERS = IS_SANITIZED ? 40 : 200, STARTS = 4, RETRIES_MAX = 3 };
 
 /* "Within a second" is known what happened behind carreld's back. */
 #define KNOWN_S 1.0
@@ -115,26 +116,54 @@ static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
         end_daemon();
 }
 
+static size_t ask_for(struct volley *volley, unsigned user)
+{
+        char path[64];
+
+        snprintf(path, sizeof path, "/v1/carrels/user-%u", user);
+        return volley_add(volley, "PUT", path, "{}");
+}
+
+static void expect_retryable(unsigned user, const struct answer *answer)
+{
+        if (!cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(answer->json, "error"), "retryable")))
+                fail_msg("user %u: %d %s", user, answer->status, answer->body);
+}
+
+/* A start can take longer than the engine's deadline when the host is busy. The answer is then retryable, and the
+ * client tries again. */
 static void two_hundred_users_at_once_all_get_theirs(void **state)
 {
         struct engine_events *events = engine_events_new();
         struct volley *volley = volley_new(CARREL_SOCKET, USERS);
-        char path[64];
+        size_t requests[USERS]; /* the last one of each user */
+        unsigned n_failed = USERS;
+        unsigned n_retries = 0;
 
         (void)state;
         assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), 0);
-        for (unsigned i = 0; i < USERS; i++) {
-                snprintf(path, sizeof path, "/v1/carrels/user-%u", i);
-                volley_add(volley, "PUT", path, "{}");
-        }
-        for (size_t left = USERS; left > 0; left = volley_run(volley, 0.05))
-                assert_in_range(carreld_metric("carrel_starts_in_flight"), 0, STARTS);
         for (unsigned i = 0; i < USERS; i++)
-                if (volley_answer(volley, i)->status != 200)
-                        fail_msg("user %u: %d %s", i, volley_answer(volley, i)->status, volley_answer(volley, i)->body);
+                requests[i] = ask_for(volley, i);
+        for (unsigned round = 0; n_failed > 0; round++) {
+                assert_in_range(round, 0, RETRIES_MAX);
+                for (size_t left = USERS; left > 0; left = volley_run(volley, 0.05))
+                        assert_in_range(carreld_metric("carrel_starts_in_flight"), 0, STARTS);
+                n_failed = 0;
+                for (unsigned i = 0; i < USERS; i++) {
+                        const struct answer *answer = volley_answer(volley, requests[i]);
+
+                        if (answer->status == 200)
+                                continue;
+                        expect_retryable(i, answer);
+                        requests[i] = ask_for(volley, i);
+                        n_failed++;
+                }
+                n_retries += n_failed;
+        }
         assert_int_equal(engine_count(LABEL_PRODUCT), USERS);
-        assert_int_equal(engine_events_count(events, "create", CARREL_PREFIX), USERS);
-        assert_in_range(engine_events_peak(events, CARREL_PREFIX), 1, STARTS);
+        /* A failed start may have created a container, and the engine may not have reported that it started. */
+        assert_in_range(engine_events_count(events, "create", CARREL_PREFIX), USERS, USERS + n_retries);
+        assert_in_range(engine_events_peak(events, CARREL_PREFIX), 1, STARTS + n_retries);
         volley_free(volley);
         engine_events_free(events);
         end_daemon();
