@@ -9,29 +9,27 @@
 #include "clock.h"
 #include "helper.h"
 #include "list.h"
+#include "netpolicy-local.h"
 #include "policy.h"
 #include "protocol.h"
 #include "str.h"
-#include "transport.h"
 
 #define CALL_DEADLINE_S 10.0
 #define TICK_S 0.25
-#define STUCK_MS 15000 /* a helper that is silent for so long is killed and started again */
 
 struct netpolicy {
         struct ev_loop *loop;
-        struct transport *transport;
+        struct helper *helper;
+        struct netpolicy_local local; /* of one without carrel-netd */
         void (*on_change)(void *arg, const struct netpolicy_status *status);
         void *arg;
         struct list calls;
-        uint64_t last_number;
         struct protocol_apply wanted;
         uint64_t apply_number; /* of the request that asked for it last */
         bool is_answered;      /* that one */
         bool is_proven;        /* wanted has been in force: with a new helper, what is missing was taken away */
         bool is_up;
         bool was_in_force;             /* as told last */
-        int64_t heard_ms;              /* when anything came from the helper, or it was started */
         struct protocol_state state;   /* of the last reply; its counters begin anew with every helper */
         uint64_t heals, alarms, drops; /* of all helpers */
         uint64_t refused;
@@ -42,13 +40,9 @@ struct netpolicy {
 
 struct netpolicy_call {
         struct list node;
-        struct netpolicy *netpolicy;
-        uint64_t number;
-        uint16_t verb;
-        bool is_refused; /* the helper is gone: ends at the loop's next turn */
+        struct helper_call *request;
         netpolicy_done done;
         void *arg;
-        ev_timer deadline;
 };
 
 static void read_texts(const struct netpolicy_options *options, struct policy_texts *ret_texts)
@@ -122,7 +116,7 @@ static void describe(const struct netpolicy *netpolicy, char *detail, size_t siz
 
 bool netpolicy_can_connect(const struct netpolicy *netpolicy)
 {
-        return netpolicy->transport == NULL || !netpolicy->transport->is_powerless;
+        return !netpolicy->local.is_powerless;
 }
 
 void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status *ret_status)
@@ -181,96 +175,70 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         (void)loop;
         (void)events;
         reconsider(netpolicy);
-        if (netpolicy->is_up && clock_boottime_ms() - netpolicy->heard_ms > STUCK_MS) {
-                netpolicy->heard_ms = clock_boottime_ms();
-                netpolicy->transport->ops->restart(netpolicy->transport);
-        }
 }
 
 static void call_free(struct netpolicy_call *call)
 {
         list_remove(&call->node);
-        ev_timer_stop(call->netpolicy->loop, &call->deadline);
         free(call);
 }
 
-/* The last thing a handler does: done may free everything. */
-static void call_end(struct netpolicy_call *call, const struct netpolicy_link *link, const struct fault *why)
+static int explain_silence(int err, struct fault *why)
 {
-        netpolicy_done done = call->done;
-        void *arg = call->arg;
-
-        call_free(call);
-        done(arg, link, why);
+        if (err == ENOTCONN)
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err, "the egress policy is not in force: %s",
+                                 "carrel-netd does not take requests, and is started again");
+        return fault_set(why, FAULT_DEADLINE, err, "carrel-netd did not answer in %.0f s", CALL_DEADLINE_S);
 }
 
-static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+/* done comes last: it may free everything. */
+static void on_answer(void *arg, const void *message, int err)
 {
-        struct netpolicy_call *call = watcher->data;
+        struct netpolicy_call *call = arg;
+        netpolicy_done done = call->done;
+        void *done_arg = call->arg;
+        const struct protocol_reply *reply = message;
+        struct netpolicy_link link = { 0 };
         struct fault why = { 0 };
 
-        (void)loop;
-        (void)events;
-        if (call->is_refused)
-                (void)fault_set(&why, FAULT_POLICY_NOT_IN_FORCE, ENOTCONN, "the egress policy is not in force: %s",
-                                "carrel-netd does not take requests, and is started again");
-        else
-                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "carrel-netd did not answer in %.0f s",
-                                CALL_DEADLINE_S);
-        call_end(call, NULL, &why);
+        call_free(call);
+        if (reply == NULL)
+                (void)explain_silence(err, &why);
+        else if (reply->kind != FAULT_NONE)
+                (void)fault_set(&why, (enum fault_kind)reply->kind, (int)reply->err, "%s", reply->message);
+        if (why.kind != FAULT_NONE) {
+                done(done_arg, NULL, &why);
+                return;
+        }
+        memcpy(link.interface, reply->interface, sizeof link.interface);
+        memcpy(link.address, reply->address, sizeof link.address);
+        done(done_arg, reply->head.verb == PROTOCOL_PLUG ? &link : NULL, NULL);
 }
 
-static void call_arm(struct netpolicy_call *call, double after_s)
+static struct protocol_request make_request(uint16_t verb)
 {
-        ev_timer_stop(call->netpolicy->loop, &call->deadline);
-        ev_timer_set(&call->deadline, after_s, 0.);
-        ev_timer_start(call->netpolicy->loop, &call->deadline);
-}
-
-static void call_refuse(struct netpolicy_call *call)
-{
-        call->is_refused = true;
-        call_arm(call, 0.);
-}
-
-static struct protocol_request make_request(uint16_t verb, uint64_t number)
-{
-        return (struct protocol_request){
-                .magic = PROTOCOL_MAGIC, .version = PROTOCOL_VERSION, .verb = verb, .number = number
-        };
+        return (struct protocol_request){ .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, verb, .number = 0 } };
 }
 
 static int call_start(struct netpolicy *netpolicy, struct protocol_request *request, netpolicy_done done, void *arg,
                       struct netpolicy_call **ret_call)
 {
         struct netpolicy_call *call = calloc(1, sizeof *call);
+        int r;
 
         if (call == NULL)
                 return -ENOMEM;
-        request->number = ++netpolicy->last_number;
-        *call = (struct netpolicy_call){
-                .netpolicy = netpolicy, .number = request->number, .verb = request->verb, .done = done, .arg = arg
-        };
+        *call = (struct netpolicy_call){ .done = done, .arg = arg };
+        r = helper_call(netpolicy->helper, &request->head, protocol_request_size(request->head.verb), CALL_DEADLINE_S,
+                        on_answer, call, &call->request);
+        if (r < 0) {
+                free(call);
+                return r;
+        }
         list_append(&netpolicy->calls, &call->node);
-        ev_timer_init(&call->deadline, on_deadline, CALL_DEADLINE_S, 0.);
-        call->deadline.data = call;
-        call_arm(call, CALL_DEADLINE_S);
-        if (netpolicy->transport->ops->send(netpolicy->transport, request) < 0)
-                call_refuse(call);
         if (ret_call != NULL)
                 *ret_call = call;
         return 0;
-}
-
-static struct netpolicy_call *find_call(const struct netpolicy *netpolicy, const struct protocol_reply *reply)
-{
-        LIST_EACH (&netpolicy->calls, node) {
-                struct netpolicy_call *call = LIST_ENTRY(node, struct netpolicy_call, node);
-
-                if (call->number == reply->number && call->verb == reply->verb && !call->is_refused)
-                        return call;
-        }
-        return NULL;
 }
 
 /* The alarm ends only well below where it began, so that a table on the edge does not ring all the time. */
@@ -287,7 +255,7 @@ static void watch_table(struct netpolicy *netpolicy, const struct protocol_state
         tell_later(netpolicy);
 }
 
-static void take_state(struct netpolicy *netpolicy, const struct protocol_state *state)
+void netpolicy_take_state(struct netpolicy *netpolicy, const struct protocol_state *state)
 {
         if (state->heals > netpolicy->state.heals) {
                 netpolicy->heals += state->heals - netpolicy->state.heals;
@@ -301,58 +269,61 @@ static void take_state(struct netpolicy *netpolicy, const struct protocol_state 
         watch_table(netpolicy, state);
         netpolicy->state = *state;
         netpolicy->is_proven = netpolicy->is_proven || (netpolicy->is_answered && state->is_in_force != 0);
-        netpolicy->heard_ms = clock_boottime_ms();
         reconsider(netpolicy);
 }
 
-void netpolicy_on_reply(struct netpolicy *netpolicy, const struct protocol_reply *reply)
+static void on_message(void *arg, const void *message)
 {
-        struct netpolicy_call *call = find_call(netpolicy, reply);
-        struct netpolicy_link link = { 0 };
-        struct fault why = { 0 };
+        struct netpolicy *netpolicy = arg;
+        const struct protocol_reply *reply = message;
 
-        if (reply->verb == PROTOCOL_APPLY && reply->number == netpolicy->apply_number)
+        if (reply->head.verb == PROTOCOL_APPLY && reply->head.number == netpolicy->apply_number)
                 netpolicy->is_answered = true;
-        take_state(netpolicy, &reply->state);
-        if (call == NULL)
-                return;
-        if (reply->kind != FAULT_NONE) {
-                (void)fault_set(&why, (enum fault_kind)reply->kind, (int)reply->err, "%s", reply->message);
-                call_end(call, NULL, &why);
-                return;
-        }
-        memcpy(link.interface, reply->interface, sizeof link.interface);
-        memcpy(link.address, reply->address, sizeof link.address);
-        call_end(call, reply->verb == PROTOCOL_PLUG ? &link : NULL, NULL);
+        netpolicy_take_state(netpolicy, &reply->state);
 }
 
-void netpolicy_on_up(struct netpolicy *netpolicy)
+static void on_up(void *arg)
 {
-        struct protocol_request request = make_request(PROTOCOL_APPLY, 0);
+        struct netpolicy *netpolicy = arg;
+        struct protocol_request request = make_request(PROTOCOL_APPLY);
 
         netpolicy->is_up = true;
         netpolicy->state = (struct protocol_state){ 0 };
-        netpolicy->heard_ms = clock_boottime_ms();
         request.apply = netpolicy->wanted;
         request.apply.was_in_force = netpolicy->is_proven;
-        netpolicy->apply_number = request.number;
+        netpolicy->apply_number = 0;
         netpolicy->is_answered = false;
-        if (netpolicy->transport->ops->send(netpolicy->transport, &request) < 0)
-                netpolicy->transport->ops->restart(netpolicy->transport);
+        if (helper_post(netpolicy->helper, &request.head, protocol_request_size(PROTOCOL_APPLY)) < 0)
+                helper_restart(netpolicy->helper);
 }
 
-void netpolicy_on_down(struct netpolicy *netpolicy)
+static void on_down(void *arg)
 {
+        struct netpolicy *netpolicy = arg;
+
         netpolicy->is_up = false;
         netpolicy->state = (struct protocol_state){ 0 };
-        LIST_EACH (&netpolicy->calls, node) {
-                call_refuse(LIST_ENTRY(node, struct netpolicy_call, node));
-        }
         reconsider(netpolicy);
 }
 
-int netpolicy_make(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
-                   void (*on_change)(void *arg, const struct netpolicy_status *status), void *arg)
+static int check_reply(const void *message, size_t length)
+{
+        return protocol_check_reply(message, length);
+}
+
+static const struct helper_kind NETD = {
+        .name = "carrel-netd",
+        .magic = PROTOCOL_MAGIC,
+        .version = PROTOCOL_VERSION,
+        .restart_least_s = 0.5,
+        .restart_most_s = 4.0,
+        .silence_most_s = 15.0, /* it reports after each check, at least once a second */
+        .check = check_reply,
+};
+static const struct helper_events EVENTS = { .on_up = on_up, .on_down = on_down, .on_message = on_message };
+
+static int make(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
+                void (*on_change)(void *arg, const struct netpolicy_status *status), void *arg)
 {
         struct netpolicy *netpolicy = calloc(1, sizeof *netpolicy);
 
@@ -369,16 +340,10 @@ int netpolicy_make(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
         return 0;
 }
 
-void netpolicy_attach(struct netpolicy *netpolicy, struct transport *transport)
+static void begin(struct netpolicy *netpolicy)
 {
-        netpolicy->transport = transport;
         ev_timer_start(netpolicy->loop, &netpolicy->tick);
-        netpolicy_on_up(netpolicy);
-}
-
-struct transport *netpolicy_transport(const struct netpolicy *netpolicy)
-{
-        return netpolicy->transport;
+        on_up(netpolicy);
 }
 
 int netpolicy_new(struct netpolicy **ret_netpolicy, struct ev_loop *loop, const struct netpolicy_options *options,
@@ -386,22 +351,53 @@ int netpolicy_new(struct netpolicy **ret_netpolicy, struct ev_loop *loop, const 
 {
         struct protocol_apply wanted;
         struct netpolicy *netpolicy = NULL;
-        struct transport *transport = NULL;
         int r = read_options(options, &wanted, why);
 
         if (r < 0)
                 return r;
-        if (netpolicy_make(&netpolicy, loop, on_change, arg) < 0)
+        if (make(&netpolicy, loop, on_change, arg) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         netpolicy->wanted = wanted;
-        r = helper_new(&transport, netpolicy, loop, options->helper_path, why);
+        r = helper_new(&netpolicy->helper, loop, &NETD, options->helper_path, &EVENTS, netpolicy);
+        if (r < 0) {
+                (void)netpolicy_free(netpolicy);
+                return fault_set(why, r == -ENOMEM ? FAULT_RESOURCE_EXHAUSTED : FAULT_POLICY_NOT_IN_FORCE, -r,
+                                 "cannot start %s: %s", options->helper_path, strerror(-r));
+        }
+        begin(netpolicy);
+        *ret_netpolicy = netpolicy;
+        return 0;
+}
+
+static void answer_locally(void *arg, const void *request, struct helper_message *ret_reply, size_t *ret_length)
+{
+        struct netpolicy *netpolicy = arg;
+
+        netpolicy_local_answer(&netpolicy->local, request, (struct protocol_reply *)(void *)ret_reply);
+        *ret_length = sizeof(struct protocol_reply);
+}
+
+int netpolicy_new_local(struct netpolicy **ret_netpolicy, struct ev_loop *loop, const struct netpolicy_local *local)
+{
+        struct netpolicy *netpolicy = NULL;
+        int r = make(&netpolicy, loop, NULL, NULL);
+
+        if (r < 0)
+                return r;
+        netpolicy->local = *local;
+        r = helper_new_local(&netpolicy->helper, loop, &NETD, answer_locally, &EVENTS, netpolicy);
         if (r < 0) {
                 (void)netpolicy_free(netpolicy);
                 return r;
         }
-        netpolicy_attach(netpolicy, transport);
+        begin(netpolicy);
         *ret_netpolicy = netpolicy;
         return 0;
+}
+
+struct netpolicy_local *netpolicy_local(struct netpolicy *netpolicy)
+{
+        return &netpolicy->local;
 }
 
 struct netpolicy *netpolicy_free(struct netpolicy *netpolicy)
@@ -413,15 +409,14 @@ struct netpolicy *netpolicy_free(struct netpolicy *netpolicy)
         }
         ev_timer_stop(netpolicy->loop, &netpolicy->tick);
         ev_timer_stop(netpolicy->loop, &netpolicy->tell);
-        if (netpolicy->transport != NULL)
-                (void)netpolicy->transport->ops->free(netpolicy->transport);
+        (void)helper_free(netpolicy->helper);
         free(netpolicy);
         return NULL;
 }
 
 int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *arg, struct netpolicy_call **ret_call)
 {
-        struct protocol_request request = make_request(PROTOCOL_CONFIRM, 0);
+        struct protocol_request request = make_request(PROTOCOL_CONFIRM);
 
         return call_start(netpolicy, &request, done, arg, ret_call);
 }
@@ -429,12 +424,12 @@ int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *ar
 int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
                    struct netpolicy_call **ret_call)
 {
-        struct protocol_request request = make_request(PROTOCOL_PLUG, 0);
+        struct protocol_request request = make_request(PROTOCOL_PLUG);
         struct fault why;
 
         request.plug.pid = pid;
         if (str_copy(request.plug.container_id, sizeof request.plug.container_id, container_id) < 0 ||
-            protocol_check_request(&request, protocol_request_size(request.verb), &why) < 0)
+            protocol_check_request(&request, protocol_request_size(request.head.verb), &why) < 0)
                 return -EINVAL;
         return call_start(netpolicy, &request, done, arg, ret_call);
 }
@@ -442,23 +437,29 @@ int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_i
 int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done,
                     void *arg, struct netpolicy_call **ret_call)
 {
-        struct protocol_request request = make_request(PROTOCOL_APPLY, 0);
+        struct protocol_request request = make_request(PROTOCOL_APPLY);
         const struct policy *now = &netpolicy->wanted.policy;
+        int r;
 
         if (read_options(options, &request.apply, NULL) < 0)
                 return -EINVAL;
         if (now->pool[0] != '\0' && (!str_equal(request.apply.policy.pool, now->pool) ||
                                      !cidr_is_equal(request.apply.policy.network, now->network)))
                 return -EPERM;
+        r = call_start(netpolicy, &request, done, arg, ret_call);
+        if (r < 0)
+                return r;
         netpolicy->wanted = request.apply;
-        netpolicy->apply_number = netpolicy->last_number + 1;
+        netpolicy->apply_number = request.head.number;
         netpolicy->is_answered = netpolicy->is_proven = false;
-        return call_start(netpolicy, &request, done, arg, ret_call);
+        return 0;
 }
 
 struct netpolicy_call *netpolicy_cancel(struct netpolicy_call *call)
 {
-        if (call != NULL)
-                call_free(call);
+        if (call == NULL)
+                return NULL;
+        (void)helper_cancel(call->request);
+        call_free(call);
         return NULL;
 }

@@ -6,10 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -18,7 +16,6 @@
 #include "privileges.h"
 #include "protocol.h"
 #include "scope.h"
-#include "str.h"
 #include "target.h"
 #include "veth.h"
 
@@ -37,10 +34,7 @@ static struct protocol_reply make_reply(const struct netd *netd, enum protocol_v
 {
         const struct enforcer_state *state = enforcer_state(netd->enforcer);
         struct protocol_reply reply = {
-                .magic = PROTOCOL_MAGIC,
-                .version = PROTOCOL_VERSION,
-                .verb = (uint16_t)verb,
-                .number = number,
+                .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, (uint16_t)verb, number },
                 .state = {
                         .checked_ms = state->checked_ms,
                         .heals = state->heals,
@@ -61,21 +55,21 @@ static struct protocol_reply make_reply(const struct netd *netd, enum protocol_v
  * looking after. */
 static int send_reply(const struct netd *netd, const struct protocol_reply *reply)
 {
-        if (send(netd->fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-                return 0;
-        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+        int r = helper_send(netd->fd, reply, sizeof *reply);
+
+        return r == -EAGAIN ? 0 : r;
 }
 
 static int answer(const struct netd *netd, const struct protocol_request *request, const struct link_place *place,
                   int result, const struct fault *why)
 {
-        struct protocol_reply reply = make_reply(netd, request->verb, request->number);
+        struct protocol_reply reply = make_reply(netd, request->head.verb, request->head.number);
 
         if (result < 0) {
                 reply.kind = why->kind;
                 reply.err = (uint32_t)why->err;
                 (void)snprintf(reply.message, sizeof reply.message, "%s", why->message);
-        } else if (request->verb == PROTOCOL_PLUG) {
+        } else if (request->head.verb == PROTOCOL_PLUG) {
                 (void)snprintf(reply.interface, sizeof reply.interface, "%s", place->interface);
                 (void)snprintf(reply.address, sizeof reply.address, "%s", place->address);
         }
@@ -121,7 +115,7 @@ static int serve(struct netd *netd, const struct protocol_request *request, size
 
         if (r < 0)
                 return r; /* carreld does not say such things: whatever this is, it is not obeyed */
-        switch (request->verb) {
+        switch (request->head.verb) {
         case PROTOCOL_APPLY:
                 r = apply(netd, &request->apply, &why);
                 break;
@@ -138,14 +132,15 @@ static int serve(struct netd *netd, const struct protocol_request *request, size
 /* Returns 1 when the other end has closed. */
 static int receive(struct netd *netd)
 {
-        struct protocol_request request;
-        ssize_t length = recv(netd->fd, &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
+        struct helper_message message;
+        size_t length = 0;
+        int r = helper_receive(netd->fd, &message, &length);
 
-        if (length == 0)
+        if (r == 0)
                 return 1;
-        if (length < 0)
-                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-        return serve(netd, &request, (size_t)length);
+        if (r < 0)
+                return r == -EAGAIN ? 0 : r;
+        return serve(netd, (const void *)&message, length);
 }
 
 /* iptables(8) and what imitates it open the lock for reading, we for writing: our own closes wake nobody. A file that
@@ -217,26 +212,13 @@ static void ignore_signals(void)
                 (void)signal(IGNORED[i], SIG_IGN);
 }
 
-static int open_socket(int argc, char **argv, int *ret_fd)
-{
-        uint64_t fd = 0;
-        int type = 0;
-        socklen_t length = sizeof type;
-
-        if (argc != 2 || str_parse_u64(argv[1], 3, 1023, &fd) < 0 ||
-            getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
-                return -EINVAL;
-        *ret_fd = (int)fd;
-        return 0;
-}
-
 int main(int argc, char **argv)
 {
         struct netd netd = { .interval_ms = BEFORE_POLICY_MS };
         struct fault why = { 0 };
         int r;
 
-        if (open_socket(argc, argv, &netd.fd) < 0) {
+        if (helper_find_socket(argc, argv, &netd.fd) < 0) {
                 (void)fprintf(stderr, "carrel-netd: started by carreld only, with the number of its socket\n");
                 return 2;
         }

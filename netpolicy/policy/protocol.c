@@ -9,6 +9,8 @@
 _Static_assert(sizeof(struct protocol_request) == 16 + sizeof(struct protocol_apply), "no padding");
 _Static_assert(sizeof(struct protocol_reply) == 24 + 256 + 32 + sizeof(struct protocol_state), "no padding");
 _Static_assert(sizeof(struct protocol_state) == 32 + 208, "no padding");
+_Static_assert(sizeof(struct protocol_request) <= HELPER_MESSAGE_MAX, "fits a message");
+_Static_assert(sizeof(struct protocol_reply) <= HELPER_MESSAGE_MAX, "fits a message");
 
 static const char ID_CHARACTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 
@@ -54,10 +56,10 @@ size_t protocol_request_size(uint16_t verb)
 
 int protocol_check_request(const struct protocol_request *request, size_t length, struct fault *why)
 {
-        if (length < offsetof(struct protocol_request, apply) || request->magic != PROTOCOL_MAGIC ||
-            request->version != PROTOCOL_VERSION || length != protocol_request_size(request->verb))
+        if (!helper_is_head(&request->head, length, PROTOCOL_MAGIC, PROTOCOL_VERSION) ||
+            length != protocol_request_size(request->head.verb))
                 return refuse(why, "its magic, version, verb or size");
-        switch (request->verb) {
+        switch (request->head.verb) {
         case PROTOCOL_APPLY:
                 return check_apply(&request->apply, why);
         case PROTOCOL_CONFIRM:
@@ -74,9 +76,9 @@ static bool has_end(const char *text, size_t size)
 
 int protocol_check_reply(const struct protocol_reply *reply, size_t length)
 {
-        if (length != sizeof *reply || reply->magic != PROTOCOL_MAGIC || reply->version != PROTOCOL_VERSION)
+        if (length != sizeof *reply || !helper_is_head(&reply->head, length, PROTOCOL_MAGIC, PROTOCOL_VERSION))
                 return -EPROTO;
-        if (reply->verb < PROTOCOL_APPLY || reply->verb > PROTOCOL_REPORT || reply->kind >= FAULT_KINDS)
+        if (reply->head.verb < PROTOCOL_APPLY || reply->head.verb > PROTOCOL_REPORT || reply->kind >= FAULT_KINDS)
                 return -EPROTO;
         if (!has_end(reply->message, sizeof reply->message) || !has_end(reply->interface, sizeof reply->interface) ||
             !has_end(reply->address, sizeof reply->address) ||

@@ -1,11 +1,11 @@
-/* What carreld and carrel-netd say to each other: fixed-size messages over a SOCK_SEQPACKET socketpair (unix(7):
- * boundaries are kept, nothing is lost or reordered). Both sides are built from one tree; version guards a mix. */
+/* The messages between carreld and carrel-netd: verbs and bodies. How they travel is in helper-frame.h. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fault.h"
+#include "helper-frame.h"
 #include "policy.h"
 
 enum {
@@ -36,10 +36,7 @@ struct protocol_plug {
 };
 
 struct protocol_request {
-        uint32_t magic;
-        uint16_t version;
-        uint16_t verb;
-        uint64_t number; /* comes back in the reply */
+        struct helper_head head;
         union {
                 struct protocol_apply apply;
                 struct protocol_plug plug;
@@ -57,10 +54,7 @@ struct protocol_state {
 };
 
 struct protocol_reply {
-        uint32_t magic;
-        uint16_t version;
-        uint16_t verb;
-        uint64_t number;
+        struct helper_head head;
         uint32_t kind; /* enum fault_kind; FAULT_NONE: done */
         uint32_t err;
         char message[256];

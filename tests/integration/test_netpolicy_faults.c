@@ -285,9 +285,7 @@ static void heals_count_across_a_helpers_death(void **state)
 /* A helper without carreld, which looks by itself once a minute only: whatever it notices sooner, it was told of. */
 static void a_change_of_rules_wakes_the_helper(void **state)
 {
-        struct protocol_request request = { .magic = PROTOCOL_MAGIC,
-                                            .version = PROTOCOL_VERSION,
-                                            .verb = PROTOCOL_APPLY };
+        struct protocol_request request = { .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, PROTOCOL_APPLY, 0 } };
         struct policy_texts texts = { "waked", "10.216.0.0/24", "", "", "" };
         struct protocol_reply reply = { 0 };
         int pair[2];
@@ -307,7 +305,7 @@ static void a_change_of_rules_wakes_the_helper(void **state)
         close(pair[1]);
         assert_int_equal(send(pair[0], &request, protocol_request_size(PROTOCOL_APPLY), 0),
                          protocol_request_size(PROTOCOL_APPLY));
-        while (reply.verb != PROTOCOL_APPLY)
+        while (reply.head.verb != PROTOCOL_APPLY)
                 assert_int_equal(recv(pair[0], &reply, sizeof reply, 0), sizeof reply);
         assert_int_equal(reply.kind, FAULT_NONE);
         for (unsigned heals = 1; heals <= 3; heals++) {

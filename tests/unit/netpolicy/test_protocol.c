@@ -12,9 +12,7 @@
 static struct protocol_request make_request(uint16_t verb)
 {
         struct policy_texts texts = { "default", "10.213.0.0/16", "", "", "" };
-        struct protocol_request request = {
-                .magic = PROTOCOL_MAGIC, .version = PROTOCOL_VERSION, .verb = verb, .number = 7
-        };
+        struct protocol_request request = { .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, verb, .number = 7 } };
 
         if (verb == PROTOCOL_APPLY) {
                 assert_int_equal(policy_parse(&request.apply.policy, &texts, NULL), 0);
@@ -28,7 +26,7 @@ static struct protocol_request make_request(uint16_t verb)
 
 static int check(const struct protocol_request *request)
 {
-        return protocol_check_request(request, protocol_request_size(request->verb), NULL);
+        return protocol_check_request(request, protocol_request_size(request->head.verb), NULL);
 }
 
 static void good_requests_pass(void **state)
@@ -42,10 +40,10 @@ static void good_requests_pass(void **state)
                 assert_int_equal(protocol_check_request(&request, protocol_request_size(verb) - 1, NULL), -EPROTO);
                 assert_int_equal(protocol_check_request(&request, protocol_request_size(verb) + 1, NULL), -EPROTO);
                 assert_int_equal(protocol_check_request(&request, 0, NULL), -EPROTO);
-                request.magic++;
+                request.head.magic++;
                 assert_int_equal(check(&request), -EPROTO);
-                request.magic--;
-                request.version++;
+                request.head.magic--;
+                request.head.version++;
                 assert_int_equal(check(&request), -EPROTO);
         }
 }
@@ -104,20 +102,18 @@ static void bad_bodies_are_refused(void **state)
 
 static void replies_are_checked(void **state)
 {
-        const struct protocol_reply good = { .magic = PROTOCOL_MAGIC,
-                                             .version = PROTOCOL_VERSION,
-                                             .verb = PROTOCOL_REPORT };
+        const struct protocol_reply good = { .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, PROTOCOL_REPORT, 0 } };
         struct protocol_reply bad;
 
         (void)state;
         assert_int_equal(protocol_check_reply(&good, sizeof good), 0);
         assert_int_equal(protocol_check_reply(&good, sizeof good - 1), -EPROTO);
 #define WITH(change) (bad = good, (change), assert_int_equal(protocol_check_reply(&bad, sizeof bad), -EPROTO))
-        WITH(bad.magic = 0);
-        WITH(bad.version = PROTOCOL_VERSION - 1);
-        WITH(bad.version = PROTOCOL_VERSION + 1);
-        WITH(bad.verb = 0);
-        WITH(bad.verb = PROTOCOL_REPORT + 1);
+        WITH(bad.head.magic = 0);
+        WITH(bad.head.version = PROTOCOL_VERSION - 1);
+        WITH(bad.head.version = PROTOCOL_VERSION + 1);
+        WITH(bad.head.verb = 0);
+        WITH(bad.head.verb = PROTOCOL_REPORT + 1);
         WITH(bad.kind = FAULT_KINDS);
         WITH(memset(bad.message, 'x', sizeof bad.message));
         WITH(memset(bad.interface, 'x', sizeof bad.interface));
