@@ -104,6 +104,8 @@ static struct label label_of(const char *chain)
         return label;
 }
 
+_Static_assert(sizeof(struct ENTRY) <= XT_HEAD_BYTES, "the head fits");
+
 static struct xt_entry encode(const struct rule *rule)
 {
         struct xt_entry entry = { .length = sizeof(struct ENTRY) };

@@ -16,6 +16,14 @@
 
 #include "str.h"
 
+/* A rule of somebody else, read back, may have every flag: three conntrack matches, and one of each other. */
+#define PART(type) XT_ALIGN(sizeof(struct xt_entry_match) + sizeof(type))
+_Static_assert(XT_HEAD_BYTES + 3 * PART(struct xt_conntrack_mtinfo3) + PART(struct xt_addrtype_info_v1) +
+                               PART(struct xt_rpfilter_info) + PART(struct xt_hashlimit_mtinfo3) +
+                               PART(struct xt_connlimit_info) + PART(struct nf_nat_ipv4_multi_range_compat) <=
+                       XT_ENTRY_BYTES,
+               "room for every rule");
+
 static void *reserve(struct xt_entry *entry, size_t size)
 {
         void *place = entry->bytes + entry->length;

@@ -8,7 +8,10 @@
 
 #include "rules.h"
 
-enum { XT_ENTRY_BYTES = 1024 };
+enum {
+        XT_HEAD_BYTES = 256, /* at least what a family's head takes */
+        XT_ENTRY_BYTES = 2048
+};
 
 struct xt_entry {
         _Alignas(16) unsigned char bytes[XT_ENTRY_BYTES]; /* zero-initialise */

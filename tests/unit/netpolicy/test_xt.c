@@ -78,6 +78,18 @@ static void matches_round_trip(void **state)
         }
 }
 
+/* As a rule of somebody else can read: three conntrack matches, and one of each other kind. */
+static void a_rule_with_every_match_has_room(void **state)
+{
+        struct rule rule = { .flags = UINT16_MAX, .limit = 1, .burst = 1, .verdict = RULE_MASQUERADE };
+        struct xt_entry entry = { .length = XT_HEAD_BYTES };
+
+        (void)state;
+        xt_add_matches(&entry, &rule);
+        xt_add_target(&entry, &rule);
+        assert_in_range(entry.length, 1024, sizeof entry.bytes);
+}
+
 /* One byte of data changed, or bytes that are no matches. */
 static void other_matches_are_not_the_same(void **state)
 {
@@ -128,7 +140,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(interfaces_round_trip), cmocka_unit_test(broken_interfaces_read_as_any),
                 cmocka_unit_test(matches_round_trip),    cmocka_unit_test(other_matches_are_not_the_same),
-                cmocka_unit_test(targets_are_named),
+                cmocka_unit_test(targets_are_named),     cmocka_unit_test(a_rule_with_every_match_has_room),
         };
 
         return cmocka_run_group_tests_name("netpolicy: xt", tests, NULL, NULL);
