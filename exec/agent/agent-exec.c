@@ -137,9 +137,11 @@ static int on_message(struct agent_session *session, const struct agent_header *
 
 /* ---- the beginning ---- */
 
+/* None while the last words of an agent are read: its carrel is lost, and what is started there may run although its
+ * end is never heard, and is started once more elsewhere. */
 void agent_exec_let_next_in(struct agent_channel *channel)
 {
-        while (channel->n_running < channel->execs->limits.per_carrel && channel->fd >= 0) {
+        while (channel->n_running < channel->execs->limits.per_carrel && channel->fd >= 0 && !channel->is_broken) {
                 struct list *node = list_pop(&channel->waiting);
                 struct agent_exec *exec;
                 struct fault why;
@@ -215,6 +217,8 @@ static int enter(struct agent_exec *exec)
         struct agent_channel *channel = exec->channel;
         const struct exec_limits *limits = &exec->base.execs->limits;
 
+        if (channel->is_broken)
+                return -EPIPE;
         if (channel->n_running < limits->per_carrel)
                 return agent_exec_launch(exec);
         if (channel->n_waiting >= limits->queued_per_carrel)

@@ -599,6 +599,40 @@ static void a_lie_drowns_no_word_of_another_exec(void **state)
         }
 }
 
+/* It may run there, and is lost with the carrel in any case. */
+static void nobody_is_let_in_for_the_last_words(void **state)
+{
+        static const bool LIES[] = { false, true };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof LIES / sizeof *LIES; i++) {
+                const struct agent_exec *next;
+                struct rig rig;
+
+                open_rig(&rig, true);
+                execs_limit(rig.world.execs, &(const struct exec_limits){ .per_carrel = 1, .queued_per_carrel = 1 });
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                next = (const struct agent_exec *)rig.world.exec;
+                say_started(rig.agent, 1);
+                if (LIES[i])
+                        lie_about_an_unknown_kind(rig.agent);
+                agent_write_end(&said, 1, AGENT_STREAM_OUT);
+                say(rig.agent);
+                agent_write_end(&said, 1, AGENT_STREAM_ERR);
+                say(rig.agent);
+                say_exited(rig.agent, 1, 0, 7);
+                agent_write_gone(&said, 1);
+                say(rig.agent);
+                world_await_answers(&rig.world, 1);
+                assert_int_equal(rig.world.result.cause, EXEC_EXIT);
+                assert_int_equal(rig.world.n_left_behind, LIES[i]);
+                assert_int_equal(next->spec != NULL, LIES[i]); /* it waits still */
+                close_rig(&rig);
+        }
+}
+
 static void more_than_its_window_is_a_lie(void **state)
 {
         static const char BYTES[32768];
@@ -643,6 +677,7 @@ int main(void)
                 cmocka_unit_test(a_client_leaves_behind_held_frames),
                 cmocka_unit_test(a_liar_harms_nobody_else),
                 cmocka_unit_test(a_lie_drowns_no_word_of_another_exec),
+                cmocka_unit_test(nobody_is_let_in_for_the_last_words),
                 cmocka_unit_test(more_than_its_window_is_a_lie),
         };
 
