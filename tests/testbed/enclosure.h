@@ -17,7 +17,7 @@ int enclosure_run(int (*run)(void));
 /* The cgroup, below every hierarchy's root, for the engine's containers; removed by the supervisor. */
 const char *enclosure_cgroup(void);
 
-/* Prints the last 8 KiB of a log on stderr, at most what came at or after `from`, as tests/tally reads it. */
+/* Prints the last 8 KiB of a log on stderr, at most what came at or after `from`, as tests/run reads it. */
 void enclosure_print_log(const char *path, long from);
 
 /* Whether a tmpfs can be mounted with mapped owners here: since Linux 6.3. */
