@@ -1,217 +1,63 @@
-/* How an exec of the agent's ends: by itself, by force, or with its container. */
+/* The end of an exec that an agent runs: by itself, by force, or with its container.
+ *
+ * The user's handle and the exec end independently. The user is answered once, or never after a cancel. The exec goes
+ * on silently until nothing of it lives, or until nothing more can be done about it.
+ *
+ *   waiting --turn--> running --EXITED--> draining --all output read--> over
+ *   running --deadline, cancel--> terminating --grace--> killing --linger--> over (the carrel is retired)
+ *   terminating, killing --nothing lives--> dead --output taken--> over
+ *   draining --it was refused processes, and some live on--> killing
+ *   any --container lost--> over
+ *
+ * The table AGENT_EXEC_RULES below is all of it. Beside the state, three facts decide: what the agent has reported
+ * (`seen`), whether the user still waits (base.is_silent) and whether his reader is slow (base.is_paused). */
+#include "agent-end.h"
+
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "agent-exec.h"
+
+#define IN(state) (1u << (state))
 
 static struct ev_loop *loop_of(const struct agent_exec *exec)
 {
         return exec->base.execs->loop;
 }
 
-/* ---- the end ---- */
-
-static void stop_everything(struct agent_exec *exec)
+static const struct exec_timing *timing_of(const struct agent_exec *exec)
 {
-        struct ev_loop *loop = loop_of(exec);
-
-        ev_timer_stop(loop, &exec->deadline);
-        ev_timer_stop(loop, &exec->drain);
-        ev_timer_stop(loop, &exec->retry);
-        ev_timer_stop(loop, &exec->grace);
-        agent_output_close(&exec->outputs[0]);
-        agent_output_close(&exec->outputs[1]);
-        agent_input_close(&exec->input);
+        return &exec->base.execs->timing;
 }
 
-void agent_exec_free(struct deferred_free *deferred_free)
+static bool has_open_output(const struct agent_exec *exec)
 {
-        struct agent_exec *exec = LIST_ENTRY(deferred_free, struct agent_exec, deferred_free);
-
-        exec_release(&exec->base);
-        free(exec->working_dir);
-        free(exec->spec);
-        free(exec);
+        return agent_output_is_open(&exec->outputs[0]) || agent_output_is_open(&exec->outputs[1]);
 }
 
-/* Out of every book; its memory goes at the loop's next turn, as a caller of ours may be inside it. */
-void agent_exec_leave(struct agent_exec *exec)
+/* May deliver output that was held back, and so may end the exec. */
+static void let_output_flow(struct agent_exec *exec)
 {
-        exec->is_over = true;
-        stop_everything(exec);
-        exec_cgroup_close(&exec->cgroup); /* the group may outlive it, with its container */
-        exec_leave(&exec->base);
-        if (!list_is_empty(&exec->waiting)) {
-                list_remove(&exec->waiting);
-                exec->channel->n_waiting--;
-        }
-        if (exec->is_counted)
-                exec->channel->n_running--;
-        exec->is_counted = false;
-        agent_session_end(&exec->session);
-        agents_defer_free(exec->channel->agents, &exec->deferred_free);
+        exec->base.is_paused = false;
+        for (int i = 0; i < 2; i++)
+                agent_output_pause(&exec->outputs[i], false);
 }
 
-static struct exec_end decide_end(const struct agent_exec *exec, bool is_carrel_oom)
+/* A container that was frozen from outside kills nothing before it is thawed, and runs nothing either. So the user is
+ * answered, and the carrel is not retired for it. */
+static void answer_while_frozen(struct agent_exec *exec)
 {
-        struct exec_facts facts = {
-                .is_timed_out = exec->is_timed_out,
-                .is_exact = true,
-                .signal = exec->exited.is_signal ? (int)exec->exited.value : 0,
-                .exit_code = (int)(exec->exited.is_signal ? 128 + exec->exited.value : exec->exited.value),
-                .has_oom_risen = is_carrel_oom,
-        };
+        static const char FROZEN[] =
+                "the carrel is frozen from outside: what is left of the program dies as it is thawed";
+        struct exec_end end = agent_exec_decide_end(exec);
 
-        if (facts.exit_code != 0)
-                exec_read_counters(&exec->base, &facts);
-        return exec_decide_end(&facts);
-}
-
-/* Before the streams are closed. */
-static void note_unheard(struct agent_exec *exec)
-{
-        struct exec_output *outputs[] = { &exec->base.output, &exec->base.errors };
-
-        for (int i = 0; i < 2; i++) {
-                if (!agent_output_is_open(&exec->outputs[i]))
-                        continue;
-                exec->base.is_open |= agent_output_is_held(&exec->outputs[i]);
-                outputs[i]->is_truncated |= !exec->is_drained || agent_output_has_more(&exec->outputs[i]);
-        }
-}
-
-/* What the program has left in the background goes on writing, to nobody: without a reader it would die of it. */
-static void hand_over(struct agent_exec *exec)
-{
-        int fds[2];
-        size_t n_fds = 0;
-
-        for (int i = 0; i < 2; i++) {
-                if (!agent_output_is_held(&exec->outputs[i]))
-                        continue;
-                fds[n_fds] = agent_output_release(&exec->outputs[i]);
-                n_fds += fds[n_fds] >= 0;
-        }
-        if (n_fds > 0)
-                (void)agent_channel_give(exec->channel, exec->session.number, fds, n_fds);
-        while (n_fds > 0)
-                close(fds[--n_fds]);
-}
-
-static void answer(struct agent_exec *exec)
-{
-        struct exec_end end = decide_end(exec, false);
-
-        exec->is_over = true; /* whatever the user does in his callback */
-        note_unheard(exec);
-        hand_over(exec);
-        stop_everything(exec);
+        agent_exec_note_unread(exec);
+        exec->base.message = FROZEN;
         exec_report(&exec->base, &end);
-        agent_channel_retire(exec->channel, &exec->cgroup);
-        agent_exec_leave(exec);
+        let_output_flow(exec);
 }
 
-static void finish(struct agent_exec *exec)
-{
-        struct agent_channel *channel = exec->channel;
-
-        answer(exec);
-        agent_exec_let_next_in(channel);
-}
-
-/* The user is answered; what lives on takes the whole carrel along. */
-static void give_up(struct agent_exec *exec)
-{
-        struct agent_channel *channel = exec->channel;
-
-        answer(exec);
-        agent_channel_break(channel, LEFT_UNKILLABLE);
-}
-
-void agent_exec_fail(struct agent_exec *exec, const struct fault *why)
-{
-        exec->is_over = true;
-        stop_everything(exec);
-        exec_report_fault(&exec->base, why);
-        (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
-        agent_exec_leave(exec);
-}
-
-/* Started or not, what is in the socket by now is all that it will ever say. */
-void agent_exec_lose(struct exec *base, bool is_oom)
-{
-        struct agent_exec *exec = (struct agent_exec *)base;
-        const struct exec_facts lost = { .is_lost = true, .is_container_oom = is_oom };
-        struct exec_end end;
-        struct fault why;
-
-        if (exec->is_over)
-                return;
-        if (!(exec->seen & SAW_STARTED)) {
-                (void)fault_set(&why, FAULT_CARREL_LOST, ESRCH, "the carrel was lost before the program had started");
-                agent_exec_fail(exec, &why);
-                return;
-        }
-        /* One that had ended waits for its reader only. */
-        end = exec->seen & SAW_EXITED ? decide_end(exec, is_oom) : exec_decide_end(&lost);
-        exec->is_over = true;
-        note_unheard(exec);
-        stop_everything(exec);
-        exec_report(base, &end);
-        (void)exec_cgroup_remove(&exec->channel->cgroups, &exec->cgroup);
-        agent_exec_leave(exec);
-}
-
-/* ---- output ---- */
-
-bool agent_exec_is_owing(const struct agent_exec *exec)
-{
-        return exec->outputs[0].owed + exec->outputs[1].owed > 0;
-}
-
-/* Framed: its exit comes behind its output, which waited for a slow reader of ours until now. */
-static void give_exit_time(struct agent_exec *exec)
-{
-        if ((exec->seen & SAW_GONE) && ev_is_active(&exec->grace))
-                ev_timer_again(loop_of(exec), &exec->grace);
-}
-
-/* A child in the background may hold the streams open for as long as it likes; what the program itself wrote is in the
- * pipes when it has ended. A paused reader stops the clock, because then the quiet is ours. */
-void agent_exec_start_drain(struct agent_exec *exec)
-{
-        if (!exec->base.is_paused && !ev_is_active(&exec->drain))
-                ev_timer_again(loop_of(exec), &exec->drain);
-}
-
-static void on_drained(struct ev_loop *loop, ev_timer *timer, int events)
-{
-        struct agent_exec *exec = timer->data;
-
-        (void)events;
-        ev_timer_stop(loop, timer);
-        if (exec->is_dying) { /* all of it is dead, and its reader does not come */
-                note_unheard(exec);
-                for (int i = 0; i < 2; i++)
-                        agent_output_close(&exec->outputs[i]);
-        }
-        exec->is_drained = true;
-        give_exit_time(exec);
-        agent_exec_check_end(exec);
-}
-
-/* It is dead, and its reader has so long to take what it said. */
-static void await_reader(struct agent_exec *exec)
-{
-        if (ev_is_active(&exec->drain))
-                return;
-        exec->drain.repeat = exec->base.execs->timing.stall_s;
-        ev_timer_again(loop_of(exec), &exec->drain);
-}
-
-/* ---- dying ---- */
+/* ---- signals ---- */
 
 static void send_signal(const struct agent_exec *exec, int signal)
 {
@@ -232,13 +78,20 @@ int agent_exec_signal_all(const struct agent_exec *exec, int signal)
         return 1;
 }
 
-static void start_retry(struct agent_exec *exec, double after_s)
+/* ---- guards ---- */
+
+static bool is_unstarted(struct agent_exec *exec)
 {
-        exec->retry.repeat = after_s;
-        ev_timer_again(loop_of(exec), &exec->retry);
+        return !(exec->seen & SAW_STARTED);
 }
 
-/* Whether the kernel says that nothing of it lives. Where there is no cgroup the agent's word is all there is. */
+static bool has_exited(struct agent_exec *exec)
+{
+        return (exec->seen & SAW_EXITED) != 0;
+}
+
+/* Nothing of it lives. The kernel knows, as a cgroup with a process cannot be removed; where there is no cgroup the
+ * agent's report must do. Ask only after the exit: before it the first process may not have joined its cgroup yet. */
 static bool is_gone(struct agent_exec *exec)
 {
         if (exec->cgroup.name[0] != '\0')
@@ -246,95 +99,235 @@ static bool is_gone(struct agent_exec *exec)
         return (exec->seen & (exec->channel->is_framed ? SAW_GONE : SAW_EXITED)) != 0;
 }
 
-static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+static bool is_dead(struct agent_exec *exec)
 {
-        struct agent_exec *exec = timer->data;
-        const struct exec_timing *timing = &exec->base.execs->timing;
-        double next_s = timer->repeat * 2;
-
-        (void)loop, (void)events;
-        start_retry(exec, next_s < timing->retry_max_s ? next_s : timing->retry_max_s);
-        if (exec->is_killing) {
-                if (exec->cgroup.directory >= 0)
-                        exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
-        }
-        /* Its child may not have come as far as the cgroup. And a framed agent is asked whether all is gone. */
-        if (exec->channel->is_framed || (exec->is_killing && !(exec->seen & SAW_EXITED)))
-                send_signal(exec, exec->is_killing ? SIGKILL : 0);
-        agent_exec_check_end(exec);
+        return has_exited(exec) && is_gone(exec);
 }
 
-void agent_exec_look_again(struct agent_exec *exec)
+static bool is_read_out(struct agent_exec *exec)
 {
-        give_exit_time(exec);
-        if (!ev_is_active(&exec->retry))
-                start_retry(exec, exec->base.execs->timing.retry_first_s);
+        return exec->is_drained || exec->base.is_silent || !has_open_output(exec);
 }
 
-/* Frozen from outside: what is killed dies when it is thawed, and until then it can do nothing. The user is answered;
- * the carrel is not to blame. */
-static void outwait(struct agent_exec *exec)
+/* Its first process ended because it was refused processes (a fork bomb), and others live on. They are not left in the
+ * background, where they would be refused nothing. */
+static bool is_bomb_left(struct agent_exec *exec)
 {
-        static const char FROZEN[] =
-                "the carrel is frozen from outside: what is left of the program dies as it is thawed";
-        struct exec_end end = decide_end(exec, false);
-
-        note_unheard(exec);
-        exec->base.message = FROZEN;
-        exec_report(&exec->base, &end);
-        exec->base.is_paused = false;
-        for (int i = 0; i < 2; i++)
-                agent_output_pause(&exec->outputs[i], false);
+        return is_read_out(exec) && exec->cgroup.name[0] != '\0' && agent_exec_decide_end(exec).cause == EXEC_PIDS &&
+               !is_gone(exec);
 }
 
-static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
+static bool is_reader_slow(struct agent_exec *exec)
 {
-        struct agent_exec *exec = timer->data;
+        return exec->base.is_paused && has_open_output(exec);
+}
 
-        if (exec->is_killing && exec_cgroups_is_frozen(&exec->channel->cgroups)) {
-                ev_timer_again(loop, timer);
-                outwait(exec);
-                return;
-        }
-        if (exec->is_killing) {
-                if ((exec->seen & SAW_GONE) && exec->base.is_paused && !exec->is_drained)
-                        await_reader(exec); /* framed: its exit comes behind its output */
+static bool is_frozen(struct agent_exec *exec)
+{
+        return exec_cgroups_is_frozen(&exec->channel->cgroups);
+}
+
+/* In framed mode EXITED comes after the output, which waits for a slow reader. */
+static bool is_exit_held_back(struct agent_exec *exec)
+{
+        return (exec->seen & SAW_GONE) && exec->base.is_paused && !exec->is_drained;
+}
+
+/* Whether output that the first process wrote before its exit still waits to be pulled. */
+static bool is_owing(const struct agent_exec *exec)
+{
+        return exec->outputs[0].owed + exec->outputs[1].owed > 0;
+}
+
+static bool has_no_drain(struct agent_exec *exec)
+{
+        return !is_owing(exec) && !ev_is_active(&exec->drain);
+}
+
+/* ---- actions: output ---- */
+
+static void check(struct agent_exec *exec)
+{
+        agent_exec_handle(exec, ON_CHECK);
+}
+
+/* What the first process wrote is in the pipes when it has exited; what it left in the background may hold them open
+ * for as long as it likes. The clock stands still while the reader is paused, because then the silence is not the
+ * exec's. */
+static void start_drain(struct agent_exec *exec)
+{
+        if (!exec->base.is_paused && !ev_is_active(&exec->drain))
+                ev_timer_again(loop_of(exec), &exec->drain);
+}
+
+/* A pull pauses and resumes: it does not renew the time of output that the first process did not write. */
+static void renew_drain(struct agent_exec *exec)
+{
+        if (!exec->base.is_pulled || is_owing(exec))
+                ev_timer_stop(loop_of(exec), &exec->drain);
+        start_drain(exec);
+}
+
+static void run_drain(struct agent_exec *exec)
+{
+        ev_timer_again(loop_of(exec), &exec->drain);
+}
+
+/* Most execs leave no output open: they end here, without another turn of the loop. */
+static void take_exit(struct agent_exec *exec)
+{
+        for (int i = 0; i < 2 && exec->state != STATE_OVER; i++)
+                if (exec->base.is_paused)
+                        agent_output_owe(&exec->outputs[i], false);
                 else
-                        give_up(exec);
-                return;
-        }
-        exec->is_killing = true;
-        timer->repeat = exec->base.execs->timing.linger_s;
-        ev_timer_again(loop, timer);
-        exec->retry.repeat = exec->base.execs->timing.retry_first_s / 2;
-        on_retry(loop, &exec->retry, events);
+                        (void)agent_output_read(&exec->outputs[i]);
+        if (exec->state == STATE_DRAINING)
+                start_drain(exec);
+        check(exec);
 }
 
-/* TERM; what lives after the grace is killed, again and again: a fork may slip through a pass, or join late. */
-void agent_exec_die(struct agent_exec *exec)
+static void end_drain(struct agent_exec *exec)
 {
-        const struct exec_timing *timing = &exec->base.execs->timing;
+        ev_timer_stop(loop_of(exec), &exec->drain);
+        exec->is_drained = true;
+        check(exec);
+}
 
-        if (exec->is_dying || exec->is_over)
+/* In framed mode EXITED comes after the output, which waited for a slow reader until now: it gets the whole time. */
+static void give_exit_time(struct agent_exec *exec)
+{
+        if ((exec->seen & SAW_GONE) && ev_is_active(&exec->grace))
+                ev_timer_again(loop_of(exec), &exec->grace);
+}
+
+/* The reader does not come: what it has not taken is dropped. */
+static void drop_output(struct agent_exec *exec)
+{
+        ev_timer_stop(loop_of(exec), &exec->drain);
+        agent_exec_note_unread(exec);
+        for (int i = 0; i < 2; i++)
+                agent_output_close(&exec->outputs[i]);
+        exec->is_drained = true;
+        give_exit_time(exec);
+        check(exec);
+}
+
+static void await_reader(struct agent_exec *exec)
+{
+        if (ev_is_active(&exec->drain))
                 return;
-        exec->is_dying = true;
-        exec->grace.repeat = timing->grace_s;
+        exec->drain.repeat = timing_of(exec)->stall_s;
+        ev_timer_again(loop_of(exec), &exec->drain);
+}
+
+static void await_reader_of_the_dead(struct agent_exec *exec)
+{
+        for (int i = 0; i < 2 && exec->base.is_pulled; i++)
+                agent_output_owe(&exec->outputs[i], true);
+        await_reader(exec);
+}
+
+/* ---- actions: killing ---- */
+
+static void start_retry(struct agent_exec *exec, double after_s)
+{
+        exec->retry.repeat = after_s;
+        ev_timer_again(loop_of(exec), &exec->retry);
+}
+
+static void start_grace(struct agent_exec *exec, double grace_s)
+{
+        exec->grace.repeat = grace_s;
         ev_timer_again(loop_of(exec), &exec->grace);
-        start_retry(exec, timing->retry_first_s);
+}
+
+static void terminate(struct agent_exec *exec)
+{
+        start_grace(exec, timing_of(exec)->grace_s);
+        start_retry(exec, timing_of(exec)->retry_first_s);
         (void)agent_exec_signal_all(exec, SIGTERM);
 }
 
-void agent_exec_await_turn(struct agent_exec *exec, double wait_s)
+static void time_out(struct agent_exec *exec)
 {
-        bool is_shorter = exec->timeout_s > 0 && (wait_s <= 0 || exec->timeout_s < wait_s);
-
-        exec->deadline.repeat = is_shorter ? exec->timeout_s : wait_s;
-        ev_timer_again(loop_of(exec), &exec->deadline);
+        exec->is_timed_out = true;
+        terminate(exec);
+        if (is_frozen(exec))
+                answer_while_frozen(exec);
 }
 
-/* Its own time over, it comes too late for its caller; else he may try again. */
-static void end_wait(struct agent_exec *exec, double waited_s)
+/* A framed agent answers signal 0 with GONE when nothing lives. */
+static void check_again(struct agent_exec *exec)
 {
+        if (exec->channel->is_framed)
+                send_signal(exec, 0);
+        check(exec);
+}
+
+/* Again and again: a fork may slip through one pass, and the first process may not have joined its cgroup yet. */
+static void kill_again(struct agent_exec *exec)
+{
+        if (exec->cgroup.directory >= 0)
+                exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
+        if (exec->channel->is_framed || !has_exited(exec))
+                send_signal(exec, SIGKILL);
+        check(exec);
+}
+
+static void start_killing(struct agent_exec *exec)
+{
+        start_grace(exec, timing_of(exec)->linger_s);
+        start_retry(exec, timing_of(exec)->retry_first_s);
+        kill_again(exec);
+}
+
+static void check_soon(struct agent_exec *exec)
+{
+        give_exit_time(exec);
+        if (!ev_is_active(&exec->retry))
+                start_retry(exec, timing_of(exec)->retry_first_s);
+}
+
+/* ---- actions: the end ---- */
+
+/* What is in the pipes now is all that it wrote. Each pipe is read once and not until it is empty: another process,
+ * which was given its other end, may go on writing. */
+static void read_last_output(struct agent_exec *exec)
+{
+        ev_timer_stop(loop_of(exec), &exec->retry);
+        ev_timer_stop(loop_of(exec), &exec->grace);
+        for (int i = 0; i < 2 && !exec->base.is_silent && exec->state != STATE_OVER && !exec->base.is_paused; i++)
+                (void)agent_output_read(&exec->outputs[i]);
+        agent_exec_handle(exec, ON_READ);
+}
+
+static void finish(struct agent_exec *exec)
+{
+        struct agent_channel *channel = exec->channel;
+
+        agent_exec_answer(exec);
+        agent_exec_let_next_in(channel);
+}
+
+static void finish_dead(struct agent_exec *exec)
+{
+        exec->is_drained = true;
+        finish(exec);
+}
+
+/* What lives on can only be ended with its container. */
+static void give_up(struct agent_exec *exec)
+{
+        struct agent_channel *channel = exec->channel;
+
+        agent_exec_answer(exec);
+        agent_channel_break(channel, LEFT_UNKILLABLE);
+}
+
+/* If its own time is over, the user would not want it any more; if exec_wait_s is, he may try again. */
+static void end_wait(struct agent_exec *exec)
+{
+        double waited_s = exec->deadline.repeat;
         struct fault why;
 
         if (waited_s == exec->timeout_s)
@@ -348,84 +341,165 @@ static void end_wait(struct agent_exec *exec, double waited_s)
         agent_exec_fail(exec, &why);
 }
 
-static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+static void lose_unstarted(struct agent_exec *exec)
 {
-        struct agent_exec *exec = timer->data;
+        struct fault why;
 
-        ev_timer_stop(loop, timer);
-        if (exec->spec != NULL) {
-                end_wait(exec, timer->repeat);
+        (void)fault_set(&why, FAULT_CARREL_LOST, ESRCH, "the carrel was lost before the program had started");
+        agent_exec_fail(exec, &why);
+}
+
+/* Its own end is known: only a slow reader kept it. */
+static void lose_exited(struct agent_exec *exec)
+{
+        struct exec_end end = agent_exec_decide_end(exec);
+
+        agent_exec_answer_lost(exec, &end);
+}
+
+static void lose_running(struct agent_exec *exec)
+{
+        struct exec_end end =
+                exec_decide_end(&(struct exec_facts){ .is_lost = true, .is_container_oom = exec->is_container_oom });
+
+        agent_exec_answer_lost(exec, &end);
+}
+
+/* ---- the table ---- */
+
+enum {
+        WAITING = IN(STATE_WAITING),
+        RUNNING = IN(STATE_RUNNING),
+        DRAINING = IN(STATE_DRAINING),
+        TERMINATING = IN(STATE_TERMINATING),
+        KILLING = IN(STATE_KILLING),
+        DEAD = IN(STATE_DEAD),
+        DYING = TERMINATING | KILLING,
+        ANY = WAITING | RUNNING | DRAINING | DYING | DEAD
+};
+#define SAME STATE_SAME
+
+/* agent_exec_launch leads from STATE_WAITING to STATE_RUNNING. The columns are for the reader. */
+/* clang-format off */
+const struct agent_exec_rule AGENT_EXEC_RULES[] = {
+        /* in            event         guard              action                    next state */
+        { WAITING,       ON_DEADLINE,  NULL,              end_wait,                 STATE_OVER },
+        { WAITING,       ON_CANCELLED, NULL,              agent_exec_leave,         STATE_OVER },
+
+        { RUNNING,       ON_EXITED,    NULL,              take_exit,                STATE_DRAINING },
+        { RUNNING,       ON_DEADLINE,  NULL,              time_out,                 STATE_TERMINATING },
+        { RUNNING,       ON_CANCELLED, NULL,              terminate,                STATE_TERMINATING },
+
+        { DRAINING,      ON_CHECK,     is_bomb_left,      start_killing,            STATE_KILLING },
+        { DRAINING,      ON_CHECK,     is_read_out,       finish,                   STATE_OVER },
+        { DRAINING,      ON_PAUSED,    NULL,              renew_drain,              SAME },
+        { DRAINING,      ON_RESUMED,   NULL,              renew_drain,              SAME },
+        { DRAINING,      ON_PULLED,    has_no_drain,      run_drain,                SAME },
+        { DRAINING,      ON_DRAIN,     NULL,              end_drain,                SAME },
+        { DRAINING,      ON_DEADLINE,  NULL,              end_drain,                SAME },
+        { DRAINING,      ON_CANCELLED, NULL,              check,                    SAME },
+
+        { DYING,         ON_EXITED,    NULL,              take_exit,                SAME },
+        { DYING,         ON_CHECK,     is_dead,           read_last_output,         STATE_DEAD },
+        { DYING,         ON_RESUMED,   NULL,              check_soon,               SAME },
+        { DYING,         ON_CANCELLED, NULL,              check,                    SAME },
+        { TERMINATING,   ON_RETRY,     NULL,              check_again,              SAME },
+        { TERMINATING,   ON_GRACE,     NULL,              start_killing,            STATE_KILLING },
+        { KILLING,       ON_RETRY,     NULL,              kill_again,               SAME },
+        { KILLING,       ON_GRACE,     is_frozen,         answer_while_frozen,      SAME },
+        { KILLING,       ON_GRACE,     is_exit_held_back, await_reader,             SAME },
+        { KILLING,       ON_GRACE,     NULL,              give_up,                  STATE_OVER },
+        { KILLING,       ON_DRAIN,     NULL,              drop_output,              SAME },
+        { KILLING,       ON_DEADLINE,  NULL,              drop_output,              SAME },
+
+        { DEAD,          ON_CHECK,     NULL,              read_last_output,         SAME },
+        { DEAD,          ON_READ,      is_reader_slow,    await_reader_of_the_dead, SAME },
+        { DEAD,          ON_READ,      NULL,              finish_dead,              STATE_OVER },
+        { DEAD,          ON_RESUMED,   NULL,              check_soon,               SAME },
+        { DEAD,          ON_RETRY,     NULL,              check,                    SAME },
+        { DEAD,          ON_CANCELLED, NULL,              check,                    SAME },
+        { DEAD,          ON_DRAIN,     NULL,              drop_output,              SAME },
+        { DEAD,          ON_DEADLINE,  NULL,              drop_output,              SAME },
+
+        { ANY,           ON_LOST,      is_unstarted,      lose_unstarted,           STATE_OVER },
+        { ANY,           ON_LOST,      has_exited,        lose_exited,              STATE_OVER },
+        { ANY,           ON_LOST,      NULL,              lose_running,             STATE_OVER },
+};
+/* clang-format on */
+const size_t AGENT_EXEC_N_RULES = sizeof AGENT_EXEC_RULES / sizeof *AGENT_EXEC_RULES;
+
+void agent_exec_handle(struct agent_exec *exec, enum agent_exec_event event)
+{
+        for (size_t i = 0; i < AGENT_EXEC_N_RULES; i++) {
+                const struct agent_exec_rule *rule = &AGENT_EXEC_RULES[i];
+
+                if (!(rule->states & IN(exec->state)) || rule->event != event ||
+                    (rule->guard != NULL && !rule->guard(exec)))
+                        continue;
+                if (rule->next != SAME)
+                        exec->state = rule->next;
+                rule->action(exec);
                 return;
         }
-        if (exec->seen & SAW_EXITED) { /* only its background still writes */
-                on_drained(loop, &exec->drain, events);
-                return;
-        }
-        exec->is_timed_out = true;
-        agent_exec_die(exec);
-        if (exec_cgroups_is_frozen(&exec->channel->cgroups))
-                outwait(exec);
 }
 
-static bool has_open_output(const struct agent_exec *exec)
+void agent_exec_lose(struct exec *base, bool is_oom)
 {
-        return agent_output_is_open(&exec->outputs[0]) || agent_output_is_open(&exec->outputs[1]);
+        struct agent_exec *exec = (struct agent_exec *)base;
+
+        exec->is_container_oom = is_oom;
+        agent_exec_handle(exec, ON_LOST);
 }
 
-/* Nothing of it lives any more: what is in the pipes is all that it has said. Somebody else may hold their other ends,
- * who was handed them, so that they are emptied once and not until they are empty. */
-static void finish_dead(struct agent_exec *exec)
+void agent_exec_cancel(struct exec *base)
 {
-        ev_timer_stop(loop_of(exec), &exec->retry);
-        ev_timer_stop(loop_of(exec), &exec->grace);
-        for (int i = 0; i < 2 && !exec->base.is_silent && !exec->is_over && !exec->base.is_paused; i++)
-                (void)agent_output_read(&exec->outputs[i]);
-        if (exec->is_over)
-                return;
-        if (exec->base.is_paused && has_open_output(exec)) {
-                /* Its reader is slow; agent_exec_look_again or the end of what it pulls leads here again. */
-                for (int i = 0; i < 2 && exec->base.is_pulled; i++)
-                        agent_output_owe(&exec->outputs[i], true);
-                await_reader(exec);
-                return;
-        }
-        exec->is_drained = true;
-        finish(exec);
-}
+        struct agent_exec *exec = (struct agent_exec *)base;
 
-/* Refused processes, and gave up, but what it forked goes on and would be refused nothing: a bomb is no background. */
-static bool has_left_a_bomb(struct agent_exec *exec)
-{
-        return exec->cgroup.name[0] != '\0' && decide_end(exec, false).cause == EXEC_PIDS && !is_gone(exec);
-}
-
-static void purge(struct agent_exec *exec)
-{
-        exec->is_dying = exec->is_killing = true;
-        exec->grace.repeat = exec->base.execs->timing.linger_s;
-        ev_timer_again(loop_of(exec), &exec->grace);
-        start_retry(exec, exec->base.execs->timing.retry_first_s);
-        exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup);
-}
-
-/* Looks whether this is the end. */
-void agent_exec_check_end(struct agent_exec *exec)
-{
-        bool is_heard_out = exec->is_drained || exec->base.is_silent || !has_open_output(exec);
-
-        if (exec->is_over || !(exec->seen & SAW_EXITED))
-                return;
-        if (!exec->is_dying && is_heard_out && has_left_a_bomb(exec))
-                purge(exec);
-        if (exec->is_dying) {
-                if (is_gone(exec))
-                        finish_dead(exec);
-        } else if (is_heard_out) {
-                finish(exec);
-        }
+        base->is_silent = true;
+        let_output_flow(exec);
+        ev_timer_stop(loop_of(exec), &exec->deadline);
+        agent_exec_handle(exec, ON_CANCELLED);
 }
 
 /* ---- timers ---- */
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)events;
+        ev_timer_stop(loop, timer);
+        agent_exec_handle(timer->data, ON_DEADLINE);
+}
+
+static void on_drain(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)events;
+        ev_timer_stop(loop, timer);
+        agent_exec_handle(timer->data, ON_DRAIN);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct agent_exec *exec = timer->data;
+        double next_s = timer->repeat * 2;
+
+        (void)loop, (void)events;
+        start_retry(exec, next_s < timing_of(exec)->retry_max_s ? next_s : timing_of(exec)->retry_max_s);
+        agent_exec_handle(exec, ON_RETRY);
+}
+
+static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        (void)loop, (void)events;
+        agent_exec_handle(timer->data, ON_GRACE);
+}
+
+void agent_exec_await_turn(struct agent_exec *exec, double wait_s)
+{
+        bool is_shorter = exec->timeout_s > 0 && (wait_s <= 0 || exec->timeout_s < wait_s);
+
+        exec->deadline.repeat = is_shorter ? exec->timeout_s : wait_s;
+        ev_timer_again(loop_of(exec), &exec->deadline);
+}
 
 static void init_timer(struct agent_exec *exec, ev_timer *timer, void (*on_time)(struct ev_loop *, ev_timer *, int),
                        double repeat_s)
@@ -437,14 +511,14 @@ static void init_timer(struct agent_exec *exec, ev_timer *timer, void (*on_time)
 
 void agent_exec_init_timers(struct agent_exec *exec)
 {
-        const struct exec_timing *timing = &exec->base.execs->timing;
+        const struct exec_timing *timing = timing_of(exec);
         double drain_s = exec->base.drain_s;
 
-        /* What is in a terminal when its program ends is carried by the agent, and that takes it a moment. */
+        /* The agent carries what is left in a terminal when its program ends, and needs a moment for it. */
         if ((exec->flags & AGENT_START_TTY) && drain_s < timing->arrive_s)
                 drain_s = timing->arrive_s;
         init_timer(exec, &exec->deadline, on_deadline, exec->timeout_s);
-        init_timer(exec, &exec->drain, on_drained, drain_s);
+        init_timer(exec, &exec->drain, on_drain, drain_s);
         init_timer(exec, &exec->retry, on_retry, timing->retry_first_s);
         init_timer(exec, &exec->grace, on_grace, timing->grace_s);
 }

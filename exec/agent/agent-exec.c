@@ -16,11 +16,6 @@ enum { SIGNALS = 64 };
 
 static void pause_output(struct exec *base, bool is_paused);
 
-static struct ev_loop *loop_of(const struct agent_exec *exec)
-{
-        return exec->base.execs->loop;
-}
-
 /* ---- what the agent says ---- */
 
 static int on_started(struct agent_exec *exec, int sender)
@@ -69,15 +64,7 @@ static int on_exited(struct agent_exec *exec, const void *packet)
         if (!exec->channel->is_framed) /* else what lives on may write, and GONE comes */
                 agent_session_end(&exec->session);
         agent_input_close(&exec->input);
-        /* Most have nothing left to say: then this was the end, with no further turn of the loop. */
-        for (int i = 0; i < 2 && !exec->is_over; i++)
-                if (exec->base.is_paused)
-                        agent_output_owe(&exec->outputs[i], false);
-                else
-                        (void)agent_output_read(&exec->outputs[i]);
-        if (!exec->is_over && !exec->is_dying)
-                agent_exec_start_drain(exec);
-        agent_exec_check_end(exec);
+        agent_exec_handle(exec, ON_EXITED);
         return 0;
 }
 
@@ -86,7 +73,7 @@ static int on_gone(struct agent_exec *exec)
         if (!exec->channel->is_framed)
                 return -EBADMSG;
         exec->seen |= SAW_GONE;
-        agent_exec_check_end(exec);
+        agent_exec_handle(exec, ON_CHECK);
         return 0;
 }
 
@@ -169,7 +156,7 @@ static void on_output(void *arg, int stream, const void *bytes, size_t length)
 
 static void on_output_end(void *arg)
 {
-        agent_exec_check_end(arg);
+        agent_exec_handle(arg, ON_CHECK);
 }
 
 static bool on_output_readable(void *arg)
@@ -266,64 +253,23 @@ static int start(void *self, const char *container_id, int container_pid, const 
 
 /* ---- the user's handle ---- */
 
-static void cancel(struct exec *base)
-{
-        struct agent_exec *exec = of_exec(base);
-
-        base->is_silent = true;
-        if (exec->is_over)
-                return;
-        if (exec->spec != NULL) { /* it waits still */
-                agent_exec_leave(exec);
-                return;
-        }
-        base->is_paused = false;
-        for (int i = 0; i < 2; i++)
-                agent_output_pause(&exec->outputs[i], false);
-        if (exec->is_over) /* what was held was its end */
-                return;
-        ev_timer_stop(loop_of(exec), &exec->deadline);
-        if (!(exec->seen & SAW_EXITED))
-                agent_exec_die(exec);
-        else
-                agent_exec_check_end(exec); /* nobody waits for what the background writes */
-}
-
-static bool is_draining(const struct agent_exec *exec)
-{
-        return (exec->seen & SAW_EXITED) && !exec->is_drained;
-}
-
 static void pause_output(struct exec *base, bool is_paused)
 {
         struct agent_exec *exec = of_exec(base);
 
-        if (base->is_paused == is_paused || exec->is_over)
+        if (base->is_paused == is_paused || exec->state == STATE_OVER)
                 return;
         base->is_paused = is_paused;
         for (int i = 0; i < 2; i++)
                 agent_output_pause(&exec->outputs[i], is_paused);
-        if (!exec->is_over && exec->is_dying && !is_paused)
-                agent_exec_look_again(exec);
-        if (exec->is_over || exec->is_dying || !is_draining(exec))
-                return;
-        if (!base->is_pulled || agent_exec_is_owing(exec))
-                ev_timer_stop(loop_of(exec), &exec->drain);
-        agent_exec_start_drain(exec);
-}
-
-/* Each pull is a pause of its own; what is not the program's own any more has its time nevertheless. */
-static void note_pull(struct agent_exec *exec)
-{
-        if (is_draining(exec) && !exec->is_dying && !agent_exec_is_owing(exec) && !ev_is_active(&exec->drain))
-                ev_timer_again(loop_of(exec), &exec->drain);
+        agent_exec_handle(exec, is_paused ? ON_PAUSED : ON_RESUMED);
 }
 
 static ssize_t read_output(struct exec *base, int *ret_stream, void *bytes, size_t size)
 {
         struct agent_exec *exec = of_exec(base);
 
-        for (int i = 0; i < 2 && !exec->is_over; i++) {
+        for (int i = 0; i < 2 && exec->state != STATE_OVER; i++) {
                 struct agent_output *output = &exec->outputs[exec->turn];
                 size_t length = agent_output_pull(output, bytes, size);
 
@@ -331,11 +277,10 @@ static ssize_t read_output(struct exec *base, int *ret_stream, void *bytes, size
                 if (length == 0)
                         continue;
                 *ret_stream = output->stream;
-                note_pull(exec);
+                agent_exec_handle(exec, ON_PULLED);
                 return (ssize_t)length;
         }
-        if (!exec->is_over)
-                pause_output(base, false);
+        pause_output(base, false);
         return 0;
 }
 
@@ -346,8 +291,9 @@ static int signal_exec(struct exec *base, int signal)
 
         if (signal < 1 || signal > SIGNALS)
                 return -EINVAL;
-        if (exec->is_over || exec->spec != NULL || ((exec->seen & SAW_EXITED) && exec->cgroup.directory < 0))
-                return -ESRCH; /* with a cgroup, what it left in the background can still be told */
+        if (exec->state == STATE_OVER || exec->state == STATE_WAITING ||
+            ((exec->seen & SAW_EXITED) && exec->cgroup.directory < 0))
+                return -ESRCH; /* with a cgroup, what it left in the background can still be signalled */
         sent = agent_exec_signal_all(exec, signal);
         if (sent < 0)
                 return sent;
@@ -417,7 +363,7 @@ const struct exec_backend AGENT_BACKEND = {
         .is_frozen = is_frozen,
         .on_container_lost = on_container_lost,
         .free_self = agents_free,
-        .cancel = cancel,
+        .cancel = agent_exec_cancel,
         .pause = pause_output,
         .signal = signal_exec,
         .read = read_output,

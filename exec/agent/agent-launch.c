@@ -107,10 +107,11 @@ int agent_exec_launch(struct agent_exec *exec)
                 return r;
         free(exec->spec);
         exec->spec = NULL;
+        exec->state = STATE_RUNNING;
         exec->is_counted = true;
         exec->channel->n_running++;
         agent_input_go(&exec->input, exec->session.number);
-        exec->deadline.repeat = exec->timeout_s; /* anew, if it had one to wait; 0 stops it */
+        exec->deadline.repeat = exec->timeout_s; /* the wait for its turn does not count; 0 stops the timer */
         ev_timer_again(exec->base.execs->loop, &exec->deadline);
         return 0;
 }

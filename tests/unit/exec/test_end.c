@@ -251,7 +251,7 @@ static void an_exit_that_was_held_back_has_its_time(void **state)
         begin_held_exit(&rig);
         rig.world.execs->timing.stall_s = 1000;
         exec = exec_of(&rig);
-        while ((!exec->is_killing || ev_timer_remaining(rig.world.loop, (ev_timer *)&exec->grace) > 0.1) &&
+        while ((exec->state != STATE_KILLING || ev_timer_remaining(rig.world.loop, (ev_timer *)&exec->grace) > 0.1) &&
                !rig.world.has_barked)
                 ev_run(rig.world.loop, EVRUN_ONCE);
         exec_pause(rig.world.exec, false);
