@@ -363,7 +363,8 @@ static void logs_are_safe_to_look_at(void **state)
                   "carrel exec --detach --id an-id-of-forty-characters-and-one-more-0 ada -- sh -c 'sleep 60 # why' > "
                   "id; "
                   "script -qec 'stty cols 40; carrel ps' typescript | grep -o 'an-id-of-[a-z0-9-]*'; "
-                  "carrel ps | grep -o \"sh -c .*\"; carrel kill an-id-of > f",
+                  "carrel ps | grep -o \"sh -c .*\"; "
+                  "carrel kill an-id-of-forty-characters-and-one-more-0 > f",
                   "an-id-of-forty-characters-and-one-more-0\nsh -c 'sleep 60 # why'\n" },
                 { "stdin is left to others",
                   "printf '1\\n2\\n' | while read -r i; do carrel exec ada -- echo $i; done; "

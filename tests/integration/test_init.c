@@ -28,7 +28,7 @@ enum { PATH_BYTES = 128, ORPHANS = 20, INSIDE_UID = 1000, LEAKED_FD = 77, LARGES
 
 static const char *init_program(void)
 {
-        return built_program("image/carrel-init");
+        return built_program("init/carrel-init");
 }
 
 /* clone(2) instead of unshare(2): the new process 1 is our own child. */
