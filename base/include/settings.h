@@ -31,7 +31,7 @@ struct setting {
         const char *fallback;                    /* the default, in the file's own syntax */
         double min, max;                         /* numbers: the range; text: the length in bytes */
         const char *const *choices;              /* SETTING_CHOICE: NULL-terminated */
-        const char *help;                        /* one line for carrel.conf(5) and --check */
+        const char *help;                        /* a sentence without its full stop: carrel.conf(5) has it */
         const char *(*check)(const char *value); /* NULL, or returns what is wrong with a text (static) */
 };
 

@@ -1,5 +1,6 @@
 /* carreld's settings: the table's own order, what a file and the environment may say, and that the manual and the
  * example file name every key. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -147,29 +148,96 @@ static char *read_source(const char *relative)
         return buffer_take(&text);
 }
 
-static void every_key_stands_in(const char *relative, const char *before, const char *behind)
+/* The text with its white space, and the marks of comments at the beginning of lines, as single spaces. */
+static char *in_one_line(const char *text, size_t length)
 {
-        AUTO(auto_free) char *text = read_source(relative);
+        struct buffer line = { 0 };
+        bool is_begin = true;
 
-        for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
-                char wanted[96];
+        for (size_t i = 0; i < length; i++) {
+                bool is_space = strchr(" \t\n", text[i]) != NULL || (is_begin && text[i] == '#');
 
-                (void)snprintf(wanted, sizeof wanted, "%s%s%s", before, setting->key, behind);
-                if (strstr(text, wanted) == NULL)
-                        fail_msg("%s does not name \"%s\"", relative, wanted);
+                is_begin = text[i] == '\n';
+                if (!is_space)
+                        (void)buffer_append(&line, &text[i], 1);
+                else if (line.length > 0 && line.data[line.length - 1] != ' ')
+                        (void)buffer_append(&line, " ", 1);
         }
+        assert_false(line.has_failed);
+        return buffer_take(&line);
 }
 
-static void the_manual_names_every_key(void **state)
+/* Documents begin with the table's sentence, as a sentence. */
+static void expect_help(const char *where, const char *text, const struct setting *setting)
 {
-        (void)state;
-        every_key_stands_in("docs/man/carrel.conf.5.scd", "*", "*");
+        char sentence[512];
+
+        (void)snprintf(sentence, sizeof sentence, "%s.", setting->help);
+        sentence[0] = (char)toupper((unsigned char)sentence[0]);
+        if (text == NULL || strncmp(text, sentence, strlen(sentence)) != 0)
+                fail_msg("%s, %s: begins with \"%s\", not with \"%s\"", where, setting->key, text, sentence);
 }
 
-static void the_example_names_every_key(void **state)
+/* Where the helpers are depends on how carreld was built. */
+static bool has_fixed_default(const struct setting *setting)
 {
+        return strcmp(setting->key, "helper_dir") != 0;
+}
+
+static void expect_manual_entry(const char *manual, const struct setting *setting)
+{
+        char heading[96], fallback[128];
+
+        (void)snprintf(heading, sizeof heading, "\n*%s*\n", setting->key);
+        const char *begin = strstr(manual, heading);
+        if (begin == NULL)
+                fail_msg("carrel.conf(5) does not have %s", setting->key);
+        begin += strlen(heading);
+        const char *end = strstr(begin, "\n*");
+        AUTO(auto_free) char *entry = in_one_line(begin, end != NULL ? (size_t)(end - begin) : strlen(begin));
+
+        expect_help("carrel.conf(5)", entry, setting);
+        (void)snprintf(fallback, sizeof fallback, setting->fallback[0] != '\0' ? "default *%s*." : "default empty.",
+                       setting->fallback);
+        if (has_fixed_default(setting) && strstr(entry, fallback) == NULL)
+                fail_msg("carrel.conf(5), %s: does not have \"%s\"", setting->key, fallback);
+        assert_int_equal(strstr(entry, "A reload takes it over.") != NULL, config_is_reloadable(setting->key));
+}
+
+static void the_manual_describes_every_key(void **state)
+{
+        AUTO(auto_free) char *manual = read_source("docs/man/carrel.conf.5.scd");
+
         (void)state;
-        every_key_stands_in("dist/carrel.conf", "", " =");
+        for (const struct setting *setting = config_table(); setting->key != NULL; setting++)
+                expect_manual_entry(manual, setting);
+}
+
+static void expect_example_entry(const char *example, const struct setting *setting)
+{
+        char line[192];
+
+        (void)snprintf(line, sizeof line, "\n#%s =%s%s", setting->key,
+                       has_fixed_default(setting) && setting->fallback[0] != '\0' ? " " : "",
+                       has_fixed_default(setting) ? setting->fallback : "");
+        const char *end = strstr(example, line);
+        if (end == NULL)
+                fail_msg("dist/carrel.conf does not have: %s", line + 1);
+        const char *begin = end;
+        while (begin > example && strncmp(begin, "\n\n", 2) != 0)
+                begin--;
+        AUTO(auto_free) char *comment = in_one_line(begin + 2, (size_t)(end - begin - 2));
+
+        expect_help("dist/carrel.conf", comment != NULL ? comment + strspn(comment, " ") : NULL, setting);
+}
+
+static void the_example_describes_every_key(void **state)
+{
+        AUTO(auto_free) char *example = read_source("dist/carrel.conf");
+
+        (void)state;
+        for (const struct setting *setting = config_table(); setting->key != NULL; setting++)
+                expect_example_entry(example, setting);
 }
 
 static void the_example_is_valid(void **state)
@@ -241,8 +309,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(an_unknown_variable_is_an_error),
                 cmocka_unit_test(a_named_file_must_be_there),
                 cmocka_unit_test(every_problem_is_heard),
-                cmocka_unit_test(the_manual_names_every_key),
-                cmocka_unit_test(the_example_names_every_key),
+                cmocka_unit_test(the_manual_describes_every_key),
+                cmocka_unit_test(the_example_describes_every_key),
                 cmocka_unit_test(the_example_is_valid),
         };
 
