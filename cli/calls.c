@@ -40,7 +40,7 @@ int cli_path(const struct cli *cli, const char *collection, const char *id, cons
 {
         (void)buffer_text(ret_path, collection);
         if (api_path_append(ret_path, id) < 0 && !ret_path->has_failed) {
-                cli_complain(cli, "\"%s\" is no id: ids start with a letter or a digit", id);
+                cli_complain(cli, "\"%s\" is not an id: ids start with a letter or a digit", id);
                 return STATUS_FAILED;
         }
         (void)buffer_text(ret_path, suffix);
@@ -56,7 +56,7 @@ static int call_path(struct cli *cli, const struct cli_action *action, const cha
         int status = cli_path(cli, action->collection, id, action->suffix, &path);
 
         if (status != STATUS_OK) {
-                ret_error->status = STATUS_OK; /* told */
+                ret_error->status = STATUS_OK; /* reported */
                 return -EINVAL;
         }
         return api_call(cli->api, action->method, path.data, action->body, ret_answer, ret_error);
@@ -79,9 +79,8 @@ int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id
                 if (found < 0 && found != -ENOENT)
                         return STATUS_FAILED;
                 if (found == 0 && action->is_final) {
-                        cli_complain(cli,
-                                     "nothing has the id \"%s\", which is only the beginning of %s: give the whole id",
-                                     id, whole.data);
+                        cli_complain(cli, "no id is \"%s\", which is only the beginning of %s: give the whole id", id,
+                                     whole.data);
                         return STATUS_FAILED;
                 }
                 if (found == 0)
@@ -92,7 +91,7 @@ int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id
         return error.status == STATUS_OK ? STATUS_FAILED : cli_fail(cli, &error);
 }
 
-/* Those of an array's objects whose text at `path` begins so: 0 with the one's text at `answer_path`. */
+/* Searches an array for objects whose text at `path` begins so. 0 with the only one's text at `answer_path`. */
 static int find_beginning(const struct cli *cli, const cJSON *array, const char *path, const char *beginning,
                           const char *answer_path, struct buffer *ret_text)
 {
@@ -125,7 +124,7 @@ int cli_resolve_exec(struct cli *cli, const char *text, struct buffer *ret_id)
         if (cli_call(cli, "GET", "/v1/execs?state=all", NULL, &answer) != STATUS_OK)
                 return -EIO;
         if (cJSON_IsTrue(view_find(answer, "truncated"))) {
-                cli_complain(cli, "there are too many execs to tell which begins with \"%s\": give the whole id", text);
+                cli_complain(cli, "too many execs to search for the beginning \"%s\": give the whole id", text);
                 return -E2BIG;
         }
         return find_beginning(cli, view_find(answer, "execs"), "exec_id", text, "exec_id", ret_id);
@@ -139,7 +138,7 @@ int cli_resolve_image(struct cli *cli, const char *text, struct buffer *ret_refe
         AUTO(auto_buffer) struct buffer beginning = { 0 };
         AUTO(auto_json) cJSON *answer = NULL;
 
-        /* A name that is misspelt shall not be taken for an id. */
+        /* A misspelt name must not be taken for an id. */
         if (strlen(digits) < DIGITS_LEAST || digits[strspn(digits, "0123456789abcdef")] != '\0')
                 return -ENOENT;
         if (buffer_format(&beginning, "%s%s", ALGORITHM, digits) < 0)
@@ -212,7 +211,7 @@ int cli_list_carrels(struct cli *cli, const char *state, cJSON *carrels)
                 int status = cli_call(cli, "GET", path.data, NULL, &page);
                 if (status != STATUS_OK)
                         return status;
-                /* Pages go forwards (strcmp); one that does not would never end. */
+                /* Pages must go forwards (strcmp), or the loop would not end. */
                 const char *next = view_text(page, "next");
                 has_more = *next != '\0' && (after.data == NULL || strcmp(next, after.data) > 0);
                 buffer_free(&after);
@@ -261,4 +260,15 @@ int cli_show_one(const struct cli *cli, const struct field *fields, const cJSON 
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
         return cli->is_quiet ? STATUS_OK : cli_shown(cli, view_pairs(cli, fields, answer));
+}
+
+int cli_show_carrel(struct cli *cli, const char *user, const char *suffix, const struct field *fields)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+        int status = cli_path(cli, "/v1/carrels", user, suffix, &path);
+
+        if (status == STATUS_OK)
+                status = cli_call(cli, "GET", path.data, NULL, &answer);
+        return status == STATUS_OK ? cli_show_one(cli, fields, answer) : status;
 }

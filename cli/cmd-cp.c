@@ -13,22 +13,22 @@
 #include "scope.h"
 #include "verbs.h"
 
-/* Beyond this the disk here is looked after. */
+/* Above this size the local disk is watched. */
 static const double LOOK_BYTES = 1024 * 1024;
 enum { SPARE_PERCENT = 5 };
 
 struct cp_values {
         struct option_number limit;
-        bool is_habit; /* -a, -r: it is always so */
+        bool is_habit; /* -a, -r: no effect */
 };
 
 static const struct option_spec OPTIONS[] = {
         { 'a', "archive", OPTION_FLAG, offsetof(struct cp_values, is_habit),
-          .help = "for habit: modes, times and links are always kept" },
+          .help = "no effect: modes, times and links are always kept" },
         { 0, "limit", OPTION_SIZE, offsetof(struct cp_values, limit), 1, 9e15, .argument = "SIZE",
-          .help = "out of a carrel: fail when more comes; default: when the disk here is nearly full" },
+          .help = "out of a carrel: stop above SIZE; default: when the local disk is nearly full" },
         { 'r', "recursive", OPTION_FLAG, offsetof(struct cp_values, is_habit),
-          .help = "for habit: a directory is always copied whole" },
+          .help = "no effect: directories are always copied whole" },
         { .name = NULL },
 };
 
@@ -50,7 +50,7 @@ static int read_place(const struct cli *cli, const char *text, struct place *pla
         if (text[length] != ':')
                 return STATUS_OK;
         if (length == 0 || length >= sizeof place->user)
-                return cli_fail_usage(cli, "cp", "\"%s\" has no user in front of its colon", text);
+                return cli_fail_usage(cli, "cp", "\"%s\" has no user before its colon", text);
         memcpy(place->user, text, length);
         place->path = text[length + 1] == '\0' ? "/workspace" : text + length + 1;
         return STATUS_OK;
@@ -174,7 +174,7 @@ static int upload_archive(struct cli *cli, const struct place *target)
 
 /* ---- out of a carrel ---- */
 
-/* What comes, and where it goes. */
+/* A copy out of a carrel. */
 struct arrival {
         struct cli *cli;
         struct local_unpack unpack;
@@ -212,16 +212,16 @@ static int conclude(const struct arrival *arrival, int r, const struct api_error
         const struct cli *cli = arrival->cli;
 
         if (r == -EFBIG && error->is_abandoned)
-                cli_complain(cli, "more than --limit comes from the carrel: the copy was ended");
+                cli_complain(cli, "the copy exceeds --limit and was stopped");
         else if (r == -ENOSPC && error->is_abandoned)
                 cli_complain(cli,
-                             "less than %d %% of the disk of %s is left: the copy was ended; --limit SIZE takes up to "
-                             "SIZE all the same",
+                             "less than %d %% of the disk of %s is free: the copy was stopped; --limit SIZE permits up "
+                             "to SIZE",
                              SPARE_PERCENT, arrival->directory);
         else if (r < 0 && !error->is_abandoned)
                 return cli_fail(cli, error);
         else
-                cli_complain(cli, "cannot unpack what came from the carrel: %s", problem);
+                cli_complain(cli, "cannot unpack the data from the carrel: %s", problem);
         return STATUS_FAILED;
 }
 
@@ -254,7 +254,7 @@ static int take(struct cli *cli, bool is_directory, const char *beside, const ch
                 return STATUS_OK;
         if (r != -EPROTO)
                 return complain_of(cli, target, -r);
-        cli_complain(cli, "what came from the carrel is not the file %s", name);
+        cli_complain(cli, "the data from the carrel is not the file %s", name);
         return STATUS_FAILED;
 }
 
@@ -291,7 +291,7 @@ static int download(struct cli *cli, const struct place *source, const char *tar
         enum remote_kind kind = REMOTE_ABSENT;
         int status;
 
-        /* A signal ends the calls and not us: what was begun is taken back. */
+        /* A signal ends the calls, not this process, which then removes its unfinished work. */
         api_client_heed(cli->api, interrupt_fd);
         status = probe(cli, source, &kind);
         if (status != STATUS_OK)
@@ -299,7 +299,7 @@ static int download(struct cli *cli, const struct place *source, const char *tar
         if (choose_target(target_path, local_is_directory(target_path) != 0, source->path, &target) < 0 ||
             buffer_format(&content, "%s/.", source->path) < 0)
                 return cli_no_memory(cli);
-        /* Into one that is there: what comes is put beside what is in it. */
+        /* Into an existing directory: its other entries stay. */
         if (kind == REMOTE_DIRECTORY && local_is_directory(target.data))
                 return receive(cli, source, content.data, target.data, target.data);
         return download_beside(cli, source, target.data, kind == REMOTE_DIRECTORY);
@@ -346,7 +346,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         if (status != STATUS_OK)
                 return status;
         if ((source.user[0] == '\0') == (target.user[0] == '\0'))
-                return cli_fail_usage(cli, "cp", "one of the two must be USER:PATH, and the other a path here");
+                return cli_fail_usage(cli, "cp", "one of the two must be USER:PATH, the other a local path");
         source.limit = chosen->limit.is_given ? chosen->limit.value : 0;
         if (source.user[0] == '\0')
                 return str_equal(source.path, "-") ? upload_archive(cli, &target) : upload(cli, source.path, &target);
@@ -357,15 +357,11 @@ const struct verb CMD_CP = {
         .name = "cp",
         .operands = "SOURCE TARGET",
         .summary = "Copy a file or a directory into a carrel, or out of one",
-        .help = "One of the two is USER:PATH, relative to /workspace unless it begins with a slash; the other is a "
-                "path\n"
-                "here, or \"-\": a tar archive from stdin into the directory PATH, or of PATH to stdout. What is "
-                "copied\n"
-                "into a directory that is there goes below it, under its own name. Modes and times are kept, owners "
-                "are\n"
-                "not; out of a carrel no mode has more than the permissions, and zeros become holes. FIFOs, sockets "
-                "and\n"
-                "devices are left out, links are copied as links.",
+        .help = "One of the two is USER:PATH, relative to /workspace unless it begins with a slash. The other is a\n"
+                "local path, or \"-\": a tar archive from stdin into the directory PATH, or of PATH to stdout. If\n"
+                "TARGET is a directory, SOURCE is placed inside it. Modes and times are kept, owners are not;\n"
+                "setuid, setgid and sticky are dropped when copying out, and zeros become holes. Links are copied\n"
+                "as links; FIFOs, sockets and devices are left out.",
         .examples = "  carrel cp src ada:\n  carrel cp ada:out/report.pdf .\n  carrel cp data.csv ada:/tmp/data.csv\n"
                     "  tar -c src | carrel cp - ada:\n  carrel cp ada:out - | tar -t",
         .options = OPTIONS,

@@ -13,7 +13,7 @@
 #include "verbs.h"
 #include "view.h"
 
-/* The cloud's metadata service: the first thing a hostile program looks for. */
+/* The cloud's metadata service: the first target of a hostile program. */
 static const char DENIED_ADDRESS[] = "169.254.169.254";
 static const char DENIED_PORT[] = "80";
 
@@ -28,7 +28,7 @@ struct doctor_values {
 
 static const struct option_spec OPTIONS[] = {
         { 'a', "allowed", OPTION_TEXT, offsetof(struct doctor_values, allowed), .argument = "ADDRESS:PORT",
-          .help = "a target the policy allows, to prove that it can be reached" },
+          .help = "also check that this target, which the policy allows, is reachable" },
         { .name = NULL },
 };
 
@@ -45,11 +45,11 @@ struct doctor {
         const char *allowed;
         char user[USER_BYTES]; /* the probe's */
         char resolvers[256];   /* of carrels; "": none */
-        const char *nameless;  /* why no name is to resolve, as it is set; NULL: one is */
-        int signal;            /* that came meanwhile; 0: none */
+        const char *nameless;  /* why the settings permit no name resolution; NULL: they do */
+        int signal;            /* that arrived meanwhile; 0: none */
 };
 
-/* A call; one that a signal ended is remembered: nothing more is tried then. */
+/* A call. If a signal ends it, that is remembered, and nothing more is tried. */
 static int call(struct doctor *doctor, const char *method, const char *path, const cJSON *body, cJSON **ret_answer,
                 struct api_error *ret_error)
 {
@@ -76,7 +76,7 @@ static void check_ready(struct doctor *doctor)
         AUTO(auto_json) cJSON *answer = NULL;
 
         if (look(doctor, CHECK_READY, "/readyz", &answer))
-                doctor_note(&doctor->findings, CHECK_READY, VERDICT_OK, "carreld hands out carrels");
+                doctor_note(&doctor->findings, CHECK_READY, VERDICT_OK, "carreld gives out carrels");
 }
 
 /* "podman 4.3.1, the first that can keep every promise; not docker: ..." */
@@ -101,7 +101,7 @@ static void check_engine(struct doctor *doctor, const cJSON *info)
                     text.has_failed ? "" : text.data);
 }
 
-/* A table that all carrels together can fill is no fault by itself: max_carrels is seldom reached. */
+/* If all carrels together could fill the table, that is no failure: max_carrels is seldom reached. */
 static void check_flows(struct doctor *doctor, const cJSON *info)
 {
         double bound = view_number(info, "policy.flows.of_a_carrel_max", 0);
@@ -109,17 +109,18 @@ static void check_flows(struct doctor *doctor, const cJSON *info)
         double carrels = strtod(view_text(info, "settings.max_carrels"), NULL);
 
         if (bound <= 0)
-                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_SKIP, "nothing is bounded: %s",
+                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_SKIP, "connections are not bounded: %s",
                             view_text(info, "policy.detail"));
         else if (bound * carrels > size)
-                doctor_note(
-                        &doctor->findings, CHECK_FLOWS, VERDICT_OK,
-                        "%.0f of a carrel, but the host's table of %.0f holds no more than %.0f such carrels of %.0f: "
-                        "raise net.netfilter.nf_conntrack_max to %.0f, or lower max_carrels",
-                        bound, size, size / bound, carrels, bound * carrels * 4 / 3);
+                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_OK,
+                            "at most %.0f for each carrel, but the host's table has %.0f entries, enough for %.0f of "
+                            "%.0f carrels: "
+                            "raise net.netfilter.nf_conntrack_max to %.0f, or lower max_carrels",
+                            bound, size, size / bound, carrels, bound * carrels * 4 / 3);
         else
-                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_OK, "%.0f of a carrel; %.0f of %.0f of the host's",
-                            bound, view_number(info, "policy.flows.of_the_host", 0), size);
+                doctor_note(&doctor->findings, CHECK_FLOWS, VERDICT_OK,
+                            "at most %.0f for each carrel; the host uses %.0f of %.0f", bound,
+                            view_number(info, "policy.flows.of_the_host", 0), size);
 }
 
 static void check_info(struct doctor *doctor)
@@ -127,13 +128,13 @@ static void check_info(struct doctor *doctor)
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_DISKS, "carreld does not say");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_DISKS, "carreld does not report it");
                 return;
         }
         check_engine(doctor, info);
         (void)snprintf(doctor->resolvers, sizeof doctor->resolvers, "%s", view_text(info, "policy.resolvers"));
         if (str_equal(view_text(info, "settings.dns"), ""))
-                doctor->nameless = "dns is empty: no name resolves, as it is set";
+                doctor->nameless = "dns is empty: name resolution is off";
         else if (str_equal(view_text(info, "settings.policy"), "none") ||
                  cJSON_IsFalse(view_find(info, "policy.can_connect")))
                 doctor->nameless = "carrels have no network";
@@ -194,7 +195,7 @@ static bool run_probe(struct doctor *doctor, const char *script, const char *add
                 return false;
         }
         if (!str_equal(view_text(answer, "cause"), "exit") || view_number(answer, "exit_code", -1) != 0) {
-                (void)buffer_format(ret_reason, "/bin/sh of the image ended with %s %.0f: %.200s",
+                (void)buffer_format(ret_reason, "/bin/sh in the image ended with %s %.0f: %.200s",
                                     view_text(answer, "cause"), view_number(answer, "exit_code", -1),
                                     view_text(answer, "stderr"));
                 return false;
@@ -246,7 +247,7 @@ static void check_denied(struct doctor *doctor)
         doctor_judge_denied(&doctor->findings, "169.254.169.254:80", report.data, rise);
 }
 
-/* --allowed is "ADDRESS:PORT", which run has made sure of. */
+/* --allowed is "ADDRESS:PORT"; run has checked that. */
 static void check_allowed(struct doctor *doctor)
 {
         AUTO(auto_buffer) struct buffer address = { 0 };
@@ -256,7 +257,7 @@ static void check_allowed(struct doctor *doctor)
 
         if (colon == NULL) {
                 doctor_skip(&doctor->findings, CHECK_EGRESS_ALLOWED, CHECK_EGRESS_ALLOWED,
-                            "name a target with --allowed ADDRESS:PORT to prove it");
+                            "to check it, name a target with --allowed ADDRESS:PORT");
                 return;
         }
         if (buffer_append(&address, doctor->allowed, (size_t)(colon - doctor->allowed)) == 0 &&
@@ -268,7 +269,7 @@ static void check_allowed(struct doctor *doctor)
 
 static void check_names(struct doctor *doctor)
 {
-        static const char NAME[] = "example.com"; /* RFC 2606: there is one for ever */
+        static const char NAME[] = "example.com"; /* reserved by RFC 2606 */
         AUTO(auto_buffer) struct buffer report = { 0 };
         AUTO(auto_buffer) struct buffer reason = { 0 };
 
@@ -276,14 +277,14 @@ static void check_names(struct doctor *doctor)
                 doctor_skip(&doctor->findings, CHECK_NAMES, CHECK_NAMES, doctor->nameless);
         else if (doctor->resolvers[0] == '\0')
                 doctor_note(&doctor->findings, CHECK_NAMES, VERDICT_FAIL,
-                            "dns is auto, but the host names no resolver that a carrel could ask");
+                            "dns is auto, but the host has no resolver that a carrel can reach");
         else if (run_probe(doctor, DOCTOR_NAMES_SCRIPT, NAME, "", &report, &reason))
                 doctor_judge_names(&doctor->findings, NAME, doctor->resolvers, report.data);
         else
                 doctor_skip(&doctor->findings, CHECK_NAMES, CHECK_NAMES, text_of(&reason));
 }
 
-/* Also after an ensure that failed: it may have made something. */
+/* Also after a failed ensure, which may have created something. */
 static void check_remove(struct doctor *doctor, bool is_ensured)
 {
         AUTO(auto_buffer) struct buffer path = { 0 };
@@ -295,7 +296,7 @@ static void check_remove(struct doctor *doctor, bool is_ensured)
         if (api_call(doctor->cli->api, "DELETE", path.data, NULL, &answer, &error) == 0)
                 doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_OK, "%s", doctor->user);
         else if (!is_ensured && str_equal(error.code, "not_found"))
-                doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_SKIP, "there was none");
+                doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_SKIP, "nothing was created");
         else
                 doctor_note(&doctor->findings, CHECK_REMOVE, VERDICT_FAIL, "%s: %s", doctor->user, error.message);
 }
@@ -323,7 +324,7 @@ static void examine(struct doctor *doctor)
         } else {
                 doctor_skip(&doctor->findings, CHECK_USER, CHECK_NAMES, "needs a carrel");
         }
-        /* Whatever came: the probe's carrel goes, and this is waited for. */
+        /* In any case remove the probe's carrel, and wait for that. */
         api_client_heed(doctor->cli->api, -1);
         check_remove(doctor, is_ensured);
 }
@@ -338,7 +339,7 @@ static int print_mends(const struct cli *cli, const cJSON *findings)
 
                 if (view_find(finding, "mend") == NULL)
                         continue;
-                (void)buffer_format(&line, "%s: %s. To mend it: %s.", view_text(finding, "check"),
+                (void)buffer_format(&line, "%s: %s. To fix it: %s.", view_text(finding, "check"),
                                     view_text(finding, "detail"), view_text(finding, "mend"));
                 if (line.has_failed || cli_print_line(cli, line.data) < 0)
                         return cli_no_memory(cli);
@@ -373,7 +374,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return STATUS_FAILED;
         (void)snprintf(doctor.user, sizeof doctor.user, "doctor-%08x", random);
         if (cli->width > 0 && !cli->is_quiet && !cli_is_json(cli))
-                cli_complain(cli, "trying everything in a carrel of its own: some seconds");
+                cli_complain(cli, "checking in a temporary carrel; this takes some seconds");
         AUTO(auto_close) int interrupt_fd = interrupt_open();
         api_client_heed(cli->api, interrupt_fd);
         examine(&doctor);
@@ -389,10 +390,9 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_DOCTOR = {
         .name = "doctor",
         .operands = "",
-        .summary = "Prove carrel's promises on this machine, and say how to mend what fails",
-        .help = "Makes a carrel for a user doctor-<random>, looks around inside it, and removes it. SKIP says why a "
-                "check\n"
-                "could not be done. Exits 1 when a check fails; -q prints only those.",
+        .summary = "Check carrel's promises on this machine, and say how to fix failures",
+        .help = "Creates a carrel for a user doctor-<random>, checks it from inside, and removes it. SKIP says why\n"
+                "a check was not possible. Exits 1 when a check fails; -q prints only those.",
         .examples = "  carrel doctor\n  carrel doctor --allowed 192.0.2.10:443",
         .options = OPTIONS,
         .values_size = sizeof(struct doctor_values),

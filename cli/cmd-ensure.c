@@ -20,9 +20,9 @@ static const struct option_spec OPTIONS[] = {
         { 0, "cpus", OPTION_DECIMAL, AT(cpus), 0.01, 1024, .argument = "N", .help = "CPUs, at most the pool's" },
         { 0, "image", OPTION_TEXT, AT(image), .argument = "IMAGE", .help = "image of the container" },
         { 0, "memory", OPTION_SIZE, AT(memory), 1, 9e15, .argument = "SIZE",
-          .help = "memory with swap (512m, 2g), at most the pool's" },
+          .help = "memory including swap (512m, 2g), at most the pool's" },
         { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "CHOICE",
-          .help = "when it runs with another spec: replace_idle (default), replace, fail" },
+          .help = "if it runs with another spec: replace_idle (default), replace, fail" },
         { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N", .help = "processes, at most the pool's" },
         { 0, "policy", OPTION_CHOICE, AT(policy), .choices = POLICIES, .argument = "internet|none",
           .help = "egress policy" },
@@ -59,7 +59,7 @@ static bool fill_body(cJSON *body, const struct ensure_values *values)
                add_text(body, "on_conflict", values->on_conflict);
 }
 
-/* What another spec has cost: to the people at the terminal, as scripts read it in the answer. */
+/* Reports the programs that a replacement ended, for people; scripts read it in the answer. */
 static void tell_killed(const struct cli *cli, const cJSON *answers)
 {
         const cJSON *answer, *id;
@@ -75,7 +75,7 @@ static void tell_killed(const struct cli *cli, const cJSON *answers)
                         (void)buffer_format(&ids, "%s%s", ids.length > 0 ? ", " : "", text != NULL ? text : "");
                 }
                 if (ids.data != NULL)
-                        cli_complain(cli, "%s: the carrel was replaced, and with it went what ran: %s",
+                        cli_complain(cli, "%s: the carrel was replaced, which ended these programs: %s",
                                      view_text(answer, "user"), ids.data);
         }
 }
@@ -98,11 +98,10 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_ENSURE = {
         .name = "ensure",
         .operands = "USER...",
-        .summary = "Give each user a running carrel, whatever state it was in",
-        .help = "A running one that matches is reused; a stopped, dead or different one is made anew, but a different "
-                "one\n"
-                "with a program or a lease only with --on-conflict replace. What no option says stays as the live "
-                "carrel has it, or is the pool's default. -q prints the container's name.",
+        .summary = "Give each user a running carrel: create or repair it if needed",
+        .help = "A running carrel that matches is reused; a stopped, dead or different one is replaced. One with\n"
+                "another spec that runs a program or has a lease is replaced only with --on-conflict replace.\n"
+                "Omitted options keep the running carrel's values. -q prints the container's name.",
         .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m",
         .options = OPTIONS,
         .values_size = sizeof(struct ensure_values),

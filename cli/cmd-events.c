@@ -30,7 +30,7 @@ static const struct {
         { { "DETAIL", "detail", FIELD_TEXT }, 0 },
 };
 
-/* A stream of events under way. */
+/* The state of a stream of events. */
 struct watching {
         const struct cli *cli;
         const struct events_values *chosen;
@@ -100,17 +100,17 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return STATUS_FAILED;
         if (r < 0)
                 return cli_fail(cli, &error);
-        cli_complain(cli, watching.is_cut ? "carreld cut the stream: we read too slowly" : "carreld ended the stream");
+        cli_complain(cli, watching.is_cut ? "carreld cut the stream, because it was read too slowly"
+                                          : "carreld ended the stream");
         return STATUS_UNREACHABLE;
 }
 
 const struct verb CMD_EVENTS = {
         .name = "events",
         .operands = "",
-        .summary = "Follow what happens, from now on",
-        .help = "Runs until it is interrupted (130) or carreld ends (3). -o json prints a JSON document a line; -q "
-                "only\n"
-                "the names of the events.",
+        .summary = "Follow events from now on",
+        .help = "Runs until it is interrupted (130) or carreld ends (3). -o json prints a JSON document a line; -q\n"
+                "only the names of the events.",
         .examples = "  carrel events\n  carrel events --user ada -n 1 -o json",
         .options = OPTIONS,
         .values_size = sizeof(struct events_values),

@@ -33,19 +33,19 @@ struct exec_values {
 
 static const struct option_spec OPTIONS[] = {
         { 'd', "detach", OPTION_FLAG, AT(is_detached),
-          .help = "print the exec's id and leave it running: see `carrel logs`, `carrel kill`" },
+          .help = "print the exec's id and leave the program running: see `carrel logs`, `carrel kill`" },
         { 0, "drain", OPTION_DECIMAL, AT(drain), 0, 86400, .argument = "S",
-          .help = "seconds to show what the program's background still writes behind its end; default 2" },
+          .help = "seconds to show output of background programs after the program's end; default 2" },
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
-          .help = "set a variable, to our own value when none is given; may be repeated" },
+          .help = "set a variable, without a value to the local one; may be repeated" },
         { 0, "id", OPTION_TEXT, AT(exec_id), .argument = "ID",
-          .help = "with --detach: an id of your choice; the same command with it is started once only" },
+          .help = "with --detach: your own id; the same command with it is started only once" },
         { 'i', "interactive", OPTION_FLAG, AT(is_interactive),
-          .help = "pass stdin on as it comes, of any length; with --detach and -o json what it holds, read first" },
-        { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin: so it is without -i" },
+          .help = "pass stdin on, of any length; with --detach and -o json it is read first" },
+        { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin, as without -i" },
         { 0, "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
           .help = "seconds until everything the program started is killed" },
-        { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "on a terminal: this one is given to it; implies -i" },
+        { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "connect this terminal to the program; implies -i" },
         { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
         { .name = NULL },
 };
@@ -92,7 +92,7 @@ static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const
         return encoded != NULL && cJSON_AddStringToObject(body, "stdin_b64", encoded) != NULL;
 }
 
-/* What the end of the stream means for our exit status. */
+/* The exit status after the end of the stream. */
 static int conclude(const struct exec_events *events, int r, const struct api_error *error)
 {
         const struct cli *cli = events->cli;
@@ -104,11 +104,11 @@ static int conclude(const struct exec_events *events, int r, const struct api_er
         if (error->is_abandoned && r == -EPIPE)
                 return 128 + SIGPIPE; /* as a program whose reader has left */
         if (error->is_abandoned)
-                cli_complain(cli, "cannot pass the output on: %s", strerror(-r));
+                cli_complain(cli, "cannot write the output: %s", strerror(-r));
         else if (r < 0)
                 (void)cli_fail(cli, error);
         else
-                cli_complain(cli, "carreld ended the stream before the program's end: how it ended is not known");
+                cli_complain(cli, "carreld ended the stream before the program's end: its result is unknown");
         return STATUS_EXEC_FAILED;
 }
 
@@ -138,8 +138,7 @@ static int read_stdin(const struct cli *cli, const struct exec_values *chosen, s
         int r = chosen->is_interactive ? input_read(STDIN_FILENO, STDIN_LIMIT_BYTES, input) : 0;
 
         if (r == -EFBIG)
-                cli_complain(cli, "stdin has more than %d KiB, which --detach and -o json take at most",
-                             STDIN_LIMIT_BYTES / 1024);
+                cli_complain(cli, "stdin exceeds %d KiB, the limit of --detach and -o json", STDIN_LIMIT_BYTES / 1024);
         else if (r < 0)
                 cli_complain(cli, "cannot read stdin: %s", strerror(-r));
         return r;
@@ -186,19 +185,19 @@ static int converse(struct cli *cli, const struct exec_values *chosen, char **op
         return session_run(cli, &request);
 }
 
-/* What does not go together, or NULL. */
+/* The problem with a combination of options, or NULL. */
 static const char *check(const struct cli *cli, const struct exec_values *chosen)
 {
         if (chosen->is_tty && chosen->is_detached)
-                return "--detach has no terminal: -t does not go with it";
+                return "-t cannot be combined with --detach, which has no terminal";
         if ((chosen->is_interactive || chosen->is_tty) && chosen->has_no_stdin)
-                return "-n does not go with -i and -t";
+                return "-n cannot be combined with -i or -t";
         if (chosen->is_tty && cli_is_json(cli))
-                return "-o json shows events, -t gives the terminal away: they do not go together";
+                return "-t cannot be combined with -o json";
         if (chosen->exec_id != NULL && !chosen->is_detached)
-                return "--id goes with --detach";
+                return "--id needs --detach";
         if (chosen->is_tty && isatty(STDIN_FILENO) != 1)
-                return "-t needs a terminal as stdin; -i alone passes a pipe or a file on";
+                return "-t needs a terminal as stdin; use -i for a pipe or a file";
         return NULL;
 }
 
@@ -226,14 +225,12 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_EXEC = {
         .name = "exec",
         .operands = "USER -- PROGRAM [ARGUMENT...]",
-        .summary = "Run a program in the user's carrel, which is ensured first",
-        .help = "Only -i reads stdin. Output comes as it is written, bytes and escape sequences as they are: what may "
-                "be\n"
-                "hostile is for `| less` or a file. A first interrupt goes to the program, a second one kills it. The "
-                "exit status is the\n"
-                "program's; 124 when its time was over, 128+n for signal n, 137 when it was killed for another cause\n"
-                "(told on stderr), 125 when carrel itself failed.\n"
-                "-o json prints the stream of events instead, -q leaves the cause out.",
+        .summary = "Ensure the user's carrel, and run a program in it",
+        .help = "Only -i reads stdin. Output is passed on unchanged, including escape sequences: send hostile\n"
+                "output to `| less` or a file. The first interrupt goes to the program, the second one kills it.\n"
+                "The exit status is the program's; 124 after its timeout, 128+n for signal n, 137 if it was killed\n"
+                "for another cause (stderr has it), 125 if carrel itself failed.\n"
+                "-o json prints the stream of events instead; -q omits the cause.",
         .examples = "  carrel exec ada -- python3 -c 'print(6 * 7)'\n"
                     "  carrel exec ada -e LANG=C.UTF-8 -w /tmp --timeout 10 -- sh -c 'env; pwd'\n"
                     "  carrel exec -it ada -- python3\n"

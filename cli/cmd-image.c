@@ -28,17 +28,17 @@ static const struct option_spec OPTIONS[] = {
         { 0, "archive", OPTION_TEXT, offsetof(struct image_values, archive), .argument = "FILE",
           .help = "build: write the archive to FILE and import nothing" },
         { 'f', "format", OPTION_CHOICE, offsetof(struct image_values, format), .choices = FORMATS, .argument = "FORMAT",
-          .help = "import: what the archive is: auto, docker, oci, rootfs; default auto" },
+          .help = "import: format of the archive: auto, docker, oci, rootfs; default auto" },
         { 0, "insecure", OPTION_FLAG, offsetof(struct image_values, is_insecure),
-          .help = "pull: the registry speaks plain HTTP, or has a certificate that nobody vouches for" },
+          .help = "pull: permit plain HTTP and unverified certificates" },
         { 0, "packages", OPTION_TEXT, offsetof(struct image_values, packages), .argument = "FILE",
           .help = "build: names of Debian packages, one or more a line" },
         { 0, "sources", OPTION_TEXT, offsetof(struct image_values, sources), .argument = "FILE",
-          .help = "build: sources.list(5) lines; default this machine's own" },
+          .help = "build: sources.list(5) lines; default this machine's" },
         { 0, "suite", OPTION_TEXT, offsetof(struct image_values, suite), .argument = "SUITE",
           .help = "build: the Debian release; default this machine's" },
         { 0, "timeout", OPTION_DECIMAL, offsetof(struct image_values, timeout), .min = 1, .max = 86400,
-          .argument = "SECONDS", .help = "pull: give up after so long; default 3600" },
+          .argument = "SECONDS", .help = "pull: stop after so many seconds; default 3600" },
         { .name = NULL },
 };
 
@@ -50,7 +50,7 @@ static const struct field FIELDS[] = {
         { NULL, NULL, FIELD_TEXT },
 };
 
-/* In a listing the beginning of an id is enough to tell it, and to type it. */
+/* In a listing the beginning of an id is enough to identify it. */
 static const struct field LISTED[] = {
         { "IMAGE", "reference", FIELD_ID },
         { "SIZE", "size_bytes", FIELD_BYTES },
@@ -85,7 +85,7 @@ static int send_archive(struct cli *cli, const struct image_archive *archive, co
             api_path_query(&path, "format", format != NULL ? format : archive->format) < 0)
                 return cli_no_memory(cli);
         if (!cli->is_quiet && cli->width > 0)
-                cli_complain(cli, "sending %s; the answer comes when %s is unpacked", str_size(archive->bytes, size),
+                cli_complain(cli, "sending %s; carreld answers when %s is unpacked", str_size(archive->bytes, size),
                              reference);
         api_client_heed(cli->api, interrupt_fd);
         if (api_send_file(cli->api, "POST", path.data, archive->fd, &answer, &error) < 0)
@@ -111,7 +111,7 @@ static int build_and_send(struct cli *cli, struct image_recipe *recipe)
         int status;
 
         if (fd < 0) {
-                cli_complain(cli, "cannot make a temporary file in /var/tmp: %s", strerror(errno));
+                cli_complain(cli, "cannot create a temporary file in /var/tmp: %s", strerror(errno));
                 return STATUS_FAILED;
         }
         close(fd);
@@ -148,8 +148,7 @@ static int pull(struct cli *cli, const struct image_values *values, char **opera
         int status;
 
         if (operands[1] == NULL && !image_pull_name(operands[0], &name))
-                return cli_fail_usage(cli, "image", "say under which name: carrel image pull %s NAME[:TAG]",
-                                      operands[0]);
+                return cli_fail_usage(cli, "image", "missing name: carrel image pull %s NAME[:TAG]", operands[0]);
         status = image_pull(cli, &pull, &archive);
         return status != STATUS_OK ? status
                                    : send_archive(cli, &archive, operands[1] != NULL ? operands[1] : name.data, NULL);
@@ -167,7 +166,7 @@ static int list(struct cli *cli, const struct image_values *values, char **opera
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
         return cli_show_list(cli, LISTED, "reference", cJSON_GetObjectItemCaseSensitive(answer, "images"),
-                             "there is no image; `carrel image build` makes one");
+                             "no images; `carrel image build` builds one");
 }
 
 static int inspect(struct cli *cli, const struct image_values *values, char **operands)
@@ -196,7 +195,7 @@ static int remove_each(struct cli *cli, const struct image_values *values, char 
 
 static const struct {
         const char *name;
-        int min, max; /* operands behind it */
+        int min, max; /* operands after it */
         int (*run)(struct cli *cli, const struct image_values *values, char **operands);
 } ACTIONS[] = {
         { "build", 0, 1, build }, { "import", 2, 2, import_file }, { "inspect", 1, 1, inspect },
@@ -209,7 +208,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 if (strcmp(ACTIONS[i].name, operands[0]) != 0)
                         continue;
                 if (n_operands - 1 < ACTIONS[i].min || n_operands - 1 > ACTIONS[i].max)
-                        return cli_fail_usage(cli, "image", "%s", "too little or too much behind the action");
+                        return cli_fail_usage(cli, "image", "%s", "wrong number of arguments after the action");
                 return ACTIONS[i].run(cli, values, operands + 1);
         }
         return cli_fail_usage(cli, "image", "image takes build, import, inspect, ls, pull or rm, not \"%s\"",
@@ -220,17 +219,13 @@ const struct verb CMD_IMAGE = {
         .name = "image",
         .operands = "build [NAME[:TAG]] | import FILE|DIR|- NAME[:TAG] | inspect NAME | ls | pull SOURCE [NAME[:TAG]] "
                     "| rm NAME...",
-        .summary = "Make, bring, list and remove images",
-        .help = "build makes the default sandbox image (Debian with python3, pip, node, git and build tools, by "
-                "mmdebstrap,\n"
-                "which takes minutes) and imports it as carrel-sandbox:latest, or under NAME. import takes a "
-                "docker-archive,\n"
-                "an OCI layout, or a root tree, as a tar or a directory; \"-\" is stdin. An archive that is hostile or "
-                "damaged\n"
-                "is refused with the entry's name, and nothing of it stays. pull fetches SOURCE from a registry, by "
-                "skopeo, and\n"
-                "holds it against its digest. build (without --archive), import, pull and rm are for\n"
-                "admins. -q prints names, or the id of an image.",
+        .summary = "Build, import, list and remove images",
+        .help = "build makes the default sandbox image (Debian with python3, pip, node, git and build tools) with\n"
+                "mmdebstrap, which takes minutes, and imports it as carrel-sandbox:latest or NAME. import takes a\n"
+                "docker-archive, an OCI layout, or a root tree, as a tar or a directory; \"-\" is stdin. A hostile or\n"
+                "damaged archive is refused with the entry's name, and nothing of it is kept. pull fetches SOURCE\n"
+                "from a registry with skopeo, and verifies its digest. build (without --archive), import, pull and\n"
+                "rm need an admin. -q prints names, or the id of an image.",
         .examples = "  carrel image build\n"
                     "  carrel image import sandbox.tar sandbox:1\n"
                     "  docker save tools:2 | carrel image import - tools:2\n"

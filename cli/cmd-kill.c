@@ -21,7 +21,7 @@ static const struct field FIELDS[] = {
         { NULL, NULL, FIELD_TEXT },
 };
 
-/* A number stays one; names are carreld's to judge. */
+/* A number is sent as one; carreld checks names. */
 static cJSON *make_body(const char *signal)
 {
         cJSON *body = cJSON_CreateObject();
@@ -62,8 +62,8 @@ const struct verb CMD_KILL = {
         .name = "kill",
         .operands = "EXEC_ID...",
         .summary = "Send a signal to the processes of an exec",
-        .help = "`carrel ps` shows the ids. The beginning of one is not enough: when build-4 is\n"
-                "over and forgotten, it would be that of build-42.",
+        .help = "`carrel ps` shows the ids. The whole id is needed: once build-4 is forgotten, its id would be the\n"
+                "beginning of build-42.",
         .examples = "  carrel kill build-42\n  carrel kill -s KILL $(carrel ps -q ada)",
         .options = OPTIONS,
         .values_size = sizeof(struct kill_values),

@@ -21,12 +21,10 @@ struct logs_values {
 #define AT(field) offsetof(struct logs_values, field)
 
 static const struct option_spec OPTIONS[] = {
-        { 'a', "after", OPTION_NUMBER, AT(after), 0, 9e15, .argument = "SEQ",
-          .help = "only what came behind this event" },
-        { 'f', "follow", OPTION_FLAG, AT(is_following), .help = "go on until the program ends" },
-        { 0, "raw", OPTION_FLAG, AT(is_raw), .help = "pass escape sequences on to a terminal, too" },
-        { 'n', "tail", OPTION_NUMBER, AT(tail), 0, 1e9, .argument = "N",
-          .help = "only the last N lines of what is kept" },
+        { 'a', "after", OPTION_NUMBER, AT(after), 0, 9e15, .argument = "SEQ", .help = "only events after this one" },
+        { 'f', "follow", OPTION_FLAG, AT(is_following), .help = "follow until the program ends" },
+        { 0, "raw", OPTION_FLAG, AT(is_raw), .help = "pass escape sequences on to a terminal too" },
+        { 'n', "tail", OPTION_NUMBER, AT(tail), 0, 1e9, .argument = "N", .help = "only the last N lines" },
         { .name = NULL },
 };
 
@@ -50,13 +48,13 @@ static int conclude(const struct exec_events *events, bool is_following, int r, 
         if (error->is_abandoned && r == -EPIPE)
                 return 128 + SIGPIPE;
         if (error->is_abandoned) {
-                cli_complain(events->cli, "cannot pass the output on: %s", strerror(-r));
+                cli_complain(events->cli, "cannot write the output: %s", strerror(-r));
                 return STATUS_FAILED;
         }
         if (r < 0)
                 return cli_fail(events->cli, error);
         if (events->is_cut) {
-                cli_complain(events->cli, "we read too slowly: what came in between is not kept any more");
+                cli_complain(events->cli, "the output was read too slowly, and carreld no longer keeps a part of it");
                 return STATUS_FAILED;
         }
         if (is_following && !events->has_ended) {
@@ -66,7 +64,7 @@ static int conclude(const struct exec_events *events, bool is_following, int r, 
         return STATUS_OK;
 }
 
-/* One reading: what the stream of these events came to, as an exit status. */
+/* Reads the stream once; the exit status. */
 static int read_along(struct exec_events *events, struct cli *cli, const char *exec_id, bool is_following, double after,
                       struct logs_tail *tail)
 {
@@ -87,7 +85,7 @@ static int read_along(struct exec_events *events, struct cli *cli, const char *e
         if (r < 0 && str_equal(error.code, "not_found")) {
                 int found = cli_resolve_exec(cli, exec_id, &whole);
 
-                /* One that is nobody's to read is found, too, and by its whole id. */
+                /* An exec without output to read is found too, by its whole id. */
                 if (found == 0 && !str_equal(whole.data, exec_id))
                         return read_along(events, cli, whole.data, is_following, after, tail);
                 if (found < 0 && found != -ENOENT)
@@ -127,8 +125,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 
         (void)n_operands;
         if (chosen->tail.is_given && cli_is_json(cli))
-                return cli_fail_usage(cli, "logs", "--tail counts lines, -o json shows events: --after goes with it");
-        /* What was written is shown later, perhaps to another person: nobody expects it to act on the terminal. */
+                return cli_fail_usage(cli, "logs", "--tail cannot be combined with -o json; use --after");
+        /* Logs may be read later by another person, who does not expect them to control the terminal. */
         if (!chosen->is_raw && isatty(events.output_fd) == 1)
                 events.filters[0] = &filters[0];
         if (!chosen->is_raw && isatty(events.errors_fd) == 1)
@@ -139,12 +137,11 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_LOGS = {
         .name = "logs",
         .operands = "EXEC_ID",
-        .summary = "Show what a detached exec has written, as far as it is kept",
-        .help = "The beginning of the id is enough while no other has it. An interrupt ends the looking, not the "
-                "program.\n"
-                "On a terminal escape sequences and control characters are left out, unless --raw is given. The exit\n"
-                "status tells of the looking only: 0 when it went well; why a program was killed goes to stderr.\n"
-                "-o json prints the events, each with its seq.",
+        .summary = "Show the output of a detached exec",
+        .help = "The beginning of the id is enough if it is unique. Ctrl-C stops following; the program goes on.\n"
+                "On a terminal escape sequences and control characters are removed unless --raw is given. The exit\n"
+                "status does not depend on the program: it is 0 when its output was shown. stderr says why a program\n"
+                "was killed. -o json prints the events, each with its seq.",
         .examples = "  carrel logs 9b1d02c4\n  carrel logs --tail 20 build-42\n"
                     "  carrel logs -f $(carrel exec --detach ada -- make)",
         .options = OPTIONS,

@@ -11,7 +11,7 @@ static const char *const STATES[] = { "lost", "queued", "ready", "retiring", "st
 
 static const struct option_spec OPTIONS[] = {
         { 's', "state", OPTION_CHOICE, offsetof(struct ls_values, state), .choices = STATES, .argument = "STATE",
-          .help = "only those in STATE: lost, queued, ready, retiring, starting" },
+          .help = "only carrels in STATE: lost, queued, ready, retiring, starting" },
         { .name = NULL },
 };
 

@@ -33,10 +33,10 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_POLICY = {
         .name = "policy",
         .operands = "",
-        .summary = "Show whether the egress policy is in force, and what it dropped",
-        .help = "Exits 1 when it is not in force: carreld then gives nobody a carrel. \"heals\" counts how often "
-                "rules\n"
-                "were put back that something had removed.",
+        .summary = "Show whether the egress policy is in force, and how many packets it dropped",
+        .help = "Exits 1 when it is not in force: carreld then gives out no carrels. \"heals\" counts how often "
+                "missing\n"
+                "rules were restored.",
         .examples = "  carrel policy\n  carrel policy -q || echo 'egress is not guarded'",
         .run = run,
 };

@@ -13,7 +13,7 @@ static const char *const STATES[] = { "all", "ended", "failed", "running", "wait
 
 static const struct option_spec OPTIONS[] = {
         { 'a', "all", OPTION_FLAG, offsetof(struct ps_values, is_all),
-          .help = "also those that wait, and those that are over and still kept" },
+          .help = "also waiting ones, and finished ones that are still remembered" },
         { 's', "state", OPTION_CHOICE, offsetof(struct ps_values, state), .choices = STATES, .argument = "STATE",
           .help = "only those in STATE: all, ended, failed, running, waiting" },
         { .name = NULL },
@@ -47,18 +47,17 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
         if (cJSON_IsTrue(view_find(answer, "truncated")))
-                cli_complain(cli, "there are more: these are the latest");
+                cli_complain(cli, "there are more; these are the latest");
         return cli_show_list(cli, state == NULL ? RUNNING : ANY, "exec_id", view_find(answer, "execs"),
-                             state == NULL ? "no program runs; -a shows those that are over, too" : "there is none");
+                             state == NULL ? "no program runs; -a also shows finished ones" : "no such execs");
 }
 
 const struct verb CMD_PS = {
         .name = "ps",
         .operands = "[USER]",
         .summary = "List the programs that run in carrels",
-        .help = "-q prints the exec ids, for `carrel kill`. What is over is kept when it ran detached or with --id, "
-                "for\n"
-                "exec_keep_s.",
+        .help = "-q prints the exec ids, for `carrel kill`. Finished execs are remembered for exec_keep_s if they ran\n"
+                "detached or with --id.",
         .examples = "  carrel ps\n  carrel ps -a ada\n  carrel kill $(carrel ps -q ada)",
         .options = OPTIONS,
         .values_size = sizeof(struct ps_values),

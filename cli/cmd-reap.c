@@ -9,7 +9,7 @@ struct reap_values {
 
 static const struct option_spec OPTIONS[] = {
         { 'i', "idle", OPTION_DECIMAL, offsetof(struct reap_values, idle), 0, 31536000, .argument = "S",
-          .help = "only those idle for at least S seconds; default 0: all that are idle" },
+          .help = "only those idle for at least S seconds; default 0: all idle ones" },
         { .name = NULL },
 };
 
@@ -33,9 +33,9 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_REAP = {
         .name = "reap",
         .operands = "",
-        .summary = "Retire idle carrels now (admin)",
-        .help = "Never one with a program or a lease. Says how many retirements were started; they go on by\n"
-                "themselves.",
+        .summary = "Remove idle carrels now (admin)",
+        .help = "Never removes one with a program or a lease. Prints how many removals were started, and does not\n"
+                "wait for them.",
         .examples = "  carrel reap\n  carrel reap --idle 60",
         .options = OPTIONS,
         .values_size = sizeof(struct reap_values),

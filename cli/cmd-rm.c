@@ -16,7 +16,7 @@ struct rm_values {
 static const struct option_spec OPTIONS[] = {
         { 'a', "all", OPTION_FLAG, offsetof(struct rm_values, is_all), .help = "every user's carrel" },
         { 'f', "force", OPTION_FLAG, offsetof(struct rm_values, is_forced),
-          .help = "no error for a user who has none; with --all: do not ask" },
+          .help = "ignore users without a carrel; with --all: do not ask" },
         { 'y', "yes", OPTION_FLAG, offsetof(struct rm_values, is_confirmed), .help = "with --all: do not ask" },
         { .name = NULL },
 };
@@ -46,7 +46,7 @@ static bool is_agreed(const struct cli *cli, int count)
 {
         char answer[16] = "";
 
-        (void)fprintf(cli->err, "Remove %d carrel%s and end what runs in %s? The users' files stay. [y/N] ", count,
+        (void)fprintf(cli->err, "Remove %d carrel%s and end the programs in %s? The users' files stay. [y/N] ", count,
                       count == 1 ? "" : "s", count == 1 ? "it" : "them");
         (void)fflush(cli->err);
         if (fgets(answer, sizeof answer, stdin) == NULL)
@@ -77,7 +77,7 @@ static int remove_all(struct cli *cli, bool is_confirmed)
         int status;
 
         if (!is_confirmed && isatty(STDIN_FILENO) != 1)
-                return cli_fail_usage(cli, "rm", "--all asks on a terminal first; without one, add --yes");
+                return cli_fail_usage(cli, "rm", "--all asks on the terminal first; without one, add --yes");
         if (carrels == NULL)
                 return cli_no_memory(cli);
         status = cli_list_carrels(cli, NULL, carrels);
@@ -90,7 +90,7 @@ static int remove_all(struct cli *cli, bool is_confirmed)
                 cli_complain(cli, "nothing was removed");
                 return STATUS_FAILED;
         }
-        return remove_users(cli, (char *const *)(void *)users.data, true); /* one may go by itself meanwhile */
+        return remove_users(cli, (char *const *)(void *)users.data, true); /* one may have ended meanwhile */
 }
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
@@ -98,9 +98,9 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         const struct rm_values *rm = values;
 
         if (rm->is_all && n_operands > 0)
-                return cli_fail_usage(cli, "rm", "name users or give --all, not both");
+                return cli_fail_usage(cli, "rm", "give users or --all, not both");
         if (!rm->is_all && n_operands == 0)
-                return cli_fail_usage(cli, "rm", "name a user, or give --all");
+                return cli_fail_usage(cli, "rm", "missing argument: USER, or --all");
         return rm->is_all ? remove_all(cli, rm->is_confirmed || rm->is_forced)
                           : remove_users(cli, operands, rm->is_forced);
 }
@@ -109,7 +109,7 @@ const struct verb CMD_RM = {
         .name = "rm",
         .operands = "USER... | --all",
         .summary = "Remove carrels; the users' files stay",
-        .help = "Ends what runs in them. Answers when the containers are gone.",
+        .help = "Ends their programs. Answers when the containers are gone.",
         .examples = "  carrel rm ada grace\n  carrel rm --all --yes",
         .options = OPTIONS,
         .values_size = sizeof(struct rm_values),

@@ -16,7 +16,7 @@ struct shell_values {
 
 static const struct option_spec OPTIONS[] = {
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
-          .help = "set a variable, to our own value when none is given; may be repeated" },
+          .help = "set a variable, without a value to the local one; may be repeated" },
         { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
         { .name = NULL },
 };
@@ -39,7 +39,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 
         (void)n_operands;
         if (isatty(STDIN_FILENO) != 1) {
-                cli_complain(cli, "a shell needs a terminal as stdin: for a script take `carrel exec -i %s -- sh`",
+                cli_complain(cli, "a shell needs a terminal as stdin; for a script use `carrel exec -i %s -- sh`",
                              operands[0]);
                 return STATUS_EXEC_FAILED;
         }
@@ -53,8 +53,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_SHELL = {
         .name = "shell",
         .operands = "USER",
-        .summary = "Open a login shell in the user's carrel, which is ensured first",
-        .help = "The terminal is given to it as with `carrel exec -it`, and is as it was afterwards.",
+        .summary = "Ensure the user's carrel, and open a login shell in it",
+        .help = "The terminal is connected to it as with `carrel exec -it`, and restored at the end.",
         .examples = "  carrel shell ada\n  carrel shell -e EDITOR=vi -w /tmp ada",
         .options = OPTIONS,
         .values_size = sizeof(struct shell_values),

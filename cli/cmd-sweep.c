@@ -23,8 +23,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_SWEEP = {
         .name = "sweep",
         .operands = "",
-        .summary = "Compare the engine's containers with the pool's and remove orphans now (admin)",
-        .help = "Exits 1 when something could not be removed.",
+        .summary = "Compare the engine's containers with the pool, and remove orphans now (admin)",
+        .help = "Exits 1 when a container could not be removed.",
         .examples = "  carrel sweep",
         .is_slow = true,
         .run = run,

@@ -9,7 +9,7 @@ struct touch_values {
 
 static const struct option_spec OPTIONS[] = {
         { 'l', "lease", OPTION_NUMBER, offsetof(struct touch_values, lease), 1, 86400, .argument = "S",
-          .help = "seconds from now in which it is not reaped as idle" },
+          .help = "seconds from now during which it is not reaped as idle" },
         { .name = NULL },
 };
 
@@ -37,8 +37,8 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_TOUCH = {
         .name = "touch",
         .operands = "USER...",
-        .summary = "Mark carrels as used now, or lease them for a while",
-        .help = "Makes no carrel: it exits 1 when a user has none. A shorter lease replaces a longer one.",
+        .summary = "Reset the idle timer of carrels, or lease them for a while",
+        .help = "Creates no carrel: exits 1 when a user has none. A shorter lease replaces a longer one.",
         .examples = "  carrel touch ada\n  carrel touch ada --lease 3600",
         .options = OPTIONS,
         .values_size = sizeof(struct touch_values),

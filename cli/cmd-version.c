@@ -36,7 +36,7 @@ const struct verb CMD_VERSION = {
         .name = "version",
         .operands = "",
         .summary = "Show carrel's version, and carreld's if it answers",
-        .help = "-q prints carrel's own only.",
+        .help = "-q prints only carrel's own.",
         .examples = "  carrel version\n  carrel --version",
         .run = run,
 };

@@ -1,5 +1,4 @@
 #include "calls.h"
-#include "scope.h"
 #include "verbs.h"
 #include "view.h"
 
@@ -14,13 +13,7 @@ static const struct field FIELDS[] = {
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)
 {
-        AUTO(auto_buffer) struct buffer path = { 0 };
-        AUTO(auto_json) cJSON *answer = NULL;
-        int status = cli_path(cli, "/v1/carrels", operands[0], "/why", &path);
-
-        if (status == STATUS_OK)
-                status = cli_call(cli, "GET", path.data, NULL, &answer);
-        return status == STATUS_OK ? cli_show_one(cli, FIELDS, answer) : status;
+        return cli_show_carrel(cli, operands[0], "/why", FIELDS);
 }
 
 const struct verb CMD_WHY = {

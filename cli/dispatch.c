@@ -8,7 +8,7 @@
 #include "table.h"
 #include "verbs.h"
 
-/* Carreld answers by deadlines of its own; these only catch one that is stopped. */
+/* carreld has deadlines of its own; these only catch a stopped one. */
 static const double DEADLINE_S = 15.0;
 static const double SLOW_DEADLINE_S = 3660.0;
 
@@ -19,9 +19,11 @@ static void auto_client(struct api_client **client)
         api_client_free(*client);
 }
 
-static int fail_usage(const struct cli *cli, const struct verb *verb, const char *sentence)
+/* problem and its argument: "unexpected argument", "--fast". */
+static int fail_usage(const struct cli *cli, const struct verb *verb, const char *problem, const char *argument)
 {
-        int status = cli_fail_usage(cli, verb->name, "%s", sentence);
+        int status = cli_fail_usage(cli, verb->name, "%s%s%s", problem, argument != NULL ? ": " : "",
+                                    argument != NULL ? argument : "");
 
         return verb->failure_status != 0 ? verb->failure_status : status;
 }
@@ -41,6 +43,23 @@ static int run_with_client(struct cli *cli, const struct verb *verb, const void 
         return verb->run(cli, values, operands, n_operands);
 }
 
+/* "USER -- PROGRAM [ARGUMENT...]" with one operand given lacks PROGRAM. A choice ("A | B") is named whole. */
+static int fail_missing(const struct cli *cli, const struct verb *verb, int n_given)
+{
+        enum { NAME_BYTES = 32 };
+        const char *name = verb->operands;
+        char text[NAME_BYTES];
+
+        if (strchr(name, '|') != NULL)
+                return fail_usage(cli, verb, "missing argument", name);
+        for (int i = 0; i < n_given && *name != '\0'; i++) {
+                name += strcspn(name, " ");
+                name += strspn(name, " -");
+        }
+        (void)snprintf(text, sizeof text, "%.*s", (int)strcspn(name, " ."), name);
+        return fail_usage(cli, verb, "missing argument", text);
+}
+
 /* argv[0] is the verb's name. */
 static int run_verb(struct cli *cli, const struct verb *verb, int argc, char **argv)
 {
@@ -52,15 +71,15 @@ static int run_verb(struct cli *cli, const struct verb *verb, int argc, char **a
         if (values == NULL)
                 return STATUS_FAILED;
         if (options_parse(groups, 2, argc, argv, OPERANDS_MIXED, &first, &why) < 0)
-                return fail_usage(cli, verb, why.message);
+                return fail_usage(cli, verb, why.message, NULL);
         if (cli->wants_help) {
                 verb_print_help(verb, cli->out);
                 return STATUS_OK;
         }
         if (argc - first < verb->min_operands)
-                return fail_usage(cli, verb, "something is missing behind the verb");
+                return fail_missing(cli, verb, argc - first);
         if (argc - first > verb->max_operands)
-                return fail_usage(cli, verb, "too much behind the verb");
+                return fail_usage(cli, verb, "unexpected argument", argv[first + verb->max_operands]);
         return run_with_client(cli, verb, values, argv + first, argc - first);
 }
 
@@ -89,13 +108,13 @@ static int choose_verb(struct cli *cli, int argc, char **argv)
         return run_verb(cli, verb, argc - first, argv + first);
 }
 
-/* What was printed must have arrived; a reader that left (head(1)) needs no sentence. */
+/* Output must have been written; a reader that left (head(1)) needs no message. */
 static int finish(const struct cli *cli, int status)
 {
         errno = 0;
         if (fflush(cli->out) == 0 && ferror(cli->out) == 0)
                 return status;
-        /* 0: what failed before was told then. */
+        /* 0: the earlier failure was reported already. */
         if (errno != EPIPE && errno != 0)
                 cli_complain(cli, "cannot write the output: %s", strerror(errno));
         return status != STATUS_OK ? status : STATUS_FAILED;

@@ -4,8 +4,8 @@
 #include "str.h"
 #include "view.h"
 
-/* Too little is less than a twentieth, and less than this: a large disk may be fuller than a small one. carreld looks
- * every 10 s. */
+/* Scarce means less than a twentieth, and less than these: a large disk may be fuller than a small one. carreld updates
+ * its numbers every 10 s. */
 static const double BYTES_ENOUGH = 1 << 30, INODES_ENOUGH = 10000, PART_ENOUGH = 0.05, AGE_MAX_S = 60;
 
 static bool is_scarce(double free_units, double all, double enough)
@@ -13,7 +13,7 @@ static bool is_scarce(double free_units, double all, double enough)
         return free_units < all * PART_ENOUGH && free_units < enough;
 }
 
-/* Says of one disk what it has; false: it is not enough. */
+/* Appends the free space of one disk; false: it is not enough. */
 static bool judge_one(const cJSON *disk, struct buffer *ret_text)
 {
         double free_bytes = view_number(disk, "free_bytes", 0), free_inodes = view_number(disk, "free_inodes", 0);
@@ -28,7 +28,7 @@ static bool judge_one(const cJSON *disk, struct buffer *ret_text)
         (void)buffer_format(ret_text, "has %s", str_size((uint64_t)free_bytes, size));
         if (inodes > 0)
                 (void)buffer_format(ret_text, " and %.0f inodes", free_inodes);
-        (void)buffer_text(ret_text, " left");
+        (void)buffer_text(ret_text, " free");
         return !is_scarce(free_bytes, view_number(disk, "size_bytes", 0), BYTES_ENOUGH) &&
                !is_scarce(free_inodes, inodes, INODES_ENOUGH);
 }
@@ -44,7 +44,7 @@ void doctor_judge_disks(struct doctor_findings *findings, const cJSON *info)
                 is_well = judge_one(disk, &text) && is_well;
         }
         if (text.length == 0)
-                doctor_note(findings, CHECK_DISKS, VERDICT_SKIP, "carreld does not say");
+                doctor_note(findings, CHECK_DISKS, VERDICT_SKIP, "carreld does not report it");
         else
                 doctor_note(findings, CHECK_DISKS, is_well ? VERDICT_OK : VERDICT_FAIL, "%s", text.data);
 }

@@ -1,4 +1,4 @@
-/* What `carrel doctor` found: one line a check, with how to mend what fails. */
+/* The findings of `carrel doctor`: one line a check, and how to fix a failure. */
 #pragma once
 
 #include <stdbool.h>

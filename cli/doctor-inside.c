@@ -41,7 +41,7 @@ const char DOCTOR_EGRESS_SCRIPT[] = "has() { command -v \"$1\" >/dev/null 2>&1; 
                                     "  exit 0\n"
                                     "done\n";
 
-/* Of glibc's resolver the environment bounds how long it asks; busybox's has its own bound. getent cannot tell an
+/* The environment bounds how long glibc's resolver waits; busybox's has its own bound. getent cannot distinguish an
  * unknown name from silence. */
 const char DOCTOR_NAMES_SCRIPT[] =
         "export RES_OPTIONS='timeout:2 attempts:2'\n"
@@ -124,7 +124,7 @@ static bool is_no(const char *value)
         return str_equal(value, "no");
 }
 
-/* cgroup v2 says "max", v1 a number near 2^63, where nothing is limited. */
+/* Without a limit cgroup v2 has "max", and v1 a number near 2^63. */
 static bool is_limit(const char *value)
 {
         uint64_t limit = 0;
@@ -141,10 +141,10 @@ static const struct {
 } PROMISES[] = {
         { CHECK_USER, "Uid:", is_not_root, NULL, NULL },
         { CHECK_CAPABILITIES, "CapBnd:", is_capless, NULL, NULL },
-        { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, "the kernel inside, the runtime's own, does not tell",
-          "Seccomp:" },
+        { CHECK_NEW_PRIVILEGES, "NoNewPrivs:", is_one, "the runtime's own kernel does not report it", "Seccomp:" },
         { CHECK_SECCOMP, "Seccomp:", is_filter, NULL, NULL },
-        { CHECK_INIT, "Init:", is_no, "with a kernel of its own the agent is no process of the host's", "Seccomp:" },
+        { CHECK_INIT, "Init:", is_no, "the runtime has its own kernel, so the agent is not a process of the host",
+          "Seccomp:" },
         { CHECK_ROOT, "Root:", is_read_only, NULL, NULL },
         { CHECK_TMP, "Tmp:", is_yes, NULL, NULL },
         { CHECK_WORKSPACE, "Workspace:", is_yes, NULL, NULL },
@@ -160,8 +160,8 @@ static bool may_be_missing(const char *report, size_t i)
                (PROMISES[i].beside == NULL || *doctor_line(report, PROMISES[i].beside, value, sizeof value) != '\0');
 }
 
-/* No failure: where all carrels have one uid it cannot be otherwise. A kernel of its own shares no count with anybody,
- * and does not tell NoNewPrivs. */
+/* Never a failure: with one uid for all carrels it cannot be avoided. A runtime's own kernel shares no counts, and does
+ * not report NoNewPrivs. */
 static void judge_counts(struct doctor_findings *findings, const char *report)
 {
         char host[32];
@@ -171,15 +171,15 @@ static void judge_counts(struct doctor_findings *findings, const char *report)
         (void)doctor_line(report, "Ids:", host, sizeof host);
         (void)doctor_line(report, "NoNewPrivs:", privileges, sizeof privileges);
         if (str_parse_u64(host, 0, UINT32_MAX, &base) < 0)
-                doctor_note(findings, CHECK_COUNTS, VERDICT_SKIP, "the probe said nothing about it");
+                doctor_note(findings, CHECK_COUNTS, VERDICT_SKIP, "the probe did not report it");
         else if (base > 0)
                 doctor_note(findings, CHECK_COUNTS, VERDICT_OK, "its ids begin at %s on the host", host);
         else if (*privileges == '\0')
-                doctor_note(findings, CHECK_COUNTS, VERDICT_OK, "the kernel inside is its own");
+                doctor_note(findings, CHECK_COUNTS, VERDICT_OK, "the runtime has its own kernel");
         else
                 doctor_note(findings, CHECK_COUNTS, VERDICT_SKIP,
-                            "all carrels have one uid here, and share what the kernel counts for it (inotify, timers, "
-                            "message queues, pipes): one can take all. The engine oci gives each its own");
+                            "all carrels have one uid here and share the kernel's limits for it (inotify, timers, "
+                            "message queues, pipes): one carrel can use up all. The engine oci gives each its own");
 }
 
 void doctor_judge_inside(struct doctor_findings *findings, const char *report)
@@ -192,7 +192,7 @@ void doctor_judge_inside(struct doctor_findings *findings, const char *report)
                 if (*value == '\0' && may_be_missing(report, i))
                         doctor_note(findings, PROMISES[i].check, VERDICT_SKIP, "%s", PROMISES[i].missing);
                 else if (*value == '\0')
-                        doctor_note(findings, PROMISES[i].check, VERDICT_FAIL, "the probe said nothing about it");
+                        doctor_note(findings, PROMISES[i].check, VERDICT_FAIL, "the probe did not report it");
                 else
                         doctor_note(findings, PROMISES[i].check, PROMISES[i].is_kept(value) ? VERDICT_OK : VERDICT_FAIL,
                                     "%s %s", PROMISES[i].key,
@@ -206,7 +206,7 @@ void doctor_judge_inside(struct doctor_findings *findings, const char *report)
 
 enum reach { REACH_ANSWERED, REACH_SILENT, REACH_UNCLEAR };
 
-/* In the words of Python, of busybox and of wget. A refusal is an answer: a packet has come back. */
+/* Messages of Python, busybox and wget. A refusal is an answer: a packet has come back. */
 static const struct {
         const char *word;
         enum reach reach;
@@ -238,10 +238,10 @@ static bool read_probe(struct doctor_findings *findings, enum doctor_check check
         (void)doctor_line(report, "Target:", ret_message, size);
         *ret_reach = read_reach(ret_message);
         if (*tool == '\0')
-                doctor_note(findings, check, VERDICT_SKIP, "the image has no python3, nc or wget to try it with");
+                doctor_note(findings, check, VERDICT_SKIP, "the image has no python3, nc or wget");
         else if (strcasestr(control, "refused") == NULL)
-                doctor_note(findings, check, VERDICT_SKIP, "%s inside cannot tell a refused connection: \"%s\"", tool,
-                            control);
+                doctor_note(findings, check, VERDICT_SKIP, "%s inside does not report a refused connection: \"%s\"",
+                            tool, control);
         else if (*ret_reach == REACH_UNCLEAR)
                 doctor_note(findings, check, VERDICT_SKIP, "%s inside said \"%s\"", tool, ret_message);
         else
@@ -263,7 +263,7 @@ void doctor_judge_denied(struct doctor_findings *findings, const char *target, c
                             target, dropped);
         else
                 doctor_note(findings, CHECK_EGRESS_DENIED, VERDICT_OK,
-                            "%s: no answer (%s); the policy's counter did not rise", target, message);
+                            "%s: no answer (%s); the policy's counter is unchanged", target, message);
 }
 
 void doctor_judge_allowed(struct doctor_findings *findings, const char *target, const char *report)
@@ -285,14 +285,13 @@ void doctor_judge_names(struct doctor_findings *findings, const char *name, cons
         (void)doctor_line(report, "Tool:", tool, sizeof tool);
         (void)doctor_line(report, "Name:", said, sizeof said);
         if (*tool == '\0')
-                doctor_note(findings, CHECK_NAMES, VERDICT_SKIP,
-                            "the image has no python3, nslookup or getent to try it");
+                doctor_note(findings, CHECK_NAMES, VERDICT_SKIP, "the image has no python3, nslookup or getent");
         else if (str_has_prefix(said, "resolved "))
-                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s is %s, says %s", name, said + strlen("resolved "),
-                            resolvers);
+                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s is %s, according to %s", name,
+                            said + strlen("resolved "), resolvers);
         else if (str_has_prefix(said, "unknown "))
-                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s answers from inside, but knows no %s", resolvers,
-                            name);
+                doctor_note(findings, CHECK_NAMES, VERDICT_OK, "%s answers from inside, but does not know %s",
+                            resolvers, name);
         else if (str_has_prefix(said, "silent "))
                 doctor_note(findings, CHECK_NAMES, VERDICT_FAIL, "from inside, %s does not answer: %s", resolvers,
                             said + strlen("silent "));

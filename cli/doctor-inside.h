@@ -1,4 +1,4 @@
-/* What a probe inside a carrel says about it, and what that proves. The scripts need /bin/sh in the image; the
+/* The probe inside a carrel, and judgements of its report. The scripts need /bin/sh in the image; the
  * judgements are pure. */
 #pragma once
 
@@ -17,7 +17,7 @@ extern const char DOCTOR_EGRESS_SCRIPT[];
  * the address, "unknown" (a resolver answered, but does not know it) or "silent" (none answered), and what was said. */
 extern const char DOCTOR_NAMES_SCRIPT[];
 
-/* The value of the last "key value" line of a report, without the spaces around it; "" when there is none. Returns
+/* The value of the last "key value" line of a report, without the spaces around it; "" without such a line. Returns
  * ret_value. */
 const char *doctor_line(const char *report, const char *key, char *ret_value, size_t size);
 

@@ -12,7 +12,7 @@
 #include "scope.h"
 #include "view.h"
 
-/* A signal is passed on quickly or not at all: whoever sent it waits. */
+/* A signal is passed on quickly or not at all, because its sender waits. */
 static const double SIGNAL_DEADLINE_S = 2;
 
 static int pass_on(const struct exec_events *events, int stream, const char *bytes, size_t length)
@@ -109,7 +109,7 @@ int exec_signal(const struct cli *cli, const char *exec_id, int signal)
         if (api_path_append(&path, exec_id) < 0 || buffer_text(&path, "/signal") < 0 ||
             cJSON_AddNumberToObject(body, "signal", signal) == NULL)
                 return -ENOMEM;
-        /* A client of its own: the caller's is in the middle of a call. */
+        /* The caller's client is in the middle of a call, so this needs another one. */
         int r = api_client_new(&client, cli->socket_path, SIGNAL_DEADLINE_S);
         if (r == 0)
                 r = api_call(client, "POST", path.data, body, &answer, &error);

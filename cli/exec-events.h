@@ -1,4 +1,4 @@
-/* What carreld tells of an exec, line by line: output is passed on, the end is noted. */
+/* Events of an exec from carreld, line by line: output is passed on, the end is noted. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,10 +16,10 @@ struct exec_events {
         int output_fd, errors_fd;
         struct text_filter *filters[2];   /* of stdout and stderr; NULL: bytes pass as they are */
         int interrupt_fd;                 /* of interrupt_open */
-        char exec_id[EXEC_ID_TEXT_BYTES]; /* "" until it is told */
+        char exec_id[EXEC_ID_TEXT_BYTES]; /* "" until it is known */
         bool has_ended;                   /* status is the program's */
         unsigned passed_on;               /* bit n: signal n went to the program once */
-        bool is_cut;                      /* carreld did not keep what was to come */
+        bool is_cut;                      /* carreld no longer keeps the next events */
         int status;
 };
 
@@ -30,7 +30,7 @@ int exec_events_output(const struct exec_events *events, const cJSON *line);
 /* Output that came as it is. */
 int exec_events_on_output(void *arg, int stream, const void *bytes, size_t length);
 void exec_events_on_exec_id(void *arg, const char *exec_id);
-/* The end, from any object with cause, exit_code and signal; a cause that the status cannot tell goes to stderr. */
+/* The end, from any object with cause, exit_code and signal; a cause that the status cannot express goes to stderr. */
 void exec_events_end(struct exec_events *events, const cJSON *end);
 /* An exec that has no result: its error object. */
 void exec_events_fail(struct exec_events *events, const cJSON *error);

@@ -12,12 +12,12 @@ static const struct {
         const char *sentence;
 } CAUSES[] = {
         { "cancelled", STATUS_KILLED, "the program was cancelled" },
-        { "carrel_lost", STATUS_KILLED, "the carrel went away under the program" },
+        { "carrel_lost", STATUS_KILLED, "the carrel was removed while the program ran" },
         { "exit", STATUS_OF_PROGRAM, NULL },
-        { "oom", STATUS_KILLED, "the program was killed: the carrel's memory was used up" },
-        { "pids", STATUS_KILLED, "the program was killed: the carrel's processes were used up" },
+        { "oom", STATUS_KILLED, "the program was killed: the carrel ran out of memory" },
+        { "pids", STATUS_KILLED, "the program was killed: the carrel reached its limit of processes" },
         { "signal", STATUS_OF_SIGNAL, NULL },
-        { "timeout", STATUS_TIMEOUT, "the program was killed: its time was over" },
+        { "timeout", STATUS_TIMEOUT, "the program was killed: it reached its timeout" },
 };
 
 int exec_status(const char *cause, int exit_code, int signal)
@@ -37,5 +37,5 @@ const char *exec_cause_sentence(const char *cause)
         for (size_t i = 0; i < sizeof CAUSES / sizeof *CAUSES; i++)
                 if (str_equal(CAUSES[i].cause, cause))
                         return CAUSES[i].sentence;
-        return "carreld gave a cause this carrel does not know";
+        return "carreld reported a cause that this carrel does not know";
 }

@@ -6,5 +6,5 @@
  * another cause, 125 for a cause we do not know. */
 int exec_status(const char *cause, int exit_code, int signal);
 
-/* A sentence about a cause that the exit status cannot tell; NULL for "exit" and "signal". */
+/* A sentence about a cause that the exit status cannot express; NULL for "exit" and "signal". */
 const char *exec_cause_sentence(const char *cause);

@@ -37,7 +37,7 @@ int scratch_open(const struct cli *cli, int *ret_fd)
         *ret_fd = temporary_open(scratch_directory());
         if (*ret_fd >= 0)
                 return STATUS_OK;
-        cli_complain(cli, "cannot make a temporary file in %s (set TMPDIR): %s", scratch_directory(),
+        cli_complain(cli, "cannot create a temporary file in %s (set TMPDIR): %s", scratch_directory(),
                      strerror(-*ret_fd));
         return STATUS_FAILED;
 }
@@ -52,7 +52,7 @@ static int copy(const struct cli *cli, int from_fd, int to_fd)
                         ssize_t written = write(to_fd, piece + done, (size_t)(n - done));
 
                         if (written <= 0) {
-                                cli_complain(cli, "cannot keep the archive in %s: %s", scratch_directory(),
+                                cli_complain(cli, "cannot write the archive to %s: %s", scratch_directory(),
                                              strerror(errno));
                                 return STATUS_FAILED;
                         }
@@ -82,7 +82,7 @@ static bool has_file(const char *directory, const char *name)
         return !path.has_failed && access(path.data, F_OK) == 0;
 }
 
-/* A root tree's mount points are the engine's, whatever is mounted there now. */
+/* The engine provides a root tree's mount points, so current mounts are left out. */
 static int take_directory(const struct cli *cli, const char *path, struct image_archive *archive)
 {
         const char *const argv[] = { "tar",
@@ -109,7 +109,7 @@ static int take_directory(const struct cli *cli, const char *path, struct image_
                 return 128 + signal;
         if (ended == 0)
                 return STATUS_OK;
-        cli_complain(cli, "tar could not pack %s%s%s", path, ended < 0 ? ": " : "", ended < 0 ? strerror(errno) : "");
+        cli_complain(cli, "tar failed to pack %s%s%s", path, ended < 0 ? ": " : "", ended < 0 ? strerror(errno) : "");
         return STATUS_FAILED;
 }
 

@@ -30,5 +30,5 @@ struct image_recipe {
         const char *target; /* where the archive goes */
 };
 
-/* Runs build-debian (image/), which tells on stderr how far it is. */
+/* Runs build-debian (image/), which shows its progress on stderr. */
 int image_archive_build(const struct cli *cli, const struct image_recipe *recipe);

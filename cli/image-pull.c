@@ -28,7 +28,7 @@ static bool is_source(const char *text)
                strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") == strlen(text);
 }
 
-/* Of what stands before the digest: a colon behind the last slash begins a tag, one before it a port. */
+/* In the part before the digest a colon after the last slash begins a tag, one before it a port. */
 static size_t length_without_tag(const char *source)
 {
         size_t length = strcspn(source, "@");
@@ -55,10 +55,8 @@ static int tell_end(const struct cli *cli, const struct image_pull *pull, int en
         if (ended > 0)
                 cli_complain(cli, "skopeo could not fetch %s; see above", pull->source);
         else if (errno == ENOENT)
-                cli_complain(
-                        cli,
-                        "images of registries are fetched by skopeo: apt-get install skopeo; or fetch it elsewhere, "
-                        "and `carrel image import` the archive");
+                cli_complain(cli, "skopeo is not installed: apt-get install skopeo; or fetch the image elsewhere, and "
+                                  "import its archive with `carrel image import`");
         else
                 cli_complain(cli, "cannot run skopeo: %s", strerror(errno));
         return STATUS_FAILED;
@@ -80,7 +78,7 @@ static int run_skopeo(const struct cli *cli, const struct image_pull *pull, cons
         return tell_end(cli, pull, ended, signal);
 }
 
-/* Of an index, where the name has one: which of its images that means is the digest's business, too. */
+/* If the name has an index, this is its digest, which also fixes the choice of the image. */
 static int ask_digest(const struct cli *cli, const struct image_pull *pull, char ret_digest[static DIGEST_BYTES])
 {
         AUTO(auto_buffer) struct buffer source = { 0 };
@@ -102,7 +100,7 @@ static int ask_digest(const struct cli *cli, const struct image_pull *pull, char
         length = pread(fd, text, sizeof text - 1, 0);
         text[length > 0 ? strcspn(text, "\n") : 0] = '\0';
         if (!is_digest(text)) {
-                cli_complain(cli, "skopeo does not say which digest %s has", pull->source);
+                cli_complain(cli, "skopeo does not report a digest of %s", pull->source);
                 return STATUS_FAILED;
         }
         memcpy(ret_digest, text, DIGEST_BYTES);
@@ -142,7 +140,7 @@ static int fetch(const struct cli *cli, const struct image_pull *pull, const cha
         return run_skopeo(cli, pull, words, STDERR_FILENO);
 }
 
-/* Whatever skopeo leaves when it is ended is in a directory of its own. */
+/* Everything that skopeo leaves when it is killed is in this directory. */
 static int fetch_apart(const struct cli *cli, const struct image_pull *pull, const char *digest, int fd)
 {
         AUTO(auto_buffer) struct buffer scratch = { 0 };
@@ -152,7 +150,7 @@ static int fetch_apart(const struct cli *cli, const struct image_pull *pull, con
         if (scratch.has_failed)
                 return cli_no_memory(cli);
         if (mkdtemp(scratch.data) == NULL) {
-                cli_complain(cli, "cannot make a directory in %s (set TMPDIR): %s", scratch_directory(),
+                cli_complain(cli, "cannot create a directory in %s (set TMPDIR): %s", scratch_directory(),
                              strerror(errno));
                 return STATUS_FAILED;
         }
@@ -170,7 +168,8 @@ int image_pull(const struct cli *cli, const struct image_pull *pull, struct imag
         int status = STATUS_OK;
 
         if (!is_source(pull->source)) {
-                cli_complain(cli, "%s is no name of a registry's image: [HOST[:PORT]/]NAME[:TAG], or NAME@sha256:...",
+                cli_complain(cli,
+                             "%s is not the name of a registry's image: [HOST[:PORT]/]NAME[:TAG], or NAME@sha256:...",
                              pull->source);
                 return STATUS_USAGE;
         }

@@ -44,7 +44,7 @@ int local_pack(const char *directory)
                 return fd;
         pid = fork();
         if (pid == 0) {
-                /* "." is the name of the archive's root, whatever the directory's is. */
+                /* "." is the name of the archive's root, not of the directory. */
                 if (chdir(directory) < 0 || dup2(fd, STDOUT_FILENO) < 0)
                         _exit(1);
                 _exit(files_pack_stream("."));
@@ -80,7 +80,7 @@ int local_take_input(int fd)
 
         if (fstat(fd, &status) < 0)
                 return -errno;
-        /* Somebody may have read the beginning already. */
+        /* The beginning may have been read already. */
         if (!S_ISREG(status.st_mode) || lseek(fd, 0, SEEK_CUR) != 0)
                 return spool(fd);
         int copied = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -110,7 +110,7 @@ int local_unpack_begin(struct local_unpack *unpack, const char *directory)
                 close(input[1]);
                 if (dup2(input[0], STDIN_FILENO) < 0 || dup2(answer[1], STDOUT_FILENO) < 0)
                         _exit(1);
-                /* An earlier copy may have brought a link of that name. */
+                /* An earlier copy may have created a link of that name. */
                 _exit(files_unpack_masked(directory, 0777, O_NOFOLLOW));
         }
         close(input[0]);
@@ -159,7 +159,7 @@ int local_unpack_end(struct local_unpack *unpack, char *ret_problem, size_t size
         /* "error ERRNO SENTENCE" */
         const char *sentence = strchr(line, ' ');
         sentence = sentence == NULL ? NULL : strchr(sentence + 1, ' ');
-        (void)snprintf(ret_problem, size, "%s", sentence != NULL ? sentence + 1 : "it ended without a word");
+        (void)snprintf(ret_problem, size, "%s", sentence != NULL ? sentence + 1 : "it ended without an error message");
         return r;
 }
 

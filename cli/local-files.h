@@ -9,8 +9,8 @@ int local_nameless(void);
 /* A directory's content as a tar archive in such a file, at its beginning. The descriptor, or a negative errno. */
 int local_pack(const char *directory);
 
-/* What can be read from fd, to its end, as a regular file at its beginning: itself, if it is one. A descriptor that is
- * not 0, or a negative errno. */
+/* The input of fd, to its end, as a regular file at its beginning; fd itself if it is one. Returns a descriptor other
+ * than 0, or a negative errno. */
 int local_take_input(int fd);
 
 /* An archive that comes in pieces, from a carrel: nothing of it gets out of the directory, and no mode has more than
@@ -27,12 +27,12 @@ int local_unpack_write(struct local_unpack *unpack, const void *bytes, size_t le
 /* Waits for its end. 0, or a negative errno with the sentence in ret_problem. */
 int local_unpack_end(struct local_unpack *unpack, char *ret_problem, size_t size);
 
-/* Moves a regular file out of a directory. -EPROTO: it is none, or another errno. */
+/* Moves a regular file out of a directory. -EPROTO: it is not an archive; or another errno. */
 int local_take_file(const char *directory, const char *name, const char *target);
 /* The same for a directory, which replaces nothing but an empty one. */
 int local_take_directory(const char *directory, const char *name, const char *target);
 /* With all that is in it; no symlink is followed. 0 or a negative errno. */
 int local_remove(const char *directory);
 
-/* Whether it is a directory; false too when there is none. */
+/* Whether it is a directory; false too if it does not exist. */
 int local_is_directory(const char *path);

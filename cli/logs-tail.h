@@ -15,7 +15,7 @@ struct logs_tail {
         double seq; /* of the latest event; -1: there was none */
 };
 
-/* An api_on_line; arg is a struct logs_tail. What is no output goes to exec_events_on_line. */
+/* An api_on_line; arg is a struct logs_tail. Other events go to exec_events_on_line. */
 int logs_tail_on_line(void *arg, const cJSON *line);
 /* Passes the last lines on. 0 or a negative errno. */
 int logs_tail_flush(struct logs_tail *tail);

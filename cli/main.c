@@ -1,4 +1,4 @@
-/* carrel(1), the admin's and the user's hand on carreld: everything it does, the API can do. */
+/* carrel(1), the command-line client of carreld: it does only what the API can do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 
 #include "dispatch.h"
 
-/* A closed standard descriptor would be given to a socket, and output be written into it. */
+/* A socket would get the number of a closed standard descriptor, and receive the output. */
 static int fill_standard_fds(void)
 {
         int fd;
@@ -25,6 +25,6 @@ int main(int argc, char **argv)
 {
         if (fill_standard_fds() < 0)
                 return EXIT_FAILURE;
-        (void)signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error of write(2) */
+        (void)signal(SIGPIPE, SIG_IGN); /* then write(2) fails if the reader has left */
         return cli_dispatch(argc, argv, getenv("CARREL_SOCKET"), stdout, stderr);
 }

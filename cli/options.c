@@ -45,7 +45,7 @@ static int merge_one(struct merged *merged, const struct option_spec *spec, void
 
 static int merge(struct merged *merged, const struct option_group *groups, size_t n_groups, enum operand_order order)
 {
-        /* The leading ':' makes getopt silent and lets it tell a missing argument from an unknown option. */
+        /* The leading ':' makes getopt silent and lets it distinguish a missing argument from an unknown option. */
         if (str_copy(merged->shorts, sizeof merged->shorts, order == OPERANDS_END ? "+:" : ":") < 0)
                 return -E2BIG;
         for (size_t i = 0; i < n_groups; i++) {
@@ -147,7 +147,7 @@ static int set_value(const struct option_spec *spec, void *values, const char *t
         return fault_set(why, FAULT_INTERNAL, EINVAL, "--%s has no known type", spec->name);
 }
 
-/* A long option that is nearly what was written; NULL: none. */
+/* The long option most similar to the one written; NULL: none. */
 static const char *guess(const struct merged *merged, const char *text)
 {
         char name[64];
@@ -169,7 +169,7 @@ static const char *guess(const struct merged *merged, const char *text)
         return nearest;
 }
 
-/* What getopt did not accept, as the user wrote it. */
+/* The option that getopt refused, as the user wrote it. */
 static int refuse(const struct merged *merged, int found, char **argv, struct fault *why)
 {
         size_t index = optopt != 0 ? find_option(merged, optopt) : merged->count;
@@ -195,7 +195,7 @@ int options_parse(const struct option_group *groups, size_t n_groups, int argc, 
 
         if (merge(&merged, groups, n_groups, order) < 0)
                 return fault_set(why, FAULT_INTERNAL, E2BIG, "more than %d options in one table", OPTIONS_MAX);
-        optind = 0; /* getopt(3), NOTES: 0 makes glibc start anew */
+        optind = 0; /* getopt(3), NOTES: 0 makes glibc start again */
         opterr = 0;
         while ((found = getopt_long(argc, argv, merged.shorts, merged.longs, NULL)) != -1) {
                 size_t index = merged.count;

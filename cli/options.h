@@ -1,4 +1,4 @@
-/* The options of a verb as a table, over getopt_long(3). Options and operands may be mixed; everything behind "--"
+/* The options of a verb as a table, over getopt_long(3). Options and operands may be mixed; everything after "--"
  * is an operand. Values point into argv. */
 #pragma once
 
@@ -48,7 +48,7 @@ struct option_group {
 };
 
 enum operand_order {
-        OPERANDS_MIXED, /* operands move behind the options (argv is reordered) */
+        OPERANDS_MIXED, /* operands move after the options (argv is reordered) */
         OPERANDS_END    /* the first operand ends the options: the verb itself */
 };
 

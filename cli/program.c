@@ -12,7 +12,7 @@
 #include "interrupt.h"
 #include "scope.h"
 
-/* With the signals that we keep from ourselves: it hears them as ever. */
+/* With the signals that this process blocks, so that the program receives them. */
 static int spawn(const char *path, const char *const *argv, int out_fd, pid_t *ret_pid)
 {
         posix_spawn_file_actions_t actions;
@@ -37,7 +37,7 @@ static int spawn(const char *path, const char *const *argv, int out_fd, pid_t *r
         return -r;
 }
 
-/* Until it has ended. A signal to us is passed on: a terminal's has reached it already, and it minds one only. */
+/* Waits for its end, and passes signals on. It may get one from the terminal too, but reacts only once. */
 static int await(pid_t pid, int interrupt_fd, int *ret_signal)
 {
         AUTO(auto_close) int pidfd = pidfd_open(pid, 0);

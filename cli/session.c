@@ -20,8 +20,8 @@
 #include "websocket.h"
 
 enum { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
-/* Of carreld's 16 KiB for a request's head, and of its 1 MiB for a message. An older carreld takes no request as a
- * message, so that it is for those only that need it. */
+/* These fit into carreld's 16 KiB for a request's head, and its 1 MiB for a message. An older carreld takes no request
+ * as a message, so only long requests use one. */
 enum { INPUT_BYTES = 32 << 10, TARGET_MAX_BYTES = 15 << 10, TARGET_MAX_ARGUMENTS = 500, MESSAGE_MAX_BYTES = 1 << 20 };
 static const double HANDSHAKE_DEADLINE_S = 3660; /* an ensure is answered by ensure_timeout_s, an hour at most */
 
@@ -30,7 +30,7 @@ struct session {
         const struct session_request *request;
         struct exec_events events;
         struct ev_loop *loop;
-        char *message; /* the request, where it is too long for a path; or NULL */
+        char *message; /* the request if it is too long for a path, or NULL */
         struct websocket *socket;
         struct terminal terminal;
         ev_io input, interrupt;
@@ -69,7 +69,7 @@ static void take_signal(struct session *session)
         if (signal == SIGWINCH) {
                 send_size(session);
         } else if (signal == SIGCONT) {
-                /* Somebody stopped us, and the shell took the terminal meanwhile. */
+                /* This process was stopped, and the shell took the terminal meanwhile. */
                 terminal_resume(&session->terminal);
                 send_size(session);
         } else if (session->request->is_tty || exec_events_on_interrupt(&session->events, signal) < 0) {
@@ -80,7 +80,7 @@ static void take_signal(struct session *session)
 
 /* ---- from the program ---- */
 
-/* Signals are heard while a slow terminal or pipe takes its time. */
+/* Signals are handled while a slow terminal or pipe blocks. */
 static int pass_on(struct session *session, int fd, const uint8_t *bytes, size_t length)
 {
         while (length > 0) {
@@ -105,7 +105,7 @@ static void on_status(struct session *session, const uint8_t *bytes, size_t leng
 
         if (status == NULL)
                 return;
-        /* What it says belongs below the program's last line, on a sane terminal. */
+        /* Messages go below the program's last line, on a restored terminal. */
         terminal_leave(&session->terminal);
         if (error != NULL)
                 exec_events_fail(&session->events, error);
@@ -179,9 +179,9 @@ static void on_interrupt(struct ev_loop *loop, ev_io *watcher, int events)
         take_signal(watcher->data);
 }
 
-/* ---- the road ---- */
+/* ---- the connection ---- */
 
-/* TERM of ours for a program on a terminal; NULL: none, or it is given already. */
+/* The local TERM for a program on a terminal; NULL: not set, or given already. */
 static const char *own_term(const struct session_request *request)
 {
         const char *term = request->is_tty ? getenv("TERM") : NULL;
@@ -244,7 +244,7 @@ static bool fill_request(const struct session_request *request, cJSON *body)
                 cJSON_AddNumberToObject(body, "cols", columns) != NULL);
 }
 
-/* The same request, as the query or as the first message. */
+/* The same request, as a query or as the first message. */
 static int add_query(const cJSON *request, struct buffer *path)
 {
         const cJSON *field, *item;
@@ -300,7 +300,7 @@ static int build_request(struct session *session, struct buffer *path)
         return STATUS_FAILED;
 }
 
-/* What the way the loop was left means for our exit status. */
+/* The exit status, by the reason for which the loop ended. */
 static int conclude(const struct session *session)
 {
         const struct cli *cli = session->cli;
@@ -310,12 +310,12 @@ static int conclude(const struct session *session)
         if (session->failure == -EPIPE)
                 return 128 + SIGPIPE; /* as a program whose reader has left */
         if (session->failure < 0) {
-                cli_complain(cli, "cannot pass the output on: %s", strerror(-session->failure));
+                cli_complain(cli, "cannot write the output: %s", strerror(-session->failure));
                 return STATUS_EXEC_FAILED;
         }
         if (session->events.has_ended)
                 return session->events.status;
-        cli_complain(cli, "the connection to carreld ended (%u) before the program's end: how it ended is not known",
+        cli_complain(cli, "the connection to carreld ended (%u) before the program's end: its result is unknown",
                      session->code);
         return STATUS_EXEC_FAILED;
 }

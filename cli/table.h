@@ -25,5 +25,5 @@ void table_keep_whole(struct table *table, size_t column);
 /* width: of the terminal in columns; 0: not a terminal, nothing is cut. */
 void table_print(const struct table *table, FILE *out, size_t width);
 
-/* The columns of the terminal behind fd; 0 when it is none. */
+/* The columns of the terminal fd; 0 if it is not a terminal. */
 size_t table_terminal_width(int fd);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-/* TCSADRAIN and not TCSAFLUSH: what was typed ahead is for the program, or for the shell behind it. */
+/* TCSADRAIN and not TCSAFLUSH: keys typed ahead are for the program, or for the shell after it. */
 int terminal_enter(struct terminal *terminal, int fd)
 {
         struct termios raw;
@@ -32,7 +32,7 @@ void terminal_leave(struct terminal *terminal)
 {
         if (terminal->fd < 0)
                 return;
-        /* A signal may come in between; the terminal may be gone, too. */
+        /* A signal may arrive meanwhile; the terminal may also be gone. */
         while (tcsetattr(terminal->fd, TCSADRAIN, &terminal->before) < 0 && errno == EINTR)
                 ;
         terminal->fd = -1;

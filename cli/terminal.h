@@ -6,7 +6,7 @@
 #include <termios.h>
 
 struct terminal {
-        int fd; /* -1: there is none, or it is as it was */
+        int fd; /* -1: no terminal, or it is restored */
         struct termios before;
 };
 
@@ -17,5 +17,5 @@ void terminal_resume(const struct terminal *terminal);
 /* As it was. Idempotent; on every way out. */
 void terminal_leave(struct terminal *terminal);
 
-/* 0, 0 when it cannot be told. */
+/* 0, 0 if it is unknown. */
 void terminal_size(int fd, uint16_t *ret_rows, uint16_t *ret_columns);

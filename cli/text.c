@@ -73,7 +73,7 @@ static const char *skip_string(const char *at)
         return at;
 }
 
-/* at: behind an ESC. */
+/* at: after an ESC. */
 static const char *skip_escape(const char *at)
 {
         if (*at == '[') {
@@ -121,7 +121,7 @@ static void filter_point(struct text_filter *filter, const char *bytes, size_t l
 
         filter->has_return = point == '\r';
         if (is_return && point != '\n' && point != '\r')
-                (void)buffer_text(clean, "\n"); /* what comes would cover the line */
+                (void)buffer_text(clean, "\n"); /* the next text would cover the line */
         if (point == ESCAPE)
                 filter->state = FILTER_ESCAPE;
         else if (point == 0x2028 || point == 0x2029)
@@ -132,7 +132,7 @@ static void filter_point(struct text_filter *filter, const char *bytes, size_t l
                 (void)buffer_append(clean, bytes, length);
 }
 
-/* One code point behind an ESC: whether the sequence takes it. */
+/* One code point after an ESC: whether it belongs to the sequence. */
 static bool filter_escape(struct text_filter *filter, uint32_t point)
 {
         bool is_final = point >= 0x30 && point <= 0x7E;
@@ -155,7 +155,7 @@ static bool filter_escape(struct text_filter *filter, uint32_t point)
                 return point >= 0x40 && point <= 0x7E;
         case FILTER_STRING:
         case FILTER_STRING_ESCAPE:
-                /* A line's end ends it, too: a terminal that knows no such string would show what follows. */
+                /* A line's end ends it too: a terminal without support for such strings shows the rest. */
                 if (point == '\a' || point == '\n' || (point == '\\' && filter->state == FILTER_STRING_ESCAPE))
                         filter->state = FILTER_TEXT;
                 else
@@ -180,7 +180,7 @@ int text_filter(struct text_filter *filter, const char *bytes, size_t length, st
                 memcpy(filter->tail, whole.data + end, filter->n_tail);
         while (at < end) {
                 uint32_t point;
-                /* The NUL behind the buffer's end is no part of a character. */
+                /* The NUL after the buffer's end is not part of a character. */
                 size_t taken = decode(whole.data + at, &point);
 
                 if (!filter_escape(filter, point))

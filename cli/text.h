@@ -13,7 +13,7 @@
 int text_clean(struct buffer *buffer, const char *text);
 
 /* The same for a stream that comes in pieces, whose lines and tabs stay: a carriage return begins a new line. Zero-
- * initialise. What ends in the middle of a character waits for the next piece. */
+ * initialise. An incomplete character waits for the next piece. */
 struct text_filter {
         enum { FILTER_TEXT, FILTER_ESCAPE, FILTER_CSI, FILTER_STRING, FILTER_STRING_ESCAPE } state;
         bool has_return;

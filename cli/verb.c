@@ -6,18 +6,18 @@
 
 const char *const OUTPUT_NAMES[] = { "table", "json", NULL };
 
-/* What to do next, for the API's codes whose message does not say it. Alphabetical. */
+/* Advice for those of the API's codes whose message has none. Alphabetical. */
 static const struct {
         const char *code;
         const char *advice;
 } ADVICE[] = {
-        { "engine_unavailable", "see `carrel info`, and whether the engine runs" },
+        { "engine_unavailable", "check `carrel info`, and that the engine runs" },
         { "forbidden", "this needs root or the admin group" },
         { "hardening_missing", "see `carrel doctor`" },
-        { "not_found", "`carrel ls` and `carrel ps` show what there is" },
+        { "not_found", "`carrel ls` and `carrel ps` list carrels and programs" },
         { "policy_not_in_force", "see `carrel policy`" },
-        { "pool_full", "remove some (`carrel rm`, `carrel reap`) or raise max_carrels" },
-        { "spec_conflict", "`carrel ps USER` shows what runs; --on-conflict replace ends it" },
+        { "pool_full", "remove carrels (`carrel rm`, `carrel reap`) or raise max_carrels" },
+        { "spec_conflict", "`carrel ps USER` lists the programs; --on-conflict replace ends them" },
 };
 
 bool cli_is_json(const struct cli *cli)

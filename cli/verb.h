@@ -8,7 +8,7 @@
 #include "api-client.h"
 #include "options.h"
 
-/* What every verb is given. */
+/* The context of every verb. */
 struct cli {
         const char *socket_path;
         const char *output; /* one of OUTPUT_NAMES */
@@ -17,7 +17,7 @@ struct cli {
         bool wants_version;
         FILE *out, *err;
         const char *about;      /* the one of several operands that is worked on; NULL: there is only one */
-        size_t width;           /* of the terminal behind out; 0: none, so output is plain */
+        size_t width;           /* of the terminal of out; 0: none, so output is plain */
         const char **advised;   /* the code of the error that advice was given for last */
         struct api_client *api; /* NULL for verbs with is_local */
 };
@@ -29,7 +29,7 @@ struct verb {
         const char *name;
         const char *operands; /* "USER -- PROGRAM [ARGUMENT...]"; "": none */
         const char *summary;  /* one line */
-        const char *help;     /* paragraphs behind it, or NULL */
+        const char *help;     /* further paragraphs, or NULL */
         const char *examples; /* lines "  carrel ..." */
         const struct option_spec *options;
         size_t values_size; /* of the struct that options point into; 0: none */
@@ -48,5 +48,5 @@ int cli_fail(const struct cli *cli, const struct api_error *error);
 /* The same for the command line; names the verb's --help when verb is not NULL. */
 int cli_fail_usage(const struct cli *cli, const char *verb, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
-/* One sentence on stderr, cleaned, behind "carrel: ". */
+/* One sentence on stderr, cleaned, after "carrel: ". */
 void cli_complain(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

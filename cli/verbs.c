@@ -12,8 +12,8 @@ const struct verb *const VERBS[] = { &CMD_CP,     &CMD_DOCTOR,  &CMD_ENSURE,  &C
 const struct option_spec COMMON_OPTIONS[] = {
         { 'h', "help", OPTION_FLAG, offsetof(struct cli, wants_help), .help = "show help and exit" },
         { 'o', "output", OPTION_CHOICE, offsetof(struct cli, output), .choices = OUTPUT_NAMES, .argument = "table|json",
-          .help = "how answers are written; default table" },
-        { 'q', "quiet", OPTION_FLAG, offsetof(struct cli, is_quiet), .help = "names only, or nothing" },
+          .help = "output format; default table" },
+        { 'q', "quiet", OPTION_FLAG, offsetof(struct cli, is_quiet), .help = "print only names, or nothing" },
         { 0, "socket", OPTION_TEXT, offsetof(struct cli, socket_path), .argument = "PATH",
           .help = "carreld's socket; default $CARREL_SOCKET or /run/carrel/carrel.sock" },
         { .name = NULL },
@@ -27,7 +27,7 @@ const struct verb *verb_find(const char *name)
         return NULL;
 }
 
-/* What other tools call it. */
+/* The names that other tools use. */
 static const struct {
         const char *name, *verb;
 } HABITS[] = {
@@ -49,7 +49,7 @@ static const char *guess(const char *name)
         for (size_t i = 0; VERBS[i] != NULL; i++) {
                 unsigned edits = str_distance(name, VERBS[i]->name);
 
-                /* Of "ls" two edits leave nothing. */
+                /* Two edits of "ls" leave nothing. */
                 if (edits < least && edits < strlen(VERBS[i]->name)) {
                         least = edits;
                         nearest = VERBS[i]->name;
@@ -82,7 +82,7 @@ void verb_print_help(const struct verb *verb, FILE *out)
 void verbs_print_help(FILE *out)
 {
         (void)fputs("Usage: carrel [OPTION...] VERB [ARGUMENT...]\n\n"
-                    "One hardened container per user: ask for it before every use, and run programs in it.\n\n"
+                    "One hardened container per user: ensure it before each use, and run programs in it.\n\n"
                     "Verbs:\n",
                     out);
         for (size_t i = 0; VERBS[i] != NULL; i++)
@@ -93,6 +93,6 @@ void verbs_print_help(FILE *out)
                     "  carrel ensure ada\n"
                     "  carrel exec ada -- sh -c 'id; pwd'\n"
                     "  carrel doctor\n"
-                    "\n`carrel VERB --help` explains a verb; carrel(1) has the exit statuses.\n",
+                    "\n`carrel VERB --help` explains a verb; carrel(1) lists the exit statuses.\n",
                     out);
 }

@@ -11,9 +11,9 @@ extern const struct verb CMD_CP, CMD_DOCTOR, CMD_ENSURE, CMD_EVENTS, CMD_EXEC, C
 /* Alphabetical; ends with NULL. */
 extern const struct verb *const VERBS[];
 
-const struct verb *verb_find(const char *name); /* NULL: there is none */
+const struct verb *verb_find(const char *name); /* NULL: no such verb */
 
-/* Says that there is no such verb, and which one may be meant; the exit status. */
+/* Reports that there is no such verb, and which one may be meant; the exit status. */
 int verb_fail_unknown(const struct cli *cli, const char *name);
 
 /* The help of one verb, and of carrel itself. */

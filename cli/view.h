@@ -36,7 +36,7 @@ int view_names(const struct cli *cli, const char *path, const cJSON *array);
 /* The answer as it came, on one line. */
 int view_json(const struct cli *cli, const cJSON *json);
 
-/* Follows a path of names; NULL when it is not there. And the text there, "" when there is none. */
+/* Follows a path of names; NULL when it is not there. And the text there, "" without one. */
 const cJSON *view_find(const cJSON *object, const char *path);
 const char *view_text(const cJSON *object, const char *path);
 /* The number there, or fallback. */

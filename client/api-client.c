@@ -153,7 +153,7 @@ static int on_output(void *arg, int stream, const void *bytes, size_t length)
         return r;
 }
 
-/* What was asked for may come as frames or as lines: the answer says which. */
+/* The answer may be frames or lines: its header says which. */
 static void on_stream_header(void *arg)
 {
         struct pending *pending = arg;

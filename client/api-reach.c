@@ -40,11 +40,11 @@ void api_reach_explain(struct api_error *error, const char *socket_path, const s
         error->status = STATUS_UNREACHABLE;
         error->is_retryable = true;
         if (why->kind == FAULT_DEADLINE)
-                (void)snprintf(error->message, size, "carreld at %s took the request and did not answer in time",
+                (void)snprintf(error->message, size, "carreld at %s accepted the request but did not answer in time",
                                socket_path);
         else if (r == -EACCES || r == -EPERM)
                 (void)snprintf(error->message, size,
-                               "you may not open %s: be root or a member of the group `carrel` (usermod -aG carrel "
+                               "you may not open %s: become root or a member of the group `carrel` (usermod -aG carrel "
                                "NAME, then log in again)",
                                socket_path);
         else if (r == -ENAMETOOLONG)
@@ -52,13 +52,13 @@ void api_reach_explain(struct api_error *error, const char *socket_path, const s
                                sizeof((struct sockaddr_un *)0)->sun_path - 1, socket_path);
         else if (r == -ENOTSOCK)
                 (void)snprintf(error->message, size,
-                               "%s is no socket: name carreld's with --socket (usually /run/carrel/carrel.sock)",
+                               "%s is not a socket: name carreld's with --socket (usually /run/carrel/carrel.sock)",
                                socket_path);
         else if (r < 0)
                 (void)snprintf(error->message, size,
                                "carreld does not answer at %s (%s): start it (systemctl start carreld, or ./dev up) or "
                                "name its socket with --socket",
-                               socket_path, r == -ENOENT ? "there is no such socket" : strerror(-r));
+                               socket_path, r == -ENOENT ? "no such socket" : strerror(-r));
         else
                 (void)snprintf(error->message, size, "the connection to carreld at %s was lost: %s", socket_path,
                                why->message);
@@ -84,5 +84,5 @@ void api_error_parse(struct api_error *error, int http_status, const char *body)
         error->http_status = http_status;
         if (error->message[0] == '\0')
                 (void)snprintf(error->message, sizeof error->message,
-                               "HTTP status %d without a reason: is it carreld's socket?", http_status);
+                               "HTTP status %d without a reason: is this carreld's socket?", http_status);
 }

@@ -151,7 +151,7 @@ static void find_header(const char *head, const char *name, char *target, size_t
         target[length] = '\0';
 }
 
-/* carreld closes behind a refusal of this kind, or says how long it is; either ends the reading. */
+/* carreld closes after a refusal of this kind, or says how long it is; either ends the reading. */
 static int read_refusal(struct handshake *handshake, int http_status, const char *head, size_t head_length)
 {
         char text[32];

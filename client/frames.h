@@ -27,7 +27,7 @@ struct frames_visitor {
         void *arg;
 };
 
-/* 0, -EPROTO (no frame that is known, or something behind the report), -EMSGSIZE, -ENOMEM, or what was answered. */
+/* 0, -EPROTO (an unknown frame, or data after the report), -EMSGSIZE, -ENOMEM, or what was answered. */
 int frames_feed(struct frames *frames, const void *bytes, size_t length, const struct frames_visitor *visitor);
 /* The body has ended: 0, or -EPROTO when it ended inside a frame. */
 int frames_end(const struct frames *frames);

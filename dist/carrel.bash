@@ -1,11 +1,11 @@
 # Completion of carrel(1) for bash: verbs, options and their values, user ids, exec ids, images, and files.
 
-# Words one a line, from what carreld knows; a dead one does not hold the shell.
+# Words from carreld, one a line; a carreld that does not answer does not block the shell.
 _carrel_ask() {
         timeout 2 carrel ${_carrel_socket:+--socket "$_carrel_socket"} "$@" -q 2>/dev/null
 }
 
-# What has been typed of the current word, with the shell's quotes taken off.
+# The typed part of the current word, without the shell's quotes.
 _carrel_typed() {
         local typed=${current#[\"\']}
         printf '%s' "${typed//\\/}"
@@ -37,7 +37,7 @@ _carrel_options() {
         carrel ${1:+"$1"} --help 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort -u
 }
 
-# What the value of an option of a verb is, in $kind; 1: the option has none.
+# Sets $kind to the kind of value that an option of a verb takes; 1: the option has none.
 _carrel_kind() {
         case $2:$1 in
         *:-o | *:--output) kind='table json' ;;
@@ -59,7 +59,7 @@ _carrel_kind() {
         esac
 }
 
-# What the operand of a verb is, in $kind; $2 is how many there are already, $3 the first of them.
+# Sets $kind to the kind of the next operand of a verb; $2 is the number of earlier ones, $3 the first of them.
 _carrel_operand() {
         local verbs='cp doctor ensure events exec help image info inspect kill logs ls policy ps reap rm shell sweep touch version why'
         kind=ANY
@@ -103,7 +103,7 @@ _carrel_complete() {
 
 _carrel() {
         local current previous words cword verb='' first='' kind='' _carrel_socket='' i count=0
-        # Colons and equals signs are parts of our words (NAME:TAG, USER:PATH, --option=value), for bash they are not.
+        # bash splits words at colons and equals signs, but NAME:TAG, USER:PATH and --option=value are one word here.
         if declare -F _get_comp_words_by_ref >/dev/null; then
                 _get_comp_words_by_ref -n := -c current -p previous -w words -i cword
         else

@@ -1,6 +1,6 @@
 # Completion of carrel(1) for fish: verbs, options and their values, user ids, exec ids, images, and files.
 
-# Words one a line, from what carreld knows; a dead one does not hold the shell.
+# Words from carreld, one a line; a carreld that does not answer does not block the shell.
 function __carrel_ask
         set -l socket
         set -l words (commandline -opc)
@@ -12,7 +12,7 @@ function __carrel_ask
         timeout 2 carrel $socket $argv -q 2>/dev/null
 end
 
-# The words behind options and their values: the verb is the first of them.
+# The words without options and their values: the verb is the first of them.
 function __carrel_words
         set -l skip 0
         for word in (commandline -opc)[2..-1]
@@ -89,26 +89,26 @@ complete -c carrel -n '__carrel_is cp' -F
 complete -c carrel -n '__carrel_is cp' -a '(__carrel_ask ls | string replace -r "\$" :)'
 
 complete -c carrel -n '__carrel_is ensure' -l policy -x -a 'internet none' -d 'egress policy'
-complete -c carrel -n '__carrel_is ensure' -l on-conflict -x -a 'fail replace replace_idle' -d 'when it runs with another spec'
+complete -c carrel -n '__carrel_is ensure' -l on-conflict -x -a 'fail replace replace_idle' -d 'if it runs with another spec'
 complete -c carrel -n '__carrel_is ensure' -l image -x -a '(__carrel_ask image ls)' -d 'image of the container'
-complete -c carrel -n '__carrel_is ensure' -l memory -x -a '256m 512m 1g 2g' -d 'memory with swap'
+complete -c carrel -n '__carrel_is ensure' -l memory -x -a '256m 512m 1g 2g' -d 'memory including swap'
 complete -c carrel -n '__carrel_is ensure' -l cpus -x -d CPUs
 complete -c carrel -n '__carrel_is ensure' -l pids -x -d processes
 complete -c carrel -n '__carrel_is exec shell' -s e -l env -x -a '(set -nx)' -d 'set a variable'
 complete -c carrel -n '__carrel_is exec shell' -s w -l workdir -x -a '/tmp /workspace' -d 'working directory'
-complete -c carrel -n '__carrel_is exec' -s d -l detach -d "print the exec's id and leave it running"
+complete -c carrel -n '__carrel_is exec' -s d -l detach -d "print the exec's id and leave the program running"
 complete -c carrel -n '__carrel_is exec' -s i -l interactive -d 'pass stdin on'
 complete -c carrel -n '__carrel_is exec' -s n -l no-stdin -d 'do not read stdin'
-complete -c carrel -n '__carrel_is exec' -s t -l tty -d 'on a terminal'
-complete -c carrel -n '__carrel_is exec' -l id -x -d 'an id of your choice'
+complete -c carrel -n '__carrel_is exec' -s t -l tty -d 'connect this terminal'
+complete -c carrel -n '__carrel_is exec' -l id -x -d 'your own id'
 complete -c carrel -n '__carrel_is exec' -l drain -x -d seconds
 complete -c carrel -n '__carrel_is exec' -l timeout -x -d seconds
-complete -c carrel -n '__carrel_is cp' -s a -l archive -d 'for habit'
-complete -c carrel -n '__carrel_is cp' -s r -l recursive -d 'for habit'
-complete -c carrel -n '__carrel_is cp' -l limit -x -d 'fail when more comes'
+complete -c carrel -n '__carrel_is cp' -s a -l archive -d 'no effect'
+complete -c carrel -n '__carrel_is cp' -s r -l recursive -d 'no effect'
+complete -c carrel -n '__carrel_is cp' -l limit -x -d 'stop above this size'
 complete -c carrel -n '__carrel_is doctor' -s a -l allowed -x -d 'a target the policy allows'
 complete -c carrel -n '__carrel_is events' -s n -l count -x -d 'end after so many'
-complete -c carrel -n '__carrel_is events' -s u -l user -x -a '(__carrel_ask ls)' -d 'only of this user'
+complete -c carrel -n '__carrel_is events' -s u -l user -x -a '(__carrel_ask ls)' -d 'only events of this user'
 complete -c carrel -n '__carrel_image_is build' -l archive -r -F -d 'write the archive and import nothing'
 complete -c carrel -n '__carrel_image_is build' -l packages -r -F -d 'names of packages'
 complete -c carrel -n '__carrel_image_is build' -l sources -r -F -d 'sources.list lines'
@@ -117,15 +117,15 @@ complete -c carrel -n '__carrel_image_is pull' -l insecure -d 'plain HTTP, or a 
 complete -c carrel -n '__carrel_image_is pull' -l timeout -x -d 'seconds'
 complete -c carrel -n '__carrel_image_is import' -s f -l format -x -a 'auto docker oci rootfs' -d 'what the archive is'
 complete -c carrel -n '__carrel_is kill' -s s -l signal -x -a 'CONT HUP INT KILL QUIT STOP TERM USR1 USR2' -d signal
-complete -c carrel -n '__carrel_is logs' -s a -l after -x -d 'only what came behind this event'
-complete -c carrel -n '__carrel_is logs' -s f -l follow -d 'go on until the program ends'
+complete -c carrel -n '__carrel_is logs' -s a -l after -x -d 'only events after this one'
+complete -c carrel -n '__carrel_is logs' -s f -l follow -d 'follow until the program ends'
 complete -c carrel -n '__carrel_is logs' -s n -l tail -x -d 'only the last lines'
 complete -c carrel -n '__carrel_is logs' -l raw -d 'pass escape sequences on'
 complete -c carrel -n '__carrel_is ls' -s s -l state -x -a 'lost queued ready retiring starting' -d state
 complete -c carrel -n '__carrel_is ps' -s s -l state -x -a 'all ended failed running waiting' -d state
-complete -c carrel -n '__carrel_is ps' -s a -l all -d 'also those that wait or are over'
+complete -c carrel -n '__carrel_is ps' -s a -l all -d 'also waiting and finished ones'
 complete -c carrel -n '__carrel_is reap' -s i -l idle -x -d seconds
 complete -c carrel -n '__carrel_is rm' -s a -l all -d "every user's carrel"
-complete -c carrel -n '__carrel_is rm' -s f -l force -d 'no error for a user who has none'
+complete -c carrel -n '__carrel_is rm' -s f -l force -d 'ignore users without a carrel'
 complete -c carrel -n '__carrel_is rm' -s y -l yes -d 'with --all: do not ask'
 complete -c carrel -n '__carrel_is touch' -s l -l lease -x -d seconds

@@ -1,7 +1,7 @@
 #compdef carrel
 # Completion of carrel(1) for zsh: verbs, options and their values, user ids, exec ids, images, and files.
 
-# Words one a line, from what carreld knows; a dead one does not hold the shell.
+# Words from carreld, one a line; a carreld that does not answer does not block the shell.
 _carrel_ask() {
         local -a socket
         [[ -n ${opt_args[--socket]} ]] && socket=(--socket ${opt_args[--socket]})

@@ -6,5 +6,5 @@
 /* Appends "/" and `segment`. -EINVAL for "", "." and "..", which anyone on the way may resolve; -ENOMEM. */
 int api_path_append(struct buffer *path, const char *segment);
 
-/* Appends "?name=value", or "&name=value" behind another; value NULL: nothing. 0 or -ENOMEM. */
+/* Appends "?name=value", or "&name=value" after another; value NULL: nothing. 0 or -ENOMEM. */
 int api_path_query(struct buffer *path, const char *name, const char *value);

@@ -1,4 +1,4 @@
-/* What a failed call means to a person, and what an answer that is a failure says. */
+/* Explains failed calls to people, and reads the error of an answer. */
 #pragma once
 
 #include <cjson/cJSON.h>
@@ -6,8 +6,8 @@
 struct api_error;
 struct fault;
 
-/* Fills *error for a call that got no answer. Connects once more to tell "nobody listens" from "not allowed" from
- * "was there, and is gone": the transport's error does not say. */
+/* Fills *error for a call that got no answer. Connects again to distinguish "nobody listens", "not allowed" and
+ * "was there, and is gone", because the transport's error does not. */
 void api_reach_explain(struct api_error *error, const char *socket_path, const struct fault *why);
 
 /* Fills *error from the body of an answer that is not 2xx: {"error":{code,message,retryable}}, or anything else. */

@@ -123,7 +123,7 @@ static void mistakes_say_what_to_do(void **state)
                 { { "rm", "nobody", "nemo" }, 1, "nemo: " },
                 { { "-V" }, 0, "0.1.0" },
                 { { "ensure", "ada", "--memory", "1TB" }, 1, "memory" },
-                { { "--socket", "/etc/passwd", "ls" }, 3, "/etc/passwd is no socket" },
+                { { "--socket", "/etc/passwd", "ls" }, 3, "/etc/passwd is not a socket" },
                 { { "ensure" }, 2, "carrel ensure --help" },
                 { { "ensure", "ada", "--policy", "open" }, 2, "internet" },
                 { { "ensure", "../ada" }, 1, "id" },
@@ -352,8 +352,8 @@ static void images_come_from_registries(void **state)
                   "for n in -x '' 'a b' a@sha256:1 'a;b'; do carrel image pull -- \"$n\" x:1 2>/dev/null; echo $?; "
                   "done; "
                   "PATH=/nowhere:${PATH%%:*}; carrel image pull a:1 2>&1 | (read -r l; echo ${l%%,*})",
-                  "2\n2\n2\n2\n2\ncarrel: images of registries are fetched by skopeo: apt-get install skopeo; or fetch "
-                  "it elsewhere\n" },
+                  "2\n2\n2\n2\n2\ncarrel: skopeo is not installed: apt-get install skopeo; or fetch "
+                  "the image elsewhere\n" },
         };
 
         RUN_SCRIPTS(SCRIPTS);

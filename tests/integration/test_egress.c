@@ -271,7 +271,7 @@ static void doctor_resolves_a_name(void **state)
         (void)state;
         assert_true(doctor_says(OUTSIDE_ALLOWED));
         reload_with_resolver("10.53.53.54"); /* nobody is there */
-        assert_true(doctor_says("To mend it: name resolvers"));
+        assert_true(doctor_says("To fix it: set dns"));
         reload_with_resolver(RESOLVER);
 }
 

@@ -73,7 +73,7 @@ static void execs_are_found_again(void **state)
                 { "a deadline ends it",
                   "carrel exec --detach --id find-6 --timeout 0.3 ada -- sleep 1000; wait_end find-6; "
                   "carrel logs -f find-6",
-                  "find-6\ncarrel: the program was killed: its time was over (timeout)\n" },
+                  "find-6\ncarrel: the program was killed: it reached its timeout (timeout)\n" },
                 { "bytes that are no text",
                   "carrel exec --detach --id find-7 ada -- printf '\\377\\0x'; wait_end find-7; "
                   "carrel -o json logs find-7 | grep -o '\"encoding\":\"base64\"'; carrel logs find-7 | od -An -tx1",
@@ -84,7 +84,7 @@ static void execs_are_found_again(void **state)
                   "ended exit 3 sh\n7\n" },
                 { "what is not kept", "carrel logs nobody; echo $?",
                   "carrel: there is no such exec, or it is over and not kept (not_found)\n"
-                  "carrel: `carrel ls` and `carrel ps` show what there is\n1\n" },
+                  "carrel: `carrel ls` and `carrel ps` list carrels and programs\n1\n" },
                 { "what cannot be run",
                   "carrel exec --detach --id find-8 ada -- /no/such; wait_end find-8; "
                   "api http://c/v1/execs/find-8 | grep -o '\"exit_code\":127'",
@@ -201,7 +201,7 @@ static void stdin_streams(void **state)
                   "carrel exec -i ada -- sh -c 'exit 7' < /dev/null; echo $?; "
                   "carrel exec -i ada -- sh -c 'kill -9 $$' < /dev/null; echo $?; "
                   "carrel exec -i --timeout 0.3 ada -- sleep 1000 < /dev/null; echo $?",
-                  "7\n137\ncarrel: the program was killed: its time was over (timeout)\n124\n" },
+                  "7\n137\ncarrel: the program was killed: it reached its timeout (timeout)\n124\n" },
                 { "its reader leaves",
                   "carrel exec -i ada -- yes < /dev/null | head -n 1; "
                   "until ! carrel ps ada | grep -q yes; do sleep 0.05; done; carrel ps -q ada",
@@ -220,7 +220,7 @@ static void stdin_streams(void **state)
                   "o",
                   "5\nready\ncaught\n" },
                 { "a terminal needs one", "carrel exec -t ada -- true < /dev/null; echo $?",
-                  "carrel: -t needs a terminal as stdin; -i alone passes a pipe or a file on\n"
+                  "carrel: -t needs a terminal as stdin; use -i for a pipe or a file\n"
                   "carrel: see `carrel exec --help`\n125\n" },
         };
 
@@ -270,7 +270,7 @@ static void files_go_in_and_out(void **state)
                   "carrel: Read-only file system: /etc/x (file_refused)\n1\n" },
                 { "what is not there", "carrel cp ada:nothing out; echo $?; ls",
                   "carrel: No such file or directory: nothing (not_found)\n"
-                  "carrel: `carrel ls` and `carrel ps` show what there is\n1\n" },
+                  "carrel: `carrel ls` and `carrel ps` list carrels and programs\n1\n" },
                 { "removing",
                   "api -X DELETE 'http://c/v1/carrels/ada/files/tree?recursive=1'; echo; "
                   "carrel exec ada -- ls tree",
@@ -316,7 +316,7 @@ static void copies_cost_what_they_hold(void **state)
                   "carrel exec ada -- cat hole | cmp - h && echo same",
                   "419430400\nsmall\nsame\n" },
                 { "a bound of one's own", "carrel cp --limit 1MiB ada:hole h; echo $?; ls -A",
-                  "carrel: more than --limit comes from the carrel: the copy was ended\n1\n" },
+                  "carrel: the copy exceeds --limit and was stopped\n1\n" },
                 { "a signal leaves nothing",
                   "carrel exec ada -- truncate -s 1099511627776 endless; carrel cp ada:endless e & "
                   "while ! ls -d .carrel-cp.*/endless > l 2>&1; do sleep 0.01; done; rm l; kill $!; wait $!; echo $?; "
@@ -333,7 +333,7 @@ static void copies_cost_what_they_hold(void **state)
                   "carrel exec ada -- sh -c 'head -c 60000000 /dev/urandom > big'; carrel cp ada:big small/b 2>&1 | "
                   "sed "
                   "'s/[.]carrel-cp[.].*;/X;/'; ls -A small; carrel exec ada -- rm big hole; umount small",
-                  "carrel: less than 5 % of the disk of small/X; --limit SIZE takes up to SIZE all the same\n" },
+                  "carrel: less than 5 % of the disk of small/X; --limit SIZE permits up to SIZE\n" },
         };
 
         RUN_SCRIPTS(SCRIPTS);

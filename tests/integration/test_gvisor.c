@@ -108,12 +108,12 @@ static void nothing_outlives_its_deadline(void **state)
                   "(trap \"\" TERM; setsid sleep 4713 &); exec sleep 1000'; echo $?; "
                   "carrel exec ada -- sh -c 'ps -o args | grep -cE \"^(sleep 4713|sh -c trap)\"; "
                   "ps -o args | grep -c \"^sleep 4712\"'",
-                  "carrel: the program was killed: its time was over (timeout)\n124\n0\n1\n" },
+                  "carrel: the program was killed: it reached its timeout (timeout)\n124\n0\n1\n" },
                 { "one that tries to pass for nobody's",
                   "carrel exec --timeout 1 ada -- sh -c '(ulimit -f 4242; setsid sleep 4714 &); exec sleep 1000'; echo "
                   "$?; "
                   "carrel exec ada -- sh -c 'ps -o args | grep -c \"^sleep 4714\"'",
-                  "carrel: the program was killed: its time was over (timeout)\n124\n0\n" },
+                  "carrel: the program was killed: it reached its timeout (timeout)\n124\n0\n" },
                 { "a signal of the user's",
                   "carrel exec --detach --id gv-1 ada -- sh -c 'trap \"echo caught; exit 5\" USR1; echo ready; while "
                   ":; "
@@ -186,7 +186,7 @@ static void what_is_promised_holds_inside(void **state)
                   "policy none is what it can have (policy_not_in_force)\ncarrel: see `carrel policy`\n1\n" },
                 { "the doctor agrees, and knows what it cannot know",
                   "carrel doctor > d; grep -c FAIL d; grep -o 'the kernel inside, the runtime.s own, does not tell' d",
-                  "0\nthe kernel inside, the runtime's own, does not tell\n" },
+                  "0\nthe runtime's own kernel does not report it\n" },
                 { "no interface but loopback", "carrel exec ada -- sh -c 'ls /sys/class/net; wc -l < /proc/net/route'",
                   "lo\n1\n" },
         };

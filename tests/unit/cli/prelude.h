@@ -1,4 +1,4 @@
-/* What cmocka.h needs before it. */
+/* The headers that cmocka.h needs before it. */
 #pragma once
 
 #include <setjmp.h>

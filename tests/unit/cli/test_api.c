@@ -184,7 +184,7 @@ static void no_socket_names_the_mend(void **state)
                 const char *path, *said;
         } CASES[] = {
                 { "/nonexistent/carrel.sock", "start it (systemctl start carreld, or ./dev up)" },
-                { "/dev/null", "/dev/null is no socket" },
+                { "/dev/null", "/dev/null is not a socket" },
         };
 
         for (size_t i = 0; i < COUNT(CASES); i++) {

@@ -164,7 +164,7 @@ static void every_check_has_its_name(void **state)
         cJSON_Delete(findings.array);
 }
 
-static void shared_counts_are_told(void **state)
+static void shared_counts_are_reported(void **state)
 {
         static const struct {
                 const char *report, *result, *word;
@@ -172,7 +172,7 @@ static void shared_counts_are_told(void **state)
                 { "NoNewPrivs: 1\nIds: 1879048192\n", "OK", "1879048192" },
                 { "NoNewPrivs: 1\nIds: 0\n", "SKIP", "share" },
                 { "Seccomp: 2\nIds: 0\n", "OK", "kernel" },
-                { "NoNewPrivs: 1\n", "SKIP", "nothing" },
+                { "NoNewPrivs: 1\n", "SKIP", "did not report" },
         };
 
         for (size_t i = 0; i < COUNT(CASES); i++) {
@@ -195,11 +195,11 @@ static void a_full_disk_is_found(void **state)
         static const struct {
                 const char *disks, *result, *part;
         } CASES[] = {
-                { WELL, "OK", "users_dir has 47g and 900000 inodes left" },
-                { WELL "," WELL, "OK", "left; users_dir has" },
-                { DISK("100e9", "2e9", "0", "0", "3"), "OK", "1.9g left" }, /* much, though a small part */
+                { WELL, "OK", "users_dir has 47g and 900000 inodes free" },
+                { WELL "," WELL, "OK", "free; users_dir has" },
+                { DISK("100e9", "2e9", "0", "0", "3"), "OK", "1.9g free" }, /* much, though a small part */
                 { DISK("8e6", "7e6", "100", "90", "3"), "OK", "" },         /* little, but most of it */
-                { DISK("100e9", "1e9", "0", "0", "3"), "FAIL", "users_dir has 954m left" },
+                { DISK("100e9", "1e9", "0", "0", "3"), "FAIL", "users_dir has 954m free" },
                 { DISK("100e9", "50e9", "1000000", "9999", "3"), "FAIL", "9999 inodes" },
                 { DISK("100e9", "0", "1000000", "900000", "3"), "FAIL", "has 0" },
                 { WELL "," DISK("100e9", "50e9", "0", "0", "61"), "FAIL", "users_dir has not answered for 61 s" },
@@ -236,7 +236,7 @@ int main(void)
                 cmocka_unit_test(egress_needs_its_control),
                 cmocka_unit_test(every_check_has_its_name),
                 cmocka_unit_test(names_need_an_answer),
-                cmocka_unit_test(shared_counts_are_told),
+                cmocka_unit_test(shared_counts_are_reported),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Our side of a copy: what comes from a carrel stays where it was told to. tar(1) is the other side. */
+/* Our side of a copy: what comes from a carrel stays in its target. tar(1) is the other side. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -123,7 +123,7 @@ static void tables_fit(void **state)
         }
 }
 
-/* What is typed again is never cut, and nothing else is at the first column's cost. */
+/* Ids, which people type again, are never cut, and nothing else is at the first column's cost. */
 static void whole_columns_stay_whole(void **state)
 {
         static const char *const HEADERS[] = { "EXEC", "COMMAND" };

@@ -94,18 +94,19 @@ static void usage_errors_exit_2(void **state)
                 { { "ensure", "ada", "--memroy", "1g" }, 2, "did you mean --memory?" },
                 { { "--fly" }, 2, "--fly" },
                 { { "help", "fly" }, 2, "there is no verb" },
-                { { "ls", "ada" }, 2, "too much behind the verb" },
-                { { "ensure" }, 2, "something is missing" },
+                { { "ls", "ada" }, 2, "unexpected argument: ada" },
+                { { "ensure" }, 2, "missing argument: USER\n" },
                 { { "ensure", "ada", "--cpus", "0" }, 2, "--cpus wants" },
                 { { "ensure", "ada", "--policy", "all" }, 2, "internet, none" },
                 { { "ls", "-o", "xml" }, 2, "table, json" },
-                { { "rm" }, 2, "name a user" },
+                { { "rm" }, 2, "missing argument: USER, or --all" },
+                { { "image" }, 2, "missing argument: build [NAME[:TAG]] | import" },
                 { { "rm", "--all", "ada" }, 2, "not both" },
                 { { "doctor", "--allowed", "x" }, 2, "ADDRESS:PORT" },
-                { { "exec", "ada" }, 125, "something is missing" },
+                { { "exec", "ada" }, 125, "missing argument: PROGRAM\n" },
                 { { "exec", "ada", "-x" }, 125, "see `carrel exec --help`" },
-                { { "exec", "..", "true" }, 125, "is no id" },
-                { { "inspect", ".." }, 1, "is no id" },
+                { { "exec", "..", "true" }, 125, "is not an id" },
+                { { "inspect", ".." }, 1, "is not an id" },
         };
 
         for (size_t i = 0; i < COUNT(CASES); i++) {
@@ -217,7 +218,7 @@ static void answers_are_shown(void **state)
                   { NOT_FOUND, OK_JSON "{\"user\":\"ada\",\"outcome\":\"removed\"}" },
                   1,
                   "USER  OUTCOME\nada   removed\n",
-                  "carrel: ghost: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
+                  "carrel: ghost: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` list carrels and programs\n",
                   "DELETE /v1/carrels/ghost HTTP/1.1" },
                 { { "rm", "-f", "ghost" }, { NOT_FOUND }, 0, "", "", "DELETE /v1/carrels/ghost HTTP/1.1" },
                 { { "rm", "-f", "ghost" }, { BROKEN }, 1, "", "carrel: no engine (engine_refused)\n", "DELETE " },
@@ -225,7 +226,7 @@ static void answers_are_shown(void **state)
                   { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"8a\"},{\"exec_id\":\"build-42\"}]}" },
                   1,
                   "",
-                  "carrel: nothing has the id \"build-4\", which is only the beginning of build-42: give the whole "
+                  "carrel: no id is \"build-4\", which is only the beginning of build-42: give the whole "
                   "id\n",
                   "GET /v1/execs?state=all HTTP/1.1" },
                 { { "kill", "build-4" }, /* the exact one, whatever else begins so */
@@ -244,13 +245,13 @@ static void answers_are_shown(void **state)
                   { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}],\"truncated\":true}" },
                   1,
                   "",
-                  "carrel: there are too many execs to tell which begins with \"9b\": give the whole id\n",
+                  "carrel: too many execs to search for the beginning \"9b\": give the whole id\n",
                   "GET /v1/execs?state=all HTTP/1.1" },
                 { { "kill", "7" },
                   { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}]}" },
                   1,
                   "",
-                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
+                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` list carrels and programs\n",
                   "GET /v1/execs?state=all HTTP/1.1" },
                 { { "logs", "9b" },
                   { NOT_FOUND, OK_JSON "{\"execs\":[{\"exec_id\":\"9b1d\"}]}",
@@ -273,7 +274,7 @@ static void answers_are_shown(void **state)
                   { OK_JSON "{\"user\":\"ada\",\"outcome\":\"replaced\",\"killed\":[\"9b\",\"9c\"]}" },
                   0,
                   "USER  CONTAINER  OUTCOME   STATE  POLICY  IMAGE\nada   -          replaced  -      -       -\n",
-                  "carrel: ada: the carrel was replaced, and with it went what ran: 9b, 9c\n",
+                  "carrel: ada: the carrel was replaced, which ended these programs: 9b, 9c\n",
                   "{\"on_conflict\":\"replace\"}" },
                 { { "image", "rm", "12abcdef" },
                   { OK_MISSING, OK_JSON "{\"images\":[{\"reference\":\"a:1\",\"id\":\"sha256:12abcdef99\"}]}",
@@ -324,7 +325,7 @@ static void answers_are_shown(void **state)
                   "EXEC  USER  STATE   CAUSE  EXIT  ERROR      AGE    COMMAND\n"
                   "9b    a     ended   exit   3     -          1m01s  make all\n"
                   "9c    -     failed  -      -     pool_full  -      -\n",
-                  "carrel: there are more: these are the latest\n",
+                  "carrel: there are more; these are the latest\n",
                   "GET /v1/execs?user=a&state=all HTTP/1.1" },
                 { { "ps", "--state", "failed", "-o", "json" },
                   { OK_JSON "{\"execs\":[],\"truncated\":false}" },
@@ -411,7 +412,7 @@ static void exec_passes_everything_through(void **state)
                   STREAM(EXIT("timeout", 124, 0)),
                   124,
                   "",
-                  "carrel: the program was killed: its time was over (timeout)\n",
+                  "carrel: the program was killed: it reached its timeout (timeout)\n",
                   "{\"argv\":[\"x\"],\"cwd\":\"/tmp\",\"timeout_s\":1.5}" },
                 { { "exec", "-nq", "ada", "x" },
                   STREAM(EXIT("oom", 137, 9)),
@@ -424,19 +425,19 @@ static void exec_passes_everything_through(void **state)
                   STREAM(""),
                   125,
                   "",
-                  "carrel: carreld ended the stream before the program's end: how it ended is not known\n",
+                  "carrel: carreld ended the stream before the program's end: its result is unknown\n",
                   "POST" },
                 { { "exec", "-n", "ada", "x" },
                   STREAM("{\"event\":\"stdout\",\"data\":\"Z\",\"encoding\":\"base64\"}\n" EXIT("exit", 0, 0)),
                   125,
                   "",
-                  "carrel: cannot pass the output on: Invalid argument\n",
+                  "carrel: cannot write the output: Invalid argument\n",
                   "POST" },
                 { { "exec", "-n", "ada", "x" },
                   { NOT_FOUND },
                   125,
                   "",
-                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` show what there is\n",
+                  "carrel: nobody (not_found)\ncarrel: `carrel ls` and `carrel ps` list carrels and programs\n",
                   "POST" },
                 { { "exec", "-n", "-o", "json", "ada", "x" },
                   { OK_STREAM EXIT("exit", 7, 0) },
@@ -534,15 +535,15 @@ static void a_name_alone_takes_our_value(void **state)
         server_end(&server);
 }
 
-/* What is no socket of carreld's says so, and what to do. */
+/* A path that is not a socket of carreld's is reported, with what to do. */
 static void a_wrong_socket_is_named(void **state)
 {
         static const struct {
                 const char *path, *said;
         } CASES[] = {
-                { "/etc/passwd", "/etc/passwd is no socket: name carreld's with --socket" },
-                { "/tmp", "/tmp is no socket" },
-                { "/nonexistent", "there is no such socket" },
+                { "/etc/passwd", "/etc/passwd is not a socket: name carreld's with --socket" },
+                { "/tmp", "/tmp is not a socket" },
+                { "/nonexistent", "no such socket" },
         };
 
         for (size_t i = 0; i < COUNT(CASES); i++) {
