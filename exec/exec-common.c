@@ -135,6 +135,16 @@ static const char *text_of(const struct exec_output *output)
         return output->kept.data != NULL ? output->kept.data : "";
 }
 
+static void tell_end(const struct exec *exec, const struct exec_result *result, const struct fault *why)
+{
+        const struct exec_sink sink = exec->sink;
+        void *arg = exec->arg;
+
+        if (sink.on_end != NULL)
+                sink.on_end(sink.end_arg, result);
+        sink.on_done(arg, result, why);
+}
+
 /* Silent before the callback, so that a cancel from inside it changes nothing. */
 void exec_report(struct exec *exec, const struct exec_end *end)
 {
@@ -162,7 +172,7 @@ void exec_report(struct exec *exec, const struct exec_end *end)
 
         exec->is_silent = true;
         memcpy(result.exec_id, exec->id, sizeof result.exec_id);
-        exec->sink.on_done(exec->arg, &result, NULL);
+        tell_end(exec, &result, NULL);
 }
 
 void exec_report_fault(struct exec *exec, const struct fault *why)
@@ -172,7 +182,7 @@ void exec_report_fault(struct exec *exec, const struct fault *why)
         if (exec->is_silent)
                 return;
         exec->is_silent = true;
-        exec->sink.on_done(exec->arg, NULL, &copy);
+        tell_end(exec, NULL, &copy);
 }
 
 bool exec_result_take(const struct exec_result *result, struct exec_outputs *ret_outputs)

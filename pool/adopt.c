@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "engine-call.h"
 #include "ensure.h"
 #include "inside.h"
+#include "orphan-call.h"
 #include "proc-file.h"
 #include "retire.h"
 #include "spec.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "execs.h"
+#include "carrel-execs.h"
 #include "inside.h"
 #include "names.h"
 #include "steps.h"
@@ -32,8 +32,8 @@ static enum flow_verdict clear_stale(struct flow *flow, void *subject)
 
         if (task->stale_id[0] == '\0')
                 return FLOW_NEXT;
-        task->killed = running_ids(task->carrel);
-        running_lose(task->carrel, task->stale_id, false);
+        task->killed = carrel_execs_ids(task->carrel);
+        execs_container_lost(task->carrel->pool->execs, task->stale_id, false);
         return task_asked(task, engine->ops->remove(engine, task->stale_id, on_cleared, task, &task->call));
 }
 

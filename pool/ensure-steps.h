@@ -1,5 +1,4 @@
-/* The flow ENSURE: clear, directory, create, confine, start, identify, verify, plug, confirm.
- * Its subject is a struct task. Inside the pool room only. */
+/* The steps of the flow ENSURE. Their subject is a struct task. */
 #pragma once
 
 #include "flow.h"

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "carrel-execs.h"
 #include "clock.h"
 #include "ensure-steps.h"
-#include "execs.h"
 #include "inside.h"
 #include "judge-ensure.h"
 #include "retire.h"
@@ -76,7 +76,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 facts.is_frozen = carrel->state == CARREL_READY && execs_is_frozen(pool->execs, carrel->id);
                 facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
                 if (facts.state == CARREL_READY && !facts.is_match)
-                        facts.in_the_way = running_in_the_way(carrel, busy, sizeof busy);
+                        facts.in_the_way = carrel_in_use(carrel, busy, sizeof busy);
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
         /* A reuse does not depend on the engine, and is too frequent to ask after it. */

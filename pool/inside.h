@@ -13,7 +13,7 @@
 #include "pool-options.h"
 #include "pool.h"
 
-struct running;
+struct carrel_exec;
 
 struct survey_task {
         pool_on_survey on_survey; /* NULL: no survey runs */
@@ -37,7 +37,7 @@ struct pool {
         ev_timer grant; /* zero delay: hands free starts to who waits for them */
         struct listeners listeners;
         struct past past;
-        struct running *running; /* by exec id */
+        struct carrel_exec *execs_by_id;
         struct survey_task survey;
         struct list orphan_calls; /* struct orphan_call: engine calls about containers nobody holds */
         struct list image_works;  /* struct image_work */

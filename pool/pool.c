@@ -2,16 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent-listener.h"
+#include "carrel-execs.h"
 #include "clock.h"
-#include "engine-call.h"
 #include "engine-events.h"
 #include "ensure.h"
-#include "execs.h"
 #include "inside.h"
+#include "orphan-call.h"
 #include "spare-dirs.h"
 #include "survey.h"
 #include "task.h"
@@ -76,6 +75,15 @@ static void remember(void *arg, const struct pool_event *event)
         past_note(arg, event, clock_wall_ms());
 }
 
+static void on_left_behind(void *arg, const char *container_id, enum exec_left_behind why)
+{
+        struct pool *pool = arg;
+        const struct carrel *carrel = table_find_id(&pool->table, container_id);
+
+        if (carrel != NULL)
+                pool_retire(pool, carrel->user, exec_left_behind_name(why), NULL, NULL, NULL);
+}
+
 int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,
              struct execs *execs, const struct pool_options *options, const struct flow_observer *observer,
              struct fault *why)
@@ -106,7 +114,7 @@ int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine
                 pool_free(pool);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory");
         }
-        execs_on_left_behind(execs, running_left_behind, pool);
+        execs_on_left_behind(execs, on_left_behind, pool);
         limit_execs(pool);
         *ret_pool = pool;
         return 0;
@@ -118,7 +126,7 @@ static void close_carrel(struct carrel *carrel, const struct fault *why)
                 task_free(carrel->task);
         wait_answer_all(&carrel->waiters, why);
         wait_answer_all(&carrel->retirers, why);
-        running_detach(carrel);
+        carrel_execs_detach(carrel);
 }
 
 struct pool *pool_free(struct pool *pool)
@@ -135,7 +143,7 @@ struct pool *pool_free(struct pool *pool)
         survey_cancel(pool);
         orphan_calls_free(pool);
         images_free(pool);
-        running_cancel_all(pool);
+        carrel_execs_cancel_all(pool);
         for (struct carrel *carrel = pool->table.users; carrel != NULL; carrel = table_next(carrel))
                 close_carrel(carrel, &why);
         table_release(&pool->table);
@@ -218,7 +226,7 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
                 pool->generation_floor = carrel->generation;
         ledger_release(pool->ledger, carrel->slot);
         carrel->slot = -1;
-        running_detach(carrel);
+        carrel_execs_detach(carrel);
         carrel_close_listener(carrel);
         agent_listener_forget(pool->execs, carrel->user);
         table_forget(&pool->table, carrel);
@@ -276,7 +284,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         carrel_drop_process(carrel);
         if (carrel->state == CARREL_LOST)
                 carrel_set_reason(carrel, reason);
-        running_lose(carrel, id, is_oom);
+        execs_container_lost(pool->execs, id, is_oom);
         carrel_close_listener(carrel);
         listeners_tell(&pool->listeners, &event);
 }
@@ -376,17 +384,6 @@ void pool_each(const struct pool *pool, const char *after, size_t limit,
         }
 }
 
-int pool_users_space(const struct pool *pool, uint64_t *ret_bytes, uint64_t *ret_inodes)
-{
-        struct statvfs space;
-
-        if (fstatvfs(pool->users_fd, &space) < 0)
-                return -errno;
-        *ret_bytes = (uint64_t)space.f_bavail * space.f_frsize;
-        *ret_inodes = space.f_favail;
-        return 0;
-}
-
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
 {
         struct engine_about about;
@@ -394,7 +391,7 @@ void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
                 .starts_in_flight = pool->admission.in_flight,
                 .starts_queued = pool->admission.n_queued,
                 .waiters = pool->n_waiters,
-                .execs = running_count(pool),
+                .execs = carrel_execs_count(pool),
                 .ensure_failures = pool->ensure_failures,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
                 .has_reconciled = pool->has_reconciled,

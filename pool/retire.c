@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "ensure.h"
-#include "execs.h"
 #include "inside.h"
 #include "task.h"
 #include "user-id.h"
@@ -15,9 +14,10 @@
 static enum flow_verdict quiesce(struct flow *flow, void *subject)
 {
         const struct task *task = subject;
+        struct carrel *carrel = task->carrel;
 
-        running_lose(task->carrel, task->carrel->id, false);
-        carrel_close_listener(task->carrel);
+        execs_container_lost(carrel->pool->execs, carrel->id, false);
+        carrel_close_listener(carrel);
         return FLOW_NEXT;
 }
 

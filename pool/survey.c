@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine-call.h"
+#include "orphan-call.h"
 #include "scope.h"
 #include "spec.h"
 #include "str.h"

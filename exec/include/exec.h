@@ -112,6 +112,10 @@ struct exec_sink {
         void (*on_launch)(void *arg);
         /* With is_pulled: exec_read has something to give, or the end of output to find. */
         void (*on_readable)(void *arg);
+        /* Called with end_arg just before on_done, for the caller that passes another's sink and arg on. result is NULL
+         * when on_done gets a fault. NULL is fine. */
+        void (*on_end)(void *end_arg, const struct exec_result *result);
+        void *end_arg;
 };
 
 struct exec_view {

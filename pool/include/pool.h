@@ -267,8 +267,6 @@ struct pool_stats {
         bool has_reconciled;
 };
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats);
-/* What is free for users on the file system of their directories (statvfs(3)). 0 or a negative errno. */
-int pool_users_space(const struct pool *pool, uint64_t *ret_bytes, uint64_t *ret_inodes);
 
 /* ---- for the reaper: what the engine holds, held against what we know ---- */
 

@@ -1,4 +1,4 @@
-#include "execs.h"
+#include "carrel-execs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,156 +10,104 @@
 #include "inside.h"
 #include "user-id.h"
 
-struct running {
-        UT_hash_handle hh; /* in pool->running, by exec_id */
+struct carrel_exec {
+        UT_hash_handle hh; /* in pool->execs_by_id */
         struct list node;  /* in carrel->execs */
         struct pool *pool;
-        struct carrel *carrel; /* NULL: forgotten meanwhile */
+        struct carrel *carrel; /* NULL: the pool has forgotten it */
         struct exec *exec;
-        struct exec_sink sink; /* the caller's */
-        void *arg;
         char exec_id[EXEC_ID_BYTES];
         char user[USER_ID_MAX + 1];
         char container_id[CONTAINER_ID_BYTES];
 };
 
-/* Out of the pool's books; the carrel is idle from now on, if this was its last. */
-static void let_go(struct running *running)
+/* The carrel becomes idle with its last exec. */
+static void remove_entry(struct carrel_exec *entry)
 {
-        struct carrel *carrel = running->carrel;
+        struct carrel *carrel = entry->carrel;
 
-        HASH_DEL(running->pool->running, running);
-        list_remove(&running->node);
+        HASH_DEL(entry->pool->execs_by_id, entry);
+        list_remove(&entry->node);
         if (carrel == NULL)
                 return;
         carrel->n_execs--;
         carrel_touch(carrel);
 }
 
-static void tell_end(const struct running *running, enum exec_cause cause, double duration_s, bool has_open_streams)
+static void report_end(const struct carrel_exec *entry, enum exec_cause cause, double duration_s, bool has_open_streams)
 {
         const struct pool_event event = {
                 .kind = POOL_EXEC_ENDED,
-                .user = running->user,
-                .container_id = running->container_id,
+                .user = entry->user,
+                .container_id = entry->container_id,
                 .detail = exec_cause_name(cause),
                 .duration_s = duration_s,
                 .cause = cause,
                 .has_open_streams = has_open_streams,
         };
 
-        listeners_tell(&running->pool->listeners, &event);
+        listeners_tell(&entry->pool->listeners, &event);
 }
 
-static void on_exec_start(void *arg, const char *exec_id)
+static void on_end(void *arg, const struct exec_result *result)
 {
-        const struct running *running = arg;
+        struct carrel_exec *entry = arg;
 
-        if (running->sink.on_start != NULL)
-                running->sink.on_start(running->arg, exec_id);
-}
-
-static void on_exec_output(void *arg, int stream, const void *bytes, size_t length)
-{
-        const struct running *running = arg;
-
-        if (running->sink.on_output != NULL)
-                running->sink.on_output(running->arg, stream, bytes, length);
-}
-
-static void on_exec_input_ready(void *arg)
-{
-        const struct running *running = arg;
-
-        if (running->sink.on_input_ready != NULL)
-                running->sink.on_input_ready(running->arg);
-}
-
-static void on_exec_readable(void *arg)
-{
-        const struct running *running = arg;
-
-        if (running->sink.on_readable != NULL)
-                running->sink.on_readable(running->arg);
-}
-
-static void on_exec_done(void *arg, const struct exec_result *result, const struct fault *why)
-{
-        struct running *running = arg;
-
-        let_go(running);
+        remove_entry(entry);
         if (result != NULL)
-                tell_end(running, result->cause, result->duration_s, result->is_open);
-        running->sink.on_done(running->arg, result, why);
-        free(running);
+                report_end(entry, result->cause, result->duration_s, result->is_open);
+        free(entry);
 }
 
-static void on_exec_launch(void *arg)
-{
-        const struct running *running = arg;
-
-        if (running->sink.on_launch != NULL)
-                running->sink.on_launch(running->arg);
-}
-
-static const struct exec_sink SINK = {
-        .on_start = on_exec_start,
-        .on_output = on_exec_output,
-        .on_done = on_exec_done,
-        .on_input_ready = on_exec_input_ready,
-        .on_launch = on_exec_launch,
-        .on_readable = on_exec_readable,
-};
-
-/* Enters a started exec into the books. */
-static int hold(struct running *running, struct carrel *carrel)
+static int add_entry(struct carrel_exec *entry, struct carrel *carrel)
 {
         struct pool *pool = carrel->pool;
 
-        (void)snprintf(running->exec_id, sizeof running->exec_id, "%s", exec_id(running->exec));
-        HASH_ADD_STR(pool->running, exec_id, running);
-        if (running->hh.tbl == NULL)
+        (void)snprintf(entry->exec_id, sizeof entry->exec_id, "%s", exec_id(entry->exec));
+        HASH_ADD_STR(pool->execs_by_id, exec_id, entry);
+        if (entry->hh.tbl == NULL)
                 return -ENOMEM;
-        list_append(&carrel->execs, &running->node);
+        list_append(&carrel->execs, &entry->node);
         carrel->n_execs++;
         carrel_touch(carrel);
         return 0;
 }
 
-static struct running *running_new(struct carrel *carrel, const struct exec_sink *sink, void *arg)
+static struct carrel_exec *entry_new(struct carrel *carrel)
 {
-        struct running *running = calloc(1, sizeof *running);
+        struct carrel_exec *entry = calloc(1, sizeof *entry);
 
-        if (running == NULL)
+        if (entry == NULL)
                 return NULL;
-        running->pool = carrel->pool;
-        running->carrel = carrel;
-        running->sink = *sink;
-        running->arg = arg;
-        list_init(&running->node);
-        memcpy(running->user, carrel->user, sizeof running->user);
-        memcpy(running->container_id, carrel->id, sizeof running->container_id);
-        return running;
+        entry->pool = carrel->pool;
+        entry->carrel = carrel;
+        list_init(&entry->node);
+        memcpy(entry->user, carrel->user, sizeof entry->user);
+        memcpy(entry->container_id, carrel->id, sizeof entry->container_id);
+        return entry;
 }
 
 static int start(struct carrel *carrel, const struct exec_request *request, const struct exec_sink *sink, void *arg,
                  struct exec **ret_exec)
 {
-        struct running *running = running_new(carrel, sink, arg);
+        struct carrel_exec *entry = entry_new(carrel);
+        struct exec_sink noted = *sink;
         int r;
 
-        if (running == NULL)
+        if (entry == NULL)
                 return -ENOMEM;
-        r = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &SINK, running, &running->exec);
+        noted.on_end = on_end;
+        noted.end_arg = entry;
+        r = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &noted, arg, &entry->exec);
         if (r == 0) {
-                r = hold(running, carrel);
+                r = add_entry(entry, carrel);
                 if (r == 0) {
-                        *ret_exec = running->exec;
+                        *ret_exec = entry->exec;
                         return 0;
                 }
-                exec_cancel(running->exec);
+                exec_cancel(entry->exec);
         }
-        free(running);
+        free(entry);
         return r;
 }
 
@@ -204,71 +152,56 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
         return r < 0 ? refuse_start(r, why) : 0;
 }
 
-static struct running *find(const struct pool *pool, const char *id)
+static struct carrel_exec *find(const struct pool *pool, const char *id)
 {
-        struct running *found;
+        struct carrel_exec *found;
 
-        HASH_FIND_STR(pool->running, id, found);
+        HASH_FIND_STR(pool->execs_by_id, id, found);
         return found;
 }
 
 struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec)
 {
-        struct running *running = exec != NULL ? find(pool, exec_id(exec)) : NULL;
+        struct carrel_exec *entry = exec != NULL ? find(pool, exec_id(exec)) : NULL;
 
         if (exec != NULL)
                 exec_cancel(exec);
-        if (running == NULL)
+        if (entry == NULL)
                 return NULL;
-        let_go(running);
-        tell_end(running, EXEC_CANCELLED, 0, false);
-        free(running);
+        remove_entry(entry);
+        report_end(entry, EXEC_CANCELLED, 0, false);
+        free(entry);
         return NULL;
 }
 
 const char *pool_exec_user(const struct pool *pool, const char *id)
 {
-        const struct running *running = find(pool, id);
+        const struct carrel_exec *entry = find(pool, id);
 
-        return running != NULL ? running->user : NULL;
+        return entry != NULL ? entry->user : NULL;
 }
 
-void running_left_behind(void *arg, const char *container_id, enum exec_left_behind why)
-{
-        struct pool *pool = arg;
-        const struct carrel *carrel = table_find_id(&pool->table, container_id);
-
-        if (carrel != NULL)
-                pool_retire(pool, carrel->user, exec_left_behind_name(why), NULL, NULL, NULL);
-}
-
-void running_lose(struct carrel *carrel, const char *container_id, bool is_oom)
-{
-        execs_container_lost(carrel->pool->execs, container_id, is_oom);
-}
-
-/* What the exec room has not ended by then has no carrel any more. */
-void running_detach(struct carrel *carrel)
+void carrel_execs_detach(struct carrel *carrel)
 {
         for (struct list *node = list_pop(&carrel->execs); node != NULL; node = list_pop(&carrel->execs))
-                LIST_ENTRY(node, struct running, node)->carrel = NULL;
+                LIST_ENTRY(node, struct carrel_exec, node)->carrel = NULL;
         carrel->n_execs = 0;
 }
 
-void running_cancel_all(struct pool *pool)
+void carrel_execs_cancel_all(struct pool *pool)
 {
-        struct running *running;
-        struct running *next;
+        struct carrel_exec *entry;
+        struct carrel_exec *next;
 
-        HASH_ITER(hh, pool->running, running, next)
+        HASH_ITER(hh, pool->execs_by_id, entry, next)
         {
-                exec_cancel(running->exec);
-                let_go(running);
-                free(running);
+                exec_cancel(entry->exec);
+                remove_entry(entry);
+                free(entry);
         }
 }
 
-struct exec_ids *running_ids(const struct carrel *carrel)
+struct exec_ids *carrel_execs_ids(const struct carrel *carrel)
 {
         struct exec_ids *ids = carrel->n_execs == 0 ? NULL : malloc(sizeof *ids + carrel->n_execs * sizeof *ids->ids);
 
@@ -276,11 +209,11 @@ struct exec_ids *running_ids(const struct carrel *carrel)
                 return NULL;
         ids->n = 0;
         LIST_EACH ((struct list *)&carrel->execs, at)
-                memcpy(ids->ids[ids->n++], LIST_ENTRY(at, struct running, node)->exec_id, sizeof *ids->ids);
+                memcpy(ids->ids[ids->n++], LIST_ENTRY(at, struct carrel_exec, node)->exec_id, sizeof *ids->ids);
         return ids;
 }
 
-const char *running_in_the_way(const struct carrel *carrel, char *text, size_t size)
+const char *carrel_in_use(const struct carrel *carrel, char *text, size_t size)
 {
         enum { ID_ROOM = 120 }; /* what the sentence leaves of a fault's message */
         char ids[ID_ROOM] = "";
@@ -288,7 +221,7 @@ const char *running_in_the_way(const struct carrel *carrel, char *text, size_t s
         int64_t lease_left_ms = carrel->lease_until_ms - clock_boottime_ms();
 
         LIST_EACH ((struct list *)&carrel->execs, at) {
-                const char *id = LIST_ENTRY(at, struct running, node)->exec_id;
+                const char *id = LIST_ENTRY(at, struct carrel_exec, node)->exec_id;
 
                 if (length + strlen(id) + sizeof ", ..." >= sizeof ids) {
                         (void)snprintf(ids + length, sizeof ids - length, ", ...");
@@ -312,7 +245,7 @@ const char *running_in_the_way(const struct carrel *carrel, char *text, size_t s
         return text;
 }
 
-unsigned running_count(const struct pool *pool)
+unsigned carrel_execs_count(const struct pool *pool)
 {
-        return HASH_COUNT(pool->running);
+        return HASH_COUNT(pool->execs_by_id);
 }

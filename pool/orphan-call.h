@@ -1,4 +1,4 @@
-/* One engine call about a container that nobody holds, with its caller's callback. Inside the pool room only. */
+/* One engine call about a container that nobody holds, with its caller's callback. */
 #pragma once
 
 #include "inside.h"

@@ -1,4 +1,4 @@
-#include "engine-call.h"
+#include "orphan-call.h"
 
 #include <stdlib.h>
 
