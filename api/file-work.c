@@ -1,6 +1,7 @@
 #include "file-work.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,11 +117,27 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 wait_for_progress(work, 0);
 }
 
+/* What the disk of users_dir had left when it was last looked at, as text; "" if that is not known. */
+static void describe_users_disk(const struct api_server *server, char *text, size_t size)
+{
+        struct api_state state = { 0 };
+
+        server->info.describe(server->info.arg, &state);
+        text[0] = '\0';
+        for (size_t i = 0; i < state.n_disks; i++) {
+                const struct space *space = &state.disks[i].space;
+
+                if (strcmp(state.disks[i].setting, "users_dir") == 0)
+                        (void)snprintf(text, size, " (%ju MiB and %ju inodes were free %.0f s ago)",
+                                       (uintmax_t)space->free_bytes >> 20, (uintmax_t)space->free_inodes, space->age_s);
+        }
+}
+
 /* Whose fault it is that there is no room. */
 static void fail_full(struct file_work *work, int err)
 {
         static const char *const OWN[] = { "/tmp", "/dev/shm" };
-        uint64_t bytes = 0, inodes = 0;
+        char disk[80];
         struct fault why;
 
         for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
@@ -134,11 +151,11 @@ static void fail_full(struct file_work *work, int err)
                 file_work_fail(work, &why);
                 return;
         }
-        (void)pool_users_space(work->request->server->pool, &bytes, &inodes);
+        describe_users_disk(work->request->server, disk, sizeof disk);
         (void)fault_set(&why, FAULT_STORAGE_FULL, err,
-                        "there is no room for it: the disk that all users share (users_dir) has %ju MiB and %ju inodes "
-                        "left. Remove what the user does not need, or have the operator make room",
-                        (uintmax_t)bytes >> 20, (uintmax_t)inodes);
+                        "there is no room for it on the disk that all users share (users_dir)%s: remove what the user "
+                        "does not need, or have the operator make room",
+                        disk);
         file_work_fail(work, &why);
 }
 

@@ -292,7 +292,7 @@ static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
         carreld_must_exec("bob", "echo x > /tmp/x && echo runs", text, sizeof text);
         assert_string_equal(text, "runs");
         expect_put("/v1/carrels/bob/files//tmp/mine", "mine", 200, "\"size\":4");
-        expect_put("/v1/carrels/bob/files/mine", "mine", 507, "inodes left");
+        expect_put("/v1/carrels/bob/files/mine", "mine", 507, "inodes were free");
         expect_put("/v1/carrels/bob/files//tmp/mine", body, 507, "(spool_dir)");
         carreld_must_exec("ada", "rm -f f*; cat /dev/zero > big 2>/dev/null; ls", text, sizeof text);
         carreld_must_ensure("cyd");

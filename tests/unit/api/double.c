@@ -306,14 +306,6 @@ void pool_each(const struct pool *pool, const char *after, size_t limit,
         }
 }
 
-int pool_users_space(const struct pool *pool, uint64_t *ret_bytes, uint64_t *ret_inodes)
-{
-        (void)pool;
-        *ret_bytes = 12 << 20;
-        *ret_inodes = 345;
-        return 0;
-}
-
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
 {
         *ret_stats = pool->stats;

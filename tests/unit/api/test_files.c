@@ -100,7 +100,7 @@ static const struct exchange {
           "", "{\"path\":\"d/a\",\"size\":5}" },
         { "PUT " FILES "a", "", "", "/.carrel/init|file|put|a|0|-1|0|", "ok 0\n", 0, 200, "", "\"size\":0" },
         { "PUT " FILES "a", "", "x", "/.carrel/init|file|put|a|1|-1|0|", "error 28 No space left on device: a\n", 1,
-          507, "", "users_dir) has 12 MiB and 345 inodes left" },
+          507, "", "users_dir) (0 MiB and 7 inodes were free 2 s ago): remove" },
         { "PUT " FILES "/tmp/a", "", "x", "/.carrel/init|file|put|/tmp/a|1|-1|0|", "error 28 No space left on device\n",
           1, 507, "", "storage_full\",\"message\":\"the carrel's own /tmp is full" },
         { "PUT " ARCHIVE "?path=d", "", "TAR", "/.carrel/init|file|unpack|d|", "error 122 Disk quota exceeded: x\n", 1,
