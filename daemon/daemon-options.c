@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "listen.h"
+#include "profile.h"
 #include "str.h"
 
 /* How often carrel-netd holds the kernel's rules against the policy. */
@@ -120,7 +121,7 @@ struct oci_options daemon_oci_options(const struct config *config, char state_di
                 .runtime = config->runtime,
                 .runtime_args = config->runtime_args,
                 .userns = USERNS[config->userns],
-                .userns_base = (uint32_t)config->userns_base / OCI_USERNS_IDS * OCI_USERNS_IDS,
+                .userns_base = (uint32_t)config->userns_base / PROFILE_USERNS_IDS * PROFILE_USERNS_IDS,
         };
 }
 

@@ -3,19 +3,19 @@
 #pragma once
 
 #include "engine.h"
+#include "profile.h"
 #include "str.h"
 
-/* What of the template depends on the machine and the engine. */
+/* The parts of a create request that depend on the machine and the engine. */
 struct wire_machine {
-        bool has_ipv6;  /* of the kernel: it must be switched off inside */
-        uint64_t nproc; /* RLIMIT_NPROC inside; 0: as the engine sets it */
-        /* Tmpfs mounts beside the spec's, ended by a NULL target; NULL: none. Options NULL: as the spec's /tmp. */
-        const struct tmpfs_mount *extra_tmpfs;
+        bool has_ipv6;              /* of the kernel: it must be switched off inside */
+        uint64_t nproc;             /* RLIMIT_NPROC inside; 0: as the engine sets it */
+        enum profile_engine engine; /* whose mounts of the profile are added; 0: none */
         const char *seccomp_option; /* "seccomp=" and our filter, in the engine's form */
 };
 
-/* POST /containers/create's body: the hardened template with spec's values in it (template.c). malloc'd JSON; NULL:
- * -ENOMEM. */
+/* The body of POST /containers/create: the hardened profile with the spec's values (docker/create-body.c). malloc'd
+ * JSON; NULL when out of memory. */
 char *wire_encode_create(const struct container_spec *spec, const struct wire_machine *machine);
 /* POST /containers/{id}/exec's body. */
 char *wire_encode_exec(const struct exec_command *command);

@@ -8,6 +8,7 @@
 #include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
+#include "profile.h"
 #include "remount.h"
 #include "task.h"
 #include "template.h"
@@ -97,7 +98,7 @@ static bool is_range_shared(const struct carrel *carrel, uint32_t base)
         {
                 uint32_t distance = other->host_base > base ? other->host_base - base : base - other->host_base;
 
-                if (other != carrel && other->host_base != 0 && distance < USERNS_IDS)
+                if (other != carrel && other->host_base != 0 && distance < PROFILE_USERNS_IDS)
                         return true;
         }
         return false;
@@ -250,7 +251,7 @@ enum flow_verdict step_remount(struct flow *flow, void *subject)
 
         if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE || check_mounts(carrel, &why) == 0)
                 return FLOW_NEXT;
-        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, TEMPLATE_WORKSPACE, on_remounted, task,
+        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, PROFILE_WORKSPACE, on_remounted, task,
                           flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_WAIT;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent-listener.h"
+#include "profile.h"
 #include "spec.h"
 #include "str.h"
 
@@ -57,22 +58,18 @@ int template_resolv_conf(struct buffer *buffer, const char *dns)
 {
         char text[TEMPLATE_DNS_BYTES];
         const char *addresses[TEMPLATE_DNS_MAX + 1];
-        int r = buffer_text(buffer, "search .\n"); /* none: else a resolver tries the host name's domain */
 
         if (str_copy(text, sizeof text, dns) < 0 || split_dns(text, addresses) < 0)
                 return -EINVAL;
-        for (size_t i = 0; r == 0 && addresses[i] != NULL; i++)
-                r = buffer_format(buffer, "nameserver %s\n", addresses[i]);
-        return r;
+        return profile_resolv_conf(buffer, addresses);
 }
 
 static void fill_mounts(struct template *t, const struct pool_options *options)
 {
-        (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, "rw,nosuid,nodev,exec,size=%" PRIu64 ",mode=1777",
-                       options->tmp_bytes);
-        t->tmpfs[0] = (struct tmpfs_mount){ "/tmp", t->tmpfs_options };
+        (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, PROFILE_TMP_OPTIONS, options->tmp_bytes);
+        t->tmpfs[0] = (struct tmpfs_mount){ PROFILE_TMP, t->tmpfs_options };
         t->binds[0] = (struct bind_mount){ options->init_path, TEMPLATE_INIT, true };
-        t->binds[1] = (struct bind_mount){ t->workspace, TEMPLATE_WORKSPACE, false };
+        t->binds[1] = (struct bind_mount){ t->workspace, PROFILE_WORKSPACE, false };
         t->spec.tmpfs = t->tmpfs;
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
@@ -90,13 +87,13 @@ static void fill_process(struct template *t, const struct pool_owner *owner, con
 {
         (void)snprintf(t->user_variable, sizeof t->user_variable, "CARREL_USER=%s", user);
         t->argv[0] = TEMPLATE_INIT;
-        t->environment[0] = "HOME=" TEMPLATE_WORKSPACE;
+        t->environment[0] = "HOME=" PROFILE_WORKSPACE;
         t->environment[1] = "USER=user"; /* as in its passwd */
         t->environment[2] = "LOGNAME=user";
         t->environment[3] = t->user_variable; /* PATH is the image's; every engine has one for an image without it */
         t->spec.argv = t->argv;
         t->spec.environment = t->environment;
-        t->spec.working_dir = TEMPLATE_WORKSPACE;
+        t->spec.working_dir = PROFILE_WORKSPACE;
         t->spec.hostname =
                 "carrel"; /* not the user's id: it may be longer than a host name, and is nobody's business */
         t->spec.uid = inside->uid;

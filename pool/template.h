@@ -1,5 +1,5 @@
 /* The one template of a carrel's container. What varies is here; what never does (capabilities, seccomp, read-only
- * root, ...) is constant in the engine's encoder, where no caller reaches it. */
+ * root, ...) is constant in engine/profile.c, where no caller reaches it. */
 #pragma once
 
 #include "engine.h"
@@ -14,7 +14,6 @@
 #define PRODUCT "carrel"
 
 #define TEMPLATE_INIT "/.carrel/init"
-#define TEMPLATE_WORKSPACE "/workspace"
 /* In the directory of the carrel's agent (names.h). */
 #define TEMPLATE_PASSWD "passwd"
 #define TEMPLATE_GROUP "group"

@@ -11,8 +11,8 @@
 #include <sys/sysmacros.h>
 
 #include "cgroup.h"
-#include "engine.h"
 #include "proc-file.h"
+#include "profile.h"
 #include "scope.h"
 
 enum { PROC_TEXT_MAX = 1 << 20 };
@@ -53,47 +53,42 @@ static bool has_no_groups(const char *status, uint32_t gid)
         return at != NULL;
 }
 
-struct promise {
-        const char *key;
-        const char *wanted;
-};
-
-static int judge(const char *status, const struct promise *promises, size_t n, struct fault *why)
+static int judge_line(const char *status, const char *key, const char *wanted, struct fault *why)
 {
-        for (size_t i = 0; i < n; i++)
-                if (!line_is(status, promises[i].key, promises[i].wanted))
-                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "the started container lacks a promise: %s is not %s; it was removed",
-                                         promises[i].key, promises[i].wanted);
-        return 0;
+        if (line_is(status, key, wanted))
+                return 0;
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
+                         "the started container lacks a promise: %s is not %s; it was removed", key, wanted);
+}
+
+static int judge_rules(const char *status, bool is_monitor, struct fault *why)
+{
+        int r = 0;
+
+        for (const struct profile_rule *rule = PROFILE.rules; r == 0 && rule->promise != NULL; rule++)
+                if (rule->status_key != NULL && (rule->is_monitors || !is_monitor))
+                        r = judge_line(status, rule->status_key, rule->status_value, why);
+        return r;
+}
+
+/* All four: real, effective, saved and of the file system. */
+static int judge_ids(const char *status, const char *key, uint32_t id, struct fault *why)
+{
+        char ids[64];
+
+        (void)snprintf(ids, sizeof ids, "%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32, id, id, id, id);
+        return judge_line(status, key, ids, why);
 }
 
 int hardening_judge_monitor(const char *status, struct fault *why)
 {
-        static const struct promise PROMISES[] = { { "NoNewPrivs", "1" }, { "Seccomp", "2" } };
-
-        return judge(status, PROMISES, sizeof PROMISES / sizeof *PROMISES, why);
+        return judge_rules(status, true, why);
 }
 
 int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault *why)
 {
-        char uids[64];
-        char gids[64];
-        const struct promise promises[] = {
-                { "CapInh", "0000000000000000" },
-                { "CapPrm", "0000000000000000" },
-                { "CapEff", "0000000000000000" },
-                { "CapBnd", "0000000000000000" },
-                { "CapAmb", "0000000000000000" },
-                { "NoNewPrivs", "1" },
-                { "Seccomp", "2" },
-                { "Uid", uids },
-                { "Gid", gids },
-        };
-
-        (void)snprintf(uids, sizeof uids, "%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32, uid, uid, uid, uid);
-        (void)snprintf(gids, sizeof gids, "%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32, gid, gid, gid, gid);
-        if (judge(status, promises, sizeof promises / sizeof *promises, why) < 0)
+        if (judge_rules(status, false, why) < 0 || judge_ids(status, "Uid", uid, why) < 0 ||
+            judge_ids(status, "Gid", gid, why) < 0)
                 return -EPERM;
         if (!has_no_groups(status, gid))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
@@ -149,32 +144,27 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
 /* ---- what is counted per user ---- */
 
 /* "Max pending signals       16384                16384                signals": the soft limit and the hard one. */
-static uint64_t find_hard_limit(const char *limits, const char *name)
+static uint64_t find_hard_limit(const char *limits, const char *title)
 {
-        const char *line = strstr(limits, name);
+        size_t length = strlen(title);
         uint64_t soft, hard;
 
-        if (line == NULL || sscanf(line + strlen(name), "%20" SCNu64 " %20" SCNu64, &soft, &hard) != 2)
-                return UINT64_MAX;
-        return hard;
+        for (const char *line = limits; line != NULL; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, title, length) == 0 && line[length] == ' ')
+                        return sscanf(line + length, "%20" SCNu64 " %20" SCNu64, &soft, &hard) == 2 ? hard : UINT64_MAX;
+        }
+        return UINT64_MAX;
 }
 
 int hardening_judge_counts(const char *limits, struct fault *why)
 {
-        static const struct {
-                const char *name;
-                uint64_t most;
-        } BOUNDS[] = {
-                { "\nMax pending signals ", ENGINE_SIGNALS_MAX },
-                { "\nMax msgqueue size ", ENGINE_QUEUE_BYTES_MAX },
-        };
-
-        for (size_t i = 0; i < sizeof BOUNDS / sizeof *BOUNDS; i++)
-                if (find_hard_limit(limits, BOUNDS[i].name) > BOUNDS[i].most)
+        for (const struct profile_rlimit *limit = PROFILE.rlimits; limit->oci_type != NULL; limit++)
+                if (limit->per_user_title != NULL && find_hard_limit(limits, limit->per_user_title) > limit->most)
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "the started container lacks a promise: its%.20s limit is above %" PRIu64
+                                         "the started container lacks a promise: its limit \"%s\" is above %" PRIu64
                                          "; it was removed",
-                                         BOUNDS[i].name + strlen("\nMax"), BOUNDS[i].most);
+                                         limit->per_user_title, limit->most);
         return 0;
 }
 
@@ -267,20 +257,22 @@ static bool is_below(const struct mount_line *line, const char *directory)
                line->target[length] == '/';
 }
 
-/* Where something writable may be mounted. Podman makes a /var/tmp like the /tmp it was asked for. On cgroup v1 a
- * runtime mounts a tmpfs at /sys/fs/cgroup to hold the (read-only) hierarchies, crun's with mode 1777: it must be
- * covered. */
+static bool is_bare(const struct mount_line *line)
+{
+        for (const struct profile_option *option = PROFILE.bare; option->word != NULL; option++)
+                if (!has_option(line, option->word))
+                        return false;
+        return true;
+}
+
 static bool may_be_writable(const struct mount_line *line)
 {
-        static const char *const KERNELS_OWN[] = { "/proc", "/dev" };
-        bool is_bare = has_option(line, "nosuid") && has_option(line, "nodev");
-
-        if (is_at(line, "/workspace") || is_at(line, "/tmp") || is_at(line, "/var/tmp") ||
-            is_at(line, "/sys/fs/cgroup"))
-                return is_bare;
-        for (size_t i = 0; i < sizeof KERNELS_OWN / sizeof *KERNELS_OWN; i++)
-                if (is_at(line, KERNELS_OWN[i]) || is_below(line, KERNELS_OWN[i]))
+        for (const struct profile_mount *mount = PROFILE.mounts; mount->target != NULL; mount++) {
+                if (mount->writing == PROFILE_USERS && is_at(line, mount->target))
+                        return is_bare(line);
+                if (mount->writing == PROFILE_KERNELS && (is_at(line, mount->target) || is_below(line, mount->target)))
                         return true;
+        }
         return false;
 }
 
@@ -324,22 +316,22 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
                                          "%.*s is writable inside, or lacks nosuid or nodev: take an image without a "
                                          "VOLUME there",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
-                if (is_at(&line, "/dev/pts") && !has_bound(&line))
+                if (is_at(&line, PROFILE_TERMINALS) && !has_bound(&line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "terminals are not bounded inside: one carrel could take all of the host's");
-                if (hosts_devices != NULL && is_at(&line, "/sys/fs/cgroup") && !has_option(&line, "ro") &&
+                if (hosts_devices != NULL && is_at(&line, PROFILE_CGROUPS) && !has_option(&line, "ro") &&
                     !is_covered(mountinfo, &line))
-                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "/sys/fs/cgroup is writable inside");
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, PROFILE_CGROUPS " is writable inside");
                 if (hosts_devices != NULL && is_device(&line, hosts_devices) && !is_covered(mountinfo, &line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "%.*s is a device node of the host's own inside",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 has_root |= is_at(&line, "/");
-                has_workspace |= is_at(&line, "/workspace") && !has_option(&line, "ro");
+                has_workspace |= is_at(&line, PROFILE_WORKSPACE) && !has_option(&line, "ro");
         }
         if (!has_root || !has_workspace)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks its %s",
-                                 has_root ? "/workspace" : "root mount");
+                                 has_root ? PROFILE_WORKSPACE : "root mount");
         return 0;
 }
 

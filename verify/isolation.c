@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proc-file.h"
+#include "profile.h"
 #include "scope.h"
 
 enum { PROC_PATH_BYTES = 64, NETWORK_TEXT_MAX = 1 << 20 };
@@ -110,15 +111,13 @@ static int check_namespace(int pid, const char *name, struct fault *why)
         return refuse(why, sentence);
 }
 
-static const char *const NAMESPACES[] = { "mnt", "net", "pid", "ipc", "uts", NULL };
-static const char *const MONITOR_NAMESPACES[] = { "mnt", "net", NULL };
-
-static int check_namespaces(int pid, const char *const *names, struct fault *why)
+static int check_namespaces(int pid, bool is_monitor, struct fault *why)
 {
         int r = 0;
 
-        for (; r == 0 && *names != NULL; names++)
-                r = check_namespace(pid, *names, why);
+        for (const struct profile_namespace *row = PROFILE.namespaces; r == 0 && row->oci_type != NULL; row++)
+                if (is_monitor ? row->is_monitors : row->is_verified)
+                        r = check_namespace(pid, row->proc_name, why);
         return r;
 }
 
@@ -133,7 +132,7 @@ static int open_workspace(int pid)
 
         (void)snprintf(path, sizeof path, "/proc/%d/root", pid);
         root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, "workspace", &how, sizeof how);
+        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, PROFILE_WORKSPACE + 1, &how, sizeof how);
 }
 
 static int check_workspace(int pid, int users_fd, const char *user, struct fault *why)
@@ -143,11 +142,11 @@ static int check_workspace(int pid, int users_fd, const char *user, struct fault
         struct stat outside;
 
         if (workspace < 0 || fstat(workspace, &inside) < 0)
-                return refuse(why, "its /workspace cannot be opened");
+                return refuse(why, "its " PROFILE_WORKSPACE " cannot be opened");
         if (fstatat(users_fd, user, &outside, AT_SYMLINK_NOFOLLOW) < 0)
                 return refuse(why, "its user has no directory");
         if (inside.st_dev != outside.st_dev || inside.st_ino != outside.st_ino)
-                return refuse(why, "its /workspace is not its user's directory");
+                return refuse(why, "its " PROFILE_WORKSPACE " is not its user's directory");
         return 0;
 }
 
@@ -164,7 +163,7 @@ static int conclude(int pidfd, int err, const struct fault *found, struct fault 
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
 {
         struct fault found = { 0 };
-        int r = check_namespaces(pid, NAMESPACES, &found);
+        int r = check_namespaces(pid, false, &found);
 
         if (r == 0)
                 r = check_network(pid, may_have_eth0, &found);
@@ -176,7 +175,7 @@ int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may
 int isolation_check_monitor(int pid, int pidfd, struct fault *why)
 {
         struct fault found = { 0 };
-        int r = check_namespaces(pid, MONITOR_NAMESPACES, &found);
+        int r = check_namespaces(pid, true, &found);
 
         if (r == 0)
                 r = check_network(pid, false, &found);

@@ -3,16 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { SOCKET_SHARE = 8, SOCKET_BYTES_LEAST = 8 << 20 };
-
-/* An eighth of the memory: what a carrel may take of the host beyond it, where sockets are counted apart. The least is
- * what a few fast connections need (tcp_rmem and tcp_wmem go to 6 and 4 MiB). */
-static uint64_t socket_bytes(const struct limits_promise *promise)
-{
-        uint64_t share = promise->memory_bytes / SOCKET_SHARE;
-
-        return share > SOCKET_BYTES_LEAST ? share : SOCKET_BYTES_LEAST;
-}
+#include "profile.h"
 
 int kernel_limits_judge(const struct cgroup_limits *limits, const struct limits_promise *promise, struct fault *why)
 {
@@ -24,7 +15,7 @@ int kernel_limits_judge(const struct cgroup_limits *limits, const struct limits_
         } bounds[] = {
                 { "memory", "memory", promise->memory_bytes, limits->memory_bytes },
                 { "pids", "pids", promise->pids, limits->pids },
-                { "socket memory", "memory", socket_bytes(promise), limits->socket_bytes },
+                { "socket memory", "memory", profile_socket_bytes(promise->memory_bytes), limits->socket_bytes },
         };
 
         for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
@@ -48,7 +39,7 @@ int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const cha
         if (r < 0)
                 return fault_set(why, FAULT_HARDENING_MISSING, -r,
                                  "the container's control groups cannot be found, so its limits cannot be verified");
-        cgroup_bound_sockets(&cgroup, socket_bytes(promise));
+        cgroup_bound_sockets(&cgroup, profile_socket_bytes(promise->memory_bytes));
         cgroup_read_limits(&cgroup, &limits);
         return kernel_limits_judge(&limits, promise, why);
 }

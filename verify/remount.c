@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "profile.h"
 #include "scope.h"
 
 struct remount {
@@ -25,39 +26,33 @@ struct remount {
         void *arg;
 };
 
-#define TERMINALS "/dev/pts"
-/* As the embedded engine has it (engine/oci/oci-config.c): a remount takes all options anew (devpts_remount,
- * fs/devpts). */
-static const char TERMINALS_OPTIONS[] = "ptmxmode=0666,mode=0620,max=128";
-
 /* Terminals are counted for the whole host: without a bound one carrel could take all of them. An instance that is the
  * host's own would be a way out, and is not touched. In the child, inside the container. */
 static int bound_terminals(const struct stat *hosts)
 {
         struct stat status;
 
-        if (stat(TERMINALS, &status) < 0)
+        if (stat(PROFILE_TERMINALS, &status) < 0)
                 return errno == ENOENT ? 0 : errno;
         if (status.st_dev == hosts->st_dev)
                 return EXDEV;
-        return mount("devpts", TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, TERMINALS_OPTIONS) < 0 ? errno : 0;
+        if (mount("devpts", PROFILE_TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, PROFILE_TERMINALS_OPTIONS) < 0)
+                return errno;
+        return 0;
 }
 
 /* crun (1.8) binds the host's /dev/null over files that it masks, not the container's. That stays below, so that no
  * file is unmasked meanwhile. In the child, inside the container. */
 static int own_masks(const struct stat *hosts)
 {
-        static const char *const FILES[] = { "/proc/kcore",        "/proc/keys",       "/proc/latency_stats",
-                                             "/proc/sched_debug",  "/proc/timer_list", "/proc/timer_stats",
-                                             "/proc/sysrq-trigger" };
         struct stat own;
         struct stat mask;
 
         if (stat("/dev/null", &own) < 0 || (own.st_dev == hosts->st_dev && own.st_ino == hosts->st_ino))
                 return 0; /* for whoever judges the mounts */
-        for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
-                if (stat(FILES[i], &mask) == 0 && mask.st_dev == hosts->st_dev && mask.st_ino == hosts->st_ino &&
-                    mount("/dev/null", FILES[i], NULL, MS_BIND, NULL) < 0)
+        for (const struct profile_path *row = PROFILE.paths; row->path != NULL; row++)
+                if (row->is_file && stat(row->path, &mask) == 0 && mask.st_dev == hosts->st_dev &&
+                    mask.st_ino == hosts->st_ino && mount("/dev/null", row->path, NULL, MS_BIND, NULL) < 0)
                         return errno;
         return 0;
 }
@@ -68,7 +63,7 @@ static int close_cgroups(void)
 {
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
 
-        if (syscall(SYS_mount_setattr, AT_FDCWD, "/sys/fs/cgroup", AT_SYMLINK_NOFOLLOW, &attributes,
+        if (syscall(SYS_mount_setattr, AT_FDCWD, PROFILE_CGROUPS, AT_SYMLINK_NOFOLLOW, &attributes,
                     sizeof attributes) == 0)
                 return 0;
         return errno == ENOENT || errno == EINVAL ? 0 : errno; /* there is none, or nothing is mounted there */
@@ -78,7 +73,7 @@ static int close_cgroups(void)
 static _Noreturn void set_attributes(int pidfd, const char *target)
 {
         const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
-        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+        struct mount_attr attributes = { 0 };
         struct stat terminals = { 0 };
         struct stat null = { 0 };
         int r;
@@ -87,8 +82,10 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         /* Were the daemon killed now, its lock and its sockets would live on in us. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
         (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
-        (void)stat(TERMINALS, &terminals);
+        (void)stat(PROFILE_TERMINALS, &terminals);
         (void)stat("/dev/null", &null);
+        for (const struct profile_option *option = PROFILE.bare; option->word != NULL; option++)
+                attributes.attr_set |= option->attribute;
         if (setns(pidfd, CLONE_NEWNS) < 0)
                 _exit(errno);
         fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);

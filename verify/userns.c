@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "proc-file.h"
+#include "profile.h"
 #include "scope.h"
 
 enum { MAP_MAX = 4096, PROC_PATH_BYTES = 64 };
@@ -25,9 +26,9 @@ int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why)
         int end = 0;
 
         if (sscanf(map, " %10" SCNu64 " %10" SCNu64 " %10" SCNu64 " %n", &inside, &base, &count, &end) != 3 ||
-            map[end] != '\0' || inside != 0 || count != USERNS_IDS)
-                return refuse(why, "its user namespace has another shape than one range of 65536 ids");
-        if (base < USERNS_IDS || base + count > UINT32_MAX)
+            map[end] != '\0' || inside != 0 || count != PROFILE_USERNS_IDS)
+                return refuse(why, "its user namespace does not map exactly one range of ids");
+        if (base < PROFILE_USERNS_IDS || base + count > UINT32_MAX)
                 return refuse(why, "its user namespace reaches into ids of the host's own");
         *ret_base = (uint32_t)base;
         return 0;
@@ -58,7 +59,7 @@ static int read_map(int pid, const char *name, uint32_t *ret_base, struct fault 
 
 int userns_judge_maker(uint32_t maker, uint32_t base, struct fault *why)
 {
-        if (maker < base || maker - base >= USERNS_IDS)
+        if (maker < base || maker - base >= PROFILE_USERNS_IDS)
                 return refuse(why, "its user namespace was made by another id than one of its own, with whom it "
                                    "shares what the kernel counts per user");
         return 0;

@@ -1,12 +1,13 @@
-/* The hardened template: what every carrel is, whoever asks (docs/threats.md, "Default profile"). CONFIG and
- * HOST_CONFIG are the constant part; the functions below put the spec's values beside them, and no value of the spec
- * can reach a key of the tables. Field names: Docker Engine API v1.41, "Create a container". */
+/* The body of a create request. Its constant part is the profile and what only this API has words for (CONFIG and
+ * HOST_CONFIG). The functions below add the spec's values; no value of the spec can reach a key of the tables. Field
+ * names: Docker Engine API v1.41, "Create a container". */
 #include "wire.h"
 
 #include <cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile.h"
 #include "scope.h"
 
 struct constant {
@@ -30,37 +31,19 @@ static const struct constant CONFIG[] = {
  * AppArmor and SELinux likewise stay as the engine sets them. */
 static const struct constant HOST_CONFIG[] = {
         { "AutoRemove", "false" }, /* who removes is the pool */
-        { "CapAdd", "[]" },
-        { "CapDrop", "[\"ALL\"]" },
-        { "CgroupnsMode", "\"private\"" },
-        { "DeviceCgroupRules", "[]" },
-        { "DeviceRequests", "[]" },
-        { "Devices", "[]" },
         { "DnsOptions", "[]" },
-        { "DnsSearch", "[\".\"]" }, /* none; empty would copy the host's */
+        { "DnsSearch", "[\"" PROFILE_DNS_SEARCH "\"]" },
         { "ExtraHosts", "[]" },
-        { "GroupAdd", "[]" },
         { "Init", "false" }, /* the entrypoint is our own init */
-        { "IpcMode", "\"private\"" },
         { "Links", "[]" },
         { "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"1\"}}" },
-        { "NetworkMode", "\"none\"" }, /* carrel-netd plugs the network in */
         { "OomKillDisable", "false" },
-        { "PidMode", "\"\"" },
         { "PortBindings", "{}" },
-        { "Privileged", "false" },
         { "PublishAllPorts", "false" },
-        { "ReadonlyRootfs", "true" },
         { "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}" },
-        { "UTSMode", "\"\"" },
         { "UsernsMode", "\"\"" },
         { "VolumesFrom", "[]" },
 };
-
-/* Ports below 1024 and ping sockets (ip(7), icmp(7)) for all groups: the namespace is the carrel's own. */
-#define FOR_ALL "\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 2147483647\""
-/* `default` is what an interface gets that is plugged in later. */
-#define NO_IPV6 ",\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\""
 
 static void json_release(cJSON **json)
 {
@@ -77,17 +60,44 @@ static bool add_number(cJSON *object, const char *key, uint64_t value)
         return cJSON_AddNumberToObject(object, key, (double)value) != NULL;
 }
 
+static bool add_json(cJSON *object, const char *key, const char *json)
+{
+        cJSON *value = cJSON_Parse(json);
+
+        if (cJSON_AddItemToObject(object, key, value))
+                return true;
+        cJSON_Delete(value);
+        return false;
+}
+
 static bool add_constants(cJSON *object, const struct constant *constants, size_t count)
 {
-        for (size_t i = 0; i < count; i++) {
-                cJSON *value = cJSON_Parse(constants[i].json);
-
-                if (!cJSON_AddItemToObject(object, constants[i].key, value)) {
-                        cJSON_Delete(value);
+        for (size_t i = 0; i < count; i++)
+                if (!add_json(object, constants[i].key, constants[i].json))
                         return false;
-                }
-        }
         return true;
+}
+
+/* Adds the profile's rules and namespaces. */
+static bool add_profile(cJSON *host)
+{
+        for (const struct profile_rule *rule = PROFILE.rules; rule->promise != NULL; rule++)
+                if (rule->docker_key != NULL && !add_json(host, rule->docker_key, rule->docker_json))
+                        return false;
+        for (const struct profile_namespace *namespace = PROFILE.namespaces; namespace->oci_type != NULL; namespace ++)
+                if (namespace->docker_key != NULL && !add_json(host, namespace->docker_key, namespace->docker_json))
+                        return false;
+        return true;
+}
+
+static bool append_text(cJSON *array, const char *text)
+{
+        cJSON *item = cJSON_CreateString(text);
+
+        if (cJSON_AddItemToArray(array, item))
+                return true;
+        cJSON_Delete(item);
+        return false;
 }
 
 /* texts may be NULL: an empty array. */
@@ -97,14 +107,9 @@ static bool add_texts(cJSON *object, const char *key, const char *const *texts)
 
         if (array == NULL)
                 return false;
-        for (; texts != NULL && *texts != NULL; texts++) {
-                cJSON *text = cJSON_CreateString(*texts);
-
-                if (!cJSON_AddItemToArray(array, text)) {
-                        cJSON_Delete(text);
+        for (; texts != NULL && *texts != NULL; texts++)
+                if (!append_text(array, *texts))
                         return false;
-                }
-        }
         return true;
 }
 
@@ -157,7 +162,7 @@ static bool add_mounts(cJSON *host, const struct container_spec *spec)
                     !add_text(mount, "Source", spec->binds[i].source) ||
                     !add_text(mount, "Target", spec->binds[i].target) ||
                     cJSON_AddBoolToObject(mount, "ReadOnly", spec->binds[i].is_read_only) == NULL ||
-                    !add_text(options, "Propagation", "rprivate") ||
+                    !add_text(options, "Propagation", PROFILE_PROPAGATION) ||
                     cJSON_AddTrueToObject(options, "NonRecursive") == NULL)
                         return false;
         }
@@ -169,25 +174,31 @@ static bool is_word(const char *text, size_t length, const char *word)
         return strlen(word) == length && memcmp(text, word, length) == 0;
 }
 
-/* What is not negotiable is left out of what the spec says, and added; "exec" is against the engines' own default. No
- * word comes twice and no two contradict each other: Docker takes the last, Podman refuses. */
+/* "nosuid" and its opposite, "suid". */
+static bool is_bare_word(const char *text, size_t length)
+{
+        for (const struct profile_option *option = PROFILE.bare; option->word != NULL; option++)
+                if (is_word(text, length, option->word) || is_word(text, length, option->word + strlen("no")))
+                        return true;
+        return false;
+}
+
+/* The profile's own words replace those of the spec; "exec" is against the engines' default. No word comes twice and no
+ * two contradict each other: Docker takes the last, Podman refuses. */
 static int resolve_tmpfs_options(struct buffer *ret_options, const char *given)
 {
-        static const char *const OURS[] = { "exec", "suid", "nosuid", "dev", "nodev" };
         bool has_noexec = false;
 
         for (const char *word = given != NULL ? given : ""; *word != '\0';) {
                 size_t length = strcspn(word, ",");
-                bool is_ours = length == 0;
+                bool is_ours = length == 0 || is_word(word, length, "exec") || is_bare_word(word, length);
 
-                for (size_t i = 0; i < sizeof OURS / sizeof *OURS; i++)
-                        is_ours |= is_word(word, length, OURS[i]);
                 has_noexec |= is_word(word, length, "noexec");
                 if (!is_ours)
                         (void)buffer_format(ret_options, "%.*s,", (int)length, word);
                 word += length + (word[length] == ',');
         }
-        return buffer_text(ret_options, has_noexec ? "nosuid,nodev" : "exec,nosuid,nodev");
+        return buffer_text(ret_options, has_noexec ? PROFILE_BARE : "exec," PROFILE_BARE);
 }
 
 static bool add_one_tmpfs(cJSON *object, const char *target, const char *given)
@@ -202,21 +213,22 @@ static bool add_one_tmpfs(cJSON *object, const char *target, const char *given)
 static const char *options_of_tmp(const struct container_spec *spec)
 {
         for (size_t i = 0; i < spec->n_tmpfs; i++)
-                if (strcmp(spec->tmpfs[i].target, "/tmp") == 0)
+                if (strcmp(spec->tmpfs[i].target, PROFILE_TMP) == 0)
                         return spec->tmpfs[i].options;
         return "ro";
 }
 
-static bool add_tmpfs(cJSON *host, const struct container_spec *spec, const struct tmpfs_mount *extra)
+static bool add_tmpfs(cJSON *host, const struct container_spec *spec, enum profile_engine engine)
 {
         cJSON *object = cJSON_AddObjectToObject(host, "Tmpfs");
         bool is_added = object != NULL;
 
         for (size_t i = 0; is_added && i < spec->n_tmpfs; i++)
                 is_added = add_one_tmpfs(object, spec->tmpfs[i].target, spec->tmpfs[i].options);
-        for (; is_added && extra != NULL && extra->target != NULL; extra++)
-                is_added = add_one_tmpfs(object, extra->target,
-                                         extra->options != NULL ? extra->options : options_of_tmp(spec));
+        for (const struct profile_mount *mount = PROFILE.mounts; is_added && mount->target != NULL; mount++)
+                if ((mount->engines & engine) != 0)
+                        is_added = add_one_tmpfs(object, mount->target,
+                                                 mount->options != NULL ? mount->options : options_of_tmp(spec));
         return is_added;
 }
 
@@ -232,29 +244,36 @@ static bool add_limits(cJSON *host, const struct container_spec *spec, const str
 {
         cJSON *ulimits = cJSON_AddArrayToObject(host, "Ulimits");
 
-        return ulimits != NULL && add_ulimit(ulimits, "core", 0) && add_ulimit(ulimits, "nofile", spec->nofile) &&
-               (machine->nproc == 0 || add_ulimit(ulimits, "nproc", machine->nproc)) &&
+        for (const struct profile_rlimit *limit = PROFILE.rlimits; limit->oci_type != NULL; limit++)
+                if (limit->docker_name != NULL &&
+                    !add_ulimit(ulimits, limit->docker_name, limit->is_nofile ? spec->nofile : limit->most))
+                        return false;
+        return (machine->nproc == 0 || add_ulimit(ulimits, "nproc", machine->nproc)) &&
                add_number(host, "Memory", spec->memory_bytes) && add_number(host, "MemorySwap", spec->memory_bytes) &&
                add_number(host, "NanoCpus", spec->cpu_millis * 1000000) && add_number(host, "PidsLimit", spec->pids) &&
                add_number(host, "ShmSize", spec->shm_bytes);
 }
 
-static bool add_security(cJSON *host, const char *seccomp_option)
+static bool add_sysctls(cJSON *host, bool has_ipv6)
 {
-        const char *const options[] = { "no-new-privileges:true", seccomp_option, NULL };
+        cJSON *sysctls = cJSON_AddObjectToObject(host, "Sysctls");
 
-        return add_texts(host, "SecurityOpt", options);
+        if (sysctls == NULL)
+                return false;
+        for (const struct profile_sysctl *sysctl = PROFILE.sysctls; sysctl->key != NULL; sysctl++)
+                if ((has_ipv6 || !sysctl->is_ipv6) && !add_text(sysctls, sysctl->key, sysctl->value))
+                        return false;
+        return true;
 }
 
 static bool add_host_config(cJSON *config, const struct container_spec *spec, const struct wire_machine *machine)
 {
         cJSON *host = cJSON_AddObjectToObject(config, "HostConfig");
-        const struct constant sysctls = { "Sysctls", machine->has_ipv6 ? "{" FOR_ALL NO_IPV6 "}" : "{" FOR_ALL "}" };
 
         return host != NULL && add_constants(host, HOST_CONFIG, sizeof HOST_CONFIG / sizeof HOST_CONFIG[0]) &&
-               add_constants(host, &sysctls, 1) && add_limits(host, spec, machine) &&
-               add_security(host, machine->seccomp_option) && add_mounts(host, spec) &&
-               add_tmpfs(host, spec, machine->extra_tmpfs) && add_texts(host, "Dns", spec->dns) &&
+               add_profile(host) && append_text(cJSON_GetObjectItem(host, "SecurityOpt"), machine->seccomp_option) &&
+               add_sysctls(host, machine->has_ipv6) && add_limits(host, spec, machine) && add_mounts(host, spec) &&
+               add_tmpfs(host, spec, machine->engine) && add_texts(host, "Dns", spec->dns) &&
                add_text(host, "Runtime", spec->runtime) && add_text(host, "CgroupParent", spec->cgroup_parent);
 }
 

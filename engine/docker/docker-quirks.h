@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine.h"
+#include "profile.h"
 
 struct docker;
 struct docker_call;
@@ -37,8 +38,8 @@ struct docker_quirks {
                                          * NULL: there are none */
         bool imports_by_repository;     /* it does not heed the tag of an imported image beside the repository */
         bool has_nameless_exec_ends;    /* its events of an exec's end do not say which exec it was */
-        const struct tmpfs_mount *extra_tmpfs; /* as in struct wire_machine */
-        uint64_t (*nproc)(void);               /* RLIMIT_NPROC of a container; NULL: the engine sets none */
+        enum profile_engine engine;     /* as in struct wire_machine */
+        uint64_t (*nproc)(void);        /* RLIMIT_NPROC of a container; NULL: the engine sets none */
         /* An answer to a create that the name is taken (409, as understood): handles it and ends the call, or answers
          * false. NULL: never handles. */
         bool (*on_name_taken)(struct docker_call *call, const struct http_response *response);

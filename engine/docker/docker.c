@@ -178,7 +178,7 @@ static int docker_create(struct engine *engine, const struct container_spec *spe
         const struct wire_machine machine = {
                 .has_ipv6 = docker->has_ipv6,
                 .nproc = docker->quirks->nproc != NULL ? docker->quirks->nproc() : 0,
-                .extra_tmpfs = docker->quirks->extra_tmpfs,
+                .engine = docker->quirks->engine,
                 .seccomp_option = seccomp,
         };
         char *body = wire_encode_create(spec, &machine);
@@ -383,6 +383,7 @@ static const struct docker_rule RULES[] = { { 0 } };
 
 static const struct docker_quirks QUIRKS = {
         .kind = "docker",
+        .engine = PROFILE_DOCKER,
         .pull_command = "docker pull",
         .service = "docker",
         .remove_path = "/containers/",

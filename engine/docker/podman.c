@@ -22,8 +22,8 @@
 #include "seccomp-profile.h"
 #include "str.h"
 
-#define PROFILE "seccomp.json"
-#define UNFINISHED "." PROFILE "."
+#define FILTER_FILE "seccomp.json"
+#define UNFINISHED "." FILTER_FILE "."
 
 struct podman {
         char *state_dir;
@@ -57,7 +57,7 @@ static int write_profile(int dir, const struct buffer *profile)
         if (fd < 0)
                 return -errno;
         int r = write_whole(fd, profile);
-        if (r == 0 && renameat(dir, name, dir, PROFILE) < 0)
+        if (r == 0 && renameat(dir, name, dir, FILTER_FILE) < 0)
                 r = -errno;
         if (r < 0)
                 (void)unlinkat(dir, name, 0);
@@ -117,7 +117,7 @@ static char *podman_seccomp_option(const struct docker *docker)
                 r = write_profile(dir, &profile);
         buffer_free(&profile);
         if (r == 0)
-                return docker_text("seccomp=%s/" PROFILE, podman->state_dir);
+                return docker_text("seccomp=%s/" FILTER_FILE, podman->state_dir);
         errno = -r;
         return NULL;
 }
@@ -166,15 +166,6 @@ static const struct docker_rule RULES[] = {
 /* Of input that was not read: which of the two it meets first is a race between it and conmon. */
 static const char *const STRAY_WORDS[] = { "Error: write unixpacket @->", "Error: read unixpacket @->", NULL };
 
-/* Beside a read-only root Podman mounts writable tmpfs of its own, without a size, on /run, /tmp and /var/tmp, unless
- * the request has something there. /var/tmp is often a link to /tmp, and what is mounted on it lies above the spec's
- * /tmp: so it is the same once more. */
-static const struct tmpfs_mount EXTRA_TMPFS[] = {
-        { "/run", "ro,noexec,size=65536,mode=0755" },
-        { "/var/tmp", NULL },
-        { NULL, NULL },
-};
-
 static const struct docker_quirks QUIRKS = {
         .kind = "podman",
         .known_api_version = "1.41", /* its /version runs conmon, the runtime and the package manager: 1-2 s */
@@ -189,7 +180,7 @@ static const struct docker_quirks QUIRKS = {
         .stray_words = STRAY_WORDS,
         .imports_by_repository = true,
         .has_nameless_exec_ends = true,
-        .extra_tmpfs = EXTRA_TMPFS,
+        .engine = PROFILE_PODMAN,
         .nproc = podman_nproc,
         .on_name_taken = podman_clear_leftover,
         .after_exec = podman_after_exec,

@@ -24,9 +24,6 @@ struct engine_call {
 
 enum { ENGINE_ID_BYTES = 72, ENGINE_NAME_BYTES = 128 };
 #define ENGINE_DEADLINE_S 10.0
-/* What the kernel counts per user by RLIMIT_SIGPENDING (queued signals, POSIX timers) and RLIMIT_MSGQUEUE (bytes),
- * where a container's users are its own (has_user_namespaces): no more than these, nor than carreld itself may have. */
-enum { ENGINE_SIGNALS_MAX = 16384, ENGINE_QUEUE_BYTES_MAX = 819200 };
 
 struct label {
         const char *key;
@@ -45,8 +42,7 @@ struct tmpfs_mount {
 };
 
 /* What a container is made of, in no engine's words. All pointers are borrowed for the call. What is not here
- * cannot be asked for: the rest of the hardening is constant in the encoder (no capability, no-new-privileges,
- * our seccomp filter, read-only root, private IPC, no published port, restart=no, bounded log). */
+ * cannot be asked for: the rest of the hardening is constant (profile.h, seccomp.c). */
 struct container_spec {
         const char *name;
         const char *image;

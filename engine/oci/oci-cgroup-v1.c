@@ -20,29 +20,20 @@ enum { PATH_BYTES = 1024, VALUE_BYTES = 256 };
 
 /* ---- limits ---- */
 
-enum limit { LIMIT_FIXED, LIMIT_MEMORY, LIMIT_PERIOD, LIMIT_PIDS, LIMIT_QUOTA };
+enum limit { LIMIT_DEVICES, LIMIT_MEMORY, LIMIT_PERIOD, LIMIT_PIDS, LIMIT_QUOTA };
 
-/* In the order of writing: memory before memory with swap, and no device at all before each that may be used. */
+/* In the order of writing: memory before memory with swap. The profile's devices are allowed after all are denied. */
 static const struct setting {
         const char *file;
         enum limit limit;
-        const char *value; /* of LIMIT_FIXED */
-        bool is_optional;  /* not every kernel has it */
+        bool is_optional; /* not every kernel has it */
 } SETTINGS[] = {
-        { "memory.limit_in_bytes", LIMIT_MEMORY, NULL, false },
-        { "memory.memsw.limit_in_bytes", LIMIT_MEMORY, NULL, true }, /* not with swapaccount=0 */
-        { "cpu.cfs_period_us", LIMIT_PERIOD, NULL, false },
-        { "cpu.cfs_quota_us", LIMIT_QUOTA, NULL, false },
-        { "pids.max", LIMIT_PIDS, NULL, false },
-        { "devices.deny", LIMIT_FIXED, "a", false },
-        { "devices.allow", LIMIT_FIXED, "c 1:3 rwm", false },   /* /dev/null */
-        { "devices.allow", LIMIT_FIXED, "c 1:5 rwm", false },   /* /dev/zero */
-        { "devices.allow", LIMIT_FIXED, "c 1:7 rwm", false },   /* /dev/full */
-        { "devices.allow", LIMIT_FIXED, "c 1:8 rwm", false },   /* /dev/random */
-        { "devices.allow", LIMIT_FIXED, "c 1:9 rwm", false },   /* /dev/urandom */
-        { "devices.allow", LIMIT_FIXED, "c 5:0 rwm", false },   /* /dev/tty */
-        { "devices.allow", LIMIT_FIXED, "c 5:2 rwm", false },   /* /dev/ptmx */
-        { "devices.allow", LIMIT_FIXED, "c 136:* rwm", false }, /* /dev/pts */
+        { "memory.limit_in_bytes", LIMIT_MEMORY, false },
+        { "memory.memsw.limit_in_bytes", LIMIT_MEMORY, true }, /* not with swapaccount=0 */
+        { "cpu.cfs_period_us", LIMIT_PERIOD, false },
+        { "cpu.cfs_quota_us", LIMIT_QUOTA, false },
+        { "pids.max", LIMIT_PIDS, false },
+        { "devices.deny", LIMIT_DEVICES, false },
 };
 enum { N_SETTINGS = sizeof SETTINGS / sizeof *SETTINGS };
 
@@ -61,8 +52,8 @@ static void print_value(const struct setting *setting, const struct container_sp
         case LIMIT_PIDS:
                 (void)snprintf(ret_text, size, "%" PRIu32, spec->pids);
                 return;
-        case LIMIT_FIXED:
-                (void)snprintf(ret_text, size, "%s", setting->value);
+        case LIMIT_DEVICES:
+                (void)snprintf(ret_text, size, "a");
                 return;
         }
 }
@@ -132,12 +123,26 @@ static int make_group(const char *path, size_t root_length)
         return r;
 }
 
-/* Files of one controller: "devices.deny", "devices.allow". */
+/* Files of one controller: "cpu.cfs_period_us", "cpu.cfs_quota_us". */
 static bool is_of_one(const char *file, const char *other)
 {
         size_t length = strcspn(file, ".");
 
         return strncmp(file, other, length + 1) == 0;
+}
+
+static int allow_devices(const char *group)
+{
+        char rule[VALUE_BYTES];
+        char minor[16];
+        int r = 0;
+
+        for (const struct profile_device *device = PROFILE.devices; r == 0 && device->path != NULL; device++) {
+                (void)snprintf(minor, sizeof minor, "%d", device->minor);
+                (void)snprintf(rule, sizeof rule, "c %u:%s rwm", device->major, device->minor < 0 ? "*" : minor);
+                r = write_file(group, "devices.allow", rule);
+        }
+        return r;
 }
 
 static int set_limits(struct making *making, const char *group)
@@ -157,6 +162,8 @@ static int set_limits(struct making *making, const char *group)
                         continue;
                 }
                 making->where = SETTINGS[i].file;
+                if (r == 0 && SETTINGS[i].limit == LIMIT_DEVICES)
+                        r = allow_devices(group);
                 if (r < 0)
                         return r;
                 making->is_set[i] = true;

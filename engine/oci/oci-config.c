@@ -1,6 +1,5 @@
-/* config.json of the OCI runtime specification 1.0: the hardened template (docs/threats.md, "Default profile") in this
- * engine's words. What is constant is in the tables; the functions put the spec's values beside them, and no value of
- * the spec can reach a key of the tables. template.c is the same for the Docker Engine API. */
+/* config.json of the OCI runtime specification 1.0: the hardened profile with the spec's values. No value of the spec
+ * can reach a key of the profile's tables. docker/create-body.c does the same for the Docker Engine API. */
 #include <cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,49 +7,10 @@
 #include <sys/resource.h>
 
 #include "oci-engine.h"
+#include "profile.h"
 #include "scope.h"
 #include "seccomp-profile.h"
 #include "str.h"
-
-/* No capability in any set (capabilities(7)). */
-#define NO_CAPABILITIES "{\"bounding\":[],\"effective\":[],\"inheritable\":[],\"permitted\":[],\"ambient\":[]}"
-
-#define FOR_ALL(last) "\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 " last "\""
-#define NO_IPV6 ",\"net.ipv6.conf.all.disable_ipv6\":\"1\",\"net.ipv6.conf.default.disable_ipv6\":\"1\""
-
-/* The paths that Docker 20.10 masks and makes read-only. */
-#define MASKED                                                                                                         \
-        "[\"/proc/acpi\",\"/proc/asound\",\"/proc/kcore\",\"/proc/keys\",\"/proc/latency_stats\","                     \
-        "\"/proc/sched_debug\",\"/proc/scsi\",\"/proc/timer_list\",\"/proc/timer_stats\",\"/sys/firmware\","           \
-        "\"/sys/devices/virtual/powercap\"]"
-#define READ_ONLY "[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]"
-
-struct constant {
-        const char *key;
-        const char *json;
-};
-
-static const struct constant LINUX[] = {
-        { "maskedPaths", MASKED },
-        { "readonlyPaths", READ_ONLY },
-        { "rootfsPropagation", "\"rprivate\"" },
-};
-
-/* What the kernel serves inside. The options of the last two places are the spec's sizes. Terminals are counted for the
- * whole host (kernel.pty.max): one carrel has a share of them. */
-static const struct place {
-        const char *target, *type, *source, *options;
-} PLACES[] = {
-        { "/proc", "proc", "proc", "[\"nosuid\",\"noexec\",\"nodev\"]" },
-        { "/dev", "tmpfs", "tmpfs", "[\"nosuid\",\"strictatime\",\"mode=755\",\"size=64k\"]" },
-        { "/dev/pts", "devpts", "devpts",
-          "[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"max=128\"]" },
-        { "/dev/mqueue", "mqueue", "mqueue", "[\"nosuid\",\"noexec\",\"nodev\"]" },
-        { "/sys", "sysfs", "sysfs", "[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]" },
-        { "/sys/fs/cgroup", "cgroup", "cgroup", "[\"nosuid\",\"noexec\",\"nodev\",\"relatime\",\"ro\"]" },
-};
-
-static const char *const NAMESPACES[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
 
 static void json_release(cJSON **json)
 {
@@ -160,22 +120,43 @@ static bool append_environment(cJSON *array, const char *const *earlier, const c
         return append_texts(array, later);
 }
 
-/* No more than our own: nobody in a user namespace can raise one. */
-static uint64_t bound_by_ours(__rlimit_resource_t resource, uint64_t limit)
+/* Adds the rules of the profile that are in this object of config.json. */
+static bool add_rules(cJSON *object, const char *name)
+{
+        for (const struct profile_rule *rule = PROFILE.rules; rule->promise != NULL; rule++)
+                if (rule->oci_object != NULL && strcmp(rule->oci_object, name) == 0 &&
+                    !add_json(object, rule->oci_key, rule->oci_json))
+                        return false;
+        return true;
+}
+
+static uint64_t resolve_rlimit(const struct profile_rlimit *limit, const struct oci_container *container)
 {
         struct rlimit ours;
 
-        return getrlimit(resource, &ours) == 0 && ours.rlim_max < limit ? ours.rlim_max : limit;
+        if (limit->is_nofile)
+                return container->nofile;
+        if (limit->per_user_title != NULL && getrlimit((__rlimit_resource_t)limit->resource, &ours) == 0 &&
+            ours.rlim_max < limit->most)
+                return ours.rlim_max;
+        return limit->most;
 }
 
-static bool append_rlimit(cJSON *rlimits, const char *type, uint64_t limit)
+static bool append_rlimits(cJSON *rlimits, const struct oci_container *container)
 {
-        cJSON *rlimit = cJSON_CreateObject();
+        for (const struct profile_rlimit *limit = PROFILE.rlimits; limit->oci_type != NULL; limit++) {
+                uint64_t value = resolve_rlimit(limit, container);
+                cJSON *rlimit = cJSON_CreateObject();
 
-        if (add_text(rlimit, "type", type) && add_number(rlimit, "soft", limit) && add_number(rlimit, "hard", limit))
-                return append(rlimits, rlimit);
-        cJSON_Delete(rlimit);
-        return false;
+                if (!add_text(rlimit, "type", limit->oci_type) || !add_number(rlimit, "soft", value) ||
+                    !add_number(rlimit, "hard", value)) {
+                        cJSON_Delete(rlimit);
+                        return false;
+                }
+                if (!append(rlimits, rlimit))
+                        return false;
+        }
+        return true;
 }
 
 static bool fill_process(cJSON *process, const struct oci_container *container, const char *const *argv,
@@ -186,12 +167,10 @@ static bool fill_process(cJSON *process, const struct oci_container *container, 
         cJSON *environment = add_array(process, "env");
 
         return add_number(user, "uid", container->uid) && add_number(user, "gid", container->gid) &&
+               append_rlimits(rlimits, container) &&
                append_environment(environment, (const char *const *)container->environment, more_environment) &&
                append_texts(add_array(process, "args"), argv) && add_text(process, "cwd", working_dir) &&
-               add_json(process, "capabilities", NO_CAPABILITIES) && add_json(process, "noNewPrivileges", "true") &&
-               append_rlimit(rlimits, "RLIMIT_CORE", 0) && append_rlimit(rlimits, "RLIMIT_NOFILE", container->nofile) &&
-               append_rlimit(rlimits, "RLIMIT_SIGPENDING", bound_by_ours(RLIMIT_SIGPENDING, ENGINE_SIGNALS_MAX)) &&
-               append_rlimit(rlimits, "RLIMIT_MSGQUEUE", bound_by_ours(RLIMIT_MSGQUEUE, ENGINE_QUEUE_BYTES_MAX));
+               add_rules(process, "process");
 }
 
 char *oci_config_encode_exec(const struct oci_container *container, const struct exec_command *command)
@@ -218,23 +197,9 @@ static cJSON *append_mount(cJSON *mounts, const char *target, const char *type, 
         return NULL;
 }
 
-static bool append_places(cJSON *mounts)
+/* given: words separated by commas, or NULL. */
+static bool append_words(cJSON *options, const char *given)
 {
-        for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
-                cJSON *mount = append_mount(mounts, PLACES[i].target, PLACES[i].type, PLACES[i].source);
-
-                if (!add_json(mount, "options", PLACES[i].options))
-                        return false;
-        }
-        return true;
-}
-
-/* The options of a tmpfs are words separated by commas; the last of contradicting ones counts, and what is not
- * negotiable comes last. */
-static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
-{
-        cJSON *mount = append_mount(mounts, target, "tmpfs", "tmpfs");
-        cJSON *options = add_array(mount, "options");
         AUTO(auto_free) char *copy = strdup(given != NULL ? given : "");
         char *rest = copy;
         const char *word;
@@ -244,7 +209,30 @@ static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
         while ((word = strsep(&rest, ",")) != NULL)
                 if (word[0] != '\0' && !append(options, cJSON_CreateString(word)))
                         return false;
-        return append(options, cJSON_CreateString("nosuid")) && append(options, cJSON_CreateString("nodev"));
+        return options != NULL;
+}
+
+static bool append_profile_mounts(cJSON *mounts)
+{
+        for (const struct profile_mount *row = PROFILE.mounts; row->target != NULL; row++) {
+                cJSON *mount;
+
+                if ((row->engines & PROFILE_OCI) == 0)
+                        continue;
+                mount = append_mount(mounts, row->target, row->type, row->type);
+                if (!append_words(add_array(mount, "options"), row->options))
+                        return false;
+        }
+        return true;
+}
+
+/* Of contradicting options the last one counts, so the profile's come last. */
+static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
+{
+        cJSON *mount = append_mount(mounts, target, "tmpfs", "tmpfs");
+        cJSON *options = add_array(mount, "options");
+
+        return append_words(options, given) && append_words(options, PROFILE_BARE);
 }
 
 /* Who owns the user's files on disk is uid:gid inside, whatever range his carrel has: crun(1), "idmap mount options".
@@ -267,11 +255,8 @@ static cJSON *append_bind(cJSON *mounts, const char *source, const char *target,
         cJSON *mount = append_mount(mounts, target, "bind", source);
         cJSON *options = add_array(mount, "options");
 
-        return append(options, cJSON_CreateString("bind")) &&
-                               append(options, cJSON_CreateString(is_read_only ? "ro" : "rw")) &&
-                               append(options, cJSON_CreateString("nosuid")) &&
-                               append(options, cJSON_CreateString("nodev")) &&
-                               append(options, cJSON_CreateString("rprivate"))
+        return append_words(options, is_read_only ? "bind,ro" : "bind,rw") &&
+                               append_words(options, PROFILE_BARE "," PROFILE_PROPAGATION)
                        ? options
                        : NULL;
 }
@@ -308,8 +293,8 @@ static bool append_names(cJSON *mounts, const struct oci *oci, const struct oci_
 static bool append_shm(cJSON *mounts, uint64_t bytes)
 {
         struct buffer options = { 0 };
-        bool is_added = buffer_format(&options, "noexec,mode=1777,size=%" PRIu64, bytes) == 0 &&
-                        append_tmpfs(mounts, "/dev/shm", options.data);
+        bool is_added = buffer_format(&options, PROFILE_SHM_OPTIONS, bytes) == 0 &&
+                        append_tmpfs(mounts, PROFILE_SHM, options.data);
 
         buffer_free(&options);
         return is_added;
@@ -318,7 +303,7 @@ static bool append_shm(cJSON *mounts, uint64_t bytes)
 static bool fill_mounts(cJSON *mounts, const struct oci *oci, const struct oci_container *container,
                         const struct container_spec *spec, const struct stored_image *image)
 {
-        if (mounts == NULL || !append_places(mounts) || !append_shm(mounts, spec->shm_bytes))
+        if (mounts == NULL || !append_profile_mounts(mounts) || !append_shm(mounts, spec->shm_bytes))
                 return false;
         for (size_t i = 0; i < image->n_binds; i++)
                 if (append_bind(mounts, image->binds[i].source, image->binds[i].target, true) == NULL)
@@ -336,9 +321,10 @@ static bool fill_resources(cJSON *resources, const struct container_spec *spec)
         cJSON *memory = add_object(resources, "memory");
         cJSON *cpu = add_object(resources, "cpu");
 
-        return add_json(resources, "devices", "[{\"allow\":false,\"access\":\"rwm\"}]") &&
-               add_number(memory, "limit", spec->memory_bytes) && add_number(memory, "swap", spec->memory_bytes) &&
-               add_number(cpu, "quota", spec->cpu_millis * 100) && add_number(cpu, "period", 100000) &&
+        return add_rules(resources, "resources") && add_number(memory, "limit", spec->memory_bytes) &&
+               add_number(memory, "swap", spec->memory_bytes) &&
+               add_number(cpu, "quota", spec->cpu_millis * OCI_CPU_PERIOD_US / 1000) &&
+               add_number(cpu, "period", OCI_CPU_PERIOD_US) &&
                add_number(add_object(resources, "pids"), "limit", spec->pids);
 }
 
@@ -359,7 +345,7 @@ static bool add_id_map(cJSON *linux_, const char *key, uint32_t base)
         cJSON *map = cJSON_CreateObject();
 
         if (add_number(map, "containerID", 0) && add_number(map, "hostID", base) &&
-            add_number(map, "size", OCI_USERNS_IDS))
+            add_number(map, "size", PROFILE_USERNS_IDS))
                 return append(array, map);
         cJSON_Delete(map);
         return false;
@@ -378,30 +364,43 @@ static bool add_filter(cJSON *config, cJSON *linux_, const struct oci *oci)
         return is_added;
 }
 
-/* Ports below 1024 and ping sockets for all groups that there are inside (ip(7), icmp(7)): by whether it has a user
- * namespace, and whether the kernel has IPv6. */
-static const char *const SYSCTLS[2][2] = {
-        { "{" FOR_ALL("2147483647") "}", "{" FOR_ALL("2147483647") NO_IPV6 "}" },
-        { "{" FOR_ALL("65535") "}", "{" FOR_ALL("65535") NO_IPV6 "}" },
-};
+static bool append_paths(cJSON *array, bool is_masked)
+{
+        for (const struct profile_path *path = PROFILE.paths; path->path != NULL; path++)
+                if (path->is_masked == is_masked && !append(array, cJSON_CreateString(path->path)))
+                        return false;
+        return array != NULL;
+}
+
+static bool add_sysctls(cJSON *sysctls, bool has_userns, bool has_ipv6)
+{
+        for (const struct profile_sysctl *sysctl = PROFILE.sysctls; sysctl->key != NULL; sysctl++) {
+                bool is_other = has_userns && sysctl->value_in_userns != NULL;
+
+                if ((has_ipv6 || !sysctl->is_ipv6) &&
+                    !add_text(sysctls, sysctl->key, is_other ? sysctl->value_in_userns : sysctl->value))
+                        return false;
+        }
+        return sysctls != NULL;
+}
 
 static bool fill_linux(cJSON *linux_, const struct oci *oci, const struct oci_container *container,
                        const struct container_spec *spec)
 {
         cJSON *namespaces = add_array(linux_, "namespaces");
 
-        for (size_t i = 0; i < sizeof NAMESPACES / sizeof *NAMESPACES; i++)
-                if (!append_namespace(namespaces, NAMESPACES[i], NULL))
+        for (const struct profile_namespace *row = PROFILE.namespaces; row->oci_type != NULL; row++)
+                if (!append_namespace(namespaces, row->oci_type, NULL))
                         return false;
-        for (size_t i = 0; i < sizeof LINUX / sizeof *LINUX; i++)
-                if (!add_json(linux_, LINUX[i].key, LINUX[i].json))
-                        return false;
+        if (!append_paths(add_array(linux_, "maskedPaths"), true) ||
+            !append_paths(add_array(linux_, "readonlyPaths"), false) || !add_rules(linux_, "linux"))
+                return false;
         if (container->userns_base > 0 && (!append_namespace(namespaces, "user", OCI_USERNS_PATH) ||
                                            !add_id_map(linux_, "uidMappings", container->userns_base) ||
                                            !add_id_map(linux_, "gidMappings", container->userns_base)))
                 return false;
         return add_text(linux_, "cgroupsPath", container->cgroup) &&
-               add_json(linux_, "sysctl", SYSCTLS[container->userns_base > 0][oci->has_ipv6]) &&
+               add_sysctls(add_object(linux_, "sysctl"), container->userns_base > 0, oci->has_ipv6) &&
                fill_resources(add_object(linux_, "resources"), spec);
 }
 
@@ -413,7 +412,7 @@ char *oci_config_encode(const struct oci *oci, const struct oci_container *conta
         cJSON *rootfs = add_object(config, "root");
 
         if (!add_text(config, "ociVersion", "1.0.2") || !add_text(config, "hostname", spec->hostname) ||
-            !add_text(rootfs, "path", image->rootfs) || !add_json(rootfs, "readonly", "true") ||
+            !add_text(rootfs, "path", image->rootfs) || !add_rules(rootfs, "root") ||
             !fill_process(add_object(config, "process"), container, spec->argv, container->working_dir, NULL) ||
             !fill_mounts(add_array(config, "mounts"), oci, container, spec, image) ||
             !fill_linux(linux_, oci, container, spec) || !add_filter(config, linux_, oci))

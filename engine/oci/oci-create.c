@@ -41,13 +41,13 @@ static bool is_range_taken(const struct oci *oci, uint32_t base)
  */
 static int choose_range(const struct oci *oci, uint32_t *ret_base, struct fault *why)
 {
-        uint32_t count = (UID_MAX_USABLE - oci->userns_base) / OCI_USERNS_IDS;
+        uint32_t count = (UID_MAX_USABLE - oci->userns_base) / PROFILE_USERNS_IDS;
         uint32_t start = 0;
 
         if (getrandom(&start, sizeof start, 0) != sizeof start)
                 start = 0;
         for (uint32_t i = 0; i < count; i++) {
-                uint32_t base = oci->userns_base + (start % count + i) % count * OCI_USERNS_IDS;
+                uint32_t base = oci->userns_base + (start % count + i) % count * PROFILE_USERNS_IDS;
 
                 if (is_range_taken(oci, base))
                         continue;
@@ -104,10 +104,8 @@ static int fill_container(struct oci_container *container, const struct containe
 static int write_resolver(struct oci *oci, const struct oci_container *container, const struct container_spec *spec)
 {
         struct buffer text = { 0 };
-        int r = buffer_text(&text, "search .\n"); /* none: else a resolver tries the host name's domain */
+        int r = profile_resolv_conf(&text, spec->dns);
 
-        for (const char *const *address = spec->dns; r == 0 && address != NULL && *address != NULL; address++)
-                r = buffer_format(&text, "nameserver %s\n", *address);
         if (r == 0)
                 r = oci_store_write(oci, container->info.id, "resolv.conf", text.data);
         buffer_free(&text);
@@ -245,7 +243,7 @@ int oci_create(struct engine *engine, const struct container_spec *spec, engine_
         int r;
 
         if (!is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->owner_uid == 0 || spec->owner_gid == 0 ||
-            (oci->has_userns && (spec->uid >= OCI_USERNS_IDS || spec->gid >= OCI_USERNS_IDS)))
+            (oci->has_userns && (spec->uid >= PROFILE_USERNS_IDS || spec->gid >= PROFILE_USERNS_IDS)))
                 return -EINVAL;
         r = oci_call_new(&call, oci, "create a container", done, arg);
         if (r < 0)

@@ -9,6 +9,7 @@
 #include "oci-container.h"
 #include "oci-root.h"
 #include "oci.h"
+#include "profile.h"
 
 /* Below the state directory: where runtimes keep what they know. */
 #define OCI_RUNTIME_ROOT "runtime"
@@ -165,7 +166,7 @@ int oci_hold(const struct oci_holding *holding);
 enum { OCI_USERNS_FD = 5 };
 #define OCI_USERNS_PATH "/proc/self/fd/5"
 
-/* A user namespace whose ids from 0 on are OCI_USERNS_IDS of the host's from base on, made by the host's id base. A
+/* A user namespace whose ids from 0 on are PROFILE_USERNS_IDS of the host's from base on, made by the host's id base. A
  * descriptor, for the caller to close, or a negative errno. */
 int oci_userns_new(uint32_t base);
 /* The same, and whether the kernel can map the owners of a mount of this directory by it. 0 or a negative errno. */

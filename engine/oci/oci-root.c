@@ -7,22 +7,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "profile.h"
+
 /* As in kernel/child.c: it runs on a stack that is left without returning. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
 /* Below the tmpfs at /dev, whatever paths the host has. */
 #define EMPTY "/dev/.empty"
 #define FILLING "/dev/.filling"
-
-/* What a runtime binds one by one into a container that has a user namespace (OCI runtime specification, "Default
- * Devices"); /dev/null it binds over masked files, too. */
-static const struct {
-        const char *path;
-        unsigned major, minor;
-} NODES[] = {
-        { "/dev/full", 1, 7 },    { "/dev/null", 1, 3 }, { "/dev/random", 1, 8 },
-        { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },  { "/dev/zero", 1, 5 },
-};
 
 /* What the template binds and an image that was imported earlier may lack: nothing can be made in its overlay. */
 static const struct {
@@ -36,10 +28,12 @@ static const struct {
         { EMPTY, S_IFDIR },
 };
 
+/* A runtime binds the nodes one by one into a container that has a user namespace, and /dev/null over masked files. */
 IN_CHILD static int make_nodes(void)
 {
-        for (size_t i = 0; i < sizeof NODES / sizeof *NODES; i++)
-                if (mknod(NODES[i].path, S_IFCHR | 0666, makedev(NODES[i].major, NODES[i].minor)) < 0)
+        for (const struct profile_device *device = PROFILE.devices; device->path != NULL; device++)
+                if (device->is_node &&
+                    mknod(device->path, S_IFCHR | 0666, makedev(device->major, (unsigned)device->minor)) < 0)
                         return -errno;
         for (size_t i = 0; i < sizeof FILLINGS / sizeof *FILLINGS; i++)
                 if ((FILLINGS[i].type == S_IFDIR ? mkdir(FILLINGS[i].path, 0755)

@@ -108,7 +108,7 @@ static int write_map(pid_t pid, const char *name, uint32_t base)
         AUTO(auto_close) int fd = -1;
         char path[PATH_BYTES];
         char map[PATH_BYTES];
-        int length = snprintf(map, sizeof map, "0 %u %d\n", base, OCI_USERNS_IDS);
+        int length = snprintf(map, sizeof map, "0 %u %d\n", base, PROFILE_USERNS_IDS);
 
         (void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
         fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "agent-exec.h"
+#include "profile.h"
 
 int agent_exec_take(struct agent_exec *exec, const struct exec_request *request)
 {
-        const char *working_dir = request->working_dir != NULL ? request->working_dir : "/workspace";
+        const char *working_dir = request->working_dir != NULL ? request->working_dir : PROFILE_WORKSPACE;
 
         exec->working_dir = strdup(working_dir);
         if (exec->working_dir == NULL)

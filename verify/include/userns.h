@@ -7,10 +7,8 @@
 
 #include "fault.h"
 
-enum { USERNS_IDS = 65536 };
-
-/* /proc/<pid>/uid_map or gid_map: one line that maps 0 and the USERNS_IDS - 1 ids above it to as many ids of the host,
- * none of which is below USERNS_IDS. Pure. FAULT_HARDENING_MISSING. */
+/* /proc/<pid>/uid_map or gid_map: one line that maps 0 and the PROFILE_USERNS_IDS - 1 ids above it to as many ids of
+ * the host, none of which is below PROFILE_USERNS_IDS. Pure. FAULT_HARDENING_MISSING. */
 int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why);
 
 /* The id that made the namespace is one of its own 65,536 from base on: the kernel adds what is counted in a user

@@ -24,10 +24,8 @@ struct oci_options {
         const char *runtime;      /* a name on the system's path, or an absolute path; "" or NULL: crun, else runc */
         const char *runtime_args; /* words for it before each command, separated by blanks; may be NULL */
         enum oci_userns userns;
-        uint32_t userns_base; /* the first host id of the first range of OCI_USERNS_IDS; a multiple of it */
+        uint32_t userns_base; /* the first host id of the first range of PROFILE_USERNS_IDS; a multiple of it */
 };
-
-enum { OCI_USERNS_IDS = 65536 };
 
 /* Looks at the runtime and clears what an earlier process left half-made; takes some 10 ms. A missing or too old
  * runtime, or user namespaces that are required and cannot be had, is no error here: the engine is then unavailable,

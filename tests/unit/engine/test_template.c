@@ -55,21 +55,27 @@ static struct container_spec usual_spec(void)
         };
 }
 
-static cJSON *encode(const struct container_spec *spec, bool has_ipv6)
+static cJSON *encode_for(enum profile_engine engine, const struct container_spec *spec, bool has_ipv6)
 {
         struct buffer option = { 0 };
         char *text;
         cJSON *json;
 
         assert_true(buffer_text(&option, "seccomp=") == 0 && seccomp_profile_json(&option) == 0);
-        text = wire_encode_create(spec,
-                                  &(const struct wire_machine){ .has_ipv6 = has_ipv6, .seccomp_option = option.data });
+        text = wire_encode_create(
+                spec,
+                &(const struct wire_machine){ .has_ipv6 = has_ipv6, .engine = engine, .seccomp_option = option.data });
         buffer_free(&option);
         assert_non_null(text);
         json = cJSON_Parse(text);
         free(text);
         assert_non_null(json);
         return json;
+}
+
+static cJSON *encode(const struct container_spec *spec, bool has_ipv6)
+{
+        return encode_for(PROFILE_DOCKER, spec, has_ipv6);
 }
 
 static cJSON *read_golden(void)
@@ -208,6 +214,21 @@ static void test_tmpfs_is_never_loose(void **state)
         assert_string_equal(cJSON_GetObjectItem(tmpfs, "/b")->valuestring, "exec,nosuid,nodev");
         assert_string_equal(cJSON_GetObjectItem(tmpfs, "/c")->valuestring, "exec,nosuid,nodev");
         assert_string_equal(cJSON_GetObjectItem(tmpfs, "/d")->valuestring, "noexec,rw,nosuid,nodev");
+        cJSON_Delete(create);
+}
+
+/* What Podman would mount there by itself has no size. */
+static void test_podman_is_given_its_own_mounts(void **state)
+{
+        struct container_spec spec = usual_spec();
+        cJSON *create = encode_for(PROFILE_PODMAN, &spec, true);
+        const cJSON *tmpfs = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "Tmpfs");
+
+        assert_int_equal(cJSON_GetArraySize(tmpfs), 3);
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/run")->valuestring,
+                            "ro,noexec,size=65536,mode=0755,nosuid,nodev");
+        assert_string_equal(cJSON_GetObjectItem(tmpfs, "/var/tmp")->valuestring,
+                            cJSON_GetObjectItem(tmpfs, "/tmp")->valuestring);
         cJSON_Delete(create);
 }
 
@@ -421,6 +442,7 @@ int main(void)
                 cmocka_unit_test(test_golden),
                 cmocka_unit_test(test_promises_stand),
                 cmocka_unit_test(test_tmpfs_is_never_loose),
+                cmocka_unit_test(test_podman_is_given_its_own_mounts),
                 cmocka_unit_test(test_without_ipv6),
                 cmocka_unit_test(test_exec),
                 cmocka_unit_test(test_filter),

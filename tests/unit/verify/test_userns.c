@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "profile.h"
 #include "userns.h"
 
 static void test_one_range_above_the_hosts_own(void **state)
@@ -54,11 +55,11 @@ static void test_only_one_of_its_own_may_have_made_it(void **state)
         struct fault why = { 0 };
 
         assert_int_equal(userns_judge_maker(BASE, BASE, &why), 0);
-        assert_int_equal(userns_judge_maker(BASE + USERNS_IDS - 1, BASE, &why), 0);
+        assert_int_equal(userns_judge_maker(BASE + PROFILE_USERNS_IDS - 1, BASE, &why), 0);
         assert_true(userns_judge_maker(0, BASE, &why) < 0); /* root, as when a runtime makes it */
         assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
         assert_true(userns_judge_maker(BASE - 1, BASE, &why) < 0);
-        assert_true(userns_judge_maker(BASE + USERNS_IDS, BASE, &why) < 0);
+        assert_true(userns_judge_maker(BASE + PROFILE_USERNS_IDS, BASE, &why) < 0);
 }
 
 int main(void)
