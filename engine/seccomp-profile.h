@@ -1,4 +1,5 @@
-/* The syscall filter of every carrel: an allow-list on the native architecture, one table (docs/threats.md). */
+/* The system call filter of every carrel: an allow-list for the native architecture, in one table (docs/syscalls.md).
+ */
 #pragma once
 
 #include "str.h"

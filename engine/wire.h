@@ -1,5 +1,5 @@
-/* cJSON <-> structs of engine.h, for the Docker Engine API. Everything decoded here comes from outside: bounded,
- * typed, fuzzed (tests/fuzz). */
+/* Converts between the JSON of the Docker Engine API and the structs of engine.h. Whatever is decoded here comes from
+ * outside: it is bounded, typed and fuzzed (tests/fuzz). */
 #pragma once
 
 #include "engine.h"
@@ -8,7 +8,7 @@
 
 /* The parts of a create request that depend on the machine and the engine. */
 struct wire_machine {
-        bool has_ipv6;              /* of the kernel: it must be switched off inside */
+        bool has_ipv6;              /* the kernel has IPv6: it must be switched off inside */
         uint64_t nproc;             /* RLIMIT_NPROC inside; 0: as the engine sets it */
         enum profile_engine engine; /* whose mounts of the profile are added; 0: none */
         const char *seccomp_option; /* "seccomp=" and our filter, in the engine's form */
@@ -17,30 +17,30 @@ struct wire_machine {
 /* The body of POST /containers/create: the hardened profile with the spec's values (docker/create-body.c). malloc'd
  * JSON; NULL when out of memory. */
 char *wire_encode_create(const struct container_spec *spec, const struct wire_machine *machine);
-/* POST /containers/{id}/exec's body. */
+/* The body of POST /containers/{id}/exec. */
 char *wire_encode_exec(const struct exec_command *command);
 
-/* Each returns 0, -EBADMSG (not what the API documents) or -ENOMEM; outputs untouched on failure. */
+/* Each returns 0, -EBADMSG (not what the API documents) or -ENOMEM. Outputs are untouched on failure. */
 int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID_BYTES]);
 int wire_decode_container(const char *json, size_t length, struct container_info *ret_info);
 int wire_decode_list(const char *json, size_t length, struct container_info **ret_infos, size_t *ret_count);
 int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_status);
 int wire_decode_image(const char *json, size_t length, struct image_info *ret_image);
-/* GET /images/json: one for each name. *ret_images is malloc'd; NULL when there is none. */
+/* Decodes GET /images/json into one image for each name. *ret_images is malloc'd; NULL if there is none. */
 int wire_decode_images(const char *json, size_t length, struct image_info **ret_images, size_t *ret_count);
 int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16]);
-/* {"message":"..."} of an error answer; falls back to the trimmed text. */
+/* The message of an error answer ({"message":"..."}), or else its trimmed text. */
 void wire_decode_message(const char *json, size_t length, char *ret_text, size_t size);
 
-/* One line of the progress that image load and build answer. Fields that the line does not tell stay as they are. */
+/* One line of the progress report of image load and build. Fields that the line does not have are left unchanged. */
 struct wire_progress {
-        char error[192];     /* the engine's sentence; "": none so far */
+        char error[192];     /* the engine's message; "": none so far */
         char reference[256]; /* "Loaded image: ..." */
 };
 int wire_decode_progress(const char *json, size_t length, struct wire_progress *ret_progress);
 
-/* One line of GET /events. storage holds the strings that *ret_event points into. -ENOENT: an event we ignore. An
- * exec_id may be "" (Podman's exec_died). */
+/* One line of GET /events; its strings are in the struct. -ENOENT: an event that is ignored. An exec_id may be ""
+ * (Podman's exec_died). */
 struct wire_event {
         struct engine_event event;
         char id[ENGINE_ID_BYTES];
@@ -51,8 +51,9 @@ int wire_decode_event(const char *json, size_t length, struct wire_event *ret_ev
 void container_info_release(struct container_info *info);
 void container_infos_free(struct container_info *infos, size_t count);
 
-/* Docker's multiplexed stream (8-byte header: stream, 0, 0, 0, length big-endian; "Attach to a container" in the
- * Engine API). Feed bytes as they come; each complete or partial payload is passed on without copying. */
+/* Docker's multiplexed stream: each frame has an 8-byte header (stream, 0, 0, 0, length big-endian; "Attach to a
+ * container" in the Engine API). Feed bytes as they come. Each complete or partial payload is passed on without
+ * copying. */
 struct wire_stream {
         unsigned char header[8];
         size_t header_length;

@@ -1,10 +1,11 @@
-/* Container engines behind one table of operations. The pool never asks which one it has.
+/* Container engines as one table of operations. The pool never asks which engine it has.
  *
- * Every operation that talks to the engine returns at once with 0 or a negative errno, and later calls `done`
- * exactly once, never from inside the operation itself, unless the call is cancelled through its handle first.
- * Every call has a deadline (ENGINE_DEADLINE_S unless said otherwise) and ends with FAULT_DEADLINE or
- * FAULT_ENGINE_UNAVAILABLE: after these two the outcome is unknown and nothing may be assumed.
- * Facts: Docker Engine API v1.41 (docker 20.10), and as noted at each implementation. */
+ * Every operation that talks to the engine returns at once, with 0 or a negative errno. Later it calls `done` exactly
+ * once, never from inside the operation, unless the call is cancelled through its handle first. Every call has a
+ * deadline (ENGINE_DEADLINE_S unless said otherwise). It ends with FAULT_DEADLINE or FAULT_ENGINE_UNAVAILABLE: after
+ * these two the outcome is unknown and nothing may be assumed.
+ *
+ * Facts are from Docker Engine API v1.41 (docker 20.10), or from the source that an implementation names. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,10 +17,10 @@
 
 struct ev_loop;
 struct engine;
-/* What every implementation's call begins with; of use to implementations alone. */
+/* The first member of every implementation's call. Only implementations use it. */
 struct engine_call {
         void (*cancel)(struct engine_call *call);                /* frees it; its done never runs */
-        void (*pause)(struct engine_call *call, bool is_paused); /* NULL: has no output */
+        void (*pause)(struct engine_call *call, bool is_paused); /* NULL: the call has no output */
 };
 
 enum { ENGINE_ID_BYTES = 72, ENGINE_NAME_BYTES = 128 };
@@ -41,8 +42,8 @@ struct tmpfs_mount {
         const char *options; /* "rw,nosuid,nodev,size=536870912,mode=1777" */
 };
 
-/* What a container is made of, in no engine's words. All pointers are borrowed for the call. What is not here
- * cannot be asked for: the rest of the hardening is constant (profile.h, seccomp.c). */
+/* What the pool asks for when it creates a container, in no engine's own terms. All pointers are borrowed for the call.
+ * A caller can ask for nothing else: the rest of the hardening is constant (profile.h, seccomp.c). */
 struct container_spec {
         const char *name;
         const char *image;
@@ -51,8 +52,8 @@ struct container_spec {
         const char *working_dir;
         const char *hostname;
         uint32_t uid, gid; /* of the programs inside; never 0 */
-        /* Of the files in writable binds on disk; never 0. Inside they are uid:gid's where the engine maps ids
-         * (engine_about), else these are equal to those. */
+        /* Owner of the files in writable binds, on disk; never 0. Where the engine maps ids (engine_about), uid:gid own
+         * them inside; elsewhere both pairs are equal. */
         uint32_t owner_uid, owner_gid;
         const struct label *labels;
         size_t n_labels;
@@ -61,7 +62,7 @@ struct container_spec {
         const struct tmpfs_mount *tmpfs;
         size_t n_tmpfs;
         const char *const *dns; /* resolver addresses, NULL-terminated; never NULL or empty */
-        uint64_t memory_bytes;  /* memory and memory+swap alike */
+        uint64_t memory_bytes;  /* for memory, and for memory and swap together */
         uint64_t cpu_millis;    /* 1000: one CPU */
         uint32_t pids;
         uint32_t nofile;
@@ -79,16 +80,16 @@ enum container_status {
         CONTAINER_UNKNOWN
 };
 
-/* The start-up options every engine shares. */
+/* A container as the engine reports it. */
 struct container_info {
         char id[ENGINE_ID_BYTES];
         char name[ENGINE_NAME_BYTES]; /* without the leading slash Docker gives */
         enum container_status status;
-        int pid; /* of the container's init in the host; 0: not running or not told (lists) */
+        int pid; /* of the container's init, in the host; 0: not running, or not known (lists) */
         int exit_code;
-        bool is_oom_killed;      /* as the engine tells it: may be false on a real OOM (docker 20.10) */
-        int64_t started_wall_ms; /* 0: never, or not told */
-        struct label *labels;    /* owned by whoever owns the container_info */
+        bool is_oom_killed;      /* the engine's report; may be false after an OOM kill (docker 20.10) */
+        int64_t started_wall_ms; /* 0: never started, or not known */
+        struct label *labels;    /* owned together with the container_info */
         size_t n_labels;
 };
 
@@ -102,11 +103,11 @@ struct image_info {
         int64_t created_wall_ms; /* 0: not told */
 };
 
-/* An archive to be made an image. */
+/* An archive to import as an image. */
 struct image_source {
         int fd;                   /* a regular file, at its beginning; borrowed until done */
         const char *reference;    /* the name it gets; copied */
-        enum image_format format; /* IMAGE_AUTO: the engine finds out, as far as it can */
+        enum image_format format; /* IMAGE_AUTO: the engine detects it, as far as it can */
 };
 
 struct engine_about {
@@ -114,9 +115,9 @@ struct engine_about {
         char version[64];
         char api_version[16]; /* as negotiated */
         bool is_available;    /* the breaker: false while pings fail */
-        /* Each container has a user namespace with host ids that no other has: a promise that the pool verifies. */
+        /* Each container has a user namespace, with host ids that no other container has. The pool verifies that. */
         bool has_user_namespaces;
-        char detail[256]; /* what a person should know beside it: why it is unavailable, what it cannot do; or "" */
+        char detail[256]; /* for a person: why it is unavailable, or what it cannot do; or "" */
 };
 
 struct exec_status {
@@ -125,7 +126,7 @@ struct exec_status {
         int pid;       /* in the host; 0 when unknown */
 };
 
-/* What a call found. Valid during the callback only; which field is set is said at each operation. */
+/* The result of a call, valid during the callback only. Each operation says which member it sets. */
 struct engine_reply {
         const char *id;
         const struct container_info *containers;
@@ -136,10 +137,10 @@ struct engine_reply {
         const struct exec_status *exec;
 };
 
-/* why is NULL on success and then reply is not NULL. Kinds beside the two of above:
- * FAULT_NOT_FOUND (no such container or exec), FAULT_NAME_TAKEN (create, rename: the name exists),
- * FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE, FAULT_IMAGE_REFUSED (its archive is malformed), FAULT_ENGINE_REFUSED (any
- * other no; the engine's sentence is in the message). */
+/* why is NULL on success; then reply is not NULL. Beside the two kinds above, a fault may be FAULT_NOT_FOUND (no such
+ * container or exec), FAULT_NAME_TAKEN (create, rename: the name exists), FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE,
+ * FAULT_IMAGE_REFUSED (the archive is malformed) or FAULT_ENGINE_REFUSED (any other refusal, with the engine's
+ * message). */
 typedef void (*engine_done)(void *arg, const struct engine_reply *reply, const struct fault *why);
 
 struct exec_command {
@@ -150,17 +151,17 @@ struct exec_command {
         size_t input_length;
 };
 
-/* The pieces of a running exec. */
+/* What a running exec reports. */
 struct exec_events {
-        /* The engine has answered the start: from now on exec_inspect's is_running speaks of the program, while
-         * between create and start it is false with no exit code (docker 20.10). */
+        /* The engine has answered the start. From now on is_running of exec_inspect describes the program. Between
+         * create and start it is false, with no exit code (docker 20.10). */
         void (*on_started)(void *arg, const char *engine_exec_id);
         void (*on_output)(void *arg, int stream /* 1 or 2 */, const void *bytes, size_t length);
 };
 
 enum engine_event_kind {
-        ENGINE_RESYNC, /* the stream was (re)connected: anything may have happened, list again */
-        ENGINE_LOST,   /* the stream broke: the engine may be down */
+        ENGINE_RESYNC, /* the stream was (re)connected; events may have been missed: list again */
+        ENGINE_LOST,   /* the stream broke; the engine may be down */
         ENGINE_CONTAINER_STARTED,
         ENGINE_CONTAINER_DIED, /* init ended; id and exit_code are set */
         ENGINE_CONTAINER_REMOVED,
@@ -182,28 +183,29 @@ struct engine_ops {
         struct engine *(*free)(struct engine *engine); /* cancels everything; returns NULL */
         void (*about)(const struct engine *engine, struct engine_about *ret_about);
 
-        /* reply->id: the container's id. Never starts it. */
+        /* Creates a container and does not start it. reply->id is its id. */
         int (*create)(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
                       struct engine_call **ret_call);
         int (*start)(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);
-        /* id or exact name; reply->containers[0], labels and pid included. */
+        /* id: an id or exact name. reply->containers[0] has labels and pid. */
         int (*inspect)(struct engine *engine, const char *id, engine_done done, void *arg,
                        struct engine_call **ret_call);
-        /* Every container, whatever its state, that has label key=value; pid is 0 in a list. */
+        /* Every container with label key=value, in any state; pid is 0 in a list. */
         int (*list)(struct engine *engine, const char *label, const char *value, engine_done done, void *arg,
                     struct engine_call **ret_call);
         int (*rename)(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
                       struct engine_call **ret_call);
-        /* Kills and removes, anonymous volumes included, and is done only when the container is gone and its name
-         * is free. Already gone is success. A refusal that may be temporary is retried until the deadline. */
+        /* Kills and removes the container and its anonymous volumes. It is done only when the container is gone and its
+         * name is free (an answer "removal in progress" is polled to 404). A container that is gone already is a
+         * success. */
         int (*remove)(struct engine *engine, const char *id, engine_done done, void *arg,
                       struct engine_call **ret_call);
         int (*pause)(struct engine *engine, const char *id, bool is_paused, engine_done done, void *arg,
                      struct engine_call **ret_call);
 
-        /* Runs a program inside, no deadline of its own; done at the end of its output with reply->exec (the
-         * inspected status, is_running true when something else holds its output closed early).
-         * A missing binary or an absent cwd: is an exit code of 127 or 126, as the engine tells it. */
+        /* Runs a program inside, without a deadline of its own. It is done at the end of the program's output, with
+         * reply->exec from an inspect. is_running is then true if the program closed its output and still runs. A
+         * missing program or working directory is exit code 127 or 126, as the engine reports it. */
         int (*exec)(struct engine *engine, const char *id, const struct exec_command *command,
                     const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call);
         int (*exec_inspect)(struct engine *engine, const char *engine_exec_id, engine_done done, void *arg,
@@ -212,21 +214,21 @@ struct engine_ops {
         /* reply->image. */
         int (*image_inspect)(struct engine *engine, const char *reference, engine_done done, void *arg,
                              struct engine_call **ret_call);
-        /* Every image that has a name, once for each: reply->images. */
+        /* reply->images: every image that has a name, once for each name. */
         int (*image_list)(struct engine *engine, engine_done done, void *arg, struct engine_call **ret_call);
-        /* Makes the archive an image with this name; reply->image. It may take minutes. */
+        /* Imports an archive as an image with this name: reply->image. This may take minutes. */
         int (*image_load)(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
                           struct engine_call **ret_call);
-        /* Takes the name away, and with the last one the image. */
+        /* Removes the name; with its last name the image is removed. */
         int (*image_remove)(struct engine *engine, const char *reference, engine_done done, void *arg,
                             struct engine_call **ret_call);
-        /* Builds from a context tar with a Dockerfile, tagged with reference. */
+        /* Builds an image named reference from a tar with a Dockerfile. */
         int (*image_build)(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                            struct engine_call **ret_call);
 
-        /* Follows the events of containers with label key=value for the engine's life, reconnecting by itself
-         * (0.1 s, doubling to 2 s). RESYNC is the first event of each connection, and what happened in
-         * the second before it may be told again. One watcher only. */
+        /* Reports events of containers with label key=value as long as the engine lives. It reconnects by itself, after
+         * 0.1 s, doubling to 2 s. RESYNC is the first event of each connection; events of the second before it may come
+         * twice. There can be one watcher. */
         int (*watch)(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg);
 };
 
@@ -235,8 +237,8 @@ struct engine {
         const struct engine_ops *ops;
 };
 
-/* After this the call's done, on_started and on_output never run. The engine may still carry the operation out.
- * NULL is fine. Returns NULL. */
+/* Cancels a call: its done, on_started and on_output never run after this. The engine may still carry the operation
+ * out. NULL is fine. Returns NULL. */
 struct engine_call *engine_cancel(struct engine_call *call);
-/* Backpressure of an exec's output. */
+/* Pauses or resumes the output of an exec. */
 void engine_pause_output(struct engine_call *call, bool is_paused);
