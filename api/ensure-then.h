@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "request.h"
+#include "exchange.h"
 
 typedef void (*carrel_on_ready)(struct request *request, const struct pool_ensured *ensured);
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "exchange.h"
 #include "file-answer.h"
-#include "request.h"
 #include "rig.h"
 #include "spool.h"
 

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base64.h"
+#include "httpd-inside.h"
 #include "rig.h"
-#include "room.h"
 #include "utf8.h"
 
 #define EXEC_BODY "{\"argv\":[\"sh\",\"-c\",\"true\"]}"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "request.h"
+#include "exchange.h"
 
 struct cJSON;
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "fault.h"
-#include "room.h"
+#include "httpd-inside.h"
 
 enum connection_phase {
         CONNECTION_IDLE,    /* between requests: idle_deadline_s */

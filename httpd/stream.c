@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
+#include "exchange.h"
 #include "scope.h"
 
 /* What libmicrohttpd has as a buffer for a body without chunks; with them it makes pieces of its own. */

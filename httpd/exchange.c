@@ -1,4 +1,4 @@
-#include "request.h"
+#include "exchange.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,9 +8,9 @@
 #include "answer.h"
 #include "connection.h"
 #include "events.h"
+#include "exchange.h"
+#include "httpd-inside.h"
 #include "peers.h"
-#include "request.h"
-#include "room.h"
 #include "stream.h"
 
 /* Beyond the bound connections are taken, told so and cut: libmicrohttpd forgets them in its next turn, and takes ten

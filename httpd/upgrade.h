@@ -1,7 +1,7 @@
 /* From an HTTP request to a WebSocket (RFC 6455, section 4.2): what the client must say, and the answer. */
 #pragma once
 
-#include "request.h"
+#include "exchange.h"
 
 /* The channels of Kubernetes: docs/api.md. */
 #define UPGRADE_PROTOCOL "v5.channel.k8s.io"

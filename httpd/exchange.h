@@ -3,7 +3,7 @@
 #pragma once
 
 #include "connection.h"
-#include "room.h"
+#include "httpd-inside.h"
 #include "routes.h"
 #include "spool.h"
 

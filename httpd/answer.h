@@ -1,7 +1,7 @@
 /* Answers of every kind. */
 #pragma once
 
-#include "request.h"
+#include "exchange.h"
 
 struct cJSON;
 struct exec_result;
