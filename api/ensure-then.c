@@ -1,12 +1,15 @@
 #include "ensure-then.h"
 
 #include "answer.h"
+#include "api.h"
 #include "metrics-table.h"
 
 static void fail(struct request *request, const struct fault *why)
 {
-        if (request->on_failed != NULL)
-                request->on_failed(request, why);
+        const struct api_context *context = api_context_of(request);
+
+        if (context->on_failed != NULL)
+                context->on_failed(request, why);
         else
                 answer_fault(request, why);
 }
@@ -14,21 +17,24 @@ static void fail(struct request *request, const struct fault *why)
 static void on_ensured(void *arg, const struct pool_ensured *ensured, const struct fault *why)
 {
         struct request *request = arg;
+        struct api_context *context = api_context_of(request);
 
-        request->wait = NULL;
+        context->wait = NULL;
         if (why == NULL) {
-                request->on_ready(request, ensured);
+                context->on_ready(request, ensured);
                 return;
         }
-        metrics_add(request->server->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
+        metrics_add(api_of(request)->metrics, METRIC_ENSURE_FAILURES, 1, fault_code(why->kind), NULL, NULL);
         fail(request, why);
 }
 
 void ensure_then(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
                  carrel_on_ready on_ready)
 {
-        request->on_ready = on_ready;
-        pool_ensure(request->server->pool, request->parameter, spec, on_conflict, on_ensured, request, &request->wait);
+        struct api_context *context = api_context_of(request);
+
+        context->on_ready = on_ready;
+        pool_ensure(api_of(request)->pool, request->parameter, spec, on_conflict, on_ensured, request, &context->wait);
 }
 
 void ensure_then_any(struct request *request, carrel_on_ready on_ready)
@@ -43,7 +49,7 @@ bool carrel_run(struct request *request, const struct exec_request *program, con
 {
         struct fault why;
 
-        if (pool_exec(request->server->pool, request->parameter, program, sink, arg, ret_exec, &why) == 0)
+        if (pool_exec(api_of(request)->pool, request->parameter, program, sink, arg, ret_exec, &why) == 0)
                 return true;
         fail(request, &why);
         return false;

@@ -3,12 +3,13 @@
 
 #include <stdbool.h>
 
-#include "exchange.h"
+#include "pool.h"
+#include "request.h"
 
 typedef void (*carrel_on_ready)(struct request *request, const struct pool_ensured *ensured);
 
 /* Ensures the carrel, and then calls on_ready, perhaps from inside. What goes wrong is answered, or
- * request->on_failed's where it has one; when the client leaves first, nothing is called. */
+ * the context's on_failed gets it where it has one; when the client leaves first, nothing is called. */
 void ensure_then(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
                  carrel_on_ready on_ready);
 /* The same, whatever the carrel is like. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "answer.h"
+#include "api.h"
 #include "clock.h"
 #include "handlers.h"
 #include "metrics-table.h"
@@ -16,7 +17,7 @@
 enum { SUBSCRIBERS_MAX = 64 };
 
 struct subscriber {
-        struct list node; /* in server->subscribers until it is cut */
+        struct list node; /* in api->subscribers until it is cut */
         struct request *request;
         uint64_t seq;
 };
@@ -54,11 +55,11 @@ static void cut(struct subscriber *subscriber, const char *reason)
 
 void events_on_event(void *arg, const struct pool_event *event)
 {
-        struct api_server *server = arg;
+        struct api *api = arg;
         int64_t wall_ms = clock_wall_ms();
 
-        count(server->metrics, event);
-        LIST_EACH (&server->subscribers, node) {
+        count(api->metrics, event);
+        LIST_EACH (&api->subscribers, node) {
                 struct subscriber *subscriber = LIST_ENTRY(node, struct subscriber, node);
                 int r = stream_push(subscriber->request->stream, render_event(event, subscriber->seq, wall_ms));
 
@@ -69,9 +70,9 @@ void events_on_event(void *arg, const struct pool_event *event)
         }
 }
 
-void events_cut_all(struct api_server *server, const char *reason)
+void events_cut_all(struct api *api, const char *reason)
 {
-        LIST_EACH (&server->subscribers, node) {
+        LIST_EACH (&api->subscribers, node) {
                 cut(LIST_ENTRY(node, struct subscriber, node), reason);
         }
 }
@@ -81,7 +82,7 @@ static void release_subscriber(void *work)
         struct subscriber *subscriber = work;
 
         list_remove(&subscriber->node);
-        subscriber->request->server->n_subscribers--;
+        api_of(subscriber->request)->n_subscribers--;
         free(subscriber);
 }
 
@@ -90,7 +91,7 @@ void handle_events(struct request *request)
         struct subscriber *subscriber;
         struct fault why;
 
-        if (request->server->n_subscribers == SUBSCRIBERS_MAX) {
+        if (api_of(request)->n_subscribers == SUBSCRIBERS_MAX) {
                 (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "%d clients read events already", SUBSCRIBERS_MAX);
                 answer_fault(request, &why);
                 return;
@@ -103,10 +104,11 @@ void handle_events(struct request *request)
                 return;
         }
         subscriber->request = request;
-        list_append(&request->server->subscribers, &subscriber->node);
-        request->server->n_subscribers++;
+        list_append(&api_of(request)->subscribers, &subscriber->node);
+        api_of(request)->n_subscribers++;
         request->work = subscriber;
         request->release = release_subscriber;
         (void)stream_push(request->stream, render_notice("listening", subscriber->seq++, NULL));
-        answer_stream(request, ANSWER_NDJSON, NULL);
+        answer_stream(request, HTTP_OK, ANSWER_SIZE_UNKNOWN,
+                      (const struct answer_header[]){ { "Content-Type", ANSWER_NDJSON }, { 0 } });
 }

@@ -1,4 +1,6 @@
 /* A buffered exec's end with its outputs, which may be large: encoded while they are sent, from where they are kept. */
+#include "exec-answer.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -183,7 +185,7 @@ void answer_exec_result(struct request *request, const struct exec_result *resul
                 answer_large(request, result, job);
                 return;
         }
-        answer_json(request, MHD_HTTP_OK, render_exec_result(result, texts));
+        answer_json(request, HTTP_OK, render_exec_result(result, texts));
         free(texts[0]);
         free(texts[1]);
 }

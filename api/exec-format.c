@@ -127,7 +127,7 @@ const struct exec_format EXEC_FRAMES = {
 const struct exec_format *exec_format_of(const struct request *request)
 {
         static const struct exec_format *const FORMATS[] = { &EXEC_FRAMES, &EXEC_NDJSON, NULL };
-        const char *accept = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+        const char *accept = request_header(request, "Accept");
 
         for (size_t i = 0; FORMATS[i] != NULL; i++)
                 if (accept != NULL && strstr(accept, FORMATS[i]->content_type) != NULL)

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "exchange.h"
 #include "parse.h"
+#include "request.h"
 #include "text-tail.h"
 
 struct exec_work;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "api.h"
 #include "ensure-then.h"
 #include "spool.h"
 #include "stream.h"
@@ -24,14 +25,14 @@ static void on_standstill(struct ev_loop *loop, ev_timer *timer, int events);
 static void cancel_program(struct file_work *work)
 {
         if (work->exec != NULL)
-                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+                work->exec = pool_exec_cancel(api_of(work->request)->pool, work->exec);
 }
 
 static void release_work(void *arg)
 {
         struct file_work *work = arg;
 
-        ev_timer_stop(work->request->server->loop, &work->patience);
+        ev_timer_stop(api_of(work->request)->loop, &work->patience);
         cancel_program(work);
         buffer_free(&work->listing);
         free(work);
@@ -42,7 +43,7 @@ static void release_work(void *arg)
 static double patience_s(const struct file_work *work)
 {
         return work->operation->patience_s > 0 ? work->operation->patience_s
-                                               : work->request->server->options.progress_deadline_s;
+                                               : api_of(work->request)->options.progress_deadline_s;
 }
 
 static void wait_for_progress(struct file_work *work, double extra_s)
@@ -51,7 +52,7 @@ static void wait_for_progress(struct file_work *work, double extra_s)
                 return;
         work->moved_bytes = 0;
         work->patience.repeat = patience_s(work) + extra_s;
-        ev_timer_again(work->request->server->loop, &work->patience);
+        ev_timer_again(api_of(work->request)->loop, &work->patience);
 }
 
 static void note_progress(struct file_work *work, size_t length)
@@ -98,7 +99,7 @@ struct file_work *file_work_new(struct request *request, const struct file_opera
 
 void file_work_fail(struct file_work *work, const struct fault *why)
 {
-        ev_timer_stop(work->request->server->loop, &work->patience);
+        ev_timer_stop(api_of(work->request)->loop, &work->patience);
         cancel_program(work);
         if (work->request->stream != NULL)
                 stream_break(work->request->stream);
@@ -112,17 +113,17 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 return;
         exec_pause(work->exec, is_paused);
         if (is_paused)
-                ev_timer_stop(work->request->server->loop, &work->patience);
+                ev_timer_stop(api_of(work->request)->loop, &work->patience);
         else
                 wait_for_progress(work, 0);
 }
 
 /* What the disk of users_dir had left when it was last looked at, as text; "" if that is not known. */
-static void describe_users_disk(const struct api_server *server, char *text, size_t size)
+static void describe_users_disk(const struct api *api, char *text, size_t size)
 {
         struct api_state state = { 0 };
 
-        server->info.describe(server->info.arg, &state);
+        api->info.describe(api->info.arg, &state);
         text[0] = '\0';
         for (size_t i = 0; i < state.n_disks; i++) {
                 const struct space *space = &state.disks[i].space;
@@ -151,7 +152,7 @@ static void fail_full(struct file_work *work, int err)
                 file_work_fail(work, &why);
                 return;
         }
-        describe_users_disk(work->request->server, disk, sizeof disk);
+        describe_users_disk(api_of(work->request), disk, sizeof disk);
         (void)fault_set(&why, FAULT_STORAGE_FULL, err,
                         "there is no room for it on the disk that all users share (users_dir)%s: remove what the user "
                         "does not need, or have the operator make room",
@@ -232,7 +233,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         struct fault killed;
 
         work->exec = NULL;
-        ev_timer_stop(work->request->server->loop, &work->patience);
+        ev_timer_stop(api_of(work->request)->loop, &work->patience);
         if (result != NULL && !work->has_line) {
                 (void)fault_set(&killed, result->cause == EXEC_CARREL_LOST ? FAULT_CARREL_LOST : FAULT_FILE_REFUSED,
                                 EIO, "the operation inside the carrel ended with %s", exec_cause_name(result->cause));

@@ -3,11 +3,13 @@
  * is killed, and answered with FAULT_DEADLINE. */
 #pragma once
 
-#include "exchange.h"
+#include <ev.h>
+
 #include "exec.h"
 #include "file-answer.h"
 #include "file-query.h"
 #include "pieces.h"
+#include "request.h"
 
 enum { FILE_PROGRESS_BYTES = 64 << 10, FILE_ARGUMENTS_MAX = 8 };
 

@@ -1,7 +1,7 @@
 /* The handlers of the routes; each is described in docs/api.md. */
 #pragma once
 
-#include "exchange.h"
+#include "request.h"
 
 /* routes-carrels.c */
 void handle_ensure(struct request *request);

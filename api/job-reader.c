@@ -97,5 +97,6 @@ void job_reader_begin(struct job_reader *reader)
                 return;
         }
         job_reader_pump(reader);
-        answer_stream(request, ANSWER_NDJSON, NULL);
+        answer_stream(request, HTTP_OK, ANSWER_SIZE_UNKNOWN,
+                      (const struct answer_header[]){ { "Content-Type", ANSWER_NDJSON }, { 0 } });
 }

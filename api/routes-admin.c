@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "answer.h"
+#include "api.h"
 #include "handlers.h"
 #include "parse.h"
 #include "put.h"
@@ -19,15 +20,15 @@ void handle_reap(struct request *request)
                 return;
         }
         answer = cJSON_CreateObject();
-        put_number(&answer, "retiring", reaper_reap(request->server->reaper, idle_s));
-        answer_json(request, MHD_HTTP_OK, answer);
+        put_number(&answer, "retiring", reaper_reap(api_of(request)->reaper, idle_s));
+        answer_json(request, HTTP_OK, answer);
 }
 
 static void forget_sweep(void *work)
 {
         struct request *request = work;
 
-        reaper_sweep_forget(request->server->reaper, request);
+        reaper_sweep_forget(api_of(request)->reaper, request);
 }
 
 static void on_swept(void *arg, const struct sweep_report *report, const struct fault *why)
@@ -38,12 +39,12 @@ static void on_swept(void *arg, const struct sweep_report *report, const struct 
         if (why != NULL)
                 answer_fault(request, why);
         else
-                answer_json(request, MHD_HTTP_OK, render_sweep(report));
+                answer_json(request, HTTP_OK, render_sweep(report));
 }
 
 void handle_sweep(struct request *request)
 {
-        int r = reaper_sweep(request->server->reaper, on_swept, request);
+        int r = reaper_sweep(api_of(request)->reaper, on_swept, request);
         struct fault why;
 
         if (r == 0) {
@@ -62,6 +63,6 @@ void handle_info(struct request *request)
 {
         struct pool_stats stats = { 0 };
 
-        pool_stats(request->server->pool, &stats);
-        answer_json(request, MHD_HTTP_OK, render_info(&request->server->info, &stats));
+        pool_stats(api_of(request)->pool, &stats);
+        answer_json(request, HTTP_OK, render_info(&api_of(request)->info, &stats));
 }

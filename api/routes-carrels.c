@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "api.h"
 #include "ensure-then.h"
 #include "handlers.h"
 #include "list-query.h"
@@ -22,11 +23,11 @@ enum { SENTENCE_BYTES = 256 };
 
 static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
-        const struct api_info *info = &request->server->info;
+        const struct api_info *info = &api_of(request)->info;
         struct api_state state = { 0 };
 
         info->describe(info->arg, &state);
-        answer_json(request, MHD_HTTP_OK, render_ensured(ensured, state.engine));
+        answer_json(request, HTTP_OK, render_ensured(ensured, state.engine));
 }
 
 void handle_ensure(struct request *request)
@@ -84,7 +85,7 @@ static int add_carrels(void *arg, struct buffer *text)
         listing->has_begun = true;
         listing->text = text;
         listing->n_looked = 0;
-        pool_each(listing->request->server->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);
+        pool_each(api_of(listing->request)->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);
         if (listing->n_looked == PIECE_ITEMS && !listing->has_more)
                 return 1;
         tail = cJSON_CreateObject();
@@ -95,7 +96,7 @@ static int add_carrels(void *arg, struct buffer *text)
 
 void handle_list(struct request *request)
 {
-        const struct api_info *info = &request->server->info;
+        const struct api_info *info = &api_of(request)->info;
         struct listing *listing = calloc(1, sizeof *listing);
         struct api_state state = { 0 };
         struct fault why;
@@ -113,7 +114,7 @@ void handle_list(struct request *request)
         info->describe(info->arg, &state);
         memcpy(listing->engine, state.engine, sizeof listing->engine);
         memcpy(listing->seen, listing->query.after, sizeof listing->seen);
-        if (answer_pieces(request, STREAM_SIZE_UNKNOWN, &(struct pieces){ add_carrels, free, listing }) < 0)
+        if (answer_pieces(request, ANSWER_SIZE_UNKNOWN, &(struct pieces){ add_carrels, free, listing }) < 0)
                 answer_no_memory(request);
 }
 
@@ -129,16 +130,16 @@ static void answer_no_carrel(struct request *request)
 static void answer_view(void *arg, const struct carrel_view *view)
 {
         struct request *request = arg;
-        const struct api_info *info = &request->server->info;
+        const struct api_info *info = &api_of(request)->info;
         struct api_state state = { 0 };
 
         info->describe(info->arg, &state);
-        answer_json(request, MHD_HTTP_OK, render_looked_at(view, state.engine));
+        answer_json(request, HTTP_OK, render_looked_at(view, state.engine));
 }
 
 void handle_inspect(struct request *request)
 {
-        if (!pool_inspect(request->server->pool, request->parameter, answer_view, request))
+        if (!pool_inspect(api_of(request)->pool, request->parameter, answer_view, request))
                 answer_no_carrel(request);
 }
 
@@ -147,19 +148,19 @@ static void explain_view(void *arg, const struct carrel_view *view)
         struct request *request = arg;
         char sentence[SENTENCE_BYTES] = "";
 
-        reaper_explain(request->server->reaper, view, sentence, sizeof sentence);
-        answer_json(request, MHD_HTTP_OK, render_why(view, sentence));
+        reaper_explain(api_of(request)->reaper, view, sentence, sizeof sentence);
+        answer_json(request, HTTP_OK, render_why(view, sentence));
 }
 
 void handle_why(struct request *request)
 {
         const struct pool_past *past;
 
-        if (pool_inspect(request->server->pool, request->parameter, explain_view, request))
+        if (pool_inspect(api_of(request)->pool, request->parameter, explain_view, request))
                 return;
-        past = pool_recall(request->server->pool, request->parameter);
+        past = pool_recall(api_of(request)->pool, request->parameter);
         if (past != NULL)
-                answer_json(request, MHD_HTTP_OK, render_past(past));
+                answer_json(request, HTTP_OK, render_past(past));
         else
                 answer_no_carrel(request);
 }
@@ -172,7 +173,7 @@ void handle_touch(struct request *request)
         struct fault why;
 
         if (parse_touch(request->body.data, request->body.length, &lease_s, &why) < 0 ||
-            pool_touch(request->server->pool, request->parameter, lease_s, &why) < 0)
+            pool_touch(api_of(request)->pool, request->parameter, lease_s, &why) < 0)
                 answer_fault(request, &why);
         else
                 handle_inspect(request);
@@ -183,7 +184,7 @@ static void on_removed(void *arg, const struct fault *why)
         struct request *request = arg;
         cJSON *answer;
 
-        request->wait = NULL;
+        api_context_of(request)->wait = NULL;
         if (why != NULL) {
                 answer_fault(request, why);
                 return;
@@ -191,10 +192,11 @@ static void on_removed(void *arg, const struct fault *why)
         answer = cJSON_CreateObject();
         put_text(&answer, "user", request->parameter);
         put_text(&answer, "outcome", "removed");
-        answer_json(request, MHD_HTTP_OK, answer);
+        answer_json(request, HTTP_OK, answer);
 }
 
 void handle_remove(struct request *request)
 {
-        pool_retire(request->server->pool, request->parameter, "removed", on_removed, request, &request->wait);
+        pool_retire(api_of(request)->pool, request->parameter, "removed", on_removed, request,
+                    &api_context_of(request)->wait);
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "answer.h"
+#include "api.h"
 #include "ensure-then.h"
+#include "exec-answer.h"
 #include "exec-format.h"
 #include "exec.h"
 #include "handlers.h"
@@ -21,7 +23,7 @@ enum { EXEC_STREAM_MAX_BYTES = 8 << 20 };
 static void cancel_program(struct exec_work *work)
 {
         if (work->exec != NULL)
-                work->exec = pool_exec_cancel(work->request->server->pool, work->exec);
+                work->exec = pool_exec_cancel(api_of(work->request)->pool, work->exec);
 }
 
 static void release_exec(void *arg)
@@ -71,7 +73,9 @@ static void on_start(void *arg, const char *exec_id)
         (void)snprintf(work->exec_id, sizeof work->exec_id, "%s", exec_id);
         if (work->format->begin(work, exec_id) < 0)
                 cut_stream(work);
-        answer_stream(request, work->format->content_type, exec_id);
+        answer_stream(request, HTTP_OK, ANSWER_SIZE_UNKNOWN,
+                      (const struct answer_header[]){
+                              { "Content-Type", work->format->content_type }, { EXEC_ID_HEADER, exec_id }, { 0 } });
 }
 
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
@@ -171,7 +175,7 @@ void handle_exec(struct request *request)
 
 static int signal_exec(struct request *request, int signal, struct fault *why)
 {
-        struct execs *execs = request->server->options.execs;
+        struct execs *execs = api_of(request)->options.execs;
         int r = execs == NULL ? -ENOENT : execs_signal(execs, request->parameter, signal);
 
         if (r == -EINVAL)
@@ -197,5 +201,5 @@ void handle_exec_signal(struct request *request)
         answer = cJSON_CreateObject();
         put_text(&answer, "exec_id", request->parameter);
         put_number(&answer, "signal", signal);
-        answer_json(request, MHD_HTTP_OK, answer);
+        answer_json(request, HTTP_OK, answer);
 }

@@ -66,35 +66,43 @@ static void push(struct file_work *work, const char *bytes, size_t length)
         }
 }
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-        if (response != NULL)
-                (void)MHD_add_response_header(response, name, value);
-}
-
 /* ---- GET files ---- */
 
 enum { FILE_SIZE, FILE_MODE, FILE_MTIME, FILE_FIRST, FILE_LENGTH };
 
-static void add_file_headers(const struct file_work *work, struct MHD_Response *response)
+static void format_mtime(char ret_text[static 48], int64_t seconds)
+{
+        time_t mtime = (time_t)seconds;
+        struct tm utc;
+
+        if (gmtime_r(&mtime, &utc) == NULL || strftime(ret_text, 48, "%a, %d %b %Y %H:%M:%S GMT", &utc) == 0)
+                ret_text[0] = '\0';
+}
+
+static void answer_file(struct file_work *work)
 {
         const int64_t *numbers = work->answer.numbers;
-        time_t mtime = (time_t)numbers[FILE_MTIME];
-        struct tm utc;
-        char text[96];
+        char mode[8], mtime[48], range[96];
+        struct answer_header headers[] = {
+                { "Content-Type", "application/octet-stream" },
+                { "Accept-Ranges", "bytes" },
+                { "Carrel-File-Mode", mode },
+                { NULL, NULL },
+                { NULL, NULL },
+                { NULL, NULL },
+        };
+        size_t n = 3;
 
-        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
-        add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
-        /* The mode is octal digits already; they were read as a decimal number. */
-        (void)snprintf(text, sizeof text, "%04" PRId64, numbers[FILE_MODE] % 10000);
-        add_header(response, "Carrel-File-Mode", text);
-        if (gmtime_r(&mtime, &utc) != NULL && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc) > 0)
-                add_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, text);
-        if (!work->is_ranged)
-                return;
-        (void)snprintf(text, sizeof text, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, numbers[FILE_FIRST],
+        /* The mode comes as octal digits and has been read as a decimal number. */
+        (void)snprintf(mode, sizeof mode, "%04d", (int)(numbers[FILE_MODE] % 10000));
+        format_mtime(mtime, numbers[FILE_MTIME]);
+        if (mtime[0] != '\0')
+                headers[n++] = (struct answer_header){ "Last-Modified", mtime };
+        (void)snprintf(range, sizeof range, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, numbers[FILE_FIRST],
                        numbers[FILE_FIRST] + numbers[FILE_LENGTH] - 1, numbers[FILE_SIZE]);
-        add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+        if (work->is_ranged)
+                headers[n] = (struct answer_header){ "Content-Range", range };
+        answer_stream(work->request, work->is_ranged ? HTTP_PARTIAL_CONTENT : HTTP_OK, work->left, headers);
 }
 
 /* Whether the part is one of the file, as the headers will say. */
@@ -108,18 +116,17 @@ static bool is_part(const int64_t *numbers)
 static void refuse_range(struct request *request, int64_t size)
 {
         char text[32];
-        const struct answer_header header = { MHD_HTTP_HEADER_CONTENT_RANGE, text };
+        const struct answer_header header = { "Content-Range", text };
         struct fault why;
 
         (void)snprintf(text, sizeof text, "bytes */%" PRId64, size);
         (void)fault_set(&why, FAULT_REQUEST_INVALID, ERANGE, "the file has only %" PRId64 " bytes", size);
-        answer_fault_as(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, &why, &header);
+        answer_fault_as(request, HTTP_RANGE_NOT_SATISFIABLE, &why, &header);
 }
 
 static void on_file(struct file_work *work, const struct file_answer *answer)
 {
         struct request *request = work->request;
-        struct MHD_Response *response;
         struct fault why;
 
         if (answer->kind == FILE_OK && !is_part(answer->numbers)) {
@@ -134,11 +141,8 @@ static void on_file(struct file_work *work, const struct file_answer *answer)
         }
         work->left = answer->numbers[FILE_LENGTH];
         work->is_ranged = work->is_ranged && work->left > 0; /* of an empty file there is no part, only the whole */
-        if (!open_stream(work))
-                return;
-        response = stream_response(request->stream, work->left);
-        add_file_headers(work, response);
-        request_answer(request, work->is_ranged ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, response);
+        if (open_stream(work))
+                answer_file(work);
 }
 
 /* More than was promised cannot be sent. */
@@ -239,7 +243,7 @@ static void on_listing_end(struct file_work *work, bool is_success)
         int r = -EPROTO;
 
         if (is_success && buffer_append(&work->listing, "", 0) == 0 && !work->listing.has_failed)
-                r = answer_pieces(work->request, STREAM_SIZE_UNKNOWN, &pieces);
+                r = answer_pieces(work->request, ANSWER_SIZE_UNKNOWN, &pieces);
         if (r == -EPROTO)
                 fail_listing(work);
         else if (r < 0)
@@ -253,7 +257,7 @@ void handle_file_get(struct request *request)
                                                     .on_bytes = on_listing_bytes,
                                                     .on_end = on_listing_end };
         struct file_work *work = file_work_new(request, &GET);
-        const char *range = MHD_lookup_connection_value(request->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE);
+        const char *range = request_header(request, "Range");
         int64_t first = 0, last = -1;
 
         if (work == NULL || !read_request(work))
@@ -281,7 +285,7 @@ static void on_changed(struct file_work *work, const struct file_answer *answer)
         put_text(&object, "path", work->path);
         if (work->request->spool != NULL)
                 put_number(&object, "size", (double)work->request->spool->length);
-        answer_json(work->request, MHD_HTTP_OK, object);
+        answer_json(work->request, HTTP_OK, object);
 }
 
 void handle_file_put(struct request *request)
@@ -316,15 +320,11 @@ void handle_file_remove(struct request *request)
 
 static void on_archive(struct file_work *work, const struct file_answer *answer)
 {
-        struct request *request = work->request;
-        struct MHD_Response *response;
+        static const struct answer_header HEADERS[] = { { "Content-Type", "application/x-tar" }, { 0 } };
 
         (void)answer;
-        if (!open_stream(work))
-                return;
-        response = stream_response(request->stream, STREAM_SIZE_UNKNOWN);
-        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-tar");
-        request_answer(request, MHD_HTTP_OK, response);
+        if (open_stream(work))
+                answer_stream(work->request, HTTP_OK, ANSWER_SIZE_UNKNOWN, HEADERS);
 }
 
 static bool read_archive_request(struct file_work *work)
@@ -352,7 +352,7 @@ static void on_unpacked(struct file_work *work, const struct file_answer *answer
 
         put_text(&object, "path", work->path);
         put_number(&object, "entries", (double)answer->numbers[0]);
-        answer_json(work->request, MHD_HTTP_OK, object);
+        answer_json(work->request, HTTP_OK, object);
 }
 
 void handle_archive_put(struct request *request)

@@ -2,8 +2,10 @@
 #include <errno.h>
 
 #include "answer.h"
+#include "api.h"
 #include "errors.h"
 #include "handlers.h"
+#include "httpd.h"
 #include "jobs.h"
 #include "metrics-table.h"
 #include "put.h"
@@ -19,7 +21,7 @@ static cJSON *render_status(const char *status)
 /* That it is answered at all is the news. */
 void handle_healthz(struct request *request)
 {
-        answer_json(request, MHD_HTTP_OK, render_status("ok"));
+        answer_json(request, HTTP_OK, render_status("ok"));
 }
 
 /* ---- readiness ---- */
@@ -47,12 +49,12 @@ static void answer_not_ready(struct request *request, const struct lack *const *
                 put_child(&missing, NULL, cJSON_CreateStringReference(lacks[i]->name));
         answer = error_render(&why);
         put_child(&answer, "missing", missing);
-        answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, &why, NULL, answer);
+        answer_error(request, HTTP_SERVICE_UNAVAILABLE, &why, NULL, answer);
 }
 
 void handle_readyz(struct request *request)
 {
-        const struct api_info *info = &request->server->info;
+        const struct api_info *info = &api_of(request)->info;
         const struct lack *lacks[4] = { NULL };
         struct lack engine = ENGINE_LACK;
         struct api_state state = { 0 };
@@ -60,7 +62,7 @@ void handle_readyz(struct request *request)
         size_t n = 0;
 
         info->describe(info->arg, &state);
-        pool_stats(request->server->pool, &stats);
+        pool_stats(api_of(request)->pool, &stats);
         if (state.engine_detail[0] != '\0')
                 engine.sentence = state.engine_detail;
         if (!state.is_engine_available)
@@ -70,7 +72,7 @@ void handle_readyz(struct request *request)
         if (!stats.has_reconciled)
                 lacks[n++] = &RECONCILED_LACK;
         if (n == 0)
-                answer_json(request, MHD_HTTP_OK, render_status("ready"));
+                answer_json(request, HTTP_OK, render_status("ready"));
         else
                 answer_not_ready(request, lacks);
 }
@@ -115,34 +117,36 @@ static void set_disks(struct metrics *metrics, const struct api_state *state)
         }
 }
 
-static void set_own(struct metrics *metrics, const struct api_server *server)
+static void set_own(struct metrics *metrics, const struct api *api)
 {
         uint64_t records = 0, records_max = 0;
+        struct httpd_stats stats;
 
-        if (server->options.jobs != NULL)
-                jobs_count(server->options.jobs, &records, &records_max);
+        if (api->options.jobs != NULL)
+                jobs_count(api->options.jobs, &records, &records_max);
         metrics_set(metrics, METRIC_EXEC_RECORDS, (double)records, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_EXEC_RECORDS_MAX, (double)records_max, NULL, NULL, NULL);
-        metrics_set(metrics, METRIC_SPOOL_BYTES, (double)server->spools.bytes.used, NULL, NULL, NULL);
-        metrics_set(metrics, METRIC_SPOOL_BYTES_MAX, (double)server->spools.bytes.bound, NULL, NULL, NULL);
-        metrics_set(metrics, METRIC_CONNECTIONS, server->seats.n, NULL, NULL, NULL);
+        httpd_stats(api->httpd, &stats);
+        metrics_set(metrics, METRIC_SPOOL_BYTES, (double)stats.spool_bytes, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_SPOOL_BYTES_MAX, (double)stats.spool_bytes_max, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_CONNECTIONS, stats.connections, NULL, NULL, NULL);
 }
 
 void handle_metrics(struct request *request)
 {
-        const struct api_server *server = request->server;
+        const struct api *api = api_of(request);
         struct pool_stats stats = { 0 };
         struct api_state state = { 0 };
         struct buffer text = { 0 };
 
-        pool_stats(server->pool, &stats);
-        server->info.describe(server->info.arg, &state);
-        set_stats(server->metrics, &stats);
-        set_state(server->metrics, &state);
-        set_disks(server->metrics, &state);
-        set_own(server->metrics, server);
-        if (server->metrics != NULL)
-                metrics_render(server->metrics, &text);
+        pool_stats(api->pool, &stats);
+        api->info.describe(api->info.arg, &state);
+        set_stats(api->metrics, &stats);
+        set_state(api->metrics, &state);
+        set_disks(api->metrics, &state);
+        set_own(api->metrics, api);
+        if (api->metrics != NULL)
+                metrics_render(api->metrics, &text);
         answer_text(request, "text/plain; version=0.0.4; charset=utf-8", &text);
         buffer_free(&text);
 }

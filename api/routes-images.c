@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "api.h"
 #include "errors.h"
 #include "handlers.h"
 #include "images.h"
@@ -36,7 +37,7 @@ static void on_listed(void *arg, const struct pool_image *images, size_t count, 
                 put_child(&array, NULL, render_image(&images[i]));
         put_child(&answer, "images", array);
         if (why == NULL) {
-                answer_json(request, MHD_HTTP_OK, answer);
+                answer_json(request, HTTP_OK, answer);
                 return;
         }
         cJSON_Delete(answer);
@@ -47,7 +48,7 @@ void handle_image_list(struct request *request)
 {
         struct image_work *work = NULL;
         struct fault why;
-        int r = pool_images_list(request->server->pool, on_listed, request, &work, &why);
+        int r = pool_images_list(api_of(request)->pool, on_listed, request, &work, &why);
 
         await(request, r, work, &why);
 }
@@ -58,18 +59,17 @@ static void on_found(void *arg, const struct pool_image *images, size_t count, c
 
         request->release = NULL;
         if (why != NULL)
-                answer_fault_as(request,
-                                why->kind == FAULT_IMAGE_MISSING ? MHD_HTTP_NOT_FOUND : error_status(why->kind), why,
-                                NULL);
+                answer_fault_as(request, why->kind == FAULT_IMAGE_MISSING ? HTTP_NOT_FOUND : error_status(why->kind),
+                                why, NULL);
         else
-                answer_json(request, MHD_HTTP_OK, count > 0 ? render_image(images) : cJSON_CreateObject());
+                answer_json(request, HTTP_OK, count > 0 ? render_image(images) : cJSON_CreateObject());
 }
 
 void handle_image_inspect(struct request *request)
 {
         struct image_work *work = NULL;
         struct fault why;
-        int r = pool_images_inspect(request->server->pool, request->parameter, on_found, request, &work, &why);
+        int r = pool_images_inspect(api_of(request)->pool, request->parameter, on_found, request, &work, &why);
 
         await(request, r, work, &why);
 }
@@ -82,7 +82,7 @@ void handle_image_load(struct request *request)
         int r = list_query_parse(request->query, request->route->query, &query, &why);
 
         if (r == 0)
-                r = pool_images_load(request->server->pool, request->spool->fd, query.reference, query.format, on_found,
+                r = pool_images_load(api_of(request)->pool, request->spool->fd, query.reference, query.format, on_found,
                                      request, &work, &why);
         await(request, r, work, &why);
 }
@@ -100,14 +100,14 @@ static void on_removed(void *arg, const struct pool_image *images, size_t count,
         answer = cJSON_CreateObject();
         put_text(&answer, "reference", request->parameter);
         put_text(&answer, "outcome", "removed");
-        answer_json(request, MHD_HTTP_OK, answer);
+        answer_json(request, HTTP_OK, answer);
 }
 
 void handle_image_remove(struct request *request)
 {
         struct image_work *work = NULL;
         struct fault why;
-        int r = pool_images_remove(request->server->pool, request->parameter, on_removed, request, &work, &why);
+        int r = pool_images_remove(api_of(request)->pool, request->parameter, on_removed, request, &work, &why);
 
         await(request, r, work, &why);
 }

@@ -9,7 +9,9 @@
 #include <uthash.h>
 
 #include "answer.h"
+#include "api.h"
 #include "errors.h"
+#include "exec-answer.h"
 #include "handlers.h"
 #include "job-reader.h"
 #include "job-requests.h"
@@ -80,7 +82,7 @@ static void on_change(void *arg)
         job_view(work->reader.follower.job, &view);
         if (request->stream != NULL && work->is_streaming)
                 job_reader_pump(&work->reader);
-        else if (request->state != REQUEST_WORKING)
+        else if (request_is_answered(request))
                 return;
         else if (view.state == JOB_FAILED)
                 answer_fault(request, view.why);
@@ -154,7 +156,7 @@ static void answer_detached(struct request *request, struct job *job)
 
         job_view(job, &view);
         if (view.why == NULL) {
-                answer_job(request, MHD_HTTP_ACCEPTED, job);
+                answer_job(request, HTTP_ACCEPTED, job);
                 return;
         }
         why = *view.why;
@@ -185,7 +187,7 @@ void job_begin_request(struct request *request, struct exec_body *body)
                 return;
         }
         *owned = *body;
-        if (jobs_start(request->server->options.jobs, &job_request, &job, &why) < 0)
+        if (jobs_start(api_of(request)->options.jobs, &job_request, &job, &why) < 0)
                 answer_fault(request, &why);
         else if (job_request.is_detached)
                 answer_detached(request, job);
@@ -208,7 +210,7 @@ static void look_at_exec(void *arg, const struct exec_view *view)
 
         if (search->found != NULL || !str_equal(view->exec_id, request->parameter))
                 return;
-        object = render_exec(view, pool_exec_user(request->server->pool, view->exec_id));
+        object = render_exec(view, pool_exec_user(api_of(request)->pool, view->exec_id));
         search->found = cJSON_Duplicate(object, true);
         cJSON_Delete(object);
 }
@@ -223,12 +225,12 @@ static void answer_unknown(struct request *request)
 
 void handle_exec_inspect(struct request *request)
 {
-        const struct api_options *options = &request->server->options;
+        const struct api_options *options = &api_of(request)->options;
         const struct job *job = options->jobs == NULL ? NULL : jobs_find(options->jobs, request->parameter);
         struct exec_search search = { .request = request };
 
         if (job != NULL) {
-                answer_job(request, MHD_HTTP_OK, job);
+                answer_job(request, HTTP_OK, job);
                 return;
         }
         if (options->execs != NULL)
@@ -236,7 +238,7 @@ void handle_exec_inspect(struct request *request)
         if (search.found == NULL)
                 answer_unknown(request);
         else
-                answer_json(request, MHD_HTTP_OK, search.found);
+                answer_json(request, HTTP_OK, search.found);
 }
 
 /* ---- all of them ---- */
@@ -308,7 +310,7 @@ static void note_shown(struct exec_listing *listing, const char *exec_id)
 
 static void add_exec(struct exec_listing *listing, struct buffer *text, const struct exec_view *view)
 {
-        const char *user = pool_exec_user(listing->request->server->pool, view->exec_id);
+        const char *user = pool_exec_user(api_of(listing->request)->pool, view->exec_id);
 
         if (!is_asked_for(listing, JOB_RUNNING, user))
                 return;
@@ -374,7 +376,7 @@ static int add_execs(void *arg, struct buffer *text)
 
 static void begin_walks(struct exec_listing *listing)
 {
-        const struct api_options *options = &listing->request->server->options;
+        const struct api_options *options = &api_of(listing->request)->options;
 
         listing->has_jobs = options->jobs != NULL;
         if (listing->has_jobs)
@@ -402,7 +404,7 @@ void handle_exec_list(struct request *request)
                 return;
         }
         begin_walks(listing);
-        if (answer_pieces(request, STREAM_SIZE_UNKNOWN, &(struct pieces){ add_execs, release_listing, listing }) < 0)
+        if (answer_pieces(request, ANSWER_SIZE_UNKNOWN, &(struct pieces){ add_execs, release_listing, listing }) < 0)
                 answer_no_memory(request);
 }
 
@@ -454,7 +456,7 @@ static int choose_seq(const struct job *job, const struct list_query *query, uin
 
 void handle_exec_output(struct request *request)
 {
-        struct jobs *jobs = request->server->options.jobs;
+        struct jobs *jobs = api_of(request)->options.jobs;
         struct job *job = jobs == NULL ? NULL : jobs_find(jobs, request->parameter);
         struct job_reader *reader;
         struct job_view view;
@@ -472,7 +474,7 @@ void handle_exec_output(struct request *request)
                 return;
         }
         job_view(job, &view);
-        if (query.is_following && connection_occupy(request->connection, view.user, &why) < 0) {
+        if (query.is_following && request_occupy(request, view.user, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }

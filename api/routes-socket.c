@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "answer.h"
+#include "api.h"
 #include "ensure-then.h"
 #include "exec-id.h"
 #include "exec-query.h"
 #include "fields.h"
 #include "handlers.h"
+#include "httpd.h"
 #include "parse.h"
 #include "scope.h"
 #include "status-line.h"
@@ -18,6 +20,8 @@
 
 enum channel { CHANNEL_INPUT, CHANNEL_OUTPUT, CHANNEL_ERRORS, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
 enum { PIECES_AT_ONCE = 4 };
+/* The channels of Kubernetes (docs/api.md). */
+static const char PROTOCOL[] = "v5.channel.k8s.io";
 
 struct session {
         struct request *request;
@@ -29,32 +33,22 @@ struct session {
         bool is_starting;            /* it has, and the program is not there yet: stdin is kept for it */
         struct exec *exec;           /* NULL: not started, or over */
         struct websocket *socket;
-        struct MHD_UpgradeResponseHandle *upgraded; /* NULL: not yet, or given back */
-        struct buffer input;                        /* what stdin has not taken yet */
-        bool is_input_closed;                       /* by the client; the rest of `input` still goes */
-        char *status;                               /* the end, when it came before the socket */
+        bool is_closed;       /* on_closed has come */
+        struct buffer input;  /* what stdin has not taken yet */
+        bool is_input_closed; /* by the client; the rest of `input` still goes */
+        char *status;         /* the end, when it came before the socket */
 };
 
 /* ---- the end ---- */
 
 static void cancel_program(struct session *session)
 {
+        struct api_context *context = api_context_of(session->request);
+
         session->is_starting = false;
-        session->request->wait = pool_leave(session->request->wait);
+        context->wait = pool_leave(context->wait);
         if (session->exec != NULL)
-                session->exec = pool_exec_cancel(session->request->server->pool, session->exec);
-}
-
-/* libmicrohttpd closes the socket, and ends the request in its next turn. */
-static void give_back(struct session *session)
-{
-        struct MHD_UpgradeResponseHandle *upgraded = session->upgraded;
-
-        session->upgraded = NULL;
-        if (upgraded == NULL)
-                return;
-        (void)MHD_upgrade_action(upgraded, MHD_UPGRADE_ACTION_CLOSE);
-        server_wake(session->request->server);
+                session->exec = pool_exec_cancel(api_of(session->request)->pool, session->exec);
 }
 
 static void release_session(void *arg)
@@ -62,13 +56,12 @@ static void release_session(void *arg)
         struct session *session = arg;
 
         cancel_program(session);
-        ev_timer_stop(session->request->server->loop, &session->deadline);
-        if (session->socket != NULL && session->upgraded != NULL) {
+        ev_timer_stop(api_of(session->request)->loop, &session->deadline);
+        if (session->socket != NULL && !session->is_closed) {
                 websocket_close(session->socket, WEBSOCKET_GOING_AWAY);
                 websocket_flush(session->socket);
         }
         session->socket = websocket_free(session->socket);
-        give_back(session);
         exec_query_release(&session->query);
         exec_body_release(&session->message);
         buffer_free(&session->input);
@@ -81,9 +74,10 @@ static void on_closed(void *arg, unsigned code)
         struct session *session = arg;
 
         (void)code;
-        ev_timer_stop(session->request->server->loop, &session->deadline);
+        ev_timer_stop(api_of(session->request)->loop, &session->deadline);
         cancel_program(session);
-        give_back(session);
+        session->is_closed = true;
+        upgrade_end(session->request);
 }
 
 static void send_status(struct session *session, const char *status, enum websocket_code code)
@@ -129,7 +123,7 @@ static int send_output(struct session *session, int stream, const void *bytes, s
 /* What is taken in one turn of the loop is bounded, and so is what the queue is filled with. */
 static void pump(struct session *session)
 {
-        char *bytes = session->request->server->scratch;
+        char *bytes = api_of(session->request)->scratch;
 
         for (int i = 0; i < PIECES_AT_ONCE && session->exec != NULL && session->socket != NULL; i++) {
                 int stream = 0;
@@ -175,7 +169,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
         struct session *session = arg;
 
         session->exec = NULL;
-        if (why != NULL && session->request->state == REQUEST_WORKING)
+        if (why != NULL && !request_is_answered(session->request))
                 answer_fault(session->request, why);
         else
                 tell_end(session, why != NULL ? status_line_fault(why) : status_line_result(result), WEBSOCKET_NORMAL);
@@ -335,7 +329,7 @@ static void take_request(struct session *session, bool is_text, const char *text
         struct request *request = session->request;
         struct fault why;
 
-        ev_timer_stop(request->server->loop, &session->deadline);
+        ev_timer_stop(api_of(request)->loop, &session->deadline);
         websocket_bound(session->socket, WEBSOCKET_MESSAGE_MAX_BYTES);
         if (!is_text)
                 (void)fault_set(&why, FAULT_REQUEST_INVALID, EPROTO, "the first message must be the request, as text");
@@ -346,7 +340,7 @@ static void take_request(struct session *session, bool is_text, const char *text
         session->is_awaited = false;
         session->is_starting = true;
         session->message.request.exec_id = session->exec_id;
-        request->on_failed = fail_late;
+        api_context_of(request)->on_failed = fail_late;
         ensure_then_any(request, on_ready_late);
 }
 
@@ -357,38 +351,29 @@ static void on_request_deadline(struct ev_loop *loop, ev_timer *timer, int event
 
         (void)loop, (void)events;
         (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "the first message did not arrive whole within %g s",
-                        session->request->server->options.read_deadline_s);
+                        api_of(session->request)->options.read_deadline_s);
         refuse_request(session, &why);
 }
 
 static void await_request(struct session *session)
 {
-        const struct api_server *server = session->request->server;
+        const struct api *api = api_of(session->request);
 
-        websocket_bound(session->socket, API_BODY_MAX_BYTES);
-        ev_timer_init(&session->deadline, on_request_deadline, server->options.read_deadline_s, 0);
+        websocket_bound(session->socket, HTTPD_BODY_MAX_BYTES);
+        ev_timer_init(&session->deadline, on_request_deadline, api->options.read_deadline_s, 0);
         session->deadline.data = session;
-        ev_timer_start(server->loop, &session->deadline);
+        ev_timer_start(api->loop, &session->deadline);
 }
 
 /* ---- the upgrade ---- */
 
-static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, const char *early, size_t early_length,
-                        MHD_socket fd, struct MHD_UpgradeResponseHandle *upgraded)
+static void on_upgraded(struct request *request, int fd, const char *early, size_t early_length)
 {
         static const struct websocket_handlers HANDLERS = { on_message, on_drained, on_closed };
-        struct request *request = context;
         struct session *session = request->work;
 
-        (void)http, (void)arg;
-        if (request->release == NULL) { /* dropped meanwhile, and the session with it */
-                (void)MHD_upgrade_action(upgraded, MHD_UPGRADE_ACTION_CLOSE);
-                return;
-        }
-        session->upgraded = upgraded;
-        connection_widen(session->request->connection);
-        if (websocket_new(&session->socket, session->request->server->loop, fd, true, early, early_length, &HANDLERS,
-                          session) < 0) {
+        if (websocket_new(&session->socket, api_of(request)->loop, fd, true, early, early_length, &HANDLERS, session) <
+            0) {
                 on_closed(session, WEBSOCKET_LOST);
                 return;
         }
@@ -402,6 +387,11 @@ static void on_upgraded(void *arg, struct MHD_Connection *http, void *context, c
                 websocket_close(session->socket, WEBSOCKET_INTERNAL);
 }
 
+static void answer_upgrade(struct request *request, const char *exec_id)
+{
+        upgrade_answer(request, PROTOCOL, &(struct answer_header){ EXEC_ID_HEADER, exec_id }, on_upgraded);
+}
+
 static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
         struct session *session = request->work;
@@ -412,7 +402,7 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
         exec_query_release(&session->query);
         /* Until there is a socket that its output could go to. */
         exec_pause(session->exec, true);
-        upgrade_answer(request, exec_id(session->exec), on_upgraded, session);
+        answer_upgrade(request, exec_id(session->exec));
 }
 
 void handle_exec_socket(struct request *request)
@@ -420,7 +410,7 @@ void handle_exec_socket(struct request *request)
         struct session *session;
         struct fault why;
 
-        if (upgrade_check(request) < 0)
+        if (upgrade_check(request, PROTOCOL) < 0)
                 return;
         session = calloc(1, sizeof *session);
         if (session == NULL) {
@@ -440,7 +430,7 @@ void handle_exec_socket(struct request *request)
         if (!session->is_awaited)
                 ensure_then_any(request, on_ready);
         else if (exec_id_choose(NULL, session->exec_id) == 0)
-                upgrade_answer(request, session->exec_id, on_upgraded, session);
+                answer_upgrade(request, session->exec_id);
         else
                 answer_no_memory(request);
 }

@@ -29,7 +29,7 @@ struct daemon {
         struct job_registry *registry;
         struct jobs *jobs;
         struct reaper *reaper;
-        struct api_server *api;
+        struct api *api;
         struct flow_observer observer;
         char *settings_json;
         int lock_fd;

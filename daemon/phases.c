@@ -446,15 +446,14 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 r = listen_unix(daemon->config.socket, daemon->config.socket_group, &options.listen_fd, why);
         if (r < 0)
                 return r;
-        return api_server_new(&daemon->api, daemon->loop, daemon->pool, daemon->reaper, daemon->metrics, &info,
-                              &options, why);
+        return api_new(&daemon->api, daemon->loop, daemon->pool, daemon->reaper, daemon->metrics, &info, &options, why);
 }
 
 static void free_api(struct daemon *daemon)
 {
         if (daemon->api != NULL)
                 (void)unlink(daemon->config.socket);
-        daemon->api = api_server_free(daemon->api);
+        daemon->api = api_free(daemon->api);
 }
 
 /* The helper process is forked before anything else holds descriptors or secrets. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "exchange.h"
 #include "stream.h"
 
 /* Takes body. */
@@ -35,14 +36,11 @@ static struct MHD_Response *make_json(cJSON *tree)
 void answer_json(struct request *request, unsigned status, cJSON *tree)
 {
         struct MHD_Response *response = make_json(tree);
-        struct fault why;
 
-        if (response != NULL) {
-                request_answer(request, status, response);
-                return;
-        }
-        (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
-        answer_fault(request, &why);
+        if (response != NULL)
+                exchange_answer(exchange_of(request), status, response);
+        else
+                answer_no_memory(request);
 }
 
 void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
@@ -59,7 +57,7 @@ void answer_error(struct request *request, unsigned status, const struct fault *
                 (void)MHD_add_response_header(response, header->name, header->value);
         if (response != NULL && error_closes_connection(why->kind))
                 (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-        request_answer(request, status, response);
+        exchange_answer(exchange_of(request), status, response);
 }
 
 void answer_fault_as(struct request *request, unsigned status, const struct fault *why,
@@ -77,22 +75,20 @@ void answer_no_memory(struct request *request)
 {
         struct fault why;
 
-        (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
+        (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "the server is out of memory");
         answer_fault(request, &why);
 }
 
 void answer_text(struct request *request, const char *content_type, struct buffer *text)
 {
-        request_answer(request, MHD_HTTP_OK, make_response(buffer_take(text), content_type));
+        exchange_answer(exchange_of(request), HTTP_OK, make_response(buffer_take(text), content_type));
 }
 
-void answer_stream(struct request *request, const char *content_type, const char *exec_id)
+void answer_stream(struct request *request, unsigned status, int64_t size, const struct answer_header *headers)
 {
-        struct MHD_Response *response = stream_response(request->stream, STREAM_SIZE_UNKNOWN);
+        struct MHD_Response *response = stream_response(request->stream, size);
 
-        if (response != NULL)
-                (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-        if (response != NULL && exec_id != NULL)
-                (void)MHD_add_response_header(response, "Carrel-Exec-Id", exec_id);
-        request_answer(request, MHD_HTTP_OK, response);
+        for (; response != NULL && headers->name != NULL; headers++)
+                (void)MHD_add_response_header(response, headers->name, headers->value);
+        exchange_answer(exchange_of(request), status, response);
 }

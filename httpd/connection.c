@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "errors.h"
-#include "metrics-table.h"
 #include "peers.h"
 #include "scope.h"
 
@@ -62,8 +62,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
         }
         (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
                         "the request's head did not arrive whole, or of its body less than %d bytes, within %g s",
-                        API_PROGRESS_BYTES, connection->server->options.read_deadline_s);
-        connection_cut(connection, MHD_HTTP_REQUEST_TIMEOUT, &why);
+                        PROGRESS_BYTES, connection->httpd->options.read_deadline_s);
+        connection_cut(connection, HTTP_REQUEST_TIMEOUT, &why);
 }
 
 static struct connection *of_seat(struct seat *seat)
@@ -74,43 +74,43 @@ static struct connection *of_seat(struct seat *seat)
 /* Nobody waits for a place: what is idle goes, and what is not is told. */
 static void take_seat(struct connection *connection, uid_t uid)
 {
-        struct api_server *server = connection->server;
+        struct httpd *httpd = connection->httpd;
         struct seat *victim = NULL;
-        int r = seats_take(&server->seats, &connection->seat, uid, connection->is_admin, &victim);
+        int r = seats_take(&httpd->seats, &connection->seat, uid, connection->is_admin, &victim);
         struct fault why;
 
         if (victim != NULL) {
-                metrics_add(server->metrics, METRIC_CONNECTIONS_CUT, 1, "idle", NULL, NULL);
+                httpd->app.on_cut(httpd->app.arg, "idle");
                 connection_cut(of_seat(victim), 0, NULL);
         }
         if (r == 0)
                 return;
-        metrics_add(server->metrics, METRIC_CONNECTIONS_CUT, 1, "refused", NULL, NULL);
+        httpd->app.on_cut(httpd->app.arg, "refused");
         if (r == -EDQUOT)
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
                                 "uid %u has %u connections, all of them busy: max_peer_connections", (unsigned)uid,
-                                server->options.max_peer_connections);
+                                httpd->options.max_peer_connections);
         else
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EAGAIN,
                                 "all connections are busy: max_connections is %u, a sixteenth of it for admins",
-                                server->options.max_connections);
+                                httpd->options.max_connections);
         connection_cut(connection, error_status(why.kind), &why);
 }
 
-struct connection *connection_new(struct api_server *server, int fd)
+struct connection *connection_new(struct httpd *httpd, int fd)
 {
         const struct ucred peer = peer_of(fd);
         struct connection *connection = calloc(1, sizeof *connection);
 
         if (connection == NULL)
                 return NULL;
-        if (peers_add(server->peers, fd, connection) < 0) {
+        if (peers_add(httpd->peers, fd, connection) < 0) {
                 free(connection);
                 return NULL;
         }
-        connection->server = server;
+        connection->httpd = httpd;
         connection->fd = fd;
-        connection->is_admin = is_admin(fd, &peer, server->options.admin_gid);
+        connection->is_admin = is_admin(fd, &peer, httpd->options.admin_gid);
         ev_init(&connection->deadline, on_deadline);
         connection->deadline.data = connection;
         take_seat(connection, peer.uid);
@@ -123,9 +123,9 @@ struct connection *connection_free(struct connection *connection)
         if (connection == NULL)
                 return NULL;
         connection_vacate(connection);
-        seats_leave(&connection->server->seats, &connection->seat);
-        peers_remove(connection->server->peers, connection->fd);
-        ev_timer_stop(connection->server->loop, &connection->deadline);
+        seats_leave(&connection->httpd->seats, &connection->seat);
+        peers_remove(connection->httpd->peers, connection->fd);
+        ev_timer_stop(connection->httpd->loop, &connection->deadline);
         free(connection->target);
         free(connection);
         return NULL;
@@ -133,36 +133,36 @@ struct connection *connection_free(struct connection *connection)
 
 int connection_occupy(struct connection *connection, const char *user, struct fault *why)
 {
-        struct api_server *server = connection->server;
-        struct sharer *sharer = sharer_join(&server->users, user);
-        int r = sharer == NULL ? -ENOMEM : share_take(&server->user_requests, sharer->held, 1);
+        struct httpd *httpd = connection->httpd;
+        struct sharer *sharer = sharer_join(&httpd->users, user);
+        int r = sharer == NULL ? -ENOMEM : share_take(&httpd->user_requests, sharer->held, 1);
 
         if (r == 0) {
                 connection_vacate(connection);
                 connection->user = sharer;
                 return 0;
         }
-        sharer_leave(&server->users, sharer);
+        sharer_leave(&httpd->users, sharer);
         if (r == -ENOMEM)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         return fault_set(why, FAULT_QUEUE_FULL, -r,
                          "%ju requests of %s are open, which is what one user may have of max_peer_connections now",
-                         (uintmax_t)(r == -EDQUOT ? share_part(&server->user_requests) : 1), user);
+                         (uintmax_t)(r == -EDQUOT ? share_part(&httpd->user_requests) : 1), user);
 }
 
 void connection_vacate(struct connection *connection)
 {
-        struct api_server *server = connection->server;
+        struct httpd *httpd = connection->httpd;
 
         if (connection->user == NULL)
                 return;
-        share_give(&server->user_requests, connection->user->held, 1);
-        connection->user = sharer_leave(&server->users, connection->user);
+        share_give(&httpd->user_requests, connection->user->held, 1);
+        connection->user = sharer_leave(&httpd->users, connection->user);
 }
 
 void connection_enter(struct connection *connection, enum connection_phase phase)
 {
-        const struct api_options *options = &connection->server->options;
+        const struct httpd_options *options = &connection->httpd->options;
 
         connection->phase = phase;
         seat_mark_idle(&connection->seat, phase == CONNECTION_IDLE);
@@ -172,9 +172,9 @@ void connection_enter(struct connection *connection, enum connection_phase phase
         else if (phase != CONNECTION_WORKING)
                 connection->deadline.repeat = options->idle_deadline_s;
         /* With a repeat of 0 this stops the timer (ev(3)). */
-        ev_timer_again(connection->server->loop, &connection->deadline);
+        ev_timer_again(connection->httpd->loop, &connection->deadline);
         if (phase == CONNECTION_IDLE)
-                peers_await_input(connection->server->peers, connection->fd, connection);
+                peers_await_input(connection->httpd->peers, connection->fd, connection);
 }
 
 void connection_widen(struct connection *connection)

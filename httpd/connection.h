@@ -7,6 +7,8 @@
 #include "fault.h"
 #include "httpd-inside.h"
 
+struct exchange;
+
 enum connection_phase {
         CONNECTION_IDLE,    /* between requests: idle_deadline_s */
         CONNECTION_READING, /* from a request's first byte to its last: read_deadline_s, however busily it trickles */
@@ -15,10 +17,10 @@ enum connection_phase {
 };
 
 struct connection {
-        struct api_server *server;
-        struct request *request; /* the one under way, or NULL; not owned */
-        int fd;                  /* libmicrohttpd's */
-        bool is_cut;             /* by connection_cut: what still comes is no request */
+        struct httpd *httpd;
+        struct exchange *exchange; /* the one in progress, or NULL; not owned */
+        int fd;                    /* libmicrohttpd's */
+        bool is_cut;               /* by connection_cut: what still comes is no request */
         bool is_admin;
         struct sharer *user; /* that it is counted for, or NULL */
         struct seat seat;    /* without one it is about to be closed */
@@ -29,7 +31,7 @@ struct connection {
 };
 
 /* NULL when out of memory or descriptors. One for which there is no seat is told so, and cut. */
-struct connection *connection_new(struct api_server *server, int fd);
+struct connection *connection_new(struct httpd *httpd, int fd);
 struct connection *connection_free(struct connection *connection);
 
 /* Counts it for the user until connection_vacate: what is done for one user must leave connections to the others.

@@ -8,62 +8,93 @@
 
 #include "answer.h"
 #include "errors.h"
-#include "metrics-table.h"
+#include "httpd-inside.h"
 #include "peers.h"
-#include "routes.h"
 #include "seam.h"
 #include "stream.h"
-#include "url.h"
+#include "upgrade.h"
+
+/* ---- for handlers ---- */
+
+void *request_app(const struct request *request)
+{
+        return exchange_of(request)->httpd->app.arg;
+}
+
+void *request_context(struct request *request)
+{
+        return exchange_of(request)->context;
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+        return MHD_lookup_connection_value(exchange_of(request)->http, MHD_HEADER_KIND, name);
+}
+
+bool request_is_answered(const struct request *request)
+{
+        return exchange_of(request)->state >= EXCHANGE_ANSWERED;
+}
+
+int request_occupy(struct request *request, const char *user, struct fault *why)
+{
+        return connection_occupy(exchange_of(request)->connection, user, why);
+}
 
 /* ---- waiting and answering ---- */
 
-void request_suspend(struct request *request)
+void exchange_suspend(struct exchange *exchange)
 {
-        if (request->is_suspended)
+        if (exchange->is_suspended)
                 return;
-        request->is_suspended = true;
-        MHD_suspend_connection(request->http);
-        peers_await_departure(request->server->peers, request->connection->fd, request->connection);
+        exchange->is_suspended = true;
+        MHD_suspend_connection(exchange->http);
+        peers_await_departure(exchange->httpd->peers, exchange->connection->fd, exchange->connection);
 }
 
-void request_resume(struct request *request)
+void exchange_resume(struct exchange *exchange)
 {
-        if (!request->is_suspended)
+        if (!exchange->is_suspended)
                 return;
-        request->is_suspended = false;
-        MHD_resume_connection(request->http);
-        server_wake(request->server);
+        exchange->is_suspended = false;
+        MHD_resume_connection(exchange->http);
+        httpd_wake(exchange->httpd);
 }
 
-void request_answer(struct request *request, unsigned status, struct MHD_Response *response)
+void exchange_answer(struct exchange *exchange, unsigned status, struct MHD_Response *response)
 {
-        if (request->state >= REQUEST_ANSWERED) {
+        if (exchange->state >= EXCHANGE_ANSWERED) {
                 if (response != NULL)
                         MHD_destroy_response(response);
                 return;
         }
-        request->state = REQUEST_ANSWERED;
-        request->status = status;
-        request->response = response;
-        request->is_gone |= response == NULL;
-        request_resume(request);
+        exchange->state = EXCHANGE_ANSWERED;
+        exchange->status = status;
+        exchange->response = response;
+        exchange->is_gone |= response == NULL;
+        exchange_resume(exchange);
 }
 
-void request_drop(struct request *request)
+void exchange_drop(struct exchange *exchange)
 {
+        struct request *request = &exchange->request;
         void (*release)(void *work) = request->release;
 
+        if (exchange->is_dropped)
+                return;
+        exchange->is_dropped = true;
         request->release = NULL;
         if (release != NULL)
                 release(request->work);
-        request->wait = pool_leave(request->wait);
+        exchange->httpd->app.on_drop(exchange->context);
+        upgrade_end(request);
 }
 
-void request_abandon(struct request *request)
+void exchange_abandon(struct exchange *exchange)
 {
-        request->is_gone = true;
-        request_drop(request);
-        request_resume(request);
+        exchange->is_gone = true;
+        exchange_drop(exchange);
+        exchange_resume(exchange);
 }
 
 /* ---- the head ---- */
@@ -109,16 +140,19 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
         return MHD_YES;
 }
 
-/* Whether a body of that length may be sent. */
-static int check_length(const struct request *request, uint64_t length, struct fault *why)
+/* Checks that a body of that length may be sent. */
+static int check_length(const struct exchange *exchange, uint64_t length, struct fault *why)
 {
-        if (request->refusal.kind != FAULT_NONE)
-                return fault_pass(why, &request->refusal);
-        if (request->spool != NULL)
-                return spool_may_take(request->spool, length, why);
-        return length <= API_BODY_MAX_BYTES ? 0
-                                            : fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE,
-                                                        "the body has more than %d bytes", API_BODY_MAX_BYTES);
+        const struct spool *spool = exchange->request.spool;
+
+        if (exchange->refusal.kind != FAULT_NONE)
+                return fault_pass(why, &exchange->refusal);
+        if (spool != NULL)
+                return spool_may_take(spool, length, why);
+        if (length > HTTPD_BODY_MAX_BYTES)
+                return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %d bytes",
+                                 HTTPD_BODY_MAX_BYTES);
+        return 0;
 }
 
 static size_t head_bytes(struct MHD_Connection *http)
@@ -128,56 +162,59 @@ static size_t head_bytes(struct MHD_Connection *http)
         return info == NULL ? 0 : info->header_size;
 }
 
-/* What must be refused before the body is read: what another reader of the same bytes might take for something else.
- * Two lengths, or a length beside chunks, are how requests are smuggled past a proxy (RFC 9112, section 6.3);
- * libmicrohttpd would quietly take one of them. *ret_status is 0 when all is well. */
-static void check_head(const struct request *request, const char *version, unsigned *ret_status, struct fault *why)
+/* Refuses, before the body is read, a head that another reader of the same bytes may understand differently. Two
+ * lengths, or a length together with chunks, are how requests are smuggled past a proxy (RFC 9112, section 6.3);
+ * libmicrohttpd would take one of them without a word. *ret_status is 0 when the head is good. */
+static void check_head(const struct exchange *exchange, const char *version, unsigned *ret_status, struct fault *why)
 {
-        struct MHD_Connection *http = request->http;
+        const struct connection *connection = exchange->connection;
+        const char *method = exchange->request.method;
         struct head head = { 0 };
 
         *ret_status = 0;
-        seam_line(&head.seam, request->method, request->connection->target, request->connection->target_end, version);
-        (void)MHD_get_connection_values_n(http, MHD_HEADER_KIND, count_header, &head);
-        if (head_bytes(http) > API_HEADER_MAX_BYTES) {
-                *ret_status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        seam_line(&head.seam, method, connection->target, connection->target_end, version);
+        (void)MHD_get_connection_values_n(exchange->http, MHD_HEADER_KIND, count_header, &head);
+        if (head_bytes(exchange->http) > HEADER_MAX_BYTES) {
+                *ret_status = HTTP_HEADERS_TOO_LARGE;
                 (void)fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE,
-                                "request line and headers have more than %d bytes", API_HEADER_MAX_BYTES);
-        } else if (!seam_ends_at(&head.seam, request->method + head_bytes(http))) {
-                *ret_status = MHD_HTTP_BAD_REQUEST;
+                                "request line and headers have more than %d bytes", HEADER_MAX_BYTES);
+        } else if (!seam_ends_at(&head.seam, method + head_bytes(exchange->http))) {
+                *ret_status = HTTP_BAD_REQUEST;
                 (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
-                                "request line and headers have no control character, no line is continued in the next, "
-                                "and each ends with CR LF");
+                                "request line and headers must have no control characters and no continued lines, "
+                                "and each must end with CR LF");
         } else if (head.has_bad_name) {
-                *ret_status = MHD_HTTP_BAD_REQUEST;
-                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "a header's name has a character it cannot have");
-        } else if (head.content_lengths + head.transfer_encodings > 1) {
-                *ret_status = MHD_HTTP_BAD_REQUEST;
+                *ret_status = HTTP_BAD_REQUEST;
                 (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
-                                "a request has one Content-Length or one Transfer-Encoding");
+                                "the name of a header has a character that is not allowed");
+        } else if (head.content_lengths + head.transfer_encodings > 1) {
+                *ret_status = HTTP_BAD_REQUEST;
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG,
+                                "a request may have one Content-Length or one Transfer-Encoding");
         } else if (head.transfer_encodings > 0 && !head.is_chunked) {
-                *ret_status = MHD_HTTP_BAD_REQUEST;
-                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the only Transfer-Encoding taken is chunked");
-        } else if ((head.is_expecting || head.content_length > API_DRAIN_MAX_BYTES) &&
-                   check_length(request, head.content_length, why) < 0) {
+                *ret_status = HTTP_BAD_REQUEST;
+                (void)fault_set(why, FAULT_REQUEST_INVALID, EBADMSG, "the only Transfer-Encoding accepted is chunked");
+        } else if ((head.is_expecting || head.content_length > DRAIN_MAX_BYTES) &&
+                   check_length(exchange, head.content_length, why) < 0) {
                 *ret_status = error_status(why->kind);
         }
 }
 
-static enum MHD_Result send_answer(struct request *request)
+static enum MHD_Result send_answer(struct exchange *exchange)
 {
+        const struct stream *stream = exchange->request.stream;
         enum MHD_Result result;
         bool is_open;
 
-        if (request->is_gone || request->response == NULL)
+        if (exchange->is_gone || exchange->response == NULL)
                 return MHD_NO;
-        request->state = REQUEST_SENDING;
-        is_open = request->status == MHD_HTTP_SWITCHING_PROTOCOLS ||
-                  (request->stream != NULL && !stream_has_ended(request->stream) && !stream_is_answer(request->stream));
-        connection_enter(request->connection, is_open ? CONNECTION_WORKING : CONNECTION_WRITING);
-        result = MHD_queue_response(request->http, request->status, request->response);
-        MHD_destroy_response(request->response);
-        request->response = NULL;
+        exchange->state = EXCHANGE_SENDING;
+        is_open = exchange->status == HTTP_SWITCHING_PROTOCOLS ||
+                  (stream != NULL && !stream_has_ended(stream) && !stream_is_answer(stream));
+        connection_enter(exchange->connection, is_open ? CONNECTION_WORKING : CONNECTION_WRITING);
+        result = MHD_queue_response(exchange->http, exchange->status, exchange->response);
+        MHD_destroy_response(exchange->response);
+        exchange->response = NULL;
         return result;
 }
 
@@ -186,169 +223,169 @@ static int refuse_role(const struct route *route, struct fault *why)
         return fault_set(why, FAULT_FORBIDDEN, EACCES, "%s %s is for admins", route->method, route->path);
 }
 
-/* The route, as far as it has to be known before the body is read; the rest is dispatch's. */
-static int prepare_spool(struct request *request, struct fault *why)
+/* Finds the route before the body is read, to see whether the body is spooled. Faults are left to dispatch. */
+static int prepare_spool(struct exchange *exchange, struct fault *why)
 {
-        bool is_file;
-        const struct api_options *options = &request->server->options;
-        char *path = request->connection->target;
+        struct httpd *httpd = exchange->httpd;
+        char *path = exchange->connection->target;
         char *query = strchr(path, '?');
         struct route_match match = { 0 };
+        bool is_users;
         int r;
 
         if (query != NULL)
                 *query = '\0';
-        r = route_find(request->method, path, &match, NULL);
+        r = route_find(&httpd->app.routes, exchange->request.method, path, &match, NULL);
         if (query != NULL)
                 *query = '?';
         if (r < 0 || (match.route->flags & ROUTE_SPOOL) == 0)
                 return 0;
-        if ((match.route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
+        if ((match.route->flags & ROUTE_ADMIN) != 0 && !exchange->connection->is_admin)
                 return refuse_role(match.route, why);
-        is_file = (match.route->flags & ROUTE_FILE) != 0;
-        r = spool_new(&request->spool, &request->server->spools, is_file ? match.parameter : NULL, why);
-        if (r < 0)
-                return r;
-        request->spool->max_bytes = options->spool_max_bytes;
-        request->spool->setting = "image_max_size";
-        if (is_file && options->file_max_bytes > 0) {
-                request->spool->max_bytes = options->file_max_bytes;
-                request->spool->setting = "file_max_size";
-        }
-        return 0;
+        is_users = (match.route->flags & ROUTE_SHARED) != 0;
+        return spool_new(&exchange->request.spool, &httpd->spools, is_users ? match.parameter : NULL,
+                         &httpd->options.spool_limits[match.route->spool_limit], why);
 }
 
 static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
                              const char *version, void **context)
 {
-        struct request *request = calloc(1, sizeof *request);
+        struct httpd *httpd = connection->httpd;
+        struct exchange *exchange = calloc(1, sizeof *exchange + httpd->app.context_bytes);
         struct fault why;
         unsigned status;
 
-        if (request == NULL)
+        if (exchange == NULL)
                 return MHD_NO;
-        request->server = connection->server;
-        request->connection = connection;
-        request->http = http;
-        request->method = method;
-        list_append(&connection->server->requests, &request->node);
-        connection->request = request;
-        *context = request;
-        if (prepare_spool(request, &why) < 0)
-                request->refusal = why;
-        check_head(request, version, &status, &why);
+        exchange->httpd = httpd;
+        exchange->connection = connection;
+        exchange->http = http;
+        exchange->request.method = method;
+        list_append(&httpd->exchanges, &exchange->node);
+        connection->exchange = exchange;
+        *context = exchange;
+        if (prepare_spool(exchange, &why) < 0)
+                exchange->refusal = why;
+        check_head(exchange, version, &status, &why);
         if (status == 0)
                 return MHD_YES;
-        answer_fault_as(request, status, &why, NULL);
-        return send_answer(request);
+        answer_fault_as(&exchange->request, status, &why, NULL);
+        return send_answer(exchange);
 }
 
 /* ---- the body ---- */
 
-/* libmicrohttpd takes no answer while a body comes in. */
-static enum MHD_Result cut(struct request *request, const struct fault *why)
+/* libmicrohttpd accepts no answer while a body comes in. */
+static enum MHD_Result cut(struct exchange *exchange, const struct fault *why)
 {
-        connection_cut(request->connection, error_status(why->kind), why);
+        connection_cut(exchange->connection, error_status(why->kind), why);
         return MHD_NO;
 }
 
-/* A slow peer is no idle one; one that sends a byte now and then has no more time for it. */
-static void earn_time(struct request *request)
+/* A slow client keeps its connection; one that sends a byte now and then does not. */
+static void earn_time(struct exchange *exchange)
 {
-        if (request->received_bytes - request->timed_bytes < API_PROGRESS_BYTES)
+        if (exchange->received_bytes - exchange->timed_bytes < PROGRESS_BYTES)
                 return;
-        request->timed_bytes = request->received_bytes;
-        connection_enter(request->connection, CONNECTION_READING);
+        exchange->timed_bytes = exchange->received_bytes;
+        connection_enter(exchange->connection, CONNECTION_READING);
 }
 
-/* Who is refused is let speak for a while, so that he gets to read why: a client that meets a closed socket while it
- * sends is told of that alone. */
-static enum MHD_Result receive_spooled(struct request *request, const char *bytes, size_t length)
+/* After a refusal the body is drained for a while: a client that finds the socket closed while it sends does not read
+ * the answer. */
+static enum MHD_Result receive_spooled(struct exchange *exchange, const char *bytes, size_t length)
 {
-        struct fault *refusal = &request->refusal;
+        struct fault *refusal = &exchange->refusal;
 
-        if (refusal->kind == FAULT_NONE && spool_write(request->spool, bytes, length, refusal) == 0) {
-                earn_time(request);
+        if (refusal->kind == FAULT_NONE && spool_write(exchange->request.spool, bytes, length, refusal) == 0) {
+                earn_time(exchange);
                 return MHD_YES;
         }
-        request->drained_bytes += length;
-        return request->drained_bytes <= API_DRAIN_MAX_BYTES ? MHD_YES : cut(request, refusal);
+        exchange->drained_bytes += length;
+        return exchange->drained_bytes <= DRAIN_MAX_BYTES ? MHD_YES : cut(exchange, refusal);
 }
 
-static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
+static enum MHD_Result receive(struct exchange *exchange, const char *bytes, size_t length)
 {
+        struct request *request = &exchange->request;
         struct fault why;
 
-        request->received_bytes += length;
-        if (request->spool != NULL || request->refusal.kind != FAULT_NONE)
-                return receive_spooled(request, bytes, length);
-        if (request->received_bytes <= API_BODY_MAX_BYTES) {
-                earn_time(request);
+        exchange->received_bytes += length;
+        if (request->spool != NULL || exchange->refusal.kind != FAULT_NONE)
+                return receive_spooled(exchange, bytes, length);
+        if (exchange->received_bytes <= HTTPD_BODY_MAX_BYTES) {
+                earn_time(exchange);
                 return buffer_append(&request->body, bytes, length) == 0 ? MHD_YES : MHD_NO;
         }
         buffer_free(&request->body);
-        if (request->received_bytes <= API_DRAIN_MAX_BYTES)
+        if (exchange->received_bytes <= DRAIN_MAX_BYTES)
                 return MHD_YES;
-        (void)check_length(request, request->received_bytes, &why);
-        return cut(request, &why);
+        (void)check_length(exchange, exchange->received_bytes, &why);
+        return cut(exchange, &why);
 }
 
 /* ---- the work ---- */
 
-static int check_use(const struct request *request, const struct route *route, struct fault *why)
+static int check_use(const struct exchange *exchange, const struct route *route, struct fault *why)
 {
-        if ((route->flags & ROUTE_ADMIN) != 0 && !request->connection->is_admin)
+        struct spool *spool = exchange->request.spool;
+
+        if ((route->flags & ROUTE_ADMIN) != 0 && !exchange->connection->is_admin)
                 return refuse_role(route, why);
-        if (request->refusal.kind != FAULT_NONE)
-                return fault_pass(why, &request->refusal);
-        if (request->spool != NULL && spool_finish(request->spool, why) < 0)
+        if (exchange->refusal.kind != FAULT_NONE)
+                return fault_pass(why, &exchange->refusal);
+        if (spool != NULL && spool_finish(spool, why) < 0)
                 return -EIO;
-        if (request->spool == NULL && check_length(request, request->received_bytes, why) < 0)
+        if (spool == NULL && check_length(exchange, exchange->received_bytes, why) < 0)
                 return -EMSGSIZE;
-        if ((route->flags & (ROUTE_BODY | ROUTE_SPOOL)) == 0 && request->received_bytes > 0)
+        if ((route->flags & (ROUTE_BODY | ROUTE_SPOOL)) == 0 && exchange->received_bytes > 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no body", route->method, route->path);
-        if (route->query == NULL && request->query != NULL)
+        if (route->query == NULL && exchange->request.query != NULL)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s %s takes no query", route->method,
                                  route->path);
         return 0;
 }
 
-static void dispatch(struct request *request)
+static void answer_no_route(struct request *request, const struct route_match *match, const struct fault *why)
 {
-        char *path = request->connection->target;
+        const struct answer_header allow = { MHD_HTTP_HEADER_ALLOW, match->allow };
+
+        answer_fault_as(request, error_status(why->kind), why, why->kind == FAULT_METHOD_NOT_ALLOWED ? &allow : NULL);
+}
+
+static void dispatch(struct exchange *exchange)
+{
+        struct request *request = &exchange->request;
+        char *path = exchange->connection->target;
         struct route_match match = { 0 };
         struct fault why;
 
-        request->state = REQUEST_WORKING;
+        exchange->state = EXCHANGE_WORKING;
         request->query = strchr(path, '?');
         if (request->query != NULL)
                 *request->query++ = '\0';
-        if (route_find(request->method, path, &match, &why) < 0) {
-                const struct answer_header allow = { MHD_HTTP_HEADER_ALLOW, match.allow };
-
-                answer_fault_as(request, error_status(why.kind), &why,
-                                why.kind == FAULT_METHOD_NOT_ALLOWED ? &allow : NULL);
+        if (route_find(&exchange->httpd->app.routes, request->method, path, &match, &why) < 0) {
+                answer_no_route(request, &match, &why);
                 return;
         }
         request->route = match.route;
         request->rest = match.rest;
         memcpy(request->parameter, match.parameter, sizeof request->parameter);
-        if (check_use(request, match.route, &why) < 0 ||
-            ((match.route->flags & ROUTE_SHARED) != 0 &&
-             connection_occupy(request->connection, request->parameter, &why) < 0))
+        if (check_use(exchange, match.route, &why) < 0 ||
+            ((match.route->flags & ROUTE_SHARED) != 0 && request_occupy(request, request->parameter, &why) < 0))
                 answer_fault(request, &why);
         else
                 match.route->handle(request);
 }
 
-enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_length, void **context)
+enum MHD_Result exchange_on_access(void *arg, struct MHD_Connection *http, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_length, void **context)
 {
-        struct request *request = *context;
+        struct exchange *exchange = *context;
 
         (void)arg;
         (void)url;
-        if (request == NULL) {
+        if (exchange == NULL) {
                 const union MHD_ConnectionInfo *info =
                         MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
                 struct connection *connection = info == NULL ? NULL : info->socket_context;
@@ -361,53 +398,47 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *http, const 
                 size_t length = *upload_length;
 
                 *upload_length = 0;
-                return receive(request, upload, length);
+                return receive(exchange, upload, length);
         }
-        if (request->state == REQUEST_READING) {
-                if (request->server->is_stopping)
+        if (exchange->state == EXCHANGE_READING) {
+                if (exchange->httpd->is_stopping)
                         return MHD_NO;
-                connection_enter(request->connection, CONNECTION_WORKING);
-                dispatch(request);
+                connection_enter(exchange->connection, CONNECTION_WORKING);
+                dispatch(exchange);
         }
-        if (request->state == REQUEST_ANSWERED || request->is_gone)
-                return send_answer(request);
-        request_suspend(request);
+        if (exchange->state == EXCHANGE_ANSWERED || exchange->is_gone)
+                return send_answer(exchange);
+        exchange_suspend(exchange);
         return MHD_YES;
 }
 
 /* ---- the end ---- */
 
-static void count_request(const struct request *request)
+void exchange_on_completed(void *arg, struct MHD_Connection *http, void **context, enum MHD_RequestTerminationCode code)
 {
-        char status[8];
-
-        (void)snprintf(status, sizeof status, "%u", request->status);
-        metrics_add(request->server->metrics, METRIC_HTTP_REQUESTS, 1,
-                    request->route == NULL ? "none" : request->route->label, request->status == 0 ? "cut" : status,
-                    NULL);
-}
-
-void request_on_completed(void *arg, struct MHD_Connection *http, void **context, enum MHD_RequestTerminationCode code)
-{
-        struct request *request = *context;
+        struct exchange *exchange = *context;
+        struct request *request;
+        const struct httpd_app *app;
 
         (void)arg;
         (void)http;
         (void)code;
         *context = NULL;
-        if (request == NULL)
+        if (exchange == NULL)
                 return;
-        count_request(request);
-        request_drop(request);
-        list_remove(&request->node);
-        request->connection->request = NULL;
-        if (request->status != MHD_HTTP_SWITCHING_PROTOCOLS)
-                connection_vacate(request->connection);
-        connection_enter(request->connection, CONNECTION_IDLE);
-        if (request->response != NULL)
-                MHD_destroy_response(request->response);
+        request = &exchange->request;
+        app = &exchange->httpd->app;
+        app->on_request(app->arg, request->route, exchange->status);
+        exchange_drop(exchange);
+        list_remove(&exchange->node);
+        exchange->connection->exchange = NULL;
+        if (exchange->status != HTTP_SWITCHING_PROTOCOLS)
+                connection_vacate(exchange->connection);
+        connection_enter(exchange->connection, CONNECTION_IDLE);
+        if (exchange->response != NULL)
+                MHD_destroy_response(exchange->response);
         request->stream = stream_free(request->stream);
         buffer_free(&request->body);
         request->spool = spool_free(request->spool);
-        free(request);
+        free(exchange);
 }

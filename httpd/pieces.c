@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "exchange.h"
 #include "scope.h"
 #include "stream.h"
 
@@ -48,7 +49,7 @@ static ssize_t make(void *arg, char *target, size_t size)
                 stream_break(stream);
         else if (r == 0)
                 stream_end(stream);
-        connection_enter(sending->request->connection, CONNECTION_WRITING);
+        connection_enter(exchange_of(sending->request)->connection, CONNECTION_WRITING);
         return 0;
 }
 
@@ -69,7 +70,7 @@ static int begin_stream(struct request *request, int64_t size, const struct piec
         if (response == NULL)
                 return -ENOMEM;
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, ANSWER_JSON);
-        request_answer(request, MHD_HTTP_OK, response);
+        exchange_answer(exchange_of(request), HTTP_OK, response);
         return 0;
 }
 

@@ -1,4 +1,4 @@
-#include "spool.h"
+#include "spool-quota.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static int refuse_disk(const struct spool *spool, int err, const char *deed, str
         bool is_full = err == ENOSPC || err == EDQUOT;
 
         return fault_set(why, is_full ? FAULT_STORAGE_FULL : FAULT_RESOURCE_EXHAUSTED, err,
-                         "cannot %s in %s, where carreld keeps bodies on their way (spool_dir): %s%s", deed,
+                         "cannot %s in %s, the directory for large bodies (spool_dir): %s%s", deed,
                          spool->quota->directory, strerror(err),
                          is_full ? "; the operator must make room there, or give it a disk of its own" : "");
 }
@@ -88,7 +88,8 @@ static int take_place(struct spool *spool, struct fault *why)
         return 0;
 }
 
-int spool_new(struct spool **ret_spool, struct spool_quota *quota, const char *user, struct fault *why)
+int spool_new(struct spool **ret_spool, struct spool_quota *quota, const char *user, const struct spool_limit *limit,
+              struct fault *why)
 {
         struct spool *spool = calloc(1, sizeof *spool);
         int r;
@@ -96,6 +97,7 @@ int spool_new(struct spool **ret_spool, struct spool_quota *quota, const char *u
         if (spool == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         spool->quota = quota;
+        spool->limit = limit;
         spool->fd = -1;
         if (user != NULL)
                 spool->user = sharer_join(&quota->users, user);
@@ -141,9 +143,9 @@ int spool_may_take(const struct spool *spool, uint64_t length, struct fault *why
         char size[STR_SIZE_BYTES];
         int r;
 
-        if (length > spool->max_bytes - spool->length)
+        if (length > spool->limit->max_bytes - spool->length)
                 return fault_set(why, FAULT_REQUEST_TOO_LARGE, EMSGSIZE, "the body has more than %s (%s)",
-                                 str_size(spool->max_bytes, size), spool->setting);
+                                 str_size(spool->limit->max_bytes, size), spool->limit->setting);
         r = share_check(bytes, held_by(spool, SPOOL_BYTES), length);
         if (r == -EDQUOT)
                 return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,

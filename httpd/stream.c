@@ -13,7 +13,7 @@
 enum { READ_BLOCK_BYTES = 64 << 10, PULL_BLOCK_BYTES = CONNECTION_WIDE_BYTES };
 
 struct stream {
-        struct request *request;
+        struct exchange *exchange;
         struct buffer queue;
         size_t read; /* of the queue's bytes: what the client has */
         size_t limit_bytes;
@@ -35,7 +35,7 @@ int stream_new(struct stream **ret_stream, struct request *request, size_t limit
         if (stream == NULL)
                 return -ENOMEM;
         *stream = (struct stream){
-                .request = request,
+                .exchange = exchange_of(request),
                 .limit_bytes = limit_bytes,
                 .on_drained = on_drained,
                 .arg = arg,
@@ -79,7 +79,7 @@ static int append(struct stream *stream, const void *bytes, size_t length, size_
                 return -ENOMEM;
         if (queued_bytes(stream) >= STREAM_HIGH_BYTES)
                 stream->is_full = true;
-        request_resume(stream->request);
+        exchange_resume(stream->exchange);
         return 0;
 }
 
@@ -113,9 +113,9 @@ int stream_push_last(struct stream *stream, cJSON *tree)
 void stream_end(struct stream *stream)
 {
         stream->has_ended = true;
-        if (stream->request->state == REQUEST_SENDING)
-                connection_enter(stream->request->connection, CONNECTION_WRITING);
-        request_resume(stream->request);
+        if (stream->exchange->state == EXCHANGE_SENDING)
+                connection_enter(stream->exchange->connection, CONNECTION_WRITING);
+        exchange_resume(stream->exchange);
 }
 
 void stream_break(struct stream *stream)
@@ -162,7 +162,7 @@ bool stream_is_answer(const struct stream *stream)
 
 void stream_wake(struct stream *stream)
 {
-        request_resume(stream->request);
+        exchange_resume(stream->exchange);
 }
 
 static size_t take_queued(struct stream *stream, char *target, size_t size)
@@ -198,13 +198,13 @@ static ssize_t on_read(void *arg, uint64_t position, char *target, size_t size)
         ssize_t n;
 
         (void)position;
-        if (stream->request->is_gone)
+        if (stream->exchange->is_gone)
                 return MHD_CONTENT_READER_END_WITH_ERROR;
         n = take(stream, target, size);
         if (n == 0 && stream->has_ended)
                 return stream->is_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (n == 0) {
-                request_suspend(stream->request);
+                exchange_suspend(stream->exchange);
                 return 0;
         }
         return n;
@@ -217,7 +217,7 @@ struct MHD_Response *stream_response(struct stream *stream, int64_t size)
                                                                           block, on_read, stream, NULL);
 
         if (stream->is_raw)
-                connection_widen(stream->request->connection);
+                connection_widen(stream->exchange->connection);
         if (response != NULL && stream->is_raw)
                 (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
         return response;

@@ -7,7 +7,7 @@
 #include "fault.h"
 #include "space.h"
 
-struct api_server;
+struct api;
 struct ev_loop;
 struct execs;
 struct jobs;
@@ -77,11 +77,11 @@ struct api_options {
         unsigned max_spools;           /* so many of them; 0: no bound */
 };
 
-/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->spool_dir and what *info points at
- * for its life; *info and *options themselves are copied. */
-__attribute__((warn_unused_result)) int api_server_new(struct api_server **ret_server, struct ev_loop *loop,
-                                                       struct pool *pool, struct reaper *reaper,
-                                                       struct metrics *metrics, const struct api_info *info,
-                                                       const struct api_options *options, struct fault *why);
-/* Stops listening; every open request is answered (FAULT_CANCELLED) or cut. NULL is fine; returns NULL. */
-struct api_server *api_server_free(struct api_server *server);
+/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->jobs, options->spool_dir and what
+ * *info points at for its life; copies *info and *options. */
+__attribute__((warn_unused_result)) int api_new(struct api **ret_api, struct ev_loop *loop, struct pool *pool,
+                                                struct reaper *reaper, struct metrics *metrics,
+                                                const struct api_info *info, const struct api_options *options,
+                                                struct fault *why);
+/* Stops listening. Every open request is answered (FAULT_CANCELLED) or cut. NULL is fine; returns NULL. */
+struct api *api_free(struct api *api);

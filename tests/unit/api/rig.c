@@ -64,14 +64,14 @@ static void serve(struct rig *rig)
                 fail_msg("%s", why.message);
         assert_int_equal(jobs_new(&rig->jobs, rig->loop, &rig->pool, rig->registry, &JOBS), 0);
         rig->options.jobs = rig->jobs;
-        if (api_server_new(&rig->server, rig->loop, &rig->pool, &rig->reaper, rig->metrics, &rig->info, &rig->options,
-                           &why) < 0)
+        if (api_new(&rig->server, rig->loop, &rig->pool, &rig->reaper, rig->metrics, &rig->info, &rig->options, &why) <
+            0)
                 fail_msg("%s", why.message);
 }
 
 static void stop_serving(struct rig *rig)
 {
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         for (int i = 0; i < RIG_CLIENTS; i++)
                 client_close(&rig->clients[i]);
         rig->jobs = jobs_free(rig->jobs);

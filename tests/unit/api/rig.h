@@ -26,7 +26,7 @@ enum { RIG_CLIENTS = 12 };
 
 struct rig {
         struct ev_loop *loop;
-        struct api_server *server;
+        struct api *server;
         struct metrics *metrics;
         struct pool pool;
         struct reaper reaper;

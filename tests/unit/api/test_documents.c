@@ -60,7 +60,7 @@ static bool is_admin(const struct route *route)
 /* The routes of admins that this text names must be those of the table; every name is between backquotes. */
 static void expect_admin_routes(const char *where, const char *text)
 {
-        for (const struct route *route = ROUTES; route->method != NULL; route++) {
+        for (const struct route *route = API_ROUTES.routes; route->method != NULL; route++) {
                 char name[128];
 
                 (void)snprintf(name, sizeof name, "`%s %s`", route->method, route->path);
@@ -75,7 +75,7 @@ static void every_admin_route_has_a_heading_that_says_so(void **state)
         unsigned n_admin_routes = 0;
 
         (void)state;
-        for (const struct route *route = ROUTES; route->method != NULL; route++) {
+        for (const struct route *route = API_ROUTES.routes; route->method != NULL; route++) {
                 char heading[128];
 
                 (void)snprintf(heading, sizeof heading, "\n## %s %s (admin)\n", route->method, route->path);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "api.h"
 #include "exchange.h"
 #include "file-answer.h"
 #include "rig.h"
@@ -64,14 +65,14 @@ static struct client *ask(struct rig *rig, const char *line, const char *headers
 }
 
 /* A request, what the operation says to it and how it exits, and the answer. */
-static const struct exchange {
+static const struct file_case {
         const char *line, *headers, *body;
         const char *arguments; /* expected of the operation */
         const char *output;
         int exit_code;
         int status;
         const char *head_part, *body_part;
-} EXCHANGES[] = {
+} FILE_CASES[] = {
         { "GET " FILES "a%20b/c", "", "", "/.carrel/init|file|get|a b/c|0|-1|", "ok 5 640 1000 0 5\nhello", 0, 200,
           "Content-Length: 5\r\n", "hello" },
         { "GET " FILES "/tmp/x", "", "", "/.carrel/init|file|get|/tmp/x|0|-1|", "ok 0 4755 0 0 0\n", 0, 200,
@@ -133,30 +134,30 @@ static const struct exchange {
         { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 2 \xff\n", 1, 404, "", "\"?\"" },
 };
 
-static void check_exchange(const struct exchange *exchange)
+static void check_case(const struct file_case *one)
 {
         struct rig *rig = open_rig();
-        struct client *client = ask(rig, exchange->line, exchange->headers, exchange->body, strlen(exchange->body));
+        struct client *client = ask(rig, one->line, one->headers, one->body, strlen(one->body));
         struct response response;
 
         rig_until(rig, is_started, &rig->pool);
-        assert_string_equal(rig->pool.arguments, exchange->arguments);
-        assert_memory_equal(rig->pool.given, exchange->body, strlen(exchange->body));
-        emit(rig, exchange->output, strlen(exchange->output));
-        end(rig, exchange->exit_code);
+        assert_string_equal(rig->pool.arguments, one->arguments);
+        assert_memory_equal(rig->pool.given, one->body, strlen(one->body));
+        emit(rig, one->output, strlen(one->output));
+        end(rig, one->exit_code);
         response = client_response(client, false);
-        if (response.status != exchange->status || strstr(response.head, exchange->head_part) == NULL ||
-            strstr(response.body, exchange->body_part) == NULL)
-                fail_msg("%s: %d\n%s%s", exchange->line, response.status, response.head, response.body);
+        if (response.status != one->status || strstr(response.head, one->head_part) == NULL ||
+            strstr(response.body, one->body_part) == NULL)
+                fail_msg("%s: %d\n%s%s", one->line, response.status, response.head, response.body);
         response_free(&response);
         rig_free(rig);
 }
 
-static void test_exchanges(void **state)
+static void test_cases(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof EXCHANGES / sizeof *EXCHANGES; i++)
-                check_exchange(&EXCHANGES[i]);
+        for (size_t i = 0; i < sizeof FILE_CASES / sizeof *FILE_CASES; i++)
+                check_case(&FILE_CASES[i]);
 }
 
 static void test_listing(void **state)
@@ -445,23 +446,23 @@ static void test_standstill(void **state)
         rig_free(rig);
 }
 
-/* A slow sender has his deadline anew with every API_PROGRESS_BYTES, one that trickles has not: by the deadline of each
+/* A slow sender has his deadline anew with every PROGRESS_BYTES, one that trickles has not: by the deadline of each
  * moment, which has to be later than the one before. */
 static void test_slow_body(void **state)
 {
         struct rig *rig = open_rig();
-        struct client *client = begin(rig, "ada", 40 << 10, API_PROGRESS_BYTES - 1);
-        const struct request *request = LIST_ENTRY(rig->server->requests.next, struct request, node);
-        ev_tstamp first = ev_timer_remaining(rig->loop, &request->connection->deadline) + ev_now(rig->loop);
+        struct client *client = begin(rig, "ada", 40 << 10, PROGRESS_BYTES - 1);
+        const struct exchange *exchange = LIST_ENTRY(rig->server->httpd->exchanges.next, struct exchange, node);
+        ev_tstamp first = ev_timer_remaining(rig->loop, &exchange->connection->deadline) + ev_now(rig->loop);
         ev_tstamp later;
 
         (void)state;
-        assert_int_equal(request->timed_bytes, 0);
+        assert_int_equal(exchange->timed_bytes, 0);
         client_send(client, "x", 1);
-        while (request->received_bytes < API_PROGRESS_BYTES)
+        while (exchange->received_bytes < PROGRESS_BYTES)
                 rig_turn(rig);
-        assert_int_equal(request->timed_bytes, API_PROGRESS_BYTES);
-        later = ev_timer_remaining(rig->loop, &request->connection->deadline) + ev_now(rig->loop);
+        assert_int_equal(exchange->timed_bytes, PROGRESS_BYTES);
+        later = ev_timer_remaining(rig->loop, &exchange->connection->deadline) + ev_now(rig->loop);
         assert_true(later > first);
         client_close(client);
         rig_free(rig);
@@ -497,7 +498,7 @@ static void test_spool_in_memory(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_exchanges),       cmocka_unit_test(test_listing),
+                cmocka_unit_test(test_cases),           cmocka_unit_test(test_listing),
                 cmocka_unit_test(test_long_listing),    cmocka_unit_test(test_bad_requests),
                 cmocka_unit_test(test_cut_file),        cmocka_unit_test(test_long_body),
                 cmocka_unit_test(test_client_leaves),   cmocka_unit_test(test_shares),

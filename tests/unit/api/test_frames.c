@@ -284,7 +284,7 @@ static void test_stop(void **state)
         for (int turn = 0; turn < 5; turn++)
                 rig_turn(rig);
         offer(rig, 2, 1);
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         assert_int_equal(rig->pool.exec_cancels, 1);
         client_pause(client, false);
         client_await_close(client);

@@ -70,7 +70,7 @@ static void test_routes(void **state)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct route_match match = { 0 };
                 struct fault why = { 0 };
-                int r = route_find(CASES[i].method, CASES[i].path, &match, &why);
+                int r = route_find(&API_ROUTES, CASES[i].method, CASES[i].path, &match, &why);
 
                 if ((r == 0) != (CASES[i].route != NULL) || (r < 0 && why.kind != CASES[i].fault))
                         fail_msg("%s %s: %d %s", CASES[i].method, CASES[i].path, r, why.message);
@@ -99,8 +99,8 @@ static void test_longest_user_id(void **state)
                         (void)buffer_text(&plain, "a");
                         (void)buffer_text(&escaped, "%61");
                 }
-                assert_int_equal(route_find("PUT", plain.data, &match, &why) == 0, n == USER_ID_MAX);
-                assert_int_equal(route_find("PUT", escaped.data, &match, &why) == 0, n == USER_ID_MAX);
+                assert_int_equal(route_find(&API_ROUTES, "PUT", plain.data, &match, &why) == 0, n == USER_ID_MAX);
+                assert_int_equal(route_find(&API_ROUTES, "PUT", escaped.data, &match, &why) == 0, n == USER_ID_MAX);
                 buffer_free(&plain);
                 buffer_free(&escaped);
         }
@@ -110,11 +110,11 @@ static void test_longest_user_id(void **state)
 static void test_the_table_is_sound(void **state)
 {
         (void)state;
-        for (const struct route *route = ROUTES; route->method != NULL; route++) {
+        for (const struct route *route = API_ROUTES.routes; route->method != NULL; route++) {
                 size_t length = 0;
 
                 assert_non_null(route->handle);
-                for (const struct route *other = ROUTES; other->method != NULL; other++) {
+                for (const struct route *other = API_ROUTES.routes; other->method != NULL; other++) {
                         if (strcmp(route->path, other->path) == 0)
                                 length += strlen(other->method) + strlen(", HEAD, ");
                         assert_true(route == other || strcmp(route->label, other->label) != 0);

@@ -296,7 +296,7 @@ static void test_stop_answers_those_who_wait(void **state)
         client_say(silent, "PUT /v1/carrels/a");
         client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
         rig_until(rig, someone_waits, &rig->pool);
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         assert_int_equal(double_waiting(&rig->pool), 0);
         response = client_response(client, false);
         assert_non_null(strstr(response.head, "\r\nRetry-After: "));

@@ -704,7 +704,7 @@ static void test_stop_of_carreld(void **state)
         struct client *client = open_socket(rig, TARGET);
 
         (void)state;
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         assert_int_equal(rig->pool.exec_cancels, 1);
         expect_close(client, 1001);
         client_await_close(client);

@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "api.h"
 #include "base64.h"
 #include "httpd-inside.h"
 #include "rig.h"
@@ -232,7 +233,7 @@ static void test_large_output_that_nobody_reads(void **state)
         result.taken_from = &rig->pool.exec;
         client_pause(client, true);
         end_exec(&rig->pool, &result, NULL);
-        while (!list_is_empty(&rig->server->requests))
+        while (!list_is_empty(&rig->server->httpd->exchanges))
                 ev_run(rig->loop, EVRUN_ONCE);
         client_close(client);
         rig_free(rig);
@@ -464,7 +465,7 @@ static void test_stop_cuts_streams(void **state)
         rig->pool.exec.sink.on_start(rig->pool.exec.arg, "e1");
         for (int turn = 0; turn < 5; turn++)
                 rig_turn(rig);
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         assert_int_equal(rig->pool.exec_cancels, 1);
         response = client_response(client, false);
         (void)check_lines(response.body, "start");
@@ -510,7 +511,7 @@ static void test_events(void **state)
         announce(rig, POOL_EXEC_ENDED, "two\nlines");
         announce(rig, POOL_RETIRED, "idle");
         client_close(second);
-        rig->server = api_server_free(rig->server);
+        rig->server = api_free(rig->server);
         response = client_response(first, false);
         assert_non_null(strstr(response.body, "\"event\":\"carrel_created\",\"seq\":1,\"time\":\"2"));
         assert_non_null(

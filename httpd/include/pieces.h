@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "exchange.h"
+#include "request.h"
 
 struct cJSON;
 

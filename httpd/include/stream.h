@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct MHD_Response;
 struct cJSON;
 struct request;
 struct stream;
@@ -54,8 +53,3 @@ bool stream_has_ended(const struct stream *stream);
 /* The client has the deadline of any answer while it reads. */
 bool stream_is_answer(const struct stream *stream);
 bool stream_is_full(const struct stream *stream);
-
-enum { STREAM_SIZE_UNKNOWN = -1 };
-
-/* The response that reads from the stream, of so many bytes; NULL when out of memory. */
-struct MHD_Response *stream_response(struct stream *stream, int64_t size);
