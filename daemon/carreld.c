@@ -1,4 +1,4 @@
-/* carreld: arguments, signals, and the run of the loop. What it is made of is in phases.c. */
+/* carreld: arguments, signals, and the run of the loop. phases.c builds its parts. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -135,7 +135,7 @@ static int print_settings(const struct config *config)
         return EXIT_SUCCESS;
 }
 
-/* What the command line asks for beside a run. */
+/* The actions of the command line other than a run. */
 struct arguments {
         bool is_check, is_quiet;
 };

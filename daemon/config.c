@@ -218,7 +218,7 @@ static const struct setting TABLE[] = {
 /* CARREL_* variables that are not settings of carreld: failpoints and what the CLI, the tests and ./dev use. */
 static const char *const NOT_SETTINGS[] = { "DEV_STATE", "FAILPOINT", "MUST_RUN", NULL };
 
-/* Alphabetical. What is not here is woven into containers, descriptors or the kernel already. */
+/* Alphabetical. The other settings are already built into containers, descriptors or the kernel. */
 static const char *const RELOADABLE[] = {
         "allow",
         "busy",

@@ -99,7 +99,7 @@ const struct setting *config_table(void);
 __attribute__((warn_unused_result)) int config_load(struct config *ret_config, const char *path, bool is_required,
                                                     char *const *environment, const struct fault_listener *listener,
                                                     struct fault *why);
-/* Fills in resolvers and skipped_resolvers anew. config_load does that, too. */
+/* Fills in resolvers and skipped_resolvers again. config_load does that, too. */
 void config_find_resolvers(struct config *config);
 
 void config_release(struct config *config);

@@ -21,8 +21,9 @@ unsigned daemon_least_user_requests(const struct config *config);
 struct jobs_options daemon_jobs_options(const struct config *config);
 struct reaper_options daemon_reaper_options(const struct config *config);
 
-/* What no single setting can say: that the rooms accept them together. For the start, --check and before a reload.
- * Returns 0 or a negative errno with the first failure in why; a listener hears all of them. */
+/* Checks that the rooms accept the settings together, which no single setting shows. For the start, --check and before
+ * a reload. Returns 0 or a negative errno with the first failure in why; a listener hears all of them. */
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why);
-/* What the start needs of this host: the groups, the helpers, the directories. Makes nothing. As daemon_check. */
+/* Checks the needs of a start on this host: the groups, the helpers, the directories. Changes nothing. As daemon_check.
+ */
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why);

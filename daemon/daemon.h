@@ -39,8 +39,8 @@ struct daemon {
         ev_timer watchdog;
         struct engine_search *search; /* while no engine will do */
         bool is_stopping;
-        bool is_ready;            /* reconciled once: the service manager has been told */
-        const char *found_engine; /* by the search: all rooms are to come up anew with it; NULL: none */
+        bool is_ready;            /* reconciled once: the service manager knows */
+        const char *found_engine; /* by the search: all rooms must start again with it; NULL: none */
 };
 
 /* Brings every room up in its order; on failure the ones that are up are taken down again. The failure is logged. */
@@ -48,7 +48,7 @@ int phases_up(struct daemon *daemon);
 /* Takes all down in reverse. */
 void phases_down(struct daemon *daemon);
 
-/* SIGHUP: reads the settings anew and hands the reloadable ones over. The running ones stay when it fails. */
+/* SIGHUP: reads the settings again and hands the reloadable ones over. The running ones stay when it fails. */
 int reload_settings(struct daemon *daemon, struct fault *why);
 
 /* Says in the log which resolvers dns = auto leaves out, and when it has none. */

@@ -244,7 +244,7 @@ static const struct candidate *read_record(const struct config *config)
         return find_candidate(kind);
 }
 
-/* Whole or not at all. One that cannot be written is no obstacle: the next start chooses anew. */
+/* Whole or not at all. A failed write does no harm: the next start chooses again. */
 static void write_record(const struct config *config, const struct candidate *chosen)
 {
         ssize_t length = (ssize_t)strlen(chosen->kind);

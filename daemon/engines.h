@@ -49,5 +49,5 @@ __attribute__((warn_unused_result)) int engine_search_new(struct engine_search *
 /* NULL is fine; returns NULL. Not from inside on_round. */
 struct engine_search *engine_search_free(struct engine_search *search);
 
-/* The embedded engine, which there was for want of another, can serve by now: that is the choice. */
+/* The embedded engine, used because there was no other, can serve now: it is the choice. */
 void engines_settle(struct engine_verdicts *verdicts, const struct config *config);

@@ -1,4 +1,4 @@
-/* What happens in the pool, as log records: one table from event to level. */
+/* Events of the pool as log records: one table from event to level. */
 #pragma once
 
 #include "log.h"

@@ -1,4 +1,4 @@
-/* What the daemon claims in the file system: its runtime directory, the pool's lock, the API's socket. */
+/* The daemon's claims in the file system: its runtime directory, the pool's lock, the API's socket. */
 #pragma once
 
 #include "fault.h"

@@ -65,7 +65,7 @@ static int find_account(const struct config *config, struct pool_owner *owner, s
 
         errno = 0;
         account = has_number ? getpwuid(owner->uid) : getpwnam(config->uid);
-        /* getpwnam(3): ENOENT and ESRCH, too, say that there is none. */
+        /* getpwnam(3): ENOENT and ESRCH also mean that it does not exist. */
         if (account == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
                 return fault_set(why, FAULT_SETTING_INVALID, errno, "uid: the accounts cannot be read: %s",
                                  strerrordesc_np(errno));

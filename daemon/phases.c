@@ -37,7 +37,7 @@ static void on_step(void *arg, const char *flow, const char *step, double durati
         metrics_observe(daemon->metrics, METRIC_STEP_DURATION, duration_s, flow, step, NULL);
 }
 
-/* A failed undo is told nowhere else: what it left is the next sweep's. */
+/* A failed undo is reported nowhere else; the next sweep removes what it left. */
 static void on_undo(void *arg, const char *flow, const char *step, double duration_s, const struct fault *why)
 {
         struct daemon *daemon = arg;
@@ -282,7 +282,7 @@ static void free_netpolicy(struct daemon *daemon)
         daemon->netpolicy = netpolicy_free(daemon->netpolicy);
 }
 
-/* Nothing of a run that has no engine is worth keeping: all rooms come up anew with the one that was found. */
+/* A run without an engine has no state worth keeping: all rooms start again with the engine that was found. */
 static void on_engine_found(void *arg, const char *kind)
 {
         struct daemon *daemon = arg;
@@ -417,8 +417,8 @@ static unsigned count_connections(const struct daemon *daemon)
         return (unsigned)(limit.rlim_cur / 2);
 }
 
-/* The socket is there before the engine has been reconciled: until then every ensure is told so (503), which is
- * plainer than a missing socket. READY=1 comes with the reconciliation. */
+/* The socket is there before the engine has been reconciled: until then every ensure gets a 503 with the reason, which
+ * is clearer than a missing socket. READY=1 comes with the reconciliation. */
 static int make_api(struct daemon *daemon, struct fault *why)
 {
         struct api_info info = {

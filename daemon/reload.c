@@ -49,7 +49,7 @@ static void take_over(struct config *current, struct config *next)
         config_find_resolvers(current); /* the host's may have changed */
 }
 
-/* What /v1/info shows. */
+/* The settings that /v1/info shows. */
 static int tell_settings(struct daemon *daemon, struct fault *why)
 {
         char *json = config_to_json(&daemon->config);

@@ -64,7 +64,7 @@ int image_reference_resolve(const char *text, char ret_reference[static IMAGE_RE
         if (!is_reference(text) || (at != NULL && !image_is_id(at + 1)))
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
                                  "an image is named NAME, NAME:TAG or sha256:DIGEST, with letters, digits and ._-/");
-        /* What is longer with its tag could be written to the store, and not be read from there. */
+        /* A name that is longer with its tag could be written to the store but not read again. */
         if (at == NULL && !is_tagged && strlen(text) + strlen(DEFAULT_TAG) > REFERENCE_MAX)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
                                  "an image's name has at most %d characters, its tag included", REFERENCE_MAX);

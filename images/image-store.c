@@ -59,7 +59,7 @@ static char *join(const char *format, const char *directory, const char *name)
         return buffer_take(&path);
 }
 
-/* The whole of a small regular file. -EBADMSG when it is none, or longer than max. */
+/* The whole of a small regular file. -EBADMSG if it is not one, or longer than max. */
 static int read_small(int directory_fd, const char *name, size_t max, struct buffer *ret_bytes)
 {
         AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -256,8 +256,8 @@ static void auto_closedir(DIR **directory)
                 (void)closedir(*directory);
 }
 
-/* What is not a reference there is not ours to tell of. A reference that cannot be read is passed over, and reported as
- * *ret_unread: whoever takes an image away for want of a name must know all of them. */
+/* Files that are not references are ignored. A reference that cannot be read is passed over, and reported as
+ * *ret_unread: a caller that removes an image without names must know all names. */
 static int read_references(DIR *directory, struct buffer *list, int *ret_unread)
 {
         const struct dirent *entry;

@@ -103,7 +103,7 @@ static int read_json(const struct assembly *assembly, const struct blob *blob, s
 
 /* ---- layers ---- */
 
-/* What all layers together may still take: one that is named many times is read as often. */
+/* The bytes left for all layers together; a layer that is named several times is read, and counted, each time. */
 struct work {
         struct budget budget;
         uint64_t packed;   /* bytes to read */

@@ -238,7 +238,7 @@ int main(int argc, char **argv)
         if (status == 0)
                 status = store_open(&store, arguments.store, &why);
         if (status == 0 && verb->run != do_clear)
-                (void)store_clear(store, NULL); /* what cannot be cleared is told by "clear" */
+                (void)store_clear(store, NULL); /* "clear" reports failures */
         if (status == 0)
                 status = verb->run(store, &arguments, &why);
         return status < 0 ? print_fault(&why) : status;

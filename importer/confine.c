@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What ends by itself ends sooner; a bomb does not. The rest of a minute is for what a handler has to say. */
+/* An ordinary import ends sooner; a bomb does not. The rest of the minute is for the messages of a handler. */
 enum { CPU_MAX_S = 3600, CPU_GRACE_S = 60, CORE_MAX_BYTES = 0 };
 
 /* The sanitizers' shadow memory has no such bound. */
@@ -27,9 +27,8 @@ enum { CPU_MAX_S = 3600, CPU_GRACE_S = 60, CORE_MAX_BYTES = 0 };
 #define IS_SANITIZED 0
 #endif
 
-/* What a program does that reads, decompresses and writes files: names of its own tree, open files, memory. Anything
- * else answers as on a kernel that does not know it, which is what a newer libc expects; what a sanitizer asks for
- * beyond this it can do without. */
+/* The calls of a program that reads, decompresses and writes files: names of its own tree, open files, memory. All
+ * others fail as on a kernel without them, which a newer libc expects; a sanitizer can do without its other calls. */
 static const int ALLOWED[] = {
         SCMP_SYS(brk),          SCMP_SYS(clock_gettime),
         SCMP_SYS(close),        SCMP_SYS(exit),
@@ -70,7 +69,7 @@ static int allow_all(scmp_filter_ctx context)
         for (size_t i = 0; r == 0 && i < sizeof ALLOWED_FCNTL / sizeof *ALLOWED_FCNTL; i++)
                 r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
                                      SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)ALLOWED_FCNTL[i]));
-        /* abort(3) signals nobody but itself. */
+        /* abort(3) signals only itself. */
         if (r == 0)
                 r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                      SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)getpid()));

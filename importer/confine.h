@@ -6,7 +6,7 @@
 
 #include "fault.h"
 
-/* Of the confined process, all told. */
+/* Of the confined process, in total. */
 #define CONFINE_MEMORY_MAX_BYTES (UINT64_C(1) << 30)
 
 /* For a process that has one directory to write below and no descriptor it does not need: a network namespace of its

@@ -157,7 +157,7 @@ static int read_names(int directory_fd, struct names *names)
         return r;
 }
 
-/* What tree.h makes has none of these bits; what has them was made by a program that the archive has taken over. */
+/* Files that tree.h makes have none of these bits; an archive that has taken over the program made the others. */
 static bool is_plain(const struct stat *about)
 {
         if (S_ISLNK(about->st_mode))

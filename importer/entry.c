@@ -151,7 +151,7 @@ enum whiteout entry_whiteout(const char *path, char ret_path[static ENTRY_PATH_B
                 (void)snprintf(ret_path, ENTRY_PATH_BYTES, "%.*s", above == 0 ? 0 : (int)above - 1, path);
                 return WHITEOUT_ALL;
         }
-        /* .wh..wh.plnk and the like are a storage driver's own. What is left could be "", "." or "..". */
+        /* .wh..wh.plnk and the like belong to a storage driver. The rest could be "", "." or "..". */
         if (str_has_prefix(hidden, WHITEOUT_PREFIX) || hidden[0] == '\0' || strcmp(hidden, ".") == 0 ||
             strcmp(hidden, "..") == 0)
                 return WHITEOUT_IGNORED;

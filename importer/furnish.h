@@ -8,6 +8,6 @@
 /* How many entries it adds at most. */
 enum { FURNISHED_MAX = 13 };
 
-/* Makes the mount points that are missing: directories, and empty files. What is there and of that kind stays as it is;
- * a link or anything else in such a place is replaced. */
+/* Makes the mount points that are missing: directories, and empty files. An existing one of the right kind stays as it
+ * is; a link or any other kind is replaced. */
 __attribute__((warn_unused_result)) int furnish(int rootfs_fd, struct fault *why);

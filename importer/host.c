@@ -37,8 +37,8 @@ static const struct {
                         "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n" },
 };
 
-/* What of the host's /etc programs below /usr need: where it is absent, it is not missed. Only what everybody may read
- * is copied. */
+/* Files of the host's /etc that programs below /usr need; absent ones are skipped. Only files that everybody may read
+ * are copied. */
 static const char *const COPIED[] = {
         "alternatives",
         "bash.bashrc",

@@ -25,7 +25,7 @@ enum { PIECE_BYTES = 1 << 16, REPORT_MAX_BYTES = 1 << 20 };
 /* The child's descriptors; it has no other. */
 enum { ARCHIVE_FD = 3, REPORT_FD = 4, WORKPLACE_FD = 5, FIRST_FREE_FD = 6, HIGH_FD = 100 };
 
-/* What an archive without a configuration gets. */
+/* The configuration of an archive without one. */
 static const char *const DEFAULT_ENVIRONMENT[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         NULL,
@@ -62,7 +62,7 @@ static void report_image(const struct stored_image *image, bool is_in_outer)
         }
 }
 
-/* What is written to standard output is believed: not what the archive has to say. */
+/* Standard output is trusted, so no text of the archive may go there. */
 static int silence(void)
 {
         AUTO(auto_close) int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -203,7 +203,7 @@ int manifest_parse_index(const char *json, size_t length, const char *architectu
         return 0;
 }
 
-/* A layer that is to be fetched from elsewhere, encrypted, or of another kind is none that can be unpacked. */
+/* A layer that must be fetched from elsewhere, is encrypted, or is of another kind cannot be unpacked. */
 static bool is_layer_type(const char *type)
 {
         static const char *const TYPES[] = { "application/vnd.oci.image.layer.v1.tar",

@@ -15,8 +15,8 @@ enum { MANIFEST_LAYERS_MAX = 256, MANIFEST_JSON_MAX_BYTES = 4 << 20, BLOB_PATH_B
 /* A file of the archive. */
 struct blob {
         char path[BLOB_PATH_BYTES];     /* as entry_path gives it */
-        char sha256[BLOB_SHA256_BYTES]; /* of its bytes as they are; "": not told */
-        uint64_t bytes;                 /* UINT64_MAX: not told */
+        char sha256[BLOB_SHA256_BYTES]; /* of its unprocessed bytes; "": unknown */
+        uint64_t bytes;                 /* UINT64_MAX: unknown */
 };
 
 struct manifest {

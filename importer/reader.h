@@ -13,5 +13,5 @@ __attribute__((warn_unused_result)) int reader_open(struct archive **ret_archive
                                                     struct fault *why);
 /* For AUTO. */
 void reader_free(struct archive **archive);
-/* What libarchive says, as FAULT_IMAGE_REFUSED about `where`. */
+/* The error of libarchive, as FAULT_IMAGE_REFUSED about `where`. */
 int reader_fault(struct archive *archive, const char *where, struct fault *why);

@@ -101,7 +101,7 @@ static size_t count_names(const struct stored_reference *list, size_t count, con
         return names;
 }
 
-/* What is cleared, by which names, and the first failure. */
+/* The entries to clear, their names, and the first failure. */
 struct clearing {
         struct store *store;
         const struct stored_reference *list;
@@ -155,7 +155,7 @@ static int lock_image(const struct store *store, const char *hex, int *ret_fd)
         return 0;
 }
 
-/* What is in use, or went by itself, is no failure. */
+/* An entry that is in use, or is gone already, is not a failure. */
 static void note(struct clearing *clearing, int r)
 {
         if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT && clearing->error == 0)
@@ -167,7 +167,7 @@ static void clear_temporary(struct clearing *clearing, const char *name)
         AUTO(auto_close) int fd = -1;
         int r = lock_alone(clearing->store->tmp_fd, name, &fd);
 
-        /* What cannot be opened, a link or a socket, cannot be locked: no import made it. */
+        /* A link or a socket cannot be opened and locked: no import made it. */
         if (r == 0 || r == -ELOOP || r == -ENXIO)
                 r = tree_remove(clearing->store->tmp_fd, name);
         note(clearing, r);
@@ -380,7 +380,7 @@ int store_commit(struct store *store, struct workplace *workplace, const struct 
         r = publish(store, workplace, image->id + strlen("sha256:"), ret_is_new);
         if (r == 0)
                 r = name_image(store, workplace, image->id, reference);
-        /* What the name meant before may be nobody's now; what stays is the next run's. */
+        /* The name's former image may be unused now; the next run removes it if this one fails. */
         if (r == 0)
                 (void)clear_all_unnamed(store, NULL);
         store_abandon(store, workplace);

@@ -263,7 +263,7 @@ int tree_remove(int directory_fd, const char *name)
         return r < 0 ? r : remove_simple(directory_fd, name);
 }
 
-/* What is behind a link that leads out is not the image's. */
+/* The target of a link that leads out does not belong to the image. */
 static int forgive(int r)
 {
         return r == -ENOENT || r == -ENOTDIR || r == -EXDEV || r == -ELOOP ? 0 : r;

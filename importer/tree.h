@@ -12,7 +12,7 @@
  * however it is named; -ENOENT; -ENOTDIR. */
 __attribute__((warn_unused_result)) int tree_parent(int root_fd, const char *path, int is_making, int *ret_fd,
                                                     const char **ret_base);
-/* Makes the directories that are missing on the way to path, each for one of *left; -E2BIG when there is none left. */
+/* Makes the directories that are missing on the way to path, each for one of *left; -E2BIG when it reaches 0. */
 __attribute__((warn_unused_result)) int tree_way(int root_fd, const char *path, uint64_t *left);
 
 /* Each replaces what is there (but a directory by a directory, whose mode it sets) and returns 0 or a negative errno.
@@ -29,7 +29,7 @@ __attribute__((warn_unused_result)) int tree_open(int root_fd, const char *path,
 
 /* Removes name and all below it, however deep, without following anything; on one file system. Absent is 0. */
 int tree_remove(int directory_fd, const char *name);
-/* The same for what path names beneath the root; absent, or behind a link that leads out, is 0. */
+/* The same for what path names beneath the root; a path that is absent, or passes a link that leads out, is 0. */
 __attribute__((warn_unused_result)) int tree_remove_path(int root_fd, const char *path);
 /* Removes all that is in the directory; no directory is 0. */
 __attribute__((warn_unused_result)) int tree_empty(int root_fd, const char *path);

@@ -19,7 +19,7 @@ struct unpacking {
         int root_fd;
         struct budget *budget;
         uint64_t n_entries;
-        char last[ENTRY_SHOWN_BYTES]; /* the entry before: a cut archive is told by it */
+        char last[ENTRY_SHOWN_BYTES]; /* the entry before: it identifies a cut archive */
 };
 
 /* ---- libarchive's entry as ours ---- */
@@ -274,7 +274,7 @@ static int run(int archive_fd, int root_fd, enum pass pass, struct budget *budge
         return r < 0 ? r : check_end(&unpacking, why);
 }
 
-/* What a layer hides goes first, so that an opaque mark behind its siblings does not take them. */
+/* Entries that a layer hides are removed first, so that an opaque mark after its siblings does not remove them. */
 int unpack_tar(int archive_fd, int root_fd, bool is_layer, struct budget *budget, struct fault *why)
 {
         int r = is_layer ? run(archive_fd, root_fd, PASS_WHITEOUTS, budget, why) : 0;

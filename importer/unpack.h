@@ -6,7 +6,7 @@
 
 #include "fault.h"
 
-/* What may still be unpacked; shared by all layers of an image. */
+/* The remaining allowance; shared by all layers of an image. */
 struct budget {
         uint64_t bytes; /* logical: a hole counts */
         uint64_t entries;

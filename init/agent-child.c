@@ -84,7 +84,7 @@ static void join(const struct child *child)
                 fail(child, AGENT_STAGE_JOIN, errno);
 }
 
-/* Whoever cannot be told takes it that nothing was started, and may start it elsewhere. */
+/* Without this report carreld assumes that nothing was started, and may start it elsewhere. */
 static void say_started(const struct child *child)
 {
         agent_write_started(connection_packet(), child->number);

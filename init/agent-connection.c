@@ -126,7 +126,7 @@ static int greet(struct agent *agent, const uint8_t *packet)
         agent->is_welcome = true;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
         memcpy(agent->token, welcome.token, sizeof agent->token);
-        agent->patience_ms = 0; /* should it be lost, we begin anew */
+        agent->patience_ms = 0; /* if it is lost, start again */
         return 0;
 }
 

@@ -1,9 +1,9 @@
-/* What belongs to a run, where no cgroup of carreld's holds it together: on a kernel of the container's own.
+/* The processes of a run if no cgroup of carreld's contains them, which is so on a kernel of the container's own.
  *
- * A process is told by its hard limit of RLIMIT_FSIZE, exabytes above any file: it is inherited by all that it starts,
- * whatever session or parent those have, anybody of the same uid may read it (prlimit(2)), and without a capability it
- * can be lowered, but never be raised again. Later runs have lower marks: so a process can pass itself off as a later
- * run's or as nobody's, and nobody's are killed with whatever is killed next. */
+ * A process is identified by its hard limit of RLIMIT_FSIZE, exabytes above any file: it is inherited by all that it
+ * starts, whatever session or parent those have, anybody of the same uid may read it (prlimit(2)), and without a
+ * capability it can be lowered, but never be raised again. Later runs have lower marks: so a process can pass itself
+ * off as a later run's or as nobody's, and nobody's are killed with whatever is killed next. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>

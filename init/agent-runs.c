@@ -1,5 +1,5 @@
-/* What the agent runs. A run begins with START and is over when its first process has been reaped, carreld has been
- * told, and nothing is left in its pumps. */
+/* The runs of the agent. A run begins with START. It ends when its first process has been reaped, carreld has the
+ * report, and nothing is left in its pumps. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

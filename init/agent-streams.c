@@ -139,7 +139,7 @@ int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize 
         const struct winsize size = { .ws_row = resize->rows, .ws_col = resize->cols };
 
         if (run != NULL && run->terminal >= 0)
-                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* tells the programs by SIGWINCH */
+                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* informs the programs by SIGWINCH */
         return 0;
 }
 

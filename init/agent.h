@@ -22,7 +22,7 @@ struct run;
 struct agent {
         int connection; /* -1: not connected */
         bool is_welcome;
-        bool is_framed;                   /* and nothing else tells whose a process is: see agent-family.c */
+        bool is_framed;                   /* and nothing else shows the owner of a process: see agent-family.c */
         bool has_children;                /* reaped or not yet, ours or orphans: we are process 1 */
         uint8_t token[AGENT_TOKEN_BYTES]; /* by which a later carreld knows us again */
         int patience_ms;                  /* between two tries to connect; -1: it has no directory: never */
@@ -71,9 +71,9 @@ int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t 
 
 /* A child has ended: one of ours, or an orphan that nobody knows. */
 void runs_reaped(struct agent *agent, pid_t pid, int status);
-/* Sends what could not be sent before, and forgets what is over. */
+/* Sends messages that could not be sent before, and forgets finished runs. */
 void runs_settle(struct agent *agent);
-/* Kills every run; nothing is told of them any more. */
+/* Kills every run; no more reports are sent about them. */
 void runs_kill(struct agent *agent);
 /* Whether something waits for room on the connection. */
 bool runs_have_news(const struct agent *agent);

@@ -1,4 +1,4 @@
-/* Process 1 of every carrel: reaps what the user's programs leave behind, and runs programs for carreld
+/* Process 1 of every carrel: reaps the processes that the user's programs leave, and runs programs for carreld
  * (docs/exec-protocol.md).
  *
  * Built static against musl, because it is bind-mounted into images that may have any libc or none. It runs with the
@@ -25,7 +25,7 @@
 enum { EXIT_SETUP = 70, FIRST_FOREIGN_FD = 3, MOST_FDS_BY_HAND = 65536 };
 
 static volatile sig_atomic_t has_child_news = 1; /* there may be children from before */
-static volatile sig_atomic_t is_told_to_end;
+static volatile sig_atomic_t must_end;
 
 /* An engine or a hook may have leaked descriptors into us. close_range(2) may be missing or filtered: then by hand.
  * gVisor takes a last one beyond INT_MAX for a mistake, and by hand it needs two seconds. */
@@ -37,7 +37,7 @@ static void close_foreign_fds(void)
                 close(fd);
 }
 
-/* What is opened later must never be taken for one of the first three. */
+/* A later descriptor must never become one of the first three. */
 static bool has_standard_fds(void)
 {
         for (int fd = 0; fd < FIRST_FOREIGN_FD; fd++)
@@ -69,7 +69,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
         if (number == SIGCHLD)
                 has_child_news = 1;
         else if (is_from_outside(info))
-                is_told_to_end = 1;
+                must_end = 1;
 }
 
 /* Delivered only while we wait in ppoll(2), so that none is missed. Every other signal keeps its default disposition:
@@ -102,7 +102,7 @@ static void reap_all(struct agent *agent)
         agent->has_children = pid == 0;
 }
 
-/* What there is to wait for; the connection is the first. */
+/* The descriptors to wait for; the connection is the first. */
 static size_t list_polls(const struct agent *agent, struct pollfd *polls)
 {
         size_t count;
@@ -131,7 +131,7 @@ static void serve(struct agent *agent, const sigset_t *waiting)
 {
         static struct pollfd polls[AGENT_POLLS_MAX];
 
-        while (!is_told_to_end) {
+        while (!must_end) {
                 size_t count = list_polls(agent, polls);
                 struct timespec wait;
                 int ready = has_child_news ? 0 : ppoll(polls, count, limit_wait(agent, &wait), waiting);

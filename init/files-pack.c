@@ -83,7 +83,7 @@ static size_t put_record(char *target, size_t size, const char *key, const char 
         return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
 }
 
-/* What the header's fields cannot hold goes in front of it. */
+/* Values that the header's fields cannot hold go in front of it. */
 static int write_pax(const char *name, const char *link, const struct stat *status, long long size)
 {
         static char records[3 * TAR_NAME_MAX];
@@ -165,7 +165,7 @@ static void forget_names(struct walk *walk)
 
 /* ---- entries ---- */
 
-/* The header has told the size: a file that shrinks meanwhile is filled with zeros. */
+/* The header already has the size: a file that shrinks meanwhile is filled with zeros. */
 static int pack_file(int directory_fd, const char *base, struct walk *walk)
 {
         static char block[FILES_BLOCK_BYTES];
@@ -312,7 +312,7 @@ int files_pack(const char *path)
                 return files_fail(errno, strerror(errno), path);
         if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
                 return files_fail(EINVAL, "it is neither a file nor a directory", path);
-        /* What is wrong behind this line is seen as a stream without its end. */
+        /* A failure after this line shows as a stream without its end. */
         if (files_say("ok %c", S_ISDIR(status.st_mode) ? 'd' : 'f') < 0)
                 return 1;
         return files_pack_stream(path);

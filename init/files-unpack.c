@@ -12,7 +12,7 @@
 #include "files-tar.h"
 #include "files.h"
 
-/* What is padded to whole blocks must stay a number. */
+/* A size padded to whole blocks must not overflow. */
 static const long long SIZE_MAX_BYTES = 1LL << 62;
 
 struct unpack {
@@ -246,7 +246,7 @@ static int read_extension(struct unpack *unpack, char type, long long size)
 
 /* ---- names ---- */
 
-/* Drops "./" in front and slashes behind; a name that leads out is refused. */
+/* Drops "./" at the beginning and slashes at the end; refuses a name that leads out. */
 static int tidy(struct unpack *unpack, char *name)
 {
         char *from = name;
@@ -300,8 +300,8 @@ static void set_times(int directory_fd, const char *name, long long mtime)
         (void)utimensat(directory_fd, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
-/* What is stored of a file that has holes: a map in front of it, perhaps, and its parts. *size is what is stored, and
- * then the whole file's. */
+/* The stored data of a file with holes: perhaps a map, and then its parts. *size is first the stored size, then that of
+ * the whole file. */
 static int copy_sparse(struct unpack *unpack, int fd, long long *size)
 {
         char block[TAR_BLOCK];
@@ -444,7 +444,7 @@ static void forget_entry(struct unpack *unpack)
         sparse_forget(unpack->sparse);
 }
 
-/* GNU's old form: parts in the header, and in blocks behind it. */
+/* GNU's old form: parts in the header, and in blocks after it. */
 static int take_old_sparse(struct unpack *unpack, const struct tar_header *header)
 {
         const char *problem = sparse_take_header(unpack->sparse, header);

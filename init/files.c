@@ -168,7 +168,7 @@ static int get(char **arguments)
 
 /* ---- put PATH SIZE MODE PARENTS ---- */
 
-/* The directory of path, opened, and what is behind its last slash. */
+/* The directory of path, opened, and the name after its last slash. */
 static int open_parent(const char *path, const char **ret_name)
 {
         const char *slash = strrchr(path, '/');
@@ -198,7 +198,7 @@ static void make_parents(const char *path)
         if (length >= sizeof parent)
                 return;
         memcpy(parent, path, length + 1);
-        /* What cannot be made is seen when the parent is opened. */
+        /* A failure shows when the parent is opened. */
         for (char *slash = strchr(parent + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
                 (void)mkdir(parent, 0777);
@@ -423,7 +423,7 @@ static int remove_at(int directory_fd, const char *name, bool is_recursive, unsi
         return unlinkat(directory_fd, name, AT_REMOVEDIR);
 }
 
-/* Of the mount that fd stands on (proc(5), /proc/PID/fdinfo); -1: not told. */
+/* Of the mount that fd stands on (proc(5), /proc/PID/fdinfo); -1: unknown. */
 static int mount_of(int fd)
 {
         static const char KEY[] = "mnt_id:";

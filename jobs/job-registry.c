@@ -12,12 +12,12 @@
 #include "user-id.h"
 #include "utf8.h"
 
-/* Numbers of events are told in JSON: above this a double has gaps. */
+/* Numbers of events are JSON numbers: above this a double has gaps. */
 static const uint64_t SEQ_MAX = (uint64_t)1 << 53;
 
 /* Three parts, each written by itself: who it is (good with its checksum), two words that are single aligned stores,
- * and the end (good with its own). A process that is killed leaves each old, new, or torn; what is torn was never
- * told. */
+ * and the end (good with its own). A process that is killed leaves each old, new, or torn; a torn part was never
+ * reported. */
 struct slot {
         char exec_id[72]; /* "": free */
         char user[72];
@@ -92,8 +92,8 @@ static uint64_t end_checksum_of(const struct slot *slot)
                slot_checksum(&slot->ended_ms, offsetof(struct slot, end_checksum) - offsetof(struct slot, ended_ms));
 }
 
-/* What makes a part of the slot good, or void, comes behind what it is about; a process that is killed has done its
- * stores in the order of the program, so that the compiler alone is to be told. */
+/* The mark that makes a part of the slot valid, or void, is stored after the part. A killed process has done its stores
+ * in program order, so only the compiler must not reorder them. */
 static void seal(uint64_t *word, uint64_t value)
 {
         __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
@@ -207,7 +207,7 @@ static struct slot *slot_at(const struct job_registry *registry, int slot)
         return registry == NULL || slot < 0 ? NULL : slot_file_at(registry->file, slot);
 }
 
-/* Cut at a character, and what is none is '?'. */
+/* Cut at a character; a byte that is not part of one becomes '?'. */
 static void write_text(char *target, size_t size, const char *text)
 {
         size_t length = strlen(text);

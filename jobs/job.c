@@ -203,7 +203,7 @@ static bool is_lost(const struct exec_output *output)
         return output->kept.length > 0 || output->is_truncated;
 }
 
-/* Written before anybody is told. */
+/* Written before anything is reported. */
 static void record_end(const struct job *job, enum job_state state)
 {
         struct job_end end = { .state = state, .seq = job->ring.next_seq, .ended_ms = clock_boottime_ms() };
@@ -365,7 +365,7 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
         job->generation = ensured->carrel.generation;
         if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
                 /* Found out before whoever watches the container did, and nothing reached it. Any other refusal comes
-                 * before a launch, or for want of memory behind one: then it may have run. */
+                 * before a launch, or after one if memory ran out: then it may have run. */
                 if (refusal.kind == FAULT_CARREL_LOST) {
                         pool_mark_lost(job->jobs->pool, job->user, refusal.message);
                         set_launched(job, false);

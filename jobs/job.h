@@ -13,7 +13,7 @@
 #include "share.h"
 #include "text-tail.h"
 
-/* What users share. */
+/* The state that users share. */
 enum job_thing {
         JOB_RECORDS, /* jobs, whatever their state */
         JOB_ASKED,   /* bytes of what has not begun: requests, and their jobs */

@@ -65,7 +65,7 @@ struct jobs *jobs_free(struct jobs *jobs)
         return NULL;
 }
 
-/* ---- what is kept behind the end ---- */
+/* ---- finished jobs ---- */
 
 void job_charge(struct job *job, size_t bytes)
 {
@@ -86,7 +86,7 @@ void jobs_release_output(struct job *job)
         share_give(&job->jobs->shares[JOB_OUTPUTS], &job->sharer->held[JOB_OUTPUTS], 1);
 }
 
-/* Nobody follows it. What is left is its end. */
+/* Nobody follows it. Only its end is left. */
 static void strip(struct job *job)
 {
         static const char GONE[] = "its output is not kept any more (exec_history_size, exec_keep)";
@@ -266,7 +266,7 @@ static void release_owner(struct job_request *request)
                 request->release(request->owner);
 }
 
-/* Only what has started, or may have, is found again: a request of which nothing came is free to be tried anew. */
+/* Only what has started, or may have, is found again: a request without effect can be tried again. */
 static bool is_worth_finding(struct job *job)
 {
         return job != NULL && (job->state != JOB_FAILED || job->has_started || !list_is_empty(&job->followers));
@@ -301,11 +301,11 @@ static int refuse_record(const struct jobs *jobs, int r, const char *user, struc
                 (void)fault_set(
                         why, FAULT_QUEUE_FULL, EDQUOT,
                         "%ju execs of %s are on record, which is what one user may have of exec_records; each is "
-                        "forgotten %g s behind its end (exec_keep_s)",
+                        "forgotten %g s after its end (exec_keep_s)",
                         (uintmax_t)share_part(&jobs->shares[JOB_RECORDS]), user, keep_s);
         else
                 (void)fault_set(why, FAULT_QUEUE_FULL, EAGAIN,
-                                "%ju execs are on record (exec_records); each is forgotten %g s behind its end "
+                                "%ju execs are on record (exec_records); each is forgotten %g s after its end "
                                 "(exec_keep_s)",
                                 (uintmax_t)jobs->shares[JOB_RECORDS].used, keep_s);
         why->retry_after_s = keep_s < RETRY_MAX_S ? 1 + (unsigned)keep_s : RETRY_MAX_S;

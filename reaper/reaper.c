@@ -114,7 +114,7 @@ void reaper_explain(const struct reaper *reaper, const struct carrel_view *view,
         judge_explain(&facts, &rules, ret_text, size);
         length = strlen(ret_text);
         if (background > 0 && !rules.counts_background)
-                (void)snprintf(ret_text + length, size - length, " What runs in the background does not count.");
+                (void)snprintf(ret_text + length, size - length, " Background programs do not count.");
 }
 
 /* ---- sweeps ---- */
@@ -203,7 +203,7 @@ static void on_reconciled(void *arg, const struct sweep_report *report, const st
                 become_ready(reaper, report);
                 return;
         }
-        fault_set(&left, FAULT_ENGINE_REFUSED, EBUSY, "The engine could not remove %u of the containers left behind.",
+        fault_set(&left, FAULT_ENGINE_REFUSED, EBUSY, "The engine could not remove %u of the leftover containers.",
                   report->failed);
         retry_later(reaper, &left);
 }

@@ -9,7 +9,7 @@ struct sweep;
 /* Exactly one of report and why is NULL: why when the engine did not answer the list. */
 typedef void (*sweep_done)(void *arg, const struct sweep_report *report, const struct fault *why);
 
-/* done runs exactly once, never from inside, and frees the sweep behind it. Returns 0, -EBUSY (another survey
+/* done runs exactly once, never from inside, and frees the sweep afterwards. Returns 0, -EBUSY (another survey
  * runs) or -ENOMEM. */
 __attribute__((warn_unused_result)) int sweep_start(struct sweep **ret_sweep, struct pool *pool,
                                                     enum orphan_phase phase, bool is_adopting, sweep_done done,

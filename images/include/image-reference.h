@@ -5,7 +5,7 @@
 
 #include "fault.h"
 
-/* What an archive holds: one tar with the layers and their manifest, or the root tree itself. */
+/* The content of an archive: one tar with the layers and their manifest, or the root tree itself. */
 enum image_format { IMAGE_AUTO, IMAGE_DOCKER, IMAGE_OCI, IMAGE_ROOTFS };
 /* "auto", ...: NULL-terminated, in the order of the enum. */
 extern const char *const IMAGE_FORMATS[];

@@ -72,7 +72,7 @@ struct stored_reference {
         char id[IMAGE_ID_BYTES];
 };
 
-/* Every reference, in the order of their names; malloc'd, NULL when there is none. */
+/* Every reference, in the order of their names; malloc'd, NULL without any. */
 __attribute__((warn_unused_result)) int image_store_list(struct image_store *store, struct stored_reference **ret_list,
                                                          size_t *ret_count, struct fault *why);
 
@@ -81,7 +81,7 @@ __attribute__((warn_unused_result)) int image_store_list(struct image_store *sto
 __attribute__((warn_unused_result)) int image_store_list_whole(struct image_store *store,
                                                                struct stored_reference **ret_list, size_t *ret_count,
                                                                struct fault *why);
-/* What a resolved reference, no id, means. -ENOENT; -EBADMSG: what is there is nothing that carrel-image writes. */
+/* The image of a resolved reference that is not an id. -ENOENT; -EBADMSG: carrel-image did not write the file. */
 __attribute__((warn_unused_result)) int image_store_read_name(const struct image_store *store, const char *reference,
                                                               char ret_id[static IMAGE_ID_BYTES]);
 

@@ -24,7 +24,7 @@ enum {
         AGENT_TOKEN_BYTES = 16
 };
 
-/* Who speaks. */
+/* The sender. */
 enum agent_side { AGENT_FROM_DAEMON, AGENT_FROM_INSIDE };
 
 enum agent_kind {
@@ -156,7 +156,7 @@ int agent_read_end(const void *packet, unsigned *ret_stream);
 int agent_read_credit(const void *packet, unsigned *ret_stream, uint32_t *ret_bytes);
 
 /* ---- the spec of an exec: u32 arguments, u32 variables, then texts: working directory, arguments, variables.
- * A text is its u32 length and its bytes with a NUL behind them, so that it can be used where it lies. ---- */
+ * A text is its u32 length and its bytes with a NUL after them, so that it can be used where it lies. ---- */
 
 /* The size of the spec; 0 when it is over a bound (AGENT_SPEC_MAX, AGENT_TEXTS_MAX). environment may be NULL. */
 size_t agent_spec_size(const char *working_dir, const char *const *argv, const char *const *environment);

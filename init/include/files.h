@@ -1,7 +1,7 @@
 /* File operations inside a carrel: `carrel-init file OPERATION ARGUMENT...`, run by carreld as an exec like any other,
  * with the user's own rights. Whatever a symlink, FIFO or device of the user leads to is what he could reach himself.
  *
- * stdout begins with one line: "ok" and what the operation tells, "error ERRNO SENTENCE", or (get) "range SIZE". */
+ * stdout begins with one line: "ok" and the result of the operation, "error ERRNO SENTENCE", or (get) "range SIZE". */
 #pragma once
 
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 enum { FILES_DEPTH_MAX = 256, FILES_LINE_BYTES = 512, FILES_BLOCK_BYTES = 64 << 10 };
 
-/* argv behind "file". Returns the exit status: 0, or 1 with the error's line on stdout. */
+/* argv after "file". Returns the exit status: 0, or 1 with the error's line on stdout. */
 int files_main(int argc, char **argv);
 
 /* ---- for the operations ---- */

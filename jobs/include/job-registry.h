@@ -1,7 +1,7 @@
 /* Which execs have been promised to be found again, in a file that outlives carreld (slot-file.h): each is entered
- * before anything is done for it, marked before its program may run, and its end is written before anybody is told.
- * So whatever moment carreld is killed in, the next one neither forgets an exec, nor runs it twice, nor tells another
- * end than was told. Output is not kept. Every function ignores a NULL registry or a negative slot. */
+ * before anything is done for it, marked before its program may run, and its end is written before it is reported.
+ * So whatever moment carreld is killed in, the next one neither forgets an exec, nor runs it twice, nor reports another
+ * end than before. Output is not kept. Every function ignores a NULL registry or a negative slot. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@ struct job_registry;
 
 enum { JOB_PROGRAM_BYTES = 48, JOB_MESSAGE_BYTES = 256 };
 
-/* What is told of an exec that is over. */
+/* The report about a finished exec. */
 struct job_end {
         enum job_state state; /* JOB_ENDED or JOB_FAILED */
         uint64_t seq;         /* of its last event */

@@ -1,5 +1,5 @@
 /* Jobs: execs that can be found again by their id. A job is what runs detached, or under an id that its client chose;
- * its events are kept in a ring, for whoever asks, while it runs and for a while behind its end. All of it is bounded:
+ * its events are kept in a ring, for whoever asks, while it runs and for some time after its end. All of it is bounded:
  * bytes a job, bytes in total, jobs, and the time they are kept; and of each bound one user has his part (share.h).
  * When there is too much, output goes; that there was a job, and how it ended, is known for keep_s, so that a retry
  * does not run it again. It outlives carreld, too (job-registry.h); events are carreld's memory. */
@@ -57,7 +57,7 @@ struct job_view {
         const struct fault *why;          /* JOB_FAILED */
 };
 
-/* What to run. exec's texts live in `owner`, which the job takes, on failure too, and gives to `release`. */
+/* The program to run. exec's texts live in `owner`, which the job takes, on failure too, and gives to `release`. */
 struct job_request {
         const char *user;
         const char *exec_id; /* the client's, or NULL: one is made */
@@ -85,18 +85,18 @@ struct job_follower {
 };
 
 /* Borrows loop, pool and registry (NULL: nothing outlives this); copies options. Takes up what an earlier carreld left
- * in the registry, under the bounds of options. What ran then is JOB_RUNNING until jobs_settle. */
+ * in the registry, under the bounds of options. A job that ran then is JOB_RUNNING until jobs_settle. */
 __attribute__((warn_unused_result)) int jobs_new(struct jobs **ret_jobs, struct ev_loop *loop, struct pool *pool,
                                                  struct job_registry *registry, const struct jobs_options *options);
 /* The pool has reconciled: what ran under an earlier carreld is dead by now, and ends with EXEC_CARREL_LOST. */
 void jobs_settle(struct jobs *jobs);
-/* Before the pool goes. Cancels what runs; followers hear nothing. What ran is EXEC_CARREL_LOST for the next carreld.
+/* Before the pool goes. Cancels running jobs; followers get no event. Those are EXEC_CARREL_LOST for the next carreld.
  */
 struct jobs *jobs_free(struct jobs *jobs);
 void jobs_reconfigure(struct jobs *jobs, const struct jobs_options *options);
 
 /* Ensures the user's carrel and runs the program, or finds the job that did so already. FAULT_EXEC_ID_TAKEN: the id is
- * another request's; FAULT_QUEUE_FULL: too many; FAULT_RESOURCE_EXHAUSTED. What goes wrong later is the job's own
+ * another request's; FAULT_QUEUE_FULL: too many; FAULT_RESOURCE_EXHAUSTED. Later failures are reported as the job's
  * fault. Never calls back. */
 int jobs_start(struct jobs *jobs, struct job_request *request, struct job **ret_job, struct fault *why);
 struct job *jobs_find(struct jobs *jobs, const char *exec_id);

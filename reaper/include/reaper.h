@@ -35,7 +35,7 @@ typedef void (*reaper_on_swept)(void *arg, const struct sweep_report *report, co
 
 /* Start-up reconciliation: retried (0.2 s, doubling to 2 s) until the engine answers; then everything of this pool is
  * cleared or adopted, pool_set_reconciled is called, the timers start, and on_ready runs once with the report. Failed
- * attempts are told to on_wait (may be NULL), so that a person sees what it waits for. */
+ * attempts are reported to on_wait (may be NULL), so that a person sees the reason for waiting. */
 int reaper_reconcile(struct reaper *reaper, reaper_on_swept on_ready,
                      void (*on_wait)(void *arg, const struct fault *why), void *arg);
 
