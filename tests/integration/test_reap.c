@@ -139,7 +139,7 @@ static void one_with_a_program_in_the_background(void **state)
         (void)state;
         leave_behind("ada", "sleep 1000 >/dev/null 2>&1 &");
         answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL);
-        assert_non_null(strstr(answer_text(&answer, "reaper"), "What runs in the background does not count."));
+        assert_non_null(strstr(answer_text(&answer, "reaper"), "Background programs do not count."));
         answer_release(&answer);
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
         end_daemon();

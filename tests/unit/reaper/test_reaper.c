@@ -177,8 +177,7 @@ static void the_background(void **state)
                 { "0", true, false, "It has been idle for 5 s, its TTL is 1 s: it is stopped." },
                 { "", true, false, "It has been idle for 5 s, its TTL is 1 s: it is stopped." },
                 { "2", false, false,
-                  "It has been idle for 5 s, its TTL is 1 s: it is stopped. What runs in the background does not "
-                  "count." },
+                  "It has been idle for 5 s, its TTL is 1 s: it is stopped. Background programs do not count." },
         };
 
         (void)state;
