@@ -2,9 +2,9 @@
 
 #include <signal.h>
 
-/* Engines and shells alike tell a death by signal as 128 + its number; a program that exits with such a code by
- * itself cannot be told apart from it, unless an agent has seen its wait status. A shell whose child was killed for
- * want of memory exits with such a code, too. */
+/* Engines and shells report a death by signal as 128 + its number. A program that exits with such a code looks the
+ * same, unless an agent has seen its wait status. A shell exits with such a code, too, when its child was killed
+ * because memory ran out. */
 enum { SIGNAL_CODE_BASE = 128, SIGNAL_MAX = 64 };
 
 static const char *const NAMES[EXEC_CAUSES] = {

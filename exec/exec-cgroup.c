@@ -18,7 +18,7 @@
 #include "str.h"
 
 #define PREFIX "carrel-exec-"
-/* A child of an exec's group: the exec is over, the rest may live. */
+/* A child group as a mark: the exec has finished, and what lives in its group may stay. */
 #define RETIRED "retired"
 #define PIN "carrel-pin"
 
@@ -77,8 +77,8 @@ static int write_at(int directory, const char *name, const char *text)
 
 /* ---- making ---- */
 
-/* The file through which a thread can move itself without a grace period of the kernel, where there is one. -1: errno.
- */
+/* The file through which a thread can move itself without a grace period of the kernel, if there is such a file. -1:
+ * see errno. */
 static int open_join(enum exec_cgroup_kind kind, int directory)
 {
         const char *file = "tasks";
@@ -93,7 +93,7 @@ static int open_join(enum exec_cgroup_kind kind, int directory)
 static void discard(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         (void)exec_cgroup_remove(cgroups, cgroup);
-        exec_cgroup_close(cgroup); /* where it could not be removed */
+        exec_cgroup_close(cgroup); /* if it could not be removed */
 }
 
 static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgroup)
@@ -142,8 +142,8 @@ int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgrou
         return 0;
 }
 
-/* cgroup v1 says "/" of a process as soon as it is ending, while it still looks alive, line by line, so that only the
- * freezer's own line counts; v2 says where it was (proc_cgroup_show in kernel/cgroup/cgroup.c). */
+/* On cgroup v1 the path of a process becomes "/" as soon as it is ending, while it still looks alive. This happens line
+ * by line, so only the freezer's line counts. v2 keeps the path (proc_cgroup_show in kernel/cgroup/cgroup.c). */
 static bool is_ending(const char *text)
 {
         const char *freezer = strstr(text, "freezer");
@@ -163,8 +163,8 @@ bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgr
 
 /* ---- members ---- */
 
-/* The pidfd is opened first and the membership is read behind it: if the pid was reused in between, the pidfd is of the
- * dead process and the signal goes nowhere (pidfd_open(2)). */
+/* The pidfd is opened before the membership is read. If the pid is reused in between, the pidfd is of the dead process
+ * and the signal reaches no process (pidfd_open(2)). */
 static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signal)
 {
         AUTO(auto_close) int pidfd = -1;
@@ -181,7 +181,7 @@ static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signa
         return true;
 }
 
-/* A threaded group does not tell its processes: they are among those of its domain, the container's group. */
+/* A threaded group does not list its processes. They are among those of its domain, the container's group. */
 static int read_candidates(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, char **ret_text)
 {
         int r = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
@@ -242,7 +242,7 @@ static void await_frozen(const struct freezer *freezer, int directory)
         }
 }
 
-/* What freezes late is caught by the next pass, and what is frozen dies as soon as it thaws. */
+/* The next pass kills a process that froze late. A killed process dies when it is thawed. */
 static void kill_by_freezer(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
 {
         const struct freezer *freezer = &FREEZERS[cgroups->kind];
@@ -259,7 +259,7 @@ void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgro
 {
         if (cgroup->directory < 0 || cgroups->kind == EXEC_CGROUP_NONE)
                 return;
-        /* The kernel kills no threaded group, and before Linux 5.14 none at all. */
+        /* The kernel kills no threaded group, and no group at all before Linux 5.14. */
         if (cgroups->kind == EXEC_CGROUP_FREEZER || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
                 kill_by_freezer(cgroups, cgroup);
 }
@@ -270,7 +270,7 @@ static bool name_pin(const struct cgroup_mounts *mounts, char ret_path[static PI
         return mounts->of[CGROUP_FREEZER].point[0] != '\0';
 }
 
-/* Without it each freeze takes longer, and that is all. */
+/* If this fails, each freeze takes longer, and nothing else changes. */
 void exec_cgroups_pin(const struct cgroup_mounts *mounts)
 {
         AUTO(auto_close) int directory = -1;
@@ -332,7 +332,7 @@ static bool has_members(int directory)
         return r != 0 || text[0] != '\0';
 }
 
-/* One that was frozen to kill it, and could not be thawed, would hold the next program for ever. */
+/* A group that was frozen to kill it and could not be thawed would stop the next program for ever. */
 static bool is_thawed(const struct exec_cgroups *cgroups, int directory)
 {
         const struct freezer *freezer = &FREEZERS[cgroups->kind];
@@ -358,7 +358,7 @@ void exec_cgroups_drop_spares(struct exec_cgroups *cgroups)
                 (void)exec_cgroup_retire(cgroups, &cgroups->spares[--cgroups->n_spares]);
 }
 
-/* ---- those of others, and of before ---- */
+/* ---- groups of an earlier carreld, and retired groups ---- */
 
 static bool is_retired(int directory)
 {
@@ -374,7 +374,7 @@ static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgrou
         (void)exec_cgroup_remove(cgroups, cgroup);
 }
 
-/* Returns whether it is still there: when killing one of an unfinished exec, else a retired one. */
+/* Returns whether the group is left: with is_killing a group of an unfinished exec, else a retired one. */
 static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool is_killing)
 {
         struct exec_cgroup cgroup = { .directory = openat(cgroups->directory, name,

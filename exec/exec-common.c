@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "exec-id.h"
 
-/* A timer of 0 would be none. */
+/* libev takes a repeat of 0 for no timer. */
 static const double DRAIN_LEAST_S = 0.001;
 
 static void count(const struct exec *exec, struct cgroup_counters *ret_counters)
@@ -58,7 +58,7 @@ int exec_init(struct exec *exec, const struct exec_backend *backend, struct exec
         return 0;
 }
 
-void exec_tell_launch(const struct exec *exec)
+void exec_note_launch(const struct exec *exec)
 {
         if (!exec->is_silent && exec->sink.on_launch != NULL)
                 exec->sink.on_launch(exec->arg);
@@ -93,11 +93,12 @@ void exec_release(struct exec *exec)
         exec->program = exec->command = NULL;
 }
 
-/* What is over the container's share is dropped, like what is over the cap, and nothing may follow it. */
+/* Output over the container's share is dropped, as output over the cap is. Nothing may follow dropped output: a gap
+ * would read as if it were whole. */
 static void keep(struct exec *exec, struct exec_output *output, const void *bytes, size_t length)
 {
         struct execs *execs = exec->execs;
-        uint64_t room = output->cap_bytes - output->kept.length; /* which is never more */
+        uint64_t room = output->cap_bytes - output->kept.length; /* kept.length is never larger */
         uint64_t wanted = length < room ? length : room;
 
         if (wanted > 0 && exec->sharer == NULL)
@@ -145,11 +146,11 @@ static void tell_end(const struct exec *exec, const struct exec_result *result, 
         sink.on_done(arg, result, why);
 }
 
-/* Silent before the callback, so that a cancel from inside it changes nothing. */
+/* The exec is silent before the callback runs, so that a cancel from inside it changes nothing. */
 void exec_report(struct exec *exec, const struct exec_end *end)
 {
         if (exec->is_silent)
-                return; /* its outputs may have been taken */
+                return; /* and its outputs may have been taken */
         exec_output_end(&exec->output);
         exec_output_end(&exec->errors);
         struct exec_result result = {

@@ -12,12 +12,12 @@
 #include "share.h"
 
 struct exec_timing {
-        double arrive_s;      /* after the exit, or the death of all of it: what was written arrives within this */
-        double drain_s;       /* after the exit: output is read no longer than this; a request's own wins */
-        double grace_s;       /* engine: after the deadline, its time to confirm the death; agent: from TERM to KILL */
-        double linger_s;      /* after a cancel or an unconfirmed death: how long the killing goes on */
-        double stall_s;       /* after the death of all of it: how long its output waits for its reader */
-        double retry_first_s; /* between two kill passes, doubling */
+        double arrive_s;      /* after the last process has died: how long its output may be on its way */
+        double drain_s;       /* after the exit: how long output is read, unless the request says */
+        double grace_s;       /* agent: from TERM to KILL; engine: from the kill to an answer without a confirmed end */
+        double linger_s;      /* after a cancel or an unconfirmed end: how long the exec is killed again and again */
+        double stall_s;       /* after the last process has died: how long its output waits for a slow reader */
+        double retry_first_s; /* between two kills; doubles up to retry_max_s */
         double retry_max_s;
 };
 
@@ -33,11 +33,11 @@ struct execs {
         struct exec_provider providers[EXEC_PROVIDERS_MAX]; /* in the order of their registration */
         unsigned n_providers;
         struct list running;      /* struct exec */
-        struct execs_walk *walks; /* over them */
+        struct execs_walk *walks; /* over `running` */
         struct cgroup_mounts mounts;
         struct exec_timing timing;
         struct exec_limits limits;
-        struct share outputs; /* bytes kept, shared by containers */
+        struct share outputs; /* bytes of kept output, shared between containers */
         struct sharers sharers;
         void (*on_left_behind)(void *arg, const char *container_id, enum exec_left_behind why);
         void *left_behind_arg;
@@ -47,7 +47,7 @@ struct execs {
 struct exec_place {
         const char *container_id;
         int container_pid;            /* 0: not known */
-        struct cgroup_reader *reader; /* of the container's cgroup, outliving its execs; NULL: looked for by the pid */
+        struct cgroup_reader *reader; /* of the container's cgroup, which outlives its execs; NULL: the pid finds it */
 };
 
 /* A backend runs execs. A member that is NULL is not supported. */
@@ -73,9 +73,9 @@ struct exec_backend {
         ssize_t (*write)(struct exec *exec, const void *bytes, size_t length);
         int (*close_input)(struct exec *exec);
         int (*resize)(struct exec *exec, uint16_t rows, uint16_t cols);
-        /* The container is gone: answers the user, frees the exec. It is in no list. */
+        /* The container is gone: answers the user and frees the exec, which is in no list. */
         void (*lost)(struct exec *exec, bool is_oom);
-        /* The room is closed: kills what can be killed at once and frees it; the sink is not called. */
+        /* carreld ends: kills what can be killed at once and frees the exec; the sink is not called. */
         void (*free)(struct exec *exec);
 };
 
@@ -89,19 +89,19 @@ struct exec {
         char *program, *command;
         struct exec_sink sink;
         void *arg;
-        bool is_silent; /* answered or cancelled: the sink is never called again */
+        bool is_silent; /* answered or cancelled: the sink is not called any more */
         bool is_streaming;
         bool is_pulled;
-        bool is_paused; /* or its output waits for exec_read */
+        bool is_paused; /* by exec_pause, or because its output waits for exec_read */
         struct exec_output output, errors;
-        double drain_s;               /* above 0 */
+        double drain_s;               /* greater than 0 */
         const char *message;          /* of the result, static; or NULL */
-        bool is_open;                 /* at the end of all reading: somebody could still write */
-        struct sharer *sharer;        /* of what is kept; NULL: nothing yet */
-        uint64_t kept_bytes;          /* that he holds for it */
-        int64_t since_ms;             /* CLOCK_BOOTTIME when it was asked for */
-        bool has_cgroup;              /* the container's, where the kernel counts */
-        struct cgroup_reader *reader; /* NULL: `cgroup` it is */
+        bool is_open;                 /* when reading ended, a process could still write */
+        struct sharer *sharer;        /* of execs->outputs; NULL: nothing is kept yet */
+        uint64_t kept_bytes;          /* of execs->outputs that this exec holds */
+        int64_t since_ms;             /* CLOCK_BOOTTIME of exec_start */
+        bool has_cgroup;              /* the container's cgroup is known, and counts */
+        struct cgroup_reader *reader; /* NULL: `cgroup` is read */
         struct cgroup cgroup;
         struct cgroup_counters before;
 };
@@ -113,21 +113,21 @@ void *execs_provider_of(const struct execs *execs, const struct exec_backend *ba
 /* How many execs run or wait in this container. */
 unsigned execs_count(const struct execs *execs, const char *container_id);
 
-/* Fills the common part; the exec is in no list yet. 0, or a negative errno; exec_release even then. */
+/* Fills the common part; the exec is in no list yet. 0, or a negative errno. Call exec_release after both. */
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,
               const struct exec_place *place, const struct exec_request *request, const struct exec_sink *sink,
               void *arg);
-/* Out of the list it is in, so that no walk stands on it. */
+/* Removes the exec from its list, and moves walks past it. */
 void exec_leave(struct exec *exec);
-/* Before the program is asked for. */
-void exec_tell_launch(const struct exec *exec);
-/* Frees what the common part owns, and not itself. */
+/* Calls on_launch. Call it before the program is asked for. */
+void exec_note_launch(const struct exec *exec);
+/* Frees what the common part owns, but not the struct. */
 void exec_release(struct exec *exec);
 
-/* Bytes of a stream (1, 2): to the user, or kept. The callback may cancel the exec. */
+/* Passes bytes of a stream (1, 2) to the user, or keeps them. The callback may cancel the exec. */
 void exec_take_output(struct exec *exec, int stream, const void *bytes, size_t length);
-/* Whether the kernel has counted an OOM kill or a refused fork since the exec began. */
+/* Adds whether the kernel has counted an OOM kill or a refused fork in the container since the exec began. */
 void exec_read_counters(const struct exec *exec, struct exec_facts *facts);
-/* The last words to the user, if he waits. The callback may do anything; the exec is silent before it runs. */
+/* Answers the user, if he still waits. The exec is silent before the callback runs, so the callback may do anything. */
 void exec_report(struct exec *exec, const struct exec_end *end);
 void exec_report_fault(struct exec *exec, const struct fault *why);

@@ -9,7 +9,7 @@ void exec_output_append(struct exec_output *output, const void *bytes, size_t le
                 output->is_truncated = true;
         if (fits == 0 || output->kept.has_failed)
                 return;
-        /* Once a piece is missing nothing may follow it: a gap would read as if it were whole. */
+        /* Nothing may follow a missing piece: a gap would read as if it were whole. */
         if (buffer_append(&output->kept, bytes, fits) != 0)
                 output->is_truncated = true;
         else

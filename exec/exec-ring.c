@@ -22,7 +22,7 @@ static size_t count(const struct exec_ring *ring)
         return (size_t)(ring->next_seq - ring->first_seq);
 }
 
-/* Twice as many slots: each event moves to where its number belongs now. */
+/* Doubles the slots, and moves each event to the new slot of its number. */
 static int grow(struct exec_ring *ring)
 {
         struct exec_ring larger = *ring;

@@ -12,7 +12,7 @@ static const struct exec_timing TIMING = {
         .drain_s = EXEC_DRAIN_S,
         .grace_s = 2.0,
         .linger_s = ENGINE_DEADLINE_S,
-        .stall_s = 60.0, /* as an answer waits that nobody takes (docs/api.md) */
+        .stall_s = 60.0, /* as long as an HTTP answer waits for a slow client (docs/api.md) */
         .retry_first_s = 0.05,
         .retry_max_s = 1.0,
 };
@@ -28,8 +28,8 @@ int execs_new(struct execs **ret_execs, struct ev_loop *loop)
         execs->timing = TIMING;
         execs->limits = LIMITS;
         list_init(&execs->running);
-        /* Without cgroups nothing can be proved to be the container's, so nothing is killed or counted; the engine's
-         * own word is then all there is. */
+        /* Without cgroups no process can be proved to be the container's. Then nothing is killed or counted, and only
+         * the engine's reports are left. */
         (void)cgroup_read_mounts(&execs->mounts);
         exec_cgroups_pin(&execs->mounts);
         *ret_execs = execs;
@@ -120,7 +120,7 @@ bool execs_thaw(const struct execs *execs, const char *container_id, int contain
         return is_frozen;
 }
 
-/* Among those whose users wait still. */
+/* Only execs whose users still wait. */
 struct exec *execs_find(const struct execs *execs, const char *exec_id)
 {
         LIST_EACH ((struct list *)&execs->running, at) {
@@ -235,7 +235,7 @@ void execs_container_lost(struct execs *execs, const char *container_id, bool is
                 exec_leave(of_node(at));
                 list_append(&lost, at);
         }
-        /* From a list of their own, as each answer may start, cancel or end others. */
+        /* They are moved to a list of their own first, as each answer may start, cancel or end others. */
         while (!list_is_empty(&lost)) {
                 struct exec *exec = of_node(list_pop(&lost));
 
@@ -281,7 +281,7 @@ bool execs_walk_next(struct execs_walk *walk, struct exec_view *ret_view)
         while (walk->at != end) {
                 const struct exec *exec = of_node(walk->at);
 
-                /* The latest are last: without this a walk might never end. */
+                /* The newest are last. Without this test a walk might never end. */
                 walk->at = exec->since_ms > walk->began_ms ? end : walk->at->next;
                 if (exec->since_ms <= walk->began_ms && view_exec(exec, ret_view))
                         return true;

@@ -1,4 +1,4 @@
-/* Between fork and the program. Still our code and not dumpable: execve(2) makes it the user's. */
+/* The child between fork(2) and execve(2). It is still our code and not dumpable; execve(2) makes it the user's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ static void move_to(const struct child *child, int from, int to)
                 fail(child, AGENT_STAGE_TTY, errno);
 }
 
-/* TIOCGPTPEER needs no path, which the user's mounts could have changed; kernels without it (gVisor) have ptsname. */
+/* TIOCGPTPEER needs no path, which the user's mounts could have changed. Kernels without it (gVisor) have ptsname. */
 static int open_terminal(const struct child *child)
 {
         char path[64];
@@ -76,15 +76,16 @@ static void mark(const struct child *child)
                 fail(child, AGENT_STAGE_JOIN, errno);
 }
 
-/* Moving itself is what makes the move cheap: no other thread's consent is needed (kernel/cgroup/cgroup.c,
- * cgroup_procs_write_start). The right to do it is carreld's, who opened the file. */
+/* The child moves itself, because that is cheap: the kernel need not wait for other threads (kernel/cgroup/cgroup.c,
+ * cgroup_procs_write_start). The permission is that of carreld, which opened the file. */
 static void join(const struct child *child)
 {
         if (child->join >= 0 && write(child->join, "0", 1) != 1)
                 fail(child, AGENT_STAGE_JOIN, errno);
 }
 
-/* Without this report carreld assumes that nothing was started, and may start it elsewhere. */
+/* Ends the child if the message cannot be sent: carreld would believe that nothing was started, and might start the
+ * program elsewhere. */
 static void say_started(const struct child *child)
 {
         agent_write_started(connection_packet(), child->number);
@@ -102,7 +103,7 @@ static const char *find_variable(char *const *environment, const char *name)
         return NULL;
 }
 
-/* As execvp(3) does: the first that can be executed; a directory on the way that forbids it is remembered. Returns the
+/* Like execvp(3): executes the first program in PATH that it can, and remembers an EACCES on the way. Returns the
  * errno. */
 static int execute_in_path(const struct child *child)
 {

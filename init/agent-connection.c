@@ -27,7 +27,7 @@ bool connection_send(struct agent *agent, const struct agent_packet *packet)
         do
                 sent = send(agent->connection, packet->bytes, packet->length, MSG_DONTWAIT | MSG_NOSIGNAL);
         while (sent < 0 && errno == EINTR);
-        return sent == (ssize_t)packet->length; /* a dead connection is seen by who receives */
+        return sent == (ssize_t)packet->length; /* receiving finds that the connection is dead */
 }
 
 bool connection_send_patiently(const struct agent *agent, const struct agent_packet *packet)
@@ -69,11 +69,11 @@ void connection_dial(struct agent *agent)
         int fd;
 
         if (access(AGENT_DIRECTORY, F_OK) != 0) {
-                agent->patience_ms = -1; /* no directory was bound: we only reap */
+                agent->patience_ms = -1; /* no directory was bound: we only reap children */
                 return;
         }
         wait_longer(agent);
-        if (agent->is_framed && agent->has_children) { /* whoever connects next must be us */
+        if (agent->is_framed && agent->has_children) { /* the next process that connects must be this one */
                 family_end_all();
                 return;
         }
@@ -126,7 +126,7 @@ static int greet(struct agent *agent, const uint8_t *packet)
         agent->is_welcome = true;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
         memcpy(agent->token, welcome.token, sizeof agent->token);
-        agent->patience_ms = 0; /* if it is lost, start again */
+        agent->patience_ms = 0; /* after a loss the waits begin with the shortest again */
         return 0;
 }
 
@@ -171,7 +171,7 @@ static int obey_to_run(struct agent *agent, const struct agent_header *header, c
         }
 }
 
-/* fds are taken over. */
+/* Takes over fds. */
 static int obey(struct agent *agent, const uint8_t *packet, size_t length, int *fds, size_t n_fds, bool is_cut)
 {
         struct agent_header header;
@@ -197,7 +197,7 @@ static size_t take_fds(struct msghdr *message, int *ret_fds)
         if (control == NULL || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
                 return 0;
         n_fds = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(ret_fds, CMSG_DATA(control), n_fds * sizeof(int)); /* no more than there was room for */
+        memcpy(ret_fds, CMSG_DATA(control), n_fds * sizeof(int)); /* no more than fit into the array */
         return n_fds;
 }
 

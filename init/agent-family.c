@@ -1,9 +1,9 @@
-/* The processes of a run if no cgroup of carreld's contains them, which is so on a kernel of the container's own.
+/* The processes of a run, in containers with a kernel of their own, where no cgroup of carreld's holds them.
  *
- * A process is identified by its hard limit of RLIMIT_FSIZE, exabytes above any file: it is inherited by all that it
- * starts, whatever session or parent those have, anybody of the same uid may read it (prlimit(2)), and without a
- * capability it can be lowered, but never be raised again. Later runs have lower marks: so a process can pass itself
- * off as a later run's or as nobody's, and nobody's are killed with whatever is killed next. */
+ * A process has a mark: its hard limit of RLIMIT_FSIZE, exabytes above the size of any file. Every process that it
+ * starts inherits the mark, whatever its session or parent. Any process of the same uid may read it (prlimit(2)).
+ * Without a capability it can be lowered, but never raised again. Later runs have lower marks. So a process can pretend
+ * to belong to a later run or to none; processes of no run are killed with the run that is killed next. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -38,7 +38,7 @@ static bool is_member(const struct agent *agent, pid_t pid, uint32_t number, boo
                 (or_nobodys && mark.rlim_max < mark_of(agent, agent->last_number)));
 }
 
-/* SIGCONT, as a stopped process would keep the signal. */
+/* SIGCONT follows, because a stopped process would not act on the signal. */
 static void send_signal(pid_t pid, int signal)
 {
         if (signal == 0 || kill(pid, signal) != 0)
@@ -67,7 +67,7 @@ static unsigned look(const struct agent *agent, DIR *processes, uint32_t number,
 unsigned family_signal(const struct agent *agent, uint32_t number, int signal)
 {
         DIR *processes = opendir("/proc");
-        unsigned count = 1; /* what cannot be looked at may live */
+        unsigned count = 1; /* a process that cannot be read may live */
 
         if (processes == NULL)
                 return count;
@@ -79,6 +79,6 @@ unsigned family_signal(const struct agent *agent, uint32_t number, int signal)
 
 void family_end_all(void)
 {
-        if (getpid() == 1) /* then -1 is what is inside, and never the host */
+        if (getpid() == 1) /* then -1 means the processes inside, and never those of the host */
                 kill(-1, SIGKILL);
 }

@@ -1,6 +1,7 @@
-/* Streams whose exec is over and answered, while something that it has left in the background may still write: a writer
- * whose reader had gone would die of it (SIGPIPE). It is done here and not by carreld, so that the descriptors, and the
- * time that a flood takes, are the carrel's own. */
+/* Streams of finished execs into which processes in the background may still write. Without a reader SIGPIPE would end
+ * the writer. They are read here and not by carreld, so that the carrel pays for the descriptors and for the time of a
+ * flood.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static void let_go(struct agent *agent, size_t which)
         memmove(agent->kept + which, agent->kept + which + 1, (agent->n_kept - which) * sizeof agent->kept[0]);
 }
 
-/* Half of our descriptors, at most: what is to be started needs some, too. */
+/* At most half of our descriptors: new execs need some, too. */
 static bool is_full(const struct agent *agent, int fd)
 {
         struct rlimit limit;

@@ -50,7 +50,7 @@ static void close_gap(struct pump *pump)
 bool pump_put(struct pump *pump, const void *bytes, size_t length)
 {
         if (pump->is_done)
-                return true; /* the program has closed it: nobody misses them */
+                return true; /* the program has closed it and does not want the bytes */
         close_gap(pump);
         if (!pump->is_open || length > pump->capacity - pump->length)
                 return false;
@@ -72,7 +72,7 @@ void pump_fill(struct pump *pump)
         if (length > 0) {
                 pump->length += (size_t)length;
         } else if (length == 0 || (errno != EAGAIN && errno != EINTR)) {
-                /* A terminal's master answers EIO when nobody has the other side open any more. */
+                /* A terminal's master fails with EIO when no process has the other side open any more. */
                 close_end(&pump->from);
                 pump->is_open = false;
         }
@@ -90,7 +90,7 @@ void pump_drain(struct pump *pump)
                 pump->length -= (size_t)written;
         }
         if (written < 0 && errno != EAGAIN && errno != EINTR)
-                pump_close(pump); /* nobody reads there any more */
+                pump_close(pump); /* the reader has gone */
         else if (!pump->is_open && pump->length == 0)
                 pump_close(pump);
 }

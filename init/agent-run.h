@@ -1,4 +1,4 @@
-/* A run of the agent, as agent-runs.c (its life) and agent-streams.c (its streams) see it. */
+/* A run: one exec in the agent. agent-runs.c has its start and end, agent-streams.c its streams. */
 #pragma once
 
 #include "agent.h"
@@ -6,29 +6,30 @@
 struct run {
         struct run *next;
         uint32_t number;
-        pid_t pid;         /* 0: reaped, or never there */
-        bool is_forgotten; /* carreld has gone, or knows */
-        bool has_failed;   /* `failed` must still be sent */
-        bool has_ended;    /* `exited` must still be sent */
+        pid_t pid;         /* 0: reaped, or never started */
+        bool is_forgotten; /* carreld has gone, or knows its end */
+        bool has_failed;   /* `failed` was not sent yet */
+        bool has_ended;    /* `exited` was not sent yet */
         struct agent_failed failed;
         struct agent_exited exited;
         int terminal;        /* the pty's master; -1: none */
-        bool is_input_ended; /* END has come, or the end of the pipe */
+        bool is_input_ended; /* END or the end of the pipe has come */
         struct pump pumps[AGENT_STREAMS];
-        uint32_t untold[AGENT_STREAMS]; /* framed: bytes taken and not yet reported by a CREDIT */
-        size_t owed[AGENT_STREAMS];     /* framed: what EXITED must not overtake */
+        uint32_t uncredited[AGENT_STREAMS]; /* framed: bytes taken that no CREDIT has confirmed yet */
+        size_t owed[AGENT_STREAMS];         /* framed: bytes that must be sent before EXITED */
 };
 
-/* The one of this number, if carreld may still speak of it; or NULL. */
+/* The run with this number, unless carreld knows its end; or NULL. */
 struct run *run_find(const struct agent *agent, uint32_t number);
 
 /* ---- agent-streams.c ---- */
 
-/* Opens the streams that are not pipes of carreld's, and gives the child its ends. */
+/* Opens the streams that are not pipes of carreld, and gives the child its ends. */
 bool run_attach(const struct agent *agent, struct run *run, struct child *child, const struct agent_start *start);
-/* In framed mode the bytes come through the same door as EXITED, so that this waits for all that was written by the
- * exit, and for nothing that the background adds: notes how much that is, and returns whether any of it is left. */
+/* In framed mode the output and EXITED use the same connection. EXITED waits for everything that was written before the
+ * exit, and for nothing that processes in the background add. run_count_owed notes how much that is; the other function
+ * returns whether some of it was not sent yet. */
 void run_count_owed(struct run *run, unsigned stream);
 bool run_owes(const struct run *run);
-/* Framed: a stream, or its end, that carreld would take. */
-bool run_has_bytes_for_home(const struct run *run);
+/* Framed: whether carreld would take bytes of a stream, or its end. */
+bool run_has_bytes_to_send(const struct run *run);

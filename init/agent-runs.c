@@ -1,5 +1,5 @@
-/* The runs of the agent. A run begins with START. It ends when its first process has been reaped, carreld has the
- * report, and nothing is left in its pumps. */
+/* The runs of the agent. A run begins with START. It is over when its first process was reaped, carreld got EXITED, and
+ * its pumps are empty. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -61,7 +61,7 @@ static bool is_over(const struct run *run)
         return run->is_forgotten || (!run->has_failed && !run->has_ended && is_pumped_out(run));
 }
 
-/* ---- telling ---- */
+/* ---- reports ---- */
 
 static bool tell_failure(struct agent *agent, struct run *run)
 {
@@ -133,7 +133,7 @@ bool runs_have_news(const struct agent *agent)
                 if (run->is_forgotten)
                         continue;
                 if (run->has_failed || (run->has_ended && !run_owes(run)) ||
-                    (agent->is_framed && run_has_bytes_for_home(run)))
+                    (agent->is_framed && run_has_bytes_to_send(run)))
                         return true;
         }
         return false;
@@ -143,7 +143,8 @@ static void kill_run(const struct run *run, int signal)
 {
         if (run->pid == 0)
                 return;
-        /* Its session, and itself should it not have come to make one. Not reaped yet: the number is still its own. */
+        /* Signals its session, and the process itself in case it has not made one yet. It was not reaped yet, so the
+         * pid is still its own. */
         kill(-run->pid, signal);
         kill(run->pid, signal);
 }
@@ -158,7 +159,7 @@ void runs_kill(struct agent *agent)
         }
 }
 
-/* ---- starting ---- */
+/* ---- the start ---- */
 
 int runs_spec(struct agent *agent, uint32_t number, const void *chunk, size_t length)
 {
@@ -193,7 +194,7 @@ static bool is_overridden(const char *variable, const struct agent_spec *spec)
         return false;
 }
 
-/* The container's own variables, and the exec's over them. */
+/* The variables of the container, replaced by those of the exec. */
 static char *const *merge_environment(const struct agent_spec *spec)
 {
         static char *merged[ENVIRONMENT_MAX + 1];
@@ -208,7 +209,7 @@ static char *const *merge_environment(const struct agent_spec *spec)
         return merged;
 }
 
-/* Gives the descriptors their places, in the order of the protocol. */
+/* Assigns the descriptors, in the order of the protocol. */
 static void place_fds(struct child *child, const int *fds, size_t n_fds)
 {
         size_t next = 0;
@@ -249,11 +250,11 @@ static void launch(struct agent *agent, struct run *run, struct child *child, co
         else
                 run->pid = pid;
         agent->has_children |= pid > 0;
-        if (pid > 0 && agent->is_framed) /* it does so itself, and may not have come to it when a signal comes */
+        if (pid > 0 && agent->is_framed) /* it also does this itself, but perhaps later than the first signal comes */
                 (void)family_mark(agent, pid, run->number);
 }
 
-/* The whole spec, from what came before and what comes with START. NULL: carreld counts otherwise, or no memory. */
+/* The whole spec, from the SPEC messages and the rest in START. NULL: the lengths do not match, or memory ran out. */
 static uint8_t *complete_spec(struct agent *agent, uint32_t number, const struct agent_start *start, const void *chunk,
                               size_t length)
 {
@@ -325,9 +326,9 @@ int runs_keep(struct agent *agent, uint32_t number, const int *fds, size_t n_fds
         return is_fine ? 0 : -EBADMSG;
 }
 
-/* ---- orders to one that runs; one that is over meanwhile is no mistake ---- */
+/* ---- orders for a run; it may have ended meanwhile, which is no error ---- */
 
-/* GONE is the answer to 0 and to SIGKILL, for which carreld asks again. */
+/* GONE answers signal 0 and SIGKILL, which carreld repeats until GONE comes. */
 static void signal_family(struct agent *agent, uint32_t number, int signal)
 {
         unsigned living = family_signal(agent, number, signal);

@@ -1,4 +1,4 @@
-/* The streams of what the agent runs: terminals, and in framed mode all of them, are carried here. */
+/* The streams that the agent carries itself: those of terminals, and in framed mode all of them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -11,8 +11,8 @@ enum { TERMINAL_ROWS = 24, TERMINAL_COLS = 80, END_OF_INPUT = 4 /* Ctrl-D */ };
 
 /* ---- at the start ---- */
 
-/* As a terminal emulator sets it, so that erasing a character takes all its bytes. Through the master the modes are the
- * other side's (tty_mode_ioctl in the kernel). */
+/* Sets IUTF8 as terminal emulators do, so that erasing a character erases all its bytes. Through the master the kernel
+ * sets the modes of the other side (tty_mode_ioctl). */
 static void set_modes(int master)
 {
         struct termios modes;
@@ -41,13 +41,13 @@ static int open_master(const struct agent_start *start)
         return -1;
 }
 
-/* Another descriptor of the same, close-on-exec. */
+/* A duplicate of the descriptor, close-on-exec. */
 static int copy(int fd)
 {
         return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-/* The terminal's pumps; the pipes are given to them. */
+/* Makes the pumps of a terminal, which take over the pipes. */
 static bool attach_terminal(struct run *run, struct child *child, const struct agent_start *start, bool is_framed)
 {
         run->terminal = open_master(start);
@@ -83,7 +83,7 @@ static bool attach_pipe(struct run *run, unsigned stream, int *ret_child_end)
         return true;
 }
 
-/* Pipes of our own, where none can be passed. */
+/* Makes pipes of our own, as carreld can pass none. */
 static bool attach_frames(struct run *run, struct child *child)
 {
         if ((child->flags & AGENT_START_INPUT) && !attach_pipe(run, AGENT_STREAM_IN, &child->in))
@@ -98,7 +98,7 @@ bool run_attach(const struct agent *agent, struct run *run, struct child *child,
         return !agent->is_framed || attach_frames(run, child);
 }
 
-/* ---- what is owed, and wanted ---- */
+/* ---- bytes to send before EXITED, and bytes that carreld takes ---- */
 
 void run_count_owed(struct run *run, unsigned stream)
 {
@@ -120,7 +120,7 @@ bool run_owes(const struct run *run)
         return run->owed[AGENT_STREAM_OUT] > 0 || run->owed[AGENT_STREAM_ERR] > 0;
 }
 
-bool run_has_bytes_for_home(const struct run *run)
+bool run_has_bytes_to_send(const struct run *run)
 {
         for (int i = AGENT_STREAM_OUT; i <= AGENT_STREAM_ERR; i++) {
                 const struct pump *pump = &run->pumps[i];
@@ -131,7 +131,7 @@ bool run_has_bytes_for_home(const struct run *run)
         return false;
 }
 
-/* ---- orders to one that runs; one that is over meanwhile is no mistake ---- */
+/* ---- orders for a run; it may have ended meanwhile, which is no error ---- */
 
 int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize *resize)
 {
@@ -139,7 +139,7 @@ int runs_resize(struct agent *agent, uint32_t number, const struct agent_resize 
         const struct winsize size = { .ws_row = resize->rows, .ws_col = resize->cols };
 
         if (run != NULL && run->terminal >= 0)
-                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* informs the programs by SIGWINCH */
+                (void)ioctl(run->terminal, TIOCSWINSZ, &size); /* the kernel sends SIGWINCH to the programs */
         return 0;
 }
 
@@ -151,7 +151,7 @@ int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void 
                 return -EBADMSG;
         if (run == NULL)
                 return 0;
-        run->untold[stream] += (uint32_t)length;
+        run->uncredited[stream] += (uint32_t)length;
         return pump_put(&run->pumps[stream], bytes, length) ? 0 : -EBADMSG;
 }
 
@@ -165,7 +165,7 @@ int runs_end(struct agent *agent, uint32_t number, unsigned stream)
                 run->pumps[stream].is_open = false;
                 return 0;
         }
-        run->owed[stream] = 0; /* nobody reads it any more */
+        run->owed[stream] = 0; /* carreld does not read it any more */
         if (run->pumps[stream].from >= 0) {
                 kept_add(agent, run->pumps[stream].from);
                 run->pumps[stream].from = -1;
@@ -190,7 +190,7 @@ int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t 
 
 /* ---- pumping ---- */
 
-/* The end of input does not end a terminal: it types what Ctrl-D types. */
+/* The end of input types Ctrl-D in a terminal, and does not close it. */
 static void end_typing(struct run *run)
 {
         static const uint8_t TYPED = END_OF_INPUT;
@@ -214,16 +214,16 @@ static void pump_in(struct agent *agent, struct run *run)
         pump_drain(in);
         if (!agent->is_framed)
                 return;
-        taken = run->untold[AGENT_STREAM_IN] - (uint32_t)(in->is_done ? 0 : in->length);
+        taken = run->uncredited[AGENT_STREAM_IN] - (uint32_t)(in->is_done ? 0 : in->length);
         if (run->is_input_ended || taken < AGENT_WINDOW_BYTES / 4)
                 return;
         agent_write_credit(connection_packet(), run->number, AGENT_STREAM_IN, taken);
         if (connection_send(agent, connection_packet()))
-                run->untold[AGENT_STREAM_IN] -= taken;
+                run->uncredited[AGENT_STREAM_IN] -= taken;
 }
 
-/* Bytes for carreld, as many as carreld still takes. */
-static void pump_home(struct agent *agent, struct run *run, unsigned stream)
+/* Sends bytes to carreld, as many as the credit allows. */
+static void pump_to_carreld(struct agent *agent, struct run *run, unsigned stream)
 {
         struct pump *pump = &run->pumps[stream];
 
@@ -259,7 +259,7 @@ void runs_pump(struct agent *agent)
                 pump_in(agent, run);
                 for (unsigned stream = AGENT_STREAM_OUT; stream <= AGENT_STREAM_ERR; stream++) {
                         if (agent->is_framed)
-                                pump_home(agent, run, stream);
+                                pump_to_carreld(agent, run, stream);
                         else
                                 pump_move(&run->pumps[stream]);
                 }

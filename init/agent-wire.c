@@ -6,7 +6,7 @@
 enum { FROM_DAEMON = 1 << AGENT_FROM_DAEMON, FROM_INSIDE = 1 << AGENT_FROM_INSIDE, FROM_BOTH = 3 };
 enum { SIGNAL_MOST = 64 };
 
-/* Every message there is, and its bounds. */
+/* Every kind of message, and its bounds. */
 static const struct form {
         uint16_t kind;
         const char *name;
@@ -114,7 +114,7 @@ unsigned agent_start_fds(uint32_t flags, bool is_framed)
 
 /* ---- writing ---- */
 
-/* The payload's place. */
+/* Writes the header; returns where the payload begins. */
 static uint8_t *begin(struct agent_packet *packet, enum agent_kind kind, uint32_t number, unsigned n_fds, size_t length)
 {
         store16(packet->bytes, (unsigned)kind);
@@ -410,7 +410,7 @@ void agent_spec_write(void *target, const char *working_dir, const char *const *
         put_texts(put_texts(at, argv), environment);
 }
 
-/* NULL: there is no text here. */
+/* Returns NULL when no whole text is there. */
 static char *take_text(uint8_t **at, const uint8_t *end)
 {
         size_t left = (size_t)(end - *at);

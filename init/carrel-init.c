@@ -1,11 +1,10 @@
-/* Process 1 of every carrel: reaps the processes that the user's programs leave, and runs programs for carreld
+/* Process 1 of every carrel: reaps orphans of the user's programs, and runs programs for carreld
  * (docs/exec-protocol.md).
  *
- * Built static against musl, because it is bind-mounted into images that may have any libc or none. It runs with the
- * user's own uid, so nothing in here may be reachable for him: it is not dumpable (no ptrace, no /proc/1/mem or
- * /proc/1/fd, prctl(2)), holds no descriptor beyond the log's and its connection to carreld, and takes no order from
- * inside.
- */
+ * It is linked statically with musl, because it is bind-mounted into images that may have any libc or none. It runs
+ * with the user's uid, so the user must not be able to reach into it: it is not dumpable (no ptrace, no /proc/1/mem, no
+ * /proc/1/fd; prctl(2)), holds no descriptors except the log's and its connection to carreld, and takes no orders from
+ * inside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,11 +23,11 @@
 
 enum { EXIT_SETUP = 70, FIRST_FOREIGN_FD = 3, MOST_FDS_BY_HAND = 65536 };
 
-static volatile sig_atomic_t has_child_news = 1; /* there may be children from before */
+static volatile sig_atomic_t has_child_news = 1; /* children may exist from before */
 static volatile sig_atomic_t must_end;
 
-/* An engine or a hook may have leaked descriptors into us. close_range(2) may be missing or filtered: then by hand.
- * gVisor takes a last one beyond INT_MAX for a mistake, and by hand it needs two seconds. */
+/* An engine or a hook may have leaked descriptors into this process. Where close_range(2) is missing or filtered, they
+ * are closed one by one, which takes gVisor two seconds. gVisor refuses a last descriptor beyond INT_MAX. */
 static void close_foreign_fds(void)
 {
         if (syscall(SYS_close_range, (unsigned)FIRST_FOREIGN_FD, (unsigned)INT_MAX, 0U) == 0)
@@ -37,7 +36,7 @@ static void close_foreign_fds(void)
                 close(fd);
 }
 
-/* A later descriptor must never become one of the first three. */
+/* No later descriptor may get the number of one of the first three. */
 static bool has_standard_fds(void)
 {
         for (int fd = 0; fd < FIRST_FOREIGN_FD; fd++)
@@ -50,14 +49,14 @@ static bool shut_in(void)
 {
         umask(077);
         close_foreign_fds();
-        /* /workspace, the engine's choice, would be kept busy by us. As a subreaper we do our job even where the
-         * runtime puts an init of its own in front. */
+        /* The engine started us in /workspace, which we would keep busy. A subreaper reaps orphans even where the
+         * runtime puts an init of its own before us. */
         return has_standard_fds() && chdir("/") == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
                prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
 
-/* A sender outside our pid namespace has no number in it, so the kernel says 0 (pid_namespaces(7)). The user inside
- * can write that 0 into a queued signal, but he cannot claim SI_USER with it (rt_sigqueueinfo(2)). */
+/* A sender outside our pid namespace has no pid in it, so the kernel reports 0 (pid_namespaces(7)). The user inside can
+ * put a 0 into a queued signal, but not together with SI_USER (rt_sigqueueinfo(2)). */
 static bool is_from_outside(const siginfo_t *info)
 {
         return info->si_code == SI_USER && info->si_pid == 0;
@@ -72,8 +71,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
                 must_end = 1;
 }
 
-/* Delivered only while we wait in ppoll(2), so that none is missed. Every other signal keeps its default disposition:
- * the kernel does not deliver those to process 1. */
+/* The two signals are delivered only during ppoll(2), so that none is missed. All other signals keep their default
+ * disposition: the kernel does not deliver those to process 1. */
 static bool await_signals(sigset_t *ret_waiting)
 {
         struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
@@ -102,7 +101,7 @@ static void reap_all(struct agent *agent)
         agent->has_children = pid == 0;
 }
 
-/* The descriptors to wait for; the connection is the first. */
+/* Lists the descriptors to wait for; the first is the connection. */
 static size_t list_polls(const struct agent *agent, struct pollfd *polls)
 {
         size_t count;
@@ -114,7 +113,7 @@ static size_t list_polls(const struct agent *agent, struct pollfd *polls)
         return count + kept_poll(agent, polls + count, AGENT_POLLS_MAX - count);
 }
 
-/* How long to wait at most: until the next try to connect, if one is due some time. */
+/* The longest wait: until the next try to connect, if there will be one. */
 static const struct timespec *limit_wait(const struct agent *agent, struct timespec *wait)
 {
         int64_t left_ms = agent->dial_at_ms - connection_now_ms();
@@ -136,8 +135,8 @@ static void serve(struct agent *agent, const sigset_t *waiting)
                 struct timespec wait;
                 int ready = has_child_news ? 0 : ppoll(polls, count, limit_wait(agent, &wait), waiting);
 
-                /* Not only when SIGCHLD has come: ppoll(2) delivers none while it finds descriptors ready, and a flood
-                 * in the background keeps them so for ever. */
+                /* Not only after SIGCHLD: ppoll(2) delivers no signal while descriptors are ready, and a flood in the
+                 * background keeps them ready for ever. */
                 reap_all(agent);
                 if (agent->connection < 0 && agent->patience_ms >= 0 && connection_now_ms() >= agent->dial_at_ms)
                         connection_dial(agent);

@@ -33,7 +33,7 @@ unsigned tar_checksum(const struct tar_header *header)
         return sum;
 }
 
-/* Digits and a NUL; what does not fit is in a pax record, and zero here. */
+/* Digits and a NUL. A number that does not fit is in a pax record, and zero here. */
 static void put_octal(char *field, size_t size, long long number)
 {
         char digits[24];
@@ -83,7 +83,7 @@ static size_t put_record(char *target, size_t size, const char *key, const char 
         return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
 }
 
-/* Values that the header's fields cannot hold go in front of it. */
+/* Writes pax records before the header for values that its fields cannot hold. */
 static int write_pax(const char *name, const char *link, const struct stat *status, long long size)
 {
         static char records[3 * TAR_NAME_MAX];
@@ -113,7 +113,7 @@ static int write_entry(const char *name, const char *link, const struct stat *st
 
 /* ---- hard links ---- */
 
-/* A file that has other names, and the first of them in the archive. */
+/* A file with several names, and the first of them in the archive. */
 struct linked {
         dev_t device;
         ino_t inode;
@@ -129,7 +129,7 @@ static int compare_linked(const void *a, const void *b)
         return (left->inode > right->inode) - (left->inode < right->inode);
 }
 
-/* The name it is in the archive already; NULL: none. */
+/* The name under which the file is in the archive already, or NULL. */
 static const char *earlier_name(const struct walk *walk, const struct stat *status)
 {
         const struct linked wanted = { .device = status->st_dev, .inode = status->st_ino };
@@ -138,7 +138,7 @@ static const char *earlier_name(const struct walk *walk, const struct stat *stat
         return found != NULL ? (*(struct linked *const *)found)->name : NULL;
 }
 
-/* Without memory for it a later name is a copy. */
+/* If memory runs out, a later name becomes a copy. */
 static void note_name(struct walk *walk, const struct stat *status)
 {
         size_t size = strlen(walk->name) + 1;
@@ -165,7 +165,7 @@ static void forget_names(struct walk *walk)
 
 /* ---- entries ---- */
 
-/* The header already has the size: a file that shrinks meanwhile is filled with zeros. */
+/* The size is in the header already: a file that shrinks meanwhile is filled with zeros. */
 static int pack_file(int directory_fd, const char *base, struct walk *walk)
 {
         static char block[FILES_BLOCK_BYTES];
@@ -277,7 +277,7 @@ static int pack_at(int directory_fd, const char *base, struct walk *walk, unsign
         return 0;
 }
 
-/* The last part of the path; "." for what has none. */
+/* The last part of the path; "." when there is no such part. */
 static const char *last_part(const char *path)
 {
         const char *slash = strrchr(path, '/');
@@ -286,7 +286,7 @@ static const char *last_part(const char *path)
         return *name == '\0' || strcmp(name, "..") == 0 ? "." : name;
 }
 
-/* A link that is named is followed, those below are not. */
+/* Follows path if it is a symlink, but no symlinks below it. */
 int files_pack_stream(const char *path)
 {
         static const char END[2 * TAR_BLOCK];
@@ -312,7 +312,7 @@ int files_pack(const char *path)
                 return files_fail(errno, strerror(errno), path);
         if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
                 return files_fail(EINVAL, "it is neither a file nor a directory", path);
-        /* A failure after this line shows as a stream without its end. */
+        /* An error after this line shows as a stream without its end. */
         if (files_say("ok %c", S_ISDIR(status.st_mode) ? 'd' : 'f') < 0)
                 return 1;
         return files_pack_stream(path);

@@ -7,7 +7,7 @@ static const char MALFORMED[] = "a malformed map of a file with holes";
 static const char TOO_MANY[] = "a file with too many holes";
 static const long long NUMBER_MAX = 1LL << 62;
 
-/* Where the old form has its parts. */
+/* Where the parts are in the old form. */
 static const size_t PART_BYTES = 24;
 enum {
         FIELD_BYTES = 12,
@@ -31,7 +31,7 @@ bool sparse_is_one(const struct sparse *sparse)
 
 /* ---- parts ---- */
 
-/* Offset and length in turn. */
+/* Offset and length alternate. */
 static const char *add_number(struct sparse *sparse, long long number)
 {
         struct sparse_part *part = &sparse->parts[sparse->n_parts];
@@ -84,7 +84,7 @@ static const char *take_list(struct sparse *sparse, const char *at, size_t left)
         return NULL;
 }
 
-/* Version 0.0: a record for each number, offset and length in turn. */
+/* Version 0.0: one record for each number; offset and length alternate. */
 static const char *take_one(struct sparse *sparse, bool is_length, long long number)
 {
         return (sparse->n_numbers % 2 == 1) == is_length ? add_number(sparse, number) : MALFORMED;
@@ -122,7 +122,7 @@ const char *sparse_take(struct sparse *sparse, const char *key, size_t key_lengt
                 return take_one(sparse, true, number);
         case 6:
                 return take_one(sparse, false, number);
-        default: /* the number of parts is what there is */
+        default: /* the number of parts is counted, not read */
                 return NULL;
         }
 }
@@ -149,7 +149,7 @@ static const char *end_number(struct sparse *sparse)
         return NULL;
 }
 
-/* Decimal numbers, a line each, which may go on in the next block. */
+/* Decimal numbers, one a line; a line may go on in the next block. */
 const char *sparse_feed(struct sparse *sparse, const char block[static TAR_BLOCK])
 {
         const char *problem = NULL;
@@ -169,7 +169,7 @@ const char *sparse_feed(struct sparse *sparse, const char block[static TAR_BLOCK
 
 /* ---- the old form ---- */
 
-/* Octal, or 256-based. */
+/* An octal or a base-256 number. */
 static bool read_field(const char *field, long long *ret_number)
 {
         long long number = 0;
@@ -192,7 +192,7 @@ static bool read_field(const char *field, long long *ret_number)
         return i == FIELD_BYTES || field[i] == ' ' || field[i] == '\0';
 }
 
-/* The first that is empty is the last. */
+/* An empty part ends the list. */
 static const char *take_parts(struct sparse *sparse, const char *at, size_t count)
 {
         const char *problem = NULL;
@@ -233,7 +233,7 @@ const char *sparse_take_block(struct sparse *sparse, const char block[static TAR
         return take_parts(sparse, block, BLOCK_PARTS);
 }
 
-/* ---- all of it ---- */
+/* ---- the check ---- */
 
 const char *sparse_check(const struct sparse *sparse, long long stored, long long *ret_whole)
 {

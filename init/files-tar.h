@@ -26,5 +26,5 @@ struct tar_header {
 };
 _Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a header is one block");
 
-/* The sum of all bytes with the checksum's own taken as spaces. */
+/* The sum of all bytes, with spaces for the bytes of the checksum itself. */
 unsigned tar_checksum(const struct tar_header *header);

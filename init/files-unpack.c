@@ -1,5 +1,5 @@
-/* `file unpack PATH`: a tar stream from stdin into a directory. Names that would lead out of it, and kinds that are no
- * file, directory or link, are refused with the entry's name. */
+/* `file unpack PATH`: unpacks a tar stream from stdin into a directory. Refuses names that lead out of it, and entries
+ * that are not a file, directory or link; the error has the entry's name. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -12,19 +12,19 @@
 #include "files-tar.h"
 #include "files.h"
 
-/* A size padded to whole blocks must not overflow. */
+/* So that a size padded to whole blocks does not overflow. */
 static const long long SIZE_MAX_BYTES = 1LL << 62;
 
 struct unpack {
         int root_fd;
         mode_t mask; /* bits that a mode may have */
         unsigned long long n_entries;
-        char name[TAR_NAME_MAX]; /* of this entry, "" when no record said it */
+        char name[TAR_NAME_MAX]; /* of this entry; "": no record has it */
         char link[TAR_NAME_MAX];
         long long size; /* -1: as in the header */
         long long mtime;
-        bool has_mtime;        /* a record said it */
-        bool is_named;         /* `name` is the real one; what a pax header says is a stand-in */
+        bool has_mtime;        /* from a record */
+        bool is_named;         /* `name` is the real one; the name in a pax header is a placeholder */
         struct sparse *sparse; /* of this entry */
         const char *problem;
 };
@@ -96,7 +96,7 @@ static long long padded(long long size)
         return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 }
 
-/* Zeros become a hole: what is a large file of none in the carrel would be one of disk here. */
+/* Zeros become a hole, so that a file that is all hole in the carrel takes no disk space here. */
 static int put(int fd, const char *bytes, size_t length)
 {
         if (length > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0)
@@ -104,7 +104,7 @@ static int put(int fd, const char *bytes, size_t length)
         return files_write(fd, bytes, length);
 }
 
-/* size bytes to fd (-1: nowhere). */
+/* Copies size bytes to fd; -1: drops them. */
 static int copy_bytes(struct unpack *unpack, int fd, long long size)
 {
         static char block[FILES_BLOCK_BYTES];
@@ -124,13 +124,13 @@ static int copy_bytes(struct unpack *unpack, int fd, long long size)
         return 0;
 }
 
-/* The same, and what pads them. */
+/* The same, and reads the padding. */
 static int copy(struct unpack *unpack, int fd, long long size)
 {
         return copy_bytes(unpack, fd, size) < 0 ? -1 : copy_bytes(unpack, -1, padded(size) - size);
 }
 
-/* ---- what stands in front of an entry ---- */
+/* ---- records before an entry ---- */
 
 static bool is_key(const char *key, size_t length, const char *name)
 {
@@ -146,7 +146,7 @@ static int take_name(struct unpack *unpack, char *target, const char *value, siz
         return 0;
 }
 
-/* Seconds, with a fraction that is left out. */
+/* Seconds; a fraction is ignored. */
 static int take_time(struct unpack *unpack, const char *value, size_t length)
 {
         bool is_negative = length > 0 && value[0] == '-';
@@ -189,7 +189,7 @@ static int take_record(struct unpack *unpack, const char *key, size_t key_length
         return 0;
 }
 
-/* A global record would hold for every entry that follows; what git and others write there changes none. */
+/* A global record applies to all later entries. The records that git and other programs write there change no entry. */
 static int take_global(struct unpack *unpack, const char *key, size_t key_length)
 {
         static const char *const HARMLESS[] = { "atime",      "charset", "comment", "ctime", "gid", "gname",
@@ -246,7 +246,7 @@ static int read_extension(struct unpack *unpack, char type, long long size)
 
 /* ---- names ---- */
 
-/* Drops "./" at the beginning and slashes at the end; refuses a name that leads out. */
+/* Removes leading "./" and trailing slashes; refuses a name that leads out. */
 static int tidy(struct unpack *unpack, char *name)
 {
         char *from = name;
@@ -267,7 +267,7 @@ static int tidy(struct unpack *unpack, char *name)
         return 0;
 }
 
-/* The directory of name, below the root; no symlink is followed. *ret_last is the rest. */
+/* Opens the directory of name below the root, and follows no symlink. *ret_last is the last part. */
 static int open_parent(struct unpack *unpack, char *name, bool is_making, const char **ret_last)
 {
         int fd = dup(unpack->root_fd);
@@ -300,7 +300,7 @@ static void set_times(int directory_fd, const char *name, long long mtime)
         (void)utimensat(directory_fd, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
-/* The stored data of a file with holes: perhaps a map, and then its parts. *size is first the stored size, then that of
+/* Copies a file that has holes: perhaps a map, and then its parts. *size is the stored size, and becomes the size of
  * the whole file. */
 static int copy_sparse(struct unpack *unpack, int fd, long long *size)
 {
@@ -361,12 +361,11 @@ static int make_directory(int parent_fd, const char *name, mode_t mode)
                         return -1;
                 }
         }
-        /* Our own way in stays open for what is to come below. */
+        /* We keep our own access for entries below it. */
         return fchmodat(parent_fd, name, mode | S_IRWXU, 0);
 }
 
-/* To a file below the root: linkat(2) would follow the symlinks on the way there, and the archive may have brought
- * them. */
+/* The target is opened below the root: linkat(2) would follow symlinks on the way, which may come from the archive. */
 static int make_hard_link(struct unpack *unpack, int parent_fd, const char *name)
 {
         struct stat status;
@@ -381,7 +380,7 @@ static int make_hard_link(struct unpack *unpack, int parent_fd, const char *name
                 return -1;
         r = fstatat(directory_fd, last, &status, AT_SYMLINK_NOFOLLOW);
         if (r == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
-                r = fail(unpack, EINVAL, "a link to what is no file");
+                r = fail(unpack, EINVAL, "a link to something that is not a file");
         if (r == 0)
                 r = linkat(directory_fd, last, parent_fd, name, 0);
         close(directory_fd);
@@ -416,7 +415,7 @@ static int make_entry(struct unpack *unpack, char type, long long size, mode_t m
                 r = make_link(unpack, parent_fd, name, type);
         else
                 r = make_file(unpack, parent_fd, name, size, mode);
-        if (r == 0 && type != '5' && type != '1') /* a hard link's are its file's */
+        if (r == 0 && type != '5' && type != '1') /* a hard link has those of its file */
                 set_times(parent_fd, name, mtime);
         if (r == 0 && (type == '5' || type == '1' || type == '2'))
                 r = copy(unpack, -1, size);
@@ -425,7 +424,7 @@ static int make_entry(struct unpack *unpack, char type, long long size, mode_t m
         return r;
 }
 
-/* Names of the header where no record has said them. */
+/* Takes the names of the header where no record has them. */
 static void fill_names(struct unpack *unpack, const struct tar_header *header)
 {
         if (unpack->name[0] == '\0' && memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0')
@@ -444,7 +443,7 @@ static void forget_entry(struct unpack *unpack)
         sparse_forget(unpack->sparse);
 }
 
-/* GNU's old form: parts in the header, and in blocks after it. */
+/* GNU's old form: parts are in the header, and in blocks after it. */
 static int take_old_sparse(struct unpack *unpack, const struct tar_header *header)
 {
         const char *problem = sparse_take_header(unpack->sparse, header);
@@ -458,7 +457,7 @@ static int take_old_sparse(struct unpack *unpack, const struct tar_header *heade
         return problem == NULL ? 0 : fail(unpack, EINVAL, problem);
 }
 
-/* Before there was a type for it, a directory was a file whose name ends with a slash. */
+/* Old archives have no type for a directory: it is a file whose name ends with a slash. */
 static char type_of(const struct unpack *unpack, const struct tar_header *header)
 {
         size_t length = strlen(unpack->name);
@@ -489,7 +488,7 @@ static int take_entry(struct unpack *unpack, const struct tar_header *header)
         if (unpack->has_mtime)
                 mtime = unpack->mtime;
         if (strchr("0125", type) == NULL)
-                return fail(unpack, EINVAL, "an entry that is no file, directory or link");
+                return fail(unpack, EINVAL, "an entry that is not a file, directory or link");
         if (size < 0 || size > SIZE_MAX_BYTES || (type != '0' && sparse_is_one(unpack->sparse)))
                 return fail(unpack, EINVAL, "a malformed size");
         r = make_entry(unpack, type, type == '0' ? size : 0, (mode_t)mode & unpack->mask, mtime);
@@ -518,11 +517,11 @@ static int take_archive(struct unpack *unpack)
                         break;
                 if (read_number(unpack, header.checksum, sizeof header.checksum, &sum) < 0 ||
                     sum != (long long)tar_checksum(&header))
-                        return fail(unpack, EINVAL, "what comes is no tar archive");
+                        return fail(unpack, EINVAL, "the input is not a tar archive");
                 if (take_entry(unpack, &header) < 0)
                         return -1;
         }
-        /* Whoever sends may not be done yet. */
+        /* The sender may not have finished: read the rest. */
         while (files_read(STDIN_FILENO, rest, sizeof rest) > 0)
                 ;
         return 0;

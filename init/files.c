@@ -14,7 +14,7 @@
 
 enum { LIST_MAX = 10000, NAME_RANDOM_BYTES = 8 };
 
-/* ---- bytes and words ---- */
+/* ---- bytes and answers ---- */
 
 int files_write(int fd, const void *bytes, size_t length)
 {
@@ -64,7 +64,7 @@ int files_say(const char *format, ...)
                 return -1;
         if ((size_t)n > sizeof line - 2)
                 n = sizeof line - 2;
-        /* One line is one line, whatever names are in it. */
+        /* The answer stays one line, whatever names are in it. */
         for (int i = 0; i < n; i++)
                 if (line[i] == '\n' || line[i] == '\0')
                         line[i] = '?';
@@ -109,8 +109,8 @@ int files_open_regular(int directory_fd, const char *path, int flags, struct sta
 
 /* ---- get PATH FIRST LAST ---- */
 
-/* Which bytes a range asks for (RFC 9110, section 14.1.2): FIRST -1 is the last LAST bytes, LAST -1 goes to the end.
- * false: none of the file's. */
+/* Chooses the bytes of a range (RFC 9110, section 14.1.2): FIRST -1 is the last LAST bytes, LAST -1 goes to the end.
+ * False: the file has none of them. */
 static bool choose_range(long long size, long long first, long long last, long long *ret_first, long long *ret_length)
 {
         if (first < 0) {
@@ -124,7 +124,7 @@ static bool choose_range(long long size, long long first, long long last, long l
         return first < size && first <= last;
 }
 
-/* The length was promised already: less is a failure, more is left out. */
+/* The length was announced already: fewer bytes are a failure, further bytes are left out. */
 static int send_bytes(int fd, long long first, long long length)
 {
         static char block[FILES_BLOCK_BYTES];
@@ -168,7 +168,7 @@ static int get(char **arguments)
 
 /* ---- put PATH SIZE MODE PARENTS ---- */
 
-/* The directory of path, opened, and the name after its last slash. */
+/* Opens the directory of path. *ret_name is the part after the last slash. */
 static int open_parent(const char *path, const char **ret_name)
 {
         const char *slash = strrchr(path, '/');
@@ -222,8 +222,8 @@ static int random_name(char *target, size_t size)
         return 0;
 }
 
-/* A file that has no name yet, so that nothing is left of it when we are killed; where the file system has none of
- * those, one with a name. */
+/* Makes a file without a name, so that nothing is left of it when we are killed. Where the file system cannot do that,
+ * the file has a name. */
 static int make_nameless(int parent_fd, const char *name, bool *ret_has_name)
 {
         int fd = openat(parent_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
@@ -240,7 +240,7 @@ static int give_name(int fd, int parent_fd, const char *name)
         return linkat(AT_FDCWD, self, parent_fd, name, AT_SYMLINK_FOLLOW);
 }
 
-/* Exactly size bytes, or it is no file of ours: the sender may have gone in the middle. */
+/* Reads exactly size bytes; fewer are an error, as the sender may have gone in the middle. */
 static int take_bytes(int fd, long long size)
 {
         static char block[FILES_BLOCK_BYTES];
@@ -261,7 +261,7 @@ static int take_bytes(int fd, long long size)
         return -1;
 }
 
-/* The mode that is asked for, or that of the file that is replaced, or the usual one. */
+/* The requested mode, or that of the replaced file, or the default. */
 static mode_t choose_mode(int parent_fd, const char *name, long long wanted)
 {
         struct stat status;
@@ -273,7 +273,7 @@ static mode_t choose_mode(int parent_fd, const char *name, long long wanted)
         return 0644;
 }
 
-/* rename(2) would put a file in the place of an empty directory's name only with an error of its own. */
+/* Nothing checks for a directory of that name: rename(2) refuses to replace one (EISDIR). */
 static int put_into(int parent_fd, const char *name, long long size, long long mode)
 {
         char temporary[64];
@@ -337,7 +337,7 @@ static char kind_of(mode_t mode)
         return 'o';
 }
 
-/* "KIND MODE SIZE MTIME NAME", and a NUL, which no name has. */
+/* Writes "KIND MODE SIZE MTIME NAME" and a NUL, which no name contains. */
 static int list_entry(int directory_fd, const char *name)
 {
         struct stat status;
@@ -345,7 +345,7 @@ static int list_entry(int directory_fd, const char *name)
         int n;
 
         if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-                return 0; /* it has just gone */
+                return 0; /* it was just removed */
         n = snprintf(head, sizeof head, "%c %o %lld %lld ", kind_of(status.st_mode), (unsigned)(status.st_mode & 07777),
                      (long long)status.st_size, (long long)status.st_mtime);
         if (files_write(STDOUT_FILENO, head, (size_t)n) < 0)
@@ -378,7 +378,7 @@ static int list(char **arguments)
 
 enum { REMOVALS_A_WORD = 1000 };
 
-/* For who waits: nothing else is to be seen of a removal that takes its time. */
+/* Writes a line to stdout now and then: the client sees nothing else of a removal that takes long. */
 static void note_removal(void)
 {
         static unsigned removed;
@@ -423,7 +423,7 @@ static int remove_at(int directory_fd, const char *name, bool is_recursive, unsi
         return unlinkat(directory_fd, name, AT_REMOVEDIR);
 }
 
-/* Of the mount that fd stands on (proc(5), /proc/PID/fdinfo); -1: unknown. */
+/* The id of fd's mount (proc(5), /proc/PID/fdinfo); -1: not known. */
 static int mount_of(int fd)
 {
         static const char KEY[] = "mnt_id:";
@@ -455,7 +455,7 @@ static bool is_mount(int parent_fd, const char *name)
         return is_other;
 }
 
-/* A directory that has to stay is not emptied first. */
+/* Refuses a directory that must stay before anything in it is removed. */
 static int check_removal(int parent_fd, const char *name)
 {
         struct stat above, status;
@@ -482,7 +482,8 @@ static int remove_path(char **arguments)
         if (parent_fd < 0 || (is_recursive && check_removal(parent_fd, name) < 0) ||
             remove_at(parent_fd, name, is_recursive, 0) < 0) {
                 if (errno == EBUSY)
-                        return files_fail(EBUSY, "it is a mount of the carrel's, and stays: name what is in it",
+                        return files_fail(EBUSY,
+                                          "it is a mount of the carrel and cannot be removed: name what is in it",
                                           arguments[0]);
                 return fail_errno(arguments[0]);
         }
@@ -513,10 +514,10 @@ static const struct {
 
 int files_main(int argc, char **argv)
 {
-        /* The user's own programs have the same uid, and what is said here is believed by carreld's client. Where the
-         * program is installed as it should be, unreadable, the kernel has seen to it already. */
+        /* The user's programs have the same uid, and carreld's client trusts this output. If the program is installed
+         * unreadable, as it should be, the kernel has made it undumpable already. */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-                return files_fail(errno, "cannot shut itself in", NULL);
+                return files_fail(errno, "cannot make itself undumpable", NULL);
         for (size_t i = 0; argc > 0 && i < sizeof OPERATIONS / sizeof *OPERATIONS; i++)
                 if (strcmp(OPERATIONS[i].name, argv[0]) == 0 && argc - 1 == OPERATIONS[i].n_arguments)
                         return OPERATIONS[i].run(argv + 1);

@@ -1,4 +1,4 @@
-/* What the user is answered at the end of an exec that an agent ran, and the release of what the exec had. */
+/* The answer to the user at the end of an exec that an agent ran, and the release of everything the exec had. */
 #include <stdlib.h>
 #include <unistd.h>
 

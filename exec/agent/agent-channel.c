@@ -10,11 +10,11 @@
 /* The socket holds less than this: net.core.rmem_max, at some 500 bytes of the kernel's for each packet. */
 enum { LAST_ROUNDS = 64 };
 static const double GONE_S = 1.0;
-/* How often it is looked which groups of execs that are over have become empty. */
+/* How often empty retired groups are looked for. */
 static const double TIDY_S = 3.0;
 enum { MESSAGES_AT_ONCE = 64, UNSENT_MOST_BYTES = 8 << 20 };
 
-/* A packet that had no room in the socket. */
+/* A packet that waits for room in the socket. */
 struct unsent {
         struct list node;
         int fds[AGENT_FDS_MAX];
@@ -47,7 +47,7 @@ static void hang_up(struct agent_channel *channel)
                 release_unsent(LIST_ENTRY(channel->unsent.next, struct unsent, node));
 }
 
-/* The connection is over, and its execs in a moment. */
+/* The connection has ended; its execs end with the timer. */
 static void lose(struct agent_channel *channel)
 {
         hang_up(channel);
@@ -124,7 +124,7 @@ int agent_channel_send(struct agent_channel *channel, const int *fds, size_t n_f
         return send_or_keep(channel, fds, n_fds, UNSENT_MOST_BYTES);
 }
 
-/* The credit bounds what the streams of those that run bring; beside it and the orders there are ENDs and CREDITs. */
+/* The credit limits the DATA of the running execs; the rest of the queue is for orders, ENDs and CREDITs. */
 int agent_channel_send_stream(struct agent_channel *channel)
 {
         int r = send_or_keep(channel, NULL, 0, 2 * UNSENT_MOST_BYTES + channel->n_running * AGENT_WINDOW_BYTES);
@@ -159,7 +159,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 
                 if (r == -EAGAIN || r == -ENOBUFS)
                         return;
-                /* Another error is the end of the connection, which whoever receives sees. */
+                /* Another error ends the connection; receiving finds that. */
                 channel->unsent_bytes -= unsent->length;
                 release_unsent(unsent);
         }
@@ -172,7 +172,7 @@ struct received {
         size_t length;
         size_t n_fds;
         bool is_cut;
-        int sender; /* 0: not told */
+        int sender; /* 0: not known */
 };
 
 static void close_uninvited(const struct cmsghdr *head, struct received *received)
@@ -192,7 +192,7 @@ static void close_uninvited(const struct cmsghdr *head, struct received *receive
 static int receive_packet(const struct agent_channel *channel, struct received *ret_received)
 {
         struct agent_packet *packet = &channel->agents->in;
-        /* Room for what an agent might send against the rules, so that it is found and closed. */
+        /* Room for descriptors that an agent sends against the rules, so that they are found and closed. */
         char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(AGENT_FDS_MAX * sizeof(int))]
                 __attribute__((aligned(sizeof(size_t))));
         struct iovec piece = { packet->bytes, sizeof packet->bytes };
@@ -201,7 +201,7 @@ static int receive_packet(const struct agent_channel *channel, struct received *
         };
         ssize_t length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-        /* Told once, of an agent that ended with something unread, and in front of its last words. */
+        /* The kernel reports this once, of an agent that ended with unread packets, and before its last messages. */
         if (length < 0 && errno == ECONNRESET)
                 length = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (length < 0)
@@ -237,7 +237,7 @@ static int dispatch(struct agent_channel *channel, const struct received *receiv
         HASH_FIND(hh, channel->sessions, &header.number, sizeof header.number, session);
         if (session != NULL)
                 return session->on_message(session, &header, packet->bytes, channel->is_framed ? 0 : received->sender);
-        /* Late words about one that is over: only what may cross on the way. */
+        /* Messages for a finished exec: only those that may still be in flight. */
         if (header.number != 0 && header.number <= channel->last_number && header.kind != AGENT_STARTED)
                 return 0;
         return -EBADMSG;
@@ -260,8 +260,8 @@ void agent_channel_receive(struct agent_channel *channel)
         }
 }
 
-/* An agent that hangs up is dead, and its container with it, as a rule; whoever watches the container says so in a
- * moment, and knows why. */
+/* An agent that closes the connection is usually dead, and its container with it. The engine reports that in a moment,
+ * with the reason; this timer is for the other cases. */
 static void on_gone(struct ev_loop *loop, ev_timer *timer, int events)
 {
         (void)loop, (void)events;
@@ -271,7 +271,7 @@ static void on_gone(struct ev_loop *loop, ev_timer *timer, int events)
 void agent_channel_last_words(struct agent_channel *channel)
 {
         channel->is_broken = true;
-        /* What the agent says from now on fails there: a program that it starts now ends before its execve(2). */
+        /* From now on the agent cannot send: a program that it starts now ends before its execve(2). */
         if (channel->fd >= 0)
                 (void)shutdown(channel->fd, SHUT_RD);
         for (int i = 0; i < LAST_ROUNDS && channel->fd >= 0; i++)
@@ -293,7 +293,7 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
         const struct execs *execs = channel->execs;
         char container_id[ENGINE_ID_BYTES];
 
-        /* A second time while the last words are read: what is behind goes unheard. */
+        /* Called again while the last messages are handled: the rest is dropped. */
         if (channel->is_broken) {
                 hang_up(channel);
                 ev_timer_stop(channel->execs->loop, &channel->gone);
@@ -305,7 +305,7 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
                 execs->on_left_behind(execs->left_behind_arg, container_id, why);
 }
 
-/* ---- groups of execs that are over ---- */
+/* ---- groups of finished execs ---- */
 
 static void rest_reader(struct agent_channel *channel)
 {
@@ -313,7 +313,7 @@ static void rest_reader(struct agent_channel *channel)
                 cgroup_reader_rest(channel->reader);
 }
 
-/* A carrel that is idle keeps no spare ones, and no file open that it does not need. */
+/* An idle carrel keeps no spare groups and no open files that it does not need. */
 static void on_tidy(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_channel *channel = timer->data;
@@ -365,7 +365,7 @@ static void free_channel(struct deferred_free *deferred_free)
 {
         struct agent_channel *channel = (struct agent_channel *)deferred_free;
 
-        /* What ended while it was deferred_free may have begun them again. */
+        /* An exec that ended after agent_channel_close may have started them again. */
         ev_timer_stop(channel->execs->loop, &channel->tidy);
         ev_idle_stop(channel->execs->loop, &channel->settle);
         exec_cgroups_close(&channel->cgroups);
@@ -374,7 +374,7 @@ static void free_channel(struct deferred_free *deferred_free)
         free(channel);
 }
 
-/* Once: the container's init stays where it is. */
+/* Called once, as the container's init stays in its cgroup. */
 static void find_cgroup(struct agent_channel *channel, const char *container_id)
 {
         struct cgroup cgroup;
@@ -386,7 +386,7 @@ static void find_cgroup(struct agent_channel *channel, const char *container_id)
                 *channel->reader = (struct cgroup_reader){ .cgroup = cgroup, .oom_fd = -1, .pids_fd = -1 };
 }
 
-/* Noted by the kernel when the agent connected. */
+/* The agent's group, which the kernel noted when it connected. */
 static gid_t gid_of(int fd)
 {
         struct ucred peer = { .gid = (gid_t)-1 };
@@ -431,7 +431,7 @@ int agent_channel_new(struct agent_channel **ret_channel, struct agents *agents,
         ev_io_init(&channel->writable, on_writable, fd, EV_WRITE);
         channel->readable.data = channel->writable.data = channel;
         ev_io_start(execs->loop, &channel->readable);
-        ev_timer_start(execs->loop, &channel->tidy); /* once at least: there may be those of an earlier carreld */
+        ev_timer_start(execs->loop, &channel->tidy); /* once at least, for the groups of an earlier carreld */
         *ret_channel = channel;
         return 0;
 }
@@ -455,7 +455,7 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel)
         return NULL;
 }
 
-/* ---- conversations ---- */
+/* ---- sessions ---- */
 
 int agent_session_begin(struct agent_session *session, struct agent_channel *channel)
 {

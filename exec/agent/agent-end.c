@@ -151,9 +151,9 @@ static void check(struct agent_exec *exec)
         agent_exec_handle(exec, ON_CHECK);
 }
 
-/* What the first process wrote is in the pipes when it has exited; what it left in the background may hold them open
- * for as long as it likes. The clock stands still while the reader is paused, because then the silence is not the
- * exec's. */
+/* The output of the first process is in the pipes when it has exited. Processes in the background may hold the pipes
+ * open for as long as they like. The clock stands still while the reader is paused, because then the silence is not
+ * theirs. */
 static void start_drain(struct agent_exec *exec)
 {
         if (!exec->base.is_paused && !ev_is_active(&exec->drain))
@@ -290,8 +290,8 @@ static void check_soon(struct agent_exec *exec)
 
 /* ---- actions: the end ---- */
 
-/* What is in the pipes now is all that it wrote. Each pipe is read once and not until it is empty: another process,
- * which was given its other end, may go on writing. */
+/* The pipes hold all that is left of its output. Each is read once, not until it is empty: another process, which was
+ * given the other end, may go on writing. */
 static void read_last_output(struct agent_exec *exec)
 {
         ev_timer_stop(loop_of(exec), &exec->retry);
@@ -315,7 +315,7 @@ static void finish_dead(struct agent_exec *exec)
         finish(exec);
 }
 
-/* What lives on can only be ended with its container. */
+/* Only the end of its container ends the processes that live on. */
 static void give_up(struct agent_exec *exec)
 {
         struct agent_channel *channel = exec->channel;

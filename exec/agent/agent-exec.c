@@ -16,7 +16,7 @@ enum { SIGNALS = 64 };
 
 static void pause_output(struct exec *base, bool is_paused);
 
-/* ---- what the agent says ---- */
+/* ---- messages of the agent ---- */
 
 static int on_started(struct agent_exec *exec, int sender)
 {
@@ -39,7 +39,7 @@ static const char *const STAGES[AGENT_STAGES] = {
         [AGENT_STAGE_CWD] = "cannot enter the working directory", [AGENT_STAGE_EXEC] = "cannot execute",
 };
 
-/* As a shell would say it, on stderr. */
+/* Written to stderr, as a shell does. */
 static int on_failed(struct agent_exec *exec, const void *packet)
 {
         struct agent_failed failed;
@@ -61,7 +61,7 @@ static int on_exited(struct agent_exec *exec, const void *packet)
         if ((exec->seen & SAW_EXITED) || agent_read_exited(packet, &exec->exited) < 0)
                 return -EBADMSG;
         exec->seen |= SAW_EXITED;
-        if (!exec->channel->is_framed) /* else what lives on may write, and GONE comes */
+        if (!exec->channel->is_framed) /* else processes in the background may still write, and GONE comes */
                 agent_session_end(&exec->session);
         agent_input_close(&exec->input);
         agent_exec_handle(exec, ON_EXITED);
@@ -235,7 +235,7 @@ static int start(void *self, const char *container_id, int container_pid, const 
         r = exec_init(&exec->base, &AGENT_BACKEND, channel->execs, &place, request, sink, arg);
         if (r == 0)
                 r = agent_exec_take(exec, request);
-        exec->base.is_pulled &= !channel->is_framed; /* there is no pipe */
+        exec->base.is_pulled &= !channel->is_framed; /* framed: output comes in messages, not in pipes */
         init_parts(exec, channel);
         if (r == 0)
                 r = take_input(exec, request);
@@ -293,7 +293,7 @@ static int signal_exec(struct exec *base, int signal)
                 return -EINVAL;
         if (exec->state == STATE_OVER || exec->state == STATE_WAITING ||
             ((exec->seen & SAW_EXITED) && exec->cgroup.directory < 0))
-                return -ESRCH; /* with a cgroup, what it left in the background can still be signalled */
+                return -ESRCH; /* with a cgroup, processes in the background can still be signalled */
         sent = agent_exec_signal_all(exec, signal);
         if (sent < 0)
                 return sent;
@@ -337,7 +337,7 @@ static void free_now(struct exec *base)
         agent_exec_leave(exec);
 }
 
-/* ---- all of a container's ---- */
+/* ---- the backend ---- */
 
 static bool serves(const void *self, const char *container_id)
 {

@@ -5,7 +5,7 @@
 #include "agent-end.h"
 #include "agent-stream.h"
 
-/* What the agent has reported. STARTED may come late, or not at all. */
+/* The reports of the agent. STARTED may come late, or not at all. */
 enum agent_seen { SAW_STARTED = 1, SAW_EXITED = 2, SAW_GONE = 4 };
 
 struct agent_exec {
@@ -16,7 +16,7 @@ struct agent_exec {
         struct deferred_free deferred_free;
         bool is_counted; /* in channel->n_running */
         char *working_dir;
-        uint8_t *spec; /* NULL: sent */
+        uint8_t *spec; /* NULL: START was sent */
         size_t spec_length;
         uint32_t flags; /* AGENT_START_* */
         uint16_t rows, cols;
@@ -37,9 +37,9 @@ struct agent_exec {
 
 /* ---- agent-launch.c ---- */
 
-/* Takes what the request says about the program. 0, -E2BIG, -ENOMEM. */
+/* Copies the request's program. 0, -E2BIG, -ENOMEM. */
 int agent_exec_take(struct agent_exec *exec, const struct exec_request *request);
-/* Sends it to the agent. 0, or a negative errno: nothing runs. */
+/* Makes the cgroup and the pipes, and sends START. 0, or a negative errno: nothing runs. */
 int agent_exec_launch(struct agent_exec *exec);
 
 /* ---- agent-answer.c ---- */
@@ -47,7 +47,7 @@ int agent_exec_launch(struct agent_exec *exec);
 struct exec_end agent_exec_decide_end(const struct agent_exec *exec);
 /* Notes which outputs were not read to their end. Call it before they are closed. */
 void agent_exec_note_unread(struct agent_exec *exec);
-/* Answers the user, if he waits, and leaves. What the exec left in the background lives on. */
+/* Answers the user, if he waits, and leaves. Processes in the background live on. */
 void agent_exec_answer(struct agent_exec *exec);
 /* The same when the container is lost, with the end that the caller has decided. */
 void agent_exec_answer_lost(struct agent_exec *exec, const struct exec_end *end);

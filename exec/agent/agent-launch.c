@@ -1,4 +1,4 @@
-/* How an exec sets out: its cgroup, its pipes, and the START that takes the other ends along. */
+/* The start of an exec: its cgroup, its pipes, and the START message that carries their other ends. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ int agent_exec_take(struct agent_exec *exec, const struct exec_request *request)
         return 0;
 }
 
-/* What one START takes along; ours until it is sent. */
+/* The descriptors that one START carries. They stay ours, and are closed after it was sent. */
 struct start_fds {
         int fds[AGENT_FDS_MAX];
         size_t count;
@@ -100,7 +100,7 @@ int agent_exec_launch(struct agent_exec *exec)
         if (r == 0)
                 r = pack(exec, &start_fds);
         if (r == 0) {
-                exec_tell_launch(&exec->base);
+                exec_note_launch(&exec->base);
                 r = send_start(exec, &start_fds);
         }
         close_start_fds(&start_fds);

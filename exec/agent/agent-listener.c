@@ -16,7 +16,8 @@
 
 #define SOCKET_NAME "agent.sock"
 
-/* A greeting takes as long as it takes to clear what an earlier carreld left running. */
+/* How often the groups of an earlier carreld's execs are cleared until nothing of them lives; on_greeted waits for it.
+ */
 static const double CLEAR_FIRST_S = 0.002, CLEAR_MAX_S = 0.1;
 enum { BACKLOG = 16, ACCEPTS_AT_ONCE = 16 };
 
@@ -34,7 +35,7 @@ struct agent_listener {
         char container_id[ENGINE_ID_BYTES];
         int pid;
         bool has_own_kernel;
-        void (*on_greeted)(void *arg, const struct fault *why); /* NULL: nobody waits */
+        void (*on_greeted)(void *arg, const struct fault *why); /* NULL: no caller waits */
         void *arg;
 };
 
@@ -53,8 +54,8 @@ static int enter_directory(int parent, const char *name, int *ret_fd)
         return 0;
 }
 
-/* Searchable, because an engine that maps users binds the directories as one of those; nobody but root can list them,
- * and who connects without being the init is hung up on. */
+/* The directories can be searched by all users, because an engine that maps users binds them as a mapped user. Only
+ * root can list them, and a process that connects without being the init is disconnected. */
 int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, struct fault *why)
 {
         struct agents *agents = agents_of(execs);
@@ -76,7 +77,7 @@ int agents_open(struct execs *execs, const char *runtime_dir, const char *pool, 
         return 0;
 }
 
-/* -1: there is none. */
+/* -1: agents_open was not called. */
 static int directory_of(const struct agents *agents)
 {
         return agents != NULL ? agents->directory : -1;
@@ -122,7 +123,7 @@ void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *na
         each_entry(directory_of(agents_of(execs)), prune, &pruning);
 }
 
-/* Whoever the user inside is must be able to search the directory and to write to the socket. */
+/* The user inside, whatever its uid, must be able to search the directory and to write to the socket. */
 static int open_directory(const struct agents *agents, const char *name, int *ret_fd)
 {
         int fd;
@@ -140,7 +141,7 @@ static int open_directory(const struct agents *agents, const char *name, int *re
         return -EIO;
 }
 
-/* Through /proc/self/fd, because sun_path is short and runtime_dir may be long. */
+/* The path goes through /proc/self/fd, because sun_path is short and runtime_dir may be long. */
 static int listen_in(int directory, int *ret_fd)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -172,7 +173,7 @@ static void stop_listening(struct agent_listener *listener)
         (void)unlinkat(listener->directory, SOCKET_NAME, 0);
 }
 
-static void show_out(struct agent_listener *listener)
+static void drop_candidate(struct agent_listener *listener)
 {
         if (listener->candidate < 0)
                 return;
@@ -191,7 +192,7 @@ static void tell_greeted(struct agent_listener *listener, const struct fault *wh
                 on_greeted(listener->arg, why);
 }
 
-/* Nothing of before runs on unaccounted: it is killed, until the kernel says that it is gone. */
+/* Kills what an earlier carreld's execs left, again and again until the kernel says that it is gone. */
 static void on_clear(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct agent_listener *listener = timer->data;
@@ -232,12 +233,12 @@ static void refuse_candidate(struct agent_listener *listener, const char *senten
 {
         struct fault why;
 
-        show_out(listener);
+        drop_candidate(listener);
         (void)fault_set(&why, FAULT_CARREL_LOST, EPROTO, "the agent in the container cannot be used: %s", sentence);
         tell_greeted(listener, &why);
 }
 
-/* 0 with what to answer, -EPERM: it is somebody else, or another negative errno. */
+/* 0 with the WELCOME to send, -EPERM (it is not the agent that got the token), or another negative errno. */
 static int know_again(const struct agent_listener *listener, const struct agent_hello *hello,
                       struct agent_welcome *ret_welcome)
 {
@@ -261,7 +262,7 @@ static int know_again(const struct agent_listener *listener, const struct agent_
         return difference != 0 || agent_token_is_withheld(ret_welcome->token) ? -EPERM : 0;
 }
 
-/* The first message of the init. */
+/* The first message of a candidate. */
 static void on_hello(struct ev_loop *loop, ev_io *io, int events)
 {
         struct agent_listener *listener = io->data;
@@ -273,8 +274,8 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
         (void)loop, (void)events;
         if (r == -EAGAIN)
                 return;
-        if (r == -EPIPE) { /* it dials again */
-                show_out(listener);
+        if (r == -EPIPE) { /* it will connect again */
+                drop_candidate(listener);
                 return;
         }
         if (r < 0) {
@@ -282,15 +283,15 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
                 return;
         }
         r = know_again(listener, &hello, &welcome);
-        if (r == -EPERM) { /* another program inside; the init will come, too */
-                show_out(listener);
+        if (r == -EPERM) { /* another program inside; the init will connect, too */
+                drop_candidate(listener);
                 return;
         }
         ev_io_stop(listener->execs->loop, &listener->readable);
         if (r < 0 || send_welcome(listener->candidate, &welcome, &agents->out) < 0 ||
             agent_channel_new(&listener->channel, agents, listener->container_id, listener->pid, listener->candidate,
                               welcome.version, listener->has_own_kernel) < 0) {
-                refuse_candidate(listener, "it hung up, or there is no memory");
+                refuse_candidate(listener, "it closed the connection, or memory ran out");
                 return;
         }
         listener->candidate = -1;
@@ -299,9 +300,9 @@ static void on_hello(struct ev_loop *loop, ev_io *io, int events)
         on_clear(listener->execs->loop, &listener->clear, 0);
 }
 
-/* The kernel noted who connected. The pid is the init's as long as its pidfd, which our caller has, is alive; the
- * container's name in its cgroups says that the pid was right in the first place. With a kernel of its own a container
- * connects by a helper of its runtime (gVisor: by the gofer, later by the sentry), which is in the same cgroup. */
+/* The kernel noted the pid that connected. The pid is the init's as long as the pidfd that our caller holds is alive,
+ * and the container's name in its cgroups proves that the pid was the right one. A container with a kernel of its own
+ * connects through a helper of its runtime (gVisor: the gofer, later the sentry), which is in the same cgroup. */
 static bool may_be_init(const struct agent_listener *listener, int fd)
 {
         struct ucred peer = { 0 };
@@ -330,7 +331,7 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
                 listener->candidate = fd;
                 ev_io_set(&listener->readable, fd, EV_READ);
                 ev_io_start(loop, &listener->readable);
-                ev_io_stop(loop, io); /* who comes meanwhile waits, and wakes nobody */
+                ev_io_stop(loop, io); /* later connections wait in the backlog */
         }
 }
 
@@ -364,7 +365,7 @@ void agent_listener_leave(struct agent_listener *listener)
                 return;
         listener->on_greeted = NULL;
         ev_timer_stop(listener->execs->loop, &listener->clear);
-        show_out(listener);
+        drop_candidate(listener);
         ev_io_stop(listener->execs->loop, &listener->incoming);
 }
 
@@ -433,7 +434,7 @@ struct agent_listener *agent_listener_free(struct agent_listener *listener)
         return NULL;
 }
 
-/* What still has the earlier one bound keeps that. */
+/* A container that has the earlier file bound keeps that one. */
 int agent_listener_put(struct agent_listener *listener, const char *name, const void *bytes, size_t length)
 {
         AUTO(auto_close) int fd = -1;

@@ -9,7 +9,8 @@
 
 #include "agent-channel.h"
 
-/* One turn of the loop takes at most this much of one stream, so that a flood keeps nobody else waiting. */
+/* READS_AT_ONCE limits how much of one stream is read in one turn of the loop, so that a flood does not delay others.
+ */
 enum {
         READS_AT_ONCE = 4,
         LARGE_PIPE_BYTES = 1 << 20,
@@ -19,15 +20,15 @@ enum {
         INPUT_MODE = 0640
 };
 
-_Static_assert(READS_AT_ONCE *AGENT_READ_BYTES >= LARGE_PIPE_BYTES, "one turn empties a pipe that nobody fills");
+_Static_assert(READS_AT_ONCE *AGENT_READ_BYTES >= LARGE_PIPE_BYTES, "one turn empties a pipe that no process fills");
 
 static struct ev_loop *loop_of(const struct agent_channel *channel)
 {
         return channel->execs->loop;
 }
 
-/* The program may open its end again by /dev/stdin, /dev/stdout or /dev/stderr, as its group, and for that direction
- * only. The pipe stays ours, so that it cannot give itself more. Where we are not root it stays closed to it. */
+/* The program may open its end again through /dev/stdin, /dev/stdout or /dev/stderr: its group may, in that direction
+ * only. We stay the owner, so that it cannot give itself more. If we are not root, it cannot open it again. */
 static void let_in(int fd, gid_t gid, mode_t mode)
 {
         if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) == 0)
@@ -39,7 +40,7 @@ static bool make_pipe(const struct agent_channel *channel, int ours, int ends[st
         if (pipe2(ends, O_CLOEXEC) != 0)
                 return false;
         let_in(ends[ours], channel->gid, ours == 0 ? OUTPUT_MODE : INPUT_MODE);
-        /* Of our end alone: the flag is the open file's, and the program's end is another. */
+        /* Only our end: the flag belongs to the open file, and the program's end is another one. */
         if (fcntl(ends[ours], F_SETFL, O_NONBLOCK) == 0)
                 return true;
         close(ends[0]);
@@ -93,8 +94,8 @@ bool agent_output_is_open(const struct agent_output *output)
         return output->is_open;
 }
 
-/* As the end of a pipe's reader is seen by who writes. */
-static void tell_unwanted(const struct agent_output *output)
+/* For the writer this is like a pipe whose reader has closed it. */
+static void refuse_more(const struct agent_output *output)
 {
         struct agents *agents = output->channel->agents;
 
@@ -106,7 +107,7 @@ static void tell_unwanted(const struct agent_output *output)
 
 void agent_output_close(struct agent_output *output)
 {
-        tell_unwanted(output);
+        refuse_more(output);
         ev_io_stop(loop_of(output->channel), &output->readable);
         if (output->fd >= 0)
                 close(output->fd);
@@ -143,7 +144,7 @@ bool agent_output_is_held(const struct agent_output *output)
 
         if (output->fd < 0)
                 return output->is_open && !output->has_end;
-        return poll(&end, 1, 0) == 0; /* POLLHUP: there is no writer any more (pipe(7)) */
+        return poll(&end, 1, 0) == 0; /* POLLHUP: the last writer has gone (pipe(7)) */
 }
 
 static void end_output(struct agent_output *output)
@@ -152,7 +153,8 @@ static void end_output(struct agent_output *output)
         output->sink.on_end(output->sink.arg);
 }
 
-/* Who writes that much is spared half of the wake-ups. Refused when root's pipes have too many pages: no harm. */
+/* Large writers get half as many wake-ups. The kernel refuses when root's pipes have too many pages, which does no
+ * harm. */
 static void widen(struct agent_output *output)
 {
         if (!output->is_large)
@@ -209,19 +211,19 @@ void agent_output_owe(struct agent_output *output, bool is_bounded)
         output->owed = unread(output);
 }
 
-static void tell_taken(struct agent_output *output, uint32_t length)
+static void send_credit(struct agent_output *output, uint32_t length)
 {
         struct agents *agents = output->channel->agents;
 
-        output->untold += length;
-        if (output->untold < AGENT_WINDOW_BYTES / 4 || output->has_end)
+        output->uncredited += length;
+        if (output->uncredited < AGENT_WINDOW_BYTES / 4 || output->has_end)
                 return;
-        agent_write_credit(&agents->out, output->number, (unsigned)output->stream, output->untold);
+        agent_write_credit(&agents->out, output->number, (unsigned)output->stream, output->uncredited);
         if (agent_channel_send_stream(output->channel) == 0)
-                output->untold = 0;
+                output->uncredited = 0;
 }
 
-/* What came while nobody wanted it. */
+/* Delivers what came while the output was paused. */
 static void deliver_held(struct agent_output *output)
 {
         struct buffer held = output->held;
@@ -230,7 +232,7 @@ static void deliver_held(struct agent_output *output)
         if (held.length > 0) {
                 output->sink.on_bytes(output->sink.arg, output->stream, held.data, held.length);
                 if (output->is_open)
-                        tell_taken(output, (uint32_t)held.length);
+                        send_credit(output, (uint32_t)held.length);
         }
         buffer_free(&held);
         if (output->is_open && output->has_end && !output->is_paused)
@@ -256,13 +258,13 @@ int agent_output_take(struct agent_output *output, const void *bytes, size_t len
 {
         if (!output->is_open)
                 return 0;
-        if (output->has_end || output->held.length + output->untold + length > AGENT_WINDOW_BYTES)
+        if (output->has_end || output->held.length + output->uncredited + length > AGENT_WINDOW_BYTES)
                 return -EBADMSG;
         if (output->is_paused)
                 return buffer_append(&output->held, bytes, length);
         output->sink.on_bytes(output->sink.arg, output->stream, bytes, length);
         if (output->is_open)
-                tell_taken(output, (uint32_t)length);
+                send_credit(output, (uint32_t)length);
         return 0;
 }
 
@@ -316,7 +318,7 @@ void agent_input_close(struct agent_input *input)
         buffer_free(&input->held);
 }
 
-/* SIGPIPE is ignored by carreld. */
+/* carreld ignores SIGPIPE. */
 static ssize_t put_pipe(struct agent_input *input, const void *bytes, size_t length)
 {
         ssize_t written = write(input->fd, bytes, length);
@@ -349,7 +351,7 @@ static ssize_t put_frames(struct agent_input *input, const char *bytes, size_t l
 
 static ssize_t put(struct agent_input *input, const void *bytes, size_t length)
 {
-        if (!input->has_gone)
+        if (!input->is_started)
                 return 0;
         return input->channel->is_framed ? put_frames(input, bytes, length) : put_pipe(input, bytes, length);
 }
@@ -365,23 +367,23 @@ static void end_input(struct agent_input *input)
         agent_input_close(input);
 }
 
-/* Writes what is held as far as it goes. */
+/* Writes as many of the held bytes as there is room for. */
 static void flush(struct agent_input *input)
 {
         ssize_t written = input->held.length > 0 ? put(input, input->held.data, input->held.length) : 0;
         bool was_asked = input->is_asked;
 
-        if (written < 0) { /* nobody reads there any more */
+        if (written < 0) { /* the reader has gone */
                 agent_input_close(input);
                 return;
         }
         if (written > 0)
                 buffer_consume(&input->held, (size_t)written);
-        if (input->fd >= 0 && input->has_gone && input->held.length > 0)
+        if (input->fd >= 0 && input->is_started && input->held.length > 0)
                 ev_io_start(loop_of(input->channel), &input->writable);
         else
                 ev_io_stop(loop_of(input->channel), &input->writable);
-        if (input->held.length > 0 || !input->has_gone)
+        if (input->held.length > 0 || !input->is_started)
                 return;
         if (input->is_ending) {
                 end_input(input);
@@ -403,7 +405,7 @@ void agent_input_go(struct agent_input *input, uint32_t number)
         if (input->is_closed)
                 return;
         input->number = number;
-        input->has_gone = true;
+        input->is_started = true;
         if (input->fd >= 0)
                 ev_io_set(&input->writable, input->fd, EV_WRITE);
         flush(input);
@@ -427,7 +429,7 @@ ssize_t agent_input_write(struct agent_input *input, const void *bytes, size_t l
         if (kept > 0 && buffer_append(&input->held, (const char *)bytes + written, kept) != 0)
                 kept = 0;
         input->is_asked = (size_t)written + kept < length;
-        if (input->fd >= 0 && input->has_gone && input->held.length > 0)
+        if (input->fd >= 0 && input->is_started && input->held.length > 0)
                 ev_io_start(loop_of(input->channel), &input->writable);
         return written + (ssize_t)kept;
 }

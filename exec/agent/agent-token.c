@@ -12,13 +12,13 @@
 
 enum { FILE_NAME_BYTES = 256, RECORD_BYTES = ENGINE_ID_BYTES + AGENT_TOKEN_BYTES };
 
-/* No user's name begins with a point, so that none is taken for this. */
+/* No user's name begins with a dot, so the file cannot be taken for a user's directory. */
 static int file_name(const char *prefix, const char *name, char ret_name[static FILE_NAME_BYTES])
 {
         return snprintf(ret_name, FILE_NAME_BYTES, "%s%s", prefix, name) < FILE_NAME_BYTES ? 0 : -ENAMETOOLONG;
 }
 
-/* The id, filled up with zeros, and the token. */
+/* The id, padded with zeros, and then the token. */
 static int compose(const char *container_id, const uint8_t *token, uint8_t ret_record[static RECORD_BYTES])
 {
         if (strlen(container_id) >= ENGINE_ID_BYTES)
@@ -46,12 +46,12 @@ int agent_token_find(int directory, const char *name, const char *container_id,
         if (length < 0)
                 return -errno;
         if (length != sizeof record || strncmp(record, container_id, ENGINE_ID_BYTES) != 0)
-                return -ENOENT; /* of the user's last container */
+                return -ENOENT; /* it is of an earlier container of the user */
         memcpy(ret_token, record + ENGINE_ID_BYTES, AGENT_TOKEN_BYTES);
         return 0;
 }
 
-/* Whole or not at all: written beside it and renamed. The directory is on a tmpfs. */
+/* Written to another file and renamed, so that the file is never half written. The directory is on a tmpfs. */
 static int write_token(int directory, const char *name, const char *container_id, const uint8_t *token)
 {
         AUTO(auto_close) int fd = -1;

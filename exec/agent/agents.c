@@ -1,4 +1,4 @@
-/* All channels, and what they share. */
+/* The backend that agents are: all channels, and the buffers that they share. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -385,7 +385,7 @@ static int start_run(void *self, const char *container_id, int container_pid, co
         if (r == 0) {
                 look_at_tree(exec, container_pid);
                 init_timers(exec, request->timeout_s);
-                exec_tell_launch(&exec->base);
+                exec_note_launch(&exec->base);
                 r = ask_engine(exec, request);
         }
         if (r != 0) {

@@ -1,7 +1,8 @@
-/* Names of execs; the pool chooses those of jobs by it. */
+/* How an exec's id is chosen. */
 #pragma once
 
 #include "exec.h"
 
-/* The wanted id, or a new one of our own when it is NULL. 0, -EINVAL (not an exec id), or getrandom's errno. */
+/* Copies wanted, or makes a random id when it is NULL. 0, -EINVAL (wanted is not an exec id), or getrandom(2)'s errno.
+ */
 int exec_id_choose(const char *wanted, char ret_id[static EXEC_ID_BYTES]);

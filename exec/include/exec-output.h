@@ -1,4 +1,4 @@
-/* What a program wrote to one stream, up to a cap. */
+/* The output of one stream that is kept for the result, up to a cap. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,11 +11,11 @@
 struct exec_output {
         struct buffer kept;
         uint64_t cap_bytes;
-        bool is_truncated;     /* bytes were dropped: over the cap, or no memory for them */
-        struct utf8_scan scan; /* of what is kept */
+        bool is_truncated;     /* bytes were dropped: over the cap, or out of memory */
+        struct utf8_scan scan; /* of the kept bytes */
 };
 
-/* Keeps what fits; the rest is dropped and flagged. */
+/* Keeps the bytes that fit; drops and flags the rest. */
 void exec_output_append(struct exec_output *output, const void *bytes, size_t length);
-/* No more comes. What was cut in the middle of a character loses that character's bytes, so that text stays text. */
+/* The stream has ended. Removes the bytes of a character that was cut in its middle, so that text stays valid text. */
 void exec_output_end(struct exec_output *output);

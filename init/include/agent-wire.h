@@ -1,8 +1,8 @@
-/* The words between carreld and carrel-init, the agent inside every carrel (docs/exec-protocol.md). Compiled into both;
- * depends on nothing but the C library. Pure: no socket is touched here.
+/* The messages between carreld and carrel-init, the agent inside every carrel (docs/exec-protocol.md). Both programs
+ * contain this code, which uses only the C library. Pure: it uses no socket.
  *
  * One message is one packet of a SOCK_SEQPACKET socket: a header and a payload, at most AGENT_MESSAGE_MAX bytes,
- * integers little-endian. Whoever receives one judges it by agent_wire_check before anything else, whoever sent it. */
+ * integers little-endian. The receiver calls agent_wire_check before anything else, on both sides. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-        AGENT_VERSION = 2, /* the latest; both sides still speak all from AGENT_VERSION_MIN */
+        AGENT_VERSION = 2, /* the latest; both sides also speak all earlier versions from AGENT_VERSION_MIN on */
         AGENT_VERSION_MIN = 1,
         AGENT_VERSION_KEEP = 2,   /* the first with KEEP */
         AGENT_MAGIC = 0x4c525243, /* "CRRL" */
@@ -18,13 +18,14 @@ enum {
         AGENT_MESSAGE_MAX = 65536,
         AGENT_PAYLOAD_MAX = AGENT_MESSAGE_MAX - AGENT_HEADER_BYTES,
         AGENT_FDS_MAX = 4,
-        AGENT_SPEC_MAX = 0x110000,   /* of one exec: arguments, environment and working directory */
-        AGENT_TEXTS_MAX = 8192,      /* arguments and variables of one exec, together */
-        AGENT_WINDOW_BYTES = 262144, /* framed mode: what may be under way in one stream without a CREDIT */
+        AGENT_SPEC_MAX = 0x110000, /* of one exec: arguments, environment and working directory */
+        AGENT_TEXTS_MAX = 8192,    /* arguments and variables of one exec, together */
+        AGENT_WINDOW_BYTES =
+                262144, /* framed mode: bytes of one stream that may be sent before a CREDIT confirms them */
         AGENT_TOKEN_BYTES = 16
 };
 
-/* The sender. */
+/* The sender of a message. */
 enum agent_side { AGENT_FROM_DAEMON, AGENT_FROM_INSIDE };
 
 enum agent_kind {
@@ -43,23 +44,23 @@ enum agent_kind {
         AGENT_END = 33,
         AGENT_CREDIT = 34
 };
-/* "hello", "start", ...; "unknown". */
+/* "hello", "start", ...; "unknown" for another number. */
 const char *agent_kind_name(unsigned kind);
 
 struct agent_header {
         uint16_t kind;
-        uint16_t n_fds;  /* that came along, by the sender's word */
-        uint32_t number; /* of the exec, the daemon's choice, never reused on a connection; 0: none */
+        uint16_t n_fds;  /* how many descriptors the sender says it passes */
+        uint32_t number; /* of the exec, chosen by carreld, never reused on a connection; 0: no exec */
         uint32_t length; /* of the payload */
 };
 
-/* Judges a packet of `length` bytes that came with n_fds descriptors: header and payload agree with the packet, and the
- * kind is one that this side may send, with as many bytes and descriptors as it may have and a number if it needs one.
+/* Checks a packet of `length` bytes that came with n_fds descriptors. The header must match the packet, and this side
+ * must be allowed to send the kind, with so many bytes and descriptors, and with a number if the kind needs one.
  * is_cut: the kernel cut bytes or descriptors off (MSG_TRUNC, MSG_CTRUNC). 0 and *ret_header, or -EBADMSG. */
 int agent_wire_check(enum agent_side side, const void *packet, size_t length, size_t n_fds, bool is_cut,
                      struct agent_header *ret_header);
 
-/* ---- what the payloads hold ---- */
+/* ---- payloads ---- */
 
 struct agent_hello {
         uint32_t magic;
@@ -78,11 +79,11 @@ enum { AGENT_WELCOME_FRAMED = 1 };
 struct agent_start {
         uint32_t flags;       /* AGENT_START_* */
         uint16_t rows, cols;  /* with TTY */
-        uint32_t spec_length; /* all of it: what SPEC messages brought, and what follows */
+        uint32_t spec_length; /* of the whole spec: the pieces from SPEC messages, and the rest here */
 };
 enum { AGENT_START_HEAD_BYTES = 12 };
 enum {
-        AGENT_START_JOIN = 1,  /* the first descriptor is the cgroup's file; the child writes "0" into it */
+        AGENT_START_JOIN = 1,  /* the first descriptor is the cgroup's join file; the child writes "0" into it */
         AGENT_START_INPUT = 2, /* stdin is a stream, else /dev/null */
         AGENT_START_TTY = 4    /* a terminal: one output stream */
 };
@@ -156,9 +157,9 @@ int agent_read_end(const void *packet, unsigned *ret_stream);
 int agent_read_credit(const void *packet, unsigned *ret_stream, uint32_t *ret_bytes);
 
 /* ---- the spec of an exec: u32 arguments, u32 variables, then texts: working directory, arguments, variables.
- * A text is its u32 length and its bytes with a NUL after them, so that it can be used where it lies. ---- */
+ * A text is its u32 length, its bytes and a NUL, so that it can be used in place. ---- */
 
-/* The size of the spec; 0 when it is over a bound (AGENT_SPEC_MAX, AGENT_TEXTS_MAX). environment may be NULL. */
+/* The size of the spec; 0: over a limit (AGENT_SPEC_MAX, AGENT_TEXTS_MAX). environment may be NULL. */
 size_t agent_spec_size(const char *working_dir, const char *const *argv, const char *const *environment);
 /* Writes agent_spec_size bytes. */
 void agent_spec_write(void *target, const char *working_dir, const char *const *argv, const char *const *environment);
@@ -166,10 +167,10 @@ void agent_spec_write(void *target, const char *working_dir, const char *const *
 struct agent_spec {
         const char *working_dir;
         size_t n_argv, n_environment;
-        /* AGENT_TEXTS_MAX + 2 of them are room for any spec: the arguments, NULL, the variables, NULL. */
+        /* The arguments, NULL, the variables, NULL. AGENT_TEXTS_MAX + 2 pointers are enough for any spec. */
         char **argv, **environment;
 };
-/* texts: room for n_texts pointers; they point into bytes, which must live on. -EBADMSG: not a spec (no argument, an
- * empty program, a NUL inside, a variable without "=", a bound crossed, bytes left over); -E2BIG: n_texts is too few.
+/* texts has room for n_texts pointers, which will point into bytes. 0, -EBADMSG (not a spec: no argument, an empty
+ * program, a NUL inside, a variable without "=", over a limit, or bytes left over), or -E2BIG (n_texts is too small).
  */
 int agent_spec_read(void *bytes, size_t length, char **texts, size_t n_texts, struct agent_spec *ret_spec);

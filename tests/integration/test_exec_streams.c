@@ -289,8 +289,8 @@ static void files_go_in_and_out(void **state)
                 { "a wrong archive",
                   "head -c 2000 /dev/urandom > w; api -X PUT --data-binary @w 'http://c/v1/carrels/ada/archive?path=w' "
                   "| "
-                  "grep -o 'what comes is no tar archive'",
-                  "what comes is no tar archive\n" },
+                  "grep -o 'the input is not a tar archive'",
+                  "the input is not a tar archive\n" },
                 { "an archive that leads out",
                   "echo x > x; tar -cPf w --transform 's,^,../../tmp/,' x; "
                   "api -X PUT --data-binary @w 'http://c/v1/carrels/ada/archive?path=w' | grep -o 'file_refused'; "

@@ -449,7 +449,7 @@ static void give_intruder(const char *user)
 
 static void init_entry(char ret_entry[static 32])
 {
-        FILE *file = fopen(built_program("image/carrel-init"), "re");
+        FILE *file = fopen(built_program("init/carrel-init"), "re");
         Elf64_Ehdr head = { 0 };
 
         assert_non_null(file);
