@@ -29,28 +29,27 @@ static bool holds(int fd, const char *value)
         return n > 0 && (size_t)n == length + 1 && memcmp(now, value, length) == 0;
 }
 
-int sysctl_set(const char *path, const char *value)
+/* former NULL: whatever it is. */
+static int change(const char *path, const char *former, const char *value)
 {
         size_t length = strlen(value);
         AUTO(auto_close) int fd = open_setting(path, O_RDWR);
 
         if (fd < 0)
                 return fd;
-        if (holds(fd, value))
+        if (former == NULL ? holds(fd, value) : !holds(fd, former))
                 return 0;
         return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
 }
 
+int sysctl_set(const char *path, const char *value)
+{
+        return change(path, NULL, value);
+}
+
 int sysctl_replace(const char *path, const char *former, const char *value)
 {
-        size_t length = strlen(value);
-        AUTO(auto_close) int fd = open_setting(path, O_RDWR);
-
-        if (fd < 0)
-                return fd;
-        if (!holds(fd, former))
-                return 0;
-        return pwrite(fd, value, length, 0) == (ssize_t)length ? 0 : -EIO;
+        return change(path, former, value);
 }
 
 int sysctl_lower_default(const char *path, uint32_t most)
