@@ -1,20 +1,10 @@
 /* What bad input gets over the real socket: one clear error, the connection closed where it must be, and no memory. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 enum {
         MIB = 1 << 20,
@@ -24,26 +14,6 @@ enum {
         FLOODS = 100,
         RSS_SLACK_KB = 32 * 1024
 };
-
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
-}
 
 /* ---- requests that are HTTP ---- */
 
@@ -247,7 +217,7 @@ static void the_socket_is_for_its_group_alone(void **state)
         assert_int_equal(output.status, 0);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(bad_requests_get_one_clear_error),
@@ -258,10 +228,9 @@ static int inside(void)
                 cmocka_unit_test(the_socket_is_for_its_group_alone),
         };
 
-        return cmocka_run_group_tests_name("api-limits", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "api-limits",
+                .kind = SUITE_CARRELD,
+                SUITE_TESTS(tests),
+        });
 }

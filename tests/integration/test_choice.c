@@ -1,54 +1,13 @@
 /* Which engine carreld takes when it may choose, and what it still does without the right to connect a carrel. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
-#include <cmocka.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
-
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
+#include "suite.h"
 
 /* Exactly one of them is chosen, and all have a reason. */
 static void expect_choice(const struct answer *info, const char *kind)
@@ -115,7 +74,7 @@ static void auto_takes_the_first_that_is_able(void **state)
         expect_engine();
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        end_daemon();
+        suite_end();
 }
 
 static bool has_reasons(void *arg)
@@ -153,7 +112,7 @@ static void an_engine_that_comes_later_is_taken(void **state)
         expect_engine();
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        end_daemon();
+        suite_end();
 }
 
 /* Children of a process without them in its bounding set do not have them (capabilities(7)). */
@@ -171,8 +130,7 @@ static void without_the_right_to_connect_there_is_policy_none(void **state)
 
         (void)state;
         drop_network_capabilities();
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 60.0);
+        suite_start(NULL);
         answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"policy\":\"internet\"}");
         assert_int_equal(answer.status, 503);
         assert_string_equal(answer_text(&answer, "error.code"), "policy_not_in_force");
@@ -186,23 +144,21 @@ static void without_the_right_to_connect_there_is_policy_none(void **state)
         answer = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
         assert_true(cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetObjectItem(answer.json, "policy"), "can_connect")));
         answer_release(&answer);
-        end_daemon();
-}
-
-static int inside(void)
-{
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_teardown(auto_takes_the_first_that_is_able, stop_daemon),
-                { "an_engine_that_comes_later_is_taken", an_engine_that_comes_later_is_taken, NULL, stop_daemon,
-                  ENGINE_DAEMON },
-                /* The last: it takes rights away from this process's children for good. */
-                cmocka_unit_test_teardown(without_the_right_to_connect_there_is_policy_none, stop_daemon),
-        };
-
-        return engine_run_tests("choice", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
+        suite_end();
 }
 
 int main(void)
 {
-        return enclosure_run(inside);
+        const struct CMUnitTest tests[] = {
+                WITH_ENGINE(auto_takes_the_first_that_is_able),
+                WITH_ENGINE_DAEMON(an_engine_that_comes_later_is_taken),
+                /* The last: it takes rights away from this process's children for good. */
+                WITH_ENGINE(without_the_right_to_connect_there_is_policy_none),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "choice",
+                .kind = SUITE_ENGINE,
+                SUITE_TESTS(tests),
+        });
 }

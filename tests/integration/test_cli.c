@@ -1,45 +1,16 @@
 /* The command line by hand, against a real carreld and a real engine, and carreld's own command line. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
 #include "scripts.h"
-#include "test-engine.h"
+#include "suite.h"
 
 enum { ARGUMENTS_MAX = 12 };
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
-{
-        /* The machine's resolvers are outside of the enclosure: doctor would rightly say that they do not answer. */
-        static const char *const SETTINGS[] = { "CARREL_DNS=", NULL };
-
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, PATIENCE_S);
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
-}
+/* The resolvers of the machine are outside the enclosure, so that doctor would report that they do not answer. */
+static const char *const SETTINGS[] = { "CARREL_DNS=", NULL };
 
 /* Runs carrel with the socket in front of the arguments. */
 static void run_carrel(struct output *ret_output, const char *const *arguments)
@@ -359,7 +330,7 @@ static void images_come_from_registries(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_day_at_the_command_line),
@@ -374,10 +345,10 @@ static int inside(void)
                 cmocka_unit_test(images_come_from_registries),
         };
 
-        return cmocka_run_group_tests_name("cli", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "cli",
+                .kind = SUITE_CARRELD,
+                .settings = SETTINGS,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,22 +1,12 @@
 /* What a carrel can reach, through carreld and a real engine, with the whole world in two namespaces. Each denied
  * target has its positive control: the host, which no rule judges, reaches it at the same moment. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
 #include "outside.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 /* Of the operator: a database network, and a pinhole into a private one. */
 #define OPERATORS "9.8.7.0/24"
@@ -28,9 +18,7 @@
 #define LATER_RESOLVER "172.20.0.53"
 #define RESOLV_CONF "/run/testbed/resolv.conf"
 
-static struct test_engine *engine;
 static struct outside *outside;
-static struct carreld *carreld;
 
 static const char *const DENIED[] = {
         "169.254.169.254", "10.0.0.1",  "10.1.2.4",    "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1",
@@ -62,12 +50,10 @@ static void write_resolver(const char *address)
         assert_int_equal(fclose(file), 0);
 }
 
-static int start(void **state)
+static void set_up(void)
 {
         char address[32];
 
-        (void)state;
-        engine = engine_new();
         write_resolver(RESOLVER);
         MUST_RUN("mount", "--bind", RESOLV_CONF, "/etc/resolv.conf");
         add_bridge();
@@ -79,20 +65,14 @@ static int start(void **state)
         outside_add(outside, PINHOLE "/32");
         outside_add(outside, RESOLVER "/32");
         outside_add(outside, LATER_RESOLVER "/32");
-        carreld = carreld_new(
-                (const char *const[]){ "CARREL_DENY=" OPERATORS, "CARREL_ALLOW=" PINHOLE "/32:7777", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
+        SUITE_START("CARREL_DENY=" OPERATORS, "CARREL_ALLOW=" PINHOLE "/32:7777");
         carreld_must_ensure("ada");
-        return 0;
 }
 
-static int stop(void **state)
+static void tear_down(void)
 {
-        (void)state;
-        carreld = carreld_free(carreld);
+        suite_end();
         outside = outside_free(outside);
-        engine = engine_free(engine);
-        return 0;
 }
 
 /* ---- probes ---- */
@@ -465,7 +445,7 @@ static void the_network_outlives_an_engine_restart(void **state)
         assert_true(does_carrel_reach("ada", OUTSIDE_ALLOWED));
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(allowed_targets_are_open),
@@ -485,10 +465,11 @@ static int inside(void)
                   ENGINE_DAEMON },
         };
 
-        return engine_run_tests("egress", tests, sizeof tests / sizeof *tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "egress",
+                .kind = SUITE_ENGINE,
+                .set_up = set_up,
+                .tear_down = tear_down,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,20 +1,11 @@
 /* Everyday programs in the default image, as an agent calls them: each case is a script inside one user's carrel, and
  * what it prints is what is expected. The cases that pass are named in the log. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
 #include "default-image.h"
-#include "enclosure.h"
-#include "process.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define IMAGE "everyday:1"
 
@@ -25,8 +16,6 @@ struct script {
 };
 
 static const char *archive;
-static struct test_engine *engine;
-static struct carreld *carreld;
 
 static void carrel_must(const char *const *words)
 {
@@ -38,28 +27,16 @@ static void carrel_must(const char *const *words)
 }
 #define CARREL(...) carrel_must((const char *const[]){ __VA_ARGS__, NULL })
 
-static int start(void **state)
-{
-        double begin;
+static const char *const SETTINGS[] = { "CARREL_IMAGE=" IMAGE, "CARREL_MEMORY=2g", "CARREL_PIDS=512",
+                                        "CARREL_TMP_SIZE=256m", NULL };
 
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new((const char *const[]){ "CARREL_IMAGE=" IMAGE, "CARREL_MEMORY=2g", "CARREL_PIDS=512",
-                                                     "CARREL_TMP_SIZE=256m", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
-        begin = now_s();
+static void set_up(void)
+{
+        double begin = now_s();
+
         CARREL("image", "import", archive, IMAGE);
         print_message("# the image is imported in %.0f s\n", now_s() - begin);
         CARREL("ensure", "ada");
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
 }
 
 static void run_each(const struct script *scripts, size_t n)
@@ -303,7 +280,7 @@ static void git_and_builds(void **state)
         RUN_EACH(SCRIPTS);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(who_and_where),  cmocka_unit_test(small_tools), cmocka_unit_test(streams),
@@ -311,14 +288,15 @@ static int inside(void)
                 cmocka_unit_test(git_and_builds),
         };
 
-        return cmocka_run_group_tests_name("everyday", tests, start, stop);
-}
-
-int main(void)
-{
         archive = default_image();
         if (archive != NULL)
-                return enclosure_run(inside);
+                return suite_run(&(struct suite){
+                        .name = "everyday",
+                        .kind = SUITE_CARRELD,
+                        .settings = SETTINGS,
+                        .set_up = set_up,
+                        SUITE_TESTS(tests),
+                });
         printf("1..0 # SKIP the default image cannot be made here\n");
         return getenv("CARREL_MUST_RUN") != NULL ? EXIT_FAILURE : EXIT_SUCCESS;
 }

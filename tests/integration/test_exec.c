@@ -1,27 +1,15 @@
 /* Programs in carrels, by the agent: how each ends, what is left of it, and what a carreld that dies does not lose. */
 #include <dirent.h>
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
 #include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 enum { SHORT_EXECS = 10000, SHORT_CONNECTIONS = 8, BODY_BYTES = 1024, PATH_BYTES = 256 };
-
-static struct test_engine *engine;
-static struct carreld *carreld;
 
 static const char *const SETTINGS[] = { "CARREL_MEMORY=64m",
                                         "CARREL_TMP_SIZE=1m",
@@ -31,44 +19,19 @@ static const char *const SETTINGS[] = { "CARREL_MEMORY=64m",
                                         "CARREL_IDLE_TTL_S=10000",
                                         NULL };
 
-static int start_engine(void **state)
+static int begin_with_ada(void **state)
 {
         (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static int start_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, 20.0);
+        suite_start(SETTINGS);
         carreld_must_ensure("ada");
         return 0;
 }
 
-/* Its carrels go with it: the next test begins with none. */
-static void end_daemon(void)
+/* The next test begins without a carrel. */
+static void end_with_ada(void)
 {
-        struct carreld *ended = carreld;
-
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        carreld = NULL;
-        carreld_free(ended);
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
+        suite_end();
 }
 
 static void expect_text(const struct answer *answer, const char *path, const char *expected)
@@ -133,7 +96,7 @@ static void each_ends_with_its_cause(void **state)
                         fail_msg("%s has left something running", CASES[i].script);
         }
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
-        end_daemon();
+        end_with_ada();
 }
 
 static void what_cannot_run_says_why(void **state)
@@ -160,7 +123,7 @@ static void what_cannot_run_says_why(void **state)
                         fail_msg("%s: %s", CASES[i].body, answer.body);
                 answer_release(&answer);
         }
-        end_daemon();
+        end_with_ada();
 }
 
 /* ---- output ---- */
@@ -181,7 +144,7 @@ static void output_is_whole_whoever_holds_it(void **state)
         assert_int_equal(answer.status, 200);
         expect_text(&answer, "stderr", "end\n");
         answer_release(&answer);
-        end_daemon();
+        end_with_ada();
 }
 
 static size_t count_groups(void)
@@ -214,7 +177,7 @@ static void a_group_goes_with_its_last_process(void **state)
                  "-path \"*$1/*/carrel-exec-*/cgroup.threads\"))",
                  "sh", enclosure_cgroup());
         assert_true(wait_until(has_no_group, NULL, PATIENCE_S));
-        end_daemon();
+        end_with_ada();
 }
 
 /* ---- side by side ---- */
@@ -226,10 +189,8 @@ static void too_many_wait_and_too_many_waiters_are_refused(void **state)
 
         (void)state;
         carreld = carreld_kill(carreld);
-        carreld = carreld_new((const char *const[]){ "CARREL_STARTUP=adopt", "CARREL_MAX_EXECS=2",
-                                                     "CARREL_MAX_QUEUED_EXECS=1", "CARREL_MEMORY=64m",
-                                                     "CARREL_TMP_SIZE=1m", "CARREL_PIDS=64", NULL });
-        carreld_await_ready(carreld, 20.0);
+        SUITE_START("CARREL_STARTUP=adopt", "CARREL_MAX_EXECS=2", "CARREL_MAX_QUEUED_EXECS=1", "CARREL_MEMORY=64m",
+                    "CARREL_TMP_SIZE=1m", "CARREL_PIDS=64");
         carreld_must_ensure("ada");
         for (int i = 0; i < 4; i++)
                 volley_add(volley, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"sleep\",\"1\"]}");
@@ -241,7 +202,7 @@ static void too_many_wait_and_too_many_waiters_are_refused(void **state)
         assert_int_equal(n_ok, 3);
         assert_int_equal(n_refused, 1);
         volley_free(volley);
-        end_daemon();
+        end_with_ada();
 }
 
 /* ---- nothing is left ---- */
@@ -296,7 +257,7 @@ static void many_short_ones_leave_nothing(void **state)
         answer = request(CARREL_SOCKET, "GET", "/v1/execs", NULL);
         assert_non_null(strstr(answer.body, "\"execs\":[]"));
         answer_release(&answer);
-        end_daemon();
+        end_with_ada();
 }
 
 /* ---- what dies under them ---- */
@@ -323,7 +284,7 @@ static void an_exec_ends_with_its_carrel(void **state)
         volley_free(volley);
         carreld_must_exec("ada", "echo again", text, sizeof text); /* in a carrel made anew */
         assert_string_equal(text, "again");
-        end_daemon();
+        end_with_ada();
 }
 
 /* By its cgroup's freezer, as `docker pause` does it. */
@@ -375,15 +336,14 @@ static void a_frozen_carrel_is_not_to_blame(void **state)
         /* A carreld that begins anew needs its agent: it thaws it. */
         carreld = carreld_kill(carreld);
         freeze(true);
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, 30.0);
+        suite_start(SETTINGS);
         carreld_must_exec("ada", "echo thawed", text, sizeof text);
         assert_string_equal(text, "thawed");
         answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada", NULL);
         expect_text(&answer, "container_id", container);
         assert_non_null(strstr(answer.body, "\"frozen\":false"));
         answer_release(&answer);
-        end_daemon();
+        end_with_ada();
 }
 
 /* The agent lets go of what it ran, and comes back; what escaped from it is found by its cgroup. What an exec that was
@@ -412,8 +372,7 @@ static void a_new_carreld_finds_the_agent_and_no_strays(void **state)
         engine_id(CARREL_PREFIX "ada", id);
         carreld = carreld_kill(carreld);
         volley_free(volley);
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, 30.0);
+        suite_start(SETTINGS);
         answer = carreld_ensure("ada");
         expect_text(&answer, "outcome", "reused");
         expect_text(&answer, "exec", "agent");
@@ -423,7 +382,7 @@ static void a_new_carreld_finds_the_agent_and_no_strays(void **state)
         assert_int_equal(processes_inside("ada"), 1);
         carreld_must_exec("ada", "pidof sleep >/dev/null && echo there", text, sizeof text);
         assert_string_equal(text, "there");
-        end_daemon();
+        end_with_ada();
 }
 
 static void the_way_home_is_closed(void **state)
@@ -437,29 +396,28 @@ static void the_way_home_is_closed(void **state)
         assert_string_equal(text, "refused");
         carreld_must_exec("ada", "ls /proc/1/fd >/dev/null 2>&1 || echo refused", text, sizeof text);
         assert_string_equal(text, "refused");
-        end_daemon();
-}
-
-static int inside(void)
-{
-#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_daemon, stop_daemon)
-        const struct CMUnitTest tests[] = {
-                WITH_DAEMON(each_ends_with_its_cause),
-                WITH_DAEMON(what_cannot_run_says_why),
-                WITH_DAEMON(output_is_whole_whoever_holds_it),
-                WITH_DAEMON(a_group_goes_with_its_last_process),
-                WITH_DAEMON(too_many_wait_and_too_many_waiters_are_refused),
-                WITH_DAEMON(an_exec_ends_with_its_carrel),
-                WITH_DAEMON(a_frozen_carrel_is_not_to_blame),
-                WITH_DAEMON(a_new_carreld_finds_the_agent_and_no_strays),
-                WITH_DAEMON(the_way_home_is_closed),
-                WITH_DAEMON(many_short_ones_leave_nothing),
-        };
-
-        return engine_run_tests("exec", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
+        end_with_ada();
 }
 
 int main(void)
 {
-        return enclosure_run(inside);
+#define WITH_ADA(test) cmocka_unit_test_setup_teardown(test, begin_with_ada, suite_end_test)
+        const struct CMUnitTest tests[] = {
+                WITH_ADA(each_ends_with_its_cause),
+                WITH_ADA(what_cannot_run_says_why),
+                WITH_ADA(output_is_whole_whoever_holds_it),
+                WITH_ADA(a_group_goes_with_its_last_process),
+                WITH_ADA(too_many_wait_and_too_many_waiters_are_refused),
+                WITH_ADA(an_exec_ends_with_its_carrel),
+                WITH_ADA(a_frozen_carrel_is_not_to_blame),
+                WITH_ADA(a_new_carreld_finds_the_agent_and_no_strays),
+                WITH_ADA(the_way_home_is_closed),
+                WITH_ADA(many_short_ones_leave_nothing),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "exec",
+                .kind = SUITE_ENGINE,
+                SUITE_TESTS(tests),
+        });
 }

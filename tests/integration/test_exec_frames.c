@@ -1,8 +1,4 @@
 /* Output in Docker's frames, pulled from the pipes of real programs: whole, in order, bounded, and with its end. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,36 +7,15 @@
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
-#include <cmocka.h>
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 enum { REQUEST_BYTES = 1024, ANSWER_BYTES = 48 << 20, TEXT_BYTES = 256, HEAD_BYTES = 8 };
 enum { OUTPUT = 1, ERRORS = 2, REPORT = 3 };
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
+static void set_up(void)
 {
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 60.0);
         carreld_must_ensure("ada");
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
 }
 
 /* ---- a client ---- */
@@ -262,7 +237,7 @@ static void a_client_that_does_not_read(void **state)
         assert_true(wait_until(is_gone, NULL, PATIENCE_S));
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(output_and_end),
@@ -271,10 +246,10 @@ static int inside(void)
                 cmocka_unit_test(a_client_that_does_not_read),
         };
 
-        return engine_run_tests("exec_frames", tests, sizeof tests / sizeof *tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "exec_frames",
+                .kind = SUITE_CARRELD,
+                .set_up = set_up,
+                SUITE_TESTS(tests),
+        });
 }

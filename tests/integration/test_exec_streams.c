@@ -1,43 +1,15 @@
 /* Execs that outlive their request, stdin while they run, files in and out: at the command line, as a backend's shell
  * would, against a real carreld and a real engine. Each case is a script; what it prints is what is expected. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
 #include "scripts.h"
-#include "test-engine.h"
+#include "suite.h"
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
-{
-        static const char *const SETTINGS[] = { "CARREL_EXEC_RING_SIZE=64k", "CARREL_FILE_MAX_SIZE=8m",
-                                                "CARREL_STARTUP=adopt", NULL };
-
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, 60.0);
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
-}
+static const char *const SETTINGS[] = { "CARREL_EXEC_RING_SIZE=64k", "CARREL_FILE_MAX_SIZE=8m", "CARREL_STARTUP=adopt",
+                                        NULL };
 
 static void execs_are_found_again(void **state)
 {
@@ -432,7 +404,7 @@ static void hostile_files_harm_nobody_else(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(execs_are_found_again),
@@ -446,10 +418,10 @@ static int inside(void)
                 cmocka_unit_test(hostile_files_harm_nobody_else),
         };
 
-        return cmocka_run_group_tests_name("exec_streams", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "exec_streams",
+                .kind = SUITE_CARRELD,
+                .settings = SETTINGS,
+                SUITE_TESTS(tests),
+        });
 }

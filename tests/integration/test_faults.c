@@ -1,31 +1,19 @@
 /* carreld killed at every named step, and an engine that stops, hangs and restarts. After each fault: at most one
  * container per user, nothing foreign touched, and the next ensure works. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
-#include <cmocka.h>
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define ENSURE_TIMEOUT_S 6.0
 #define ENSURE_TIMEOUT "CARREL_ENSURE_TIMEOUT_S=6"
 #define ANSWER_SLACK_S 5.0 /* less than another timeout */
 #define CONVERGE_S 10.0
-
-static struct test_engine *engine;
-static struct carreld *carreld;
 
 /* ---- what must not be touched ---- */
 
@@ -74,48 +62,12 @@ static void expect_decoys(void)
 
 /* ---- life ---- */
 
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        add_decoys();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
+static const char *const SETTINGS[] = { "CARREL_STARTUP=clear", ENSURE_TIMEOUT, NULL };
 
 /* `other`: a failpoint, or another setting; NULL: none. */
 static void start_daemon(const char *startup, const char *other)
 {
-        carreld = carreld_new((const char *const[]){ startup, other, NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
-}
-
-static int start_default(void **state)
-{
-        (void)state;
-        start_daemon("CARREL_STARTUP=clear", ENSURE_TIMEOUT);
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
+        SUITE_START(startup, other);
 }
 
 /* I1 and I6, seen from the engine: one container for the user, and no other of this pool. */
@@ -175,7 +127,7 @@ static double kill_and_converge_once(const char *startup, const char *method, co
         expect_one("ada");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         assert_int_equal(engine_count(LABEL_USER), 0);
-        end_daemon();
+        suite_end();
         return duration_s;
 }
 
@@ -284,7 +236,7 @@ static void an_exec_of_a_killed_carreld_runs_once(void **state)
                 expect_runs(DEATHS[i].runs);
                 expect_one("ada");
                 request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-                end_daemon();
+                suite_end();
                 assert_int_equal(unlink(CARREL_RUNTIME "/default.execs"), 0); /* the next row has the same id */
         }
 }
@@ -327,7 +279,7 @@ static void an_exec_that_ran_is_lost_and_leaves_nothing(void **state)
                 expect_answer("GET", "/v1/execs/kill-2", NULL, 200, "\"cause\":\"carrel_lost\"");
                 expect_runs(1);
                 request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-                end_daemon();
+                suite_end();
                 assert_int_equal(unlink(CARREL_RUNTIME "/default.execs"), 0);
         }
 }
@@ -350,7 +302,7 @@ static void a_failure_at_any_step_leaves_nothing(void **state)
                         fail_msg("%s: %d %s", failpoint, answer.status, answer.body);
                 answer_release(&answer);
                 expect_decoys();
-                end_daemon();
+                suite_end();
         }
 }
 
@@ -394,7 +346,7 @@ static void a_hanging_engine_costs_only_time(void **state)
         carreld_must_ensure("bob");
         expect_one("ada");
         expect_one("bob");
-        end_daemon();
+        suite_end();
 }
 
 static void an_absent_engine_is_said_so_and_comes_back(void **state)
@@ -418,7 +370,7 @@ static void an_absent_engine_is_said_so_and_comes_back(void **state)
         assert_true(wait_until(is_ready, NULL, PATIENCE_S));
         carreld_must_ensure("ada");
         expect_one("ada");
-        end_daemon();
+        suite_end();
 }
 
 static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
@@ -448,7 +400,7 @@ static void an_engine_that_restarts_mid_ensure_loses_nobody(void **state)
                 carreld_must_ensure(text);
                 expect_one(text);
         }
-        end_daemon();
+        suite_end();
 }
 
 static void carreld_waits_for_an_engine_that_is_not_there_yet(void **state)
@@ -462,17 +414,15 @@ static void carreld_waits_for_an_engine_that_is_not_there_yet(void **state)
                 engine_revive(DECOYS[i].name);
         carreld_await_ready(carreld, PATIENCE_S);
         carreld_must_ensure("ada");
-        end_daemon();
+        suite_end();
 }
 
-static int inside(void)
+int main(void)
 {
-#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
 #define WITH_BOTH(test)                                                                                                \
         {                                                                                                              \
-#test, test, start_default, stop_daemon, ENGINE_DAEMON                                                 \
+#test, test, suite_begin_test, suite_end_test, ENGINE_DAEMON                                           \
         }
-#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(killed_at_every_step_of_ensure),
                 WITH_ENGINE(killed_at_every_step_of_retire),
@@ -483,14 +433,14 @@ static int inside(void)
                 WITH_BOTH(a_hanging_engine_costs_only_time),
                 WITH_BOTH(an_absent_engine_is_said_so_and_comes_back),
                 WITH_BOTH(an_engine_that_restarts_mid_ensure_loses_nobody),
-                { "carreld_waits_for_an_engine_that_is_not_there_yet",
-                  carreld_waits_for_an_engine_that_is_not_there_yet, NULL, stop_daemon, ENGINE_DAEMON },
+                WITH_ENGINE_DAEMON(carreld_waits_for_an_engine_that_is_not_there_yet),
         };
 
-        return engine_run_tests("faults", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "faults",
+                .kind = SUITE_ENGINE,
+                .settings = SETTINGS,
+                .set_up = add_decoys,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,57 +1,22 @@
 /* Carrels on gVisor (runsc), whose programs have a kernel of their own: the agent calls home through it, runs programs
  * in framed mode, and kills them without a cgroup of the host's; where it cannot call home the runtime's exec serves.
  * Each case is a script; what it prints is what is expected. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
 #include "scripts.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define ON_GVISOR "CARREL_RUNTIME=runsc", "CARREL_POLICY=none", "CARREL_USERNS=off", "CARREL_PIDS=1024"
 
-static struct test_engine *engine;
-static struct carreld *carreld;
+static const char *const SETTINGS[] = { ON_GVISOR, "CARREL_STARTUP=adopt", NULL };
 
 static bool is_embedded(void)
 {
         return strcmp(engine_kind(), "oci") == 0;
-}
-
-static void start_daemon(const char *more)
-{
-        const char *const settings[] = { ON_GVISOR, "CARREL_STARTUP=adopt", more, NULL };
-
-        carreld = carreld_new(settings);
-        carreld_await_ready(carreld, PATIENCE_S);
-}
-
-static int start(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        start_daemon(NULL);
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
 }
 
 static void the_agent_runs_programs(void **state)
@@ -160,8 +125,7 @@ static void the_agent_comes_back(void **state)
 
         RUN_SCRIPTS(BEFORE);
         (void)kill(carreld_pid(carreld), SIGKILL);
-        carreld = carreld_kill(carreld);
-        start_daemon(NULL);
+        suite_restart(SETTINGS);
         RUN_SCRIPTS(AFTER);
 }
 
@@ -209,12 +173,12 @@ static void the_runtimes_exec_serves_where_no_agent_calls(void **state)
         (void)state;
         if (!is_embedded())
                 return; /* runtime_args are the embedded engine's */
-        carreld = carreld_free(carreld);
-        start_daemon("CARREL_RUNTIME_ARGS=--host-uds=none");
+        suite_end();
+        SUITE_START(ON_GVISOR, "CARREL_STARTUP=adopt", "CARREL_RUNTIME_ARGS=--host-uds=none");
         RUN_SCRIPTS(SCRIPTS);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_agent_runs_programs),
@@ -225,10 +189,10 @@ static int inside(void)
                 cmocka_unit_test(the_runtimes_exec_serves_where_no_agent_calls),
         };
 
-        return cmocka_run_group_tests_name("gvisor", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "gvisor",
+                .kind = SUITE_CARRELD,
+                .settings = SETTINGS,
+                SUITE_TESTS(tests),
+        });
 }

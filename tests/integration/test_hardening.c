@@ -1,43 +1,18 @@
 /* What a hostile program finds inside a carrel. Where a probe must fail, the same probe succeeds in a plain container
  * of the same engine and image, so that it is the template that stops it. */
 #include <elf.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "suite.h"
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+static const char *const SETTINGS[] = { "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m", NULL };
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
+static void set_up(void)
 {
-        (void)state;
-        engine = engine_new();
-        carreld =
-                carreld_new((const char *const[]){ "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
         carreld_must_ensure("ada");
-        return 0;
-}
-
-static int stop(void **state)
-{
-        (void)state;
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
 }
 
 /* ---- what /proc says ---- */
@@ -530,7 +505,7 @@ static void a_program_that_another_exec_holds_has_its_end(void **state)
         assert_string_equal(text, "again");
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_process_is_confined),
@@ -552,10 +527,11 @@ static int inside(void)
                 cmocka_unit_test(a_program_that_another_exec_holds_has_its_end),
         };
 
-        return cmocka_run_group_tests_name("hardening", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "hardening",
+                .kind = SUITE_CARRELD,
+                .settings = SETTINGS,
+                .set_up = set_up,
+                SUITE_TESTS(tests),
+        });
 }

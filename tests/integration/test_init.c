@@ -4,11 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
+#include "suite.h"
 
 enum { PATH_BYTES = 128, ORPHANS = 20, INSIDE_UID = 1000, LEAKED_FD = 77, LARGEST_BYTES = 100000 };
 
@@ -253,7 +245,7 @@ static void is_small(void **state)
         assert_in_range(status.st_size, 1, LARGEST_BYTES);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reaps_what_others_leave),
@@ -264,10 +256,9 @@ static int inside(void)
                 cmocka_unit_test(is_small),
         };
 
-        return cmocka_run_group_tests_name("init", tests, NULL, NULL);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "init",
+                .kind = SUITE_ENCLOSURE,
+                SUITE_TESTS(tests),
+        });
 }

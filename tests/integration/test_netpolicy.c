@@ -2,27 +2,20 @@
  * with a rule's counter to show for it, and answers when the rules are taken away. */
 #include <errno.h>
 #include <grp.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "enclosure.h"
-#include "netrig.h"
-#include "process.h"
+#include "net-suite.h"
 
 #define DATABASE "9.9.9.9"
 #define PINHOLE "10.0.0.53"
 
-static struct rig rig;
-static struct node *outside, *host_service, *carrel, *neighbour;
-static struct netpolicy_link link_of_carrel, link_of_neighbour;
+static struct node *host_service, *neighbour;
+static struct netpolicy_link link_of_neighbour;
 
 /* Public addresses that the host's nat table sends to others: a denied one, and an allowed one. */
 #define SENT_ASTRAY "1.2.3.9"
@@ -473,39 +466,28 @@ static void without_rules_everything_answers(void **state)
         assert_true(answers(probe_ipv6, carrel, "fd00::1", 9));
 }
 
-static int set_up(void **state)
+static void set_up(void)
 {
-        (void)state;
-        MUST_RUN("ip", "link", "set", "lo", "up");
         MUST_RUN("ip", "address", "add", "11.22.33.44/32", "dev", "lo");
         MUST_RUN("ip", "address", "add", "10.99.0.1/32", "dev", "lo");
-        outside = rig_outside_new();
+        net_set_up(DATABASE, PINHOLE ":7777");
         for (size_t i = 0; i < DENIED_COUNT; i++)
                 rig_outside_add(outside, DENIED[i].address);
         rig_outside_add(outside, PINHOLE);
         host_service = rig_host_service_new();
-        rig_start(&rig, "default", "10.213.0.0/16", DATABASE, PINHOLE ":7777");
-        rig_await(&rig, rig_in_force);
-        carrel = node_new(true);
         neighbour = node_new(true);
-        link_of_carrel = rig_must_plug(&rig, carrel);
         link_of_neighbour = rig_must_plug(&rig, neighbour);
         assert_int_equal(node_run(neighbour, rig_serve, NULL, 0), 1);
-        return 0;
 }
 
-static int tear_down(void **state)
+static void tear_down(void)
 {
-        (void)state;
-        rig_stop(&rig);
+        net_tear_down();
         neighbour = node_free(neighbour);
-        carrel = node_free(carrel);
         host_service = node_free(host_service);
-        outside = node_free(outside);
-        return 0;
 }
 
-static int run(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(allowed_targets_answer),
@@ -529,10 +511,11 @@ static int run(void)
                 cmocka_unit_test(without_rules_everything_answers),
         };
 
-        return cmocka_run_group_tests_name("netpolicy", tests, set_up, tear_down);
-}
-
-int main(void)
-{
-        return enclosure_run(run);
+        return suite_run(&(struct suite){
+                .name = "netpolicy",
+                .kind = SUITE_ENCLOSURE,
+                .set_up = set_up,
+                .tear_down = tear_down,
+                SUITE_TESTS(tests),
+        });
 }

@@ -2,9 +2,7 @@
  * refuses to plug. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,18 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "enclosure.h"
 #include "family.h"
-#include "netrig.h"
+#include "net-suite.h"
 #include "policy.h"
-#include "process.h"
 #include "protocol.h"
-
-static struct rig rig;
-static struct node *outside, *carrel;
-static struct netpolicy_link link_of_carrel;
 
 static bool is_open(const struct node *node)
 {
@@ -521,30 +511,14 @@ static void a_full_network_says_so(void **state)
         rig_stop(&small);
 }
 
-static int set_up(void **state)
+static void set_up(void)
 {
-        (void)state;
-        MUST_RUN("ip", "link", "set", "lo", "up");
         MUST_RUN("iptables-legacy", "-w", "-t", "raw", "-N", "FOREIGN");
         MUST_RUN("iptables-legacy", "-w", "-N", "FOREIGN");
-        outside = rig_outside_new();
-        rig_start(&rig, "default", "10.213.0.0/16", "", "");
-        rig_await(&rig, rig_in_force);
-        carrel = node_new(true);
-        link_of_carrel = rig_must_plug(&rig, carrel);
-        return 0;
+        net_set_up("", "");
 }
 
-static int tear_down(void **state)
-{
-        (void)state;
-        rig_stop(&rig);
-        carrel = node_free(carrel);
-        outside = node_free(outside);
-        return 0;
-}
-
-static int run(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(plug_answers_the_same_again),
@@ -567,10 +541,11 @@ static int run(void)
                 cmocka_unit_test(foreign_rules_are_untouched),
         };
 
-        return cmocka_run_group_tests_name("netpolicy_faults", tests, set_up, tear_down);
-}
-
-int main(void)
-{
-        return enclosure_run(run);
+        return suite_run(&(struct suite){
+                .name = "netpolicy_faults",
+                .kind = SUITE_ENCLOSURE,
+                .set_up = set_up,
+                .tear_down = net_tear_down,
+                SUITE_TESTS(tests),
+        });
 }

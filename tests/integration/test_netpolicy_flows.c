@@ -3,27 +3,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "enclosure.h"
 #include "flows.h"
-#include "netrig.h"
-#include "process.h"
+#include "net-suite.h"
 #include "sysctl.h"
 
 enum { FLOWS_MAX = 100, PER_SECOND = 5, FLOOD = 400, UNBOUNDED = 100000, PATIENT_TRIES = 20 };
 
-static struct rig rig;
-static struct node *outside, *carrel, *neighbour;
-static struct netpolicy_link link_of_carrel;
+static struct node *neighbour;
 
 /* ---- inside the attacker ---- */
 
@@ -266,31 +258,20 @@ static void a_share_follows_the_table(void **state)
         assert_int_equal(rig_status(&rig).heals, 0); /* new bounds are no heal */
 }
 
-static int set_up(void **state)
+static void set_up(void)
 {
-        (void)state;
-        MUST_RUN("ip", "link", "set", "lo", "up");
-        outside = rig_outside_new();
-        rig_start(&rig, "default", "10.213.0.0/16", "", "");
-        rig_await(&rig, rig_in_force);
-        carrel = node_new(true);
+        net_set_up("", "");
         neighbour = node_new(true);
-        link_of_carrel = rig_must_plug(&rig, carrel);
         (void)rig_must_plug(&rig, neighbour);
-        return 0;
 }
 
-static int tear_down(void **state)
+static void tear_down(void)
 {
-        (void)state;
-        rig_stop(&rig);
+        net_tear_down();
         neighbour = node_free(neighbour);
-        carrel = node_free(carrel);
-        outside = node_free(outside);
-        return 0;
 }
 
-static int run(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_carrel_has_so_many_flows_and_no_more),
@@ -299,10 +280,11 @@ static int run(void)
                 cmocka_unit_test(a_share_follows_the_table),
         };
 
-        return cmocka_run_group_tests_name("netpolicy_flows", tests, set_up, tear_down);
-}
-
-int main(void)
-{
-        return enclosure_run(run);
+        return suite_run(&(struct suite){
+                .name = "netpolicy_flows",
+                .kind = SUITE_ENCLOSURE,
+                .set_up = set_up,
+                .tear_down = tear_down,
+                SUITE_TESTS(tests),
+        });
 }

@@ -2,69 +2,19 @@
  * them or by a kill -9. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
 #include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define STATE_DIR CARREL_RUNTIME "/oci"
-#define PATIENCE_S 60.0
 
 enum { CYCLES = 1000, SIDE_BY_SIDE = 4, PATH_BYTES = 512 };
-
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static int start_default(void **state)
-{
-        (void)state;
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
 
 /* ---- what there is ---- */
 
@@ -181,7 +131,7 @@ static void a_thousand_lives_leave_nothing(void **state)
         assert_int_equal(before.interfaces, 0);
         live(CYCLES);
         expect_no_more_than(&before);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- what the kernel counts per user ---- */
@@ -271,8 +221,7 @@ static void what_a_kill_left_half_made_is_cleared(void **state)
         struct answer answer;
 
         (void)state;
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(SETTINGS);
         answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}", 60.0);
         answer_release(&answer);
         assert_true(carreld_await_death(carreld, 30.0));
@@ -282,14 +231,13 @@ static void what_a_kill_left_half_made_is_cleared(void **state)
         snprintf(record_less, sizeof record_less, STATE_DIR "/%064x", 0xabcU);
         assert_int_equal(mkdir(record_less, 0700), 0);
 
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(NULL);
         assert_int_equal(engine_count(NULL), 0);
         assert_int_equal(access(record_less, F_OK), -1);
         snprintf(cgroup, sizeof cgroup, "find /sys/fs/cgroup/ -path '*%s/*' -type d | wc -l", enclosure_cgroup());
         assert_int_equal(COUNT(cgroup), 0);
         assert_int_equal(count_entries("/sys/class/net", strlen("carrel"), "carrel"), 0);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- two users ---- */
@@ -327,7 +275,7 @@ static void host_ids_are_nobody_elses(void **state)
         assert_int_equal(bob.uid, bob.outside + 1000);
         assert_true(ada.outside >= 65536 && bob.outside >= 65536);
         assert_true(ada.outside >= bob.outside + bob.count || bob.outside >= ada.outside + ada.count);
-        end_daemon();
+        suite_end();
 }
 
 /* Seen by root of the host each probe works, so that it shows something when it fails inside. */
@@ -370,7 +318,7 @@ static void neither_reads_the_others_files(void **state)
                  ids_of(CARREL_PREFIX "ada").uid, ids_of(CARREL_PREFIX "ada").uid, CARREL_USERS "/bob/secret");
         RUN(&output, "sh", "-c", script);
         assert_true(output.status != 0 && strstr(output.text, "treasure") == NULL);
-        end_daemon();
+        suite_end();
 }
 
 /* A runtime gives its streams to the container's user; /dev/null is the whole host's. And in the hole that a hidden
@@ -394,7 +342,7 @@ static void what_is_the_hosts_stays_the_hosts(void **state)
         assert_int_equal(after.st_gid, before.st_gid);
         assert_int_equal(after.st_mode, before.st_mode);
         MUST_RUN("unshare", "--mount", "sh", "-c", LOOK, "sh", enclosure_cgroup());
-        end_daemon();
+        suite_end();
 }
 
 static void files_survive_with_their_owner(void **state)
@@ -414,7 +362,7 @@ static void files_survive_with_their_owner(void **state)
         carreld_must_exec("ada", "cat /workspace/d/f; stat -c %u:%g /workspace/d/f; echo more >> /workspace/d/f", text,
                           sizeof text);
         assert_string_equal(text, "kept\n1000:1000");
-        end_daemon();
+        suite_end();
 }
 
 /* ---- the filter ---- */
@@ -438,7 +386,7 @@ static void the_filter_is_in_force(void **state)
         assert_true(answer_number(&answer, "exit_code") > 0);
         assert_non_null(strstr(answer.body, "Operation not permitted"));
         answer_release(&answer);
-        end_daemon();
+        suite_end();
 }
 
 /* A container's cgroups decide which devices may be opened, whoever made a node for one: a process of the host's root
@@ -455,7 +403,7 @@ static void only_harmless_devices_can_be_opened(void **state)
         carreld_must_ensure("ada");
         snprintf(pid, sizeof pid, "%d", engine_pid(CARREL_PREFIX "ada"));
         MUST_RUN("sh", "-c", LOOK, "sh", pid);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- the machine's own image ---- */
@@ -493,28 +441,25 @@ static void the_machines_own_programs(void **state)
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
 }
 
-static int inside(void)
-{
-#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
-#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
-        const struct CMUnitTest tests[] = {
-                WITH_DAEMON(host_ids_are_nobody_elses),
-                WITH_DAEMON(neither_reads_the_others_files),
-                WITH_DAEMON(what_is_the_hosts_stays_the_hosts),
-                WITH_DAEMON(files_survive_with_their_owner),
-                WITH_DAEMON(the_filter_is_in_force),
-                WITH_DAEMON(what_is_counted_per_user_is_each_carrels_own),
-                WITH_DAEMON(only_harmless_devices_can_be_opened),
-                WITH_DAEMON(the_machines_own_programs),
-                WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
-                WITH_DAEMON(a_thousand_lives_leave_nothing),
-        };
-
-        return cmocka_run_group_tests_name("oci", tests, start_engine, stop_engine);
-}
-
 int main(void)
 {
-        setenv("TESTBED_ENGINE", "oci", 1);
-        return enclosure_run(inside);
+        const struct CMUnitTest tests[] = {
+                WITH_CARRELD(host_ids_are_nobody_elses),
+                WITH_CARRELD(neither_reads_the_others_files),
+                WITH_CARRELD(what_is_the_hosts_stays_the_hosts),
+                WITH_CARRELD(files_survive_with_their_owner),
+                WITH_CARRELD(the_filter_is_in_force),
+                WITH_CARRELD(what_is_counted_per_user_is_each_carrels_own),
+                WITH_CARRELD(only_harmless_devices_can_be_opened),
+                WITH_CARRELD(the_machines_own_programs),
+                WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
+                WITH_CARRELD(a_thousand_lives_leave_nothing),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "oci",
+                .kind = SUITE_ENGINE,
+                .engine = "oci",
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,60 +1,19 @@
 /* The embedded engine where something is missing or runs out: a plain word with what to do, nothing half-made, and
  * later success. */
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
 #include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define STATE_DIR CARREL_RUNTIME "/oci"
 #define DISKS "/run/testbed/disks"
 
 enum { PATH_BYTES = 512 };
-
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
 
 static size_t count_entries(const char *path)
 {
@@ -160,7 +119,7 @@ static void a_runtime_that_cannot_serve_is_named(void **state)
                         assert_true(wait_until(can_ensure, NULL, PATIENCE_S));
                         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
                 }
-                end_daemon();
+                suite_end();
         }
 }
 
@@ -175,14 +134,13 @@ static void a_shortage_of_user_namespaces_is_no_word_for_good(void **state)
         carreld = carreld_new(SHORT);
         assert_true(wait_until(is_serving, NULL, PATIENCE_S));
         expect_refusal("ada", "engine_unavailable", "no user namespace can be made for now");
-        end_daemon();
-        carreld = carreld_new(WELL);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_end();
+        suite_start(WELL);
         carreld_must_ensure("ada");
         carreld_must_exec("ada", "awk '$2 > 0 { print \"mapped\" }' /proc/self/uid_map", text, sizeof text);
         assert_string_equal(text, "mapped");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        end_daemon();
+        suite_end();
 }
 
 /* An overlay of an overlay is as deep as the kernel has it: what lies in it cannot be covered by a third. */
@@ -203,11 +161,11 @@ static void images_that_no_overlay_covers_are_named(void **state)
         carreld = carreld_new(DEEP);
         assert_true(wait_until(is_serving, NULL, PATIENCE_S));
         expect_refusal("ada", "engine_unavailable", "image_dir must be on a file system that can lie below it");
-        end_daemon();
+        suite_end();
         carreld = carreld_new(SHALLOW);
         assert_true(wait_until(can_ensure, NULL, PATIENCE_S)); /* the machine's image is made behind the start */
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
-        end_daemon();
+        suite_end();
         MUST_RUN("umount", DISKS "/merged2", DISKS "/merged1", DISKS);
 }
 
@@ -219,15 +177,14 @@ static void a_full_disk_is_named_and_nothing_stays(void **state)
         (void)state;
         MUST_RUN("mkdir", "-p", STATE_DIR);
         MUST_RUN("mount", "-t", "tmpfs", "-o", "size=16k,mode=0711", "tmpfs", STATE_DIR);
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(NULL);
         expect_refusal("ada", "resource_exhausted", "No space left on device");
         assert_int_equal(count_entries(STATE_DIR), 1); /* the runtime's own */
         MUST_RUN("mount", "-o", "remount,size=16m", STATE_DIR);
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         assert_int_equal(count_entries(STATE_DIR), 1);
-        end_daemon();
+        suite_end();
         MUST_RUN("umount", STATE_DIR);
 }
 
@@ -277,8 +234,7 @@ static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
         memset(body, 'x', sizeof body - 1);
         memset(block, 'x', sizeof block - 1);
         mount_small_disk();
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(SETTINGS);
         assert_true(wait_until(is_room_told, NULL, PATIENCE_S));
         assert_in_range(carreld_metric("carrel_disk_free_bytes{setting=\"users_dir\"}"), 7 << 20, 8 << 20);
         assert_in_range(carreld_metric("carrel_disk_free_inodes{setting=\"spool_dir\"}"), 150, 200);
@@ -301,7 +257,7 @@ static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
         expect_put("/v1/carrels/cyd/files//tmp/mine", body, 507, "(spool_dir)");
         carreld_must_exec("ada", "rm big", text, sizeof text);
         expect_put("/v1/carrels/cyd/files/mine", body, 200, "614400");
-        end_daemon();
+        suite_end();
         MUST_RUN("umount", CARREL_USERS);
 }
 
@@ -312,8 +268,7 @@ static void host_ids_that_run_out_are_named(void **state)
         char user[32];
 
         (void)state;
-        carreld = carreld_new(SETTINGS);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(SETTINGS);
         for (unsigned i = 0; i < RANGES; i++) {
                 snprintf(user, sizeof user, "user-%u", i);
                 carreld_must_ensure(user);
@@ -322,7 +277,7 @@ static void host_ids_that_run_out_are_named(void **state)
         assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/user-0", NULL, 200);
         carreld_must_ensure("ada");
-        end_daemon();
+        suite_end();
 }
 
 /* ---- processes ---- */
@@ -392,8 +347,7 @@ static void a_host_without_processes_is_named_and_nothing_stays(void **state)
         char text[16];
 
         (void)state;
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(NULL);
         assert_true(wait_until(is_at_rest, NULL, PATIENCE_S));
         for (; room < ROOM_MAX; room++) {
                 snprintf(text, sizeof text, "%u", room);
@@ -410,7 +364,7 @@ static void a_host_without_processes_is_named_and_nothing_stays(void **state)
         assert_in_range(room, 1, ROOM_MAX - 1);
         give_room("max");
         carreld_must_ensure("bob");
-        end_daemon();
+        suite_end();
 }
 
 /* ---- an admin's freezer ---- */
@@ -431,8 +385,7 @@ static void a_frozen_parent_is_named_and_nothing_waits(void **state)
         enum { TRIES = 3 };
 
         (void)state;
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, PATIENCE_S);
+        suite_start(NULL);
         freeze_parent(true);
         for (int i = 0; i < TRIES; i++) {
                 expect_refusal("ada", "carrel_frozen", "is frozen from outside: thaw it");
@@ -441,12 +394,11 @@ static void a_frozen_parent_is_named_and_nothing_waits(void **state)
         request_expect(CARREL_SOCKET, "GET", "/healthz", NULL, 200);
         freeze_parent(false);
         carreld_must_ensure("ada");
-        end_daemon();
+        suite_end();
 }
 
-static int inside(void)
+int main(void)
 {
-#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(a_runtime_that_cannot_serve_is_named),
                 WITH_ENGINE(a_shortage_of_user_namespaces_is_no_word_for_good),
@@ -458,11 +410,10 @@ static int inside(void)
                 WITH_ENGINE(a_frozen_parent_is_named_and_nothing_waits),
         };
 
-        return cmocka_run_group_tests_name("oci_exhausted", tests, start_engine, stop_engine);
-}
-
-int main(void)
-{
-        setenv("TESTBED_ENGINE", "oci", 1);
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "oci_exhausted",
+                .kind = SUITE_ENGINE,
+                .engine = "oci",
+                SUITE_TESTS(tests),
+        });
 }

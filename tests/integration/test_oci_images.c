@@ -2,68 +2,24 @@
  * not taken away meanwhile. */
 #include <ctype.h>
 #include <dirent.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define IMAGE_DIR CARREL_IMAGES
 #define ROOT_TAR "/run/testbed/root.tar"
 
 enum { PATH_BYTES = 512, PID_DIGITS_MAX = 10 };
 
-static struct test_engine *engine;
-static struct carreld *carreld;
+static const char *const ADOPT[] = { "CARREL_STARTUP=adopt", NULL };
 
-static int start_engine(void **state)
+static void set_up(void)
 {
-        (void)state;
-        engine = engine_new();
         MUST_RUN("tar", "-C", "/run/testbed/plain", "-cf", ROOT_TAR, ".");
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
-
-static void start_daemon(const char *setting)
-{
-        const char *const settings[] = { setting, NULL };
-
-        carreld = carreld_new(settings);
-        carreld_await_ready(carreld, PATIENCE_S);
 }
 
 /* carrel-image by hand, as another carreld with the same store would run it. */
@@ -156,7 +112,7 @@ static void a_killed_carreld_leaves_no_half_import(void **state)
         MUST_RUN("sh", "-c",
                  "head -c 100000000 /dev/zero > /run/testbed/plain/zeroes && tar -C /run/testbed/plain "
                  "-cf /run/testbed/large.tar ./bin ./zeroes && rm /run/testbed/plain/zeroes");
-        start_daemon(NULL);
+        suite_start(NULL);
         assert_true(wait_until(has_host_image, NULL, PATIENCE_S)); /* made beside the start */
         list_images(&before);
         snprintf(program, sizeof program, "%s", built_program("cli/carrel"));
@@ -171,7 +127,7 @@ static void a_killed_carreld_leaves_no_half_import(void **state)
         assert_true(wait_until(has_no_importer, NULL, PATIENCE_S));
         assert_int_not_equal(process_end(client, 0, PATIENCE_S), 0);
 
-        start_daemon(NULL);
+        suite_start(NULL);
         assert_true(wait_until(is_tmp_empty, NULL, PATIENCE_S));
         list_images(&after);
         assert_string_equal(after.text, before.text);
@@ -180,7 +136,7 @@ static void a_killed_carreld_leaves_no_half_import(void **state)
                 fail_msg("%s", output.text);
         request_expect(CARREL_SOCKET, "GET", "/v1/images/half:1", NULL, 404);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/images/whole:1", NULL, 200);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- an image in use while nobody says so ---- */
@@ -191,7 +147,7 @@ static void the_image_of_a_living_carrel_stays(void **state)
         char text[256];
 
         (void)state;
-        start_daemon("CARREL_STARTUP=adopt");
+        suite_start(ADOPT);
         carreld_must_ensure("ada");
         carreld = carreld_kill(carreld);
         assert_true(engine_is_running(CARREL_PREFIX "ada"));
@@ -199,13 +155,13 @@ static void the_image_of_a_living_carrel_stays(void **state)
         assert_non_null(strstr(output.text, "image_in_use"));
         assert_int_equal(run_helper("clear", NULL, &output), 0);
 
-        start_daemon("CARREL_STARTUP=adopt");
+        suite_start(ADOPT);
         carreld_must_exec("ada", "ls /bin >/dev/null && echo there", text, sizeof text);
         assert_string_equal(text, "there");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         RUN(&output, "sh", "-c", "ls -A " IMAGE_DIR "/sha256/*/pins");
         assert_string_equal(output.text, "");
-        end_daemon();
+        suite_end();
 }
 
 /* What a reboot ends takes no pin back. The last test: the image goes. */
@@ -214,7 +170,7 @@ static void a_container_that_is_no_more_holds_nothing(void **state)
         static struct output output;
 
         (void)state;
-        start_daemon(NULL);
+        suite_start(NULL);
         carreld_must_ensure("ada");
         carreld = carreld_kill(carreld);
         engine_remove(CARREL_PREFIX "ada");
@@ -223,19 +179,19 @@ static void a_container_that_is_no_more_holds_nothing(void **state)
         assert_null(strstr(output.text, "sandbox"));
 }
 
-static int inside(void)
-{
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_teardown(a_killed_carreld_leaves_no_half_import, stop_daemon),
-                cmocka_unit_test_teardown(the_image_of_a_living_carrel_stays, stop_daemon),
-                cmocka_unit_test_teardown(a_container_that_is_no_more_holds_nothing, stop_daemon),
-        };
-
-        return cmocka_run_group_tests_name("oci_images", tests, start_engine, stop_engine);
-}
-
 int main(void)
 {
-        setenv("TESTBED_ENGINE", "oci", 1);
-        return enclosure_run(inside);
+        const struct CMUnitTest tests[] = {
+                WITH_ENGINE(a_killed_carreld_leaves_no_half_import),
+                WITH_ENGINE(the_image_of_a_living_carrel_stays),
+                WITH_ENGINE(a_container_that_is_no_more_holds_nothing),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "oci_images",
+                .kind = SUITE_ENGINE,
+                .engine = "oci",
+                .set_up = set_up,
+                SUITE_TESTS(tests),
+        });
 }

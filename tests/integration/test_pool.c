@@ -1,22 +1,13 @@
 /* One carrel per user, whatever happens around it: on a real engine, under load and behind carreld's back. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <cjson/cJSON.h>
-#include <cmocka.h>
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 /* A sanitizer looks for other things than numbers. */
 #ifdef __has_feature
@@ -33,52 +24,8 @@ enum { ENSURES = 10000, CONNECTIONS = 200, USERS = IS_SANITIZED ? 40 : 200, STAR
 /* "Within a second" is known what happened behind carreld's back. */
 #define KNOWN_S 1.0
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
-
-static void start_daemon(const char *const *settings)
-{
-        carreld = carreld_new(settings);
-        carreld_await_ready(carreld, PATIENCE_S);
-}
-
-static int start_default(void **state)
-{
-        (void)state;
-        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m",
-                                            "CARREL_ENSURE_TIMEOUT_S=900", NULL });
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-/* The end of every test that got there: carreld must leave cleanly, which is where a leak would be reported. */
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
+static const char *const SETTINGS[] = { "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m",
+                                        "CARREL_ENSURE_TIMEOUT_S=900", NULL };
 
 static void expect_outcome(const char *user, const char *outcome)
 {
@@ -113,7 +60,7 @@ static void ten_thousand_ensures_of_one_user_make_one_container(void **state)
         assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         volley_free(volley);
         engine_events_free(events);
-        end_daemon();
+        suite_end();
 }
 
 static size_t ask_for(struct volley *volley, unsigned user)
@@ -166,7 +113,7 @@ static void two_hundred_users_at_once_all_get_theirs(void **state)
         assert_in_range(engine_events_peak(events, CARREL_PREFIX), 1, STARTS + n_retries);
         volley_free(volley);
         engine_events_free(events);
-        end_daemon();
+        suite_end();
 }
 
 static void a_waiter_that_leaves_takes_nobody_along(void **state)
@@ -187,7 +134,7 @@ static void a_waiter_that_leaves_takes_nobody_along(void **state)
         for (unsigned i = 0; i < 20; i++)
                 assert_int_equal(volley_answer(staying, i)->status, 200);
         volley_free(staying);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- another spec ---- */
@@ -213,7 +160,7 @@ static void another_spec_replaces_or_conflicts(void **state)
         answer_release(&first);
         answer_release(&kept);
         answer_release(&replaced);
-        end_daemon();
+        suite_end();
 }
 
 /* By default what runs is in the way of another spec, and so is a lease; who wants it all the same learns what it
@@ -242,7 +189,7 @@ static void what_runs_is_not_killed_by_default(void **state)
         answer_release(&first);
         answer_release(&refused);
         answer_release(&replaced);
-        end_daemon();
+        suite_end();
 }
 
 static void files_outlive_the_container(void **state)
@@ -257,7 +204,7 @@ static void files_outlive_the_container(void **state)
         carreld_must_exec("ada", "cat /workspace/note; ls /tmp | wc -l", text, sizeof text);
         assert_string_equal(text, "kept\n0");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/nobody", NULL, 404);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- whose the files are ---- */
@@ -284,13 +231,12 @@ static void files_keep_their_owner(void **state)
         char text[64];
 
         (void)state;
-        start_daemon(NULL);
+        suite_start(NULL);
         made = carreld_ensure("ada");
         carreld_must_exec("ada", WRITE, text, sizeof text);
         assert_string_equal(text, "user\nuser");
         expect_owner(CARREL_USERS "/ada/note", 1000);
-        carreld = carreld_kill(carreld);
-        start_daemon(later);
+        suite_restart(later);
         answer = carreld_ensure("ada");
         assert_string_equal(answer_text(&answer, "container_id"), answer_text(&made, "container_id"));
         answer_release(&answer);
@@ -315,7 +261,7 @@ static void files_keep_their_owner(void **state)
         expect_owner(CARREL_USERS "/eve", 4242);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
         MUST_RUN("rm", "-r", CARREL_USERS "/bob", CARREL_USERS "/eve");
-        end_daemon();
+        suite_end();
 }
 
 /* ---- behind carreld's back ---- */
@@ -424,7 +370,7 @@ static void a_carrel_that_vanishes_is_made_anew(void **state)
                 if (known_s > KNOWN_S)
                         fail_msg("%s: known after %.1f s only", cases[i].what, known_s);
         }
-        end_daemon();
+        suite_end();
 }
 
 static void a_foreign_container_of_that_name_is_left_alone(void **state)
@@ -440,7 +386,7 @@ static void a_foreign_container_of_that_name_is_left_alone(void **state)
         assert_true(engine_is_running(CARREL_PREFIX "ada"));
         engine_remove(CARREL_PREFIX "ada");
         expect_outcome("ada", "created");
-        end_daemon();
+        suite_end();
 }
 
 /* ---- limits of the pool ---- */
@@ -461,14 +407,14 @@ static void expect_refusal(const char *user, int status, const char *code)
 static void a_full_pool_says_so_and_recovers(void **state)
 {
         (void)state;
-        start_daemon((const char *const[]){ "CARREL_MAX_CARRELS=2", NULL });
+        SUITE_START("CARREL_MAX_CARRELS=2");
         carreld_must_ensure("ada");
         carreld_must_ensure("bob");
         expect_refusal("eve", 503, "pool_full");
         expect_outcome("ada", "reused");
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
         expect_outcome("eve", "created");
-        end_daemon();
+        suite_end();
 }
 
 static void a_full_queue_says_so(void **state)
@@ -477,7 +423,7 @@ static void a_full_queue_says_so(void **state)
         unsigned answers[2] = { 0, 0 };
 
         (void)state;
-        start_daemon((const char *const[]){ "CARREL_MAX_CONCURRENT_STARTS=1", "CARREL_MAX_QUEUED_STARTS=1", NULL });
+        SUITE_START("CARREL_MAX_CONCURRENT_STARTS=1", "CARREL_MAX_QUEUED_STARTS=1");
         for (unsigned i = 0; i < 4; i++) {
                 char path[64];
 
@@ -495,7 +441,7 @@ static void a_full_queue_says_so(void **state)
         assert_int_equal(answers[1], 2);
         assert_int_equal(answers[0], 2);
         volley_free(volley);
-        end_daemon();
+        suite_end();
 }
 
 static void a_missing_image_is_named_with_its_remedy(void **state)
@@ -510,7 +456,7 @@ static void a_missing_image_is_named_with_its_remedy(void **state)
         answer_release(&answer);
         assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
         expect_outcome("ada", "created");
-        end_daemon();
+        suite_end();
 }
 
 /* By the engine's own pause, across a restart. */
@@ -520,11 +466,11 @@ static void what_is_paused_is_adopted(void **state)
         struct answer before, after;
 
         (void)state;
-        start_daemon(adopting);
+        suite_start(adopting);
         before = carreld_ensure("ada");
         carreld = carreld_kill(carreld);
         request_expect(engine_socket(), "POST", "/v1.41/containers/" CARREL_PREFIX "ada/pause", NULL, 204);
-        start_daemon(adopting);
+        suite_start(adopting);
         after = carreld_ensure("ada");
         assert_string_equal(answer_text(&after, "outcome"), "reused");
         assert_string_equal(answer_text(&after, "container_id"), answer_text(&before, "container_id"));
@@ -532,7 +478,7 @@ static void what_is_paused_is_adopted(void **state)
         assert_true(engine_is_running(CARREL_PREFIX "ada"));
         answer_release(&before);
         answer_release(&after);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- what an operator asks ---- */
@@ -551,7 +497,7 @@ static void a_reload_is_seen(void **state)
         FILE *file;
 
         (void)state;
-        start_daemon(NULL);
+        suite_start(NULL);
         assert_true(shows_ttl((char[]){ "300" }));
         file = fopen("/run/testbed/carrel.conf", "we");
         assert_non_null(file);
@@ -559,7 +505,7 @@ static void a_reload_is_seen(void **state)
         assert_int_equal(fclose(file), 0);
         assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
         assert_true(wait_until(shows_ttl, (char[]){ "77" }, PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static void why_remembers_what_failed(void **state)
@@ -567,7 +513,7 @@ static void why_remembers_what_failed(void **state)
         struct answer answer;
 
         (void)state;
-        start_daemon(NULL);
+        suite_start(NULL);
         request_expect(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL, 404);
         answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"image\":\"nosuch:latest\"}");
         assert_true(answer.status >= 400);
@@ -583,7 +529,7 @@ static void why_remembers_what_failed(void **state)
         answer = request(CARREL_SOCKET, "GET", "/v1/carrels/ada/why", NULL);
         assert_non_null(strstr(answer_text(&answer, "reason"), "was removed"));
         answer_release(&answer);
-        end_daemon();
+        suite_end();
 }
 
 /* ---- two pools on one engine ---- */
@@ -593,22 +539,22 @@ static void pools_do_not_touch_each_other(void **state)
         char id[80], id_after[80];
 
         (void)state;
-        start_daemon((const char *const[]){ "CARREL_POOL=other", "CARREL_PREFIX=other-", NULL });
+        SUITE_START("CARREL_POOL=other", "CARREL_PREFIX=other-");
         carreld_must_ensure("ada");
         /* Left behind on purpose: the next carreld clears its own pool at start, and only that. */
         carreld = carreld_kill(carreld);
         engine_id("other-ada", id);
-        start_daemon(NULL);
+        suite_start(NULL);
         carreld_must_ensure("ada");
         request_expect(CARREL_SOCKET, "POST", "/v1/sweep", NULL, 200);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         engine_id("other-ada", id_after);
         assert_string_equal(id_after, id);
         assert_true(engine_is_running("other-ada"));
-        end_daemon();
-        start_daemon((const char *const[]){ "CARREL_POOL=other", "CARREL_PREFIX=other-", NULL });
+        suite_end();
+        SUITE_START("CARREL_POOL=other", "CARREL_PREFIX=other-");
         assert_int_equal(engine_count(LABEL_POOL "=other"), 0);
-        end_daemon();
+        suite_end();
 }
 
 static void what_matches_is_adopted(void **state)
@@ -619,13 +565,13 @@ static void what_matches_is_adopted(void **state)
         double kept_s;
 
         (void)state;
-        start_daemon(adopting);
+        suite_start(adopting);
         before = carreld_ensure("ada");
         clock_gettime(CLOCK_BOOTTIME, &began);
         carreld_must_ensure("bob");
         carreld = carreld_kill(carreld);
         engine_end(CARREL_PREFIX "bob");
-        start_daemon(adopting);
+        suite_start(adopting);
         clock_gettime(CLOCK_BOOTTIME, &now);
         kept_s = (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
         after = carreld_ensure("ada");
@@ -639,10 +585,10 @@ static void what_matches_is_adopted(void **state)
         assert_int_equal(engine_count(LABEL_USER "=bob"), 0);
         answer_release(&before);
         answer_release(&after);
-        end_daemon();
-        start_daemon(NULL);
+        suite_end();
+        suite_start(NULL);
         assert_int_equal(engine_count(LABEL_PRODUCT), 0);
-        end_daemon();
+        suite_end();
 }
 
 static void labels_alone_are_not_adopted(void **state)
@@ -658,50 +604,48 @@ static void labels_alone_are_not_adopted(void **state)
         };
 
         (void)state;
-        start_daemon(adopting);
+        suite_start(adopting);
         carreld_must_ensure("bob");
         carreld_must_ensure("ada");
         for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
                 carreld = carreld_kill(carreld);
                 engine_forge("ada", &ROWS[i].forgery);
-                start_daemon(adopting);
+                suite_start(adopting);
                 expect_outcome("ada", ROWS[i].outcome);
                 assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
         }
-        end_daemon();
-        start_daemon(NULL);
-        end_daemon();
+        suite_end();
+        suite_start(NULL);
+        suite_end();
 }
 
-static int inside(void)
+int main(void)
 {
-#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
-#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
         const struct CMUnitTest tests[] = {
-                WITH_DAEMON(ten_thousand_ensures_of_one_user_make_one_container),
-                WITH_DAEMON(a_waiter_that_leaves_takes_nobody_along),
-                WITH_DAEMON(another_spec_replaces_or_conflicts),
-                WITH_DAEMON(what_runs_is_not_killed_by_default),
-                WITH_DAEMON(files_outlive_the_container),
-                WITH_DAEMON(a_foreign_container_of_that_name_is_left_alone),
-                WITH_DAEMON(a_missing_image_is_named_with_its_remedy),
-                WITH_DAEMON(a_carrel_that_vanishes_is_made_anew),
+                WITH_CARRELD(ten_thousand_ensures_of_one_user_make_one_container),
+                WITH_CARRELD(a_waiter_that_leaves_takes_nobody_along),
+                WITH_CARRELD(another_spec_replaces_or_conflicts),
+                WITH_CARRELD(what_runs_is_not_killed_by_default),
+                WITH_CARRELD(files_outlive_the_container),
+                WITH_CARRELD(a_foreign_container_of_that_name_is_left_alone),
+                WITH_CARRELD(a_missing_image_is_named_with_its_remedy),
+                WITH_CARRELD(a_carrel_that_vanishes_is_made_anew),
                 WITH_ENGINE(files_keep_their_owner),
                 WITH_ENGINE(a_full_pool_says_so_and_recovers),
                 WITH_ENGINE(a_full_queue_says_so),
                 WITH_ENGINE(pools_do_not_touch_each_other),
                 WITH_ENGINE(what_matches_is_adopted),
-                { "what_is_paused_is_adopted", what_is_paused_is_adopted, NULL, stop_daemon, ENGINE_DAEMON },
+                WITH_ENGINE_DAEMON(what_is_paused_is_adopted),
                 WITH_ENGINE(a_reload_is_seen),
                 WITH_ENGINE(why_remembers_what_failed),
                 WITH_ENGINE(labels_alone_are_not_adopted),
-                WITH_DAEMON(two_hundred_users_at_once_all_get_theirs),
+                WITH_CARRELD(two_hundred_users_at_once_all_get_theirs),
         };
 
-        return engine_run_tests("pool", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "pool",
+                .kind = SUITE_ENGINE,
+                .settings = SETTINGS,
+                SUITE_TESTS(tests),
+        });
 }

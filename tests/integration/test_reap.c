@@ -1,63 +1,17 @@
 /* Who is reaped, and who is not. Short lives: a TTL of a second or some, a look every tenth. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "suite.h"
 
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#define LOOK_OFTEN "CARREL_REAP_INTERVAL_S=0.1"
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
+static const char *const SETTINGS[] = { "CARREL_IDLE_TTL_S=1", "CARREL_MAX_LIFETIME_S=0", LOOK_OFTEN, NULL };
 
 static void start_daemon(const char *ttl, const char *lifetime)
 {
-        carreld = carreld_new((const char *const[]){ ttl, lifetime, "CARREL_REAP_INTERVAL_S=0.1", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
-}
-
-static int start_default(void **state)
-{
-        (void)state;
-        start_daemon("CARREL_IDLE_TTL_S=1", "CARREL_MAX_LIFETIME_S=0");
-        return 0;
-}
-
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
+        SUITE_START(ttl, lifetime, LOOK_OFTEN);
 }
 
 /* Both are judged on the same clock by the same carreld: when the idle control has gone, the other one's time is over
@@ -79,7 +33,7 @@ static void an_idle_one_is_reaped_after_its_ttl(void **state)
         /* Not earlier than its TTL, counted from before the answer came. */
         assert_true(now_s() - began_s > 0.9);
         assert_int_equal(engine_count(LABEL_USER "=ada"), 0);
-        end_daemon();
+        suite_end();
 }
 
 static void a_busy_one_is_not(void **state)
@@ -101,7 +55,7 @@ static void a_busy_one_is_not(void **state)
         /* And when the program has ended it is idle like any other. */
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
         volley_free(busy);
-        end_daemon();
+        suite_end();
 }
 
 static double background_of(const char *user)
@@ -142,15 +96,13 @@ static void one_with_a_program_in_the_background(void **state)
         assert_non_null(strstr(answer_text(&answer, "reaper"), "Background programs do not count."));
         answer_release(&answer);
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static int start_counting(void **state)
 {
         (void)state;
-        carreld = carreld_new((const char *const[]){ "CARREL_IDLE_TTL_S=1", "CARREL_BUSY=processes",
-                                                     "CARREL_REAP_INTERVAL_S=0.1", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
+        SUITE_START("CARREL_IDLE_TTL_S=1", "CARREL_BUSY=processes", LOOK_OFTEN);
         return 0;
 }
 
@@ -165,7 +117,7 @@ static void one_with_a_program_that_counts_is_not(void **state)
         request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada/files/end", "", 200);
         assert_true(wait_until(has_nothing_left, (void *)"ada", PATIENCE_S));
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static void a_leased_one_is_not(void **state)
@@ -180,7 +132,7 @@ static void a_leased_one_is_not(void **state)
         /* A shorter lease replaces a longer one. */
         request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/touch", "{\"lease_s\":1}", 200);
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static bool is_control_gone(void *arg)
@@ -199,7 +151,7 @@ static void a_touched_one_is_not(void **state)
         carreld_must_ensure("ada");
         assert_true(wait_until(is_control_gone, NULL, PATIENCE_S));
         assert_true(carreld_has_state("ada", "ready"));
-        end_daemon();
+        suite_end();
 }
 
 static bool is_gone_while_listed(void *arg)
@@ -214,7 +166,7 @@ static void looking_is_no_activity(void **state)
         (void)state;
         carreld_must_ensure("ada");
         assert_true(wait_until(is_gone_while_listed, NULL, PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static void nobody_outlives_his_lifetime(void **state)
@@ -223,7 +175,7 @@ static void nobody_outlives_his_lifetime(void **state)
         start_daemon("CARREL_IDLE_TTL_S=1000", "CARREL_MAX_LIFETIME_S=1");
         carreld_must_ensure("ada");
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
-        end_daemon();
+        suite_end();
 }
 
 static void reap_takes_the_idle_now(void **state)
@@ -242,7 +194,7 @@ static void reap_takes_the_idle_now(void **state)
         answer_release(&answer);
         assert_true(carreld_await_state("ada", "", PATIENCE_S) && carreld_await_state("bob", "", PATIENCE_S));
         assert_int_equal(engine_count(LABEL_PRODUCT), 0);
-        end_daemon();
+        suite_end();
 }
 
 static void a_sweep_removes_orphans_alone(void **state)
@@ -260,7 +212,7 @@ static void a_sweep_removes_orphans_alone(void **state)
         assert_true(carreld_has_state("ada", "ready"));
         engine_remove("neighbour");
         engine_remove("stranger");
-        end_daemon();
+        suite_end();
 }
 
 /* Connections take memory of the host's beyond the kernel's bound: a few are borne, many are not. */
@@ -277,9 +229,7 @@ static void one_that_floods_its_sockets_is_reaped(void **state)
         (void)state;
         if (access(V1, F_OK) != 0)
                 skip(); /* v2 has them in the memory limit */
-        carreld = carreld_new((const char *const[]){ "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m", "CARREL_IDLE_TTL_S=600",
-                                                     "CARREL_REAP_INTERVAL_S=0.1", NULL });
-        carreld_await_ready(carreld, PATIENCE_S);
+        SUITE_START("CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m", "CARREL_IDLE_TTL_S=600", LOOK_OFTEN);
         for (size_t i = 0; i < sizeof USERS / sizeof *USERS; i++) {
                 carreld_must_ensure(USERS[i]);
                 snprintf(text, sizeof text, CARREL_USERS "/%s/fill", USERS[i]);
@@ -291,31 +241,29 @@ static void one_that_floods_its_sockets_is_reaped(void **state)
         assert_true(carreld_await_state("ada", "", PATIENCE_S));
         assert_true(carreld_metric("carrel_reaped_total{reason=\"sockets\"}") == 1);
         assert_true(carreld_has_state("bob", "ready"));
-        end_daemon();
+        suite_end();
 }
 
-static int inside(void)
+int main(void)
 {
-#define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, start_default, stop_daemon)
-#define WITH_ENGINE(test) cmocka_unit_test_teardown(test, stop_daemon)
         const struct CMUnitTest tests[] = {
-                WITH_DAEMON(an_idle_one_is_reaped_after_its_ttl),
-                WITH_DAEMON(a_busy_one_is_not),
-                WITH_DAEMON(one_with_a_program_in_the_background),
-                cmocka_unit_test_setup_teardown(one_with_a_program_that_counts_is_not, start_counting, stop_daemon),
-                WITH_DAEMON(a_leased_one_is_not),
+                WITH_CARRELD(an_idle_one_is_reaped_after_its_ttl),
+                WITH_CARRELD(a_busy_one_is_not),
+                WITH_CARRELD(one_with_a_program_in_the_background),
+                cmocka_unit_test_setup_teardown(one_with_a_program_that_counts_is_not, start_counting, suite_end_test),
+                WITH_CARRELD(a_leased_one_is_not),
                 WITH_ENGINE(a_touched_one_is_not),
-                WITH_DAEMON(looking_is_no_activity),
+                WITH_CARRELD(looking_is_no_activity),
                 WITH_ENGINE(nobody_outlives_his_lifetime),
                 WITH_ENGINE(one_that_floods_its_sockets_is_reaped),
                 WITH_ENGINE(reap_takes_the_idle_now),
                 WITH_ENGINE(a_sweep_removes_orphans_alone),
         };
 
-        return cmocka_run_group_tests_name("reap", tests, start_engine, stop_engine);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "reap",
+                .kind = SUITE_ENGINE,
+                .settings = SETTINGS,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,48 +1,27 @@
 /* A terminal session driven by a real terminal: tmux is the screen and the keyboard in front of `carrel shell`. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "test-engine.h"
+#include "suite.h"
 
 #define TMUX "tmux", "-S", "/run/testbed/tmux.sock", "-f", "/dev/null"
 static const double SCREEN_DEADLINE_S = 60;
 
-static struct test_engine *engine;
-static struct carreld *carreld;
-
-static int start(void **state)
+static void set_up(void)
 {
-        (void)state;
-        engine = engine_new();
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 60.0);
         /* Without a session the server would end between two tests. */
         MUST_RUN(TMUX, "new-session", "-d", "-s", "enforcer", "sh");
         MUST_RUN(TMUX, "set-option", "-g", "status", "off");
-        return 0;
 }
 
-static int stop(void **state)
+static void tear_down(void)
 {
         static struct output output;
 
-        (void)state;
         RUN(&output, TMUX, "kill-server");
-        carreld = carreld_free(carreld);
-        engine = engine_free(engine);
-        return 0;
 }
 
 /* ---- the screen and the keys ---- */
@@ -214,11 +193,10 @@ static void the_terminal_is_restored(void **state)
         await_screen("rc-125");
         expect_sane();
         close_terminal();
-        carreld = carreld_new(NULL);
-        carreld_await_ready(carreld, 60.0);
+        suite_start(NULL);
 }
 
-static int inside(void)
+int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_session),
@@ -226,10 +204,11 @@ static int inside(void)
                 cmocka_unit_test(the_terminal_is_restored),
         };
 
-        return cmocka_run_group_tests_name("terminal", tests, start, stop);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "terminal",
+                .kind = SUITE_CARRELD,
+                .set_up = set_up,
+                .tear_down = tear_down,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,35 +1,10 @@
 /* The positive controls of the whole suite: what the other programs take for granted of their surroundings. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "enclosure.h"
 #include "outside.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
-
-static struct test_engine *engine;
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
+#include "suite.h"
 
 static void decoys_run_and_are_counted(void **state)
 {
@@ -111,25 +86,20 @@ static void a_volley_answers_every_request(void **state)
         volley_free(volley);
 }
 
-static int inside(void)
+int main(void)
 {
-#define ABOUT_DAEMON(test)                                                                                             \
-        {                                                                                                              \
-#test, test, NULL, NULL, ENGINE_DAEMON                                                                 \
-        }
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(decoys_run_and_are_counted),
                 cmocka_unit_test(events_are_complete_and_in_order),
-                ABOUT_DAEMON(a_volley_answers_every_request),
+                WITH_ENGINE_DAEMON(a_volley_answers_every_request),
                 cmocka_unit_test(the_outside_greets),
-                ABOUT_DAEMON(a_stopped_engine_is_silent_and_comes_back),
-                ABOUT_DAEMON(a_restarted_engine_answers),
+                WITH_ENGINE_DAEMON(a_stopped_engine_is_silent_and_comes_back),
+                WITH_ENGINE_DAEMON(a_restarted_engine_answers),
         };
 
-        return engine_run_tests("testbed", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
-}
-
-int main(void)
-{
-        return enclosure_run(inside);
+        return suite_run(&(struct suite){
+                .name = "testbed",
+                .kind = SUITE_ENGINE,
+                SUITE_TESTS(tests),
+        });
 }

@@ -1,43 +1,17 @@
 /* An upgrade is a restart with `startup = adopt`: from the build of tests/previous into this one, with an exec open.
  * What the earlier version made (carrels, files, the record of execs) serves on. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "carreld.h"
-#include "enclosure.h"
-#include "process.h"
-#include "request.h"
-#include "test-engine.h"
+#include "suite.h"
 
 static const char *const SETTINGS[] = { "CARREL_STARTUP=adopt", NULL };
 /* The users' files were uid 1000's by default, and are another account's now. */
 static const char *const LATER[] = { "CARREL_STARTUP=adopt", "CARREL_UID=61001", "CARREL_GID=61001",
                                      "CARREL_UID_IS_SHARED=no", NULL };
 
-static struct test_engine *engine;
-static struct carreld *carreld;
 static const char *way; /* of the upgrade: the execs of both have ids of their own */
-
-static int start_engine(void **state)
-{
-        (void)state;
-        engine = engine_new();
-        return 0;
-}
-
-static int stop_engine(void **state)
-{
-        (void)state;
-        engine = engine_free(engine);
-        return 0;
-}
 
 static int start_previous(void **state)
 {
@@ -47,29 +21,13 @@ static int start_previous(void **state)
         return 0;
 }
 
-static int stop_daemon(void **state)
-{
-        (void)state;
-        carreld = carreld_abandon(carreld);
-        return 0;
-}
-
-static void end_daemon(void)
-{
-        struct carreld *ended = carreld;
-
-        carreld = NULL;
-        carreld_free(ended);
-}
-
 static void upgrade(bool by_kill)
 {
         if (by_kill)
                 carreld = carreld_kill(carreld);
         else
-                end_daemon();
-        carreld = carreld_new(LATER);
-        carreld_await_ready(carreld, PATIENCE_S);
+                suite_end();
+        suite_start(LATER);
 }
 
 static void expect_same_carrel(const char *user, const char *id)
@@ -221,7 +179,7 @@ static void go_through(bool by_kill)
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/cyd", NULL, 200);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         answer_release(&before);
-        end_daemon();
+        suite_end();
 }
 
 static void a_restart_is_an_upgrade(void **state)
@@ -236,17 +194,16 @@ static void a_crash_is_one_too(void **state)
         go_through(true);
 }
 
-static int inside(void)
-{
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(a_restart_is_an_upgrade, start_previous, stop_daemon),
-                cmocka_unit_test_setup_teardown(a_crash_is_one_too, start_previous, stop_daemon),
-        };
-
-        return engine_run_tests("upgrade", tests, sizeof tests / sizeof *tests, start_engine, stop_engine);
-}
-
 int main(void)
 {
-        return enclosure_run(inside);
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(a_restart_is_an_upgrade, start_previous, suite_end_test),
+                cmocka_unit_test_setup_teardown(a_crash_is_one_too, start_previous, suite_end_test),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "upgrade",
+                .kind = SUITE_ENGINE,
+                SUITE_TESTS(tests),
+        });
 }

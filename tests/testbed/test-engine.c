@@ -124,26 +124,6 @@ void engine_restart(struct test_engine *engine, int signal)
         engine_start(engine);
 }
 
-char engine_daemon_mark;
-
-int engine_run_tests(const char *group, const struct CMUnitTest *tests, size_t n_tests, CMFixtureFunction setup,
-                     CMFixtureFunction teardown)
-{
-        struct CMUnitTest chosen[64];
-        size_t n_chosen = 0;
-
-        assert_true(n_tests <= sizeof chosen / sizeof *chosen);
-        for (size_t i = 0; i < n_tests; i++) {
-                chosen[n_chosen] = tests[i];
-                chosen[n_chosen].initial_state = NULL;
-                if (tests[i].initial_state != ENGINE_DAEMON || engine_has_daemon())
-                        n_chosen++;
-                else
-                        printf("# no test of engine %s, which has no daemon: %s\n", engine_kind(), tests[i].name);
-        }
-        return _cmocka_run_group_tests(group, chosen, n_chosen, setup, teardown);
-}
-
 /* ---- questions and deeds ---- */
 
 size_t engine_count(const char *label)

@@ -29,15 +29,9 @@ struct test_engine *engine_free(struct test_engine *engine);
 
 /* ---- its daemon, where it has one ---- */
 
-/* As the initial state of a test: it is about the engine's daemon, and is no test of an engine that has none. */
-extern char engine_daemon_mark;
-#define ENGINE_DAEMON ((void *)&engine_daemon_mark)
 bool engine_has_daemon(void);
 /* Whether containers run on while the daemon does not. */
 bool engine_keeps_containers(void);
-/* cmocka_run_group_tests_name, without the tests this engine has no daemon for, which are named in a TAP comment. */
-int engine_run_tests(const char *group, const struct CMUnitTest *tests, size_t n_tests, CMFixtureFunction setup,
-                     CMFixtureFunction teardown);
 
 void engine_signal(struct test_engine *engine, int signal);
 /* Ends it with `signal`. */
