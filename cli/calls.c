@@ -8,11 +8,6 @@
 #include "text.h"
 #include "view.h"
 
-void auto_json(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
-
 void auto_buffer(struct buffer *buffer)
 {
         buffer_free(buffer);

@@ -3,10 +3,10 @@
 
 #include <cjson/cJSON.h>
 
+#include "json-scope.h"
 #include "str.h"
 #include "verb.h"
 
-void auto_json(cJSON **json);
 void auto_buffer(struct buffer *buffer);
 
 /* api_call; reports a failure on stderr. Returns the exit status. */

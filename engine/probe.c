@@ -7,14 +7,9 @@
 #include <string.h>
 
 #include "client.h"
-#include "scope.h"
+#include "json-scope.h"
 
 /* --- what the answers mean --------------------------------------------------------------------------------------- */
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 /* SecurityOptions: "name=seccomp,profile=default". */
 static bool has_security(const cJSON *info, const char *name)
@@ -42,7 +37,7 @@ int probe_judge_info(const char *json, size_t length, const char *runtime, struc
                 { "PidsLimit", "limit processes: its pids cgroup is missing" },
                 { "CpuCfsQuota", "limit CPUs: the kernel has no CFS bandwidth control" },
         };
-        AUTO(json_release) cJSON *info = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *info = cJSON_ParseWithLength(json, length);
 
         if (!cJSON_IsObject(info))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EBADMSG, "what answers there is no engine");

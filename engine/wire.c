@@ -8,14 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "scope.h"
+#include "json-scope.h"
 
 enum { MAX_LABELS = 1024 };
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 static const char *get_text(const cJSON *object, const char *key)
 {
@@ -205,7 +200,7 @@ static int read_listed(const cJSON *json, struct container_info *info)
 
 int wire_decode_container(const char *json, size_t length, struct container_info *ret_info)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         struct container_info info = { 0 };
         int r;
 
@@ -222,7 +217,7 @@ int wire_decode_container(const char *json, size_t length, struct container_info
 
 int wire_decode_list(const char *json, size_t length, struct container_info **ret_infos, size_t *ret_count)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         struct container_info *infos;
         size_t count = 0;
         const cJSON *item;
@@ -252,7 +247,7 @@ int wire_decode_list(const char *json, size_t length, struct container_info **re
 
 int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID_BYTES])
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *id = get_text(root, "Id");
 
         if (!is_id(id))
@@ -263,7 +258,7 @@ int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID
 
 int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_status)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const cJSON *running = cJSON_GetObjectItemCaseSensitive(root, "Running");
 
         if (!cJSON_IsBool(running))
@@ -289,7 +284,7 @@ static int64_t get_whole(const cJSON *object, const char *key)
 
 int wire_decode_image(const char *json, size_t length, struct image_info *ret_image)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *id = get_text(root, "Id");
         const cJSON *tag = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "RepoTags"), 0);
         struct image_info image = { 0 };
@@ -323,7 +318,7 @@ static size_t count_names(const cJSON *root)
 
 int wire_decode_images(const char *json, size_t length, struct image_info **ret_images, size_t *ret_count)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         size_t count = count_names(root);
         struct image_info *images;
         const cJSON *item;
@@ -357,7 +352,7 @@ int wire_decode_images(const char *json, size_t length, struct image_info **ret_
 
 int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16])
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *version = get_text(root, "Version");
         const char *api = get_text(root, "ApiVersion");
         const char *min = get_text(root, "MinAPIVersion");
@@ -375,7 +370,7 @@ int wire_decode_version(const char *json, size_t length, struct engine_about *re
 
 void wire_decode_message(const char *json, size_t length, char *ret_text, size_t size)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *message = get_text(root, "message");
         size_t room = size - 1;
         size_t n = message != NULL ? strlen(message) : length;
@@ -397,7 +392,7 @@ int wire_decode_progress(const char *json, size_t length, struct wire_progress *
 {
         static const char LOADED[] = "Loaded image: ";
         static const char LOADED_ID[] = "Loaded image ID: "; /* of an archive that names no name */
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *error = get_text(root, "error");
         const char *text = get_text(root, "stream");
 
@@ -439,7 +434,7 @@ static int kind_of(const char *action)
 
 int wire_decode_event(const char *json, size_t length, struct wire_event *ret_event)
 {
-        AUTO(json_release) cJSON *root = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const cJSON *actor = cJSON_GetObjectItemCaseSensitive(root, "Actor");
         const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(actor, "Attributes");
         const char *type = get_text(root, "Type");

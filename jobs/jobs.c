@@ -8,6 +8,13 @@
 #include "clock.h"
 #include "job.h"
 
+const char *job_state_name(enum job_state state)
+{
+        static const char *const NAMES[JOB_STATES] = { "waiting", "running", "ended", "failed" };
+
+        return (unsigned)state < JOB_STATES ? NAMES[state] : "unknown";
+}
+
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events);
 
 /* A request of the largest size is taken in any case. */

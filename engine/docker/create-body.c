@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json-scope.h"
 #include "profile.h"
-#include "scope.h"
 
 struct constant {
         const char *key;
@@ -44,11 +44,6 @@ static const struct constant HOST_CONFIG[] = {
         { "UsernsMode", "\"\"" },
         { "VolumesFrom", "[]" },
 };
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 static bool add_text(cJSON *object, const char *key, const char *text)
 {
@@ -279,7 +274,7 @@ static bool add_host_config(cJSON *config, const struct container_spec *spec, co
 
 char *wire_encode_create(const struct container_spec *spec, const struct wire_machine *machine)
 {
-        AUTO(json_release) cJSON *config = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *config = cJSON_CreateObject();
 
         if (config == NULL || !add_constants(config, CONFIG, sizeof CONFIG / sizeof CONFIG[0]) ||
             !add_text(config, "Image", spec->image) || !add_texts(config, "Entrypoint", spec->argv) ||
@@ -293,7 +288,7 @@ char *wire_encode_create(const struct container_spec *spec, const struct wire_ma
 /* Without input stdin is not attached and the program reads /dev/null. */
 char *wire_encode_exec(const struct exec_command *command)
 {
-        AUTO(json_release) cJSON *exec = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *exec = cJSON_CreateObject();
 
         if (exec == NULL || !add_texts(exec, "Cmd", command->argv) || !add_texts(exec, "Env", command->environment) ||
             (command->working_dir != NULL && !add_text(exec, "WorkingDir", command->working_dir)) ||

@@ -6,16 +6,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "json-scope.h"
 #include "oci-engine.h"
 #include "profile.h"
-#include "scope.h"
 #include "seccomp-profile.h"
 #include "str.h"
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 /* value may be NULL: out of memory. */
 static bool add(cJSON *object, const char *key, cJSON *value)
@@ -175,7 +170,7 @@ static bool fill_process(cJSON *process, const struct oci_container *container, 
 
 char *oci_config_encode_exec(const struct oci_container *container, const struct exec_command *command)
 {
-        AUTO(json_release) cJSON *process = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *process = cJSON_CreateObject();
 
         if (!fill_process(process, container, command->argv,
                           command->working_dir != NULL ? command->working_dir : container->working_dir,
@@ -407,7 +402,7 @@ static bool fill_linux(cJSON *linux_, const struct oci *oci, const struct oci_co
 char *oci_config_encode(const struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
                         const struct stored_image *image)
 {
-        AUTO(json_release) cJSON *config = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *config = cJSON_CreateObject();
         cJSON *linux_ = add_object(config, "linux");
         cJSON *rootfs = add_object(config, "root");
 

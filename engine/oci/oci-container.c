@@ -6,16 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json-scope.h"
 #include "oci-engine.h"
-#include "scope.h"
 #include "str.h"
 
 enum { RECORD_VERSION = 1, LABELS_MAX = 64, VARIABLES_MAX = 1024 };
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 struct oci_container *oci_container_new(struct oci *oci)
 {
@@ -83,7 +78,7 @@ static bool add_environment(cJSON *record, char *const *environment)
 
 char *oci_container_encode(const struct oci_container *container)
 {
-        AUTO(json_release) cJSON *record = cJSON_CreateObject();
+        AUTO(auto_json) cJSON *record = cJSON_CreateObject();
 
         if (record == NULL || !add_number(record, "version", RECORD_VERSION) ||
             cJSON_AddStringToObject(record, "id", container->info.id) == NULL ||
@@ -185,7 +180,7 @@ static int take_texts(struct oci_container *container, const cJSON *record)
 
 int oci_container_decode(struct oci_container *container, const char *json, size_t length)
 {
-        AUTO(json_release) cJSON *record = cJSON_ParseWithLength(json, length);
+        AUTO(auto_json) cJSON *record = cJSON_ParseWithLength(json, length);
         uint32_t version = 0;
         int r = take_number(record, "version", &version);
 

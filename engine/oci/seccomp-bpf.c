@@ -9,15 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "scope.h"
+#include "json-scope.h"
 #include "seccomp-profile.h"
 
 enum { ARGS_MAX = 6, FILTER_MAX = 1024 * 1024 };
-
-static void json_release(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
 
 static void buffer_release(struct buffer *buffer)
 {
@@ -120,7 +115,7 @@ static int export(scmp_filter_ctx filter, struct buffer *ret_bpf)
 int seccomp_profile_bpf(struct buffer *ret_bpf)
 {
         AUTO(buffer_release) struct buffer text = { 0 };
-        AUTO(json_release) cJSON *profile = NULL;
+        AUTO(auto_json) cJSON *profile = NULL;
         AUTO(filter_release) scmp_filter_ctx filter = NULL;
         uint32_t default_action;
         int r = seccomp_profile_json(&text);
