@@ -90,7 +90,7 @@ static void wait_for_resume(struct flow *flow)
         ev_timer_start(flow->loop, &flow->deadline);
 }
 
-/* What the failpoint makes of an act that would otherwise answer `verdict`. */
+/* The verdict of the failpoint for an act that would otherwise answer `verdict`. */
 static enum flow_verdict pass_failpoint(struct flow *flow, const char *moment, enum flow_verdict verdict)
 {
         const char *step = current_step(flow)->name;
@@ -170,7 +170,7 @@ static void settle(struct flow *flow)
         flow->state = STATE_RESTING;
 }
 
-/* Chooses the next act. Returns false when there is none left. */
+/* Chooses the next act. Returns false after the last one. */
 static bool move_on(struct flow *flow)
 {
         flow->is_unwinding = flow->has_failed;

@@ -36,8 +36,8 @@ static const struct {
         [LOG_LEVEL_ERROR] = { "error", '3' },
 };
 
-/* systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream that leads to the journal, so that a
- * descriptor that was redirected since is told apart. */
+/* systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream that leads to the journal, so that a descriptor
+ * redirected since then is recognised. */
 static bool leads_to_journal(int fd)
 {
         const char *stream = getenv("JOURNAL_STREAM");
@@ -97,7 +97,7 @@ static void write_value(struct buffer *record, const char *value, unit_writer wr
 static void write_logfmt_unit(struct buffer *record, const char *text, size_t length, uint32_t code)
 {
         static const char NAMED[] = "\n\r\t\"\\";
-        static const char LETTERS[] = "nrt\"\\"; /* that stand for them behind a backslash */
+        static const char LETTERS[] = "nrt\"\\"; /* that stand for them after a backslash */
         const char *named = length == 1 ? strchr(NAMED, *text) : NULL;
 
         if (named != NULL)

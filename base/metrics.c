@@ -24,7 +24,7 @@ enum { BUCKETS = sizeof BUCKETS_S / sizeof BUCKETS_S[0] };
 struct series {
         UT_hash_handle hh;
         double value;             /* of a histogram: the sum */
-        uint64_t counts[BUCKETS]; /* not cumulative; what is over the last bound is only in total */
+        uint64_t counts[BUCKETS]; /* not cumulative; values over the last bound are only in total */
         uint64_t total;
         char labels[]; /* the values of all LABELS labels, each with its NUL: the key */
 };

@@ -172,7 +172,7 @@ struct place {
         unsigned line;    /* 0: none */
 };
 
-/* What was wrong so far, and who is told. */
+/* The problems so far, and their listener. */
 struct problems {
         int first; /* 0: nothing */
         const struct fault_listener *listener;
@@ -296,7 +296,7 @@ static int refuse_unknown(const struct setting *table, const char *written, bool
                       is_variable ? suggestion : nearest);
 }
 
-/* What the reader and the handler of libinih share while one file is read. */
+/* State shared by the reader and the handler of libinih while one file is read. */
 struct reading {
         FILE *file;
         const struct setting *table;

@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "scope.h"
 
-/* Whoever left the daemon's lock behind leaves this one in the same moment. */
+/* A process that loses the daemon's lock loses this one at the same moment. */
 enum { LOCK_PATIENCE_MS = 1000 };
 enum { BOOT_ID_BYTES = 40, MAGIC_BYTES = 16, FILE_MODE = 0600 };
 
@@ -141,7 +141,7 @@ static void start_afresh(struct slot_file *file, const char *boot_id)
         (void)snprintf(file->map->boot_id, sizeof file->map->boot_id, "%s", boot_id);
 }
 
-/* A last slot that is not whole is none: a new one takes its place. */
+/* An incomplete last slot does not count: a new one replaces it. */
 static int count_slots(const struct slot_file *file, off_t length)
 {
         int64_t n_slots = (length - (int64_t)sizeof(struct header)) / (int64_t)file->format->slot_bytes;

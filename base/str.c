@@ -103,7 +103,7 @@ const char *str_size(uint64_t bytes, char ret_text[static STR_SIZE_BYTES])
         double value = (double)bytes;
         size_t unit = 0;
 
-        /* What would be shown as 1024 of one unit is 1 of the next. */
+        /* 1024 of one unit is shown as 1 of the next. */
         while (unit < sizeof UNITS - 2 && value >= 1023.5) {
                 value /= 1024;
                 unit++;

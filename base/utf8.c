@@ -97,7 +97,7 @@ static char letter_of(unsigned char byte)
         return byte < sizeof LETTERS ? LETTERS[byte] : '\0';
 }
 
-/* What JSON adds to a byte. */
+/* The bytes that JSON adds to a byte. */
 static unsigned escapes_of(unsigned char byte)
 {
         if (letter_of(byte) != '\0')

@@ -208,7 +208,7 @@ static void stop(struct websocket *websocket)
         ev_timer_stop(websocket->loop, &websocket->deadline);
 }
 
-/* on_closed is told from the loop itself, never from inside of a call. */
+/* on_closed is called from the loop, never from inside a call. */
 static void finish(struct websocket *websocket)
 {
         if (websocket->is_ending)
@@ -240,7 +240,7 @@ static bool send_rest(struct websocket *websocket)
         return websocket->rest.length == 0;
 }
 
-/* What has to be waited for now. */
+/* The events to wait for now. */
 static void settle(struct websocket *websocket)
 {
         bool wants_write =
@@ -283,7 +283,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         settle(websocket);
 }
 
-/* wslay sends a close in front of all messages, so it is queued behind the last of them only. */
+/* wslay sends a close in front of all messages, so it is queued only after the last of them. */
 static void close_if_drained(struct websocket *websocket)
 {
         unsigned code = websocket->closing;
@@ -483,8 +483,8 @@ static void keep_rest(struct websocket *websocket, const struct iovec *pieces, s
         }
 }
 
-/* Past wslay, which would copy everything twice. What the socket does not take is kept. Returns how many bytes went
- * either way; an error of the socket is found by the loop, as any other loss. */
+/* Past wslay, which would copy everything twice. Bytes that the socket does not take are kept. Returns how many bytes
+ * went either way; an error of the socket is found by the loop, as any other loss. */
 static size_t send_at_once(struct websocket *websocket, uint8_t channel, const char *bytes, size_t length)
 {
         uint8_t heads[FRAMES_AT_ONCE][HEAD_BYTES];

@@ -129,7 +129,7 @@ static bool is_file_naming(pid_t pid, const char *file, names_fn *names, const c
         return is_named;
 }
 
-/* cgroup v1 tells "/" of a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
+/* cgroup v1 shows "/" for a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
  * file is its first thread's; the others are asked then. */
 static bool is_any_thread_naming(pid_t pid, names_fn *names, const char *word)
 {
@@ -330,7 +330,7 @@ void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_count
         ret_counters->pids_refused = read_counter(cgroup->pids_file, "max");
 }
 
-/* seq_file begins anew at offset 0 (Documentation/filesystems/seq_file.rst); what is gone says ENODEV. */
+/* seq_file begins again at offset 0 (Documentation/filesystems/seq_file.rst); a removed file gives ENODEV. */
 static uint64_t reread_counter(int *fd, const char *path, const char *key)
 {
         char text[COUNTERS_TEXT_MAX];

@@ -69,7 +69,7 @@ struct launch {
         int first_free; /* above every number that is asked for */
         pid_t parent;
         sigset_t mask;
-        _Atomic pid_t self; /* these are told to the parent: the memory is shared */
+        _Atomic pid_t self; /* the parent sees these: the memory is shared */
         int err;
 };
 
@@ -346,7 +346,7 @@ static const char *text_of(const struct buffer *kept)
         return kept->data != NULL ? kept->data : "";
 }
 
-/* Unlinked first, told then. */
+/* Unlink first, then call. */
 static void finish(struct child *child)
 {
         const struct child_result result = {
@@ -405,7 +405,7 @@ static int read_stream(struct stream *stream)
         return take(stream, bytes, (size_t)n) ? 1 : -1;
 }
 
-/* What the program itself wrote is in the pipe when it has ended; somebody else's flood behind it is not waited for. */
+/* All output of the program itself is in the pipe when it has ended; a flood of others after it is not awaited. */
 static int drain(struct stream *stream)
 {
         int r = 1;

@@ -43,12 +43,12 @@ enum fault_kind {
 
 struct fault {
         enum fault_kind kind;
-        int err;                /* positive errno, 0 when there is none */
+        int err;                /* positive errno, or 0 */
         unsigned retry_after_s; /* a hint for the client; 0: none */
         char message[256];      /* one sentence, UTF-8, no newline */
 };
 
-/* Who hears every failure of a check that goes on after the first. NULL: the check ends with the first. */
+/* Receives every failure of a check that goes on after the first. NULL: the check ends with the first. */
 struct fault_listener {
         void (*on_fault)(void *arg, const struct fault *why);
         void *arg;

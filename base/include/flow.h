@@ -37,11 +37,11 @@ struct flow_plan {
         void (*done)(void *subject, const struct fault *why);
 };
 
-/* Told of the end of every run and of every undo, for metrics and the log. Either may be NULL. */
+/* Gets the end of every run and of every undo, for metrics and the log. Either may be NULL. */
 struct flow_observer {
         void (*on_step)(void *arg, const char *flow, const char *step, double duration_s, bool has_succeeded);
         void *arg;
-        /* The only place where a failed undo is told: done hears the first failure. why is NULL on success. */
+        /* The only place where a failed undo is reported: done gets the first failure. why is NULL on success. */
         void (*on_undo)(void *arg, const char *flow, const char *step, double duration_s, const struct fault *why);
 };
 

@@ -3,7 +3,7 @@
  * table's namespace, or a value out of range is an error that names file, line and the allowed range.
  *
  * The file: key = value, under [carrel] or under no section; each key once; comments begin with # or ; at the start
- * of a line, and with " ;" behind a value. A line has at most 198 bytes or so (libinih's bound); an indented line
+ * of a line, and with " ;" after a value. A line has at most 198 bytes or so (libinih's bound); an indented line
  * goes on with the value above it, joined by one space. A control character in a value is an error.
  *
  * All functions return 0 or a negative errno with why (FAULT_SETTING_INVALID), which is the first failure. With a

@@ -1,5 +1,5 @@
-/* What all users share, and no one of them may use up: places, bytes, records. A pure rule, and a table of who holds
- * how much. O(1).
+/* Resources that all users share and that no user may use up: places, bytes, records. A pure rule, and a table of
+ * holders. O(1).
  *
  * The rule: one user holds at most a quarter of it, and the last quarter is for users who hold little: one, or a 64th
  * of the whole. So a user who takes all that he can leaves the others three quarters, and three who do so together
@@ -15,12 +15,12 @@
 #include "list.h"
 
 struct share {
-        uint64_t bound; /* 0: there is none */
+        uint64_t bound; /* 0: unlimited */
         uint64_t least; /* what one user may hold in any case, if it is more than a quarter: the largest single thing */
         uint64_t used;
 };
 
-/* What one user may hold at most. */
+/* The most that one user may hold. */
 uint64_t share_part(const struct share *share);
 
 /* Whether somebody who holds so much holds more than what the last quarter is kept for. */

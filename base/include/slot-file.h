@@ -1,5 +1,5 @@
 /* A file of fixed slots, mapped: a store to memory per change, kept through kill -9, void after a reboot. For the
- * runtime directory (tmpfs). What the slots hold, and whether a slot is sound, is its owner's business: one that was
+ * runtime directory (tmpfs). The owner of the file decides what a slot holds and whether it is sound: one that was
  * being written when its process was killed is as torn as that process left it. */
 #pragma once
 
@@ -30,7 +30,7 @@ struct slot_file *slot_file_close(struct slot_file *file);
 /* Once, after opening: the slots that is_kept says are worth it stay taken, the others are emptied. */
 void slot_file_sift(struct slot_file *file, bool (*is_kept)(void *arg, int number), void *arg);
 
-/* An empty slot (all bytes 0); the file grows when there is none. Its number, or -ENOSPC or -ENOMEM. */
+/* An empty slot (all bytes 0); the file grows if all are in use. Its number, or -ENOSPC or -ENOMEM. */
 int slot_file_take(struct slot_file *file);
 /* Empties it. */
 void slot_file_give(struct slot_file *file, int number);

@@ -11,10 +11,10 @@
 __attribute__((warn_unused_result)) int str_parse_u64(const char *text, uint64_t min, uint64_t max,
                                                       uint64_t *ret_value);
 
-/* The same for a decimal fraction such as "1.5" (at most 6 digits behind the point). */
+/* The same for a decimal fraction such as "1.5" (at most 6 digits after the point). */
 __attribute__((warn_unused_result)) int str_parse_decimal(const char *text, double min, double max, double *ret_value);
 
-/* A size in bytes: digits and an optional suffix k, m, g, t, also with b or ib behind it (1024-based, either case), in
+/* A size in bytes: digits and an optional suffix k, m, g, t, also followed by b or ib (1024-based, either case), in
  * [min, max]. */
 __attribute__((warn_unused_result)) int str_parse_size(const char *text, uint64_t min, uint64_t max,
                                                        uint64_t *ret_bytes);
@@ -41,7 +41,7 @@ bool str_is_unprintable(uint32_t code);
  * is longer than 63 bytes. For "did you mean". */
 unsigned str_distance(const char *a, const char *b);
 
-/* A growing byte buffer with a NUL behind its end. Zero-initialise; release with buffer_free.
+/* A growing byte buffer with a NUL after its end. Zero-initialise; release with buffer_free.
  * A failed append leaves what was there and marks the buffer: check once, at the end. */
 struct buffer {
         char *data; /* NULL when nothing was appended */

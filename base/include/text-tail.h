@@ -13,8 +13,8 @@ struct text_tail {
 
 typedef int (*text_tail_visit)(void *arg, const char *bytes, size_t length);
 
-/* Calls visit at most once, with what is whole by now (bytes that are no UTF-8 are passed on as they are). What visit
- * answered, 0 when nothing is whole yet, or -ENOMEM. */
+/* Calls visit at most once, with the complete characters so far (bytes other than UTF-8 are passed on unchanged).
+ * Returns the answer of visit, 0 when nothing is complete yet, or -ENOMEM. */
 int text_tail_feed(struct text_tail *tail, const void *bytes, size_t length, text_tail_visit visit, void *arg);
 /* No more will come: passes on what is left, if anything is. */
 int text_tail_end(struct text_tail *tail, text_tail_visit visit, void *arg);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The length in bytes (1 to 4) of the character at text, 0 when it is none, -1 when length ends in the middle of what
+/* The length in bytes (1 to 4) of the character at text, 0 if it is not one, -1 when length ends in the middle of what
  * may still become one. length is at least 1. */
 int utf8_step(const void *text, size_t length);
 

@@ -1,4 +1,4 @@
-/* A WebSocket (RFC 6455) over a connected socket, behind its handshake, on libev; wslay does the framing, and only this
+/* A WebSocket (RFC 6455) over a connected socket, after its handshake, on libev; wslay does the framing, and only this
  * file touches it. Messages are bounded, sending is queued, and both directions can wait. */
 #pragma once
 
@@ -37,7 +37,7 @@ struct websocket_handlers {
         void (*on_closed)(void *arg, unsigned code);
 };
 
-/* Borrows loop and fd (made non-blocking; whoever owns it closes it behind websocket_free). early: bytes that were read
+/* Borrows loop and fd (made non-blocking; its owner closes it after websocket_free). early: bytes that were read
  * with the handshake already. Copies handlers. */
 __attribute__((warn_unused_result)) int websocket_new(struct websocket **ret_websocket, struct ev_loop *loop, int fd,
                                                       bool is_server, const void *early, size_t early_length,
@@ -53,7 +53,7 @@ int websocket_send_text(struct websocket *websocket, const char *text);
 /* The bound of incoming messages, from the next one on. */
 void websocket_bound(struct websocket *websocket, size_t max_bytes);
 bool websocket_is_full(const struct websocket *websocket);
-/* Incoming bytes stay in the kernel, and the peer waits. What on_message is called for already is not undone. */
+/* Incoming bytes stay in the kernel, and the peer waits. An on_message call already under way is not undone. */
 void websocket_pause(struct websocket *websocket, bool is_paused);
 /* Sends what is queued (within 60 s), then the closing handshake (within 5 s); on_closed comes in any case. */
 void websocket_close(struct websocket *websocket, enum websocket_code code);

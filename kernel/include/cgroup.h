@@ -40,7 +40,7 @@ struct cgroup {
 
 struct cgroup_counters {
         /* CGROUP_UNCOUNTED: it cannot be read */
-        uint64_t oom_kills;    /* processes killed for want of memory */
+        uint64_t oom_kills;    /* processes killed because memory ran out */
         uint64_t pids_refused; /* forks refused by pids.max */
 };
 
@@ -51,7 +51,7 @@ struct cgroup_limits {
         uint64_t socket_bytes; /* of sockets' buffers alone; 0: they are in memory_bytes */
 };
 
-/* Parses the text of /proc/<pid>/mountinfo (proc(5)). What it does not name stays "". */
+/* Parses the text of /proc/<pid>/mountinfo (proc(5)). Hierarchies that it does not name stay "". */
 void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts);
 /* The same, read for ourselves. 0 or a negative errno. */
 int cgroup_read_mounts(struct cgroup_mounts *ret_mounts);
@@ -61,7 +61,7 @@ int cgroup_read_mounts(struct cgroup_mounts *ret_mounts);
 int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
                  struct cgroup *ret_cgroup);
 /* The same for a living process: the container's init as a rule. -ESRCH: that process is not in that container
- * (it has ended and its pid was reused, or whoever told us the pid was wrong). */
+ * (it has ended and its pid was reused, or the pid was wrong). */
 int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id, struct cgroup *ret_cgroup);
 
 /* Whether a line of /proc/<pid>/cgroup has the container's id (at least 12 hex digits) as a whole word. */
@@ -92,7 +92,7 @@ void cgroup_read_limits(const struct cgroup *cgroup, struct cgroup_limits *ret_l
 uint64_t cgroup_read_count(const char *file);
 /* A limit file's text: a number, or "max". UINT64_MAX when it is neither. */
 uint64_t cgroup_parse_limit(const char *text);
-/* The number behind "key " at the start of a line; 0 when there is none. */
+/* The number after "key " at the start of a line; 0 without one. */
 uint64_t cgroup_parse_counter(const char *text, const char *key);
 /* Whether it is known to have risen. */
 bool cgroup_has_risen(uint64_t before, uint64_t now);

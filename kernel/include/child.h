@@ -87,5 +87,5 @@ struct child *child_cancel(struct child *child);
 /* In our process ids; the child must be alive as an object (not yet done or cancelled). */
 int child_pid(const struct child *child);
 
-/* Backpressure: while paused nothing of its output is read, and its end is not told. */
+/* Backpressure: while paused none of its output is read, and its end is not reported. */
 void child_pause(struct child *child, bool is_paused);

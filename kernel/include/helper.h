@@ -10,7 +10,7 @@ struct ev_loop;
 struct helper;
 struct helper_call;
 
-/* What differs from helper to helper; lives as long as its helpers. */
+/* The differences between helpers; lives as long as its helpers. */
 struct helper_kind {
         const char *name; /* argv[0] of the process */
         uint32_t magic;

@@ -11,7 +11,7 @@ int proc_file_read(const char *path, size_t max_bytes, char **ret_text);
 /* /proc/<pid>/<name>. */
 int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text);
 
-/* What /proc/<pid>/stat tells of one process (proc(5)). */
+/* The fields of /proc/<pid>/stat of one process (proc(5)). */
 struct process {
         pid_t pid;
         pid_t parent;
