@@ -101,8 +101,8 @@ static void read_settings(void)
 static void write_records(void)
 {
         static const char *const ENDS[] = {
-                [LOG_FORMAT_LOGFMT] = " event=told key=\"v w\"\n",
-                [LOG_FORMAT_JSON] = ",\"event\":\"told\",\"key\":\"v w\"}\n",
+                [LOG_FORMAT_LOGFMT] = " event=noted key=\"v w\"\n",
+                [LOG_FORMAT_JSON] = ",\"event\":\"noted\",\"key\":\"v w\"}\n",
         };
 
         for (enum log_format format = LOG_FORMAT_LOGFMT; format <= LOG_FORMAT_JSON; format++) {
@@ -113,7 +113,7 @@ static void write_records(void)
 
                 assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
                 if (log_new(&log, fds[0], LOG_LEVEL_INFO, format) == 0)
-                        log_event(log, LOG_LEVEL_INFO, "told", "key", "v w", NULL);
+                        log_event(log, LOG_LEVEL_INFO, "noted", "key", "v w", NULL);
                 length = read(fds[1], record, sizeof record - 1);
                 if (length > 0) /* a record that is written is whole */
                         assert_string_equal(strstr(record, ENDS[format]), ENDS[format]);

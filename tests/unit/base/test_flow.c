@@ -94,7 +94,7 @@ static enum flow_verdict fail_with_reason(struct world *world)
 static enum flow_verdict behave(struct world *world, enum conduct conduct)
 {
         switch (conduct) {
-        case GOES_ON: /* a reason it leaves behind is not the next step's */
+        case GOES_ON: /* a reason that it leaves is not the next step's */
                 (void)fault_set(flow_why(world->flow), FAULT_NOT_FOUND, ENOENT, "stray");
                 return FLOW_NEXT;
         case FAILS:

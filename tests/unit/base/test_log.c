@@ -182,8 +182,8 @@ static void test_journal(void **state)
                 enum log_format format;
                 const char *record;
         } FORMS[] = {
-                { LOG_FORMAT_LOGFMT, "<4>level=warning event=told key=v" },
-                { LOG_FORMAT_JSON, "<4>{\"level\":\"warning\",\"event\":\"told\",\"key\":\"v\"}" },
+                { LOG_FORMAT_LOGFMT, "<4>level=warning event=noted key=v" },
+                { LOG_FORMAT_JSON, "<4>{\"level\":\"warning\",\"event\":\"noted\",\"key\":\"v\"}" },
         };
 
         for (size_t i = 0; i < COUNT(FORMS); i++) {
@@ -197,13 +197,13 @@ static void test_journal(void **state)
                 assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
                 wire.log = log_free(wire.log);
                 assert_int_equal(log_new(&wire.log, wire.fds[0], LOG_LEVEL_INFO, FORMS[i].format), 0);
-                log_event(wire.log, LOG_LEVEL_WARNING, "told", "key", "v", NULL);
+                log_event(wire.log, LOG_LEVEL_WARNING, "noted", "key", "v", NULL);
                 assert_string_equal(wire_read(&wire), FORMS[i].record);
                 wire_close(&wire);
 
                 assert_int_equal(setenv("JOURNAL_STREAM", "1:1", 1), 0); /* redirected since: not the journal */
                 wire_open(&wire, LOG_LEVEL_INFO, FORMS[i].format);
-                log_event(wire.log, LOG_LEVEL_WARNING, "told", "key", "v", NULL);
+                log_event(wire.log, LOG_LEVEL_WARNING, "noted", "key", "v", NULL);
                 assert_int_not_equal(wire_read(&wire)[0], '<');
                 wire_close(&wire);
                 assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);

@@ -100,7 +100,7 @@ static void test_file(void **state)
                                    "[carrel]\n"
                                    "engine=podman\n"
                                    "  # between\n"
-                                   "idle_ttl_s : 0.5 ; a comment behind\n"
+                                   "idle_ttl_s : 0.5 ; a comment after\n"
                                    "memory = 512m\n"
                                    "deny = 10.0.0.0/8,\n"
                                    "\t172.16.0.0/12,\n"
@@ -127,7 +127,7 @@ static void test_file(void **state)
         "deny = 1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"  \
         "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
 
-/* What is refused, and the end of the sentence, behind the file's name. */
+/* Refused texts, and the end of the sentence after the file's name. */
 static const struct refusal {
         const char *text;
         const char *sentence;
@@ -289,7 +289,7 @@ static void test_refused_variables(void **state)
         }
 }
 
-/* What settings_format writes, a file can hold, and gives the same value back. */
+/* A file can hold the output of settings_format, and gives the same value back. */
 static void test_format_round_trip(void **state)
 {
         static const char TEXT[] = "deny = 10.0.0.0/8\nengine = docker\nidle_ttl_s = 0.25\nmemory = 6292480\nuid = 5\n";

@@ -14,7 +14,7 @@
 
 #include "space.h"
 
-static int begun[2], go[2]; /* a dead mount says that it is asked, and answers when it is told to */
+static int begun[2], go[2]; /* a dead mount reports that it is asked, and answers on command */
 
 int __wrap_statvfs64(const char *path, struct statvfs *ret_disk);
 

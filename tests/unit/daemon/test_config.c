@@ -265,7 +265,7 @@ static void hear(void *arg, const struct fault *why)
         (void)snprintf(heard->text + length, sizeof heard->text - length, "%s\n", why->message);
 }
 
-/* Who mends a file wants to hear everything at once; what is right in it counts all the same. */
+/* A person who corrects a file wants all errors at once; correct lines count nevertheless. */
 static void every_problem_is_heard(void **state)
 {
         static const char TEXT[] = "idle_ttl_s = never\npids = 99\nidel_ttl_s = 3\n[other]\npool = x\n[carrel]\n"

@@ -45,7 +45,7 @@ static void a_directory_is_claimed(void **state)
         assert_int_equal(rmdir(base), 0);
 }
 
-/* What --check tries is what the start would meet, and leaves nothing behind. */
+/* --check tries the same as the start, and leaves no trace. */
 static void a_check_makes_nothing(void **state)
 {
         char base[] = "/tmp/carrel-listen-XXXXXX";

@@ -1,4 +1,4 @@
-/* What --check and a reload refuse is what the rooms would refuse: a reload that fails must have changed nothing. */
+/* --check and a reload refuse the same as the rooms: a reload that fails must have changed nothing. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* What dns = auto finds on hosts of every kind. */
+/* The resolvers that dns = auto finds on hosts of every kind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -26,7 +26,7 @@ struct world {
         struct http_client *client;
 };
 
-/* What a user does from inside a callback. */
+/* The actions of a user inside a callback. */
 enum conduct { LISTENS, CANCELS, FREES_CLIENT, PAUSES, SENDS };
 
 struct user {

@@ -247,7 +247,7 @@ static void test_list(void **state)
         assert_string_equal(list[1].id, ID);
 }
 
-/* Who takes nameless images away is not told of names that are merely unreadable as if there were none. */
+/* A caller that removes nameless images must learn that names were unreadable, not that there are no names. */
 static void test_whole_list(void **state)
 {
         AUTO(auto_free) struct stored_reference *list = NULL;

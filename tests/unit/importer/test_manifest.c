@@ -172,7 +172,7 @@ static void test_config(void **state)
         }
 }
 
-/* What is taken can be stored, however it is escaped, and given to a program. */
+/* An accepted value can be stored, however it is escaped, and given to a program. */
 static void test_long_environment(void **state)
 {
         static const struct {

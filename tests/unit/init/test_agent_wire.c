@@ -254,7 +254,7 @@ static void a_spec_is_read_as_written(void **state)
         free(bytes);
 }
 
-/* Cut anywhere it is none, and so it is with any byte turned to 0xff that is not within a text. */
+/* It is invalid when it is cut anywhere, and when any byte outside a text is 0xff. */
 static void a_cut_spec_is_none(void **state)
 {
         char *texts[16];

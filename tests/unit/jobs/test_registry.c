@@ -97,7 +97,7 @@ static bool keep(void *arg, int slot, const struct job_entry *entry)
         return true;
 }
 
-/* What the next carreld finds. The registry stays open. */
+/* The view of the next carreld. The registry stays open. */
 static struct job_registry *reopen(const char *boot_id, struct found *ret_found)
 {
         struct job_registry *registry = must_open(boot_id);
@@ -187,7 +187,7 @@ static void test_recalls(void **state)
         assert_int_equal(look(BOOT).count, 0);
 }
 
-/* A registry that is none is asked nothing. */
+/* Without a registry every call does nothing. */
 static void test_without(void **state)
 {
         struct found found = { 0 };
@@ -205,7 +205,7 @@ static void test_without(void **state)
         assert_int_equal(found.count, 0);
 }
 
-/* Texts are cut at a character, and what is none does not come back as such. */
+/* Texts are cut at a character, and bytes outside a character are replaced. */
 static void test_texts(void **state)
 {
         struct job_registry *registry = must_open(BOOT);
@@ -332,8 +332,8 @@ static void flip(off_t at, unsigned char bits)
         close(fd);
 }
 
-/* Every byte changed, one at a time: never a crash, and what is told is right or not told: the end as it was or none,
- * and never that nothing had been started. */
+/* Every byte changed, one at a time: never a crash, and a report is right or missing: the end as it was or no end, and
+ * never that nothing had been started. */
 static void test_every_byte(void **state)
 {
         unsigned told = 0, ended = 0;

@@ -164,7 +164,7 @@ static void who_takes_the_hosts_memory(void **state)
         world_close(&world);
 }
 
-/* What was left in the background is use where the setting says so, and was used when it was last seen. */
+/* Background programs count as use if the setting says so, and the last use is when they were last seen. */
 static void the_background(void **state)
 {
         static const struct {
@@ -481,7 +481,7 @@ static void the_engine_comes_back(void **state)
         world.pool.on_event(world.pool.listener, &BACK);
         assert_int_equal(world.pool.n_surveys, 1); /* never from inside the announcement */
         await(&world, &world.pool.n_surveys, 2);
-        world.pool.on_event(world.pool.listener, &BACK); /* and once more behind the one that runs */
+        world.pool.on_event(world.pool.listener, &BACK); /* and once more after the running one */
         await(&world, &world.pool.n_surveys, 3);
         world_close(&world);
 }

@@ -1,4 +1,4 @@
-/* What is mounted inside a carrel: the judgement as a table, and the remount on a real mount namespace. */
+/* The mounts inside a carrel: the judgement as a table, and the remount on a real mount namespace. */
 #include <errno.h>
 #include <ev.h>
 #include <poll.h>

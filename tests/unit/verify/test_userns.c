@@ -1,4 +1,4 @@
-/* What the kernel says of a carrel's ids, and what is made of it. */
+/* The kernel's view of a carrel's ids, and the judgement of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
