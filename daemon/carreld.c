@@ -112,9 +112,9 @@ static const char USAGE[] = "Usage: carreld [--config FILE] [--check [--quiet]]\
                             "Keeps one hardened container per user and serves the carrel API on a unix socket.\n"
                             "\n"
                             "  -c, --config FILE   settings (default " DEFAULT_CONFIG ", which may be absent)\n"
-                            "      --check         try what the start needs, say everything that is wrong, print the\n"
+                            "      --check         check what the start needs, report all errors, print the\n"
                             "                      settings as they would be used, and exit\n"
-                            "  -q, --quiet         with --check: print what is wrong and nothing else\n"
+                            "  -q, --quiet         with --check: print only errors\n"
                             "      --version       print the version and exit\n"
                             "  -h, --help          print this help and exit\n"
                             "\n"
@@ -204,7 +204,7 @@ static int read_arguments(struct daemon *daemon, int argc, char **argv, struct a
                 return EXIT_SETTINGS;
         }
         if (ret_arguments->is_quiet && !ret_arguments->is_check) {
-                (void)fputs("carreld: --quiet goes with --check; log_level makes a run quieter\n", stderr);
+                (void)fputs("carreld: --quiet needs --check; for a quieter run set log_level\n", stderr);
                 return EXIT_SETTINGS;
         }
         return -1;
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
                 status = arguments.is_quiet ? EXIT_SUCCESS : print_settings(&daemon.config);
         } else if (daemon.loop == NULL || log_new(&daemon.log, STDERR_FILENO, (enum log_level)daemon.config.log_level,
                                                   (enum log_format)daemon.config.log_format) < 0) {
-                (void)fputs("carreld: cannot make the event loop: out of memory or descriptors\n", stderr);
+                (void)fputs("carreld: cannot create the event loop: out of memory or descriptors\n", stderr);
                 status = EXIT_START;
         } else {
                 status = run(&daemon);

@@ -200,9 +200,10 @@ static int check_runtime_network(const struct config *config, struct fault *why)
 {
         if (find_own_kernel(config->runtime) == NULL || config->policy == CONFIG_POLICY_NONE)
                 return 0;
-        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
-                         "runtime %s takes its network at the start, before one can be plugged: set policy = none",
-                         config->runtime);
+        return fault_set(
+                why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                "runtime %s reads its network configuration at the start, before carrel can add one: set policy = none",
+                config->runtime);
 }
 
 static int check_busy(const struct config *config, struct fault *why)
@@ -210,7 +211,7 @@ static int check_busy(const struct config *config, struct fault *why)
         if (find_own_kernel(config->runtime) == NULL || config->busy != CONFIG_BUSY_PROCESSES)
                 return 0;
         return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
-                         "the programs of runtime %s are not seen from the host: set busy = execs", config->runtime);
+                         "the host cannot see the programs of runtime %s: set busy = execs", config->runtime);
 }
 
 /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so the
@@ -246,7 +247,7 @@ static int check_group(const char *setting, const char *name, struct fault *why)
         if (name[0] == '\0' || getgrnam(name) != NULL)
                 return 0;
         return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
-                         "%s: there is no group \"%s\": make it with `groupadd --system %s`", setting, name, name);
+                         "%s: there is no group \"%s\": create it with `groupadd --system %s`", setting, name, name);
 }
 
 static int check_socket_group(const struct config *config, struct fault *why)
@@ -270,14 +271,14 @@ static int check_helper(const struct config *config, const char *name, struct st
         (void)snprintf(path, sizeof path, "%s/%s", config->helper_dir, name);
         if (stat(path, ret_status) < 0)
                 return fault_set(why, FAULT_SETTING_INVALID, errno,
-                                 "helper_dir: %s: %s: install carrel whole, or set helper_dir to where it is", path,
-                                 strerrordesc_np(errno));
+                                 "helper_dir: %s: %s: install carrel completely, or set helper_dir to its directory",
+                                 path, strerrordesc_np(errno));
         if (!S_ISREG(ret_status->st_mode) || (ret_status->st_mode & S_IXUSR) == 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EACCES, "helper_dir: %s is no program: install it again",
-                                 path);
+                return fault_set(why, FAULT_SETTING_INVALID, EACCES,
+                                 "helper_dir: %s is not a program: install it again", path);
         if (ret_status->st_uid != 0 || (ret_status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
                 return fault_set(why, FAULT_SETTING_INVALID, EPERM,
-                                 "helper_dir: %s must belong to root, and nobody else may write it", path);
+                                 "helper_dir: %s must belong to root and be unwritable by others", path);
         return 0;
 }
 

@@ -179,7 +179,8 @@ static int ask_embedded(const struct candidate *candidate, struct ev_loop *loop,
         int r = candidate->make(candidate, &engine, loop, config);
 
         if (r < 0)
-                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "its directory cannot be made: %s", strerror(-r));
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r, "its directory cannot be created: %s",
+                                 strerror(-r));
         engine->ops->about(engine, &about);
         engine->ops->free(engine);
         return about.is_available ? 0 : fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s", about.detail);
@@ -217,7 +218,7 @@ static const struct candidate *choose_first_able(struct ev_loop *loop, const str
 
 static void collect_reasons(struct engine_verdicts *verdicts)
 {
-        size_t length = (size_t)snprintf(verdicts->reasons, sizeof verdicts->reasons, "no engine can be had. ");
+        size_t length = (size_t)snprintf(verdicts->reasons, sizeof verdicts->reasons, "no engine is usable.  ");
 
         for (size_t i = 0; i < verdicts->count && length < sizeof verdicts->reasons; i++)
                 length += (size_t)snprintf(verdicts->reasons + length, sizeof verdicts->reasons - length, "%s%s: %s",
@@ -287,7 +288,7 @@ static const struct candidate *choose_automatically(struct ev_loop *loop, const 
         }
         chosen = read_record(config);
         if (chosen != NULL) {
-                choose_unasked(verdicts, chosen, "the last run's carrels are on it; name another engine if it is gone",
+                choose_unasked(verdicts, chosen, "the last run's carrels are on it; set another engine if it is gone",
                                "not asked: the last run's carrels are on ");
                 return chosen;
         }

@@ -23,7 +23,7 @@ static int make_directory(const char *path, unsigned mode, struct fault *why)
 {
         if (mkdir(path, mode) == 0 || errno == EEXIST)
                 return 0;
-        return fault_set(why, FAULT_INTERNAL, errno, "cannot make the directory %s: %s", path, strerror(errno));
+        return fault_set(why, FAULT_INTERNAL, errno, "cannot create the directory %s: %s", path, strerror(errno));
 }
 
 static bool is_ours(const struct stat *status)
@@ -177,7 +177,7 @@ static int find_group(const char *name, gid_t *ret_gid, struct fault *why)
         group = getgrnam(name);
         if (group == NULL)
                 return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
-                                 "socket_group: there is no group \"%s\": make it with `groupadd --system %s`", name,
+                                 "socket_group: there is no group \"%s\": create it with `groupadd --system %s`", name,
                                  name);
         *ret_gid = group->gr_gid;
         return 0;
@@ -199,7 +199,7 @@ int listen_unix(const char *path, const char *group, int *ret_fd, struct fault *
                 return r;
         if (is_answered(&final))
                 return fault_set(why, FAULT_SETTING_INVALID, EADDRINUSE,
-                                 "something already answers on %s: stop it, or set another socket", path);
+                                 "another process already answers on %s: stop it, or set another socket", path);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         (void)unlink(address.sun_path);
         if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||

@@ -71,8 +71,8 @@ static int find_account(const struct config *config, struct pool_owner *owner, s
                                  strerrordesc_np(errno));
         if (account == NULL && !has_number)
                 return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
-                                 "uid: there is no account \"%s\": run systemd-sysusers, which makes carrel-user by "
-                                 "sysusers.d/carrel.conf, or set uid to a number that no account has",
+                                 "uid: there is no account \"%s\": run systemd-sysusers, which creates carrel-user "
+                                 "from sysusers.d/carrel.conf, or set uid to an unused number",
                                  config->uid);
         if (account == NULL) {
                 owner->gid = owner->uid;
@@ -83,9 +83,9 @@ static int find_account(const struct config *config, struct pool_owner *owner, s
 
                 if (owner_is_person(account, &people))
                         return fault_set(why, FAULT_SETTING_INVALID, EPERM,
-                                         "uid: %s (%" PRIu32 ") is an account that somebody logs in with, and who "
-                                         "would own every user's files: leave uid away (carrel-user), or set "
-                                         "uid_is_shared = yes",
+                                         "uid: %s (%" PRIu32
+                                         ") is an account with a login, whose owner would own every user's files: omit "
+                                         "uid (carrel-user), or set uid_is_shared = yes",
                                          account->pw_name, (uint32_t)account->pw_uid);
         }
         *owner = (struct pool_owner){ account->pw_uid, account->pw_gid };
@@ -101,7 +101,7 @@ static int find_group(const struct config *config, struct pool_owner *owner, str
         group = getgrnam(config->gid);
         if (group == NULL)
                 return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
-                                 "gid: there is no group \"%s\": make it, or leave gid empty", config->gid);
+                                 "gid: there is no group \"%s\": create it, or leave gid empty", config->gid);
         owner->gid = group->gr_gid;
         return 0;
 }
@@ -116,11 +116,11 @@ int owner_find(const struct config *config, struct pool_owner *ret_owner, struct
         if (r < 0)
                 return r;
         if (owner.uid == 0 || owner.gid == 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EPERM, "%s: the users' files are never root's",
+                return fault_set(why, FAULT_SETTING_INVALID, EPERM, "%s: root must not own the users' files",
                                  owner.uid == 0 ? "uid" : "gid");
         if (owner.uid >= config->userns_base || owner.gid >= config->userns_base)
                 return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
-                                 "%s is one of the carrels' own ids, which begin at userns_base: take a lower one",
+                                 "%s is one of the carrels' ids, which begin at userns_base: use a lower one",
                                  owner.uid >= config->userns_base ? "uid" : "gid");
         *ret_owner = owner;
         return 0;

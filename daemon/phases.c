@@ -237,7 +237,8 @@ static int watch_disks(struct daemon *daemon, struct fault *why)
 
         if (r == 0)
                 r = space_watch_new(&daemon->spool_space, spool_directory(&daemon->config));
-        return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot watch the room of disks: %s", strerror(-r))
+        return r < 0 ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot watch the free space of disks: %s",
+                                 strerror(-r))
                      : 0;
 }
 
@@ -259,7 +260,7 @@ void daemon_warn_of_resolvers(const struct daemon *daemon)
                           NULL);
         if (str_equal(config->dns, CONFIG_DNS_AUTO) && config->resolvers[0] == '\0')
                 log_event(daemon->log, LOG_LEVEL_WARNING, "no_resolvers", "reason",
-                          "dns is auto, but the host names no resolver that a carrel could ask: set dns", NULL);
+                          "dns is auto, but the host has no resolver that a carrel can reach: set dns", NULL);
 }
 
 static int make_netpolicy(struct daemon *daemon, struct fault *why)

@@ -80,7 +80,7 @@ static void auto_takes_the_first_that_is_able(void **state)
 static bool has_reasons(void *arg)
 {
         struct answer answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{}");
-        bool is_there = strstr(answer_text(&answer, "error.message"), "no engine can be had") != NULL;
+        bool is_there = strstr(answer_text(&answer, "error.message"), "no engine is usable") != NULL;
 
         (void)arg;
         answer_release(&answer);

@@ -71,7 +71,7 @@ static void the_host_is_checked(void **state)
                 { "rm helpers/carrel-init", NULL, "carrel-init" },
                 { "rm helpers/carrel-netd", NULL, "carrel-netd" },
                 { "chmod 0777 helpers/carrel-image", NULL, "carrel-image must belong to root" },
-                { "chmod 0644 helpers/carrel-image", NULL, "carrel-image is no program" },
+                { "chmod 0644 helpers/carrel-image", NULL, "carrel-image is not a program" },
                 { "chown 12345 helpers/carrel-init", NULL, "must belong to root" },
                 { "chmod 0777 users", NULL, "users must belong to root" },
                 { NULL, "CARREL_SOCKET_GROUP=nosuchgroup", "groupadd --system nosuchgroup" },

@@ -54,7 +54,7 @@ static void accounts_are_found_or_refused(void **state)
                 { { "CARREL_UID=daemon" }, NULL, { 1, 1 } },
                 { { "CARREL_UID=1", "CARREL_GID=61235" }, NULL, { 1, 61235 } },
                 { { "CARREL_UID=0" }, "uid", { 0 } },
-                { { "CARREL_UID=root", "CARREL_UID_IS_SHARED=yes" }, "root's", { 0 } },
+                { { "CARREL_UID=root", "CARREL_UID_IS_SHARED=yes" }, "root must not own", { 0 } },
                 { { "CARREL_UID=61234", "CARREL_GID=0" }, "gid", { 0 } },
                 { { "CARREL_UID=root" }, "uid_is_shared = yes", { 0 } },
                 { { "CARREL_UID=no-such-account" }, "systemd-sysusers", { 0 } },
