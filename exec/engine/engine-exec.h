@@ -1,21 +1,14 @@
-/* Inside the exec room only: the life of one exec over the engine's own exec, the
- * backend for containers that have no agent.
- *
- * The user's handle and the exec are two lives. The user is answered once, or never after a cancel; the exec goes on
- * silently until what it started is known to be gone, or until nothing more can be done about it.
- *
- *   running --exit and end of output--> done
- *   running --deadline--> dying (kill, ask the engine) --its end, or the grace--> TIMEOUT is reported --> silent
- *   running --cancel--> silent and dying --its end, or the linger--> freed, left behind if it still runs
- *   any --container lost--> done at once */
+/* Private to exec/engine: one exec that the engine's own exec runs, for containers without an agent. engine-exec-end.h
+ * has its states. */
 #pragma once
 
+#include "engine-exec-end.h"
 #include "exec-inside.h"
 #include "process-tree.h"
 
 enum { DEATHS_KEPT = 32 };
 
-/* An end the engine told before it told which exec it was of. */
+/* An exit that the engine reported before it reported which exec it was of. */
 struct unclaimed_death {
         char engine_id[ENGINE_ID_BYTES];
         int exit_code;
@@ -40,22 +33,20 @@ struct engine_exec {
         struct engine_call *inquiry; /* exec_inspect */
         unsigned seen;               /* enum engine_exec_seen */
         int exit_code;               /* with SAW_EXIT */
-        bool is_dying;
-        bool is_timed_out;
-        bool has_killed;
-        bool has_broken; /* the engine's answer broke off; `broken` says why */
-        struct fault broken;
+        enum engine_exec_state state;
+        bool is_timed_out;     /* its deadline has passed */
+        bool has_killed;       /* a kill has reached a process of it */
+        bool has_broken;       /* the engine's answer broke off after the start, or the engine has forgotten the exec */
+        struct fault broken;   /* why the engine's answer broke off */
+        bool is_container_oom; /* its container was lost, and ran out of memory */
 
         struct process_tree tree;
         uint64_t pending_signals; /* bit n: signal n, until the root is known */
-        bool is_rootless;         /* the engine told a pid that is not in the container */
-        bool is_outlived;         /* it has ended, and something it started has not */
-        bool is_seen_running;     /* by the engine, when it was asked last */
+        bool is_rootless;         /* the engine reported a pid that is not in the container */
+        bool is_seen_running;     /* it ran when the engine was asked last */
 
         ev_timer deadline, drain, retry, grace;
 };
 
-/* The engine says it has ended. Frees the exec if that was all it waited for. */
-void exec_run_exited(struct engine_exec *exec, int exit_code);
-/* Asks the engine whether it still runs; for when events may have been missed. */
-void exec_run_inquire(struct engine_exec *exec);
+/* Asks the engine whether the exec runs, and for its pid, unless that is known or is being asked. */
+void engine_exec_inquire(struct engine_exec *exec);

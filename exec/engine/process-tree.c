@@ -30,7 +30,7 @@ static const struct suspect *find_pid(const struct suspect *suspects, size_t cou
         return bsearch(&key, suspects, count, sizeof *suspects, compare_pids);
 }
 
-/* Both ends are cut to whole ticks, so the tick of the request itself counts as "since". */
+/* Both times are cut to whole ticks, so the tick of the request itself counts as "since". */
 static bool began_since(const struct process *process, int64_t since_ms, uint64_t ticks_per_s)
 {
         return (process->start_ticks + 1) * 1000 / ticks_per_s > (uint64_t)since_ms;
@@ -41,8 +41,8 @@ static bool is_root(const struct process_tree *tree, const struct process *proce
         return tree->root != 0 && process->pid == tree->root && process->start_ticks == tree->root_start_ticks;
 }
 
-/* A session keeps its number from being reused as a pid while it has members (kernel/pid.c), so the number still
- * means the leader we know, unless a process of that number stands there with another start. */
+/* While a session has members its number is not reused as a pid (kernel/pid.c). So the number means the leader that we
+ * know, unless a process with that pid has another start time. */
 static bool is_session_ours(const struct process_tree *tree, const struct suspect *suspects, size_t count,
                             pid_t session)
 {
@@ -91,7 +91,7 @@ static bool is_same(const struct process *a, const struct process *b)
         return a->pid == b->pid && a->start_ticks == b->start_ticks;
 }
 
-/* What earlier passes learned: known members stay members, and those that ended keep their session known. */
+/* Keeps what earlier passes found: members stay members, and the sessions of those that ended stay known. */
 static size_t carry_over(const struct roster *before, struct suspect *suspects, size_t count)
 {
         size_t total = count;
@@ -156,8 +156,8 @@ static bool is_alive(const struct process *process)
         return (process->state != 'Z' && process->state != 'X') || process->threads > 1;
 }
 
-/* The pidfd is opened first and the facts are read behind it: if the pid was reused in between, the pidfd is of the
- * dead process and the signal goes nowhere (pidfd_open(2)). */
+/* The pidfd is opened before the facts are read. If the pid is reused in between, the pidfd is of the dead process and
+ * the signal reaches no process (pidfd_open(2)). */
 static int send_checked(const struct process_tree *tree, const struct process *expected, int signal)
 {
         AUTO(auto_close) int pidfd = -1;

@@ -3,7 +3,7 @@
 
 #include "cell.h"
 #include "double.h"
-#include "engine-exec.h"
+#include "exec-inside.h"
 
 enum { WORLD_TEXT_BYTES = 256 };
 
