@@ -15,7 +15,7 @@
 enum { REPETITIONS = 1000, DISCARD_BYTES = 1 << 18 };
 static const struct timespec RISE = { .tv_sec = 1 };
 
-/* Each is run again as soon as it has been ended: the bomb for want of processes, the hog for want of memory. */
+/* Each is run again after its end: the bomb ends when it runs out of processes, the hog when it runs out of memory. */
 static const struct {
         const char *name, *body;
 } HOGS[] = {
@@ -44,7 +44,7 @@ static void misbehave_once(const struct bench *bench, const char *body)
                 close(fd);
 }
 
-/* Its death closes its connection, which ends what it runs. */
+/* When this process dies its connection closes, which ends its exec. */
 static pid_t begin_misbehaving(const struct bench *bench, const char *body)
 {
         pid_t pid = fork();

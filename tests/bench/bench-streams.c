@@ -14,7 +14,7 @@ enum { READ_BYTES = 1 << 18, TAIL_BYTES = 512, CHANNEL_STATUS = 3, TYPE_REPORT =
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                                   \
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n"
 
-/* What is known of the stream so far: whole messages are counted, and their bytes skipped where they are. */
+/* The state of a stream: it counts whole messages and skips their bytes in place. */
 struct reader {
         struct plain_stream stream;
         char bytes[READ_BYTES];

@@ -1,9 +1,9 @@
-/* What the benchmarks share: their arguments, the docker CLI as a baseline, and plans that become rows.
+/* Code that the benchmarks share: their arguments, the docker CLI as a baseline, and plans that become rows.
  *
  *   bench_* [-d DOCKER_SOCKET] [-i IMAGE] [-j JSON_FILE] [-n SCALE] CARREL_SOCKET
  *
- * SCALE multiplies the repetitions (default 1). They measure and never judge: whatever cannot be measured is left out
- * of the table and named on stderr. */
+ * SCALE multiplies the repetitions (default 1). The programs measure and do not judge. Rows that cannot be measured are
+ * left out of the table and named on stderr. */
 #pragma once
 
 #include <stddef.h>
@@ -31,7 +31,7 @@ struct bench_plan {
         const char *baseline_name;
         bench_operation baseline_prepare, baseline; /* not run without a docker socket */
         size_t baseline_repetitions;
-        double bytes; /* that each run moves; 0: it is not about that */
+        double bytes; /* that each run moves; 0: the rate does not matter */
 };
 
 double bench_now_ms(void);
@@ -39,10 +39,10 @@ void bench_complain(const struct bench *bench, const char *name, int error);
 
 /* Asks carreld over fd. -EREMOTEIO: the status is not 2xx. */
 int bench_ask(struct bench *bench, int fd, const char *method, const char *path, const char *body);
-/* carreld closes a connection that was idle for a minute. */
+/* carreld closes a connection that has been idle for a minute. */
 void bench_reconnect(struct bench *bench);
 
-/* docker -H <socket> and the words, which end with NULL; its output goes nowhere. */
+/* Runs docker -H <socket> with the words, which end with NULL, and discards its output. */
 int bench_docker(struct bench *bench, const char *const words[]);
 
 /* samples are opened even on failure. */
@@ -52,5 +52,5 @@ void bench_run_plan(struct bench *bench, const struct bench_plan *plan, struct r
 /* Prints the rows, writes the JSON that was asked for, and frees the samples. */
 int bench_show(struct bench *bench, struct row *rows, size_t count);
 
-/* A program's main: run is called with a connection that stands. */
+/* The main() of a program. run is called with an open connection. */
 int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench *bench));

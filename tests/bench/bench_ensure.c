@@ -1,5 +1,5 @@
-/* How fast a running carreld answers, beside what a backend does today in the same run: the docker CLI (bench.h). Users
- * and containers it makes are named bench-ensure-* and removed. */
+/* Measures how fast a running carreld answers, and the docker CLI in the same run as a baseline (bench.h). Its users
+ * and containers are named bench-ensure-* and removed at the end. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,7 +98,7 @@ static int api_create_and_start(struct bench *bench)
 
 /* ---- the runs ---- */
 
-/* A container of the CLI's is alive throughout but for its own row, which ends with one that runs. */
+/* A container of the CLI runs all the time, except during its own row, which ends with a running one. */
 static const struct bench_plan PLANS[] = {
         { "ensure cold", remove_carrel, ensure_kept, 20, "API create, start", api_remove, api_create_and_start, 20 },
         { "ensure cold", remove_carrel, ensure_kept, 20, "docker run", docker_remove, docker_run, 10 },

@@ -1,5 +1,5 @@
-/* What an exec costs: its latency, its output, and what its neighbours feel of it (bench.h). Users and containers it
- * makes are named bench-exec-* and removed. */
+/* Measures what an exec costs: its latency, its output, and its effect on neighbours (bench.h). Its users and
+ * containers are named bench-exec-* and removed at the end. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define USER_PATH "/v1/carrels/bench-exec-user"
 #define CONTAINER "bench-exec-baseline"
-/* A file of text, so that NDJSON has no base64 to make. */
+/* A text file, so that NDJSON needs no base64. */
 #define MAKE_FILE "yes 'a line of text, as programs write it' | head -c 104857600 > /tmp/bench"
 #define SHOW_FILE "dd if=/tmp/bench bs=1048576 2>/dev/null"
 #define EXEC_BODY(command) "{\"argv\":[\"sh\",\"-c\",\"" command "\"]}"

@@ -1,5 +1,5 @@
-/* What one turn of carreld's loop costs at most while it gives long answers: processor time, against a double of the
- * pool, with clients in processes of their own. */
+/* Measures the longest turn of carreld's loop, in processor time, while it sends long answers. It uses a double of the
+ * pool, and clients in other processes. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static void on_turn(void *arg, double seconds)
                 longest_s = seconds;
 }
 
-/* Says text, and reads to the end in a process of its own. */
+/* Sends text, and reads to the end in a new process. */
 static pid_t ask(const struct rig *rig, const char *text)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -88,7 +88,7 @@ static void measure_request(struct rig *rig, const char *name, const char *line)
         report(name);
 }
 
-/* Programs that end at once, with so much of the unit as their output. */
+/* Programs that end immediately, with this many units of output. */
 static void measure_outputs(struct rig *rig, const char *name, const char *unit, unsigned n_clients)
 {
         static const char REQUEST[] = "POST /v1/carrels/ada/exec HTTP/1.1\r\nHost: c\r\nConnection: close\r\n"

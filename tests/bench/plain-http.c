@@ -42,7 +42,7 @@ static int send_all(int fd, const char *bytes, size_t length)
         return 0;
 }
 
-/* Reads until the blank line; what came behind it stays in header at *ret_body_at. */
+/* Reads to the blank line. Bytes after it are in header at *ret_body_at. */
 static int read_header(int fd, char header[static HEADER_BYTES], size_t *ret_length, size_t *ret_body_at)
 {
         size_t length = 0;
@@ -148,7 +148,7 @@ int plain_begin(struct plain_stream *ret_stream, int fd, const char *method, con
         return 0;
 }
 
-/* What came with the header first. */
+/* Returns the bytes that came with the header first. */
 static ssize_t take(struct plain_stream *stream, void *bytes, size_t size)
 {
         size_t held = stream->length - stream->at;

@@ -1,4 +1,5 @@
-/* The least HTTP/1.1 that measures a server and not its client: one blocking unix socket, one request at a time. */
+/* A minimal HTTP/1.1 client, so that the server is measured and not the client: one blocking unix socket, and one
+ * request at a time. */
 #pragma once
 
 #include <stddef.h>
@@ -24,11 +25,11 @@ struct plain_stream {
         int status;
         uint64_t left; /* of the body, or of the chunk; UINT64_MAX: until the server closes */
         int is_chunked, has_ended;
-        char header[PLAIN_HEADER_BYTES]; /* and what came behind it */
+        char header[PLAIN_HEADER_BYTES]; /* and the bytes that came after it */
         size_t length, at;
 };
 
-/* Sends; headers are whole lines, or "". Reads the answer's header. */
+/* Sends a request and reads the header of the answer. headers: whole lines, or "". */
 int plain_begin(struct plain_stream *ret_stream, int fd, const char *method, const char *path, const char *headers,
                 const char *body);
 /* The next bytes of the body, or of what follows a 101. 0: its end; or a negative errno. */

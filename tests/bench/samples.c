@@ -45,7 +45,7 @@ double samples_percentile(struct samples *samples, double percent)
         return samples->ms[rank > 0 ? rank - 1 : 0];
 }
 
-/* What a row is compared at. */
+/* The percentile at which a row is compared. */
 static double compared_percent(const struct row *row)
 {
         return row->is_neighbour ? 99.0 : 50.0;

@@ -1,4 +1,4 @@
-/* Durations of one operation, and the table and JSON they are shown in. */
+/* Durations of one operation, and their output as a table and as JSON. */
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +19,7 @@ double samples_percentile(struct samples *samples, double percent);
 
 struct row {
         const char *operation;
-        const char *baseline; /* what the baseline ran; NULL: there is none */
+        const char *baseline; /* the command of the baseline; NULL: no baseline */
         struct samples ours, theirs;
         double bytes;     /* moved in each; 0: the rate is not shown */
         int is_neighbour; /* theirs is the same without the disturbance: p99 is compared, and how many times as long */

@@ -1,4 +1,4 @@
-/* Docker and Podman: a daemon with Docker's API on a socket, and a command-line client with the same words. */
+/* Docker and Podman: a daemon with Docker's API on a socket, and a command-line client with the same verbs. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -43,7 +43,7 @@ static bool is_podman(void)
         return strcmp(engine_kind(), "podman") == 0;
 }
 
-/* The client of the kind and the words (NULL-terminated), into argv. */
+/* Puts the client of this kind and the words (NULL-terminated) into argv. */
 static void client_words(const char *argv[WORDS_MAX], const char *const *words)
 {
         size_t n = 0;
@@ -83,7 +83,7 @@ static bool has_answered_or_ended(void *arg)
         return is_up;
 }
 
-/* gVisor as docs/engines.md says it is set up; a runtime that is not there is no obstacle. */
+/* gVisor, set up as docs/engines.md says. dockerd starts even if the runtime is not installed. */
 static void write_docker_config(void)
 {
         FILE *file = fopen(DATA_ROOT "/daemon.json", "we");
@@ -130,7 +130,7 @@ static void spawn_podman(void)
         daemon_pid = process_spawn(argv, NULL, ENGINE_LOG);
 }
 
-/* One that ends or hangs is started again, as a service manager would do. */
+/* A daemon that ends or hangs is started again, as a service manager would do. */
 static void start(void)
 {
         for (int i = 0; i < STARTS_MAX; i++) {
@@ -145,8 +145,8 @@ static void start(void)
         fail_msg("%s does not answer; see %s", engine_kind(), ENGINE_LOG);
 }
 
-/* A stop takes a moment to reach every thread, and one that still runs may answer: it has stopped when wait(2) says so.
- */
+/* SIGSTOP takes a moment to reach every thread, and a thread that still runs may answer. The daemon has stopped when
+ * wait(2) reports it. */
 static void signal_daemon(int signal)
 {
         siginfo_t info;
@@ -170,8 +170,8 @@ static bool has_no_containerd(void *arg)
         return pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH);
 }
 
-/* The kernel kills a dockerd's containerd with it, a moment later. A dockerd that is started within that moment relies
- * on the dying one. */
+/* The kernel kills the containerd of a dockerd a moment after it. A dockerd started within that moment would rely on
+ * the dying containerd. */
 static void stop(int signal)
 {
         process_end(daemon_pid, signal, PATIENCE_S);
@@ -205,7 +205,7 @@ static void open_docker(void)
         load_image();
 }
 
-/* No more than our own hard limits: podman's defaults are above those of a guest without CAP_SYS_RESOURCE. */
+/* At most our own hard limits: Podman's defaults exceed those of a guest without CAP_SYS_RESOURCE. */
 static void write_containers_conf(void)
 {
         struct rlimit files, processes;
@@ -223,8 +223,8 @@ static void write_containers_conf(void)
         assert_return_code(fclose(conf), errno);
 }
 
-/* crun refuses a hybrid cgroup tree; podman's locks (/dev/shm/libpod_lock), caches and networks are the host's unless
- * something else is there. */
+/* crun refuses a hybrid cgroup tree. Podman would use the host's locks (/dev/shm/libpod_lock), caches and networks, so
+ * other directories are mounted over them. */
 static void open_podman(void)
 {
         static const char *const PRIVATE[] = { "/dev/shm", "/var/lib/containers", "/var/lib/cni" };
@@ -299,7 +299,7 @@ static int pid(const char *name)
 
 /* ---- deeds ---- */
 
-/* dockerd has it as its default, podman has no such word for its service. */
+/* dockerd has this as its default. The service of Podman has no such option. */
 static const char *cgroup_word(void)
 {
         static char word[128];
@@ -349,7 +349,7 @@ static void expect_foreign_network(void)
         CLIENT("network", "inspect", "decoy-network");
 }
 
-/* An image made of a container carries its labels and its entrypoint. */
+/* An image that is made from a container has its labels and its entrypoint. */
 static void forge(const char *user, const struct forgery *forgery)
 {
         struct answer made = request(engine_socket(), "GET", "/images/forged:latest/json", NULL);

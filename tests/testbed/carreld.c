@@ -45,7 +45,7 @@ const char *built_program(const char *relative)
         return program_of("TESTBED_BUILD_DIR", relative);
 }
 
-/* The helpers are built in their rooms; installed they share one directory. */
+/* Each helper is built in its own folder. Installed, they share one directory. */
 static void install_helpers(const char *build)
 {
         /* The previous version may have built it in image/. */
@@ -85,7 +85,8 @@ static const char *const DEFAULTS[] = {
         "CARREL_IMAGE_DIR=" CARREL_IMAGES,
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 };
-/* The same ids inside and outside on every engine, whatever accounts this machine has; as in the previous version. */
+/* The same ids inside and outside on every engine, whichever accounts this machine has. The previous version had them
+ * as its defaults. */
 static const char *const OWNER[] = { "CARREL_UID=1000", "CARREL_GID=1000", "CARREL_UID_IS_SHARED=yes", NULL };
 static const char *const INHERITED[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
 
@@ -137,7 +138,7 @@ static struct carreld *start(const char *build, const char *const *owner, const 
         install_helpers(build);
         snprintf(program, sizeof program, "%s", program_of(build, "daemon/carreld"));
         compose_environment(owner, settings, environment, inherited);
-        /* Stricter than any service manager's: what others must reach may not depend on it. */
+        /* Stricter than the umask of any service manager: files that others must reach may not depend on it. */
         mask = umask(077);
         carreld->log_from = stat(CARRELD_LOG, &log) == 0 ? (long)log.st_size : 0;
         carreld->pid = process_spawn(argv, environment, CARRELD_LOG);
@@ -155,7 +156,7 @@ struct carreld *carreld_new_previous(const char *const *settings)
         return start("TESTBED_PREVIOUS_DIR", OWNER + 3, settings);
 }
 
-/* carrel-netd writes into the same log, and nobody asks for its status. */
+/* carrel-netd writes into the same log, and its exit status is not checked elsewhere. */
 static bool has_sanitizer_report(void)
 {
         char line[1024];
@@ -209,7 +210,7 @@ static bool is_ready_or_dead(void *arg)
         return is_ready || !process_is_running(carreld->pid);
 }
 
-/* cmocka runs no teardown after a setup that failed, so what has not come up is ended here. */
+/* cmocka runs no teardown after a setup that failed, so a carreld that did not become ready is ended here. */
 void carreld_await_ready(struct carreld *carreld, double deadline_s)
 {
         bool is_in_time = wait_until(is_ready_or_dead, carreld, deadline_s);

@@ -8,7 +8,7 @@
 
 enum { PATH_BYTES = 512, SCRIPT_BYTES = 2048 };
 
-/* The stamp is of the recipe: one that has changed makes another image. */
+/* The stamp is that of the recipe, so that a changed recipe makes another image. */
 static const char SCRIPT[] =
         "set -e; source=%s; cd %s; exec 9>default-image.lock; flock 9\n"
         "stamp=$(cat $source/image/build-debian $source/image/packages-debian | sha256sum)\n"

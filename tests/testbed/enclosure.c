@@ -42,9 +42,9 @@ bool enclosure_tmpfs_maps_owners(void)
                (major > 6 || (major == 6 && minor >= 3));
 }
 
-/* ---- what a person will want to read ---- */
+/* ---- logs ---- */
 
-/* The logs vanish with the enclosure: after a failure their ends are all that a person will have. */
+/* The logs vanish with the enclosure. After a failure, only the ends printed here are left. */
 void enclosure_print_log(const char *path, long from)
 {
         FILE *log = fopen(path, "re");
@@ -91,7 +91,7 @@ static void remove_tree(const char *path, unsigned depth)
         rmdir(path);
 }
 
-/* A cgroup v1 host has one hierarchy per directory of /sys/fs/cgroup, a v2 host has one in all. */
+/* With cgroup v1 each directory of /sys/fs/cgroup is a hierarchy. With v2 there is only one hierarchy. */
 static void remove_cgroups(void)
 {
         DIR *dir = opendir("/sys/fs/cgroup");
@@ -113,7 +113,8 @@ static int exit_status(int wait_status)
         return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 }
 
-/* Ctrl-C and a runner's timeout reach us as these two: end the inside first, so that its cgroups can be removed. */
+/* Ctrl-C and a timeout of the runner arrive as SIGINT and SIGTERM. The processes inside are ended first, so that their
+ * cgroups can be removed. */
 static int supervise(pid_t init)
 {
         char logs[PATH_BYTES];
@@ -154,7 +155,7 @@ static int run_inside(int (*run)(void), const sigset_t *mask)
         return run();
 }
 
-/* Process 1 of the namespace: strangers are reparented to us, and must not stay as zombies. */
+/* Process 1 of the namespace. It becomes the parent of orphans, and reaps them. */
 static int be_init(int (*run)(void), const sigset_t *mask)
 {
         pid_t test, ended;
@@ -205,8 +206,8 @@ int enclosure_run(int (*run)(void))
         sigfillset(&awaited);
         sigprocmask(SIG_SETMASK, &awaited, &mask);
         fflush(NULL);
-        /* clone(2), not unshare(2): after the latter this process could never fork again once process 1 has ended,
-         * and a leak checker at its exit wants to. */
+        /* clone(2), not unshare(2): after unshare(2) this process could not fork any more once process 1 has ended, and
+         * a leak checker forks at exit. */
         init = (pid_t)syscall(SYS_clone, CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
         if (init < 0)
                 return skip_all("needs the right to make namespaces");

@@ -1,24 +1,24 @@
-/* The private world a test program runs in: namespaces of its own for processes, mounts and network, and a fresh
- * tmpfs on /run, so that engines, rules, sockets and state never meet the host's and vanish with the test.
+/* The enclosure in which a test program runs: its own namespaces of processes, mounts and network, and an empty tmpfs
+ * on /run. Engines, rules, sockets and state are apart from the host's, and vanish with the test.
  *
  *   supervisor (the host's namespaces) -> init (process 1 inside; reaps) -> the test
  *
- * However the test ends, process 1 ends with it and the kernel kills everything that is left inside
- * (pid_namespaces(7)); if the supervisor is killed, PR_SET_PDEATHSIG takes process 1 along. */
+ * When the test ends in any way, process 1 ends too, and the kernel kills every process that is left inside
+ * (pid_namespaces(7)). When the supervisor is killed, process 1 is killed with it (PR_SET_PDEATHSIG). */
 #pragma once
 
 #include <stdbool.h>
 
-/* Runs `run` inside a new enclosure and returns its result as main's exit status. Where an enclosure cannot be made
- * (not root, no engine of the kind TESTBED_ENGINE names) it prints a TAP skip with the reason, or a failure when
- * CARREL_MUST_RUN is set. TESTBED_ONLY and TESTBED_SKIP are patterns (with * and ?) of the tests to run or not. */
+/* Runs `run` inside a new enclosure and returns the exit status for main(). If no enclosure can be made (not root, or
+ * the programs of the engine in TESTBED_ENGINE are missing) it prints a TAP skip with the reason; with CARREL_MUST_RUN
+ * set, a failure. TESTBED_ONLY and TESTBED_SKIP are patterns (with * and ?) of the tests to run or to leave out. */
 int enclosure_run(int (*run)(void));
 
-/* The cgroup, below every hierarchy's root, for the engine's containers; removed by the supervisor. */
+/* The cgroup for the engine's containers, as a path below the root of each hierarchy. The supervisor removes it. */
 const char *enclosure_cgroup(void);
 
-/* Prints the last 8 KiB of a log on stderr, at most what came at or after `from`, as tests/run reads it. */
+/* Prints the end of a log on stderr, as tests/run reads it: the last 8 KiB, but nothing before offset `from`. */
 void enclosure_print_log(const char *path, long from);
 
-/* Whether a tmpfs can be mounted with mapped owners here: since Linux 6.3. */
+/* Whether tmpfs supports idmapped mounts on this kernel (since Linux 6.3). */
 bool enclosure_tmpfs_maps_owners(void);

@@ -1,4 +1,5 @@
-/* The embedded engine: no daemon, records below carreld's runtime directory, and a small client for them (oci-tool). */
+/* The embedded engine. It has no daemon. Its records are below carreld's runtime directory, and oci-tool is a small
+ * client for them. */
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
@@ -201,7 +202,7 @@ static const char *const *settings(void)
         return SETTINGS;
 }
 
-/* The archive's one layer, for what runs outside of carrels. */
+/* The archive's only layer, for containers that are not carrels. */
 static void unpack(const char *root)
 {
         char script[512];
@@ -214,7 +215,7 @@ static void unpack(const char *root)
         MUST_RUN("sh", "-c", script);
 }
 
-/* Where tmpfs cannot map owners the users' directories are on an ext4 of the enclosure's own. */
+/* If tmpfs does not support idmapped mounts, the users' directories are on an ext4 inside the enclosure. */
 static void furnish_users(void)
 {
         if (enclosure_tmpfs_maps_owners())
@@ -258,7 +259,7 @@ static void decoy(const char *name, const char *label, const char *other_label)
         TOOL("run", name, label, other_label);
 }
 
-/* Nothing ever ends them here. */
+/* Here nothing ends containers. */
 static void revive(const char *name)
 {
         assert_true(engine_is_running(name));
@@ -284,8 +285,8 @@ static void remove_container(const char *name)
         TOOL("remove", name);
 }
 
-/* crun wants no hybrid cgroup tree. */
-/* With device nodes of the container's own, as the engine has it. */
+/* crun refuses a hybrid cgroup tree. */
+/* With its own device nodes, as the engine configures it. */
 static void crun(const char *root, const char *words)
 {
         char script[2048];
@@ -334,7 +335,7 @@ static void run_plainly(const char *script)
         MUST_RUN("rm", "-r", "/run/testbed/plain-run");
 }
 
-/* What the host has of that sort here: a network namespace and an interface. */
+/* This engine has no networks. Instead: a network namespace and an interface of the host. */
 static void add_foreign_network(void)
 {
         MUST_RUN("ip", "netns", "add", "decoy-network");
@@ -366,7 +367,7 @@ static void forge_mounts(cJSON *config, const char *owner)
                 set_text(mount, "source", source);
 }
 
-/* The host's network: none of its own, so that nothing of it can be set either. */
+/* The host's network: without its own network namespace it can have no sysctls of one. */
 static void forge_network(cJSON *config, const char *network)
 {
         cJSON *lin = cJSON_GetObjectItem(config, "linux");
@@ -380,8 +381,8 @@ static void forge_network(cJSON *config, const char *network)
         cJSON_DeleteItemFromObject(lin, "sysctl");
 }
 
-/* The runtime joins the user namespace at descriptor 5 (OCI_USERNS_FD of engine/oci/oci-engine.h): that of the
- * container that is replaced, made by an id of its own. */
+/* The runtime joins the user namespace at descriptor 5 (OCI_USERNS_FD of engine/oci/oci-engine.h). It is the namespace
+ * of the container that is replaced, which has its own id range. */
 static void hold_userns(const char *name)
 {
         char path[64];
@@ -481,7 +482,7 @@ static bool is_told(void *arg)
         return is_found;
 }
 
-/* Until the follower has come so far. One that is not there yet misses it, and the caller marks again. */
+/* Waits until the follower reports it. A follower that has not started yet misses it, and the caller marks again. */
 static void mark(const char *name)
 {
         static unsigned n;

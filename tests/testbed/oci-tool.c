@@ -1,8 +1,8 @@
-/* What `docker` is to Docker, for the embedded engine: it works on the same records as carreld does.
+/* The command-line client of the embedded engine. It works on the same records as carreld does.
  *
- *   oci-tool STATE_DIR IMAGE_DIR CGROUP run NAME LABEL=VALUE...     a container that only waits
+ *   oci-tool STATE_DIR IMAGE_DIR CGROUP run NAME LABEL=VALUE...     starts a container that only waits
  *   oci-tool STATE_DIR IMAGE_DIR CGROUP remove NAME
- *   oci-tool STATE_DIR IMAGE_DIR CGROUP follow                      "create NAME" and "start NAME", as they come */
+ *   oci-tool STATE_DIR IMAGE_DIR CGROUP follow                      prints "create NAME" and "start NAME" */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <ev.h>

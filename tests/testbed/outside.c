@@ -22,7 +22,7 @@
 
 #include "process.h"
 
-/* The link between the enclosure and the outside; a public network, so that no deny list has it. */
+/* The link between the enclosure and the outside. Its network is public, so that no deny list contains it. */
 #define NEAR "5.6.7.1/30"
 #define FAR "5.6.7.2"
 
@@ -66,7 +66,8 @@ static void answer_datagram(int fd)
                 (void)sendto(fd, OUTSIDE_GREETING "\n", sizeof OUTSIDE_GREETING, 0, (struct sockaddr *)&peer, length);
 }
 
-/* RFC 1035: the question again, and one A record for a name that is asked for one. From the address that was asked. */
+/* RFC 1035: repeats the question, and adds an A record if one was asked for. The answer comes from the address that was
+ * asked. */
 static void answer_query(int fd)
 {
         static const unsigned char RECORD[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4 };

@@ -55,7 +55,8 @@ static void collect(int fd, struct output *output)
         size_t length = 0;
         ssize_t count;
 
-        /* A full buffer goes on reading, into its last byte: the program must not block on its output. */
+        /* When the buffer is full, the rest is read into its last byte, so that the program does not block on its
+         * output. */
         while ((count = read(fd, output->text + length, sizeof output->text - 1 - length)) > 0) {
                 length += (size_t)count;
                 if (length >= sizeof output->text - 1)

@@ -1,5 +1,5 @@
-/* Cases that are shell scripts, as a backend's shell would run them against a real carreld: what one prints is what is
- * expected. */
+/* Test cases that are shell scripts, as a backend would run them against a real carreld. A case passes if the script
+ * prints what is expected. */
 #pragma once
 
 #include <setjmp.h>
@@ -15,11 +15,11 @@ struct script {
         const char *expected; /* of stdout and stderr together */
 };
 
-/* One after the other; the first that prints something else fails the test. `carrel`, `api` (curl on carreld's socket)
- * and `wait_end` (of an exec by its id) are there; the working directory is new and empty. */
+/* Runs them in order. The first that prints something else fails the test. The scripts can use `carrel`, `api` (curl on
+ * carreld's socket) and `wait_end` (waits for the end of an exec, by its id). Their working directory is new. */
 void scripts_run(const struct script *scripts, size_t n);
 
-/* A table, in a test: its `state` is used. */
+/* Runs a table of scripts, in a test that has no other use for its `state`. */
 #define RUN_SCRIPTS(table)                                                                                             \
         do {                                                                                                           \
                 (void)state;                                                                                           \

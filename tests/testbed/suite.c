@@ -22,7 +22,7 @@ void suite_start(const char *const *settings)
         carreld_await_ready(carreld, PATIENCE_S);
 }
 
-/* carreld_free() may fail the test, whose teardown then finds no carreld that is freed already. */
+/* carreld_free() may fail the test. Its teardown must then find no carreld, because that one has been freed. */
 void suite_end(void)
 {
         struct carreld *ended = carreld;
@@ -75,7 +75,7 @@ static int tear_down(void **state)
         return 0;
 }
 
-/* Without the tests about a daemon if this engine has none. They are named in a TAP comment. */
+/* Leaves out the tests about a daemon if this engine has none, and names them in a TAP comment. */
 static int run_suite(void)
 {
         struct CMUnitTest chosen[TESTS_MAX];

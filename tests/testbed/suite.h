@@ -7,9 +7,9 @@
 #include "request.h"
 #include "test-engine.h"
 
-/* What runs while the tests run. */
+/* Which servers run while the tests run. */
 enum suite_kind {
-        SUITE_ENCLOSURE, /* nothing but the enclosure */
+        SUITE_ENCLOSURE, /* none */
         SUITE_ENGINE,    /* an engine; each test starts the carreld that it needs */
         SUITE_CARRELD,   /* an engine, and one carreld for all tests */
 };
@@ -20,7 +20,7 @@ struct suite {
         const char *engine;          /* the only engine that the tests are for; NULL: TESTBED_ENGINE chooses one */
         const char *const *settings; /* of the carreld that the fixture starts; NULL: the defaults */
         void (*set_up)(void);        /* called once, before the first test; NULL: nothing to do */
-        void (*tear_down)(void);     /* called once, after the last test and before the fixture ends what runs */
+        void (*tear_down)(void);     /* called once, after the last test; carreld and the engine still run */
         const struct CMUnitTest *tests;
         size_t n_tests;
 };

@@ -1,4 +1,4 @@
-/* Inside the testbed only: one kind of engine, behind test-engine.h. */
+/* One kind of engine, as test-engine.c uses it. Private to the testbed. */
 #pragma once
 
 #include "test-engine.h"
@@ -7,14 +7,14 @@ struct test_engine_ops {
         const char *kind;
         const char *const *programs; /* each must be on PATH; NULL-terminated */
         const char *socket;          /* "": has no API */
-        bool keeps_containers;       /* they outlive its daemon's end */
+        bool keeps_containers;       /* they survive the end of its daemon */
 
         const char *const *(*settings)(void); /* as engine_settings */
 
-        /* After it all of the others work. */
+        /* Called before all of the following. */
         void (*open)(void);
         void (*close)(void);
-        /* NULL, all three: has no daemon. */
+        /* All three NULL: it has no daemon. */
         void (*signal)(int signal);
         void (*stop)(int signal);
         void (*start)(void);
@@ -31,10 +31,9 @@ struct test_engine_ops {
         void (*expect_foreign_network)(void);
         void (*forge)(const char *user, const struct forgery *forgery);
 
-        /* Starts a process that appends a line "ACTION NAME" to log for each event of a container, in order. */
+        /* Starts a process that appends a line "ACTION NAME" to log for each container event, in order. */
         pid_t (*follow)(const char *log);
-        /* Makes a container of this name, whose "create" the follower will tell of after all that was before; removes
-         * it again. */
+        /* Creates and removes a container of this name. The follower reports its "create" after all earlier events. */
         void (*mark)(const char *name);
 };
 

@@ -226,8 +226,8 @@ static bool does_file_hold(void *arg)
         return is_found;
 }
 
-/* Events come in order, so one of our own marks the end of all that came before. The first mark may be lost, when the
- * follower is not connected yet: then it is made again. */
+/* Events come in order, so after our own event all earlier ones have been recorded. The first one may be lost because
+ * the follower is not connected yet. Then the caller makes another. */
 static bool catch_up(struct engine_events *events)
 {
         char name[32];

@@ -1,6 +1,7 @@
-/* Runs a test program that knows nothing of the testbed, with an engine in an enclosure: with-engine PROGRAM. Its kind
- * is in TESTBED_ENGINE, its socket in TESTBED_ENGINE_SOCKET, and the cgroup for its containers in
- * TESTBED_CGROUP. */
+/* usage: with-engine PROGRAM
+ *
+ * Runs a test program that does not use the testbed, with an engine in an enclosure. The program finds the engine's
+ * kind in TESTBED_ENGINE, its socket in TESTBED_ENGINE_SOCKET, and the cgroup for its containers in TESTBED_CGROUP. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
