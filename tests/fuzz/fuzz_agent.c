@@ -1,5 +1,5 @@
-/* What carreld and carrel-init read from each other: the first byte says which side reads, the second how many
- * descriptors came along. */
+/* Messages between carreld and carrel-init. The first byte says which side reads, the second how many descriptors came
+ * with the message. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* The JSON of image archives, and image.json: the first byte chooses the parser. What was parsed stays inside. */
+/* The JSON of image archives, and image.json: the first byte chooses the parser. The parsed strings stay inside the
+ * text. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static void fuzz_config(const char *text, size_t length)
         image_config_release(&config);
 }
 
-/* What was read is written and read again the same. */
+/* An image that was read gives the same one when it is written and read again. */
 static void fuzz_stored(const char *text, size_t length)
 {
         struct stored_image image = STORED_IMAGE_NONE;

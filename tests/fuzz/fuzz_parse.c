@@ -1,5 +1,5 @@
-/* Request bodies, queries and paths of the API. The first byte chooses the parser. What is taken is used once more, so
- * that a wrong length or a lost string is seen by the sanitizers. */
+/* Request bodies, queries and paths of the API. The first byte chooses the parser. Accepted values
+ * are used again, so that the sanitizers see a wrong length or a freed string. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* The registry of execs as a killed carreld, a full disk or a stranger could leave it: an entry is written as the first
- * bytes say, then single bytes of the file are changed. What is recalled is whole and in range, whatever it says. */
+/* The registry of execs as a killed carreld, a full disk or another program could leave it. The first bytes say which
+ * entry is written. Then single bytes of the file are changed. Every recalled entry must be whole and in range. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdint.h>

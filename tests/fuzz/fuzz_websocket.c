@@ -1,5 +1,5 @@
-/* What a client sends behind the handshake of a WebSocket. The first byte chooses the side and what the receiver does
- * with it. Whatever comes, every message is within its bound, and the end is told exactly once. */
+/* Bytes that a client sends after the handshake of a WebSocket. The first byte chooses the side and what the receiver
+ * does with them. Every message must be within its bound, and the end must be reported exactly once. */
 #include <ev.h>
 #include <stdint.h>
 #include <stdlib.h>

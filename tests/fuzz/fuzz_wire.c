@@ -1,5 +1,5 @@
-/* Every decoder of engine/wire: the first byte chooses it. What was decoded is read to its end, and a split of the
- * multiplexed stream must give what the whole gave. */
+/* The decoders of engine/wire. The first byte chooses one. Decoded values are read to their end, and a multiplexed
+ * stream must give the same in two pieces as whole. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -35,7 +35,7 @@ extern const struct item PLAIN[], LOWER[], UPPER[];
 
 extern char store[PATH_BYTES];       /* its path */
 extern char scratch[PATH_BYTES / 4]; /* its path */
-/* What the program is told, and the program's RLIMIT_NOFILE (0: as many descriptors as we may have). */
+/* The limits that the program is given as arguments, and its RLIMIT_NOFILE (0: that of the test). */
 extern const char *max_bytes, *max_entries;
 extern rlim_t n_open_max;
 
@@ -59,7 +59,7 @@ int import(const char *archive, const char *format, const char *reference, char 
 void must_import(const char *archive, const char *format, const char *reference, char id[static IMAGE_ID_BYTES]);
 /* Everything in the store, as find(1) prints it; malloc'd. */
 char *list_store(void);
-/* Whether the image's tree has this path, which *ret_about tells about then. */
+/* Whether the image's tree has this path. If so, *ret_about is its stat(2). */
 bool stored_has(const char *id, const char *path, struct stat *ret_about);
 /* The import is refused (image_refused) with this part of a sentence, and the store is as it was. */
 void assert_refused(const char *title, const char *archive, const char *format, const char *part);

@@ -1,4 +1,5 @@
-/* Inside a carrel: `inode-probe watch PATH...` tells who touches these paths, `inode-probe lock PATH...` locks them. */
+/* Inside a carrel: `inode-probe watch PATH...` prints the accesses to these paths, `inode-probe lock PATH...` locks
+ * them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

@@ -39,7 +39,7 @@ static bool is_init(const Elf64_Ehdr *head, uint64_t entry)
         return memcmp(head->e_ident, ELFMAG, SELFMAG) == 0 && head->e_entry == entry;
 }
 
-/* The memory of carrel-init is told by its entry point; a program of the user's has another. */
+/* The memory of carrel-init is known by its entry point. Programs of the user have another. */
 static bool reads_memory(pid_t pid, uint64_t entry, bool *ret_is_init)
 {
         Elf64_Ehdr head = { 0 };
@@ -95,8 +95,8 @@ static void try_seize(pid_t pid)
         ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
 }
 
-/* What a process runs that has been seized, as it stands: whose program that is says whether it should have been. A
- * kernel that has let us attach and then does not tell has let us attach to what is not dumpable. */
+/* Finds which program a seized process runs now, which decides whether it should have been possible to seize it. If the
+ * kernel let us attach but does not say which program it is, we are attached to a process that is not dumpable. */
 static void judge_seized(pid_t pid)
 {
         char path[NAME_BYTES], program[NAME_BYTES] = "";

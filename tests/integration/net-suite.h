@@ -8,6 +8,6 @@ extern struct rig rig;
 extern struct node *outside, *carrel;
 extern struct netpolicy_link link_of_carrel;
 
-/* Starts them; what the operator denies and allows is in the words of the settings. The fixture of a suite. */
+/* Starts all of this. deny and allow are values of the settings of these names. */
 void net_set_up(const char *deny, const char *allow);
 void net_tear_down(void);

@@ -1,4 +1,4 @@
-/* What runs inside nodes: servers that echo, and probes. */
+/* Programs that run inside nodes: echo servers and probes. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # README's Install, line by line as it stands there, on a Debian that has nothing else: by a person who is no more than
 # allowed to use sudo. In a tree of its own, in mount and network namespaces of its own. Two things are not as there:
-# - No systemd runs in the tree: `systemctl` says that it ignores a start, and behind that line carreld is started as the
+# - No systemd runs in the tree: `systemctl` says that it ignores a start, and after that line carreld is started as the
 #   installed unit says. That the unit itself works is tests/vm's.
 # - `carrel image build` finds a mmdebstrap that packs a busybox instead of fetching a Debian for minutes; the true one is
 #   integration-image-build's.
@@ -50,7 +50,7 @@ make_tree() {
     fi
     printf '%s\n' "${proxy[@]#--aptopt=}" "" >"$tree/etc/apt/apt.conf.d/90test"
     chroot "$tree" useradd --create-home --shell /bin/bash $PERSON
-    # For systemctl: there is none to speak with.
+    # For systemctl: no systemd runs.
     printf '%s\n' "$PERSON ALL=(ALL) NOPASSWD: ALL" 'Defaults env_keep += SYSTEMD_OFFLINE' >"$tree/etc/sudoers.d/$PERSON"
     echo "127.0.0.1 localhost $(hostname)" >"$tree/etc/hosts"
     mkdir "$tree/home/$PERSON/carrel"

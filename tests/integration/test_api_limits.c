@@ -1,4 +1,4 @@
-/* What bad input gets over the real socket: one clear error, the connection closed where it must be, and no memory. */
+/* Bad input over the real socket gets one clear error and no memory, and its connection is closed where it must be. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -170,7 +170,7 @@ static void escapes_do_not_reach_the_terminal(void **state)
         assert_true(strchr(output.text, '\n') == NULL || strchr(output.text, '\n')[1] == '\0');
 }
 
-/* Ctrl-C in the middle leaves no carrel behind, and no half-made tree. */
+/* Ctrl-C in the middle leaves neither a carrel nor a half-made tree. */
 static void what_is_interrupted_leaves_nothing(void **state)
 {
         static const struct script SCRIPTS[] = {
@@ -216,7 +216,7 @@ static void write_file(const char *path, const char *text)
         fclose(file);
 }
 
-/* What systemd-sysusers makes, in this enclosure alone. */
+/* Adds the account that systemd-sysusers would make, in this enclosure only. */
 static void add_account(void)
 {
         MUST_RUN("sh", "-c",
@@ -258,7 +258,7 @@ static void the_example_file_is_the_defaults(void **state)
         char command[512];
 
         (void)state;
-        /* What --check tries on this host, where carrel is not installed. */
+        /* --check uses these on this host, where carrel is not installed. */
         setenv("CARREL_HELPER_DIR", CARREL_HELPERS, 1);
         setenv("CARREL_SOCKET_GROUP", "", 1);
         add_account();

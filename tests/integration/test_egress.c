@@ -1,5 +1,5 @@
-/* What a carrel can reach, through carreld and a real engine, with the whole world in two namespaces. Each denied
- * target has its positive control: the host, which no rule judges, reaches it at the same moment. */
+/* The targets that a carrel can reach, through carreld and a real engine, with the internet in two namespaces. Each
+ * denied target has its positive control: the host, to which no rule applies, reaches it at the same time. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static bool is_reached_within(const char *user, const char *address, int patienc
         return is_reached;
 }
 
-/* What is open answers at once, or as soon as the machine gets to it; of what is dropped nobody ever hears. */
+/* An open target answers at once, or later on a busy machine. A dropped one never answers. */
 static bool does_carrel_reach(const char *user, const char *address)
 {
         return is_reached_within(user, address, 20);
@@ -255,7 +255,7 @@ static void doctor_resolves_a_name(void **state)
         reload_with_resolver(RESOLVER);
 }
 
-/* What the host asks now is open, and what it asked before is not. */
+/* The present resolvers of the host are open, and the former ones are not. */
 static void a_reload_takes_other_resolvers(void **state)
 {
         (void)state;
@@ -283,7 +283,7 @@ static void a_resolver_among_the_carrels_is_left_out(void **state)
         reload_with_resolver(RESOLVER);
 }
 
-/* On a network of its own, and on loopback alone; there nobody but the engine sets who may have ping sockets. */
+/* With its own network, and with loopback only. In the latter case only the engine sets who may have ping sockets. */
 static void low_ports_and_ping_sockets_are_for_everybody(void **state)
 {
         static const char SCRIPT[] = "nc -l -p 80 </dev/null >/dev/null 2>&1 &\n"

@@ -34,7 +34,7 @@ struct world {
         char run_label[32]; /* the value of LABEL in this test */
 };
 
-/* What a call answered. */
+/* The result of a call. */
 struct answer {
         struct ev_loop *loop;
         bool has_come;
@@ -448,7 +448,7 @@ static void test_remove_of_paused(void **state)
         must_plain(world, world->engine->ops->remove, NAME);
 }
 
-/* All at once: all are told that it is gone, and the name is free. */
+/* All at once. Each reports that the container is gone, and its name is free. */
 static void test_removes_in_progress(void **state)
 {
         struct world *world = *state;

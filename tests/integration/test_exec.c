@@ -171,7 +171,7 @@ static void a_group_goes_with_its_last_process(void **state)
         (void)state;
         carreld_must_exec("ada", "sleep 1000 & echo $!", text, sizeof text);
         assert_int_equal(count_groups(), 1);
-        /* In cgroup v2 a threaded group tells its threads alone, and a thread's id will do. */
+        /* In cgroup v2 a threaded group lists only its threads, and the id of a thread is enough. */
         MUST_RUN("sh", "-c",
                  "kill -9 $(cat $(find /sys/fs/cgroup/ -path \"*$1/*/carrel-exec-*/tasks\" -o "
                  "-path \"*$1/*/carrel-exec-*/cgroup.threads\"))",
@@ -227,7 +227,7 @@ static unsigned descriptors(void)
         return count_entries(path, "");
 }
 
-/* A connection more or less is none of the execs'. */
+/* A few more or fewer connections are not those of the execs. */
 enum { CONNECTIONS_SLACK = 4 };
 
 static bool are_as_few(void *arg)
@@ -282,7 +282,7 @@ static void an_exec_ends_with_its_carrel(void **state)
         assert_int_equal(volley_run(volley, 20.0), 0);
         expect_text(volley_answer(volley, 0), "cause", "carrel_lost");
         volley_free(volley);
-        carreld_must_exec("ada", "echo again", text, sizeof text); /* in a carrel made anew */
+        carreld_must_exec("ada", "echo again", text, sizeof text); /* in a new carrel */
         assert_string_equal(text, "again");
         end_with_ada();
 }
@@ -333,7 +333,7 @@ static void a_frozen_carrel_is_not_to_blame(void **state)
         answer_release(&answer);
         freeze(false);
         assert_true(wait_until(is_empty, user, PATIENCE_S));
-        /* A carreld that begins anew needs its agent: it thaws it. */
+        /* A new carreld needs the agent, and thaws it. */
         carreld = carreld_kill(carreld);
         freeze(true);
         suite_start(SETTINGS);
@@ -346,8 +346,8 @@ static void a_frozen_carrel_is_not_to_blame(void **state)
         end_with_ada();
 }
 
-/* The agent lets go of what it ran, and comes back; what escaped from it is found by its cgroup. What an exec that was
- * over had left in the background stays. */
+/* The agent ends its programs and connects again. Programs that escaped from it are found by their cgroup. Background
+ * programs of a finished exec stay. */
 static void a_new_carreld_finds_the_agent_and_no_strays(void **state)
 {
         struct volley *volley = volley_new(CARREL_SOCKET, 1);

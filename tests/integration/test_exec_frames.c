@@ -176,8 +176,8 @@ static int begin(const char *script, double timeout_s)
         return fd;
 }
 
-/* What writes without end is ended by its deadline, or by the end of the program that began it, however fast it is
- * read. */
+/* A program that writes without end is ended by its deadline or by the end of the program that started it, however fast
+ * its output is read. */
 static void what_never_ends_ends(void **state)
 {
         static const struct {

@@ -25,7 +25,7 @@ static void execs_are_found_again(void **state)
                   "find-2\nfind-2\nfind-2\nx\n" },
                 { "another request with its id is not", "carrel exec --detach --id find-2 ada -- true; echo $?",
                   "carrel: the exec id find-2 is that of another request: choose another (exec_id_taken)\n125\n" },
-                { "it goes on behind what was read",
+                { "it goes on after what was read",
                   "carrel exec --detach --id find-3 ada -- sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.1; done'; "
                   "wait_end find-3; carrel -o json logs find-3 | sed -n 's/.*\"stdout\",\"seq\":\\([0-9]*\\).*/\\1/p' "
                   "> s; "
@@ -50,7 +50,7 @@ static void execs_are_found_again(void **state)
                   "carrel exec --detach --id find-7 ada -- printf '\\377\\0x'; wait_end find-7; "
                   "carrel -o json logs find-7 | grep -o '\"encoding\":\"base64\"'; carrel logs find-7 | od -An -tx1",
                   "find-7\n\"encoding\":\"base64\"\n ff 00 78\n" },
-                { "what is over is listed",
+                { "finished ones are listed",
                   "carrel ps -a ada | awk '$1 == \"find-1\" { print $3, $4, $5, $8 }'; "
                   "carrel ps --state ended -q ada | grep -cx 'find-[1-7]'",
                   "ended exit 3 sh\n7\n" },
@@ -130,7 +130,7 @@ static void the_background_keeps_its_streams(void **state)
                   "'drain_s.*86400'",
                   "streams_open\":true\nnow\nnow\nstreams_open\":true\nnow\nstreams_open\":true\n"
                   "drain_s must be a number from 0 to 86400\n" },
-                { "who writes behind the answer is not broken",
+                { "a program that writes after the answer is not broken",
                   "carrel exec -n --drain 0 ada -- sh -c '(echo begun >life; n=0; while echo x; do n=$((n+1)); echo $n "
                   ">life; sleep 0.05; done; echo broken >life) & (yes; echo gone >yes) & (cat /dev/zero >&2; echo gone "
                   ">yes) &' >/dev/null 2>&1; "
@@ -138,7 +138,7 @@ static void the_background_keeps_its_streams(void **state)
                   "2>/dev/null; do sleep 0.05; done; test \"$n\" -gt 20 && echo lives; carrel exec -n ada -- sh -c "
                   "'test -e yes || pidof yes >/dev/null && echo lives'; carrel rm -q ada",
                   "lives\nlives\n" },
-                { "a detached one is told what its background writes",
+                { "a detached one gets the output of its background",
                   "carrel exec -d --id bg-1 --drain 60 ada -- sh -c '(sleep 0.5; echo late) & echo now'; "
                   "carrel logs -f bg-1; carrel exec -d --id bg-2 --drain 60 ada -- sh -c 'sleep 1000 & echo now'; "
                   "until carrel logs bg-2 | grep -q now; do sleep 0.05; done; carrel kill -q bg-2; wait_end bg-2; "
@@ -273,7 +273,7 @@ static void files_go_in_and_out(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
-/* What comes from a carrel costs no more disk here than it holds, and what is broken off leaves nothing. */
+/* A copy from a carrel takes no more disk here than it holds there, and an interrupted one leaves nothing. */
 static void copies_cost_what_they_hold(void **state)
 {
         static const struct script SCRIPTS[] = {
@@ -347,8 +347,8 @@ static void logs_are_safe_to_look_at(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
-/* What a user can make of a path: it never leads to the host, and nothing waits for it. The marker is on the host, at a
- * path that his links name; the control is a file of the same name inside. */
+/* Whatever a user makes of a path, it never leads to the host, and nothing waits for it. The marker is on the host, at
+ * a path that the user's links name. The control is a file of the same name inside. */
 static void hostile_files_harm_nobody_else(void **state)
 {
         static const struct script SCRIPTS[] = {
@@ -368,7 +368,7 @@ static void hostile_files_harm_nobody_else(void **state)
                   "api -m 20 -o /dev/null -w '%{http_code}\\n' http://c/v1/carrels/ada/files/$(echo $i | sed "
                   "'s,/,%2F,g'); "
                   "done | sort | uniq -c | tr -s ' '",
-                  " 6 409\n" }, /* the last because nobody but root opens its memory */
+                  " 6 409\n" }, /* the last because only root can open its memory */
                 { "a put over a link stays here",
                   "echo before > /run/testbed/marker; carrel exec ada -- ln -sf /run/testbed/marker o; echo after > o; "
                   "carrel cp o ada:o; cat /run/testbed/marker; carrel exec ada -- sh -c 'test -L o || cat o'",

@@ -132,7 +132,7 @@ static void the_agent_comes_back(void **state)
 static void what_is_promised_holds_inside(void **state)
 {
         static const struct script EMBEDDED[] = {
-                { "it is told whose word it is",
+                { "info says whose word is believed",
                   "carrel info | grep -o 'each carrel has a kernel of its own, which is believed about what runs "
                   "inside'",
                   "each carrel has a kernel of its own, which is believed about what runs inside\n" },
@@ -164,7 +164,7 @@ static void what_is_promised_holds_inside(void **state)
 static void the_runtimes_exec_serves_where_no_agent_calls(void **state)
 {
         static const struct script SCRIPTS[] = {
-                { "chosen by itself, and told",
+                { "chosen automatically, and reported",
                   "carrel ensure -q bob > /dev/null; carrel -o json inspect bob | grep -o '\"exec\":\"[a-z]*\"'; "
                   "carrel exec bob -- sh -c 'echo out; echo err >&2; exit 4' 2> err; echo $?; cat err",
                   "\"exec\":\"engine\"\nout\n4\nerr\n" },

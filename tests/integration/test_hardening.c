@@ -1,5 +1,5 @@
-/* What a hostile program finds inside a carrel. Where a probe must fail, the same probe succeeds in a plain container
- * of the same engine and image, so that it is the template that stops it. */
+/* Attacks of a hostile program inside a carrel. Where a probe must fail, the same probe succeeds in a plain container
+ * of the same engine and image, which shows that the template stops it. */
 #include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,7 +191,8 @@ static void a_memory_hog_is_killed(void **state)
         answer_release(&answer);
 }
 
-/* What process 1 has its later children have, and it could not undo any of this. A user's own processes stay his. */
+/* The later children of process 1 inherit its attributes, and it could not undo any of these changes. The user can
+ * still change the user's own processes. */
 static void process_1_cannot_be_changed(void **state)
 {
         static const char *const WORKS[] = { " group ",     " limit ",    " memory ",
@@ -288,13 +289,13 @@ static void two_users_share_nothing(void **state)
 
 /* ---- inodes: what is watched or locked here is nobody else's ---- */
 
-/* What the image and the engine give every carrel; those that this kernel has. */
+/* Paths that the image and the engine give every carrel. Only those that this kernel has are used. */
 static const char *const EVERYBODYS[] = {
         "/etc",         "/usr",        "/bin/busybox",     "/dev/null",  "/dev/zero",   "/dev/full",   "/dev/random",
         "/dev/urandom", "/proc/kcore", "/proc/timer_list", "/proc/keys", "/sys/kernel", "/etc/passwd",
 };
 
-/* Each has a blank behind it. */
+/* Each word is followed by a blank. */
 static size_t count_words(const char *list)
 {
         size_t count = 0;
@@ -363,7 +364,7 @@ static void nobody_else_is_watched(void **state)
         carreld_must_exec("ada", LOOK, text, sizeof text);
         if (text[0] != '\0')
                 fail_msg("one carrel sees what another one, or the host, opens: %s", text);
-        /* What she touches herself is seen, all of it. */
+        /* The control: all of the user's own accesses are seen. */
         format_exec("ada", text, sizeof text, TOUCH_ALL "; rm -f seen2; cat end", list);
         carreld_must_exec("ada", "until [ $(grep -c end seen) = 2 ]; do sleep 0.01; done; sort -u seen | grep -c /",
                           text, sizeof text);
@@ -478,7 +479,7 @@ static void a_traced_program_ends_at_its_deadline(void **state)
         assert_string_equal(text, "again");
 }
 
-/* What he does to his own programs harms nobody else: every exec has its answer, and a clean carrel can be had. */
+/* A user who holds their own programs harms nobody else: every exec is answered, and a clean carrel can be made. */
 static void a_program_that_another_exec_holds_has_its_end(void **state)
 {
         struct volley *held = volley_new(CARREL_SOCKET, 2);

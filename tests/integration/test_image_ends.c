@@ -48,7 +48,7 @@ static void test_removal(void **state)
         image_store_free(reader);
 }
 
-/* A name that moves on leaves no image behind, unless somebody holds it. */
+/* When a name moves to another image, the former image is removed unless somebody holds it. */
 static void test_replaced(void **state)
 {
         char ids[2][IMAGE_ID_BYTES];
@@ -64,7 +64,7 @@ static void test_replaced(void **state)
         assert_true(stored_has(ids[1], "bin/tool", &about));
 }
 
-/* An image whose name cannot be read, for want of descriptors or because it is damaged, stays; the clearing says so. */
+/* An image whose name cannot be read, because there are no descriptors or it is damaged, stays. clear reports it. */
 static void test_unreadable_names(void **state)
 {
         const char *clear[] = { "clear", "--store", store, NULL };
@@ -140,7 +140,7 @@ static void test_killed_import_is_cleared(void **state)
                 _exit(126);
         }
         AUTO(auto_close) int fifo = open(path_of("fifo"), O_WRONLY | O_CLOEXEC);
-        /* What the reader has taken out of the pipe it takes after it has made its directory. */
+        /* The reader takes bytes out of the pipe only after it has made its directory. */
         assert_int_equal(write(fifo, bytes, length), (ssize_t)length);
         for (int waiting = 1; waiting > 0;)
                 assert_int_equal(ioctl(fifo, FIONREAD, &waiting), 0);

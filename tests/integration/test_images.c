@@ -1,4 +1,4 @@
-/* carrel-image: hostile root trees are refused with the entry's name and leave nothing behind. Needs root, no engine.
+/* carrel-image refuses hostile root trees with the name of the entry, and nothing of them stays. Needs root, no engine.
  */
 #include <fcntl.h>
 #include <stdint.h>

@@ -44,7 +44,7 @@ enum { DENIED_COUNT = sizeof DENIED / sizeof *DENIED };
 
 #define NEIGHBOUR "neighbour's" /* address, which the test puts here */
 
-/* Where no answer can come from anyway: the counter alone tells that they got no further. */
+/* Packets that get no answer in any case. Only the counter shows that they got no further. */
 static const struct {
         struct packet packet;
         struct rule rule;
@@ -313,7 +313,7 @@ static void begin_talk(const struct node *node, const char *listener)
         assert_int_equal(with(node, talk_hears, listener, true), 1);
 }
 
-/* What the rules drop is what a carrel sends; who is denied now could go on sending, if his flow lived. */
+/* The rules drop packets that a carrel sends. A target that is denied now could go on sending if its flow lived. */
 static void a_tightened_policy_cuts_the_other_way_too(void **state)
 {
         (void)state;

@@ -1,4 +1,4 @@
-/* What becomes of the policy when others touch the rules, when the helper is stopped or killed, and what the helper
+/* The policy when others change the rules and when the helper is stopped or killed, and processes that the helper
  * refuses to plug. */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static const char *const DAMAGES[][12] = {
         SH("iptables-legacy", "-w", "-R", "CARREL-INPUT", "1", "-j", "ACCEPT"),
 };
 
-/* What does no harm, and must not be taken for damage. */
+/* Harmless rules, which must not be taken for damage. */
 static const char *const HARMLESS[][12] = {
         SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-i", "eth0", "-j", "ACCEPT"),
         SH("iptables-legacy", "-w", "-t", "raw", "-I", "PREROUTING", "-i", "carre", "-j", "ACCEPT"),
@@ -65,7 +65,7 @@ static bool has_healed(struct rig *any)
         return rig_status(any).heals > heals_before;
 }
 
-/* Found by the beat alone, put back, counted, told; and what the others have put there stays. */
+/* Damage is found by the periodic check alone, undone, counted and reported. The rules of others stay. */
 static void damage_is_healed(void **state)
 {
         (void)state;
@@ -245,8 +245,8 @@ static void a_killed_helper_comes_back(void **state)
         assert_true(is_open(carrel));
 }
 
-/* What is missing when a new helper comes was taken away: that counts as a heal. A policy of which nobody knows that
- * it has been in force does not. */
+/* Rules that are missing when a new helper comes were taken away, so that putting them back counts as a heal. The rules
+ * of a policy that is not known to have been in force do not count. */
 static void heals_count_across_a_helpers_death(void **state)
 {
         pid_t helper = rig_helper_pid();
@@ -272,7 +272,8 @@ static void heals_count_across_a_helpers_death(void **state)
         assert_int_equal(rig_status(&rig).heals, heals_before + 1);
 }
 
-/* A helper without carreld, which looks by itself once a minute only: whatever it notices sooner, it was told of. */
+/* A helper without carreld, which looks by itself only once a minute. It notices a change sooner because it is
+ * notified. */
 static void a_change_of_rules_wakes_the_helper(void **state)
 {
         struct protocol_request request = { .head = { PROTOCOL_MAGIC, PROTOCOL_VERSION, PROTOCOL_APPLY, 0 } };

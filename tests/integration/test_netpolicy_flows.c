@@ -1,5 +1,5 @@
-/* What a carrel can take of the host's connection-tracking table, by every protocol that leaves, while the host and a
- * neighbour go on opening connections. */
+/* How much of the host's connection-tracking table a carrel can take, by every protocol that leaves, while the host and
+ * a neighbour go on opening connections. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
-/* What only the embedded engine promises: host ids of its own for each carrel, and nothing left behind by a thousand of
- * them or by a kill -9. */
+/* Promises of the embedded engine only: each carrel has its own host ids, and neither a thousand carrels nor a kill -9
+ * leave anything. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ enum { CYCLES = 1000, SIDE_BY_SIDE = 4, PATH_BYTES = 512 };
 /* ---- what there is ---- */
 
 struct census {
-        size_t interfaces, mounts, cgroups, processes, descriptors, boxes, network_namespaces;
+        size_t interfaces, mounts, cgroups, processes, descriptors, records, network_namespaces;
 };
 
 static size_t count_entries(const char *path, size_t prefix_length, const char *prefix)
@@ -53,7 +53,7 @@ static struct census take_census(void)
         snprintf(path, sizeof path, "/proc/%d/fd", (int)carreld_pid(carreld));
         census.descriptors = count_entries(path, 0, "");
         census.interfaces = count_entries("/sys/class/net", strlen("carrel"), "carrel");
-        census.boxes = count_entries(STATE_DIR, 0, "");
+        census.records = count_entries(STATE_DIR, 0, "");
         census.processes = COUNT("ls -d /proc/[0-9]* | wc -l");
         census.network_namespaces = COUNT("readlink /proc/[0-9]*/ns/net | sort -u | wc -l");
         snprintf(script, sizeof script, "wc -l < /proc/%d/mountinfo", (int)carreld_pid(carreld));
@@ -67,7 +67,7 @@ static bool is_no_more(const struct census *now, const struct census *before)
 {
         return now->interfaces <= before->interfaces && now->mounts <= before->mounts &&
                now->cgroups <= before->cgroups && now->processes <= before->processes &&
-               now->descriptors <= before->descriptors && now->boxes <= before->boxes &&
+               now->descriptors <= before->descriptors && now->records <= before->records &&
                now->network_namespaces <= before->network_namespaces;
 }
 
@@ -86,10 +86,10 @@ static void expect_no_more_than(const struct census *before)
         if (wait_until(has_settled, (void *)(uintptr_t)before, 30.0))
                 return;
         now = take_census();
-        fail_msg("left behind: interfaces %zu -> %zu, mounts %zu -> %zu, cgroups %zu -> %zu, processes %zu -> %zu, "
+        fail_msg("left over: interfaces %zu -> %zu, mounts %zu -> %zu, cgroups %zu -> %zu, processes %zu -> %zu, "
                  "descriptors %zu -> %zu, records %zu -> %zu, network namespaces %zu -> %zu",
                  before->interfaces, now.interfaces, before->mounts, now.mounts, before->cgroups, now.cgroups,
-                 before->processes, now.processes, before->descriptors, now.descriptors, before->boxes, now.boxes,
+                 before->processes, now.processes, before->descriptors, now.descriptors, before->records, now.records,
                  before->network_namespaces, now.network_namespaces);
 }
 

@@ -86,7 +86,7 @@ static bool can_ensure(void *arg)
         return is_well;
 }
 
-/* What is missing comes, and nobody has to start carreld again. */
+/* When the missing thing comes, carreld uses it without being started again. */
 static void a_runtime_that_cannot_serve_is_named(void **state)
 {
         static const char OLD_CRUN[] = "#!/bin/sh\necho crun version 0.17\n";
@@ -163,7 +163,7 @@ static void images_that_no_overlay_covers_are_named(void **state)
         expect_refusal("ada", "engine_unavailable", "image_dir must be on a file system that can lie below it");
         suite_end();
         carreld = carreld_new(SHALLOW);
-        assert_true(wait_until(can_ensure, NULL, PATIENCE_S)); /* the machine's image is made behind the start */
+        assert_true(wait_until(can_ensure, NULL, PATIENCE_S)); /* the host's image is made after the start */
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
         suite_end();
         MUST_RUN("umount", DISKS "/merged2", DISKS "/merged1", DISKS);
@@ -205,8 +205,6 @@ static bool is_room_told(void *arg)
                carreld_metric("carrel_disk_free_inodes{setting=\"spool_dir\"}") >= 0;
 }
 
-/* One disk for everybody's files and for what is on its way; one user takes all its inodes, and then all its bytes. The
- * others come, run, and use what is not on it; and they are told whose room is lacking. */
 /* 8 MiB and 200 inodes, for the users' directories. An ext4 with inline_data has small directories (and files) without
  * a block, and with nodelalloc keeps nothing back for a while. */
 static void mount_small_disk(void)
@@ -225,6 +223,8 @@ static void mount_small_disk(void)
         MUST_RUN("chmod", "711", CARREL_USERS);
 }
 
+/* One disk holds the files of all users and the uploads. One user takes all its inodes, and then all its bytes. The
+ * others still get carrels, run programs and use other disks, and errors name the full disk. */
 static void a_disk_that_a_user_fills_is_not_the_others_end(void **state)
 {
         static const char *const SETTINGS[] = { "CARREL_SPOOL_DIR=" CARREL_USERS, NULL };
@@ -308,8 +308,8 @@ static void expect_no_cgroup(void)
         assert_string_equal(output.text, "");
 }
 
-/* carreld and what it has forked by now are a host of their own, with room for so many processes more ("max"). None is
- * none, whoever ends meanwhile. */
+/* Puts carreld and its children in a group with room for so many more processes ("max": any number). With no room,
+ * processes that end meanwhile make none. */
 static void give_room(const char *room)
 {
         static const char SCRIPT[] =

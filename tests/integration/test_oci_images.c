@@ -34,7 +34,7 @@ static int run_helper(const char *verb, const char *reference, struct output *re
 
 /* ---- kill -9 during an import ---- */
 
-/* The newest carrel-image of those that import; 0: there is none. The enclosure has a process namespace of its own. */
+/* The newest carrel-image that imports; 0: no such process. The enclosure has its own process namespace. */
 static pid_t find_importer(void)
 {
         DIR *directory = opendir("/proc");
@@ -101,7 +101,7 @@ static bool has_host_image(void *arg)
         return is_there;
 }
 
-/* The helper is stopped behind its first files, so that it surely is in the middle. */
+/* The helper is stopped after its first files, so that it is certainly in the middle. */
 static void a_killed_carreld_leaves_no_half_import(void **state)
 {
         static struct output before, after, output;
@@ -164,7 +164,7 @@ static void the_image_of_a_living_carrel_stays(void **state)
         suite_end();
 }
 
-/* What a reboot ends takes no pin back. The last test: the image goes. */
+/* A container that a reboot ends does not take its pin back. The last test, because the image is removed. */
 static void a_container_that_is_no_more_holds_nothing(void **state)
 {
         static struct output output;

@@ -1,4 +1,4 @@
-/* One carrel per user, whatever happens around it: on a real engine, under load and behind carreld's back. */
+/* One carrel for each user, whatever happens: on a real engine, under load, and when others touch containers. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 
 enum { ENSURES = 10000, CONNECTIONS = 200, USERS = IS_SANITIZED ? 40 : 200, STARTS = 4, RETRIES_MAX = 3 };
 
-/* "Within a second" is known what happened behind carreld's back. */
+/* carreld notices within a second what others did to a container. */
 #define KNOWN_S 1.0
 
 static const char *const SETTINGS[] = { "CARREL_MAX_CONCURRENT_STARTS=4", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m",
@@ -155,7 +155,7 @@ static void another_spec_replaces_or_conflicts(void **state)
         assert_non_null(strstr(replaced.body, "\"killed\":[]"));
         assert_string_not_equal(answer_text(&replaced, "container_id"), answer_text(&first, "container_id"));
         assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
-        /* What is not said stays as it is. */
+        /* Omitted fields keep their values. */
         expect_outcome("ada", "reused");
         answer_release(&first);
         answer_release(&kept);
@@ -264,14 +264,14 @@ static void files_keep_their_owner(void **state)
         suite_end();
 }
 
-/* ---- behind carreld's back ---- */
+/* ---- what others do to a container ---- */
 
 static void remove_it(void)
 {
         engine_remove(CARREL_PREFIX "ada");
 }
 
-/* What the kernel's OOM killer does to process 1. */
+/* As the kernel's OOM killer does to process 1. */
 static void kill_it(void)
 {
         int pid = engine_pid(CARREL_PREFIX "ada");
@@ -541,7 +541,7 @@ static void pools_do_not_touch_each_other(void **state)
         (void)state;
         SUITE_START("CARREL_POOL=other", "CARREL_PREFIX=other-");
         carreld_must_ensure("ada");
-        /* Left behind on purpose: the next carreld clears its own pool at start, and only that. */
+        /* Left on purpose: the next carreld clears only its own pool at start. */
         carreld = carreld_kill(carreld);
         engine_id("other-ada", id);
         suite_start(NULL);

@@ -1,4 +1,4 @@
-/* Who is reaped, and who is not. Short lives: a TTL of a second or some, a look every tenth. */
+/* Which carrels are reaped and which are not. The TTL is a second or a few, and the reaper looks every 0.1 s. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* An upgrade is a restart with `startup = adopt`: from the build of tests/previous into this one, with an exec open.
- * What the earlier version made (carrels, files, the record of execs) serves on. */
+ * Carrels, files and the record of execs of the earlier version stay in use. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
