@@ -8,7 +8,7 @@ void admission_init(struct admission *admission, unsigned max_starts, unsigned m
         list_init(&admission->queue);
 }
 
-/* While somebody waits, nobody overtakes him. */
+/* A new request never overtakes the queue. */
 enum admission_answer admission_peek(const struct admission *admission)
 {
         if (admission->n_queued == 0 && admission->in_flight < admission->max_starts)

@@ -1,4 +1,4 @@
-/* How many starts the engine gets at once, and who waits for one, first come first served. Pure bookkeeping. */
+/* Bounds the starts that run at once, and queues the others, first come first served. Pure bookkeeping. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +16,11 @@ struct admission {
 enum admission_answer { ADMISSION_GRANTED, ADMISSION_QUEUED, ADMISSION_REFUSED };
 
 void admission_init(struct admission *admission, unsigned max_starts, unsigned max_queued);
-/* What admission_request would answer now. */
+/* The answer that admission_request would give now. */
 enum admission_answer admission_peek(const struct admission *admission);
 /* Counts the start in flight (GRANTED), or puts node (in no list) at the end of the queue (QUEUED). */
 enum admission_answer admission_request(struct admission *admission, struct list *node);
-/* The first of the queue if a start is free, counted in flight; NULL: none waits, or none is free. */
+/* Takes the first node out of the queue and counts its start in flight. NULL: the queue is empty, or max_starts run. */
 struct list *admission_next(struct admission *admission);
 /* A start that was granted has ended. */
 void admission_release(struct admission *admission);

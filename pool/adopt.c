@@ -1,5 +1,5 @@
-/* pool_adopt: a running container of an earlier carreld becomes its user's carrel again, if everything about it is what
- * we would make ourselves. It is inspected, then goes the second half of the road that a new one goes. */
+/* pool_adopt: a running container of an earlier carreld becomes its user's carrel again, if it is what we would make
+ * ourselves. It is inspected and then takes the later steps of a start. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +30,8 @@ static void on_unpaused(void *arg, const struct engine_reply *reply, const struc
         task_resume(task, why);
 }
 
-/* One that was paused by the engine, which would go on thinking so: its agent could not call home, and it would be
- * given up. */
+/* The agent of a paused container cannot connect, and adoption would fail. The engine must thaw it, because it would
+ * otherwise still count the container as paused. */
 static enum flow_verdict step_unpause(struct flow *flow, void *subject)
 {
         struct task *task = subject;
@@ -43,7 +43,7 @@ static enum flow_verdict step_unpause(struct flow *flow, void *subject)
         return task_asked(task, engine->ops->pause(engine, task->carrel->id, false, on_unpaused, task, &task->call));
 }
 
-/* The same behind the engine's back. */
+/* Thaws a container whose cgroup was frozen without the engine. */
 static enum flow_verdict step_thaw(struct flow *flow, void *subject)
 {
         struct carrel *carrel = ((struct task *)subject)->carrel;
@@ -68,8 +68,8 @@ static const struct step STEPS[] = {
         { 0 },
 };
 
-/* A restart makes nobody younger: the age is that of the container's process. 0: it has no process, or that has ended.
- */
+/* The carrel's age counts from the start of the container's process, so a restart of carreld does not reset it. 0:
+ * there is no process. */
 static int64_t process_began_ms(int pid)
 {
         struct process process;
@@ -123,7 +123,7 @@ static int check_container(const struct pool *pool, const struct container_info 
         if (strcmp(info->id, wanted_id) != 0 || *ret_version == TEMPLATE_NONE)
                 return refuse(why, "it is not what this pool would make");
         if (strncmp(info->name, pool->options.prefix, prefix) != 0 || strcmp(info->name + prefix, user) != 0)
-                return refuse(why, "it has another name than its user's carrel");
+                return refuse(why, "its name is not that of its user's carrel");
         if (table_find(&pool->table, user) != NULL)
                 return refuse(why, "its user has a carrel already");
         if (table_held(&pool->table) >= pool->options.max_carrels)
@@ -131,7 +131,7 @@ static int check_container(const struct pool *pool, const struct container_info 
         return 0;
 }
 
-/* What the earlier daemon knew, before the carrel's slot is claimed. */
+/* Reads the earlier carreld's entry in the ledger. Must come before the slot is claimed. */
 static void recall_times(struct carrel *carrel)
 {
         struct ledger_entry entry;
@@ -142,7 +142,7 @@ static void recall_times(struct carrel *carrel)
         carrel->lease_until_ms = entry.lease_until_ms;
 }
 
-/* On failure the carrel is to be forgotten. */
+/* On failure the caller forgets the carrel. */
 static int enter(struct carrel *carrel, const struct container_info *info, const struct carrel_spec *spec,
                  enum template_version version, const struct orphan_call *orphan_call, struct fault *why)
 {
@@ -154,7 +154,7 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
             spec_hash(spec, &pool->options, &carrel->owner, version, carrel->spec_hash) < 0 ||
             flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {
                 task_free(task);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot begin an adoption: out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot adopt a container: out of memory");
         }
         task->is_paused = info->status == CONTAINER_PAUSED;
         task->spec = carrel->spec = *spec;
@@ -181,7 +181,7 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
         if (why != NULL)
                 r = fault_pass(&own, why);
         else if (reply->n_containers != 1)
-                r = refuse(&own, "the engine does not describe it");
+                r = refuse(&own, "the engine's answer does not describe it");
         else
                 r = check_container(pool, reply->containers, orphan_call->container_id, &spec, &version, &own);
         if (r == 0) {

@@ -111,7 +111,7 @@ static int start(struct carrel *carrel, const struct exec_request *request, cons
         return r;
 }
 
-/* Why exec_start refuses. */
+/* Translates an error of exec_start. */
 static int refuse_start(int r, struct fault *why)
 {
         static const struct {
@@ -120,13 +120,13 @@ static int refuse_start(int r, struct fault *why)
                 const char *sentence;
         } REFUSALS[] = {
                 { -E2BIG, FAULT_REQUEST_INVALID, "argv and env are too large together" },
-                { -EAGAIN, FAULT_QUEUE_FULL, "too many programs run and wait in this carrel" },
+                { -EAGAIN, FAULT_QUEUE_FULL, "too many programs run or wait in this carrel" },
                 { -EEXIST, FAULT_NAME_TAKEN, "an exec with this exec_id is running" },
-                { -EINVAL, FAULT_REQUEST_INVALID, "the program cannot be asked for in this way" },
+                { -EINVAL, FAULT_REQUEST_INVALID, "the engine does not accept this program request" },
                 { -EOPNOTSUPP, FAULT_REQUEST_INVALID,
-                  "this carrel has no agent: no terminal, and no input behind the start" },
+                  "this carrel has no agent: it has no terminal, and takes no input after the start" },
                 { -EBUSY, FAULT_CARREL_FROZEN, CARREL_FROZEN },
-                { -EPIPE, FAULT_CARREL_LOST, "the carrel's agent has gone" },
+                { -EPIPE, FAULT_CARREL_LOST, "the carrel's agent has disconnected" },
         };
 
         for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
@@ -215,7 +215,7 @@ struct exec_ids *carrel_execs_ids(const struct carrel *carrel)
 
 const char *carrel_in_use(const struct carrel *carrel, char *text, size_t size)
 {
-        enum { ID_ROOM = 120 }; /* what the sentence leaves of a fault's message */
+        enum { ID_ROOM = 120 }; /* the bytes that the sentence leaves free in a fault's message */
         char ids[ID_ROOM] = "";
         size_t length = 0;
         int64_t lease_left_ms = carrel->lease_until_ms - clock_boottime_ms();

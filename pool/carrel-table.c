@@ -61,7 +61,7 @@ int table_add(struct table *table, struct carrel *carrel, enum carrel_state stat
 
 void table_forget(struct table *table, struct carrel *carrel)
 {
-        if (carrel->id[0] != '\0') /* the text stays, for who is told of the end */
+        if (carrel->id[0] != '\0') /* keeps the id's text, which the end's event needs */
                 HASH_DELETE(by_id, table->ids, carrel);
         HASH_DELETE(by_user, table->users, carrel);
         table->by_state[carrel->state]--;

@@ -1,4 +1,4 @@
-/* Users -> carrels, container ids -> carrels, and the count of carrels by state. Inside the pool room only. */
+/* Users -> carrels, container ids -> carrels, and the count of carrels by state. */
 #pragma once
 
 #include "carrel.h"
@@ -22,17 +22,19 @@ struct carrel *table_find_id(const struct table *table, const char *container_id
 
 /* Takes the carrel on success. 0 or -ENOMEM. */
 int table_add(struct table *table, struct carrel *carrel, enum carrel_state state);
-/* Out of the tables at once; the memory stays until the loop's next turn, for whoever is up the stack. */
+/* Removes the carrel from the tables now, and frees it at the loop's next turn: callers up the stack may still use it.
+ */
 void table_forget(struct table *table, struct carrel *carrel);
 
 void table_set_state(struct table *table, struct carrel *carrel, enum carrel_state state);
-/* "" for none. 0, -ENOMEM, or -EINVAL for an id that does not fit or is another carrel's; the id is "" then. */
+/* Sets the container id; "" clears it. 0, -ENOMEM, or -EINVAL for an id that does not fit or is another carrel's. After
+ * an error the id is "". */
 int table_set_id(struct table *table, struct carrel *carrel, const char *id);
 
-/* Carrels that have, or are to have, a living container: all but the lost. */
+/* The number of carrels that count against max_carrels: all except LOST ones. */
 unsigned table_held(const struct table *table);
 
-/* The first carrel behind `after` in strcmp order ("" from the start), then the next one; NULL at the end.
- * Sorting is lazy: O(n log n) after an addition, else O(1) for a user that is there. */
+/* The first carrel after `after` in strcmp order ("": the first of all), then the next one; NULL at the end.
+ * Sorting is lazy: O(n log n) after an addition, otherwise O(1) if `after` is a user in the table. */
 struct carrel *table_first(struct table *table, const char *after);
 struct carrel *table_next(const struct carrel *carrel);

@@ -50,7 +50,7 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         list_init(&carrel->execs);
         list_init(&carrel->waiters);
         list_init(&carrel->retirers);
-        /* options_check has made sure that both fit. */
+        /* Both fit: options_check bounds the prefix. */
         (void)snprintf(carrel->user, sizeof carrel->user, "%s", user);
         (void)snprintf(carrel->name, sizeof carrel->name, "%s%s", prefix, user);
         return carrel;
@@ -166,7 +166,7 @@ void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts
                 carrel->sockets_file = strdup(cgroup.socket_usage_file);
 }
 
-/* Beside process 1, which is the agent and has one thread. */
+/* Without process 1, which is the agent and has one thread. */
 int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
 {
         uint64_t tasks = view->tasks_file != NULL ? cgroup_read_count(view->tasks_file) : CGROUP_UNCOUNTED;

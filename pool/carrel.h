@@ -1,4 +1,4 @@
-/* One carrel: what is known of one user's container. Inside the pool room only. */
+/* One carrel: the pool's state of one user's container. */
 #pragma once
 
 #include <ev.h>
@@ -29,35 +29,35 @@ struct carrel {
         bool is_free_deferred;        /* out of the table, freed at the loop's next turn */
         struct list deferred_free;
 
-        /* Of the container that there is or is being made. */
+        /* Of the current container, or the one that is being made. */
         char id[CONTAINER_ID_BYTES]; /* table_set_id changes it */
         char spec_hash[SPEC_HASH_BYTES];
         enum template_version template_version;
         struct carrel_spec spec;
-        struct pool_owner owner; /* of his files */
+        struct pool_owner owner; /* of the user's files */
         uint64_t generation;
         int64_t started_wall_ms;
         struct netpolicy_link link;
-        int pid; /* 0: none, or not told */
+        int pid; /* 0: not known */
         int pidfd;
-        ev_io death;        /* active in READY, when there is a pidfd */
-        char *sockets_file; /* ... and what its sockets take apart from its memory; NULL: they do not */
-        char *tasks_file;   /* where the kernel counts what runs in it; NULL: not known */
-        uint32_t host_base; /* its user 0 on the host, as the kernel says; 0: it has no user namespace */
+        ev_io death;        /* active in READY, if there is a pidfd */
+        char *sockets_file; /* the kernel's count of its sockets' memory, if that is apart; NULL: it is not */
+        char *tasks_file;   /* the kernel's count of its threads; NULL: not known */
+        uint32_t host_base; /* host id of its user 0, read from the kernel; 0: it has no user namespace */
 
         struct agent_listener *listener; /* NULL: none */
 
         int64_t ready_ms;
-        uint64_t ready_number; /* counts the carrels that became ready in this pool: orders it against a survey */
+        uint64_t ready_number; /* number of this READY in the pool: a survey compares it with its own */
         int64_t last_use_ms;
         int64_t lease_until_ms;
-        int64_t oom_ms; /* when the engine last told of an OOM inside; 0: never */
-        int slot;       /* in the ledger; negative: none */
+        int64_t oom_ms; /* when the engine last reported an OOM inside; 0: never */
+        int slot;       /* in the ledger; negative: it has no slot */
 
-        struct list execs; /* struct running */
+        struct list execs; /* struct carrel_exec */
         unsigned n_execs;
 
-        struct task *task;    /* of the start that waits or runs, or the retirement */
+        struct task *task;    /* the queued or running start, adoption or retirement */
         struct list waiters;  /* struct pool_wait: ensures */
         struct list retirers; /* struct pool_wait: retirements */
 
@@ -65,7 +65,7 @@ struct carrel {
         char reason[CARREL_REASON_BYTES];
 };
 
-/* NULL: out of memory. In no table yet. */
+/* A carrel that is in no table yet. NULL: out of memory. */
 struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefix);
 struct carrel *carrel_free(struct carrel *carrel);
 
@@ -74,26 +74,26 @@ void carrel_set_fault(struct carrel *carrel, const struct fault *why);
 
 /* Opens a pidfd of pid and keeps it. 0, or a negative errno (-ESRCH: it has ended). */
 int carrel_hold_process(struct carrel *carrel, int pid);
-/* Whether the process held is known to have ended. */
+/* Whether the held process has ended. */
 bool carrel_has_ended(const struct carrel *carrel);
-/* From now on on_death runs, once, when the process ends. */
+/* on_death runs once, when the held process ends. */
 void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop *loop, ev_io *io, int events));
-/* Ends the agent's connection, its execs as lost. */
+/* Closes the agent's connection and socket; the agent's execs end as lost. */
 void carrel_close_listener(struct carrel *carrel);
-/* Lets go of the process. */
+/* Stops holding and watching the process. */
 void carrel_drop_process(struct carrel *carrel);
 
-/* Who his programs run as, inside: `user` where the engine maps ids, else the owner of his files; with an earlier
- * template always that. */
+/* The ids that the user's programs have inside: TEMPLATE_UID where the engine maps ids, else the owner of the user's
+ * files. A container of TEMPLATE_1 always has the latter. */
 struct pool_owner carrel_inside(const struct carrel *carrel);
 
-/* Marks use now, in memory and in the ledger. */
+/* Sets the time of the last use to now, in memory and in the ledger. */
 void carrel_touch(struct carrel *carrel);
-/* lease_s 0 leaves a lease alone. */
+/* carrel_touch, and with lease_s > 0 a lease that long from now. */
 void carrel_lease(struct carrel *carrel, uint64_t lease_s);
 
-/* Finds its tasks_file and sockets_file, by its process; without effect where there is none. */
+/* Sets tasks_file and sockets_file from the cgroup of its process; NULL if there is no process. */
 void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts);
 
-/* view points into the carrel. */
+/* Fills a view that points into the carrel. */
 void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view);

@@ -4,8 +4,8 @@
 #include "inside.h"
 #include "task.h"
 
-/* Docker tells "oom" for any process of the container's cgroup, not only for its init, and tells it before "die" where
- * both come: alone it is no end. */
+/* Docker reports "oom" for any process of the container's cgroup, and before "die" when its init was killed. So "oom"
+ * alone does not mean that the container has ended. */
 enum { OOM_IS_FRESH_MS = 2000 };
 
 static void on_container_gone(struct carrel *carrel, const char *reason)
@@ -14,7 +14,7 @@ static void on_container_gone(struct carrel *carrel, const char *reason)
 
         if (carrel->task != NULL)
                 carrel->task->has_died = true;
-        pool_carrel_lost(carrel, is_oom ? "its init was killed: out of memory" : reason, is_oom);
+        pool_carrel_lost(carrel, is_oom ? "its process 1 was killed: out of memory" : reason, is_oom);
 }
 
 static void tell_engine(struct pool *pool, enum pool_event_kind kind)

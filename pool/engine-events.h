@@ -1,4 +1,4 @@
-/* What the engine tells by itself. Inside the pool room only. */
+/* Handles the engine's events. */
 #pragma once
 
 #include "engine.h"

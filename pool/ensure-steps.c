@@ -13,7 +13,7 @@
 
 enum { CREATES_MAX = 3 };
 
-/* ---- clear: the container that was, if there is one, and whatever runs in it ---- */
+/* ---- clear: removes the previous container; its execs end ---- */
 
 static void on_cleared(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
@@ -51,7 +51,7 @@ static enum flow_verdict prepare_directory(struct flow *flow, void *subject)
         return FLOW_FAIL;
 }
 
-/* ---- create: an answer "name taken" leads to a look at who has it; what is ours is removed, and again ---- */
+/* ---- create: if the name is taken, look at the container that has it; remove ours and try again ---- */
 
 static int ask_create(struct task *task, struct fault *why);
 
@@ -67,7 +67,7 @@ static void on_taken_removed(void *arg, const struct engine_reply *reply, const 
                 flow_fail(task->flow, why);
 }
 
-/* Decides about the container that has our name. 0: a call is under way. */
+/* Removes the container that has our name, if it is ours. 0: the removal is under way. */
 static int settle_taken(struct task *task, const struct engine_reply *reply, struct fault *why)
 {
         const struct carrel *carrel = task->carrel;
@@ -75,7 +75,7 @@ static int settle_taken(struct task *task, const struct engine_reply *reply, str
 
         if (reply->n_containers != 1 || !template_is_ours(reply->containers, carrel->pool->options.pool, carrel->user))
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST,
-                                 "a container that is not this pool's has the name %s: remove or rename it, "
+                                 "a container of another owner has the name %s: remove or rename it, "
                                  "or set another prefix",
                                  carrel->name);
         task->outcome = OUTCOME_REPLACED;
@@ -105,7 +105,7 @@ static int look_who_has_name(struct task *task, struct fault *why)
         struct engine *engine = task->carrel->pool->engine;
 
         if (task->creates >= CREATES_MAX)
-                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "the name %s is taken again and again",
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "the name %s was taken again after each removal",
                                  task->carrel->name);
         if (engine->ops->inspect(engine, task->carrel->name, on_taken_found, task, &task->call) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
@@ -148,7 +148,7 @@ static int ask_create(struct task *task, struct fault *why)
         r = pool->engine->ops->create(pool->engine, &template.spec, on_created, task, &task->call);
         template_release(&template);
         if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot ask for a container: %s",
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot create a container: %s",
                                  strerrordesc_np(-r));
         return 0;
 }
@@ -161,8 +161,8 @@ static enum flow_verdict create_container(struct flow *flow, void *subject)
                                                                                                         : FLOW_WAIT;
 }
 
-/* ---- undo of create: any answer, and none, may have left a container. It is removed by the id if that is known;
- * else looked up by name, and removed only when its labels say that this very flow made it ---- */
+/* ---- undo of create: whatever the answer was, a container may exist. It is removed by its id if that is known, else
+ * looked up by name and removed only if its labels say that this flow made it ---- */
 
 static void on_create_undone(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
@@ -212,7 +212,7 @@ static enum flow_verdict remove_container(struct flow *flow, void *subject)
 
         if (task->creates == 0)
                 return FLOW_NEXT;
-        task->is_undo_unclean = true; /* until the engine says otherwise */
+        task->is_undo_unclean = true; /* until the engine confirms the removal */
         carrel_drop_process(carrel);
         if (carrel->id[0] != '\0')
                 return task_asked(task, ask_remove(task, carrel->id));
@@ -229,7 +229,7 @@ static void on_started(void *arg, const struct engine_reply *reply, const struct
         task_resume(task, why);
 }
 
-/* Its undo is create's: removing a container ends it. */
+/* The undo of create also undoes a start: removing a container kills it. */
 static enum flow_verdict start_container(struct flow *flow, void *subject)
 {
         struct task *task = subject;

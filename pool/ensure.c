@@ -19,7 +19,7 @@ enum { RETRY_AFTER_S = 1 };
 
 /* ---- judging ---- */
 
-/* What keeps the engine from serving: what the start-up waits for, else its own word. */
+/* Why the engine cannot serve: the reason that start-up waits for, else the engine's own. */
 static void ask_engine(const struct pool *pool, struct ensure_facts *facts, struct engine_about *about)
 {
         pool->engine->ops->about(pool->engine, about);
@@ -35,8 +35,7 @@ static const struct carrel_spec *spec_of(const struct carrel *carrel)
         return carrel->task != NULL ? &carrel->task->spec : &carrel->spec;
 }
 
-/* Why more than loopback, asked for in so many words or as what is there already, cannot be had; NULL: it is not asked
- * for, or it can. */
+/* Why the policy of the request, or of the live carrel if the request has none, cannot be served. NULL: it can. */
 static const char *find_unconnectable(const struct pool *pool, const struct carrel *carrel,
                                       const struct pool_wait *asked)
 {
@@ -48,8 +47,9 @@ static const char *find_unconnectable(const struct pool *pool, const struct carr
         if (policy == POLICY_NONE)
                 return NULL;
         if (pool->options.agent == POOL_AGENT_OPTIONAL)
-                return "a runtime with a kernel of its own takes its network at the start, before one can be plugged: "
-                       "policy none is what it can have";
+                return "a runtime with a kernel of its own sets its network up at the start, before carreld can plug "
+                       "one: "
+                       "only policy none is possible";
         return netpolicy_can_connect(pool->netpolicy) ? NULL : NETPOLICY_POWERLESS;
 }
 
@@ -79,7 +79,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                         facts.in_the_way = carrel_in_use(carrel, busy, sizeof busy);
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
-        /* A reuse does not depend on the engine, and is too frequent to ask after it. */
+        /* A reuse does not need the engine, and is too frequent to query it. */
         if (facts.has_reconciled && facts.has_carrel && facts.is_match && facts.state == CARREL_READY)
                 facts.is_engine_available = true;
         else
@@ -93,7 +93,7 @@ static void on_ensure_done(void *subject, const struct fault *why);
 
 static const struct flow_plan ENSURE = { "ensure", ENSURE_STEPS, task_abandon, on_ensure_done };
 
-/* The task has been granted a start. On failure nothing has changed. */
+/* Starts the flow of a task that admission has granted. On failure nothing has changed. */
 static int begin(struct task *task, struct fault *why)
 {
         struct carrel *carrel = task->carrel;
@@ -101,7 +101,7 @@ static int begin(struct task *task, struct fault *why)
         int r = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
 
         if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot begin a start: out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start a carrel: out of memory");
         memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
         (void)table_set_id(&pool->table, carrel, "");
         carrel_drop_process(carrel);
@@ -109,7 +109,7 @@ static int begin(struct task *task, struct fault *why)
         carrel_set_reason(carrel, task->stale_id[0] != '\0' ? "is being replaced" : "is being made");
         carrel->spec = task->spec;
         carrel->template_version = TEMPLATE_CURRENT;
-        carrel->spec_hash[0] = '\0'; /* step "directory" knows more */
+        carrel->spec_hash[0] = '\0'; /* step "directory" sets it */
         carrel->link = (struct netpolicy_link){ 0 };
         carrel->started_wall_ms = 0;
         carrel->oom_ms = 0;
@@ -117,7 +117,7 @@ static int begin(struct task *task, struct fault *why)
         return 0;
 }
 
-/* Back to before the start. */
+/* Restores the state before the start. */
 static void drop_task(struct task *task)
 {
         struct carrel *carrel = task->carrel;
@@ -143,7 +143,7 @@ void ensure_unwanted(struct carrel *carrel)
                 ensure_withdraw(carrel);
 }
 
-/* A new task for the carrel, granted or queued. `from` QUEUED: the carrel was made for this. */
+/* Gives the carrel a task, which starts or is queued. `from` QUEUED: the carrel was made for this task. */
 static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum carrel_state from, struct fault *why)
 {
         struct pool *pool = carrel->pool;
@@ -157,14 +157,14 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
         task->from = from;
         task->outcome = from == CARREL_QUEUED ? OUTCOME_CREATED : OUTCOME_REPLACED;
         table_set_state(&pool->table, carrel, CARREL_QUEUED);
-        carrel_set_reason(carrel, "waits for a free start");
+        carrel_set_reason(carrel, "waits until fewer starts run");
         answer = admission_request(&pool->admission, &task->queued);
         if (answer == ADMISSION_GRANTED)
                 r = begin(task, why);
         if (r < 0)
                 admission_release(&pool->admission);
-        if (answer == ADMISSION_REFUSED) /* judged before; only to be complete */
-                r = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are waiting already");
+        if (answer == ADMISSION_REFUSED) /* judge() has refused this case already */
+                r = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are queued");
         if (r < 0)
                 drop_task(task);
         return r;
@@ -190,7 +190,7 @@ static int start(struct pool *pool, struct carrel **carrel, const struct pool_wa
         return r;
 }
 
-/* Finds a request its place at a carrel. On failure the request is as before. */
+/* Makes a request wait at a carrel. On failure the request is unchanged. */
 static int place(struct carrel *carrel, struct pool_wait *wait, enum ensure_verdict verdict, struct fault *why)
 {
         int r = verdict == ENSURE_START ? start(wait->pool, &carrel, wait, why) : 0;
@@ -253,7 +253,7 @@ void ensure_reconsider(struct list *waits)
                 reconsider(wait);
 }
 
-/* A callback may do anything to the carrel: what it is, is looked at again for each. */
+/* A callback may do anything to the carrel, so its state is checked again for each request. */
 void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outcome outcome,
                      const struct exec_ids *killed, const struct fault *why)
 {
@@ -275,7 +275,7 @@ void ensure_hand_out(struct carrel *carrel, struct list *waits, enum ensure_outc
         }
 }
 
-/* What is left of a carrel whose start failed: nothing, or the container that was to be cleared. */
+/* After a failed start: if the old container was not cleared, the carrel is LOST with it. */
 static void settle_failure(struct task *task, const struct fault *why)
 {
         struct carrel *carrel = task->carrel;
@@ -288,7 +288,7 @@ static void settle_failure(struct task *task, const struct fault *why)
         carrel_set_reason(carrel, "could not be replaced");
 }
 
-/* The state is settled before anybody is told: whoever is told may ask for anything. */
+/* Settles the state before any callback: a callback may make any request. */
 static void on_ensure_done(void *subject, const struct fault *why)
 {
         struct task *task = subject;

@@ -85,7 +85,7 @@ static int work_new(struct image_work **ret_work, struct pool *pool, pool_on_ima
         return 0;
 }
 
-/* What the engine said to the beginning of the work. */
+/* Translates an error of the engine at the beginning of an operation. */
 static int begun(struct image_work *work, int r, struct image_work **ret_work, struct fault *why)
 {
         if (r == 0) {
@@ -94,10 +94,11 @@ static int begun(struct image_work *work, int r, struct image_work **ret_work, s
         }
         work_free(work);
         if (r == -EINVAL)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "this is no name of an image");
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "this is not a valid image name");
         if (r == -ENOTSUP)
-                return fault_set(why, FAULT_ENGINE_REFUSED, ENOTSUP, "this engine cannot do that with an image");
-        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "the engine could not be asked: %s", strerror(-r));
+                return fault_set(why, FAULT_ENGINE_REFUSED, ENOTSUP,
+                                 "this engine does not support this operation on images");
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot send the request to the engine: %s", strerror(-r));
 }
 
 int pool_images_list(struct pool *pool, pool_on_images on_images, void *arg, struct image_work **ret_work,
@@ -152,8 +153,7 @@ int pool_images_load(struct pool *pool, int fd, const char *reference, const cha
         if (r < 0)
                 return r;
         if (image_is_id(resolved))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
-                                 "an image is loaded under a name, not under an id");
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "load an image under a name, not under an id");
         if (image_format_parse(format, &source.format) < 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "format is one of auto, docker, oci, rootfs");
         if (pool->n_image_loads >= IMAGE_LOADS_MAX)

@@ -12,7 +12,7 @@ static enum ensure_verdict refuse(struct fault *why, enum fault_kind kind, int e
         return ENSURE_REFUSE;
 }
 
-/* What is known of it is better than the plain sentence. */
+/* Prefers the specific reason to the general sentence. */
 static enum ensure_verdict refuse_engine(const struct ensure_facts *facts, struct fault *why, int err,
                                          const char *sentence)
 {
@@ -30,8 +30,7 @@ static enum ensure_verdict judge_start(const struct ensure_facts *facts, struct 
                 return refuse(why, FAULT_POOL_FULL, EAGAIN, RETRY_FULL_S,
                               "max_carrels is reached: wait until one is reaped, or raise the setting");
         if (facts->admission == ADMISSION_REFUSED)
-                return refuse(why, FAULT_QUEUE_FULL, EAGAIN, facts->queue_retry_after_s,
-                              "too many starts are waiting already");
+                return refuse(why, FAULT_QUEUE_FULL, EAGAIN, facts->queue_retry_after_s, "too many starts are queued");
         return ENSURE_START;
 }
 
@@ -40,14 +39,15 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
         if (facts->is_closing)
                 return refuse(why, FAULT_CANCELLED, ECANCELED, RETRY_SOON_S, "carreld is being stopped");
         if (!facts->has_reconciled)
-                return refuse_engine(facts, why, EAGAIN, "carreld is still comparing itself with the container engine");
+                return refuse_engine(facts, why, EAGAIN,
+                                     "carreld is starting: it has not yet reconciled with the container engine");
         if (facts->has_carrel && (facts->state == CARREL_QUEUED || facts->state == CARREL_STARTING))
                 return facts->is_match && facts->is_task_open ? ENSURE_JOIN : ENSURE_WAIT;
         if (facts->has_carrel && facts->state == CARREL_RETIRING)
                 return ENSURE_WAIT;
         if (!facts->is_policy_in_force)
                 return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN, RETRY_SOON_S,
-                              "the egress policy is not in force: no carrel is given out meanwhile");
+                              "the egress policy is not in force: no carrel is given out until it is");
         if (facts->unconnectable != NULL)
                 return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EPERM, RETRY_FULL_S, facts->unconnectable);
         if (facts->has_carrel && facts->state == CARREL_READY && facts->is_frozen)
@@ -56,8 +56,7 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
                 if (facts->is_match)
                         return ENSURE_REUSE;
                 if (facts->on_conflict == CONFLICT_FAIL)
-                        return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0,
-                                      "the user's carrel is running with another spec");
+                        return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0, "the user's carrel runs with another spec");
                 if (facts->on_conflict == CONFLICT_REPLACE_IDLE && facts->in_the_way != NULL)
                         return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0, facts->in_the_way);
         }

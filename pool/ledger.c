@@ -14,8 +14,8 @@
 
 enum { LEASE_MAX_MS = 86400000, FLOOR_WORD = 0 };
 
-/* The checksum covers what is written once, at the claim. The times change with every use and are single aligned words:
- * a process that is killed leaves the old one or the new one (only this machine's CPU reads them back). */
+/* The checksum covers the fields that are written once, at the claim. The times change with every use; each is one
+ * aligned word, so a killed process leaves the old value or the new one. */
 struct slot {
         char user[USER_ID_MAX + 8]; /* "": free */
         uint64_t generation;
@@ -77,7 +77,7 @@ static void raise_floor(struct ledger *ledger, uint64_t generation)
                 *floor = generation;
 }
 
-/* true: the slot stays as it is, for its user. */
+/* True: the slot is kept for its user. */
 static bool remember(void *arg, int number)
 {
         struct ledger *ledger = arg;

@@ -1,4 +1,4 @@
-/* Who wants to hear what happens in the pool. */
+/* The listeners for the pool's events. */
 #pragma once
 
 #include "list.h"
@@ -6,7 +6,7 @@
 
 struct listeners {
         struct list list;
-        unsigned depth; /* of listeners_tell on the stack: what leaves meanwhile is freed after it */
+        unsigned depth; /* of listeners_tell on the stack; removed listeners are freed when it returns to 0 */
 };
 
 void listeners_init(struct listeners *listeners);
@@ -15,5 +15,5 @@ void listeners_release(struct listeners *listeners);
 int listeners_add(struct listeners *listeners, void (*on_event)(void *arg, const struct pool_event *event), void *arg);
 void listeners_remove(struct listeners *listeners, void (*on_event)(void *arg, const struct pool_event *event),
                       void *arg);
-/* Texts that are NULL become "". A listener may add and remove listeners. */
+/* Calls every listener; NULL texts become "". A listener may add and remove listeners. */
 void listeners_tell(struct listeners *listeners, const struct pool_event *event);

@@ -11,8 +11,8 @@
 #include "str.h"
 #include "template.h"
 
-/* The static ids of Debian (base-passwd), which other distributions have for the most part; the names of files that an
- * image brings. */
+/* Debian's static ids (base-passwd), so that the owners of an image's files have names. Most are the same in other
+ * distributions. */
 static const struct account {
         const char *name;
         uint32_t id;

@@ -1,5 +1,4 @@
-/* The names of a carrel's accounts: /etc/passwd and /etc/group of its own, as the user's id is the host's choice and no
- * image can know it. Inside the pool room only. */
+/* Writes /etc/passwd and /etc/group of each carrel: the host chooses the user's id, so no image can have them. */
 #pragma once
 
 #include "pool.h"
@@ -7,11 +6,11 @@
 struct buffer;
 struct carrel;
 
-/* Appends the whole file: `user` with these ids, and the accounts that every Debian has; one whose id the user has is
- * left out. 0 or -ENOMEM. Pure. */
+/* Appends the whole file: `user` with these ids, and Debian's static accounts except one with the same id. 0 or
+ * -ENOMEM. Pure. */
 int names_passwd(struct buffer *buffer, const struct pool_owner *user);
 int names_group(struct buffer *buffer, const struct pool_owner *user);
 
-/* Writes both, and the resolv.conf, into the home of the carrel's agent, from where the template binds them; without an
- * agent nothing is written or bound. 0 or a negative errno. */
+/* Writes both files and resolv.conf into the directory of the carrel's agent, from which the template binds them.
+ * Without an agent it writes nothing. 0 or a negative errno. */
 int names_write(const struct carrel *carrel, struct fault *why);

@@ -1,4 +1,4 @@
-/* One engine call about a container that nobody holds, with its caller's callback. */
+/* An engine call for a container that belongs to no carrel, and its caller's callback. */
 #pragma once
 
 #include "inside.h"
@@ -18,5 +18,5 @@ struct orphan_call *orphan_call_new(struct pool *pool, const char *container_id,
 struct orphan_call *orphan_call_free(struct orphan_call *orphan_call);
 /* Frees it, then calls on_done. */
 void orphan_call_done(struct orphan_call *orphan_call, const struct fault *why);
-/* Frees all without a word, for the pool's end. */
+/* Frees all without callbacks, for the pool's end. */
 void orphan_calls_free(struct pool *pool);

@@ -1,5 +1,4 @@
-/* What became of the last carrels of users who have none now, so that `why` can tell: bounded in users, the oldest go.
- */
+/* Remembers how each user's last carrel ended, for `why`. It keeps PAST_USERS_MAX users and drops the oldest. */
 #pragma once
 
 #include <stdint.h>
@@ -11,14 +10,14 @@ enum { PAST_USERS_MAX = 1024 };
 
 struct past_entry;
 
-/* Zeroed: nothing is known. */
+/* Zero-initialise. */
 struct past {
-        struct past_entry *users; /* by user, the one noted longest ago first (uthash keeps the order) */
+        struct past_entry *users; /* by user, the oldest note first (uthash keeps the order) */
 };
 
-/* Takes what ends a carrel (its ensure failed, it was removed, it was lost); other events change nothing. Out of
- * memory: it is not kept. */
+/* Notes an event that ends a carrel: a failed ensure, a removal, a loss. Ignores other events, and any when out of
+ * memory. */
 void past_note(struct past *past, const struct pool_event *event, int64_t wall_ms);
-/* NULL: nothing is known. Valid until the next note. */
+/* NULL: nothing is known. Valid until the next past_note. */
 const struct pool_past *past_find(const struct past *past, const char *user);
 void past_release(struct past *past);

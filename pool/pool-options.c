@@ -59,7 +59,7 @@ static int check_names(const struct pool_options *options, struct fault *why)
         if (!user_id_is_valid(options->prefix) || strlen(options->prefix) + USER_ID_MAX >= ENGINE_NAME_BYTES)
                 return wrong(why, "prefix: letters, digits, '.', '_' and '-', at most 63 of them");
         if (options->users_dir[0] != '/' || options->runtime_dir[0] != '/' || options->init_path[0] != '/')
-                return wrong(why, "users_dir, runtime_dir and the path of carrel-init are absolute paths");
+                return wrong(why, "users_dir, runtime_dir and the path of carrel-init must be absolute");
         return 0;
 }
 
@@ -71,14 +71,14 @@ int options_check(const struct pool_options *options, struct fault *why)
         if (r < 0)
                 return r;
         if (options->owner.uid == 0 || options->owner.gid == 0)
-                return wrong(why, "uid and gid of a carrel are never 0");
+                return wrong(why, "uid and gid of a carrel must not be 0");
         if (spec->image[0] == '\0' || spec->policy == POLICY_UNSET || spec->memory_bytes == 0 ||
             spec->cpu_millis == 0 || spec->pids == 0)
                 return wrong(why, "the pool's default spec leaves a field open");
         if (options->tmp_bytes == 0 || options->shm_bytes == 0 || options->nofile == 0)
-                return wrong(why, "tmp_size, shm_size and nofile are above 0");
+                return wrong(why, "tmp_size, shm_size and nofile must be above 0");
         if (options->max_carrels == 0 || options->max_concurrent_starts == 0 || !(options->ensure_timeout_s > 0))
-                return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s are above 0");
+                return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s must be above 0");
         return template_check_dns(options->dns, why);
 }
 

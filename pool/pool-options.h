@@ -7,5 +7,5 @@
 int options_copy(struct pool_options *ret_options, const struct pool_options *options);
 void options_release(struct pool_options *options);
 
-/* What would make a carrel that is no carrel: an incomplete default, uid 0, a relative path, a bad resolver. */
+/* Refuses an incomplete default spec, uid 0, relative paths and malformed resolvers. */
 int options_check(const struct pool_options *options, struct fault *why);

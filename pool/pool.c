@@ -45,7 +45,7 @@ static int open_state(struct pool *pool, const struct pool_options *options, str
         return 0;
 }
 
-/* A pool that owns nothing yet. */
+/* A pool that pool_free can free. */
 static struct pool *pool_alloc(struct ev_loop *loop)
 {
         struct pool *pool = calloc(1, sizeof *pool);
@@ -136,7 +136,7 @@ struct pool *pool_free(struct pool *pool)
         if (pool == NULL)
                 return NULL;
         (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
-        pool->is_closing = true; /* whoever is answered now may ask again, and is refused */
+        pool->is_closing = true; /* an answered waiter may ask again, and is refused */
         ev_timer_stop(pool->loop, &pool->grant);
         if (pool->execs != NULL)
                 execs_on_left_behind(pool->execs, NULL, NULL);
@@ -219,7 +219,7 @@ struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_
         return carrel;
 }
 
-/* The floor lets a forgotten user's generations go on rising without a word kept about him. */
+/* The floor keeps a user's generations rising after the user is forgotten. */
 void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
 {
         if (carrel->generation > pool->generation_floor)
@@ -249,7 +249,7 @@ static void on_death(struct ev_loop *loop, ev_io *io, int events)
         struct carrel *carrel = io->data;
 
         carrel_drop_process(carrel);
-        pool_carrel_lost(carrel, "its init ended", false);
+        pool_carrel_lost(carrel, "its process 1 ended", false);
 }
 
 void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms)
@@ -275,7 +275,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         };
 
         if (carrel->state == CARREL_QUEUED && carrel->task->from == CARREL_READY)
-                carrel->task->from = CARREL_LOST; /* it waits to be replaced anyway */
+                carrel->task->from = CARREL_LOST; /* its queued start replaces it */
         else if (carrel->state == CARREL_READY)
                 table_set_state(&pool->table, carrel, CARREL_LOST);
         else
@@ -366,7 +366,7 @@ bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void 
 void pool_each(const struct pool *pool, const char *after, size_t limit,
                bool (*visit)(void *arg, const struct carrel_view *view), void *arg)
 {
-        /* Sorting changes the order of iteration and nothing that is known. */
+        /* Sorting changes only the order of iteration. */
         struct table *table = &((struct pool *)pool)->table;
         int64_t now_ms = clock_boottime_ms();
         struct carrel *next;
@@ -375,7 +375,8 @@ void pool_each(const struct pool *pool, const char *after, size_t limit,
                 struct carrel_view view;
 
                 next = table_next(carrel);
-                if (carrel->is_free_deferred) /* by a visit: its links are good until the loop's next turn */
+                if (carrel->is_free_deferred) /* forgotten by a visit; its links stay valid until the loop's next turn
+                                               */
                         continue;
                 limit--;
                 carrel_view(carrel, now_ms, &view);

@@ -37,14 +37,14 @@ static enum flow_verdict remove_container(struct flow *flow, void *subject)
         return task_asked(task, engine->ops->remove(engine, task->carrel->id, on_removed, task, &task->call));
 }
 
-/* Neither has an undo: after a failure the carrel is lost, and the next ensure or sweep clears it. */
+/* The steps have no undo: after a failure the carrel is LOST, and the next ensure or sweep clears it. */
 static const struct step STEPS[] = {
         { "quiesce", quiesce, NULL, 0 },
         { "remove", remove_container, NULL, 20.0 },
         { 0 },
 };
 
-/* The state is settled before anybody is told: whoever is told may ask for anything. */
+/* Settles the state before any callback: a callback may make any request. */
 static void on_retire_done(void *subject, const struct fault *why)
 {
         struct task *task = subject;
@@ -77,7 +77,7 @@ static void on_retire_done(void *subject, const struct fault *why)
 
 static const struct flow_plan RETIRE = { "retire", STEPS, task_abandon, on_retire_done };
 
-/* Of a READY or LOST carrel. */
+/* Starts the flow of a READY or LOST carrel. */
 static int begin(struct carrel *carrel, const char *reason, struct fault *why)
 {
         struct pool *pool = carrel->pool;
@@ -86,7 +86,7 @@ static int begin(struct carrel *carrel, const char *reason, struct fault *why)
 
         if (r < 0) {
                 task_free(task);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot begin a retirement: out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot retire a carrel: out of memory");
         }
         (void)snprintf(task->reason, sizeof task->reason, "%s", reason);
         carrel_drop_process(carrel);
@@ -101,13 +101,13 @@ void retire_after_start(struct carrel *carrel, bool is_unclean)
         struct list retirers;
 
         list_init(&retirers);
-        if (carrel->state == CARREL_STARTING) { /* it failed, and nothing is left to retire */
+        if (carrel->state == CARREL_STARTING) { /* it has failed, and left no container to retire */
                 list_move_all(&carrel->retirers, &retirers);
                 pool_forget_carrel(carrel->pool, carrel);
                 if (is_unclean)
                         (void)fault_set(&why, FAULT_ENGINE_UNAVAILABLE, EAGAIN,
                                         "the engine did not confirm the removal; the next sweep repeats it");
-        } else if (!list_is_empty(&carrel->retirers) && begin(carrel, "asked for while it started", &why) < 0) {
+        } else if (!list_is_empty(&carrel->retirers) && begin(carrel, "requested during its start", &why) < 0) {
                 list_move_all(&carrel->retirers, &retirers);
         }
         wait_answer_all(&retirers, why.kind != FAULT_NONE ? &why : NULL);
@@ -115,7 +115,7 @@ void retire_after_start(struct carrel *carrel, bool is_unclean)
 
 /* ---- the way in ---- */
 
-/* A start that only waited: its waiters are sent away. */
+/* Withdraws a queued start and returns its waiters. */
 static void withdraw(struct carrel *carrel, struct list *ret_waits)
 {
         list_move_all(&carrel->waiters, ret_waits);
@@ -126,7 +126,7 @@ static int interrupt(struct carrel *carrel, const char *reason, struct list *ret
 {
         struct fault cancelled = { 0 };
 
-        (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired meanwhile: %s", reason);
+        (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired: %s", reason);
         if (carrel->state == CARREL_QUEUED)
                 withdraw(carrel, ret_sent_away);
         if (carrel->is_free_deferred || carrel->state == CARREL_RETIRING)
@@ -152,7 +152,7 @@ static int retire(struct pool *pool, struct pool_wait *wait, const char *reason,
         r = interrupt(carrel, reason, &sent_away, why);
         if (r == 0 && !carrel->is_free_deferred)
                 wait_at(wait, carrel, &carrel->retirers);
-        (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired meanwhile: %s", reason);
+        (void)fault_set(&cancelled, FAULT_CANCELLED, ECANCELED, "the carrel was retired: %s", reason);
         wait_answer_all(&sent_away, &cancelled);
         return r;
 }

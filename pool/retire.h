@@ -1,8 +1,9 @@
-/* Taking a carrel away: the flow RETIRE. Inside the pool room only. */
+/* Removes a carrel: the flow RETIRE. */
 #pragma once
 
 #include "carrel.h"
 
-/* A start has ended; task_free is done. Whoever asked meanwhile for the carrel's removal gets it: a carrel that is
- * ready or lost is retired; of one that is neither nothing is left (unless is_unclean) and it is forgotten. */
+/* To call when a start has ended, after task_free. Serves the retirements that were requested during the start: a READY
+ * or LOST carrel is retired. A carrel in STARTING has failed; it is forgotten. is_unclean: its container may still
+ * exist, and the retirements fail. */
 void retire_after_start(struct carrel *carrel, bool is_unclean);

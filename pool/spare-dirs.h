@@ -1,14 +1,15 @@
-/* Directories in users_dir that are made ahead, for users who come for the first time when other users' files have
- * taken the disk's last inode. Their names begin with a '.', so that no user has them; they are root's and empty. */
+/* Spare directories in users_dir. They give a new user a directory even when other users' files have taken the disk's
+ * last inode. Their names begin with a '.', which no user id does. They are empty and belong to root. */
 #pragma once
 
 #include <sys/types.h>
 
 enum { SPARE_DIRS = 16 };
 
-/* Makes those that are missing, as far as there is room. */
+/* Makes the missing ones, as far as there is room. */
 void spare_dirs_fill(int users_fd);
 
-/* Makes users_fd/name, empty and not yet its user's, of a spare one if there is no room for another. 0, -EEXIST, or
- * another negative errno (-ENOSPC, -EDQUOT: and no spare one is left). Makes up for what has been used. */
+/* Makes users_fd/name, empty and owned by root; renames a spare directory if the disk is full. Replaces used spare
+ * directories when there is room again. 0, -EEXIST, or another negative errno (-ENOSPC, -EDQUOT: the disk is full and
+ * no spare directory is left). */
 __attribute__((warn_unused_result)) int spare_dirs_make(int users_fd, const char *name, mode_t mode);

@@ -65,7 +65,7 @@ int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base
         int r;
 
         if (!is_image_reference(asked->image))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not an image reference");
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not a valid image reference");
         if (asked->image[0] != '\0')
                 memcpy(resolved.image, asked->image, sizeof resolved.image);
         if (asked->policy != POLICY_UNSET)
@@ -156,7 +156,7 @@ int spec_decode(const char *json, struct carrel_spec *ret_spec)
         return 0;
 }
 
-/* Every part with its length before it, so that no two lists of parts give the same bytes. */
+/* Hashes each part after its length, so that two different lists of parts never give the same bytes. */
 static void hash_text(struct sha256_ctx *sha, const char *text)
 {
         size_t length = strlen(text);
@@ -175,7 +175,7 @@ static void hash_number(struct sha256_ctx *sha, uint64_t number)
         hash_text(sha, text);
 }
 
-/* Version 1 knew no "auto": its default was no resolver. */
+/* Version 1 had no "auto"; its default was to have no resolver. */
 static const char *dns_of(const struct pool_options *options, enum template_version version)
 {
         const char *setting = options->dns_setting;

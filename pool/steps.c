@@ -14,9 +14,9 @@
 #include "template.h"
 #include "userns.h"
 
-/* What an agent that can call has called in. */
+/* An optional agent has this long to connect. */
 static const double PATIENCE_S = 10.0;
-/* Between two looks at a container that has not become ours yet, and for how long. */
+/* The delays between two verifications of a container whose hardening is not complete yet, and their total. */
 #define FIRST_LOOK_S 0.001
 #define LAST_LOOK_S 0.05
 #define LOOKING_S 8.0
@@ -36,7 +36,7 @@ enum flow_verdict step_confine(struct flow *flow, void *subject)
         return task_asked(task, netpolicy_confirm(task->carrel->pool->netpolicy, on_confirmed, task, &task->net_call));
 }
 
-/* Whether the engine's answer is about our container, running. */
+/* Whether the engine describes our container, and it runs. */
 static int check_identity(const struct carrel *carrel, const struct engine_reply *reply, struct fault *why)
 {
         const struct container_info *info = reply->containers;
@@ -44,8 +44,7 @@ static int check_identity(const struct carrel *carrel, const struct engine_reply
         if (reply->n_containers != 1 || strcmp(info->id, carrel->id) != 0 ||
             !template_is_ours(info, carrel->pool->options.pool, carrel->user) ||
             template_generation(info) != carrel->generation)
-                return fault_set(why, FAULT_ENGINE_REFUSED, EBADMSG,
-                                 "the engine describes another container than the one asked for");
+                return fault_set(why, FAULT_ENGINE_REFUSED, EBADMSG, "the engine's answer describes another container");
         if (info->status != CONTAINER_RUNNING)
                 return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended at once, with exit code %d",
                                  info->exit_code);
@@ -60,7 +59,7 @@ static int hold_process(struct carrel *carrel, int pid, struct fault *why)
                 return 0;
         r = pid > 1 ? carrel_hold_process(carrel, pid) : -ESRCH;
         if (r < 0)
-                return fault_set(why, FAULT_CARREL_LOST, -r, "the container's process cannot be held: %s",
+                return fault_set(why, FAULT_CARREL_LOST, -r, "cannot open a pidfd of the container's process: %s",
                                  strerrordesc_np(-r));
         return 0;
 }
@@ -104,7 +103,7 @@ static bool is_range_shared(const struct carrel *carrel, uint32_t base)
         return false;
 }
 
-/* The range is kept as the carrel's host_base. */
+/* Keeps the first id of the range as the carrel's host_base. */
 static int verify_user_namespace(struct carrel *carrel, struct fault *why)
 {
         uint32_t base;
@@ -114,7 +113,7 @@ static int verify_user_namespace(struct carrel *carrel, struct fault *why)
                 return r;
         if (is_range_shared(carrel, base))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                 "the started container lacks a promise: another carrel has the same ids on the host");
+                                 "the started container lacks a promise: another carrel has the same host ids");
         carrel->host_base = base;
         return 0;
 }
@@ -126,7 +125,7 @@ static int verify_limits(const struct carrel *carrel, struct fault *why)
         return kernel_limits_check(&carrel->pool->cgroups, carrel->pid, carrel->id, &promise, why);
 }
 
-/* What the engine promises beyond the template is asked of the kernel, too. */
+/* Also verifies the promises that an engine makes beyond the template. */
 static int verify_ids(struct carrel *carrel, struct fault *why)
 {
         struct pool_owner inside = carrel_inside(carrel);
@@ -203,8 +202,8 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
                 task_resume(task, &why);
 }
 
-/* A runtime may say "started" a moment before its process has become our init: crun 1.8 sets the syscall filter as the
- * last thing before that. Nobody but it and our init runs inside until this step has succeeded. */
+/* A runtime may report the start a moment before its process executes our init; crun 1.8 sets the syscall filter just
+ * before. Only the runtime and our init run inside until this step has succeeded, so it may try again. */
 enum flow_verdict step_verify(struct flow *flow, void *subject)
 {
         struct task *task = subject;
@@ -223,7 +222,7 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         return FLOW_WAIT;
 }
 
-/* A carrel of an earlier template has what was promised then. */
+/* A carrel of an earlier template is checked for that template's promises. */
 static int check_mounts(const struct carrel *carrel, struct fault *why)
 {
         return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2, why);
@@ -241,8 +240,7 @@ static void on_remounted(void *arg, const struct fault *why)
         task_resume(task, why);
 }
 
-/* An engine that could mount all as it should be has done so, as a rule (the embedded one): a helper would change
- * nothing. */
+/* The embedded engine mounts everything correctly, so its carrels need no helper. */
 enum flow_verdict step_remount(struct flow *flow, void *subject)
 {
         struct task *task = subject;
@@ -272,7 +270,7 @@ enum flow_verdict step_plug(struct flow *flow, void *subject)
         struct task *task = subject;
         const struct carrel *carrel = task->carrel;
 
-        /* Without a process there is no namespace to plug: only the fake engine's containers come so far. */
+        /* Without a process there is no namespace to plug. Only containers of the fake engine get here without one. */
         if (carrel->spec.policy == POLICY_NONE || carrel->pid == 0)
                 return FLOW_NEXT;
         return task_asked(task, netpolicy_plug(carrel->pool->netpolicy, carrel->pid, carrel->id, on_plugged, task,
@@ -309,7 +307,7 @@ static void on_greeted(void *arg, const struct fault *why)
         task_resume(task, why);
 }
 
-/* Nobody called: the engine's own exec will do, where there never was an agent. */
+/* No agent connected: the engine runs the execs, unless an agent connected to an earlier carreld. */
 static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct task *task = timer->data;
@@ -319,7 +317,7 @@ static void on_no_patience(struct ev_loop *loop, ev_timer *timer, int events)
         (void)loop, (void)events;
         carrel_close_listener(task->carrel);
         if (r < 0)
-                (void)fault_set(&why, FAULT_CARREL_LOST, -r, "the agent in the container does not call any more: %s",
+                (void)fault_set(&why, FAULT_CARREL_LOST, -r, "the agent in the container does not connect any more: %s",
                                 strerrordesc_np(-r));
         task_resume(task, r < 0 ? &why : NULL);
 }
@@ -349,7 +347,7 @@ static void on_confirmed_again(void *arg, const struct netpolicy_link *link, con
 
         task->net_call = NULL;
         if (why == NULL && (task->has_died || carrel_has_ended(task->carrel))) {
-                (void)fault_set(&own, FAULT_CARREL_LOST, ESRCH, "the container ended while it was made ready");
+                (void)fault_set(&own, FAULT_CARREL_LOST, ESRCH, "the container ended during its start");
                 why = &own;
         }
         task_resume(task, why);

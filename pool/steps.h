@@ -1,23 +1,23 @@
 /* The steps that a start and an adoption share. Their subject is a struct task; task->carrel->id names the container.
- * Inside the pool room only. */
+ */
 #pragma once
 
 #include "flow.h"
 
-/* The egress policy is in the kernel now. */
+/* Confirms that the egress policy is in the kernel. */
 enum flow_verdict step_confine(struct flow *flow, void *subject);
-/* The container runs, is the one we mean, and its process is held by a pidfd. */
+/* Checks that the container runs and is the one we mean, and holds its process by a pidfd. */
 enum flow_verdict step_identify(struct flow *flow, void *subject);
-/* The kernel says that the hardening is real. */
+/* Verifies the hardening in the kernel. */
 enum flow_verdict step_verify(struct flow *flow, void *subject);
-/* The user's directory inside is nosuid and nodev, and nothing else inside is writable that should not be. */
+/* Makes the user's directory inside nosuid and nodev, and checks that nothing else is writable that should not be. */
 enum flow_verdict step_remount(struct flow *flow, void *subject);
-/* The agent has a home to call, before the container starts. The undo hangs up. */
+/* Opens the agent's socket before the container starts. The undo, step_hang_up, closes it. */
 enum flow_verdict step_listen(struct flow *flow, void *subject);
 enum flow_verdict step_hang_up(struct flow *flow, void *subject);
-/* The agent has called, and is the container's init. */
+/* Waits until the agent connects, and checks that it is the container's process 1. */
 enum flow_verdict step_greet(struct flow *flow, void *subject);
-/* The container has its link, unless its policy is none. */
+/* Plugs the container's network link, unless its policy is "none". */
 enum flow_verdict step_plug(struct flow *flow, void *subject);
-/* The policy is still in force, and the container has not died meanwhile. */
+/* Confirms again that the policy is in force, and that the container still lives. */
 enum flow_verdict step_confirm(struct flow *flow, void *subject);

@@ -48,7 +48,7 @@ static enum survey_claim claim_of(const struct pool *pool, const struct containe
         return survey_adoptable(pool, info, &spec) != TEMPLATE_NONE ? CLAIM_ADOPTABLE : CLAIM_ORPHAN;
 }
 
-/* Everything in the list that is this pool's. The pool's label alone is not enough: another product may use it. */
+/* Keeps the containers of this pool. The pool's label alone is not enough: another product may use it. */
 static size_t judge_list(const struct pool *pool, const struct engine_reply *reply, struct survey_container *ret_found)
 {
         size_t count = 0;
@@ -84,8 +84,8 @@ static bool is_listed(const struct carrel *carrel, const struct survey_container
         return found != NULL && (found->is_running || !must_run);
 }
 
-/* Carrels that the list should have held, running, and does not: `ret_missing` gets the READY ones. The lost ones whose
- * container has gone are forgotten: nothing of them is left anywhere. */
+/* Finds the READY carrels that the list does not show as running, for ret_missing, and forgets LOST carrels whose
+ * container does not exist any more. */
 static size_t find_missing(struct pool *pool, const struct survey_container *sorted, size_t count,
                            const char **ret_missing)
 {
@@ -105,7 +105,7 @@ static size_t find_missing(struct pool *pool, const struct survey_container *sor
         return n_missing;
 }
 
-/* Ends the survey, then tells. */
+/* Ends the survey, then calls back. */
 static void finish(struct pool *pool, const struct survey *survey, const struct fault *why)
 {
         pool_on_survey on_survey = pool->survey.on_survey;

@@ -1,12 +1,12 @@
-/* Inside the pool room only. */
+/* Compares the engine's list of containers with the carrels. */
 #pragma once
 
 #include "inside.h"
 #include "spec.h"
 
-/* The template by which a running container of this pool was made: its labels and spec hash are what we would make
- * today, or what a carreld before us made of these settings. TEMPLATE_NONE: it is not to be adopted. */
+/* The template that made a running container of this pool, if its labels and spec hash are what we would make today, or
+ * what an earlier carreld made of these settings. TEMPLATE_NONE: it must not be adopted. */
 enum template_version survey_adoptable(const struct pool *pool, const struct container_info *info,
                                        struct carrel_spec *ret_spec);
-/* For the pool's end: the survey's callback never runs. */
+/* Cancels the survey without a callback, for the pool's end. */
 void survey_cancel(struct pool *pool);

@@ -64,7 +64,7 @@ enum flow_verdict task_asked(struct task *task, int err)
 {
         if (err == 0)
                 return FLOW_WAIT;
-        (void)fault_set(flow_why(task->flow), FAULT_RESOURCE_EXHAUSTED, -err, "cannot ask for %s: %s",
+        (void)fault_set(flow_why(task->flow), FAULT_RESOURCE_EXHAUSTED, -err, "cannot run step %s: %s",
                         flow_step_name(task->flow), strerrordesc_np(-err));
         return FLOW_FAIL;
 }

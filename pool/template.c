@@ -12,8 +12,8 @@
 #include "spec.h"
 #include "str.h"
 
-/* With no resolver configured the engine must not pick the host's: its embedded resolver would dial it from the
- * host's namespace, past every rule (docs/threats.md). Nothing listens here inside a carrel. */
+/* The resolver of a carrel without one: nothing listens there. Without it the engine would choose the host's resolver,
+ * and its embedded resolver would query that from the host's namespace, past every rule (docs/threats.md). */
 #define NO_RESOLVER "127.0.0.1"
 
 static bool is_address(const char *text)
@@ -23,7 +23,7 @@ static bool is_address(const char *text)
         return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
 }
 
-/* Cuts text at its commas. Returns 0, or -EINVAL for what is no list of addresses. */
+/* Splits text at its commas. Returns 0, or -EINVAL if it is not a list of addresses. */
 static int split_dns(char *text, const char *ret_dns[static TEMPLATE_DNS_MAX + 1])
 {
         size_t count = 0;
@@ -88,14 +88,14 @@ static void fill_process(struct template *t, const struct pool_owner *owner, con
         (void)snprintf(t->user_variable, sizeof t->user_variable, "CARREL_USER=%s", user);
         t->argv[0] = TEMPLATE_INIT;
         t->environment[0] = "HOME=" PROFILE_WORKSPACE;
-        t->environment[1] = "USER=user"; /* as in its passwd */
+        t->environment[1] = "USER=user"; /* as in the carrel's passwd */
         t->environment[2] = "LOGNAME=user";
-        t->environment[3] = t->user_variable; /* PATH is the image's; every engine has one for an image without it */
+        t->environment[3] = t->user_variable; /* PATH is the image's, or the engine's default */
         t->spec.argv = t->argv;
         t->spec.environment = t->environment;
         t->spec.working_dir = PROFILE_WORKSPACE;
         t->spec.hostname =
-                "carrel"; /* not the user's id: it may be longer than a host name, and is nobody's business */
+                "carrel"; /* not the user id: it may be longer than a host name, and programs need not see it */
         t->spec.uid = inside->uid;
         t->spec.gid = inside->gid;
         t->spec.owner_uid = owner->uid;

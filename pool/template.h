@@ -1,5 +1,5 @@
-/* The one template of a carrel's container. What varies is here; what never does (capabilities, seccomp, read-only
- * root, ...) is constant in engine/profile.c, where no caller reaches it. */
+/* The one template of a carrel's container. It has the parts that vary. The parts that never do (capabilities, seccomp,
+ * read-only root, ...) are constants in engine/profile.c, out of any caller's reach. */
 #pragma once
 
 #include "engine.h"
@@ -30,7 +30,7 @@ enum {
 
 struct buffer;
 
-/* A container_spec and everything it points into. Not movable. Release with template_release. */
+/* A container_spec and everything that it points to. Must not be moved. Release with template_release. */
 struct template
 {
         struct container_spec spec;
@@ -45,26 +45,26 @@ struct template
         char generation[24];
         char tmpfs_options[96];
         char *workspace;                  /* host path of the user's directory */
-        char *agent_directory;            /* host path of what the agent finds its socket in; NULL: none */
-        char *passwd, *group, *resolvers; /* in it */
+        char *agent_directory;            /* host path of the directory with the agent's socket; NULL: no agent */
+        char *passwd, *group, *resolvers; /* host paths in agent_directory */
         char *spec_json;
 };
 
-/* owner: of his files on disk; inside: who his programs run as. Borrows everything but the ret. Returns 0, or -ENOMEM /
- * -EINVAL with *why; nothing is to release then. */
+/* owner: of the user's files on disk; inside: the ids of the user's programs. Borrows all arguments. Returns 0, or
+ * -ENOMEM or -EINVAL with *why; then there is nothing to release. */
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
                   const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
                   const char *hash, uint64_t generation, struct fault *why);
 void template_release(struct template *template);
 
-/* Appends the resolv.conf of a carrel with these resolvers (template_check_dns has passed them). Podman writes none
- * without a network of its own. 0 or -ENOMEM. */
+/* Appends the resolv.conf of a carrel with these resolvers, which template_check_dns has accepted. Podman writes no
+ * resolv.conf into containers without a network of its own. 0 or -ENOMEM. */
 int template_resolv_conf(struct buffer *buffer, const char *dns);
 
-/* IPv4 or IPv6 addresses separated by commas, at most TEMPLATE_DNS_MAX; "" is fine. 0 or -EINVAL. */
+/* Accepts at most TEMPLATE_DNS_MAX IPv4 or IPv6 addresses separated by commas, and "". 0 or -EINVAL. */
 int template_check_dns(const char *dns, struct fault *why);
 
-/* Whether the labels say: a carrel of this pool, for this user (NULL: any). */
+/* Whether the labels are those of a carrel of this pool and user (NULL: any user). */
 bool template_is_ours(const struct container_info *info, const char *pool, const char *user);
-/* Of the label; 0 when there is none or it is no number. */
+/* The generation of the label; 0: no such label, or not a number. */
 uint64_t template_generation(const struct container_info *info);

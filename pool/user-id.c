@@ -13,7 +13,7 @@ static bool is_allowed(char c)
         return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
 }
 
-/* The id itself is never quoted: it is hostile, and may hold anything. */
+/* The message never quotes the id, which may contain anything. */
 int user_id_check(const char *id, size_t length, struct fault *why)
 {
         if (length == 0)

@@ -26,25 +26,24 @@ static int check_ancestor(int fd, const char *users_dir, const char *component, 
                                  users_dir, component);
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
                 return fault_set(why, FAULT_SETTING_INVALID, EPERM,
-                                 "users_dir %s: %s may be written by its group or by others", users_dir, component);
+                                 "users_dir %s: %s is writable by its group or by others", users_dir, component);
         return 0;
 }
 
-/* One component down. *fd is replaced; a symlink is refused, wherever it leads. */
+/* Opens one component below *fd and replaces *fd with it. Refuses every link. */
 static int descend(int *fd, const char *users_dir, const char *component, bool is_last, struct fault *why)
 {
         AUTO(auto_close) int next = -1;
         int r;
 
         if (strcmp(component, "..") == 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "users_dir %s has a '..' in it", users_dir);
+                return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "users_dir %s contains '..'", users_dir);
         if (is_last && mkdirat(*fd, component, USERS_DIR_MODE) < 0 && errno != EEXIST)
-                return fault_set(why, FAULT_SETTING_INVALID, errno, "users_dir %s cannot be made", users_dir);
+                return fault_set(why, FAULT_SETTING_INVALID, errno, "cannot create users_dir %s", users_dir);
         next = openat(*fd, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0)
-                return fault_set(why, FAULT_SETTING_INVALID, errno,
-                                 "users_dir %s: %s is not there or not a directory: %s", users_dir, component,
-                                 strerrordesc_np(errno));
+                return fault_set(why, FAULT_SETTING_INVALID, errno, "users_dir %s: cannot open %s as a directory: %s",
+                                 users_dir, component, strerrordesc_np(errno));
         r = check_ancestor(next, users_dir, component, why);
         if (r < 0)
                 return r;
@@ -106,7 +105,7 @@ static bool is_empty(int fd)
         return has_ended;
 }
 
-/* Root's is what was made a moment ago, also by a carreld that was killed then. */
+/* A directory that is root's was just made, perhaps by a carreld that was then killed. */
 static int judge_owner(const struct stat *status, const char *user, const struct pool_owner *now,
                        struct pool_owner *ret_owner, struct fault *why)
 {
@@ -119,13 +118,13 @@ static int judge_owner(const struct stat *status, const char *user, const struct
                                  "the directory of %s belongs to uid %u: give all in it to %u:%u (chown -R), set uid = "
                                  "%u, or move it away",
                                  user, status->st_uid, now->uid, now->gid, status->st_uid);
-        /* Programs on Docker and Podman run with it: a group of the host's must not come in by a directory. */
+        /* Programs on Docker and Podman run with this group: a directory must not give them a group of the host. */
         if (status->st_gid != now->gid && status->st_gid != OWNER_BEFORE && status->st_gid != 0)
                 return fault_set(why, FAULT_INTERNAL, EPERM,
                                  "the directory of %s belongs to gid %u: give all in it to %u:%u (chown -R), set gid = "
                                  "%u, or move it away",
                                  user, status->st_gid, status->st_uid, now->gid, status->st_gid);
-        /* Root's group is nobody's whose programs run inside. */
+        /* No program inside runs with root's group. */
         *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid != 0 ? status->st_gid : now->gid };
         return 0;
 }
@@ -138,14 +137,14 @@ int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, 
         if (fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
                 return judge_owner(&status, user, now, ret_owner, why);
         if (errno != ENOENT)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot look at the directory of %s: %s", user,
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory of %s: %s", user,
                                  strerrordesc_np(errno));
         *ret_owner = *now;
         return 0;
 }
 
-/* One that is root's and not empty is somebody's, who may have set users_dir to a directory with more than users in
- * it. */
+/* A directory that is root's and not empty was not made by carreld: users_dir may be set to a directory with other
+ * things in it. */
 static int own(int fd, const struct stat *status, const char *user, const struct pool_owner *owner, struct fault *why)
 {
         bool is_its = status->st_uid == owner->uid && status->st_gid == owner->gid;
@@ -183,8 +182,8 @@ int userdir_prepare(int users_fd, const char *user, const struct pool_owner *now
                                  "cannot make the directory of %s in users_dir: %s", user, strerrordesc_np(-r));
         fd = open_beneath(users_fd, user);
         if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-                return fault_set(why, FAULT_INTERNAL, errno,
-                                 "what stands in place of the directory of %s is no directory: move it away", user);
+                return fault_set(why, FAULT_INTERNAL, errno, "the directory of %s is a file or a link: move it away",
+                                 user);
         if (fd < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot open the directory of %s: %s", user,
                                  strerrordesc_np(errno));

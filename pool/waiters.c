@@ -7,7 +7,7 @@
 #include "inside.h"
 #include "task.h"
 
-/* Unlinks and frees; tells the carrel's queued start when nobody wants it any more. */
+/* Unlinks and frees it, and withdraws the carrel's queued start if this was its last waiter. */
 static void wait_free(struct pool_wait *wait)
 {
         struct carrel *carrel = wait->carrel;

@@ -1,8 +1,8 @@
-/* The grammar of user ids. It is a subset of what the engines accept in a container's name, and one path component:
- * no '/', no leading dot, so that an id is the same thing as a name, a label and a directory. */
+/* The grammar of user ids. Every id is also a valid container name, label and path component (no '/', no leading dot),
+ * so none of these needs escaping. */
 #pragma once
 
 #include "pool.h"
 
-/* The same as user_id_check for NUL-terminated text that may be NULL; a yes or no. */
+/* user_id_check for NUL-terminated text. False for NULL. */
 bool user_id_is_valid(const char *id);
