@@ -8,8 +8,8 @@
 
 typedef void (*carrel_on_ready)(struct request *request, const struct pool_ensured *ensured);
 
-/* Ensures the carrel, and then calls on_ready, perhaps from inside. What goes wrong is answered, or
- * the context's on_failed gets it where it has one; when the client leaves first, nothing is called. */
+/* Ensures the carrel, and then calls on_ready, perhaps from inside. A failure is answered, or goes to the context's
+ * on_failed if it has one; when the client leaves first, nothing is called. */
 void ensure_then(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
                  carrel_on_ready on_ready);
 /* The same, whatever the carrel is like. */

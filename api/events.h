@@ -1,4 +1,4 @@
-/* What happens in the pool, told to the metrics and to the readers of GET /v1/events. */
+/* Events of the pool, for the metrics and the readers of GET /v1/events. */
 #pragma once
 
 struct api;

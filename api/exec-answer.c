@@ -22,7 +22,7 @@ enum part { PART_HEAD, PART_OUTPUT, PART_BETWEEN, PART_ERRORS, PART_TAIL, PARTS 
 
 struct exec_answer {
         struct exec_outputs outputs; /* taken */
-        const struct job *job;       /* or it keeps them: they are looked at anew each time, as it may let go of them */
+        const struct job *job;       /* or it keeps them: they are looked up again each time, as it may drop them */
         char *frame[PARTS];          /* the text of those parts that are no output */
         const char *bytes[PARTS];
         size_t lengths[PARTS];
@@ -111,7 +111,7 @@ static bool look_at_job(struct exec_answer *answer)
         return true;
 }
 
-/* What stands for as much of the part as fits; moves on. */
+/* Encodes as much of the part as fits; moves on. */
 static size_t encode(struct exec_answer *answer, char *target, size_t size)
 {
         const char *bytes = answer->bytes[answer->part] + answer->at;

@@ -14,5 +14,5 @@ enum { EXEC_FRAME_HEAD_BYTES = 8, EXEC_FRAME_MAX_BYTES = 1 << 30 };
 
 #define EXEC_FRAMES_TYPE "application/vnd.docker.multiplexed-stream"
 
-/* What stands in front of length bytes, at most EXEC_FRAME_MAX_BYTES. */
+/* The header of length bytes, at most EXEC_FRAME_MAX_BYTES. */
 void exec_frame_head(char ret_head[static EXEC_FRAME_HEAD_BYTES], enum exec_frame_type type, size_t length);

@@ -1,5 +1,6 @@
-/* What carrel-init says of a file operation (init/include/files.h): the first line of its output, and a list's records.
- * The user's programs may have a hand in it, so it is judged as hostile. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+/* The answer of carrel-init to a file operation (init/include/files.h): the first line of its output, and a list's
+ * records. The user's programs may have a hand in it, so it is judged as hostile. Pure, and fuzzed
+ * (tests/fuzz/fuzz_parse.c). */
 #pragma once
 
 #include <stddef.h>
@@ -24,11 +25,11 @@ struct file_answer {
         struct fault why;                  /* FILE_ERROR */
 };
 
-/* line without its newline. -EPROTO: it is none of them. */
+/* line without its newline. -EPROTO: it is another text. */
 __attribute__((warn_unused_result)) int file_answer_parse(const char *line, size_t length,
                                                           struct file_answer *ret_answer);
 
-/* The next entry of a list of "KIND MODE SIZE MTIME NAME" and NUL, which *records goes behind; it is before end:
+/* The next entry of a list of "KIND MODE SIZE MTIME NAME" and NUL, after which *records is moved; it is before end:
  * {"name","kind","mode","size","mtime"}; a name that is no text is "name_b64". NULL when out of memory or malformed
  * (*ret_problem says which: -ENOMEM, -EPROTO). */
 struct cJSON *file_list_next(const char **records, const char *end, int *ret_problem);

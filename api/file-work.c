@@ -118,7 +118,7 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 wait_for_progress(work, 0);
 }
 
-/* What the disk of users_dir had left when it was last looked at, as text; "" if that is not known. */
+/* The free space of the disk of users_dir when it was last read, as text; "" if it is unknown. */
 static void describe_users_disk(const struct api *api, char *text, size_t size)
 {
         struct api_state state = { 0 };

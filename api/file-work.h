@@ -15,12 +15,12 @@ enum { FILE_PROGRESS_BYTES = 64 << 10, FILE_ARGUMENTS_MAX = 8 };
 
 struct file_work;
 
-/* What a route makes of an operation. */
+/* The hooks of a route into an operation. */
 struct file_operation {
         /* The line says it is well; answers or begins the answer. For those whose line is their last word this comes
          * with their end. */
         void (*on_ok)(struct file_work *work, const struct file_answer *answer);
-        /* What comes behind the line, as it comes; NULL: nothing should, and it is ignored. */
+        /* The bytes after the line, as they arrive; NULL: none are expected, and they are ignored. */
         void (*on_bytes)(struct file_work *work, const char *bytes, size_t length);
         /* It has ended with success or not; NULL for those whose line is their last word. */
         void (*on_end)(struct file_work *work, bool is_success);
@@ -36,7 +36,7 @@ struct file_work {
         uint64_t moved_bytes; /* into it and out of it, since the timer was set */
         struct request *request;
         const struct file_operation *operation;
-        const char *arguments[FILE_ARGUMENTS_MAX]; /* behind "file"; NULL-terminated */
+        const char *arguments[FILE_ARGUMENTS_MAX]; /* after "file"; NULL-terminated */
         struct file_query query;
         char path[FILE_PATH_BYTES];
         char numbers[3][24]; /* texts for arguments */

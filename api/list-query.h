@@ -21,7 +21,7 @@ struct list_query {
         uint64_t after_seq; /* of an exec's events */
         bool is_following;
         char reference[256]; /* of an image; "": none */
-        char format[16];     /* of its archive; "auto" when it is not told */
+        char format[16];     /* of its archive; "auto" if it is not given */
 };
 
 extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, limit, state */

@@ -158,7 +158,7 @@ static int read_argv(void *target, const cJSON *value, const char *name, struct 
         return 0;
 }
 
-/* What is wrong with an array's "NAME=value", or an object's member, or NULL. */
+/* The problem with an array's "NAME=value", or an object's member, or NULL. */
 static const char *check_variable(const char *name, const char *value)
 {
         const char *equals = strchr(value, '=');

@@ -50,7 +50,7 @@ struct listing {
         char engine[sizeof((struct api_state){ 0 }.engine)];
         struct piece_list list;
         struct buffer *text;         /* of the piece that is made now */
-        char seen[USER_ID_MAX + 1];  /* what is behind is still to be looked at */
+        char seen[USER_ID_MAX + 1];  /* the rest must still be visited */
         char shown[USER_ID_MAX + 1]; /* the last that was listed */
         size_t n_shown, n_looked;    /* in all; of this piece */
         bool has_begun, has_more;
@@ -73,7 +73,7 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
         return str_copy(listing->shown, sizeof listing->shown, view->user) == 0;
 }
 
-/* pool_each cannot filter by state, so the limit is counted here; one more than the limit tells whether there is a next
+/* pool_each cannot filter by state, so the limit is counted here; one more than the limit shows whether there is a next
  * page. */
 static int add_carrels(void *arg, struct buffer *text)
 {

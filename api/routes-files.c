@@ -112,7 +112,7 @@ static bool is_part(const int64_t *numbers)
                numbers[FILE_LENGTH] <= numbers[FILE_SIZE] - numbers[FILE_FIRST];
 }
 
-/* RFC 9110, 15.5.17: it tells the length there is. */
+/* RFC 9110, 15.5.17: it has the current length. */
 static void refuse_range(struct request *request, int64_t size)
 {
         char text[32];

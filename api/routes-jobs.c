@@ -148,7 +148,7 @@ static void release_body(void *arg)
         free(body);
 }
 
-/* What fails at once is the answer; what fails later is in the job. */
+/* An immediate failure is the answer; a later one is in the job. */
 static void answer_detached(struct request *request, struct job *job)
 {
         struct job_view view;
@@ -263,7 +263,7 @@ struct exec_listing {
         bool is_truncated, has_failed;
 };
 
-/* What is looked at for one piece: much of it may not be asked for. */
+/* The number of entries visited for one piece, many of which may not match. */
 enum { LOOKS_MOST = 8 * PIECE_ITEMS };
 
 static void release_listing(void *arg)

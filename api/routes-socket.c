@@ -28,7 +28,7 @@ struct session {
         struct exec_query query; /* until the program is started; and so message */
         struct exec_body message;
         ev_timer deadline;           /* of the first message */
-        char exec_id[EXEC_ID_BYTES]; /* of a program that is not there yet when the client is told */
+        char exec_id[EXEC_ID_BYTES]; /* of a program that has not started yet when the client gets the 101 */
         bool is_awaited;             /* it has not come */
         bool is_starting;            /* it has, and the program is not there yet: stdin is kept for it */
         struct exec *exec;           /* NULL: not started, or over */
@@ -120,7 +120,7 @@ static int send_output(struct session *session, int stream, const void *bytes, s
         return r;
 }
 
-/* What is taken in one turn of the loop is bounded, and so is what the queue is filled with. */
+/* Both the bytes taken in one turn of the loop and those in the queue are bounded. */
 static void pump(struct session *session)
 {
         char *bytes = api_of(session->request)->scratch;
@@ -177,7 +177,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
 
 /* ---- to the program ---- */
 
-/* What stdin does not take waits here, and the client waits for it. */
+/* Bytes that stdin does not take wait here, and the client waits for them. */
 static void write_input(struct session *session)
 {
         ssize_t n;
@@ -258,7 +258,7 @@ static int take_close(struct session *session, const uint8_t *bytes, size_t leng
         return 0;
 }
 
-/* Who breaks the protocol has no program any more. */
+/* A client that breaks the protocol loses its program. */
 static void refuse(struct session *session, enum websocket_code code)
 {
         websocket_close(session->socket, code);

@@ -1,4 +1,4 @@
-/* How an exec ended, as channel 3 of v5.channel.k8s.io tells it: a metav1.Status of Kubernetes, with our own fields
+/* How an exec ended, as channel 3 of v5.channel.k8s.io reports it: a metav1.Status of Kubernetes, with our own fields
  * beside. Free with cJSON_Delete; NULL when out of memory. */
 #pragma once
 

@@ -47,7 +47,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 const struct verb CMD_LS = {
         .name = "ls",
         .operands = "",
-        .summary = "List the carrels, in the order of user ids",
+        .summary = "List the carrels, sorted by user id",
         .help = "Looking is no activity. -q prints the user ids.",
         .examples = "  carrel ls\n  carrel ls --state ready -q",
         .options = OPTIONS,

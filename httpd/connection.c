@@ -17,7 +17,7 @@ static bool has_supplementary_group(int fd, gid_t group)
         socklen_t size = 0;
         AUTO(auto_free) gid_t *groups = NULL;
 
-        /* unix(7), SO_PEERGROUPS: ERANGE tells the size that is needed. */
+        /* unix(7), SO_PEERGROUPS: ERANGE comes with the size that is needed. */
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
                 return false;
         groups = malloc(size);
@@ -71,7 +71,7 @@ static struct connection *of_seat(struct seat *seat)
         return (struct connection *)(void *)((char *)seat - offsetof(struct connection, seat));
 }
 
-/* Nobody waits for a place: what is idle goes, and what is not is told. */
+/* No connection waits for a place: an idle one is closed for it, or it gets an error. */
 static void take_seat(struct connection *connection, uid_t uid)
 {
         struct httpd *httpd = connection->httpd;

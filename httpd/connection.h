@@ -30,7 +30,7 @@ struct connection {
         const char *target_end; /* of the same in libmicrohttpd's memory, where the rest of the head lies: head.h */
 };
 
-/* NULL when out of memory or descriptors. One for which there is no seat is told so, and cut. */
+/* NULL when out of memory or descriptors. One without a seat gets an error, and is cut. */
 struct connection *connection_new(struct httpd *httpd, int fd);
 struct connection *connection_free(struct connection *connection);
 

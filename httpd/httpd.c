@@ -53,7 +53,7 @@ static void on_next_turn(struct ev_loop *loop, ev_timer *watcher, int revents)
         turn(watcher->data);
 }
 
-/* libmicrohttpd would print to stderr. What matters is in the answers and the metrics. */
+/* libmicrohttpd would print to stderr. The answers and the metrics have the important errors. */
 __attribute__((format(printf, 2, 0))) static void ignore_message(void *arg, const char *format, va_list args)
 {
         (void)arg;

@@ -101,7 +101,7 @@ static const char *scan_mark(struct scan *scan)
         return scan->values > JSON_VALUES_MAX ? "too many values" : NULL;
 }
 
-/* What is wrong with the text, or NULL. */
+/* The problem with the text, or NULL. */
 static const char *scan_text(struct scan *scan)
 {
         const char *wrong = NULL;
@@ -134,7 +134,7 @@ cJSON *json_parse(const char *text, size_t length, struct fault *why)
                 return NULL;
         }
         tree = cJSON_ParseWithLengthOpts(text, length, &end, false);
-        /* Without a NUL behind the text cJSON cannot be asked to insist on its end. */
+        /* Without a NUL after the text cJSON cannot check its end. */
         while (tree != NULL && end < text + length && strchr(" \t\r\n", *end) != NULL)
                 end++;
         if (tree == NULL || end != text + length) {

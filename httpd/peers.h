@@ -1,7 +1,7 @@
-/* What libmicrohttpd does not tell: that an idle peer begins to speak, and that the peer of a suspended connection has
- * gone (a suspended connection is out of its epoll set). One epoll descriptor of our own watches for both, one event a
- * time (EPOLLONESHOT). A peer has gone when both directions are shut (EPOLLHUP, which epoll_ctl(2) always reports); one
- * that only finished sending still waits for its answer. */
+/* Events that libmicrohttpd does not report: that an idle peer begins to send, and that the peer of a suspended
+ * connection has gone (a suspended connection is out of its epoll set). One epoll descriptor of our own watches for
+ * both, one event a time (EPOLLONESHOT). A peer has gone when both directions are shut (EPOLLHUP, which epoll_ctl(2)
+ * always reports); one that only finished sending still waits for its answer. */
 #pragma once
 
 #include <stdbool.h>

@@ -30,7 +30,7 @@ static int read_pair(char *text, size_t length, const struct query_parameter *ta
         if (!parameter->is_repeated && (*seen & bit) != 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the query has %s twice", parameter->name);
         *seen |= bit;
-        /* What is decoded is never longer; the byte behind the pair has been read by then. */
+        /* Decoded text is never longer; the byte after the pair has been read by then. */
         if (equals == NULL ||
             url_decode(equals + 1, length - name_length - 1, equals + 1, length - name_length, &n) < 0 ||
             strlen(equals + 1) != n)

@@ -1,6 +1,6 @@
-/* Who may hold how many of the server's connections, and who gives one up for another. A connection that waits for its
- * next request is idle, and the longest idle one goes when there is no seat for a new one: a client finds it closed and
- * connects again, as after the idle deadline. Pure; O(peers). */
+/* Limits on the server's connections, by holder, and the choice of the one that makes room for another. A connection
+ * that waits for its next request is idle, and the longest idle one goes when there is no seat for a new one: a client
+ * finds it closed and connects again, as after the idle deadline. Pure; O(peers). */
 #pragma once
 
 #include <stdbool.h>

@@ -9,7 +9,7 @@
 #include "exchange.h"
 #include "scope.h"
 
-/* What libmicrohttpd has as a buffer for a body without chunks; with them it makes pieces of its own. */
+/* The buffer of libmicrohttpd for a body without chunks; for chunks it makes its own pieces. */
 enum { READ_BLOCK_BYTES = 64 << 10, PULL_BLOCK_BYTES = CONNECTION_WIDE_BYTES };
 
 struct stream {
@@ -181,7 +181,7 @@ static size_t take_queued(struct stream *stream, char *target, size_t size)
         return n;
 }
 
-/* What was queued first: it is older. A pull may have queued the last words. */
+/* Queued bytes first: they are older. A pull may have queued the last words. */
 static ssize_t take(struct stream *stream, char *target, size_t size)
 {
         ssize_t n = (ssize_t)take_queued(stream, target, size);

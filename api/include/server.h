@@ -24,7 +24,7 @@ struct api_engine {
         int is_chosen;
 };
 
-/* What the API shows of rooms it may not include. */
+/* State for the API of rooms that it may not include. */
 /* The file system of a directory. */
 struct api_disk {
         const char *setting; /* whose directory it is */
@@ -48,7 +48,7 @@ struct api_state {
         unsigned flows_max;                   /* of a carrel; 0: not bounded */
         struct api_disk disks[API_DISKS_MAX]; /* of which something is known */
         size_t n_disks;
-        const char *settings_json; /* the settings in force as a JSON object; NULL: not told */
+        const char *settings_json; /* the settings in force as a JSON object; NULL: unknown */
 };
 
 struct api_info {

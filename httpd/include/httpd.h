@@ -1,5 +1,5 @@
 /* An HTTP/1.1 server on a listening unix socket: libmicrohttpd with an external epoll descriptor that libev watches.
- * What it serves is the application's: a table of routes and a few callbacks. */
+ * The application provides a table of routes and a few callbacks. */
 #pragma once
 
 #include <stddef.h>

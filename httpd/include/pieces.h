@@ -20,12 +20,13 @@ struct pieces {
 
 enum { PIECE_TEXT_BYTES = 64 << 10, PIECE_ITEMS = 64 };
 
-/* Answers 200 with JSON. What ends with its first piece goes whole. size: of all of it; below 0: not known. In any case
- * arg is taken. 0, or what the first piece failed with, or -ENOMEM: then the request is yet to be answered. */
+/* Answers 200 with JSON. A text that ends with its first piece is sent whole. size: of all of it; below 0: not known.
+ * In any case arg is taken. 0, or what the first piece failed with, or -ENOMEM: then the request is yet to be answered.
+ */
 __attribute__((warn_unused_result)) int answer_pieces(struct request *request, int64_t size,
                                                       const struct pieces *pieces);
 
-/* The text of one object with a long array in it, from its pieces. What goes wrong is in text->has_failed. */
+/* The text of one object with a long array in it, from its pieces. A failure is in text->has_failed. */
 struct piece_list {
         bool has_items;
 };
@@ -33,5 +34,5 @@ struct piece_list {
 void piece_list_begin(struct piece_list *list, struct buffer *text, struct cJSON *head, const char *name);
 /* Takes item; NULL is a failure. */
 void piece_list_add(struct piece_list *list, struct buffer *text, struct cJSON *item);
-/* The array's end, and the members behind it; takes tail, an object. */
+/* The array's end, and the members after it; takes tail, an object. */
 void piece_list_end(struct buffer *text, struct cJSON *tail);

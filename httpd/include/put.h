@@ -11,7 +11,7 @@ struct cJSON;
 void put_text(struct cJSON **object, const char *key, const char *value);
 void put_number(struct cJSON **object, const char *key, double value);
 void put_bool(struct cJSON **object, const char *key, bool value);
-/* Seconds with at most three digits behind the point, from milliseconds. */
+/* Seconds with at most three digits after the point, from milliseconds. */
 void put_seconds(struct cJSON **object, const char *key, double value_ms);
 /* Takes child; a NULL child is a failure. With a NULL key *object is an array. */
 void put_child(struct cJSON **object, const char *key, struct cJSON *child);

@@ -1,4 +1,4 @@
-/* The pairs behind the '?' of a request target: name=value, percent-encoded (a '+' is a '+'). One reader, and a table
+/* The pairs after the '?' of a request target: name=value, percent-encoded (a '+' is a '+'). One reader, and a table
  * of parameters for each route. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
 #pragma once
 

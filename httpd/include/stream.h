@@ -31,13 +31,13 @@ int stream_push_bytes(struct stream *stream, const void *bytes, size_t length);
 /* The same beyond the limit, for a last word. */
 int stream_push_last(struct stream *stream, struct cJSON *tree);
 /* Bytes that need no queue: while it is empty, pull fills target itself, at most size bytes, at least
- * STREAM_PULL_LEAST_BYTES. 0: nothing now, and stream_wake tells when there is; it may push and end the stream from
+ * STREAM_PULL_LEAST_BYTES. 0: nothing now, and stream_wake announces more; it may push and end the stream from
  * inside. NULL: no more. The body is then no NDJSON, and the connection ends with it: chunks would be small and cost a
  * copy. */
 void stream_pull(struct stream *stream, ssize_t (*pull)(void *arg, char *target, size_t size));
-/* The text is made by make, which is called while the queue is empty, pushes the next of it and ends the stream behind
- * the last; target and size are of no use to it. release(arg) is called with the stream's end. Who does not get all of
- * it must not take it for the whole: stream_stop cuts. */
+/* The text is made by make, which is called while the queue is empty, pushes the next of it and ends the stream after
+ * the last; target and size are of no use to it. release(arg) is called with the stream's end. A client that does not
+ * get all of it must not take it for complete: stream_stop cuts. */
 void stream_make(struct stream *stream, ssize_t (*make)(void *arg, char *target, size_t size),
                  void (*release)(void *arg));
 /* Ends a stream that has not come to its end. */

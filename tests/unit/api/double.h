@@ -1,5 +1,5 @@
-/* A double of the pool, the reaper and the programs, behind the same symbols: it answers as it is told to, and keeps
- * what it was asked. One program and eight waiters at most. */
+/* A double of the pool, the reaper and the programs, with the same symbols: it answers as the test sets it, and keeps
+ * the questions. One program and eight waiters at most. */
 #pragma once
 
 #include <stdbool.h>
@@ -62,7 +62,7 @@ struct pool {
         char program[64];
         bool is_streaming, is_pulled;
         char exec_id[EXEC_ID_BYTES]; /* "": none was chosen */
-        char arguments[128];         /* each with a '|' behind it */
+        char arguments[128];         /* each followed by a '|' */
         unsigned n_arguments;
         size_t input_room; /* of the next program's stdin; 0: all of it */
         char given[64];    /* of its stdin, with the request */

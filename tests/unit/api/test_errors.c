@@ -1,4 +1,4 @@
-/* What the product can say, held against docs/errors.md: every error code has a row, with its status and whether to try
+/* Compares docs/errors.md with the code: every error code has a row, with its status and whether to try
  * again, and so has every cause of an exec's end, and every reason of a removal, and no other word; and every route of
  * the table has its heading in docs/api.md. The first argument is the source root. */
 #include <setjmp.h>

@@ -248,7 +248,7 @@ static void test_bad_requests(void **state)
         rig_free(rig);
 }
 
-/* What was promised and does not come must not look like the whole. */
+/* A file of which a part is missing must not look complete. */
 static void test_cut_file(void **state)
 {
         struct rig *rig = open_rig();
@@ -406,7 +406,7 @@ static bool have_all_been_killed(void *arg)
         return ((struct rig *)arg)->pool.exec_cancels == STANDSTILLS;
 }
 
-/* Who stops his own file operations gets a plain word for each, and gives its place back. */
+/* A user who stops his own file operations gets a plain error for each, which frees its place. */
 static void test_standstill(void **state)
 {
         static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,
@@ -446,8 +446,8 @@ static void test_standstill(void **state)
         rig_free(rig);
 }
 
-/* A slow sender has his deadline anew with every PROGRESS_BYTES, one that trickles has not: by the deadline of each
- * moment, which has to be later than the one before. */
+/* A slow sender gets a new deadline with every PROGRESS_BYTES, one that trickles does not. The test compares the
+ * deadlines, each of which has to be later than the one before. */
 static void test_slow_body(void **state)
 {
         struct rig *rig = open_rig();
@@ -468,7 +468,7 @@ static void test_slow_body(void **state)
         rig_free(rig);
 }
 
-/* What is short needs no disk; what is longer says whose disk it lacks. */
+/* A short body needs no disk; the error of a longer one names the full disk. */
 static void test_spool_in_memory(void **state)
 {
         static const struct api_options OPTIONS = { .admin_gid = (gid_t)-1,

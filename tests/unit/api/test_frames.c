@@ -199,7 +199,7 @@ static void test_end_without_start(void **state)
         rig_free(rig);
 }
 
-/* An end that is not known is told in the same place. */
+/* An unknown end is reported in the same place. */
 static void test_fault_behind_the_start(void **state)
 {
         struct rig *rig = rig_new(NULL);

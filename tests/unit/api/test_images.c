@@ -134,8 +134,8 @@ static void test_refused(void **state)
         rig_free(rig);
 }
 
-/* Of all bodies that are on their way: their number, and their bytes together, by their heads and as they come. What is
- * over, or was refused, counts no more. */
+/* The number of current uploads, and their bytes together, by their heads and as they arrive. A finished or refused
+ * upload no longer counts. */
 static void test_quota(void **state)
 {
         static const char FIVE_MIB[] =

@@ -1,4 +1,4 @@
-/* Detached and resumable execs: an id at once, events by their numbers, what is gone, and a retry that is none. */
+/* Detached and resumable execs: an id at once, events by their numbers, lost events, and a retry that runs nothing. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +94,7 @@ static void test_retries(void **state)
         rig_free(rig);
 }
 
-/* What fails at once is the answer, and the id is free again. */
+/* An immediate failure is the answer, and frees the id. */
 static void test_failures(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -145,7 +145,7 @@ static void test_bad_requests(void **state)
         rig_free(rig);
 }
 
-/* The ring holds 64 KiB: a reader that comes too late is told so, one without a place gets what there is. */
+/* The ring holds 64 KiB: a late reader gets an error, and one without a place gets the kept events. */
 static void test_history(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -379,7 +379,7 @@ static void test_waiting_is_bounded(void **state)
 
 /* ---- another carreld ---- */
 
-/* It had ended: that is told again, and nothing runs twice; its output is gone, and that is said. */
+/* It had ended: the answer says so again, and that its output is gone; nothing runs twice. */
 static void test_ended_outlives_carreld(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -406,7 +406,7 @@ static void test_ended_outlives_carreld(void **state)
         rig_free(rig);
 }
 
-/* It ran: it is dead when the pool has reconciled, which is told once; who asks again until then waits. */
+/* It ran: it is dead when the pool has reconciled, which is reported once; a retry waits until then. */
 static void test_running_is_lost_with_carreld(void **state)
 {
         static const char LOST[] = "\"cause\":\"carrel_lost\",\"exit_code\":137";
@@ -539,7 +539,7 @@ static void test_a_walk_outlives_jobs(void **state)
         jobs_walk_begin(rig->jobs, &other);
         assert_ptr_equal(jobs_walk_next(&walk), jobs_find(rig->jobs, "third"));
         job_free(jobs_find(rig->jobs, "second")); /* where it stands */
-        job_free(jobs_find(rig->jobs, "third"));  /* behind it, and where the other one stands */
+        job_free(jobs_find(rig->jobs, "third"));  /* after it, and where the other one is */
         expect(rig, START, DETACHED, 202, "");
         assert_ptr_equal(jobs_walk_next(&walk), jobs_find(rig->jobs, "first"));
         assert_null(jobs_walk_next(&walk));

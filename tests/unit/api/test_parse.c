@@ -1,4 +1,4 @@
-/* Bodies and queries: every field against every wrong type, its bounds, and JSON that is none. */
+/* Bodies and queries: every field against every wrong type, its bounds, and invalid JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,7 +136,7 @@ static int parse_field(size_t i, const char *value, bool twice, struct fault *wh
         if (twice)
                 (void)buffer_format(&body, ",\"%s\":%s", FIELDS[i].name, value);
         (void)buffer_text(&body, FIELDS[i].after);
-        /* Without a NUL behind it, so that a read beyond the end is seen. */
+        /* Without a NUL at the end, so that a read beyond it is detected. */
         exact = malloc(body.length);
         assert_non_null(exact);
         memcpy(exact, body.data, body.length);
@@ -251,7 +251,7 @@ static void test_counts_are_bounded(void **state)
         }
 }
 
-/* ---- JSON that is none ---- */
+/* ---- invalid JSON ---- */
 
 static const struct {
         const char *text;
@@ -427,7 +427,7 @@ static void test_a_long_query_value(void **state)
         assert_int_equal(strlen(query.user), USER_ID_MAX);
 }
 
-/* What was decoded stands in the text itself, and what follows is untouched by it. */
+/* The decoded value is in the text itself, and the rest of the text is untouched. */
 static void test_values_are_decoded_in_place(void **state)
 {
         char text[] = "argv=%61%62&argv=c&env=A%3D%41&cwd=/%74&argv=";

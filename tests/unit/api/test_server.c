@@ -452,10 +452,10 @@ static const struct {
           400, "request_invalid" },
         { "a length list", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2, 2\r\n\r\n{}", 400, "" },
         { "a negative length", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: -2\r\n\r\n{}", 400, "" },
-        { "a space behind a length's name",
+        { "a space after a length's name",
           "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length : 30\r\n\r\nGET /healthz HTTP/1.1\r\nHost: c\r\n",
           400, "request_invalid" },
-        { "a tab behind a coding's name",
+        { "a tab after a coding's name",
           "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\nTransfer-Encoding\t: chunked\r\n\r\n{}", 400,
           "request_invalid" },
         { "another coding", "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: gzip\r\n\r\n{}", 400,
@@ -501,7 +501,7 @@ static void test_refused(void **state)
 
 #define BYTES(text) text, sizeof text - 1
 
-/* What libmicrohttpd takes, and would take for something else than another reader of the same bytes. */
+/* Requests that libmicrohttpd accepts, and parses differently from another reader of the same bytes. */
 static const struct {
         const char *name, *bytes;
         size_t length;
@@ -517,9 +517,9 @@ static const struct {
         { "a control character in a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: \x1b[31m\r\n\r\n") },
         { "a bare CR in a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\rZ: z\r\n\r\n") },
         { "bare LFs", BYTES("GET /healthz HTTP/1.1\nHost: c\n\n") },
-        { "a bare LF behind the request line", BYTES("GET /healthz HTTP/1.1\nHost: c\r\n\r\n") },
-        { "a bare LF behind a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\nX: y\r\n\r\n") },
-        { "a bare LF behind the last header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\n\r\n") },
+        { "a bare LF after the request line", BYTES("GET /healthz HTTP/1.1\nHost: c\r\n\r\n") },
+        { "a bare LF after a header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\nX: y\r\n\r\n") },
+        { "a bare LF after the last header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\n\r\n") },
         { "a bare LF at the end", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\n\n") },
         { "a continued header", BYTES("GET /healthz HTTP/1.1\r\nHost: c\r\nX: y\r\n z\r\n\r\n") },
         { "the last header continued", BYTES("GET /healthz HTTP/1.1\r\nX: y\r\nHost: c\r\n\td\r\n\r\n") },
@@ -550,7 +550,7 @@ static void test_torn_heads(void **state)
         rig_free(rig);
 }
 
-/* What looks odd and is sound: the check above must not be one that refuses everything. */
+/* Unusual but valid requests: the check above must not refuse everything. */
 static void test_odd_heads(void **state)
 {
         static const char *const HEADS[] = {
@@ -810,8 +810,8 @@ static void expect_ok(struct client *client)
         assert_answer(&response, 200, "ok");
 }
 
-/* The longest idle one goes, and not one that is busy; where all are, a new one is told, and what it had sent already
- * is not done. */
+/* The longest idle connection is closed, and never a busy one. If all are busy, a new one gets an error, and its
+ * request is not executed. */
 static void test_more_connections_than_allowed(void **state)
 {
         struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 2 };
@@ -904,7 +904,7 @@ static void expect_refused(struct client *client, const char *line)
         assert_answer(&response, 429, "2 requests of ada are open");
 }
 
-/* What takes long for one user leaves connections to the others, and to what ends it. */
+/* Long requests of one user leave connections to the others, and to the requests that end them. */
 static void test_requests_of_a_user(void **state)
 {
         struct api_options options = { .admin_gid = (gid_t)-1, .max_connections = 8 };

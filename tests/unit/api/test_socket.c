@@ -139,7 +139,7 @@ static uint8_t next_frame(struct client *client, char *text, size_t size)
 
         rig_until(client->rig, has_frame, client);
         if (!parse_frame(client, &frame))
-                fail_msg("closed behind %zu bytes", client->received.length);
+                fail_msg("closed after %zu bytes", client->received.length);
         n = frame.length < size - 1 ? frame.length : size - 1;
         memcpy(text, frame.payload, n);
         text[n] = '\0';
@@ -340,7 +340,7 @@ static void test_fragments(void **state)
         rig_free(rig);
 }
 
-/* What breaks a rule closes the socket with its code, and ends the program. */
+/* A message that breaks a rule closes the socket with its code, and ends the program. */
 static void test_broken_rules(void **state)
 {
         static char large[65537];
@@ -493,7 +493,7 @@ static void test_request_of_many_arguments(void **state)
         rig_free(rig);
 }
 
-/* What is said to the program before it is there waits for it. */
+/* Input that arrives before the program starts waits for it. */
 static void test_request_and_early_input(void **state)
 {
         struct rig *rig = rig_new(NULL);
@@ -570,7 +570,7 @@ static void test_requests_that_fail_late(void **state)
         send_text(client, "{\"argv\":[\"a\"]}");
         expect_status(client, "\"code\":\"carrel_lost\"", 1000);
         client_close(client);
-        /* Who leaves meanwhile, or breaks the protocol, has no program. */
+        /* A client that leaves meanwhile, or breaks the protocol, gets no program. */
         rig->pool.exec_fault.kind = FAULT_NONE;
         rig->pool.answer = ANSWER_LATER;
         for (int i = 0; i < 2; i++) {

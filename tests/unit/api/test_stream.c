@@ -421,7 +421,7 @@ static bool exec_is_over(void *arg)
         return is_over;
 }
 
-/* Who never takes what is left of an ended stream, or of a buffered answer, does not keep its connection for ever. */
+/* A client that never reads the rest of an ended stream, or of a buffered answer, loses its connection in the end. */
 static void test_client_that_never_reads(void **state)
 {
         enum { CHUNK = 200000 };

@@ -211,7 +211,7 @@ static void be_orphan(int fd, bool leaves_session)
         wait_forever();
 }
 
-/* Stands once the first thread is a zombie: procfs tells the state of that one for the whole process. */
+/* Stands once the first thread is a zombie: procfs shows the state of that one for the whole process. */
 static void *be_last_thread(void *arg)
 {
         char stat[256] = { 0 };

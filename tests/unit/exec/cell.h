@@ -1,4 +1,4 @@
-/* What a container is to the exec room, made without an engine: an init in a pid namespace and a cgroup of its own,
+/* A container as the exec room sees it, made without an engine: an init in a pid namespace and a cgroup of its own,
  * and programs that enter it from outside as an engine's exec does. Needs root and a writable cgroup hierarchy. */
 #pragma once
 
@@ -24,7 +24,7 @@ int cell_limit_pids(const struct cell *cell, int most);
 /* Kills everything inside. */
 void cell_destroy(struct cell *cell);
 
-/* What the root process of an exec does. Every process of it holds the write end of one pipe. */
+/* The actions of the root process of an exec. Every process of it holds the write end of one pipe. */
 enum cell_shape {
         SHAPE_PLAIN,       /* waits */
         SHAPE_FAMILY,      /* a child and a grandchild */

@@ -564,7 +564,7 @@ static void a_liar_harms_nobody_else(void **state)
         }
 }
 
-/* What had been said when the lie was found counts, up to the next lie. */
+/* Messages before the detected lie count, up to the next lie. */
 static void a_lie_drowns_no_word_of_another_exec(void **state)
 {
         static const bool LIES_AGAIN[] = { false, true };

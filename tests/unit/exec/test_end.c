@@ -157,7 +157,7 @@ static void remove_full_group(const char *top)
         assert_return_code(rmdir(top), errno);
 }
 
-/* The execs of a carrel that is retired are told so while it still lives. */
+/* The execs of a retired carrel get the news while it still lives. */
 static void lost_while_it_runs_keeps_nothing_open(void **state)
 {
         char top[] = "/tmp/carrel-test-end-XXXXXX";
@@ -181,7 +181,7 @@ static void lost_while_it_runs_keeps_nothing_open(void **state)
 
 /* ---- a reader that stalls ---- */
 
-/* Dead behind its deadline, it does not wait for ever for who takes nothing. */
+/* Dead after its deadline, it does not wait for ever for a reader that takes nothing. */
 static void a_reader_that_stalls_is_not_waited_for(void **state)
 {
         struct rig rig;
@@ -206,7 +206,7 @@ static void a_reader_that_stalls_is_not_waited_for(void **state)
         }
 }
 
-/* Of its processes none is left, and its exit is behind its output, which nobody takes. */
+/* None of its processes is left, and its exit comes after its output, which nobody takes. */
 static void begin_held_exit(struct rig *rig)
 {
         open_rig(rig, true);

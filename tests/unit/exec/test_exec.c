@@ -35,7 +35,7 @@ enum act {
         RESUME,
         TURN,  /* of the loop, until the engine was asked */
         AWAIT, /* until there is an answer */
-        SILENT /* there is none yet */
+        SILENT /* not created yet */
 };
 
 #define SOON 0.03 /* a timeout in seconds that comes before the grace is over */
@@ -44,7 +44,7 @@ static const struct life_case {
         const char *name;
         enum act script[8];
         double timeout_s;
-        int code;               /* that the engine tells */
+        int code;               /* that the engine reports */
         enum inspect_mood mood; /* of exec_inspect, which says "ended with code" where it answers */
         unsigned answers;       /* 0 or 1 */
         enum fault_kind fault;  /* FAULT_NONE: a result, as follows */
@@ -54,13 +54,13 @@ static const struct life_case {
         bool is_truncated;
 } LIVES[] = {
         { "exit", { STARTED, OUT, SILENT, ENDED }, .answers = 1, .output = "abc" },
-        { "exit, told twice",
+        { "exit, reported twice",
           { STARTED, DIED, SILENT, DIED, SILENT, ENDED, DIED },
           .code = 3,
           .answers = 1,
           .exit_code = 3,
           .output = "" },
-        { "exit, told in two ways",
+        { "exit, reported in two ways",
           { STARTED, DIED, DIED_OTHERWISE, SILENT, ENDED },
           .code = 3,
           .answers = 1,
@@ -328,7 +328,7 @@ static void lives(void **state)
         }
 }
 
-/* The same scripts, cut off by the end of the daemon behind each step: nothing leaks, nobody is called. */
+/* The same scripts, cut off by the end of the daemon after each step: nothing leaks, nobody is called. */
 static void freed_at_any_moment(void **state)
 {
         (void)state;
@@ -419,7 +419,7 @@ static void walking(void **state)
         execs_walk_begin(world.execs, &other);
         assert_true(execs_walk_next(&walk, &view));
         assert_string_equal(view.exec_id, exec_id(execs[0]));
-        exec_cancel(execs[0]); /* behind it */
+        exec_cancel(execs[0]); /* after it */
         exec_cancel(execs[1]); /* where it stands */
         assert_true(execs_walk_next(&walk, &view));
         assert_string_equal(view.exec_id, exec_id(execs[2]));

@@ -1,5 +1,5 @@
-/* The groups of execs in each real cgroup hierarchy of this machine, v1's freezer and v2: what is in them dies, and
- * what is over does not stay. */
+/* The groups of execs in each real cgroup hierarchy of this machine, v1's freezer and v2: their processes die, and
+ * finished groups do not stay. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -210,7 +210,7 @@ static void retired_groups_do_not_stay(void **state)
         cell_exec_end(&exec);
 }
 
-/* What was left in the background lives on, even when carreld begins again. */
+/* Background programs live on, even when carreld starts again. */
 static void what_is_retired_lives(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -265,7 +265,7 @@ static void empty_groups_serve_again(void **state)
         cell_exec_end(&exec);
 }
 
-/* What is killed in one that served before is what is in it now. */
+/* In a reused group only its current processes are killed. */
 static void a_spare_group_kills_as_a_new_one(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -350,6 +350,6 @@ int main(void)
         const size_t n_unified = 7, n_freezer = 7;
         size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
-        /* What is not mounted is not skipped: a machine of v1 or of v2 alone has nothing to test there. */
+        /* A hierarchy that is not mounted is not a skip: a machine with v1 or v2 alone has nothing to test there. */
         return _cmocka_run_group_tests("groups", tests + (is_mounted(&UNIFIED) ? 0 : n_unified), n, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Deadlines, cancels and signals against real processes: the exec room on a double of the engine that tells the
- * truth, lies or hangs, and a cell with real programs. */
+/* Deadlines, cancels and signals against real processes: the exec room on a double of the engine that answers
+ * truthfully, lies or hangs, and a cell with real programs. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ struct fixture {
         ev_io end; /* of the program */
 };
 
-/* What the engine's event stream does in life. */
+/* The engine's event stream as in production. */
 static void on_end(struct ev_loop *loop, ev_io *io, int events)
 {
         struct fixture *fixture = io->data;
@@ -143,7 +143,8 @@ static void what_appears_behind_the_kill_dies_too(void **state)
         assert_int_equal(cell_run(&fixture->cell, SHAPE_FAMILY, &late), 0);
         world_event(&fixture->world, ENGINE_EXEC_DIED, 0, 137);
         world_await_quiet(&fixture->world);
-        /* Nobody else kills it. What is exiting runs no more, but may hold its files for as long as it gets no CPU. */
+        /* Nobody else kills it. An exiting process runs no more, but may hold its files for as long as it gets no CPU.
+         */
         assert_true(cell_exec_is_gone(&late, GONE_MS));
         assert_int_equal(fixture->world.n_left_behind, 0);
         cell_exec_end(&late);
@@ -231,14 +232,14 @@ static const struct left_case {
         const char *name;
         double timeout_s; /* 0: it is cancelled */
         enum inspect_mood mood;
-        bool is_running; /* as exec_inspect tells it */
+        bool is_running; /* as exec_inspect reports it */
         bool is_started, has_event, is_lost;
         unsigned left_behind;
 } LEFT[] = {
         { "cancelled, and runs on", .is_running = true, .is_started = true, .left_behind = 1 },
         { "timed out, and runs on", .timeout_s = SOON, .is_running = true, .is_started = true, .left_behind = 1 },
         { "cancelled, and ended", .is_started = true },
-        { "cancelled, the end told by event", .is_running = true, .is_started = true, .has_event = true },
+        { "cancelled, the end reported by event", .is_running = true, .is_started = true, .has_event = true },
         { "cancelled, and nobody knows", .mood = INSPECT_FAILS, .is_running = true, .is_started = true },
         { "cancelled, and forgotten", .mood = INSPECT_FORGETS, .is_running = true, .is_started = true },
         { "cancelled, never started", .is_running = true },
@@ -269,7 +270,7 @@ static void what_cannot_be_killed_is_told_of(void **state)
                         execs_container_lost(world.execs, WORLD_CONTAINER, false);
                 world_await_quiet(&world);
                 if (world.n_left_behind != LEFT[i].left_behind)
-                        fail_msg("%s: told %u times", LEFT[i].name, world.n_left_behind);
+                        fail_msg("%s: reported %u times", LEFT[i].name, world.n_left_behind);
                 world_close(&world);
         }
 }

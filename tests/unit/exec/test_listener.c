@@ -1,4 +1,4 @@
-/* Who is let in as a container's agent: a process in the container's cgroup, and what it says of itself. */
+/* Connections accepted as a container's agent: from a process in the container's cgroup, by its own statement. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -53,7 +53,7 @@ static int dial(const struct rig *rig)
         return connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : fd;
 }
 
-/* Enters the cgroup, says HELLO, tells the answer, and waits for its end. */
+/* Enters the cgroup, says HELLO, reports the answer, and waits for its end. */
 static void be_agent(const struct rig *rig, const uint8_t *token, int answer)
 {
         struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
@@ -81,7 +81,7 @@ static void on_greeted(void *arg, const struct fault *why)
         rig->fault = why == NULL ? FAULT_NONE : why->kind;
 }
 
-/* Who knocks: the process that is taken for the init, or another one in the same container. */
+/* The connecting process: the one that is taken for the init, or another one in the same container. */
 struct visit {
         bool is_init;
         bool has_own_kernel;
@@ -103,7 +103,7 @@ static void on_answer(struct ev_loop *loop, ev_io *io, int events)
         ev_io_stop(loop, io);
 }
 
-/* True: it was let in; then *ret_welcome is what it was told. False: it was hung up on, and the greeting waits. */
+/* True: it was let in; then *ret_welcome is the answer. False: it was hung up on, and the greeting waits. */
 static bool greet(struct rig *rig, const struct visit *visit, const uint8_t *token, struct agent_welcome *ret_welcome)
 {
         static const uint8_t NONE[AGENT_TOKEN_BYTES];

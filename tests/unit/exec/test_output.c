@@ -1,4 +1,4 @@
-/* What a program writes: streamed or kept, the two streams, and how much of it. */
+/* The output of a program: streamed or kept, the two streams, and its limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,8 +115,8 @@ static void text_is_cut_between_characters(void **state)
         }
 }
 
-/* One container's execs have a quarter of what is kept for all; the others are none the worse. What was kept is given
- * back with the exec's end, or by whoever has taken it. */
+/* One container's execs have a quarter of the bytes kept for all; the others lose nothing. Kept bytes are released at
+ * the exec's end, or by the taker. */
 static void what_is_kept_is_shared(void **state)
 {
         struct world world;

@@ -86,7 +86,7 @@ static void streams_take_turns(void **state)
         close_rig(&rig);
 }
 
-/* Who does not ask is not told again, and the program's end is not told before its words. */
+/* A reader that does not ask gets no second notice, and the program's end is not reported before its output. */
 static void what_is_not_asked_for_waits(void **state)
 {
         struct rig rig;
@@ -109,7 +109,7 @@ static void what_is_not_asked_for_waits(void **state)
         close_rig(&rig);
 }
 
-/* With nobody behind it, the rest comes by itself. */
+/* Without a reader, the rest is pushed. */
 static void last_words_come_unasked(void **state)
 {
         struct rig rig;
@@ -239,7 +239,7 @@ static void a_carrel_is_lost_under_it(void **state)
         close_rig(&rig);
 }
 
-/* What comes as frames is pushed, as it always was. */
+/* Frames are pushed, as always. */
 static void frames_come_unasked(void **state)
 {
         struct rig rig;

@@ -1,4 +1,4 @@
-/* A pool on the fake engine, in virtual time, with everything that it tells counted. */
+/* A pool on the fake engine, in virtual time, whose reports are counted. */
 #pragma once
 
 #include <setjmp.h>
@@ -20,7 +20,7 @@
 #define RIG_PREFIX "carrel-"
 #define RIG_IMAGE "sandbox:latest"
 
-/* Told at the end of each step of each flow. */
+/* Called at the end of each step of each flow. */
 struct rig;
 typedef void (*rig_on_step)(struct rig *rig, const char *flow, const char *step);
 

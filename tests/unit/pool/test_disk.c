@@ -1,4 +1,4 @@
-/* What the pool has on disk: the users' directories under attack, and the ledger after every kind of end. */
+/* The pool on disk: the users' directories under attack, and the ledger after every kind of end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -90,8 +90,8 @@ static void test_directory_is_made(void **state)
         place_close(&place);
 }
 
-/* One user's files have taken the last inode: who comes for the first time has one of those that were made ahead, and
- * when none is left he is told whose room is lacking. */
+/* One user's files have taken the last inode: a new user gets one of the directories made in advance, and after the
+ * last of these an error that names the full disk. */
 static void test_disk_that_others_have_filled(void **state)
 {
         struct pool_owner owner;
@@ -378,7 +378,7 @@ static void test_ledger_of_another_boot(void **state)
         place_close(&place);
 }
 
-/* Every byte of the file changed, one at a time: never a crash, and alice's generation is told right or not at all. */
+/* Every byte of the file changed, one at a time: never a crash, and alice's generation is right or missing. */
 static void test_ledger_torn(void **state)
 {
         enum { HEADER_AND_FIRST_SLOTS = 128 + 2 * 128 };

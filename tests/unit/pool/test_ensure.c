@@ -255,7 +255,7 @@ static void test_name_taken(void **state)
         rig_need_root();
         rig_open(&rig, NULL);
         rig_plant(&rig, "carrel-alice", "carrel", RIG_POOL, "alice", CONTAINER_DEAD);
-        rig_must_ensure(&rig, "alice", &answer); /* ours: removed and made anew */
+        rig_must_ensure(&rig, "alice", &answer); /* ours: removed and created again */
         assert_int_equal(answer.outcome, OUTCOME_REPLACED);
         rig_plant(&rig, "carrel-bob", NULL, NULL, NULL, CONTAINER_RUNNING);
         rig_plant(&rig, "carrel-carol", "carrel", "another", "carol", CONTAINER_RUNNING);

@@ -205,13 +205,13 @@ static void check_idle(const struct rig *rig)
                 stats.by_state[CARREL_STARTING] + stats.by_state[CARREL_QUEUED] + stats.by_state[CARREL_RETIRING], 0);
 }
 
-/* After everything is well again: one ensure, in one try; and then nothing is left behind. */
+/* After everything is well again: one ensure, in one try; and then nothing is left. */
 static void check_recovery(struct rig *rig)
 {
         struct answer answer;
 
         heal(rig);
-        /* What vanished unheard is the sweep's to find; tested elsewhere. */
+        /* The sweep finds containers that vanished without an event; tested elsewhere. */
         if (rig_state(rig, USER) == CARREL_READY &&
             (rig_container(rig, USER) == NULL || rig_container(rig, USER)->status != CONTAINER_RUNNING))
                 pool_mark_lost(rig->pool, USER, "swept");
@@ -230,7 +230,7 @@ static void check_recovery(struct rig *rig)
 
 static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
 
-/* What there is when the request comes. */
+/* The state when the request arrives. */
 enum before { BEFORE_NOTHING, BEFORE_READY, BEFORE_LOST, BEFORE_LEFT, BEFORE_KINDS };
 
 static void prepare(struct rig *rig, enum before before)
@@ -298,7 +298,7 @@ static void test_ensure(void **state)
                                 print_message("# ensure, before %d, step %u, %s\n", before, step, HAPPENINGS[i].name);
                                 failures += !try_ensure((enum before)before, step, &HAPPENINGS[i]);
                         }
-                /* Each really is a fault somewhere, and nothing is none. */
+                /* Each fault has an effect somewhere, and no fault has none. */
                 assert_true((failures > 0) == (HAPPENINGS[i].happen != do_nothing));
         }
 }
@@ -343,7 +343,7 @@ static void test_retire(void **state)
                 }
 }
 
-/* What stands in the directory's place is left alone, and nothing is created. */
+/* Another file in the directory's place is left alone, and nothing is created. */
 static void test_directory(void **state)
 {
         struct rig rig;
@@ -416,7 +416,7 @@ static void test_undo_leaves_nothing(void **state)
                 }
 }
 
-/* It dies after the engine was asked for its process, and only an event tells: it is not given out. */
+/* It dies after the engine was asked for its process, and only an event shows it: it is not given out. */
 static void test_death_behind_the_last_look(void **state)
 {
         struct moment moment = { .flow = "ensure", .number = count_steps(ENSURE_STEPS) - 1, .happen = kill_it };
@@ -434,7 +434,7 @@ static void test_death_behind_the_last_look(void **state)
         rig_close(&rig);
 }
 
-/* What could not be cleared is still known, as lost. */
+/* A container that could not be cleared is still known, as lost. */
 static void test_failed_clear_leaves_it_lost(void **state)
 {
         struct rig rig;

@@ -574,7 +574,7 @@ static void on_event(void *arg, const struct pool_event *event)
                 listeners_remove(hearing->listeners, on_event, hearing->removes);
 }
 
-/* A listener that removes itself, or the one after it, in the middle of being told. */
+/* A listener that removes itself, or the one after it, while the listeners are called. */
 static void test_listeners(void **state)
 {
         struct listeners listeners;

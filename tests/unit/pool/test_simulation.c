@@ -299,7 +299,7 @@ static bool check_carrel(void *arg, const struct carrel_view *view)
         assert_int_equal(view->execs, programs_of(world, view->user));
         assert_true(view->execs == 0 || view->state == CARREL_READY || view->state == CARREL_QUEUED ||
                     view->state == CARREL_RETIRING || view->state == CARREL_STARTING);
-        /* The container a READY carrel names is the one of its name, unless it vanished behind our back. */
+        /* The container a READY carrel names is the one of its name, unless it vanished without an event. */
         if (view->state == CARREL_READY && info != NULL)
                 assert_string_equal(info->id, view->container_id);
         return true;

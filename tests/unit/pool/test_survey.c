@@ -1,4 +1,4 @@
-/* What the reaper is told of the engine's list; adoption after kill -9; execs and idleness. */
+/* The reaper's view of the engine's list; adoption after kill -9; execs and idleness. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
