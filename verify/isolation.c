@@ -132,7 +132,7 @@ static int open_workspace(int pid)
 
         (void)snprintf(path, sizeof path, "/proc/%d/root", pid);
         root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, PROFILE_WORKSPACE + 1, &how, sizeof how);
+        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, &PROFILE_WORKSPACE[1], &how, sizeof how);
 }
 
 static int check_workspace(int pid, int users_fd, const char *user, struct fault *why)
