@@ -9,7 +9,7 @@
 #include "client.h"
 #include "json-scope.h"
 
-/* --- what the answers mean --------------------------------------------------------------------------------------- */
+/* ---- judge the answers ---- */
 
 /* SecurityOptions: "name=seccomp,profile=default". */
 static bool has_security(const cJSON *info, const char *name)
@@ -40,7 +40,8 @@ int probe_judge_info(const char *json, size_t length, const char *runtime, struc
         AUTO(auto_json) cJSON *info = cJSON_ParseWithLength(json, length);
 
         if (!cJSON_IsObject(info))
-                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EBADMSG, "what answers there is no engine");
+                return fault_set(why, FAULT_ENGINE_UNAVAILABLE, EBADMSG,
+                                 "the answer is not that of a container engine");
         for (size_t i = 0; i < sizeof ABILITIES / sizeof *ABILITIES; i++)
                 if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(info, ABILITIES[i].key)))
                         return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "it cannot %s", ABILITIES[i].promise);
@@ -51,16 +52,16 @@ int probe_judge_info(const char *json, size_t length, const char *runtime, struc
                                  "it runs without root: a carrel's network cannot be plugged into it");
         if (has_security(info, "name=userns"))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP,
-                                 "it moves user ids (userns-remap): the users' files would have other owners");
+                                 "it maps user ids (userns-remap): the users' files would have other owners");
         if (runtime != NULL && runtime[0] != '\0' &&
             !cJSON_HasObjectItem(cJSON_GetObjectItemCaseSensitive(info, "Runtimes"), runtime))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "it has no runtime %s", runtime);
         return 0;
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------- */
+/* ---- ask ---- */
 
-/* An engine that has answered /_ping is there: it may be slow, it is not missing. */
+/* An engine that has answered /_ping may be slow, but it is not missing. */
 #define INFO_S 30.0
 
 struct probe {
@@ -140,8 +141,7 @@ static void on_ping(void *arg, const struct http_response *response, const struc
         }
 }
 
-/* GET /version would tell who it is, and takes Podman seconds. Docker answers 400 to a version that it is too old for.
- */
+/* GET /version would name the engine, but takes Podman seconds. Docker answers 400 if it is too old for a version. */
 int probe_start(struct probe **ret_probe, struct ev_loop *loop, const char *socket_path, const char *runtime,
                 double deadline_s, probe_done done, void *arg)
 {

@@ -27,7 +27,7 @@ static const struct profile_rule RULES[] = {
         { "a read-only root", .docker_key = "ReadonlyRootfs", .docker_json = "true", .oci_object = "root",
           .oci_key = "readonly", .oci_json = "true" },
         { "no mount propagates", .oci_object = "linux", .oci_key = "rootfsPropagation",
-          .oci_json = "\"" PROFILE_PROPAGATION "\"" }, /* Docker and Podman: always */
+          .oci_json = "\"" PROFILE_PROPAGATION "\"" }, /* Docker and Podman always do so */
         { "no device of its own", .docker_key = "Devices", .docker_json = "[]", .oci_object = "resources",
           .oci_key = "devices", .oci_json = "[{\"allow\":false,\"access\":\"rwm\"}]" },
         { "no device rule", .docker_key = "DeviceCgroupRules", .docker_json = "[]" },
@@ -49,7 +49,7 @@ static const struct profile_namespace NAMESPACES[] = {
 };
 
 /* RLIMIT_SIGPENDING counts queued signals and POSIX timers, RLIMIT_MSGQUEUE bytes. On Docker and Podman all carrels
- * have one user: a limit would be one for all of them together. */
+ * have one user, so such a limit would hold for all of them together. */
 static const struct profile_rlimit RLIMITS[] = {
         { "RLIMIT_CORE", RLIMIT_CORE, "core", NULL, 0, false },
         { "RLIMIT_NOFILE", RLIMIT_NOFILE, "nofile", NULL, 0, true },
@@ -58,12 +58,14 @@ static const struct profile_rlimit RLIMITS[] = {
         { 0 },
 };
 
-/* The order is that of mounting. Docker and Podman mount all but the last rows by themselves: /dev/shm with the spec's
- * size (ShmSize), and terminals without a bound, which verify/remount.c sets.
- * Beside a read-only root Podman mounts writable tmpfs of its own, without a size, on /run, /tmp and /var/tmp, unless
- * the request has something there. /var/tmp is often a link to /tmp, and what is mounted on it lies above the spec's
- * /tmp: so it is the same once more.
- * On cgroup v1 a runtime mounts a tmpfs at /sys/fs/cgroup to hold the (read-only) hierarchies, crun's with mode 1777:
+/* The order is that of mounting. Docker and Podman mount the rows of PROFILE_OCI by themselves: their terminals have no
+ * limit, which verify/remount.c sets.
+ *
+ * Beside a read-only root, Podman mounts writable tmpfs of its own, without a size, on /run, /tmp and /var/tmp, unless
+ * the request has a mount there. /var/tmp is often a link to /tmp, so a mount on it covers the spec's /tmp: it has the
+ * same options.
+ *
+ * On cgroup v1 a runtime mounts a tmpfs at /sys/fs/cgroup to hold the (read-only) hierarchies, crun's with mode 1777.
  * verify/ makes it read-only. */
 static const struct profile_mount MOUNTS[] = {
         { "/proc", "proc", "nosuid,noexec,nodev", PROFILE_OCI, PROFILE_KERNELS },
@@ -80,8 +82,8 @@ static const struct profile_mount MOUNTS[] = {
         { 0 },
 };
 
-/* What Docker 20.10 masks and makes read-only. Docker and Podman are not given these: an absent key is their own
- * default, which later versions extend. */
+/* The paths that Docker 20.10 masks and makes read-only. Docker and Podman are not given these: without the key they
+ * use their own defaults, which later versions extend. */
 static const struct profile_path PATHS[] = {
         { "/proc/acpi", .is_masked = true },
         { "/proc/asound", .is_masked = true },
@@ -102,8 +104,8 @@ static const struct profile_path PATHS[] = {
         { 0 },
 };
 
-/* Ports below 1024 and ping sockets (ip(7), icmp(7)) for all groups that there are inside: the namespace is the
- * carrel's own. `default` is what an interface gets that is plugged in later. */
+/* All groups inside may use ports below 1024 and ping sockets (ip(7), icmp(7)): the namespace is the carrel's own.
+ * `default` applies to an interface that is plugged in later. */
 static const struct profile_sysctl SYSCTLS[] = {
         { "net.ipv4.ip_unprivileged_port_start", "0", NULL, false },
         { "net.ipv4.ping_group_range", "0 2147483647", "0 65535", false },
@@ -112,7 +114,8 @@ static const struct profile_sysctl SYSCTLS[] = {
         { 0 },
 };
 
-/* OCI runtime specification, "Default Devices". All that a carrel may open, and make no node of (no CAP_MKNOD). */
+/* The devices that a carrel may open (OCI runtime specification, "Default Devices"). It can make no node (no
+ * CAP_MKNOD). */
 static const struct profile_device DEVICES[] = {
         { "/dev/null", 1, 3, true },   { "/dev/zero", 1, 5, true },           { "/dev/full", 1, 7, true },
         { "/dev/random", 1, 8, true }, { "/dev/urandom", 1, 9, true },        { "/dev/tty", 5, 0, true },
@@ -136,8 +139,8 @@ const struct profile PROFILE = {
         .bare = BARE,
 };
 
-/* An eighth: what a carrel may take of the host beyond its memory. The least is what a few fast connections need
- * (tcp_rmem and tcp_wmem go to 6 and 4 MiB). */
+/* An eighth: the most that a carrel may take of the host beyond its memory. The least is what a few fast connections
+ * need (tcp_rmem and tcp_wmem go up to 6 and 4 MiB). */
 uint64_t profile_socket_bytes(uint64_t memory_bytes)
 {
         enum { SHARE = 8, LEAST_BYTES = 8 << 20 };

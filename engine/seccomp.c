@@ -1,6 +1,6 @@
-/* Allow-list. Whatever is not named here answers ENOSYS, as on a kernel that does not have it: that is what a libc or a
- * language runtime falls back on, and what it has to hear about calls that are newer than this list. Calls that a
- * kernel has and refuses without a privilege answer EPERM. docs/syscalls.md says who expects what. */
+/* An allow-list. A call that is not named here answers ENOSYS, as on a kernel without it: libc and language runtimes
+ * then use an older call. Calls that a kernel refuses without a capability answer EPERM. docs/syscalls.md says what
+ * callers expect. */
 #include "seccomp-profile.h"
 
 #include <cJSON.h>
@@ -69,55 +69,53 @@ static const char *const ALLOWED[] = {
         NULL
 };
 
-/* As by default, but said once more: Docker before 23 knows no default errno and takes EPERM. What is newer than all
- * that the profile names answers ENOSYS there, too (runc adds it). */
-static const char *const ABSENT[] = {
-        "_sysctl",
-        "add_key",
-        "clone3", /* its flags are behind a pointer, where no filter sees new namespaces */
-        "fsconfig",
-        "fsmount",
-        "fsopen",
-        "fspick",
-        "get_mempolicy",
-        "io_cancel",
-        "io_destroy",
-        "io_getevents",
-        "io_pgetevents",
-        "io_setup",
-        "io_submit",
-        "io_uring_enter",
-        "io_uring_register",
-        "io_uring_setup",
-        "kcmp",
-        "keyctl",
-        "lookup_dcookie",
-        "mbind",
-        "memfd_secret",
-        "migrate_pages",
-        "modify_ldt",
-        "move_pages",
-        "name_to_handle_at",
-        "pidfd_getfd",
-        "process_madvise",
-        "process_mrelease",
-        "quotactl_fd",
-        "remap_file_pages",
-        "request_key",
-        "set_mempolicy",
-        "set_mempolicy_home_node",
-        "set_thread_area",
-        "sysfs",
-        "uselib",
-        "ustat",
-        NULL
-};
+/* The default errno, named again: Docker before 23 has no default errno and uses EPERM. For calls newer than all that
+ * the profile names, runc adds ENOSYS. */
+static const char *const ABSENT[] = { "_sysctl",
+                                      "add_key",
+                                      "clone3", /* its flags are in memory, where no filter can see a new namespace */
+                                      "fsconfig",
+                                      "fsmount",
+                                      "fsopen",
+                                      "fspick",
+                                      "get_mempolicy",
+                                      "io_cancel",
+                                      "io_destroy",
+                                      "io_getevents",
+                                      "io_pgetevents",
+                                      "io_setup",
+                                      "io_submit",
+                                      "io_uring_enter",
+                                      "io_uring_register",
+                                      "io_uring_setup",
+                                      "kcmp",
+                                      "keyctl",
+                                      "lookup_dcookie",
+                                      "mbind",
+                                      "memfd_secret",
+                                      "migrate_pages",
+                                      "modify_ldt",
+                                      "move_pages",
+                                      "name_to_handle_at",
+                                      "pidfd_getfd",
+                                      "process_madvise",
+                                      "process_mrelease",
+                                      "quotactl_fd",
+                                      "remap_file_pages",
+                                      "request_key",
+                                      "set_mempolicy",
+                                      "set_mempolicy_home_node",
+                                      "set_thread_area",
+                                      "sysfs",
+                                      "uselib",
+                                      "ustat",
+                                      NULL };
 
-/* As if these two files could not be spliced: Go's runtime and pv fall back on nothing else. What they do is copying
- * without a copy, and they have led into the page cache of files that are read-only (CVE-2022-0847). */
+/* As if these two files could not be spliced: Go's runtime and pv fall back on no other error. They copy without
+ * copying, and have led into the page cache of read-only files (CVE-2022-0847). */
 static const char *const UNSUITABLE[] = { "splice", "tee", "vmsplice", NULL };
 
-/* A kernel answers EPERM to whoever lacks the capability, and programs know it. */
+/* The kernel answers EPERM to a caller without the capability, and programs handle that. */
 static const char *const PRIVILEGED[] = { "acct",
                                           "adjtimex",
                                           "bpf",
@@ -161,10 +159,9 @@ static const struct {
         int error; /* 0: allowed */
 } ALWAYS[] = { { ALLOWED, 0 }, { ABSENT, ENOSYS }, { UNSUITABLE, EINVAL }, { PRIVILEGED, EPERM } };
 
-/* Answered so only with these arguments; rules of one name are joined by "or", conditions of one rule by "and". No two
- * rules of one name and different answers match the same arguments.
- * The kernel reads an int argument's low half only: a set high half must not match an allowing rule by accident, and
- * with "equal" on all 64 bits it does not. */
+/* An answer for these arguments only. Rules of one name are joined by "or", conditions of one rule by "and". No two
+ * rules with one name and different answers match the same arguments. The kernel reads only the low half of an int
+ * argument. A set high half must not match an allowing rule by accident; an "equal" on all 64 bits prevents that. */
 enum comparison { EQUAL, MASKED_EQUAL };
 static const char *const COMPARISONS[] = { [EQUAL] = "SCMP_CMP_EQ", [MASKED_EQUAL] = "SCMP_CMP_MASKED_EQ" };
 
@@ -189,8 +186,8 @@ struct rule {
 static const struct rule CONDITIONAL[] = {
         { "clone", 0, { { 0, MASKED_EQUAL, NEW_NAMESPACES, 0 } }, 1 },
         { "personality", 0, { { 0, EQUAL, 0, 0 } }, 1 },                 /* plain Linux */
-        { "personality", 0, { { 0, EQUAL, ADDR_NO_RANDOMIZE, 0 } }, 1 }, /* as debuggers and sanitizers ask for */
-        { "personality", 0, { { 0, EQUAL, 0xffffffff, 0 } }, 1 },        /* the question which it is */
+        { "personality", 0, { { 0, EQUAL, ADDR_NO_RANDOMIZE, 0 } }, 1 }, /* used by debuggers and sanitizers */
+        { "personality", 0, { { 0, EQUAL, 0xffffffff, 0 } }, 1 },        /* asks for the current personality */
         { "socket", 0, { { 0, EQUAL, AF_UNIX, 0 } }, 1 },
         { "socket", 0, { { 0, EQUAL, AF_NETLINK, 0 }, { 2, EQUAL, NETLINK_ROUTE, 0 } }, 2 },
         { "socket", EPERM, { { 0, EQUAL, AF_PACKET, 0 } }, 1 },
@@ -208,7 +205,7 @@ static const struct {
         { SOCK_DGRAM, IPPROTO_UDP },
 };
 
-/* What programs try, and fall back from when the kernel says that it has it not. */
+/* Programs try these, and fall back if the kernel does not have them. */
 static const uint64_t OTHER_PROTOCOLS[] = { IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_MPTCP };
 
 static const struct {
@@ -217,29 +214,31 @@ static const struct {
 
 enum { FAMILIES = 46, NETLINK_PROTOCOLS = 32 }; /* AF_MAX (linux/socket.h), MAX_LINKS (linux/netlink.h) */
 
-/* Whose low half no ioctl may have. What of them needs a capability today is here, too, as it did not always. */
+/* Refused as the low half of an ioctl's number. Those that need a capability today are in the list too, because some
+ * kernels did not require it. */
 static const uint32_t REFUSED_IOCTLS[] = {
-        TIOCSTI,   /* types into somebody's terminal */
+        TIOCSTI,   /* types into a terminal */
         TIOCLINUX, /* the same for the console's, and more */
         TIOCCONS,  /* takes the console's output */
         TIOCSETD,  /* loads the module of a line discipline (tty_ldisc_get in drivers/tty/tty_ldisc.c) */
-        /* Load the modules bridge, 8021q and dlci, whoever asks (sock_ioctl in net/socket.c). */
+        /* Load the modules bridge, 8021q and dlci for any caller (sock_ioctl in net/socket.c). */
         SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR, SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI
 };
 
-/* What changes another process, its limits or its priority. Process 1 has the user's own uid, it could not undo such a
- * change, and all that it starts from then on would have it, too. A kernel takes 4,096 instructions, of which gVisor's
- * compiler needs some nine a rule: so sched_set* and ioprio_set, which break nothing, may be used on process 1. */
+/* Calls that change another process, its limits or its priority. Process 1 has the user's own uid. It could not undo
+ * such a change, and all that it starts later would inherit it. A kernel takes 4,096 instructions, and gVisor's
+ * compiler needs some nine for each rule: so sched_set* and ioprio_set, which break nothing, are allowed on process 1.
+ */
 static const struct change {
         const char *name;
         unsigned number; /* the index of the argument */
-        bool has_which;  /* argument 0 says what the number is of */
+        bool has_which;  /* argument 0 says what kind of id the number is */
 } CHANGES[] = {
         { "prlimit64", 0, false },
         { "setpriority", 1, true },
 };
 
-/* Of all of a user: of process 1, too. */
+/* For all processes of a user, which include process 1. */
 static const struct rule CHANGE_OF_USER = { "setpriority", EPERM, { { 0, MASKED_EQUAL, UINT32_MAX, PRIO_USER } }, 1 };
 
 enum { PROCESS_1 = 1, PID_BITS = 22 /* PID_MAX_LIMIT in linux/threads.h */ };
@@ -375,8 +374,8 @@ static bool add_sockets(cJSON *syscalls)
         return add_other_families(syscalls);
 }
 
-/* Whether the numbers that agree with this one above `bit`, but not in it, are all fine, and no refused one before has
- * said so. */
+/* Whether all numbers that agree with this one above `bit`, but not in it, are allowed, and no earlier refused number
+ * has yielded the same rule. */
 static bool is_first_to_say(size_t which, unsigned bit)
 {
         for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
@@ -388,8 +387,9 @@ static bool is_first_to_say(size_t which, unsigned bit)
         return true;
 }
 
-/* Every ioctl but those. "Not equal" would compare 64 bits where the kernel reads 32, so that a set high half slips
- * through; and one argument may have one condition only. So each allowed number is told by where it first differs. */
+/* Every ioctl but those. "Not equal" would compare 64 bits where the kernel reads 32, so a set high half would slip
+ * through, and one argument can have only one condition. So each allowed number is matched by the first bit in which it
+ * differs. */
 static bool add_ioctls(cJSON *syscalls)
 {
         for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
@@ -422,7 +422,7 @@ static bool add_change_of(cJSON *syscalls, const struct change *change, int erro
         return add_rule(syscalls, &rule);
 }
 
-/* Told by where the number differs from 1, as with ioctls. */
+/* Matched by the first bit in which the number differs from 1, as for ioctls. */
 static bool add_change(cJSON *syscalls, const struct change *change)
 {
         bool is_added = add_change_of(syscalls, change, EPERM, UINT32_MAX, PROCESS_1);
@@ -456,7 +456,7 @@ static bool add_syscalls(cJSON *profile)
         return add_namespaces(syscalls) && add_sockets(syscalls) && add_ioctls(syscalls) && add_changes(syscalls);
 }
 
-/* One architecture only: the filter kills whoever comes with the calls of another (x32, i386). */
+/* One architecture only: the filter kills a program that makes calls of another (x32, i386). */
 static bool add_head(cJSON *profile)
 {
         cJSON *architectures = cJSON_AddArrayToObject(profile, "architectures");

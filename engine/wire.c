@@ -27,7 +27,7 @@ static int get_int(const cJSON *object, const char *key, int fallback)
         return (int)item->valuedouble;
 }
 
-/* A number that came as text (event attributes); fallback where it is not one. */
+/* A number in text form (event attributes); fallback if it is not one. */
 static int get_int_text(const cJSON *object, const char *key, int fallback)
 {
         const char *text = get_text(object, key);
@@ -36,7 +36,7 @@ static int get_int_text(const cJSON *object, const char *key, int fallback)
         return text != NULL && str_parse_u64(text, 0, INT_MAX, &value) == 0 ? (int)value : fallback;
 }
 
-/* Of a text that was measured before. */
+/* For a text whose length was checked before. */
 static void copy_measured(char *target, size_t size, const char *text)
 {
         if (str_copy(target, size, text) < 0)
@@ -63,7 +63,7 @@ static bool is_printable(const char *text, size_t size)
         return true;
 }
 
-/* Names of containers that other programs made are of any length; a name that does not fit is none of ours. */
+/* Other programs' containers may have names of any length. A name that does not fit is not ours. */
 static void copy_name(char target[static ENGINE_NAME_BYTES], const char *name)
 {
         target[0] = '\0';
@@ -75,7 +75,7 @@ static void copy_name(char target[static ENGINE_NAME_BYTES], const char *name)
                 copy_measured(target, ENGINE_NAME_BYTES, name);
 }
 
-/* --- containers ---------------------------------------------------------------------------------------------- */
+/* ---- containers ---- */
 
 static enum container_status status_of(const char *text)
 {
@@ -159,7 +159,7 @@ void container_infos_free(struct container_info *infos, size_t count)
         free(infos);
 }
 
-/* What an inspect tells. */
+/* One container of an inspect. */
 static int read_container(const cJSON *json, struct container_info *info)
 {
         const cJSON *state = cJSON_GetObjectItemCaseSensitive(json, "State");
@@ -179,7 +179,7 @@ static int read_container(const cJSON *json, struct container_info *info)
         return copy_labels(cJSON_GetObjectItemCaseSensitive(config, "Labels"), info);
 }
 
-/* What a list tells of each. The first name without a second slash is the container's own, others are links. */
+/* One container of a list. Its own name is the first one without a second slash; the others are links. */
 static int read_listed(const cJSON *json, struct container_info *info)
 {
         const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "Names");
@@ -243,7 +243,7 @@ int wire_decode_list(const char *json, size_t length, struct container_info **re
         return 0;
 }
 
-/* --- smaller answers ------------------------------------------------------------------------------------------- */
+/* ---- smaller answers ---- */
 
 int wire_decode_id(const char *json, size_t length, char ret_id[static ENGINE_ID_BYTES])
 {
@@ -270,7 +270,7 @@ int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_st
                 .pid = pid > 0 ? pid : 0,
         };
         if (!ret_status->is_running && ret_status->exit_code < 0)
-                ret_status->is_running = true; /* made and not yet begun, or its end is not yet known */
+                ret_status->is_running = true; /* created and not started, or its end is not known yet */
         return 0;
 }
 
@@ -391,7 +391,7 @@ void wire_decode_message(const char *json, size_t length, char *ret_text, size_t
 int wire_decode_progress(const char *json, size_t length, struct wire_progress *ret_progress)
 {
         static const char LOADED[] = "Loaded image: ";
-        static const char LOADED_ID[] = "Loaded image ID: "; /* of an archive that names no name */
+        static const char LOADED_ID[] = "Loaded image ID: "; /* for an archive without a name */
         AUTO(auto_json) cJSON *root = cJSON_ParseWithLength(json, length);
         const char *error = get_text(root, "error");
         const char *text = get_text(root, "stream");
@@ -411,9 +411,9 @@ int wire_decode_progress(const char *json, size_t length, struct wire_progress *
         return 0;
 }
 
-/* --- events -------------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
-/* Podman's words beside Docker's. -1: an action that nobody here waits for. */
+/* Docker's actions and Podman's. -1: an action that nothing here waits for. */
 static int kind_of(const char *action)
 {
         static const struct {
@@ -465,7 +465,7 @@ int wire_decode_event(const char *json, size_t length, struct wire_event *ret_ev
         return 0;
 }
 
-/* --- the multiplexed output of an exec --------------------------------------------------------------------------- */
+/* ---- the multiplexed output of an exec ---- */
 
 static uint32_t read_big_endian(const unsigned char bytes[static 4])
 {

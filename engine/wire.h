@@ -26,7 +26,7 @@ int wire_decode_container(const char *json, size_t length, struct container_info
 int wire_decode_list(const char *json, size_t length, struct container_info **ret_infos, size_t *ret_count);
 int wire_decode_exec(const char *json, size_t length, struct exec_status *ret_status);
 int wire_decode_image(const char *json, size_t length, struct image_info *ret_image);
-/* Decodes GET /images/json into one image for each name. *ret_images is malloc'd; NULL if there is none. */
+/* Decodes GET /images/json into one image for each name. *ret_images is malloc'd; NULL without any. */
 int wire_decode_images(const char *json, size_t length, struct image_info **ret_images, size_t *ret_count);
 int wire_decode_version(const char *json, size_t length, struct engine_about *ret_about, char ret_min[static 16]);
 /* The message of an error answer ({"message":"..."}), or else its trimmed text. */

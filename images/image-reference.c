@@ -10,7 +10,7 @@
 #define DEFAULT_TAG ":latest"
 
 enum { HEX_DIGITS = 64, REFERENCE_MAX = 200 };
-/* A slash takes three bytes in a file's name, whose bound is 255 (NAME_MAX). */
+/* A slash takes three bytes in a file name, which has at most 255 (NAME_MAX). */
 enum { SLASHES_MAX = 20 };
 
 const char *const IMAGE_FORMATS[] = { "auto", "docker", "oci", "rootfs", NULL };
@@ -64,7 +64,7 @@ int image_reference_resolve(const char *text, char ret_reference[static IMAGE_RE
         if (!is_reference(text) || (at != NULL && !image_is_id(at + 1)))
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
                                  "an image is named NAME, NAME:TAG or sha256:DIGEST, with letters, digits and ._-/");
-        /* A name that is longer with its tag could be written to the store but not read again. */
+        /* A reference that is too long with its tag could be written to the store but not read. */
         if (at == NULL && !is_tagged && strlen(text) + strlen(DEFAULT_TAG) > REFERENCE_MAX)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
                                  "an image's name has at most %d characters, its tag included", REFERENCE_MAX);

@@ -59,7 +59,7 @@ static char *join(const char *format, const char *directory, const char *name)
         return buffer_take(&path);
 }
 
-/* The whole of a small regular file. -EBADMSG if it is not one, or longer than max. */
+/* Reads a small regular file. -EBADMSG when it is another kind of file, or longer than max. */
 static int read_small(int directory_fd, const char *name, size_t max, struct buffer *ret_bytes)
 {
         AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -95,7 +95,7 @@ static int read_reference(int directory_fd, const char *file, char ret_id[static
         return r;
 }
 
-/* ---- finding ---- */
+/* ---- find ---- */
 
 static int missing(const char *reference, struct fault *why)
 {
@@ -141,8 +141,8 @@ static int resolve(const struct image_store *store, const char *text, struct sto
         return r < 0 ? broken(image->reference, r, why) : 0;
 }
 
-/* The shared lock comes first, so that what is read after it stays: a remover needs the exclusive one, and takes the
- * directory's name away only with it. */
+/* The shared lock comes first, so that the files read after it stay: a remover needs the exclusive lock, and renames
+ * the directory only with it. */
 static int hold(const char *path, int *ret_fd)
 {
         AUTO(auto_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -229,7 +229,7 @@ bool image_store_is_pinned(int image_fd)
 
         if (directory == NULL)
                 return errno != ENOENT;
-        (void)TAKE_FD(fd); /* the directory's from here */
+        (void)TAKE_FD(fd); /* the directory owns it now */
         while ((errno = 0, entry = readdir(directory)) != NULL) {
                 if (entry->d_name[0] == '.')
                         continue;
@@ -243,7 +243,7 @@ bool image_store_is_pinned(int image_fd)
         return is_pinned;
 }
 
-/* ---- listing ---- */
+/* ---- list ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -256,8 +256,8 @@ static void auto_closedir(DIR **directory)
                 (void)closedir(*directory);
 }
 
-/* Files that are not references are ignored. A reference that cannot be read is passed over, and reported as
- * *ret_unread: a caller that removes an image without names must know all names. */
+/* Files with other names are ignored. A reference that cannot be read is skipped and reported in *ret_unread: a caller
+ * that removes images without a name must know all names. */
 static int read_references(DIR *directory, struct buffer *list, int *ret_unread)
 {
         const struct dirent *entry;

@@ -1,4 +1,4 @@
-/* image.json <-> struct stored_image. */
+/* Converts between image.json and struct stored_image. */
 #include <cJSON.h>
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include "scope.h"
 #include "str.h"
 
-/* 2^53: up to here a double is a whole number. */
+/* 2^53: up to here a double holds every whole number. */
 #define WHOLE_MAX 9007199254740992.0
 
 enum { ENVIRONMENT_MAX = 1024, BINDS_MAX = 16 };
@@ -38,7 +38,7 @@ void stored_image_release(struct stored_image *image)
         image->hold_fd = -1;
 }
 
-/* ---- reading ---- */
+/* ---- decode ---- */
 
 static const char *text_of(const cJSON *object, const char *key)
 {
@@ -139,7 +139,7 @@ int stored_image_decode(const char *json, size_t length, struct stored_image *re
         return r;
 }
 
-/* ---- writing ---- */
+/* ---- encode ---- */
 
 static bool add_environment(cJSON *tree, char *const *environment)
 {

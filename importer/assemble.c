@@ -17,7 +17,7 @@
 
 enum { INDEX_DEPTH_MAX = 2 };
 
-/* In the words of OCI images, which are Go's. */
+/* The architecture's name in OCI images, which is Go's. */
 #if defined(__x86_64__)
 #define ARCHITECTURE "amd64"
 #elif defined(__aarch64__)
@@ -30,7 +30,7 @@ enum { INDEX_DEPTH_MAX = 2 };
 
 /* ---- the files of the archive ---- */
 
-/* Paths are the archive's own words. */
+/* The path comes from the archive. */
 static int refuse(const struct blob *blob, int err, const char *reason, struct fault *why)
 {
         char shown[ENTRY_SHOWN_BYTES];
@@ -79,7 +79,7 @@ static int open_blob(const struct assembly *assembly, const struct blob *blob, i
         return r;
 }
 
-/* A JSON file, malloc'd and NUL-terminated. */
+/* Reads a JSON file, malloc'd and NUL-terminated. */
 static int read_json(const struct assembly *assembly, const struct blob *blob, struct buffer *ret_text,
                      struct fault *why)
 {
@@ -103,7 +103,7 @@ static int read_json(const struct assembly *assembly, const struct blob *blob, s
 
 /* ---- layers ---- */
 
-/* The bytes left for all layers together; a layer that is named several times is read, and counted, each time. */
+/* The bytes left for all layers together. A layer that is named several times is read, and counted, each time. */
 struct work {
         struct budget budget;
         uint64_t packed;   /* bytes to read */
@@ -116,7 +116,7 @@ static int charge(int fd, struct work *work, struct fault *why)
 
         if (fstat(fd, &about) < 0 || (uint64_t)about.st_size > work->packed)
                 return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG,
-                                 "the layers are more than an image may have (image_max_size)");
+                                 "the layers together are larger than allowed (image_max_size)");
         work->packed -= (uint64_t)about.st_size;
         return 0;
 }
@@ -169,7 +169,7 @@ static int apply(const struct assembly *assembly, const struct manifest *manifes
         return 0;
 }
 
-/* ---- the kinds ---- */
+/* ---- the formats ---- */
 
 static int take_docker(const struct assembly *assembly, struct stored_image *image, struct fault *why)
 {
@@ -241,7 +241,7 @@ int assemble(const struct assembly *assembly, struct stored_image *ret_image, bo
         if (r < 0)
                 return r;
         if (budget.entries == assembly->max_entries)
-                return fault_set(why, FAULT_IMAGE_REFUSED, ENOENT, "the archive holds nothing");
+                return fault_set(why, FAULT_IMAGE_REFUSED, ENOENT, "the archive is empty");
         *ret_in_outer = false;
         switch (find_format(assembly)) {
         case IMAGE_DOCKER:

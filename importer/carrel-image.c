@@ -1,5 +1,5 @@
-/* carrel-image: the only writer of the image store. carreld runs it; archives come on its standard input, and what it
- * did goes to its standard output as one JSON object (docs/images.md). */
+/* carrel-image: the only writer of the image store. carreld runs it. An archive comes on its standard input; it reports
+ * on its standard output, as one JSON object (docs/images.md). */
 #include <cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ struct arguments {
         uint64_t max_entries;
 };
 
-/* ---- what is said ---- */
+/* ---- the report ---- */
 
 static int print(cJSON *tree)
 {
@@ -65,7 +65,7 @@ static int print_image(const struct stored_image *image, const char *reference, 
 
 /* ---- the verbs ---- */
 
-/* An id is computed, not given. */
+/* The id is computed; an image cannot be imported under one. */
 static int resolve_name(const char *text, char ret_reference[static IMAGE_REFERENCE_BYTES], struct fault *why)
 {
         int r = image_reference_resolve(text, ret_reference, why);
@@ -170,7 +170,7 @@ static int read_option(struct arguments *arguments, int option, const char *valu
         }
 }
 
-/* Returns an exit status, or -1 to go on. */
+/* Returns an exit status, or -1 to continue. */
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
         static const struct option OPTIONS[] = {
@@ -189,7 +189,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
                 if (option == OPTION_VERSION)
                         return puts("carrel-image " CARREL_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
                 if (read_option(arguments, option, optarg) < 0) {
-                        (void)fputs("carrel-image: a wrong option; see carrel-image --help\n", stderr);
+                        (void)fputs("carrel-image: unknown option; see carrel-image --help\n", stderr);
                         return EXIT_USAGE;
                 }
         }
@@ -204,7 +204,7 @@ static const struct verb *find_verb(const char *name, int n_rest)
         return NULL;
 }
 
-/* A file of the store that got the number of a closed standard stream would be written to as one. */
+/* If a standard stream were closed, a file of the store could get its number and be written to. */
 static int open_streams(void)
 {
         for (int i = 0; i <= STDERR_FILENO; i++)
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
         if (status == 0)
                 status = store_open(&store, arguments.store, &why);
         if (status == 0 && verb->run != do_clear)
-                (void)store_clear(store, NULL); /* "clear" reports failures */
+                (void)store_clear(store, NULL); /* "clear" reports what cannot be cleared */
         if (status == 0)
                 status = verb->run(store, &arguments, &why);
         return status < 0 ? print_fault(&why) : status;

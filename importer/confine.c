@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* An ordinary import ends sooner; a bomb does not. The rest of the minute is for the messages of a handler. */
+/* A normal import ends sooner; a bomb does not. The minute of grace is for a handler's report. */
 enum { CPU_MAX_S = 3600, CPU_GRACE_S = 60, CORE_MAX_BYTES = 0 };
 
-/* The sanitizers' shadow memory has no such bound. */
+/* The shadow memory of sanitizers needs more than any such bound. */
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED 1
 #elif defined(__has_feature)
@@ -27,8 +27,9 @@ enum { CPU_MAX_S = 3600, CPU_GRACE_S = 60, CORE_MAX_BYTES = 0 };
 #define IS_SANITIZED 0
 #endif
 
-/* The calls of a program that reads, decompresses and writes files: names of its own tree, open files, memory. All
- * others fail as on a kernel without them, which a newer libc expects; a sanitizer can do without its other calls. */
+/* The calls of a program that reads, decompresses and writes files: names in its own tree, open files, memory. All
+ * others answer as on a kernel without them, which a newer libc expects. Sanitizers work without the other calls that
+ * they make. */
 static const int ALLOWED[] = {
         SCMP_SYS(brk),          SCMP_SYS(clock_gettime),
         SCMP_SYS(close),        SCMP_SYS(exit),
@@ -57,7 +58,7 @@ static const int ALLOWED[] = {
         SCMP_SYS(write),        SCMP_SYS(writev),
 };
 
-/* Not those that send signals (F_SETOWN, F_SETSIG, F_SETFL with O_ASYNC). */
+/* Without those that send signals (F_SETOWN, F_SETSIG, F_SETFL with O_ASYNC). */
 static const int ALLOWED_FCNTL[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
 
 static int allow_all(scmp_filter_ctx context)
@@ -69,7 +70,7 @@ static int allow_all(scmp_filter_ctx context)
         for (size_t i = 0; r == 0 && i < sizeof ALLOWED_FCNTL / sizeof *ALLOWED_FCNTL; i++)
                 r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
                                      SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)ALLOWED_FCNTL[i]));
-        /* abort(3) signals only itself. */
+        /* abort(3) signals only its own process. */
         if (r == 0)
                 r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                      SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)getpid()));
@@ -93,8 +94,8 @@ static int drop_capabilities(void)
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct none[2] = { 0 };
 
-        /* Without new privileges the bounding set gives nothing back, so what cannot be dropped from it does no harm.
-         */
+        /* With no_new_privs the bounding set has no effect, so a capability that cannot be dropped from it does no
+         * harm. */
         for (int capability = 0; capability < 64; capability++)
                 (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
@@ -138,7 +139,7 @@ int confine(pid_t parent, int directory_fd, uint64_t file_max_bytes, struct faul
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return fail("bind itself to its parent", -errno, why);
-        if (getppid() != parent) /* it ended before that */
+        if (getppid() != parent) /* the parent ended before that */
                 return fail("outlive its parent", -ESRCH, why);
         if (unshare(CLONE_NEWNET) < 0)
                 return fail("leave the network", -errno, why);
@@ -147,7 +148,7 @@ int confine(pid_t parent, int directory_fd, uint64_t file_max_bytes, struct faul
         r = limit_all(file_max_bytes);
         if (r < 0)
                 return fail("bound itself", r, why);
-        (void)signal(SIGXFSZ, SIG_IGN); /* EFBIG says it better */
+        (void)signal(SIGXFSZ, SIG_IGN); /* so that write(2) fails with EFBIG */
         r = drop_capabilities();
         if (r < 0)
                 return fail("drop its capabilities", r, why);

@@ -1,4 +1,4 @@
-/* Giving everything up before hostile bytes are read. */
+/* Gives up all rights before hostile bytes are read. */
 #pragma once
 
 #include <stdint.h>
@@ -6,15 +6,16 @@
 
 #include "fault.h"
 
-/* Of the confined process, in total. */
+/* Address space of the confined process. */
 #define CONFINE_MEMORY_MAX_BYTES (UINT64_C(1) << 30)
 
-/* For a process that has one directory to write below and no descriptor it does not need: a network namespace of its
- * own, its root in that directory, no capability, no new privileges, bounded files, memory and processor time, and the
- * system calls of reading and writing files alone: it makes no process and signals none. It ends with parent, its
- * parent's process id from before the fork. FAULT_INTERNAL when the kernel refuses one of them. */
+/* Confines a process that has one directory to write to and only the descriptors it needs. It gets an empty network
+ * namespace, its root in that directory, no capability, no new privileges, and bounds on files, memory and processor
+ * time. Only the system calls that read and write files remain: it can make no process and signal none. It ends with
+ * its parent; parent is the pid from before the fork. FAULT_INTERNAL when the kernel refuses a step. */
 __attribute__((warn_unused_result)) int confine(pid_t parent, int directory_fd, uint64_t file_max_bytes,
                                                 struct fault *why);
 
-/* Processor time alone, an hour: SIGXCPU ends what takes more. For the process that weighs the result. 0 or -errno. */
+/* Bounds only processor time, to an hour: SIGXCPU ends the process then. For the process that measures the result. 0 or
+ * -errno. */
 __attribute__((warn_unused_result)) int confine_cpu(void);

@@ -26,7 +26,7 @@ struct content {
         char *piece;          /* PIECE_BYTES */
 };
 
-/* Every text with its length before it, so that no two contents give the same stream. */
+/* Each text follows its length, so that no two contents give the same stream. */
 static void add(struct content *content, const char *text, size_t length)
 {
         char prefix[32];
@@ -157,7 +157,7 @@ static int read_names(int directory_fd, struct names *names)
         return r;
 }
 
-/* Files that tree.h makes have none of these bits; an archive that has taken over the program made the others. */
+/* tree.h makes no file with these bits. If one has them, the archive has taken over the unpacker. */
 static bool is_plain(const struct stat *about)
 {
         if (S_ISLNK(about->st_mode))
@@ -182,7 +182,7 @@ static int add_entry(struct content *content, int directory_fd, const char *name
         if (!is_plain(&about))
                 return -EBADMSG;
         add_text(content, name);
-        add_number(content, about.st_mode); /* its type too; constants of the kernel's interface */
+        add_number(content, about.st_mode); /* includes the type; constants of the kernel's interface */
         if (S_ISREG(about.st_mode))
                 return add_file(content, directory_fd, name, &about);
         if (S_ISLNK(about.st_mode))
@@ -191,7 +191,7 @@ static int add_entry(struct content *content, int directory_fd, const char *name
         return fd < 0 ? -errno : add_directory(content, fd, depth + 1);
 }
 
-/* As deep as the tree, with a descriptor for each directory on the way. */
+/* Recurses as deep as the tree is, with a descriptor for each directory on the path. */
 static int add_directory(struct content *content, int directory_fd, unsigned depth) /* NOLINT(misc-no-recursion) */
 {
         AUTO(auto_names) struct names names = { 0 };
@@ -225,7 +225,7 @@ static int fail(int r, struct fault *why)
 {
         if (r == -EFBIG || r == -E2BIG || r == -ENAMETOOLONG || r == -EBADMSG)
                 return fault_set(why, FAULT_IMAGE_REFUSED, -r,
-                                 "what was unpacked is more, deeper or of another kind than an image may be: %s",
+                                 "the unpacked image is larger or deeper than allowed, or has other kinds of files: %s",
                                  strerror(-r));
         if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot read the unpacked image: %s", strerror(-r));

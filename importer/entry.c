@@ -69,9 +69,9 @@ int entry_path(const char *name, char ret_path[static ENTRY_PATH_BYTES], struct 
         return 0;
 }
 
-/* Whether following target from the directory that path is in leaves the root, by its text alone: links on the way may
- * lead elsewhere. It keeps what is plainly wrong out of an image; what keeps the unpacker in is tree.h, and what keeps
- * a carrel in is its root. */
+/* Whether target, followed from the directory of path, leaves the root by its text alone; links on the path may still
+ * lead elsewhere. This keeps obviously wrong links out of an image. tree.h confines the unpacker, and its root confines
+ * a carrel. */
 static bool climbs_out(const char *path, const char *target)
 {
         int depth = 0;
@@ -95,7 +95,7 @@ static int judge_symlink(const struct entry *entry, const char *path, struct fau
         const char *target = entry->target == NULL ? "" : entry->target;
 
         if (target[0] == '\0' || strlen(target) >= ENTRY_PATH_BYTES)
-                return refuse(entry->name, "is a symbolic link to no possible name", why);
+                return refuse(entry->name, "is a symbolic link whose target cannot be a name", why);
         if (target[0] != '/' && climbs_out(path, target))
                 return refuse(entry->name, "is a symbolic link that leads out of the image", why);
         return 0;
@@ -151,7 +151,7 @@ enum whiteout entry_whiteout(const char *path, char ret_path[static ENTRY_PATH_B
                 (void)snprintf(ret_path, ENTRY_PATH_BYTES, "%.*s", above == 0 ? 0 : (int)above - 1, path);
                 return WHITEOUT_ALL;
         }
-        /* .wh..wh.plnk and the like belong to a storage driver. The rest could be "", "." or "..". */
+        /* .wh..wh.plnk and the like belong to a storage driver. The rest of the name could be "", "." or "..". */
         if (str_has_prefix(hidden, WHITEOUT_PREFIX) || hidden[0] == '\0' || strcmp(hidden, ".") == 0 ||
             strcmp(hidden, "..") == 0)
                 return WHITEOUT_IGNORED;

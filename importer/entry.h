@@ -1,4 +1,4 @@
-/* One entry of an archive, judged before anything is done with it. Pure; everything here is outside input. */
+/* Judges an entry of an archive before it is unpacked. Pure; everything here is outside input. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,10 +18,10 @@ enum entry_type {
         ENTRY_DIRECTORY,
         ENTRY_SYMLINK,
         ENTRY_HARDLINK,
-        ENTRY_OTHER /* devices, FIFOs, sockets, whatever comes */
+        ENTRY_OTHER /* devices, FIFOs, sockets and unknown types */
 };
 
-/* As the archive has it. */
+/* An entry as it is in the archive. */
 struct entry {
         const char *name;
         const char *target; /* of a link, else NULL */
@@ -32,24 +32,25 @@ struct entry {
         int64_t modified_s;
 };
 
-/* A name without "./", doubled and trailing slashes; "" for the root itself. FAULT_IMAGE_REFUSED with the entry's name
- * when it is absolute, climbs ("..") or is too long or too deep. */
+/* Normalises a name: no "./", no doubled or trailing slashes; "" for the root itself. FAULT_IMAGE_REFUSED with the
+ * entry's name when it is absolute, has "..", or is too long or too deep. */
 __attribute__((warn_unused_result)) int entry_path(const char *name, char ret_path[static ENTRY_PATH_BYTES],
                                                    struct fault *why);
 
-/* Whether the entry may be unpacked at all: a file, a directory, a symbolic link that does not climb out of the root
- * (an absolute one means a place inside the carrel, and stays), or a hard link to a name inside. *ret_target is the
- * hard link's, as entry_path gives it; "" otherwise. FAULT_IMAGE_REFUSED. */
+/* Whether the entry may be unpacked: a file, a directory, a symbolic link that does not lead out of the root, or a hard
+ * link to a name inside. An absolute symbolic link refers to a path inside the carrel, and is kept. *ret_target is that
+ * of a hard link, as entry_path gives it; else "". FAULT_IMAGE_REFUSED. */
 __attribute__((warn_unused_result)) int entry_judge(const struct entry *entry, const char *path,
                                                     char ret_target[static ENTRY_PATH_BYTES], struct fault *why);
 
-/* The mode it gets: readable and executable as it was, writable by its owner alone, no set-id, no sticky bit. */
+/* The mode for unpacking: readable and executable as in the archive, writable by the owner only, no set-id and no
+ * sticky bit. */
 uint32_t entry_mode(const struct entry *entry);
 
-/* A layer's mark that something of the layers below is gone (OCI image specification, "Whiteouts"). */
+/* A mark in a layer that removes files of the layers below (OCI image specification, "Whiteouts"). */
 enum whiteout { WHITEOUT_NONE, WHITEOUT_ONE, WHITEOUT_ALL, WHITEOUT_IGNORED };
-/* For WHITEOUT_ONE *ret_path is what is gone, for WHITEOUT_ALL the directory that is emptied. */
+/* *ret_path: the removed path (WHITEOUT_ONE) or the directory to empty (WHITEOUT_ALL). */
 enum whiteout entry_whiteout(const char *path, char ret_path[static ENTRY_PATH_BYTES]);
 
-/* A name from outside for a message: cut, and without what a terminal would act on. */
+/* Makes an outside name safe for a message: shortened, and without characters that a terminal interprets. */
 void entry_show(const char *name, char ret_text[static ENTRY_SHOWN_BYTES]);

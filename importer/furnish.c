@@ -9,7 +9,7 @@
 #include "scope.h"
 #include "tree.h"
 
-/* carrel's own are in pool/template.h; a directory comes before what is in it. */
+/* Mount points of pool/template.h and of the engine. A directory comes before its entries. */
 static const struct {
         const char *path;
         mode_t type;

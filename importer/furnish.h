@@ -1,4 +1,4 @@
-/* The places that the engine mounts over. All carrels share one tree, so nothing can be made in it later. */
+/* The mount points of the engine. All carrels share one tree, so none can be made later. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,6 +8,6 @@
 /* How many entries it adds at most. */
 enum { FURNISHED_MAX = 13 };
 
-/* Makes the mount points that are missing: directories, and empty files. An existing one of the right kind stays as it
- * is; a link or any other kind is replaced. */
+/* Makes the missing mount points: directories, and empty files. Existing ones of the right type stay; a link or another
+ * type is replaced. */
 __attribute__((warn_unused_result)) int furnish(int rootfs_fd, struct fault *why);

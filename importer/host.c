@@ -19,14 +19,14 @@
 
 enum { COPY_DEPTH_MAX = 8, COPY_FILE_MAX_BYTES = 16 << 20 };
 
-/* Mount points and what programs expect to be there. */
+/* Mount points, and paths that programs expect. */
 static const char *const DIRECTORIES[] = { "dev", "etc", "home", "proc",      "root",    "run",      "sys",
                                            "tmp", "usr", "var",  "workspace", "var/lib", "var/cache" };
 static const struct {
         const char *path, *target;
 } LINKS[] = { { "var/tmp", "../tmp" }, { "var/run", "../run" }, { "etc/mtab", "../proc/self/mounts" } };
 
-/* Names of the machine's people and services are nobody's business inside. */
+/* The accounts of the host are not shown inside. */
 static const struct {
         const char *path, *text;
 } FILES[] = {
@@ -37,7 +37,7 @@ static const struct {
                         "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n" },
 };
 
-/* Files of the host's /etc that programs below /usr need; absent ones are skipped. Only files that everybody may read
+/* Files of the host's /etc that programs below /usr need. An absent one is skipped. Only files that everybody may read
  * are copied. */
 static const char *const COPIED[] = {
         "alternatives",
@@ -88,7 +88,7 @@ static int write_text(int root_fd, const char *path, const char *text)
         return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -ENOSPC;
 }
 
-/* ---- copies of the host's ---- */
+/* ---- copies of the host's files ---- */
 
 static int copy_file(int from_fd, int root_fd, const char *path, const struct stat *about)
 {

@@ -1,5 +1,5 @@
-/* The ready-made image of this machine: its own /usr, mounted read-only, and a minimal /etc. Nothing of /home, /root or
- * /var is in it. */
+/* The image of this machine: its own /usr, mounted read-only, and a minimal /etc. It has nothing of /home, /root or
+ * /var. */
 #pragma once
 
 #include <stdbool.h>

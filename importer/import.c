@@ -22,10 +22,10 @@
 #include "temporary.h"
 
 enum { PIECE_BYTES = 1 << 16, REPORT_MAX_BYTES = 1 << 20 };
-/* The child's descriptors; it has no other. */
+/* The child's only descriptors. */
 enum { ARCHIVE_FD = 3, REPORT_FD = 4, WORKPLACE_FD = 5, FIRST_FREE_FD = 6, HIGH_FD = 100 };
 
-/* The configuration of an archive without one. */
+/* The environment for an archive without a configuration. */
 static const char *const DEFAULT_ENVIRONMENT[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         NULL,
@@ -33,8 +33,8 @@ static const char *const DEFAULT_ENVIRONMENT[] = {
 
 /* ---- the child ---- */
 
-/* The report is 'F', the kind and the sentence of a fault; or where the tree is ('o': outer, 'r': rootfs) and the
- * image as image.json. */
+/* The report of a failure is 'F', the kind and the message of a fault. Otherwise it is the place of the tree ('o':
+ * outer, 'r': rootfs) and the image as image.json. */
 static void report_fault(const struct fault *why)
 {
         char text[sizeof why->message + 32];
@@ -62,7 +62,7 @@ static void report_image(const struct stored_image *image, bool is_in_outer)
         }
 }
 
-/* Standard output is trusted, so no text of the archive may go there. */
+/* carreld trusts standard output, so the child has none. */
 static int silence(void)
 {
         AUTO(auto_close) int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -73,7 +73,8 @@ static int silence(void)
         return 0;
 }
 
-/* Everything at its number and nothing else open: a descriptor of a directory outside would lead out of a chroot. */
+/* Moves each descriptor to its number and closes all others: a descriptor of an outside directory would lead out of the
+ * chroot. */
 static int arrange(const int wanted[3])
 {
         int high[3];
@@ -128,7 +129,7 @@ static void run_child(const struct import *import, pid_t parent, int report_fd, 
         _exit(0);
 }
 
-/* ---- its report, which is hostile too: it has read the archive ---- */
+/* ---- its report, which is hostile too, because it has read the archive ---- */
 
 static int read_report(int fd, struct buffer *report)
 {
@@ -160,10 +161,10 @@ static int judge_end(int status, const struct buffer *report, struct fault *why)
                 return fault_set(why, FAULT_IMAGE_REFUSED, ETIME,
                                  "the archive takes too much processor time to unpack");
         if (WIFSIGNALED(status))
-                return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "the archive broke the unpacker (signal %d)",
+                return fault_set(why, FAULT_IMAGE_REFUSED, EBADMSG, "the unpacker crashed on the archive (signal %d)",
                                  WTERMSIG(status));
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || report->length < 2)
-                return fault_set(why, FAULT_INTERNAL, EIO, "the unpacker ended without a result");
+                return fault_set(why, FAULT_INTERNAL, EIO, "the unpacker ended without a report");
         return report->data[0] == 'F' ? take_fault(report->data + 1, why) : 0;
 }
 
@@ -176,9 +177,9 @@ static int take_report(int status, const struct buffer *report, struct stored_im
                 return r < 0 ? r : -EIO;
         *ret_in_outer = report->data[0] == 'o';
         r = stored_image_decode(report->data + 1, report->length - 1, image);
-        if (r == 0 && image->n_binds > 0) /* an archive brings none */
+        if (r == 0 && image->n_binds > 0) /* an archive has none */
                 r = -EBADMSG;
-        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "the unpacker's result cannot be read") : 0;
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "the unpacker's report cannot be parsed") : 0;
 }
 
 /* ---- the parent ---- */
@@ -210,7 +211,7 @@ static int unpack(const struct import *import, const struct workplace *workplace
         return take_report(status, &report, image, ret_in_outer, why);
 }
 
-/* Layers are read more than once: what is no file becomes one. */
+/* Layers are read more than once, so a pipe is copied into a file. */
 static int spool(int from_fd, int to_fd, uint64_t max_bytes, struct fault *why)
 {
         char piece[PIECE_BYTES];
@@ -266,7 +267,7 @@ static int set_default_environment(struct stored_image *image)
         return image->environment == NULL ? -ENOMEM : 0;
 }
 
-/* The tree to where the store looks for it, and its digest. */
+/* Moves the tree to its place for the store, and computes its digest. */
 static int weigh(const struct import *import, const struct workplace *workplace, bool is_in_outer,
                  struct stored_image *image, struct fault *why)
 {

@@ -10,11 +10,11 @@
 #include "scope.h"
 #include "str.h"
 
-/* 2^53: up to here a double is a whole number. */
+/* 2^53: up to here a double holds every whole number. */
 #define WHOLE_MAX 9007199254740992.0
 
-/* Entries, bytes of one (less than execve(2) takes, MAX_ARG_STRLEN) and of all: what carreld reads back from the store
- * has room for every one of them escaped. */
+/* Limits: entries, bytes of one entry (below MAX_ARG_STRLEN of execve(2)), and bytes of all. carreld can read all of
+ * them back from the store, even if every byte is escaped. */
 enum { ENVIRONMENT_MAX = 1024, ENVIRONMENT_ENTRY_MAX_BYTES = 1 << 16, ENVIRONMENT_MAX_BYTES = 1 << 17 };
 
 static int refuse(struct fault *why, const char *reason)
@@ -65,7 +65,7 @@ void manifest_release(struct manifest *manifest)
 
 /* ---- docker-archive ---- */
 
-/* "<hex>.json" and "blobs/sha256/<hex>" name the digest of what is in them. */
+/* "<hex>.json" and "blobs/sha256/<hex>" contain the digest of the file. */
 static void digest_of_name(struct blob *blob)
 {
         const char *slash = strrchr(blob->path, '/');
@@ -203,7 +203,7 @@ int manifest_parse_index(const char *json, size_t length, const char *architectu
         return 0;
 }
 
-/* A layer that must be fetched from elsewhere, is encrypted, or is of another kind cannot be unpacked. */
+/* A layer that must be fetched from elsewhere, is encrypted or is of another type cannot be unpacked. */
 static bool is_layer_type(const char *type)
 {
         static const char *const TYPES[] = { "application/vnd.oci.image.layer.v1.tar",
@@ -254,7 +254,7 @@ void image_config_release(struct image_config *config)
         config->n_diff_ids = 0;
 }
 
-/* Go writes an absent list as null. */
+/* Go encodes an absent list as null. */
 static bool is_list(const cJSON *item)
 {
         return item == NULL || cJSON_IsNull(item) || cJSON_IsArray(item);

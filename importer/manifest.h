@@ -1,7 +1,7 @@
-/* The JSON of docker-archives and OCI layouts. Pure, bounded, fuzzed (tests/fuzz/fuzz_manifest.c). All return 0, or
- * -EINVAL with FAULT_IMAGE_REFUSED, or -ENOMEM; outputs are untouched on failure.
- * Sources: OCI image specification 1.0 (image-layout.md, manifest.md, config.md), and the docker-archive of
- * docker 20.10 and later ("docker save", manifest.json). */
+/* Parses the JSON of docker-archives and OCI layouts. Pure, bounded, fuzzed (tests/fuzz/fuzz_manifest.c). All return 0,
+ * -EINVAL with FAULT_IMAGE_REFUSED, or -ENOMEM; outputs are untouched on failure. Sources: OCI image specification 1.0
+ * (image-layout.md, manifest.md, config.md), and the docker-archive of docker 20.10 and later ("docker save",
+ * manifest.json). */
 #pragma once
 
 #include <stdbool.h>
@@ -15,8 +15,8 @@ enum { MANIFEST_LAYERS_MAX = 256, MANIFEST_JSON_MAX_BYTES = 4 << 20, BLOB_PATH_B
 /* A file of the archive. */
 struct blob {
         char path[BLOB_PATH_BYTES];     /* as entry_path gives it */
-        char sha256[BLOB_SHA256_BYTES]; /* of its unprocessed bytes; "": unknown */
-        uint64_t bytes;                 /* UINT64_MAX: unknown */
+        char sha256[BLOB_SHA256_BYTES]; /* of its bytes, still compressed; "": not known */
+        uint64_t bytes;                 /* UINT64_MAX: not known */
 };
 
 struct manifest {
@@ -30,8 +30,8 @@ void manifest_release(struct manifest *manifest);
 __attribute__((warn_unused_result)) int manifest_parse_docker(const char *json, size_t length,
                                                               struct manifest *ret_manifest, struct fault *why);
 
-/* index.json of an OCI layout, or an index it names: exactly one manifest for this architecture ("amd64").
- * *ret_is_index: what *ret_blob names is another index. */
+/* Parses index.json of an OCI layout, or an index that it names: exactly one manifest for this architecture ("amd64").
+ * *ret_is_index: *ret_blob is another index. */
 __attribute__((warn_unused_result)) int manifest_parse_index(const char *json, size_t length, const char *architecture,
                                                              struct blob *ret_blob, bool *ret_is_index,
                                                              struct fault *why);

@@ -37,7 +37,7 @@ static la_int64_t on_skip(struct archive *archive, void *arg, la_int64_t request
 
         (void)archive;
         if (end < source->at || request > end - source->at)
-                return 0; /* it then reads, and sees where the file ends */
+                return 0; /* libarchive then reads, and finds the end of the file */
         source->at += request;
         return request;
 }
@@ -61,7 +61,7 @@ static void enable(struct archive *archive, enum reader_kind kind)
                 return;
         }
         (void)archive_read_support_format_tar(archive);
-        /* Names are bytes: what they mean is not for us to say. */
+        /* Names are bytes and are not converted. */
         (void)archive_read_set_format_option(archive, "tar", "hdrcharset", "BINARY");
 }
 
@@ -87,7 +87,7 @@ int reader_open(struct archive **ret_archive, int fd, enum reader_kind kind, str
                 reader_free(&archive); /* closes the source */
                 return r;
         }
-        /* The file itself and one compression: each further one is a window of its own, and a bomb's. */
+        /* The file itself and one compression. Each further one needs memory of its own, and could be a bomb. */
         if (archive_filter_count(archive) > FILTERS_MAX) {
                 reader_free(&archive);
                 return fault_set(why, FAULT_IMAGE_REFUSED, EINVAL, "the archive is compressed more than once");

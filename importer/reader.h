@@ -1,5 +1,5 @@
-/* Inside the importer room only: libarchive, opened on a file. Only compressions that libarchive itself knows are
- * enabled; what it would hand to a program is unknown here. */
+/* Inside the importer room only: libarchive, opened on a file. Only compressions that libarchive itself implements are
+ * enabled, none for which it would run a program. */
 #pragma once
 
 #include "fault.h"
@@ -13,5 +13,5 @@ __attribute__((warn_unused_result)) int reader_open(struct archive **ret_archive
                                                     struct fault *why);
 /* For AUTO. */
 void reader_free(struct archive **archive);
-/* The error of libarchive, as FAULT_IMAGE_REFUSED about `where`. */
+/* libarchive's error message as FAULT_IMAGE_REFUSED about `where`. */
 int reader_fault(struct archive *archive, const char *where, struct fault *why);

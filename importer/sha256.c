@@ -1,4 +1,4 @@
-/* unpack.h's digests. */
+/* The digests of unpack.h. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -57,7 +57,7 @@ int sha256_content(int fd, uint64_t *left, char ret_text[static SHA256_TEXT_BYTE
         while ((n = archive_read_data(archive, piece, sizeof piece)) > 0) {
                 if ((uint64_t)n > *left)
                         return fault_set(why, FAULT_IMAGE_REFUSED, EFBIG,
-                                         "the layers unpack to more than an image may have (image_max_size)");
+                                         "the layers unpack to more than allowed (image_max_size)");
                 *left -= (uint64_t)n;
                 sha256_update(&context, (size_t)n, piece);
         }

@@ -79,7 +79,7 @@ static int open_all(struct store *store, const char *directory)
         return r == 0 ? open_ours(store->fd, "tmp", &store->tmp_fd) : r;
 }
 
-/* One writer at a time, for the moment of a change. */
+/* The lock of a writer, held only during a change. */
 static int lock(const struct store *store, int *ret_fd, struct fault *why)
 {
         AUTO(auto_close) int fd = openat(store->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -90,7 +90,7 @@ static int lock(const struct store *store, int *ret_fd, struct fault *why)
         return 0;
 }
 
-/* ---- clearing ---- */
+/* ---- clear ---- */
 
 static size_t count_names(const struct stored_reference *list, size_t count, const char *id)
 {
@@ -101,7 +101,7 @@ static size_t count_names(const struct stored_reference *list, size_t count, con
         return names;
 }
 
-/* The entries to clear, their names, and the first failure. */
+/* A pass of clearing: its directories, the names in use, and the first failure. */
 struct clearing {
         struct store *store;
         const struct stored_reference *list;
@@ -109,7 +109,7 @@ struct clearing {
         int error;
 };
 
-/* Calls visit with each name; the directory may lose entries meanwhile. */
+/* Calls visit with each name. The directory may lose entries meanwhile. */
 static int each(int directory_fd, void (*visit)(struct clearing *clearing, const char *name), struct clearing *clearing)
 {
         int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,7 +130,7 @@ static int each(int directory_fd, void (*visit)(struct clearing *clearing, const
         return 0;
 }
 
-/* The lock of a living import, or a hold, shuts this out: -EWOULDBLOCK. */
+/* Takes the exclusive lock. -EWOULDBLOCK: a running import or a hold has it. */
 static int lock_alone(int directory_fd, const char *name, int *ret_fd)
 {
         AUTO(auto_close) int fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -141,7 +141,7 @@ static int lock_alone(int directory_fd, const char *name, int *ret_fd)
         return 0;
 }
 
-/* The same for an image, with those it has been pinned by. */
+/* The same for an image; pins also count as use. */
 static int lock_image(const struct store *store, const char *hex, int *ret_fd)
 {
         AUTO(auto_close) int fd = -1;
@@ -155,7 +155,7 @@ static int lock_image(const struct store *store, const char *hex, int *ret_fd)
         return 0;
 }
 
-/* An entry that is in use, or is gone already, is not a failure. */
+/* Records a failure, unless the item is in use or already gone. */
 static void note(struct clearing *clearing, int r)
 {
         if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT && clearing->error == 0)
@@ -173,7 +173,7 @@ static void clear_temporary(struct clearing *clearing, const char *name)
         note(clearing, r);
 }
 
-/* The name goes first and at once, into tmp/, where whoever comes next finishes what we may not. The caller has the
+/* First renames the image into tmp/, where the next run completes a removal that is interrupted. The caller has the
  * image's lock. */
 static int discard_image(struct store *store, const char *hex)
 {
@@ -201,7 +201,8 @@ static void clear_unnamed(struct clearing *clearing, const char *name)
         note(clearing, r < 0 ? r : discard_image(clearing->store, name));
 }
 
-/* Only when every name could be read: when in doubt an image stays. The caller has the store's lock. */
+/* Removes images without a name, only if every name could be read: in doubt an image stays. The caller has the store's
+ * lock. */
 static int clear_all_unnamed(struct store *store, struct fault *why)
 {
         AUTO(auto_free) struct stored_reference *list = NULL;
@@ -213,10 +214,10 @@ static int clear_all_unnamed(struct store *store, struct fault *why)
         clearing.list = list;
         r = each(store->sha256_fd, clear_unnamed, &clearing);
         r = r < 0 ? r : clearing.error;
-        return r < 0 ? fail("be rid of an image that has no name", -r, why) : 0;
+        return r < 0 ? fail("remove an image that has no name", -r, why) : 0;
 }
 
-/* Of containers that a reboot has ended. */
+/* Clears pins of containers that a reboot has ended. */
 static void clear_pins(struct clearing *clearing, const char *name)
 {
         AUTO(auto_close)
@@ -283,14 +284,14 @@ void auto_store(struct store **store)
         *store = store_close(*store);
 }
 
-/* ---- importing ---- */
+/* ---- import ---- */
 
 int store_begin(struct store *store, struct workplace *ret_workplace, struct fault *why)
 {
         AUTO(auto_close) int lock_fd = -1;
         struct workplace workplace = { .fd = -1 };
         uint64_t random;
-        int r = lock(store, &lock_fd, why); /* so that nobody clears it before it is locked itself */
+        int r = lock(store, &lock_fd, why); /* so that no other run clears it before it is locked itself */
 
         if (r < 0)
                 return r;
@@ -324,7 +325,7 @@ static int write_file(int directory_fd, const char *name, const char *text)
         return n == length ? 0 : -ENOSPC;
 }
 
-/* Two of the workplace's entries become a directory of their own, so that the image appears by one rename. */
+/* Moves two entries of the workplace into a directory of their own, so that the image appears by one rename. */
 static int dress(const struct workplace *workplace, const struct stored_image *image)
 {
         AUTO(auto_free) char *json = stored_image_encode(image);
@@ -339,7 +340,7 @@ static int dress(const struct workplace *workplace, const struct stored_image *i
         if (fd < 0 || renameat(workplace->fd, "rootfs", fd, "rootfs") < 0)
                 return -errno;
         r = write_file(fd, "image.json", json);
-        /* The whole file system, once: a tree has too many files for one by one. */
+        /* The whole file system once: a tree has too many files to sync each. */
         return r == 0 && syncfs(fd) < 0 ? -errno : r;
 }
 
@@ -380,16 +381,16 @@ int store_commit(struct store *store, struct workplace *workplace, const struct 
         r = publish(store, workplace, image->id + strlen("sha256:"), ret_is_new);
         if (r == 0)
                 r = name_image(store, workplace, image->id, reference);
-        /* The name's former image may be unused now; the next run removes it if this one fails. */
+        /* The previous image of the name may have no name now. If clearing fails, the next run does it. */
         if (r == 0)
                 (void)clear_all_unnamed(store, NULL);
         store_abandon(store, workplace);
-        return r < 0 ? fail("take the image", -r, why) : 0;
+        return r < 0 ? fail("store the image", -r, why) : 0;
 }
 
-/* ---- removing ---- */
+/* ---- remove ---- */
 
-/* A name of an image that is not there any more can be removed too. */
+/* A name can be removed even if its image is gone. */
 static int find_id(struct store *store, const struct stored_reference *list, size_t count, const char *reference,
                    char ret_id[static IMAGE_ID_BYTES], struct fault *why)
 {
@@ -424,7 +425,7 @@ static int unname(struct store *store, const struct stored_reference *list, size
         return fsync(store->refs_fd) < 0 ? -errno : 0;
 }
 
-/* A name that says nothing readable can be removed, so that the store can be cleared again. */
+/* A damaged name can be removed, so that the store can be cleared again. */
 static int remove_broken_name(struct store *store, const char *reference)
 {
         char file[IMAGE_FILE_BYTES];
@@ -442,8 +443,8 @@ static bool is_broken_name(const struct store *store, const char *reference)
         return !image_is_id(reference) && image_store_read_name(store->images, reference, id) == -EBADMSG;
 }
 
-/* The image's lock before its last name goes, and until it is gone: nobody begins to use it in between. An image that
- * is not there any more has no lock. */
+/* The image's lock is held from before its last name is removed until the image is gone, so that no container begins to
+ * use it. An image that is gone has no lock. */
 static int remove_name(struct store *store, const struct stored_reference *list, size_t count, const char *id,
                        const char *reference)
 {

@@ -28,14 +28,14 @@ static int open_beneath(int root_fd, const char *path, uint64_t flags)
         return open_resolved(root_fd, path, flags, 0);
 }
 
-/* ---- the way to an entry ---- */
+/* ---- the path of an entry ---- */
 
 static int open_directory(int root_fd, const char *path)
 {
         return open_beneath(root_fd, path, O_PATH | O_DIRECTORY);
 }
 
-/* Makes what is missing of the directories of path, one after the other from the root, each for one of *left. */
+/* Makes the missing directories of path, one by one from the root. Each takes one of *left. */
 static int make_directories(int root_fd, const char *path, uint64_t *left)
 {
         char prefix[ENTRY_PATH_BYTES];
@@ -65,7 +65,7 @@ static int make_directories(int root_fd, const char *path, uint64_t *left)
         return above;
 }
 
-/* The way up from the directory to the root, counted: links make a tree deeper than any of its names. */
+/* Counts the directories up to the root: links can make a tree deeper than any of its names. */
 static int check_depth(int root_fd, int directory_fd)
 {
         AUTO(auto_close) int at = fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
@@ -90,7 +90,7 @@ static int check_depth(int root_fd, int directory_fd)
         return -ENAMETOOLONG;
 }
 
-/* Where no link is on the way, a directory is as deep as its name, which entry_path bounds. */
+/* Without links on the path, a directory is as deep as its name, which entry_path bounds. */
 static int find_directory(int root_fd, const char *path, uint64_t *left, int *ret_fd)
 {
         AUTO(auto_close) int fd = open_resolved(root_fd, path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
@@ -142,10 +142,10 @@ int tree_way(int root_fd, const char *path, uint64_t *left)
         return find_parent(root_fd, path, left, &fd, &base);
 }
 
-/* ---- removing ---- */
+/* ---- remove ---- */
 
-/* A tree may be deeper than there are descriptors or stack: what is below a directory's own directories is moved up
- * next to them first, so that two descriptors do for any depth, and every directory moves once at most. */
+/* A tree may be too deep for descriptors or stack. So directories inside a directory's own directories are first moved
+ * up beside them. Two descriptors are then enough for any depth, and each directory moves at most once. */
 
 static void auto_closedir(DIR **directory)
 {
@@ -153,7 +153,7 @@ static void auto_closedir(DIR **directory)
                 (void)closedir(*directory);
 }
 
-/* NULL with errno. */
+/* NULL with errno set. */
 static DIR *list_directory(int directory_fd, const char *name)
 {
         int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -185,7 +185,7 @@ static int remove_simple(int directory_fd, const char *name)
         return errno == EEXIST ? -ENOTEMPTY : -errno;
 }
 
-/* The archive may have chosen the same names: then the next is tried. */
+/* The archive may have used the same name; then the next one is tried. */
 static int move_up(int from_fd, const char *name, int to_fd, uint64_t *number)
 {
         char moved[32];
@@ -198,7 +198,7 @@ static int move_up(int from_fd, const char *name, int to_fd, uint64_t *number)
         return -errno;
 }
 
-/* The directory name below directory_fd, whose own directories come to directory_fd. */
+/* Removes the directory `name` below directory_fd and moves its own directories into directory_fd. */
 static int remove_level(int directory_fd, const char *name, uint64_t *number)
 {
         AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, name);
@@ -217,7 +217,7 @@ static int remove_level(int directory_fd, const char *name, uint64_t *number)
         return r < 0 ? r : remove_simple(directory_fd, name);
 }
 
-/* One pass; what comes up meanwhile may wait for the next. *ret_more: something was there. */
+/* One pass. Directories that are moved up meanwhile may wait for the next. *ret_more: there was something. */
 static int remove_pass(int directory_fd, uint64_t *number, bool *ret_more)
 {
         AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, ".");
@@ -234,7 +234,7 @@ static int remove_pass(int directory_fd, uint64_t *number, bool *ret_more)
                 r = remove_simple(directory_fd, entry->d_name);
                 if (r == -ENOTEMPTY)
                         r = remove_level(directory_fd, entry->d_name, number);
-                /* A directory may keep what its reader passed over while it shrank: the next pass. */
+                /* readdir(3) may have skipped entries while the directory shrank: the next pass removes them */
                 r = r == -ENOTEMPTY ? 0 : r;
         }
         return r;
@@ -263,7 +263,7 @@ int tree_remove(int directory_fd, const char *name)
         return r < 0 ? r : remove_simple(directory_fd, name);
 }
 
-/* The target of a link that leads out does not belong to the image. */
+/* A file beyond a link that leads out is not part of the image. */
 static int forgive(int r)
 {
         return r == -ENOENT || r == -ENOTDIR || r == -EXDEV || r == -ELOOP ? 0 : r;
@@ -285,7 +285,7 @@ int tree_empty(int root_fd, const char *path)
         return fd < 0 ? forgive(fd) : remove_content(fd);
 }
 
-/* ---- making ---- */
+/* ---- make ---- */
 
 int tree_directory(int root_fd, const char *path, uint32_t mode)
 {
@@ -307,7 +307,7 @@ int tree_directory(int root_fd, const char *path, uint32_t mode)
         return fchmodat(parent, base, mode, 0) < 0 ? -errno : 0;
 }
 
-/* A place where nothing is. */
+/* Removes what is at path, so that something can be made there. */
 static int clear_place(int root_fd, const char *path, int *ret_parent, const char **ret_base)
 {
         int r = tree_parent(root_fd, path, 1, ret_parent, ret_base);

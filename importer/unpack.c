@@ -19,10 +19,10 @@ struct unpacking {
         int root_fd;
         struct budget *budget;
         uint64_t n_entries;
-        char last[ENTRY_SHOWN_BYTES]; /* the entry before: it identifies a cut archive */
+        char last[ENTRY_SHOWN_BYTES]; /* the previous entry, to report where an archive was cut */
 };
 
-/* ---- libarchive's entry as ours ---- */
+/* ---- convert libarchive's entry ---- */
 
 static const struct {
         mode_t type;
@@ -59,12 +59,12 @@ static struct entry describe(struct archive_entry *header)
         if (archive_entry_hardlink(header) != NULL) {
                 entry.type = ENTRY_HARDLINK;
                 entry.target = archive_entry_hardlink(header);
-                entry.bytes = 0; /* pax may repeat the content; it is the target's */
+                entry.bytes = 0; /* pax may repeat the content, which is that of the target */
         }
         return entry;
 }
 
-/* ---- what it costs ---- */
+/* ---- the budget ---- */
 
 static int one_too_many(const char *name, struct fault *why)
 {
@@ -94,7 +94,7 @@ static int charge(struct budget *budget, const struct entry *entry, struct fault
 
 /* ---- one entry ---- */
 
-/* A failure of the file system while entry was made. */
+/* Reports a failure of the file system while an entry was made. */
 static int failed(const char *name, int r, struct fault *why)
 {
         char shown[ENTRY_SHOWN_BYTES];
@@ -186,7 +186,7 @@ static int make(struct unpacking *unpacking, const struct entry *entry, const ch
         return r < 0 ? failed(entry->name, r, why) : 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all entries ---- */
 
 enum pass { PASS_WHITEOUTS, PASS_FILES_OF_LAYER, PASS_FILES };
 
@@ -227,7 +227,7 @@ static int cut_short(struct unpacking *unpacking, struct fault *why)
 
         if (unpacking->n_entries == 0)
                 return reader_fault(unpacking->archive, "the archive", why);
-        (void)snprintf(where, sizeof where, "what follows entry \"%s\"", unpacking->last);
+        (void)snprintf(where, sizeof where, "the data after entry \"%s\"", unpacking->last);
         return reader_fault(unpacking->archive, where, why);
 }
 
@@ -250,8 +250,8 @@ static int take_all(struct unpacking *unpacking, enum pass pass, struct fault *w
         return r == ARCHIVE_EOF ? 0 : cut_short(unpacking, why);
 }
 
-/* A tar ends with two blocks of zeros; libarchive takes one that was cut between two entries for whole. Then it has
- * read nothing where the next header would have been. */
+/* A tar ends with two blocks of zeros. libarchive accepts one that was cut between two entries; it has then read
+ * nothing where the next header would be. */
 static int check_end(const struct unpacking *unpacking, struct fault *why)
 {
         if (unpacking->n_entries == 0 ||
@@ -274,7 +274,7 @@ static int run(int archive_fd, int root_fd, enum pass pass, struct budget *budge
         return r < 0 ? r : check_end(&unpacking, why);
 }
 
-/* Entries that a layer hides are removed first, so that an opaque mark after its siblings does not remove them. */
+/* Whiteouts are applied first, so that an opaque mark after its siblings does not remove them. */
 int unpack_tar(int archive_fd, int root_fd, bool is_layer, struct budget *budget, struct fault *why)
 {
         int r = is_layer ? run(archive_fd, root_fd, PASS_WHITEOUTS, budget, why) : 0;

@@ -103,7 +103,7 @@ bool cgroup_text_names(const char *text, const char *container_id)
 {
         size_t length = strlen(container_id);
 
-        /* A shorter word would soon name something else too, and the empty one names everything. */
+        /* A shorter word could match another name, and the empty one matches every name. */
         if (length < CONTAINER_ID_LEAST || strspn(container_id, "0123456789abcdef") != length)
                 return false;
         for (const char *at = strstr(text, container_id); at != NULL; at = strstr(at + 1, container_id)) {
@@ -129,8 +129,8 @@ static bool is_file_naming(pid_t pid, const char *file, names_fn *names, const c
         return is_named;
 }
 
-/* cgroup v1 shows "/" for a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
- * file is its first thread's; the others are asked then. */
+/* cgroup v1 reports "/" for a thread that has ended (proc_cgroup_show in kernel/cgroup/cgroup.c), and a process's own
+ * file is that of its first thread. Then the other threads are read. */
 static bool is_any_thread_naming(pid_t pid, names_fn *names, const char *word)
 {
         char path[PROC_NAME_BYTES];
@@ -164,7 +164,7 @@ bool cgroup_holds_named(pid_t pid, const char *name)
         return is_any_thread_naming(pid, has_part, name);
 }
 
-/* The file's path; "" when the hierarchy is not mounted or the path does not fit or leaves the mount. */
+/* The path of the file; "" when the hierarchy is not mounted, or the path does not fit or leaves the mount. */
 static void join_path(const struct cgroup_mount *mount, const char *path, const char *file,
                       char ret_path[static CGROUP_PATH_BYTES])
 {
@@ -281,7 +281,7 @@ int cgroup_members(const struct cgroup *cgroup, pid_t **ret_pids, size_t *ret_co
                 char *end;
                 long pid = strtol(at, &end, 10);
 
-                /* 0 stands for a process of another pid namespace, which nobody here can name. */
+                /* 0 stands for a process of another pid namespace, which has no pid here */
                 if (pid > 0)
                         pids[count++] = (pid_t)pid;
                 at = end + (*end == '\n');
@@ -330,7 +330,8 @@ void cgroup_count(const struct cgroup *cgroup, struct cgroup_counters *ret_count
         ret_counters->pids_refused = read_counter(cgroup->pids_file, "max");
 }
 
-/* seq_file begins again at offset 0 (Documentation/filesystems/seq_file.rst); a removed file gives ENODEV. */
+/* seq_file generates the text again at offset 0 (Documentation/filesystems/seq_file.rst); a removed cgroup answers
+ * ENODEV. */
 static uint64_t reread_counter(int *fd, const char *path, const char *key)
 {
         char text[COUNTERS_TEXT_MAX];
@@ -385,7 +386,7 @@ static uint64_t read_limit(const char *path)
         return value;
 }
 
-/* By the file alone and without a buffer that grows: it is asked of many, one after the other. */
+/* Reads only this file, without a growing buffer, because it is called for many carrels in a row. */
 uint64_t cgroup_read_count(const char *file)
 {
         char text[32];
@@ -410,7 +411,7 @@ void cgroup_bound_sockets(const struct cgroup *cgroup, uint64_t bytes)
                 return;
         fd = open(cgroup->socket_limit_file, O_WRONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0 || write(fd, text, (size_t)length) < 0) {
-                /* then cgroup_read_limits says so */
+                /* cgroup_read_limits then shows that it is not set */
         }
 }
 

@@ -25,7 +25,9 @@ enum {
         CANCEL_WAIT_MS = 50,
         FROZEN_WAIT_MS = 50,
         FREEZER_STATE_BYTES = 16,
-        DRAIN_BYTES = 1024 * 1024 /* at least what a pipe can hold (pipe-max-size): more came after the end */
+        DRAIN_BYTES =
+                1024 *
+                1024 /* at least the capacity of a pipe (pipe-max-size); more than that was written after the end */
 };
 
 struct stream {
@@ -49,8 +51,8 @@ struct child {
         bool is_late;
         bool is_truncated;
         bool is_paused;
-        bool is_busy;      /* inside on_output: a cancel frees later */
-        bool is_cancelled; /* ... which this remembers; or it is waited for, after a cancel that did not want to */
+        bool is_busy;      /* in on_output: a cancel frees later */
+        bool is_cancelled; /* cancelled while busy; or a cancelled child that has not died yet */
         struct stream out;
         struct stream errors;
         void (*on_output)(void *arg, int fd, const char *bytes, size_t length);
@@ -58,32 +60,32 @@ struct child {
         void *arg;
 };
 
-/* ---- in the child, which shares our memory until it has become another program: nothing but system calls ---- */
+/* ---- in the child, which shares the parent's memory until exec: system calls only ---- */
 
-/* Its stack is a piece of heap that is left without ever returning: AddressSanitizer would take that for its own. */
+/* Its stack is heap memory that it leaves without returning, which AddressSanitizer would take for an error. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct launch {
         const struct child_plan *plan;
         int streams[3];
-        int first_free; /* above every number that is asked for */
+        int first_free; /* above every target number */
         pid_t parent;
         sigset_t mask;
-        _Atomic pid_t self; /* the parent sees these: the memory is shared */
+        _Atomic pid_t self; /* the parent reads these: the memory is shared */
         int err;
 };
 
-/* A handler of ours must not run in the child; what is ignored would stay ignored in the program. */
+/* No handler of the parent may run in the child, and an ignored signal would stay ignored in the program. */
 IN_CHILD static void reset_signals(const sigset_t *mask)
 {
         struct sigaction action = { .sa_handler = SIG_DFL };
 
         for (int number = 1; number < NSIG; number++)
-                (void)sigaction(number, &action, NULL); /* SIGKILL, SIGSTOP and libc's own refuse */
+                (void)sigaction(number, &action, NULL); /* fails for SIGKILL, SIGSTOP and libc's own signals */
         (void)sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
-/* First all are moved out of the way of all targets, then each to its own: sources and targets may overlap. */
+/* First all are moved above the targets, then each to its own number: sources and targets may overlap. */
 IN_CHILD static int place(int *fds, const int *targets, size_t count, int first_free)
 {
         for (size_t i = 0; i < count; i++) {
@@ -114,7 +116,7 @@ IN_CHILD static int arrange_descriptors(const struct launch *launch)
         return place(fds, targets, plan->n_fds + 3, launch->first_free);
 }
 
-/* "0" is whoever writes (cgroups(7)). */
+/* "0" is the writing process (cgroups(7)). */
 IN_CHILD static int enter_cgroups(const struct child_plan *plan)
 {
         for (size_t i = 0; i < plan->n_cgroup_fds; i++)
@@ -130,13 +132,14 @@ IN_CHILD static int become(const struct launch *launch)
         int r;
 
         if (plan->dies_with_us &&
-            (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != launch->parent)) /* it may have died before */
+            (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != launch->parent)) /* the parent may have died before */
                 return -ECHILD;
         if (plan->mount_namespace_fd >= 0 && setns(plan->mount_namespace_fd, CLONE_NEWNS) < 0)
                 return -errno;
         if (plan->prepare != NULL && (r = plan->prepare(plan->prepare_arg)) < 0)
                 return r;
-        /* The last thing before what needs no CPU: we wait for this child, and the group may have next to none. */
+        /* Entered last, before steps that need no CPU time: the parent waits for this child, and the group may have
+         * almost none. */
         r = enter_cgroups(plan);
         if (r < 0)
                 return r;
@@ -159,13 +162,14 @@ IN_CHILD static int run_child(void *arg)
         _exit(127);
 }
 
-/* ---- a child that is frozen on its way ---- */
+/* ---- a child that is frozen before exec ---- */
 
-/* We stand still for the child and cannot be woken, so that another thread looks after it. */
+/* The parent is blocked until the child has become the program and cannot be woken, so another thread watches the
+ * child. */
 struct guard {
         struct launch *launch;
         pthread_t thread;
-        int end_fd; /* an eventfd: the child has become the program, or has ended; -1: there is no thread */
+        int end_fd; /* an eventfd: the child has become the program or has ended; -1: there is no thread */
         bool has_killed;
 };
 
@@ -177,8 +181,8 @@ static bool is_frozen(int state_fd)
         return pread(state_fd, state, sizeof state - 1, 0) > 0 && strncmp(state, THAWED, strlen(THAWED)) != 0;
 }
 
-/* Whoever leaves a frozen group is thawed (freezer_attach in kernel/cgroup/legacy_freezer.c). It is our child and not
- * yet waited for: the number is its own. */
+/* A process that leaves a frozen group is thawed (freezer_attach in kernel/cgroup/legacy_freezer.c). It is a child that
+ * has not been waited for, so its pid is still its own. */
 static bool free_and_kill(const struct launch *launch)
 {
         char pid[16];
@@ -244,8 +248,8 @@ static void reap_now(int pidfd)
                 ;
 }
 
-/* CLONE_VFORK: we stand still until the child has become the program, so its stack and our memory are its own. Without
- * it it has copies of both. */
+/* With CLONE_VFORK the parent is blocked until the child has become the program, so the child may use its stack and
+ * memory. Without it the child has copies of both. */
 static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
 {
         AUTO(auto_free) char *stack = malloc(STACK_BYTES);
@@ -346,7 +350,7 @@ static const char *text_of(const struct buffer *kept)
         return kept->data != NULL ? kept->data : "";
 }
 
-/* Unlink first, then call. */
+/* Unlinks the child before it calls done. */
 static void finish(struct child *child)
 {
         const struct child_result result = {
@@ -360,12 +364,12 @@ static void finish(struct child *child)
         };
 
         detach(child);
-        child->is_busy = true; /* a cancel from inside done must not free what is freed below */
+        child->is_busy = true; /* a cancel inside done must not free the child twice */
         child->done(child->arg, &result);
         release(child);
 }
 
-/* Returns false when a callback has cancelled: the child is gone. */
+/* Returns false when a callback has cancelled the child, which is then gone. */
 static bool take(struct stream *stream, const char *bytes, size_t length)
 {
         struct child *child = stream->child;
@@ -405,7 +409,8 @@ static int read_stream(struct stream *stream)
         return take(stream, bytes, (size_t)n) ? 1 : -1;
 }
 
-/* All output of the program itself is in the pipe when it has ended; a flood of others after it is not awaited. */
+/* The program's own output is in the pipe when it has ended. Output that other processes go on writing is not waited
+ * for. */
 static int drain(struct stream *stream)
 {
         int r = 1;
@@ -431,7 +436,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         (void)read_stream(stream);
 }
 
-/* Somebody else's waitpid(-1) makes this ECHILD: then how it ended is not known, and that is no success. */
+/* ECHILD if other code of the process called waitpid(-1): the exit status is then unknown, which is no success. */
 static int wait_status_of(int pidfd)
 {
         siginfo_t info = { 0 };
@@ -453,7 +458,7 @@ static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
                 release(child);
                 return;
         }
-        if (!child->has_ended) { /* else child_pause has fed this event */
+        if (!child->has_ended) { /* otherwise child_pause has fed this event */
                 child->wait_status = wait_status_of(child->pidfd);
                 child->has_ended = true;
                 child->out.drained_bytes = child->errors.drained_bytes = 0;
@@ -471,7 +476,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         (void)syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
 }
 
-/* ---- the way in ---- */
+/* ---- the interface ---- */
 
 static void watch_stream(struct child *child, struct stream *stream)
 {
@@ -525,8 +530,8 @@ int child_start(struct child **ret_child, struct ev_loop *loop, const struct chi
         return 0;
 }
 
-/* Its death takes well under a millisecond; but a process that waits for a disk or is frozen cannot even die, and the
- * loop must not wait with it. */
+/* A process dies in well under a millisecond. But one that waits for a disk or is frozen cannot die yet, and the loop
+ * must not wait for it. */
 static bool has_died(int pidfd)
 {
         struct pollfd poller = { .fd = pidfd, .events = POLLIN };
@@ -575,7 +580,7 @@ void child_pause(struct child *child, bool is_paused)
         child->is_paused = is_paused;
         pause_stream(&child->out, is_paused);
         pause_stream(&child->errors, is_paused);
-        /* Not settled from inside the caller, who may not expect done. */
+        /* Not finished inside the caller, which may not expect done. */
         if (!is_paused && child->has_ended)
                 ev_feed_event(child->loop, &child->on_exit, EV_CUSTOM);
 }

@@ -62,7 +62,7 @@ int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text
 
 int process_parse(const char *stat, struct process *ret_process)
 {
-        /* The name in parentheses is the program's own choice and may hold spaces and parentheses itself. */
+        /* The program chooses its name in parentheses, which may hold spaces and parentheses. */
         const char *behind_name = strrchr(stat, ')');
         struct process process = { 0 };
         int pid, parent, session, threads;

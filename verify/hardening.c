@@ -17,7 +17,7 @@
 
 enum { PROC_TEXT_MAX = 1 << 20 };
 
-/* The line's text behind "Key:" and blanks, or NULL. */
+/* The text of the line after "Key:" and blanks, or NULL. */
 static const char *find_line(const char *status, const char *key)
 {
         size_t length = strlen(key);
@@ -38,7 +38,7 @@ static bool line_is(const char *status, const char *key, const char *wanted)
         return found != NULL && strncmp(found, wanted, length) == 0 && (found[length] == '\n' || found[length] == '\0');
 }
 
-/* Whether there are no supplementary groups but, at most, the process's own. */
+/* Whether there is no supplementary group other than the process's own. */
 static bool has_no_groups(const char *status, uint32_t gid)
 {
         const char *at = find_line(status, "Groups");
@@ -98,7 +98,7 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
         return 0;
 }
 
-/* A whole file of /proc; malloc'd, NULL when it cannot be had or is absurdly large. */
+/* A whole file of /proc, malloc'd; NULL if it cannot be read or is unreasonably large. */
 static char *read_proc(int pid, const char *name)
 {
         char *text = NULL;
@@ -108,7 +108,7 @@ static char *read_proc(int pid, const char *name)
 
 static int refuse_ended(struct fault *why)
 {
-        return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
 }
 
 static bool has_ended(int pidfd)
@@ -128,7 +128,7 @@ static int read_status(int pid, int pidfd, const char *container_id, char **ret_
                 return refuse_ended(why);
         if (!cgroup_text_names(cgroups, container_id))
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                 "process %d, which the engine named, is not in a cgroup of the container", pid);
+                                 "process %d is not in a cgroup of the container, though the engine reported it", pid);
         *ret_status = TAKE(status);
         return 0;
 }
@@ -141,9 +141,10 @@ int hardening_check(int pid, int pidfd, const char *container_id, uint32_t uid, 
         return r < 0 ? r : hardening_judge(status, uid, gid, why);
 }
 
-/* ---- what is counted per user ---- */
+/* ---- limits that the kernel counts per user ---- */
 
-/* "Max pending signals       16384                16384                signals": the soft limit and the hard one. */
+/* A line is "Max pending signals       16384                16384                signals": the soft limit, then the
+ * hard one. */
 static uint64_t find_hard_limit(const char *limits, const char *title)
 {
         size_t length = strlen(title);
@@ -276,7 +277,7 @@ static bool may_be_writable(const struct mount_line *line)
         return false;
 }
 
-/* Among the options of the file system, which are the last of a line. */
+/* Searches the options of the file system, which are the last field of a line. */
 static bool has_bound(const struct mount_line *line)
 {
         const char *rest = line->options + line->options_length;
@@ -284,7 +285,7 @@ static bool has_bound(const struct mount_line *line)
         return memmem(rest, strcspn(rest, "\n"), ",max=", strlen(",max=")) != NULL;
 }
 
-/* Another mount lies over this one, at the same place. */
+/* Whether another mount covers this one, at the same target. */
 static bool is_covered(const char *mountinfo, const struct mount_line *line)
 {
         struct mount_line over;
@@ -318,13 +319,14 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 if (is_at(&line, PROFILE_TERMINALS) && !has_bound(&line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "terminals are not bounded inside: one carrel could take all of the host's");
+                                         PROFILE_TERMINALS
+                                         " has no limit inside: one carrel could take all terminals of the host");
                 if (hosts_devices != NULL && is_at(&line, PROFILE_CGROUPS) && !has_option(&line, "ro") &&
                     !is_covered(mountinfo, &line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM, PROFILE_CGROUPS " is writable inside");
                 if (hosts_devices != NULL && is_device(&line, hosts_devices) && !is_covered(mountinfo, &line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "%.*s is a device node of the host's own inside",
+                                         "%.*s inside is a device node of the host",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 has_root |= is_at(&line, "/");
                 has_workspace |= is_at(&line, PROFILE_WORKSPACE) && !has_option(&line, "ro");
@@ -377,10 +379,11 @@ int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct faul
         if (mountinfo == NULL || r == -ENOENT || r == -ESRCH || has_ended(pidfd))
                 return refuse_ended(why);
         if (r < 0)
-                return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot look where the container's process is: %s",
+                return fault_set(why, FAULT_HARDENING_MISSING, -r,
+                                 "cannot read the working directory of the container's process: %s",
                                  strerrordesc_np(-r));
         if (has_own_devices && (r = name_devices(hosts_devices)) < 0)
-                return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot look at /dev/null of the host: %s",
+                return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot read the host's /dev/null: %s",
                                  strerrordesc_np(-r));
         r = hardening_judge_mounts(mountinfo, has_own_devices ? hosts_devices : NULL, why);
         return r == 0 ? hardening_judge_cwd(mountinfo, cwd, why) : r;

@@ -18,7 +18,7 @@ enum { PROC_PATH_BYTES = 64, NETWORK_TEXT_MAX = 1 << 20 };
 
 static int refuse(struct fault *why, const char *what)
 {
-        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container is not a world of its own: %s", what);
+        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container is not isolated: %s", what);
 }
 
 /* ---- the network ---- */
@@ -33,7 +33,7 @@ static int judge_interface(const char *name, size_t length, bool may_have_eth0, 
         if (is_word(name, length, "lo") || (may_have_eth0 && is_word(name, length, "eth0")))
                 return 0;
         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                         "the container is not a world of its own: it is connected by %.*s",
+                         "the container is not isolated: the interface %.*s connects it",
                          (int)(length < 16 ? length : 16), name);
 }
 
@@ -101,7 +101,7 @@ static int check_namespace(int pid, const char *name, struct fault *why)
 
         (void)snprintf(path, sizeof path, "/proc/self/ns/%s", name);
         if (stat(path, &ours) < 0)
-                return refuse(why, "namespaces cannot be told apart");
+                return refuse(why, "its namespaces cannot be compared with the host's");
         (void)snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, name);
         if (stat(path, &theirs) < 0)
                 return refuse(why, "its namespaces cannot be read");
@@ -150,13 +150,13 @@ static int check_workspace(int pid, int users_fd, const char *user, struct fault
         return 0;
 }
 
-/* What was found while the process may have ended. */
+/* The result, unless the process has ended meanwhile. */
 static int conclude(int pidfd, int err, const struct fault *found, struct fault *why)
 {
         struct pollfd exited = { .fd = pidfd, .events = POLLIN };
 
-        if (poll(&exited, 1, 0) != 0) /* then what was read may be a successor's, whatever it says */
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+        if (poll(&exited, 1, 0) != 0) /* then the data may be those of a later process with the same pid */
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
         return err < 0 ? fault_pass(why, found) : 0;
 }
 

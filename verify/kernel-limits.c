@@ -21,7 +21,7 @@ int kernel_limits_judge(const struct cgroup_limits *limits, const struct limits_
         for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
                 if (bounds[i].found > bounds[i].promised)
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         "the kernel does not hold the container to its %s limit of %" PRIu64
+                                         "the kernel does not enforce the container's %s limit of %" PRIu64
                                          ": enable the %s cgroup controller on this host",
                                          bounds[i].name, bounds[i].promised, bounds[i].controller);
         return 0;
@@ -35,7 +35,7 @@ int kernel_limits_check(const struct cgroup_mounts *mounts, pid_t pid, const cha
         int r = cgroup_find(mounts, pid, container_id, &cgroup);
 
         if (r == -ESRCH)
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
         if (r < 0)
                 return fault_set(why, FAULT_HARDENING_MISSING, -r,
                                  "the container's control groups cannot be found, so its limits cannot be verified");

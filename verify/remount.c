@@ -26,8 +26,9 @@ struct remount {
         void *arg;
 };
 
-/* Terminals are counted for the whole host: without a bound one carrel could take all of them. An instance that is the
- * host's own would be a way out, and is not touched. In the child, inside the container. */
+/* The kernel counts terminals for the whole host: without a limit one carrel could take all of them. If the instance is
+ * the host's own, it is not touched and the check fails, because it would be a way out. Runs in the child, inside the
+ * container. */
 static int bound_terminals(const struct stat *hosts)
 {
         struct stat status;
@@ -41,15 +42,15 @@ static int bound_terminals(const struct stat *hosts)
         return 0;
 }
 
-/* crun (1.8) binds the host's /dev/null over files that it masks, not the container's. That stays below, so that no
- * file is unmasked meanwhile. In the child, inside the container. */
+/* crun (1.8) binds the host's /dev/null over the files that it masks. The container's own is bound over that, and the
+ * host's stays below, so that no file is ever unmasked. Runs in the child, inside the container. */
 static int own_masks(const struct stat *hosts)
 {
         struct stat own;
         struct stat mask;
 
         if (stat("/dev/null", &own) < 0 || (own.st_dev == hosts->st_dev && own.st_ino == hosts->st_ino))
-                return 0; /* for whoever judges the mounts */
+                return 0; /* hardening_check_mounts refuses the host's node */
         for (const struct profile_path *row = PROFILE.paths; row->path != NULL; row++)
                 if (row->is_file && stat(row->path, &mask) == 0 && mask.st_dev == hosts->st_dev &&
                     mask.st_ino == hosts->st_ino && mount("/dev/null", row->path, NULL, MS_BIND, NULL) < 0)
@@ -57,8 +58,8 @@ static int own_masks(const struct stat *hosts)
         return 0;
 }
 
-/* On cgroup v1 it is a tmpfs, which crun (1.8) leaves writable; below it the hierarchies are read-only mounts of their
- * own. In the child, inside the container. */
+/* On cgroup v1 it is a tmpfs, which crun (1.8) leaves writable; the hierarchies below are read-only mounts of their
+ * own. Runs in the child, inside the container. */
 static int close_cgroups(void)
 {
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -66,10 +67,10 @@ static int close_cgroups(void)
         if (syscall(SYS_mount_setattr, AT_FDCWD, PROFILE_CGROUPS, AT_SYMLINK_NOFOLLOW, &attributes,
                     sizeof attributes) == 0)
                 return 0;
-        return errno == ENOENT || errno == EINVAL ? 0 : errno; /* there is none, or nothing is mounted there */
+        return errno == ENOENT || errno == EINVAL ? 0 : errno; /* it does not exist, or is no mount */
 }
 
-/* In the child: the exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
+/* Runs in the child, whose exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
 static _Noreturn void set_attributes(int pidfd, const char *target)
 {
         const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
@@ -79,7 +80,7 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         int r;
         int fd;
 
-        /* Were the daemon killed now, its lock and its sockets would live on in us. */
+        /* If the daemon were killed now, this child would keep its lock and sockets open. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
         (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
         (void)stat(PROFILE_TERMINALS, &terminals);
@@ -97,8 +98,8 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         _exit(r != 0 ? r : bound_terminals(&terminals));
 }
 
-/* The errno the child ended with. Whoever reaps children that are not his (a libev default loop does) makes this
- * ECHILD: then it is not known to be remounted, and so it is not. */
+/* The errno that the child exited with. ECHILD if other code in this process has reaped it (a default libev loop reaps
+ * all children): its result is then unknown, and counts as a failure. */
 static int reap(struct remount *remount)
 {
         siginfo_t info = { 0 };

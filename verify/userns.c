@@ -29,7 +29,7 @@ int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why)
             map[end] != '\0' || inside != 0 || count != PROFILE_USERNS_IDS)
                 return refuse(why, "its user namespace does not map exactly one range of ids");
         if (base < PROFILE_USERNS_IDS || base + count > UINT32_MAX)
-                return refuse(why, "its user namespace reaches into ids of the host's own");
+                return refuse(why, "its user namespace maps ids that belong to the host");
         *ret_base = (uint32_t)base;
         return 0;
 }
@@ -42,7 +42,7 @@ static int check_namespace(int pid, struct fault *why)
 
         (void)snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
         if (stat("/proc/self/ns/user", &ours) < 0 || stat(path, &theirs) < 0)
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
         if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
                 return refuse(why, "it has no user namespace of its own");
         return 0;
@@ -53,15 +53,15 @@ static int read_map(int pid, const char *name, uint32_t *ret_base, struct fault 
         AUTO(auto_free) char *map = NULL;
 
         if (proc_pid_read(pid, name, MAP_MAX, &map) < 0)
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
         return userns_judge_map(map, ret_base, why);
 }
 
 int userns_judge_maker(uint32_t maker, uint32_t base, struct fault *why)
 {
         if (maker < base || maker - base >= PROFILE_USERNS_IDS)
-                return refuse(why, "its user namespace was made by another id than one of its own, with whom it "
-                                   "shares what the kernel counts per user");
+                return refuse(why, "its user namespace was made by an id outside its range, with which it shares "
+                                   "the limits that the kernel counts per user");
         return 0;
 }
 
@@ -74,7 +74,7 @@ static int check_maker(int pid, uint32_t base, struct fault *why)
         (void)snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
         namespace = open(path, O_RDONLY | O_CLOEXEC);
         if (namespace < 0 || ioctl(namespace, NS_GET_OWNER_UID, &maker) < 0)
-                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended as soon as it was started");
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "the container ended right after its start");
         return userns_judge_maker(maker, base, why);
 }
 

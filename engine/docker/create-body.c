@@ -1,4 +1,4 @@
-/* The body of a create request. Its constant part is the profile and what only this API has words for (CONFIG and
+/* The body of a create request. Its constant part is the profile, and keys that only this API has (CONFIG and
  * HOST_CONFIG). The functions below add the spec's values; no value of the spec can reach a key of the tables. Field
  * names: Docker Engine API v1.41, "Create a container". */
 #include "wire.h"
@@ -27,10 +27,10 @@ static const struct constant CONFIG[] = {
         { "Tty", "false" },
 };
 
-/* MaskedPaths and ReadonlyPaths are not named: an absent key is the engine's default list, an empty one is none.
- * AppArmor and SELinux likewise stay as the engine sets them. */
+/* MaskedPaths and ReadonlyPaths are absent: the engine then uses its default list, while an empty list would mean none.
+ * AppArmor and SELinux also keep the engine's defaults. */
 static const struct constant HOST_CONFIG[] = {
-        { "AutoRemove", "false" }, /* who removes is the pool */
+        { "AutoRemove", "false" }, /* the pool removes containers */
         { "DnsOptions", "[]" },
         { "DnsSearch", "[\"" PROFILE_DNS_SEARCH "\"]" },
         { "ExtraHosts", "[]" },
@@ -140,9 +140,10 @@ static bool add_labels(cJSON *config, const struct container_spec *spec)
         return true;
 }
 
-/* Mounts, not Binds: the engine then refuses a source that does not exist instead of making it, and takes nothing that
- * is mounted below it. Neither form takes nosuid and nodev (Docker 20.10 refuses the words): a bind mount keeps
- * those of the mount its source is on; beyond that no-new-privileges, no CAP_MKNOD and the device cgroup stand. */
+/* Mounts, not Binds: with Binds the engine would make a source that does not exist, and include mounts below it.
+ * Neither form has nosuid and nodev (Docker 20.10 refuses the words): a bind mount keeps those of the mount that its
+ * source is on, and the pool's step "seal" sets them. Even without them no-new-privileges, the missing CAP_MKNOD and
+ * the device cgroup hold. */
 static bool add_mounts(cJSON *host, const struct container_spec *spec)
 {
         cJSON *mounts = cJSON_AddArrayToObject(host, "Mounts");
@@ -178,8 +179,8 @@ static bool is_bare_word(const char *text, size_t length)
         return false;
 }
 
-/* The profile's own words replace those of the spec; "exec" is against the engines' default. No word comes twice and no
- * two contradict each other: Docker takes the last, Podman refuses. */
+/* The profile's words replace those of the spec, and "exec" replaces the engines' default. No word comes twice and no
+ * two contradict each other: Docker would use the last, Podman would refuse. */
 static int resolve_tmpfs_options(struct buffer *ret_options, const char *given)
 {
         bool has_noexec = false;

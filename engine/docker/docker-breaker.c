@@ -17,7 +17,7 @@ static void schedule_ping(struct docker *docker)
 void breaker_open(struct docker *docker)
 {
         docker->is_open = true;
-        docker->prefix[0] = '\0'; /* the engine that comes back may be another version */
+        docker->prefix[0] = '\0'; /* the engine may come back with another version */
         docker->version[0] = '\0';
 }
 
@@ -33,7 +33,7 @@ static void on_named(void *arg, const struct http_response *response, const stru
                 snprintf(docker->version, sizeof docker->version, "%s", about.version);
 }
 
-/* For people, where no call needs to know it. */
+/* Asks for the version's name, for people only: no call needs it. */
 static void ask_for_name(struct docker *docker)
 {
         const struct http_request request = { .method = "GET", .path = "/version", .deadline_s = NAMING_DEADLINE_S };

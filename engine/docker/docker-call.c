@@ -16,9 +16,9 @@
 
 static void send_step(struct docker_call *call);
 
-/* --- the life of a call ---------------------------------------------------------------------------------------- */
+/* ---- the life of a call ---- */
 
-/* Nothing can run the call any more. */
+/* Stops everything that could run the call. */
 static void call_detach(struct docker_call *call)
 {
         call->http = http_cancel(call->http);
@@ -76,7 +76,7 @@ static void call_pause(struct engine_call *base, bool is_paused)
 void docker_call_succeed(struct docker_call *call, const struct engine_reply *reply)
 {
         call_detach(call);
-        call->is_busy = true; /* a cancel from inside done must not free what is freed below */
+        call->is_busy = true; /* a cancel inside done must not free the call twice */
         call->done(call->arg, reply, NULL);
         docker_call_free(call);
 }
@@ -97,7 +97,7 @@ void docker_call_garbled(struct docker_call *call, int err)
                 fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "no memory to %s", call->step->what);
         else
                 fault_set(&why, FAULT_ENGINE_UNAVAILABLE, EBADMSG,
-                          "asked to %s, the engine gave an answer its API does not document", call->step->what);
+                          "the engine's answer to a request to %s is not one that its API documents", call->step->what);
         docker_call_fail(call, &why);
 }
 
@@ -144,7 +144,7 @@ int docker_call_new(struct docker_call **ret_call, struct docker *docker, const 
         return 0;
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static bool is_unreachable(const struct fault *why)
 {
@@ -187,7 +187,7 @@ static void set_refusal(const struct docker_call *call, const struct http_respon
                 fault_set(why, kind, r, "the engine refused to %s (%d): %s", step->what, response->status, message);
 }
 
-/* The answer with the status that it should have had. */
+/* The answer, with the status that Docker would have given. */
 static struct http_response understood(const struct docker_rule *rules, const struct http_response *response)
 {
         struct http_response answer = *response;
@@ -246,7 +246,7 @@ static void on_stream_data(void *arg, const void *bytes, size_t length)
         call->step->on_data(call, bytes, length);
 }
 
-/* --- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static double seconds_left(const struct docker_call *call)
 {
@@ -310,7 +310,7 @@ void docker_use_version(struct docker *docker, const char *api_version)
         snprintf(docker->api_version, sizeof docker->api_version, "%s", api_version);
 }
 
-/* 1.41, what this file was written for, or the engine's oldest where that is newer. */
+/* 1.41, for which this file was written, or the engine's oldest version if that is newer. */
 static int choose_version(struct docker *docker, const struct engine_about *about, const char *min)
 {
         static const char OURS[] = "1.41";
@@ -377,7 +377,7 @@ static void send_step(struct docker_call *call)
                 if (call->refusal.kind != FAULT_NONE)
                         docker_call_fail(call, &call->refusal);
                 else
-                        fail_soon(call, FAULT_DEADLINE, ETIMEDOUT, "the engine has not finished in time");
+                        fail_soon(call, FAULT_DEADLINE, ETIMEDOUT, "the engine did not finish in time");
                 return;
         }
         int r = try_step(call);

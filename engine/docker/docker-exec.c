@@ -11,7 +11,7 @@
 #include "str.h"
 #include "wire.h"
 
-/* The end of the output can come a moment before the engine has noted the program's exit. */
+/* The output may end shortly before the engine has noted the program's exit. */
 enum { MAX_INSPECTS = 6, MAX_HELD_BYTES = 4096 };
 
 struct exec_run {
@@ -20,7 +20,7 @@ struct exec_run {
         struct wire_stream stream;
         struct docker_call *call;
         void *input;
-        struct buffer held; /* what may be the engine's own words (see pass_output) */
+        struct buffer held; /* text that may be the engine's own (see pass_output) */
         bool is_deciding;
         const char *const *stray_words; /* NULL: this engine, or this program, has none (see pass_frame) */
         struct buffer stray;
@@ -44,7 +44,7 @@ static void emit(struct exec_run *run, int stream, const void *bytes, size_t len
                 run->events.on_output(run->call->arg, stream, bytes, length);
 }
 
-/* Whether what came so far is, or can still become, a text that begins with these words. */
+/* Whether the text so far begins with these words, or still may. */
 static bool may_begin(const struct buffer *held, const char *words)
 {
         size_t n = held->length < strlen(words) ? held->length : strlen(words);
@@ -52,8 +52,8 @@ static bool may_begin(const struct buffer *held, const char *words)
         return held->length <= MAX_HELD_BYTES && memcmp(held->data, words, n) == 0;
 }
 
-/* Docker answers a missing binary with 200 and writes the reason into the program's *stdout*. Output that begins like
- * it is held until the inspect at the end tells whether any program has run at all. */
+/* For a missing program Docker answers 200 and writes the reason into the program's *stdout*. Output that begins like
+ * it is held until the final inspect says whether any program has run at all. */
 static void pass_output(void *arg, int stream, const void *bytes, size_t length)
 {
         struct exec_run *run = arg;
@@ -90,9 +90,8 @@ static bool may_be_stray(const struct exec_run *run)
         return false;
 }
 
-/* An engine may complain of input that the program has left unread in the program's own stderr, behind all that the
- * program wrote. Such words are held: more output shows that they were the program's, and at the end they are dropped.
- */
+/* An engine may report unread input in the program's own stderr, after all that the program wrote. Such text is held.
+ * More output proves that it was the program's; at the end it is dropped. */
 static void pass_frame(void *arg, int stream, const void *bytes, size_t length)
 {
         struct exec_run *run = arg;
@@ -111,9 +110,10 @@ static void pass_frame(void *arg, int stream, const void *bytes, size_t length)
         pass_output(arg, stream, bytes, length);
 }
 
-/* --- at the end -------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
-/* One whole line that begins so: what is held may begin so, and words have no newline, so it is longer than they. */
+/* One whole line that begins with these words. Held text begins with them and the words have no newline, so it is
+ * longer than they are. */
 static bool is_stray(const struct exec_run *run)
 {
         const struct buffer *stray = &run->stray;
@@ -156,7 +156,7 @@ static void on_run_inspected(struct docker_call *call, const struct http_respons
 
 static const struct docker_step INSPECT_RUN = {
         .method = "GET",
-        .what = "tell how a program ended",
+        .what = "report how a program ended",
         .on_missing = FAULT_NOT_FOUND,
         .on_conflict = FAULT_ENGINE_REFUSED,
         .on_success = on_run_inspected,
@@ -168,12 +168,12 @@ static void on_run_over(struct docker_call *call, const struct http_response *re
 
         call->input = NULL;
         call->input_length = 0;
-        call->deadline_at = 0; /* the program had no deadline; this question has its own */
+        call->deadline_at = 0; /* the program had no deadline; this request has its own */
         docker_call_continue(call, &INSPECT_RUN, docker_text("/exec/%s/json", run->exec_id), NULL);
 }
 
-/* An engine that closes the connection while some of the program's input lies unread in it resets it (podman 4.3; Linux
- * does so for every socket): all of the output was sent before. What else it may have been the next question tells. */
+/* If an engine closes the connection while it has unread input of the program, the connection is reset (podman 4.3;
+ * Linux does so for every socket). All output was sent before. The next request shows any other cause. */
 static bool on_run_cut(struct docker_call *call, const struct fault *http_why)
 {
         const struct exec_run *run = call->extra;
@@ -184,7 +184,7 @@ static bool on_run_cut(struct docker_call *call, const struct fault *http_why)
         return true;
 }
 
-/* --- while it runs ------------------------------------------------------------------------------------------------ */
+/* ---- while it runs ---- */
 
 static void on_run_started(struct docker_call *call)
 {
@@ -325,7 +325,7 @@ int docker_exec_inspect(struct engine *engine, const char *engine_exec_id, engin
         return r;
 }
 
-/* --- an end without a name ---------------------------------------------------------------------------------------- */
+/* ---- the end of an exec that an event does not name ---- */
 
 static void on_looked_at(struct docker_call *call, const struct http_response *response)
 {
@@ -354,7 +354,7 @@ static const struct docker_step LOOK = {
 
 static void on_look_done(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
-        /* What cannot be asked for is found out at the end of its output. */
+        /* If the request cannot be made, the end of the output reports it. */
 }
 
 static void look_at(struct docker *docker, const char *exec_id)

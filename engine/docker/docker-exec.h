@@ -1,5 +1,5 @@
-/* Inside the engine room only: a program run inside through the engine: create, start (the answer's connection is taken
- * over by the program's streams), and at their end inspect. */
+/* Inside the engine room only: runs a program inside through the engine. It is created, started (the answer's
+ * connection then carries the program's streams), and inspected at the end of its streams. */
 #pragma once
 
 #include "engine.h"
@@ -8,6 +8,6 @@ int docker_exec(struct engine *engine, const char *id, const struct exec_command
                 const struct exec_events *events, engine_done done, void *arg, struct engine_call **ret_call);
 int docker_exec_inspect(struct engine *engine, const char *engine_exec_id, engine_done done, void *arg,
                         struct engine_call **ret_call);
-/* A program of ours has ended, and the event did not say which: asks about each that runs, and tells the watch. */
+/* A program has ended, and the event did not say which: inspects each that runs, and reports the end to the watch. */
 struct docker;
 void docker_exec_look_at_all(struct docker *docker);

@@ -24,7 +24,7 @@ static void on_inspected(struct docker_call *call, const struct http_response *r
                 docker_call_garbled(call, r);
                 return;
         }
-        /* An image has many names: the one it was asked for by. */
+        /* An image has many names; report the one in the request. */
         if (!str_has_prefix(call->subject, "sha256:"))
                 (void)snprintf(image.reference, sizeof image.reference, "%s", call->subject);
         docker_call_succeed(call, &reply);
@@ -62,7 +62,7 @@ int docker_image_inspect(struct engine *engine, const char *reference, engine_do
         return r;
 }
 
-/* Load and build answer 200 at once, then a JSON object a line, of which one may be the error. */
+/* Load and build answer 200 at once, then send a JSON object per line, one of which may be the error. */
 static int read_progress(const struct http_response *response, struct wire_progress *progress)
 {
         const char *at = response->body;
@@ -79,7 +79,7 @@ static int read_progress(const struct http_response *response, struct wire_progr
         return 0;
 }
 
-/* *ret_loaded: what the engine says it has loaded, "" when it says nothing. False: the call has failed. */
+/* *ret_loaded: the image that the engine reports as loaded, or "". False: the call has failed. */
 static bool take_progress(struct docker_call *call, const struct http_response *response,
                           struct wire_progress *progress)
 {
@@ -119,7 +119,7 @@ static const struct docker_step TAG = {
         .on_success = on_tagged,
 };
 
-/* A whole reference as "repo=NAME&tag=TAG". */
+/* The reference as "repo=NAME&tag=TAG". */
 static char *name_query(const char *reference)
 {
         const char *colon = strrchr(reference, ':');
@@ -129,7 +129,7 @@ static char *name_query(const char *reference)
         return repository == NULL ? NULL : docker_text("repo=%s&tag=%s", repository, colon + 1);
 }
 
-/* Where an import is named by its repository alone, that is the whole reference. */
+/* An engine that imports by repository gets the whole reference there. */
 static char *import_query(const struct docker *docker, const char *reference)
 {
         AUTO(auto_free) char *whole = docker_escape(reference);
@@ -139,7 +139,7 @@ static char *import_query(const struct docker *docker, const char *reference)
         return whole == NULL ? NULL : docker_text("repo=%s", whole);
 }
 
-/* An archive brings its own names; the one that was asked for is given beside them. */
+/* An archive has its own names; the requested one is added. */
 static void on_loaded(struct docker_call *call, const struct http_response *response)
 {
         struct wire_progress progress = { 0 };
@@ -151,8 +151,7 @@ static void on_loaded(struct docker_call *call, const struct http_response *resp
         if (str_equal(progress.reference, call->subject)) {
                 docker_call_continue(call, &INSPECT, image_path(call->subject), NULL);
         } else if (!docker_is_reference(progress.reference)) {
-                fault_set(&why, FAULT_ENGINE_REFUSED, EREMOTEIO,
-                          "the engine has loaded the archive and names no image");
+                fault_set(&why, FAULT_ENGINE_REFUSED, EREMOTEIO, "the engine loaded the archive but reported no image");
                 docker_call_fail(call, &why);
         } else {
                 docker_call_continue(call, &TAG,
@@ -190,8 +189,8 @@ static int make(struct engine *engine, const struct docker_step *step, int fd, c
         return r;
 }
 
-/* The engine's own load knows docker-archives (Podman's knows OCI layouts too); a root tree has to be told apart by the
- * one who sends it. */
+/* The engine's own load reads docker-archives (Podman's reads OCI layouts too). For a root tree the caller must say so.
+ */
 int docker_image_load(struct engine *engine, const struct image_source *source, engine_done done, void *arg,
                       struct engine_call **ret_call)
 {
@@ -261,7 +260,7 @@ int docker_image_remove(struct engine *engine, const char *reference, engine_don
         return make(engine, &REMOVE, -1, reference, docker_text("/images/%s", reference), done, arg, ret_call);
 }
 
-/* Without a network: a recipe that needs one is not ours. */
+/* Without a network: our recipes need none. */
 int docker_image_build(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                        struct engine_call **ret_call)
 {

@@ -80,7 +80,7 @@ bool docker_is_name(const char *text)
         return consists_of(text, LETTERS_DIGITS "_.-", ENGINE_NAME_BYTES) && strchr("_.-", text[0]) == NULL;
 }
 
-/* No empty and no dotted segments: a router of paths would walk them. */
+/* No empty segments and none of dots: a router would resolve them. */
 bool docker_is_reference(const char *text)
 {
         return consists_of(text, LETTERS_DIGITS "_.-/:@", 256) && strchr("/.:@-", text[0]) == NULL &&

@@ -1,5 +1,5 @@
-/* Inside the engine room only: where engines that speak Docker's API differ from each other. One table per engine, so
- * that docker.c and its parts ask no engine for its name. */
+/* Inside the engine room only: how engines that speak Docker's API differ. There is one table per engine, so that
+ * docker.c and its parts need not ask for the engine's name. */
 #pragma once
 
 #include "engine.h"
@@ -10,45 +10,44 @@ struct docker_call;
 struct docker_options;
 struct http_response;
 
-/* An answer whose status is not the one that Docker's API documents for what its message says. */
+/* An answer whose status is not the one that Docker's API documents for such a message. */
 struct docker_rule {
         int status;
-        const char *words; /* in the message */
+        const char *words; /* part of the message */
         int understood_as; /* 404 or 409 */
 };
 
 struct docker_quirks {
-        const char *kind; /* as engine_about tells it */
-        /* The API version it surely has, where asking it would take seconds (then it is asked on the side, for its name
-         * only); NULL: it is asked first. */
+        const char *kind; /* as in engine_about */
+        /* The API version that it is known to have, if asking takes seconds. Its version is then asked for in the
+         * background, for people only. NULL: the version is asked for first. */
         const char *known_api_version;
-        const char *pull_command; /* what a person types to get an image */
-        const char *service;      /* of systemd, that serves it */
-        /* How a container is killed and removed: what its id stands between in a DELETE. */
+        const char *pull_command; /* shown to a person who needs an image */
+        const char *service;      /* its systemd unit */
+        /* The parts before and after the id in the DELETE that kills and removes a container. */
         const char *remove_path, *remove_query;
-        const char *const *event_actions; /* what /events is filtered by; NULL-terminated */
+        const char *const *event_actions; /* the filter of /events; NULL-terminated */
         const struct docker_rule *rules;  /* end with status 0 */
-        /* The value of the security option "seccomp=", allocated: the profile, or where it is. NULL: errno says why;
-         * the create then fails, because a container without the filter is never made. */
+        /* The security option "seccomp=" with the profile or the path of it; allocated. NULL: errno says why, and the
+         * create fails, because a container without the filter is never made. */
         char *(*seccomp_option)(const struct docker *docker);
-        /* What its report that it could not run a program begins with, where that comes in the program's stdout; NULL:
-         * it does not. */
+        /* The beginning of its report that a program could not be run, if that comes in the program's stdout; else
+         * NULL. */
         const char *report_words;
-        const char *const *stray_words; /* what its own words behind a program's stderr begin with, NULL-terminated;
-                                         * NULL: there are none */
-        bool imports_by_repository;     /* it does not heed the tag of an imported image beside the repository */
-        bool has_nameless_exec_ends;    /* its events of an exec's end do not say which exec it was */
+        const char *const *stray_words; /* text that it adds to a program's stderr begins so; NULL: it adds none */
+        bool imports_by_repository;     /* it ignores the tag of an imported image beside the repository */
+        bool has_nameless_exec_ends;    /* its events do not say which exec has ended */
         enum profile_engine engine;     /* as in struct wire_machine */
-        uint64_t (*nproc)(void);        /* RLIMIT_NPROC of a container; NULL: the engine sets none */
-        /* An answer to a create that the name is taken (409, as understood): handles it and ends the call, or answers
-         * false. NULL: never handles. */
+        uint64_t (*nproc)(void);        /* RLIMIT_NPROC of a container; NULL: none is requested */
+        /* Handles the answer that the name of a create is taken (409, after the rules) and ends the call, or returns
+         * false. NULL: never handles it. */
         bool (*on_name_taken)(struct docker_call *call, const struct http_response *response);
-        /* What is left to do when a program has ended and was asked about for the last time; NULL: nothing. */
+        /* Called after the last inspect of a program that has ended; NULL: nothing to do. */
         void (*after_exec)(struct docker *docker, const char *exec_id);
-        void (*free_extra)(void *extra); /* NULL: there is none */
+        void (*free_extra)(void *extra); /* NULL: not needed */
 };
 
-/* docker_new for any of them. Takes extra, whatever it returns. */
+/* docker_new for any of these engines. Takes over extra even on failure. */
 __attribute__((warn_unused_result)) int docker_new_quirky(struct engine **ret_engine, struct ev_loop *loop,
                                                           const struct docker_options *options,
                                                           const struct docker_quirks *quirks, void *extra);

@@ -27,8 +27,8 @@ struct docker_watch {
         double backoff_s;
         struct buffer line;
         bool is_connected;
-        bool is_busy;  /* on_event may be running above us */
-        bool is_freed; /* while busy */
+        bool is_busy;  /* in on_event */
+        bool is_freed; /* freed while busy */
 };
 
 static void watch_release(struct docker_watch *watch)
@@ -38,7 +38,7 @@ static void watch_release(struct docker_watch *watch)
         free(watch);
 }
 
-/* Tells the user; false: he has freed the engine, and the watch is gone. */
+/* Calls on_event. False: it has freed the engine, and the watch is gone. */
 static bool tell(struct docker_watch *watch, const struct engine_event *event)
 {
         watch->is_busy = true;
@@ -76,7 +76,7 @@ static void schedule_retry(struct docker_watch *watch)
         watch->backoff_s = watch->backoff_s * 2 < LAST_BACKOFF_S ? watch->backoff_s * 2 : LAST_BACKOFF_S;
 }
 
-/* The stream is over, or could not be had. */
+/* The stream has ended, or could not be opened. */
 static void on_over(void *arg, const struct engine_reply *reply, const struct fault *why)
 {
         struct docker_watch *watch = arg;
@@ -99,7 +99,7 @@ static void on_connected(struct docker_call *call)
         tell_kind(watch, ENGINE_RESYNC);
 }
 
-/* Tells of every whole line; false: the watch is gone. */
+/* Reports every whole line. False: the watch is gone. */
 static bool pass_lines(struct docker_watch *watch)
 {
         char *newline;
@@ -118,7 +118,7 @@ static bool pass_lines(struct docker_watch *watch)
         return true;
 }
 
-/* A line beyond its bound, or no memory: begin anew, which tells the user to list. */
+/* A line is too long, or there is no memory: reconnect, so that the user lists again. */
 static void on_events(struct docker_call *call, const void *bytes, size_t length)
 {
         struct docker_watch *watch = call->arg;
@@ -141,7 +141,7 @@ static void on_end(struct docker_call *call, const struct http_response *respons
 
 static const struct docker_step EVENTS = {
         .method = "GET",
-        .what = "tell of events",
+        .what = "report events",
         .on_missing = FAULT_ENGINE_REFUSED,
         .on_conflict = FAULT_ENGINE_REFUSED,
         .is_stream = true,
@@ -150,8 +150,8 @@ static const struct docker_step EVENTS = {
         .on_data = on_events,
 };
 
-/* Docker sends the header before it subscribes, so the moments around the connect are asked for once more with
- * `since`: an event may come twice, none is missed. */
+/* Docker sends the header before it subscribes, so `since` asks again for the moments around the connect: an event may
+ * come twice, but none is missed. */
 static int connect_stream(struct docker_watch *watch)
 {
         int64_t since_ms = clock_wall_ms() - 1000;

@@ -1,4 +1,4 @@
-/* Inside the engine room only: the events of labelled containers, followed for the engine's life. */
+/* Inside the engine room only: follows the events of labelled containers as long as the engine lives. */
 #pragma once
 
 #include "engine.h"
@@ -6,7 +6,7 @@
 struct docker_watch;
 
 int docker_watch(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg);
-/* As if an event had told that this program has ended. watch NULL: nobody is told. */
+/* Reports the end of this program, as an event would. watch NULL: does nothing. */
 void docker_watch_tell_exec(struct docker_watch *watch, const char *container_id, const char *exec_id, int exit_code);
-/* NULL is fine; returns NULL. Before the engine's calls are cancelled. */
+/* NULL is fine; returns NULL. Call it before the engine's calls are cancelled. */
 struct docker_watch *docker_watch_free(struct docker_watch *watch);

@@ -20,7 +20,7 @@
 
 enum { MAX_CONNECTIONS = 64, MAX_STREAMS = 8192 };
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static void on_nothing(struct docker_call *call, const struct http_response *response)
 {
@@ -85,8 +85,8 @@ static bool on_create_refused(struct docker_call *call, const struct http_respon
         return response->status == 409 && quirks->on_name_taken != NULL && quirks->on_name_taken(call, response);
 }
 
-/* The name is still taken, for a moment: a removal is under way, or (Podman 4.3) its init died by itself between the
- * engine's look and its SIGKILL. */
+/* The name is still taken for a moment: a removal is in progress, or (Podman 4.3) init died between the engine's check
+ * and its SIGKILL. */
 static bool is_removal_unfinished(const struct http_response *response)
 {
         return response->status == 409 &&
@@ -109,7 +109,7 @@ static bool on_remove_refused(struct docker_call *call, const struct http_respon
         return true;
 }
 
-/* It is as was asked for (docker 20.10 answers 409 or 500 with these words). */
+/* The container has the requested state already (docker 20.10 answers 409 or 500 with these words). */
 static bool on_pause_refused(struct docker_call *call, const struct http_response *response)
 {
         if (!says(response, "already paused"))
@@ -126,7 +126,7 @@ static bool on_unpause_refused(struct docker_call *call, const struct http_respo
         return true;
 }
 
-/* --- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 enum operation { CREATE, INSPECT, LIST, PAUSE, REMOVE, RENAME, START, UNPAUSE };
 
@@ -246,7 +246,7 @@ static int docker_pause(struct engine *engine, const char *id, bool is_paused, e
                      docker_text("/containers/%s/%s", id, is_paused ? "pause" : "unpause"), NULL, done, arg, ret_call);
 }
 
-/* --- the engine -------------------------------------------------------------------------------------------------- */
+/* ---- the engine ---- */
 
 static void docker_about(const struct engine *engine, struct engine_about *ret_about)
 {
@@ -362,7 +362,7 @@ int docker_new_quirky(struct engine **ret_engine, struct ev_loop *loop, const st
         return 0;
 }
 
-/* --- Docker itself ----------------------------------------------------------------------------------------------- */
+/* ---- Docker itself ---- */
 
 static char *docker_seccomp_option(const struct docker *docker)
 {

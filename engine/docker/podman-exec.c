@@ -1,9 +1,9 @@
-/* Podman's service starts a conmon per exec with --exit-delay 300, as a client may ask for a while how the program has
- * ended: its child sleeps, then becomes the podman(1) that forgets the session. At a few programs a second that is a
- * thousand processes. SIGTERM, which conmon 2.1 hands on to the program it watches, ends the sleep when there is no
- * such program any more: the session is forgotten at once and both processes end. Before that it is made sure that the
- * program's pid names nobody now, as conmon would signal whoever has it. (exit_command_delay of containers.conf(5) does
- * the same for all of Podman's clients.) */
+/* Podman's service starts a conmon per exec with --exit-delay 300, because a client may ask later how the program
+ * ended. A child of conmon sleeps, then becomes the podman(1) that forgets the session. At a few programs a second that
+ * is a thousand processes. conmon 2.1 passes SIGTERM on to its program. If there is no such program any more, SIGTERM
+ * ends the sleep: the session is forgotten at once and both processes end. So it is sent only when the program's pid
+ * belongs to no process, because conmon would signal its new owner. (exit_command_delay of containers.conf(5) does the
+ * same for all of Podman's clients.) */
 #include "podman-exec.h"
 
 #include <dirent.h>
@@ -30,12 +30,12 @@ enum { SESSIONS_MAX = 512, COMMAND_BYTES = 16384, PID_MOST = 4194304 };
 struct podman_execs {
         struct ev_loop *loop;
         ev_timer timer;
-        size_t n_ripe; /* the first ones, which were there when the timer was started */
+        size_t n_ripe; /* the first ones, added before the timer was started */
         size_t n_sessions;
         char sessions[SESSIONS_MAX][ENGINE_ID_BYTES];
 };
 
-/* A process of root's that is called conmon: what runs inside a carrel can take the name, and never that uid. */
+/* A process of root named conmon. A program inside a carrel can take that name, but not that uid. */
 static bool is_conmon(int proc, const char *pid)
 {
         char path[64], name[16] = "";
@@ -49,7 +49,7 @@ static bool is_conmon(int proc, const char *pid)
         return length > 0 && strcmp(name, "conmon\n") == 0;
 }
 
-/* Its arguments, each with a NUL behind it. 0: not to be read. */
+/* Its arguments, each ended by a NUL. 0: they cannot be read. */
 static size_t read_command(int proc, const char *pid, char ret_command[static COMMAND_BYTES])
 {
         char path[64];
@@ -63,7 +63,7 @@ static size_t read_command(int proc, const char *pid, char ret_command[static CO
         return (size_t)length;
 }
 
-/* The word behind an option's; "" when it is not there. */
+/* The word after an option; "" without that option. */
 static const char *word_after(const char *command, size_t length, const char *option)
 {
         const char *end = command + length;
@@ -82,7 +82,7 @@ static bool is_ripe(const struct podman_execs *execs, const char *session)
         return false;
 }
 
-/* What conmon wrote about the program it watches (-p) names nobody. */
+/* The pid file of the program that conmon watches (-p) names no process. */
 static bool is_program_gone(const char *pid_file)
 {
         char text[16] = "";
@@ -96,7 +96,7 @@ static bool is_program_gone(const char *pid_file)
         return str_parse_u64(text, 2, PID_MOST, &pid) == 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
-/* conmon(8): -u is the session's id, where it watches an exec; -p the file with the program's pid. */
+/* conmon(8): -u is the session's id if it watches an exec; -p is the file with the program's pid. */
 static bool is_idle_monitor(const struct podman_execs *execs, int proc, const char *pid)
 {
         char command[COMMAND_BYTES];
@@ -105,7 +105,7 @@ static bool is_idle_monitor(const struct podman_execs *execs, int proc, const ch
         return is_ripe(execs, word_after(command, length, "-u")) && is_program_gone(word_after(command, length, "-p"));
 }
 
-/* The pidfd first, then the look: it is the process looked at that is signalled. */
+/* The pidfd is opened before the checks, so that the checked process is the one that is signalled. */
 static void end_monitor(const struct podman_execs *execs, int proc, const char *pid)
 {
         uint64_t number;

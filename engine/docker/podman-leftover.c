@@ -58,7 +58,7 @@ static const struct docker_step LOOK = { "GET",
                                          .on_success = on_known,
                                          .on_refusal = on_unknown };
 
-/* The first whole word of 64 hexadecimal digits; NULL when there is none. */
+/* The first whole word of 64 hexadecimal digits, or NULL. */
 static char *find_id(const char *text)
 {
         static const char DIGITS[] = "0123456789abcdef";

@@ -1,4 +1,4 @@
-/* Podman's differences from Docker, in one table. Facts: podman 4.3.1's compatibility API, tried by
+/* Podman's differences from Docker, in one table. Facts are of podman 4.3.1's compatible API, tested by
  * tests/integration/test_engine.c. */
 #include "podman.h"
 
@@ -30,7 +30,7 @@ struct podman {
         struct podman_execs *execs;
 };
 
-/* ---- the syscall filter is a file ---- */
+/* ---- the system call filter is a file ---- */
 
 static int write_whole(int fd, const struct buffer *text)
 {
@@ -45,8 +45,8 @@ static int write_whole(int fd, const struct buffer *text)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Whole or not at all, under a name of this process's own until it is whole; nothing that lies there is followed or
- * kept. */
+/* Writes it under a name of this process and renames it, so that the file is whole or absent. Existing files are
+ * neither followed nor kept. */
 static int write_profile(int dir, const struct buffer *profile)
 {
         char name[64];
@@ -66,7 +66,7 @@ static int write_profile(int dir, const struct buffer *profile)
         return r;
 }
 
-/* Who could write into the directory could loosen the filter of the next container. */
+/* Another writer of the directory could loosen the filter of the next container. */
 static int open_state_dir(const char *path)
 {
         struct stat status;
@@ -87,7 +87,7 @@ static bool is_alive(const char *pid)
         return str_parse_u64(pid, 1, INT32_MAX, &number) == 0 && (kill((pid_t)number, 0) == 0 || errno != ESRCH);
 }
 
-/* What a carreld that was killed while it wrote has left. */
+/* Removes the unfinished file of a carreld that was killed. */
 static void clear_unfinished(const char *state_dir)
 {
         int fd = open_state_dir(state_dir);
@@ -105,7 +105,7 @@ static void clear_unfinished(const char *state_dir)
         (void)closedir(directory);
 }
 
-/* Written anew for each container: 5 KB on a tmpfs, and nothing that happened to the file meanwhile matters. */
+/* Written for each container: it is 5 KB on a tmpfs, and a change to the file since the last one has no effect. */
 static char *podman_seccomp_option(const struct docker *docker)
 {
         const struct podman *podman = docker->extra;
@@ -122,9 +122,9 @@ static char *podman_seccomp_option(const struct docker *docker)
         return NULL;
 }
 
-/* Podman sets RLIMIT_NPROC to 2^20 where a request names none, which a runtime without CAP_SYS_RESOURCE cannot have
- * above its own hard limit; ours is taken for that one. The limit counts all processes of a uid on the host, so that it
- * bounds no carrel: the pids cgroup does. */
+/* Podman sets RLIMIT_NPROC to 2^20 if a request names none. A runtime without CAP_SYS_RESOURCE cannot raise it above
+ * its own hard limit, which is assumed to equal carreld's. The limit counts all processes of a uid on the host, so it
+ * does not bound a carrel: the pids cgroup does. */
 static uint64_t podman_nproc(void)
 {
         enum { MOST = 1048576 };
@@ -157,13 +157,13 @@ static const char *const EVENT_ACTIONS[] = { "start", "died", "remove", "oom", "
 
 static const struct docker_rule RULES[] = {
         { 500, "is already in use", 409 }, /* create, rename: the name */
-        { 500, "no such container", 404 }, /* gone between Podman's look and its deed */
+        { 500, "no such container", 404 }, /* removed between Podman's lookup and its action */
         { 500, "no such exec session", 404 },
-        { 500, "could not be stopped", 409 }, /* remove: asked again */
+        { 500, "could not be stopped", 409 }, /* remove: retried */
         { 0 },
 };
 
-/* Of input that was not read: which of the two it meets first is a race between it and conmon. */
+/* Reports of unread input; which of the two appears is a race between the engine and conmon. */
 static const char *const STRAY_WORDS[] = { "Error: write unixpacket @->", "Error: read unixpacket @->", NULL };
 
 static const struct docker_quirks QUIRKS = {
@@ -171,7 +171,7 @@ static const struct docker_quirks QUIRKS = {
         .known_api_version = "1.41", /* its /version runs conmon, the runtime and the package manager: 1-2 s */
         .pull_command = "podman pull",
         .service = "podman.socket",
-        /* Not the compatible one, which stops first and waits ten seconds for a program that ignores SIGTERM. */
+        /* Not the compatible request, which stops first and waits ten seconds for a program that ignores SIGTERM. */
         .remove_path = "/libpod/containers/",
         .remove_query = "force=true&v=true&timeout=0",
         .event_actions = EVENT_ACTIONS,

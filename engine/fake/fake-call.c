@@ -66,7 +66,7 @@ static int do_list(struct fake_call *call, struct fault *why)
                 if (!fake_has_label(&container->info, call->target, call->text))
                         continue;
                 call->listed[count] = container->info;
-                call->listed[count++].pid = 0; /* as a list of Docker's tells none */
+                call->listed[count++].pid = 0; /* a list of Docker's has none either */
         }
         call->reply.containers = call->listed;
         call->reply.n_containers = count;

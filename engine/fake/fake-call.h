@@ -1,4 +1,4 @@
-/* Inside the engine room only: one call of the fake engine, and what each operation does to its containers. */
+/* Inside the engine room only: a call of the fake engine, and the effect of each operation on its containers. */
 #pragma once
 
 #include <ev.h>
@@ -9,16 +9,16 @@
 
 struct fake;
 
-/* One call: what was asked, and once its time has come, what is answered. */
+/* One call: its request and, once it is due, its answer. */
 struct fake_call {
         struct engine_call base;
         struct fake *fake;
-        struct fake_store *store; /* the fake's */
+        struct fake_store *store; /* of the engine */
         struct list node;
         ev_timer timer;
         enum fake_op op;
         enum fake_behaviour behaviour;
-        engine_done done; /* NULL once cancelled: the effect still comes, as it does in a real engine */
+        engine_done done; /* NULL once cancelled; the effect still happens, as in a real engine */
         void *arg;
         char target[256];             /* id or name; the image; the label of a list */
         char text[ENGINE_NAME_BYTES]; /* the new name; the label's value */
@@ -33,6 +33,6 @@ struct fake_call {
         char exec_id[ENGINE_ID_BYTES];
 };
 
-/* Does what the call asked for and sets its reply, which is valid until the store changes. Returns 0, or a negative
- * errno with the reason in *why. */
+/* Carries out the call and sets its reply, which is valid until the store changes. Returns 0, or a negative errno with
+ * the reason in *why. */
 int fake_call_carry_out(struct fake_call *call, struct fault *why);

@@ -69,7 +69,7 @@ static int carry_out(struct fake_call *call, struct fault *why)
         return r;
 }
 
-/* A cancel from within one of the exec's callbacks is seen before the next one. */
+/* A cancel in one of the exec's callbacks is noticed before the next callback. */
 static void tell_exec(struct fake_call *call)
 {
         if (call->op != FAKE_EXEC)
@@ -321,7 +321,7 @@ int fake_new(struct engine **ret_engine, struct ev_loop *loop)
         return 0;
 }
 
-/* ---- what a test tells it to do ---- */
+/* ---- for tests ---- */
 
 void fake_set(struct engine *engine, enum fake_op op, enum fake_behaviour behaviour, unsigned times)
 {

@@ -68,7 +68,7 @@ struct fake_container *fake_store_find(const struct fake_store *store, const cha
         return found;
 }
 
-/* Takes the container; gives it an id when it has none. */
+/* Takes over the container; gives it an id if it has none. */
 int fake_store_insert(struct fake_store *store, struct fake_container *made)
 {
         store->last_id++;
@@ -108,7 +108,7 @@ static void deliver_events(struct ev_loop *loop, ev_timer *timer, int revents)
         struct list due;
 
         list_init(&due);
-        list_move_all(&store->events, &due); /* what a listener causes comes a turn later */
+        list_move_all(&store->events, &due); /* events caused by a listener come an iteration later */
         for (struct list *node = list_pop(&due); node != NULL; node = list_pop(&due)) {
                 struct pending_event *event = LIST_ENTRY(node, struct pending_event, node);
                 struct engine_event told = { event->kind, event->id, event->exec_id, event->exit_code };

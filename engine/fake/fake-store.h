@@ -1,4 +1,4 @@
-/* Inside the engine room only: the containers of the fake engine, and the events they cause. */
+/* Inside the engine room only: the containers of the fake engine and their events. */
 #pragma once
 
 #include <ev.h>
@@ -20,10 +20,10 @@ struct fake_store {
         struct fake_container *ids;
         struct fake_container *names;
         uint64_t last_id;
-        int next_pid;       /* of a container that starts */
-        struct list events; /* told in order, at the loop's next turn */
+        int next_pid;       /* for the next container that starts */
+        struct list events; /* reported in order, in the loop's next iteration */
         ev_timer event_turn;
-        char *watch_label; /* NULL: nobody watches */
+        char *watch_label; /* NULL: there is no watcher */
         char *watch_value;
         engine_on_event on_event;
         void *on_event_arg;
@@ -31,23 +31,23 @@ struct fake_store {
 
 void fake_store_init(struct fake_store *store, struct ev_loop *loop);
 void fake_store_release(struct fake_store *store);
-/* Drops the watcher and the events it has not heard. */
+/* Drops the watcher and the events that it has not received. */
 void fake_store_unwatch(struct fake_store *store);
 
-/* Copies. NULL: out of memory, or the name is too long. */
+/* Copies its arguments. NULL: out of memory, or the name is too long. */
 struct fake_container *fake_container_new(const char *name, const struct label *labels, size_t n_labels);
 struct fake_container *fake_container_free(struct fake_container *container);
 bool fake_has_label(const struct container_info *info, const char *key, const char *value);
 
 /* By id or exact name, or NULL. */
 struct fake_container *fake_store_find(const struct fake_store *store, const char *id_or_name);
-/* Takes the container on success, and gives it an id when it has none. Returns 0 or -ENOMEM. */
+/* Takes over the container on success, and gives it an id if it has none. Returns 0 or -ENOMEM. */
 int fake_store_insert(struct fake_store *store, struct fake_container *made);
 void fake_store_kill(struct fake_store *store, struct fake_container *container, bool is_silent);
 /* Kills, removes and frees. */
 void fake_store_remove(struct fake_store *store, struct fake_container *container, bool is_silent);
 
-/* For the watcher, if there is one; tell only when the container has the watched label. */
+/* Queues an event for the watcher, if there is one and the container has the watched label. */
 void fake_store_tell(struct fake_store *store, const struct fake_container *container, enum engine_event_kind kind);
 void fake_store_queue_event(struct fake_store *store, enum engine_event_kind kind, const char *id, const char *exec_id,
                             int exit_code);

@@ -42,8 +42,8 @@ struct tmpfs_mount {
         const char *options; /* "rw,nosuid,nodev,size=536870912,mode=1777" */
 };
 
-/* What the pool asks for when it creates a container, in no engine's own terms. All pointers are borrowed for the call.
- * A caller can ask for nothing else: the rest of the hardening is constant (profile.h, seccomp.c). */
+/* The pool's request for a container, in no engine's own terms. All pointers are borrowed for the call. A caller can
+ * ask for nothing else: the rest of the hardening is constant (profile.h, seccomp.c). */
 struct container_spec {
         const char *name;
         const char *image;
@@ -99,8 +99,8 @@ const char *container_label(const struct container_info *info, const char *key);
 struct image_info {
         char id[ENGINE_ID_BYTES + 8]; /* "sha256:..." */
         char reference[256];
-        uint64_t bytes;          /* 0: not told */
-        int64_t created_wall_ms; /* 0: not told */
+        uint64_t bytes;          /* 0: not known */
+        int64_t created_wall_ms; /* 0: not known */
 };
 
 /* An archive to import as an image. */
@@ -151,7 +151,7 @@ struct exec_command {
         size_t input_length;
 };
 
-/* What a running exec reports. */
+/* Callbacks of a running exec. */
 struct exec_events {
         /* The engine has answered the start. From now on is_running of exec_inspect describes the program. Between
          * create and start it is false, with no exit code (docker 20.10). */

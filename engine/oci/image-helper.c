@@ -55,7 +55,7 @@ int image_helper_run(const struct image_helper *helper, struct ev_loop *loop, co
         return run(helper, loop, argv, -1, done, arg, ret_child);
 }
 
-/* ---- its answer ---- */
+/* ---- its report ---- */
 
 static enum fault_kind kind_of(const char *code)
 {

@@ -1,4 +1,5 @@
-/* carrel-image, run beside the loop: the write side of the image store, for the engine that keeps its images there. */
+/* Runs carrel-image beside the loop: it does the writing in the image store, for the engine that keeps its images
+ * there. */
 #pragma once
 
 #include "child.h"
@@ -11,7 +12,7 @@ struct image_helper {
         uint64_t max_entries;
 };
 
-/* import source->fd; done is called as child.h says. 0 or a negative errno. */
+/* Imports source->fd; done is called as child.h says. 0 or a negative errno. */
 __attribute__((warn_unused_result)) int image_helper_import(const struct image_helper *helper, struct ev_loop *loop,
                                                             const struct image_source *source,
                                                             void (*done)(void *arg, const struct child_result *result),
@@ -22,7 +23,7 @@ __attribute__((warn_unused_result)) int image_helper_run(const struct image_help
                                                          void (*done)(void *arg, const struct child_result *result),
                                                          void *arg, struct child **ret_child);
 
-/* What it did. ret_image (may be NULL) is filled by import and host. 0, or a negative errno with why: the helper's own
- * fault, FAULT_DEADLINE, or FAULT_INTERNAL when it said nothing that can be understood. */
+/* Reads the result. import and host fill ret_image, which may be NULL. Returns 0, or a negative errno with why: the
+ * helper's own fault, FAULT_DEADLINE, or FAULT_INTERNAL when its report cannot be parsed. */
 __attribute__((warn_unused_result)) int image_helper_result(const struct child_result *result,
                                                             struct image_info *ret_image, struct fault *why);

@@ -24,11 +24,11 @@ void oci_call_free(struct oci_call *call)
                 call->container->n_calls--;
         if (call->log_fd >= 0)
                 close(call->log_fd);
-        free(call->infos); /* their labels are the containers' */
+        free(call->infos); /* the labels belong to the containers */
         free(call);
 }
 
-/* A runtime that runs is killed: what it has made so far is the remover's. */
+/* Kills a runtime that runs; a later remove clears what it has made so far. */
 static void cancel(struct engine_call *base)
 {
         struct oci_call *call = (struct oci_call *)base;
@@ -82,11 +82,11 @@ void oci_call_hold(struct oci_call *call, struct oci_container *container)
         container->n_calls++;
 }
 
-/* Unlinked first, told then. */
+/* Unlinks the call before it calls done. */
 void oci_call_answer_now(struct oci_call *call)
 {
         detach(call);
-        call->is_busy = true; /* a cancel from inside done must not free what is freed below */
+        call->is_busy = true; /* a cancel inside done must not free the call twice */
         if (call->container != NULL) {
                 call->container->n_calls--;
                 call->container = NULL;

@@ -1,9 +1,9 @@
-/* The cgroups of a container on a host with cgroup v1, made here and entered by the runtime itself as it is born.
+/* The cgroups of a container on a host with cgroup v1. carreld makes them, and the runtime enters them as it starts.
  *
- * crun would make the same groups and then move its child into each of them, and to move another process the kernel
- * waits for a grace period (9 ms of a start, measured on Linux 6.18). A thread that writes "0" into the old file
- * `tasks` moves itself alone, and waits for nothing (kernel/cgroup/cgroup.c, cgroup_procs_write_start). cgroup v2 has
- * no such way in, and there the runtime sets the device rules by BPF: it keeps its own manager. */
+ * crun would make the same groups and then move its child into each of them. To move another process the kernel waits
+ * for a grace period (9 ms of a start, measured on Linux 6.18). A thread that writes "0" into the old file `tasks`
+ * moves only itself and does not wait (kernel/cgroup/cgroup.c, cgroup_procs_write_start). cgroup v2 has no such file,
+ * and there the runtime sets the device rules by BPF: it keeps its own manager. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,7 +89,7 @@ struct making {
         const char *where; /* the file it came from */
 };
 
-/* A new group of cpuset has no CPU and no memory node, and nobody can enter it. */
+/* A new cpuset group has no CPU and no memory node, and no process can enter it. */
 static int inherit_cpuset(const char *group, const char *parent)
 {
         static const char *const FILES[] = { "cpuset.cpus", "cpuset.mems" };
@@ -105,7 +105,7 @@ static int inherit_cpuset(const char *group, const char *parent)
         return r;
 }
 
-/* Each part of the path below the hierarchy's root; those above the last are shared. */
+/* Makes each directory of the path below the hierarchy's root. All but the last are shared with other containers. */
 static int make_group(const char *path, size_t root_length)
 {
         char group[PATH_BYTES];
@@ -157,7 +157,7 @@ static int set_limits(struct making *making, const char *group)
                         continue;
                 print_value(&SETTINGS[i], making->spec, value, sizeof value);
                 r = write_file(group, SETTINGS[i].file, value);
-                if (r == -ENOENT) { /* another hierarchy's */
+                if (r == -ENOENT) { /* the file is in another hierarchy */
                         absent = SETTINGS[i].file;
                         continue;
                 }

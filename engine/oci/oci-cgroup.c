@@ -1,5 +1,5 @@
-/* The cgroups of containers, in every hierarchy this host has: v1, v2, and both at once (cgroups(7)). A runtime makes
- * and removes them; what one that was killed has left, is removed here. */
+/* The cgroups of containers, in every hierarchy of the host: v1, v2, or both at once (cgroups(7)). A runtime makes and
+ * removes them; this clears what a killed runtime has left. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit
         return 0;
 }
 
-/* Where the file is not there, or refuses, its processes stay, and the caller is told so. */
+/* If the file does not exist or refuses, the processes stay and the caller finds them. */
 static void write_file(const char *path, const char *name, const char *text)
 {
         AUTO(auto_close) int fd = -1;
@@ -81,8 +81,8 @@ static size_t read_members(const char *path, pid_t ret_pids[static MEMBERS_MAX])
         return n;
 }
 
-/* A number may have passed to somebody else's process since it was read. Whoever is a member still when his pidfd is
- * open already is the one that it is of: else that one is dead, and the signal goes nowhere (pidfd_open(2)). */
+/* A pid may belong to another process since it was read. A pid that is a member after its pidfd was opened is the
+ * pidfd's process. Otherwise that process is dead, and the signal has no effect (pidfd_open(2)). */
 static void kill_members(const char *path)
 {
         pid_t pids[MEMBERS_MAX];
@@ -103,8 +103,8 @@ static void kill_members(const char *path)
         }
 }
 
-/* It is never used again: nothing is born in it from now on, so that each pass leaves fewer. A frozen process dies when
- * it is thawed (v1: freezer.state; v2: cgroup.freeze, where SIGKILL works anyway). */
+/* The group is never used again. No process is added from outside, so each pass leaves fewer. A frozen process dies
+ * when it is thawed (v1: freezer.state; v2: cgroup.freeze, where SIGKILL works anyway). */
 static void kill_all(const char *path)
 {
         write_file(path, "pids.max", "0");
@@ -113,7 +113,8 @@ static void kill_all(const char *path)
         write_file(path, "freezer.state", "THAWED");
 }
 
-/* 0, or the errno of the last rmdir(2). The groups of execs are children (exec/exec-cgroup.h), and theirs the last. */
+/* 0, or the errno of the last rmdir(2). The cgroups of execs are children (exec/exec-cgroup.h). Those may have
+ * children, which have none. */
 static int clear_tree(const char *path, unsigned depth)
 {
         DIR *children = NULL;
@@ -151,7 +152,7 @@ int oci_cgroup_clear(const char *cgroup)
         int r = 0;
 
         if (oci_cgroup_each(cgroup, NULL, clear_one, &r) < 0)
-                return -EAGAIN; /* what could not be looked for is not gone */
+                return -EAGAIN; /* a group that cannot be looked up may still exist */
         return r;
 }
 
@@ -177,7 +178,7 @@ struct freeze_search {
         size_t size;
 };
 
-/* Each group on the way, the outermost first: v1's file, then v2's. */
+/* Each group on the path, the outermost first: v1's file, then v2's. */
 static bool find_frozen_one(void *arg, const char *path)
 {
         static const char *const FILES[] = { "freezer.self_freezing", "cgroup.freeze" };
@@ -249,7 +250,7 @@ uint64_t oci_cgroup_oom_kills(const char *cgroup)
         return count;
 }
 
-/* An id is 256 random bits: whoever is in a cgroup of that name is in the container. */
+/* An id is 256 random bits, so a process in a cgroup of that name is in the container. */
 bool oci_cgroup_holds(int pid, const char *id)
 {
         char directory[32];

@@ -64,7 +64,7 @@ static bool append_texts(cJSON *array, const char *const *texts)
 
 /* ---- the process ---- */
 
-/* Whether one of `others` has the name of this "NAME=value". */
+/* Whether one of `others` sets the same variable as this "NAME=value". */
 static bool is_overridden(const char *variable, const char *const *others)
 {
         size_t length = strcspn(variable, "=");
@@ -75,7 +75,7 @@ static bool is_overridden(const char *variable, const char *const *others)
         return false;
 }
 
-/* Of an image that names none; the same as Docker's and Podman's. */
+/* For an image without one; the same as Docker's and Podman's. */
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 char **oci_config_environment(char *const *image, const char *const *spec)
@@ -106,7 +106,7 @@ failed:
         return NULL;
 }
 
-/* getenv(3) finds the first of two, so none is written twice: `later` wins. */
+/* getenv(3) finds the first of two equal names, so no name is written twice: `later` wins. */
 static bool append_environment(cJSON *array, const char *const *earlier, const char *const *later)
 {
         for (; earlier != NULL && *earlier != NULL; earlier++)
@@ -230,7 +230,7 @@ static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
         return append_words(options, given) && append_words(options, PROFILE_BARE);
 }
 
-/* Who owns the user's files on disk is uid:gid inside, whatever range his carrel has: crun(1), "idmap mount options".
+/* Maps the owner of the user's files on disk to uid:gid inside, in the carrel's range (crun(1), "idmap mount options").
  */
 static bool append_idmap(cJSON *options, const struct oci_container *container, const struct container_spec *spec)
 {
@@ -244,7 +244,7 @@ static bool append_idmap(cJSON *options, const struct oci_container *container, 
         return is_added;
 }
 
-/* Its options; NULL: out of memory. */
+/* Returns its options; NULL: out of memory. */
 static cJSON *append_bind(cJSON *mounts, const char *source, const char *target, bool is_read_only)
 {
         cJSON *mount = append_mount(mounts, target, "bind", source);
@@ -269,7 +269,7 @@ static bool append_binds(cJSON *mounts, const struct oci_container *container, c
         return true;
 }
 
-/* The names that Docker gives every container, from the container's own directory. */
+/* The name files that Docker gives every container, from the container's own directory. */
 static bool append_names(cJSON *mounts, const struct oci *oci, const struct oci_container *container)
 {
         static const char *const FILES[] = { "hostname", "hosts", "resolv.conf" };
@@ -323,7 +323,7 @@ static bool fill_resources(cJSON *resources, const struct container_spec *spec)
                add_number(add_object(resources, "pids"), "limit", spec->pids);
 }
 
-/* path: of one to join; NULL: a new one. */
+/* path: of a namespace to join; NULL: a new one. */
 static bool append_namespace(cJSON *namespaces, const char *type, const char *path)
 {
         cJSON *namespace = cJSON_CreateObject();
@@ -346,7 +346,7 @@ static bool add_id_map(cJSON *linux_, const char *key, uint32_t base)
         return false;
 }
 
-/* crun takes the filter ready (an annotation), others compile it from the profile, at each start. */
+/* crun takes the compiled filter (an annotation); other runtimes compile it from the profile at each start. */
 static bool add_filter(cJSON *config, cJSON *linux_, const struct oci *oci)
 {
         struct buffer profile = { 0 };

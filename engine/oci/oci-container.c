@@ -49,7 +49,7 @@ bool oci_container_is_id(const char *text)
         return strlen(text) == OCI_ID_BYTES - 1 && strspn(text, "0123456789abcdef") == OCI_ID_BYTES - 1;
 }
 
-/* ---- out ---- */
+/* ---- encode ---- */
 
 static bool add_number(cJSON *object, const char *key, double value)
 {
@@ -93,7 +93,7 @@ char *oci_container_encode(const struct oci_container *container)
         return cJSON_PrintUnformatted(record);
 }
 
-/* ---- in ---- */
+/* ---- decode ---- */
 
 static const char *text_of(const cJSON *record, const char *key)
 {
@@ -157,7 +157,7 @@ static int take_environment(struct oci_container *container, const cJSON *array)
         return 0;
 }
 
-/* The cgroup's path is where we will kill and remove: it must end with the id and lead nowhere else. */
+/* carreld will kill and remove in this cgroup, so the path must end with the id and have no "..". */
 static bool is_cgroup_of(const char *cgroup, const char *id)
 {
         const char *slash = strrchr(cgroup, '/');

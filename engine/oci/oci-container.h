@@ -1,5 +1,5 @@
-/* Inside the embedded engine only: one container's record. It is written before a runtime hears of the container and
- * removed after everything else of it is gone, so that whatever a kill -9 leaves behind is found by it. */
+/* Inside the embedded engine only: the record of a container. It is written before a runtime hears of the container and
+ * removed after everything else of it is gone, so that recovery after a kill -9 finds all that is left. */
 #pragma once
 
 #include <ev.h>
@@ -15,7 +15,7 @@ struct oci;
 struct oci_container {
         struct list node;
         struct oci *oci;
-        struct container_info info; /* status, pid and exit code are this process's knowledge, the rest is recorded */
+        struct container_info info; /* status, pid and exit code are only in memory; the rest is recorded */
         char image_id[IMAGE_ID_BYTES];
         char cgroup[OCI_CGROUP_BYTES]; /* below each hierarchy's root, beginning with '/', ending with the id */
         uint32_t userns_base;          /* 0: no user namespace */
@@ -26,7 +26,7 @@ struct oci_container {
         int pidfd;     /* of its process 1; -1 */
         ev_io on_exit; /* on pidfd */
         int image_hold_fd;
-        unsigned n_calls; /* that run a runtime on it now */
+        unsigned n_calls; /* calls that run a runtime on it now */
 };
 
 struct oci_container *oci_container_new(struct oci *oci);

@@ -1,4 +1,4 @@
-/* Create writes what is needed and runs nothing: the runtime's own create and start are one run of it (oci-start.c). */
+/* Create writes files and runs nothing: one run of the runtime does its own create and start (oci-start.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "scope.h"
 #include "str.h"
 
-enum { PATH_BYTES = 512, UID_MAX_USABLE = 0xffff0000U /* -1 and its neighbours mean other things */ };
+enum { PATH_BYTES = 512, UID_MAX_USABLE = 0xffff0000U /* ids near -1 have special meanings */ };
 
 /* ---- names and ids ---- */
 
@@ -36,9 +36,8 @@ static bool is_range_taken(const struct oci *oci, uint32_t base)
         return false;
 }
 
-/* A range that no record has, under the lock. The search begins at a random one, so that pools with records in
- * different places, which cannot see each other, meet only by bad luck; and nothing remembers a range but the record.
- */
+/* Chooses a range that no record has, under the lock. The search begins at a random range, so that pools that cannot
+ * see each other's records rarely meet. Only the record reserves a range. */
 static int choose_range(const struct oci *oci, uint32_t *ret_base, struct fault *why)
 {
         uint32_t count = (UID_MAX_USABLE - oci->userns_base) / PROFILE_USERNS_IDS;
@@ -128,8 +127,8 @@ static int write_names(struct oci *oci, const struct oci_container *container, c
         return r;
 }
 
-/* The disk of the images may be full, by users' files perhaps: the hold keeps this one while we live, and whoever comes
- * after us pins it when he takes the container over. */
+/* The disk of the images may be full, for instance of users' files. Then the hold keeps the image while carreld lives,
+ * and the next carreld pins it when it adopts the container. */
 static int pin_image(struct oci *oci, const struct oci_container *container, const struct stored_image *image)
 {
         int r = oci_store_pin_image(oci, container, image->hold_fd);
@@ -137,7 +136,7 @@ static int pin_image(struct oci *oci, const struct oci_container *container, con
         return r == -ENOSPC || r == -EDQUOT || r == -EROFS ? 0 : r;
 }
 
-/* The record first: whatever comes after it is found by it. */
+/* The record comes first: recovery finds everything else by it. */
 static int write_bundle(struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
                         const struct stored_image *image)
 {
@@ -170,10 +169,10 @@ static int fail_make(struct fault *why, int r)
                                        ? FAULT_RESOURCE_EXHAUSTED
                                        : FAULT_INTERNAL;
 
-        return fault_set(why, kind, -r, "cannot write down the container: %s", strerrordesc_np(-r));
+        return fault_set(why, kind, -r, "cannot store the record of the container: %s", strerrordesc_np(-r));
 }
 
-/* In the record's own time: a carreld that finds it after a kill clears them by it. */
+/* Made after the record, so that recovery clears the cgroups by it. */
 static int make_cgroup(struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
                        struct fault *why)
 {
@@ -184,7 +183,7 @@ static int make_cgroup(struct oci *oci, const struct oci_container *container, c
         return r;
 }
 
-/* Under the lock: between the look for name and range and the record nobody else may write one. */
+/* Under the lock: no other process may write a record between the search for a name and range and the record. */
 static int make_container(struct oci *oci, struct oci_container *container, const struct container_spec *spec,
                           struct stored_image *image, struct fault *why)
 {

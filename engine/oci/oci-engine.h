@@ -1,4 +1,4 @@
-/* Inside the embedded engine only: the engine as its files see it. */
+/* Inside the embedded engine only: what its files share. */
 #pragma once
 
 #include <ev.h>
@@ -11,18 +11,18 @@
 #include "oci.h"
 #include "profile.h"
 
-/* Below the state directory: where runtimes keep what they know. */
+/* Below the state directory: the state of the runtimes. */
 #define OCI_RUNTIME_ROOT "runtime"
 
 struct oci_runtime {
         char path[256];
         char name[16]; /* "crun", "runc", else the file's name */
         char version[64];
-        char program[256]; /* what is run: path, or a copy of it */
+        char program[256]; /* the file to execute: path, or a copy of it */
         int copy_fd;       /* of that copy; -1: none */
         bool is_crun;
-        bool has_machines;            /* neither crun nor runc: containers may be more than processes */
-        const char *const *arguments; /* of its own, before each command; NULL-terminated */
+        bool has_machines;            /* neither crun nor runc: a container may have a virtual machine */
+        const char *const *arguments; /* options before each command; NULL-terminated */
 };
 
 enum { OCI_RUNTIME_ARGS_MAX = 16 };
@@ -36,14 +36,14 @@ struct oci {
         struct child *housekeeper;                   /* of the image store, at the start */
         char *image_helper;
         char *runtime_wanted;
-        char *runtime_args[OCI_RUNTIME_ARGS_MAX + 1]; /* the operator's; they point into the first */
+        char *runtime_args[OCI_RUNTIME_ARGS_MAX + 1]; /* the operator's options; they point into the first */
         int state_fd; /* of state_dir; its flock(2) is held while names and id ranges are chosen */
         struct image_store *images;
         struct oci_runtime runtime;
-        enum oci_userns userns; /* as it was asked for */
+        enum oci_userns userns; /* the setting */
         bool has_looked;
         struct fault unavailable; /* FAULT_NONE: it is available, and stays so */
-        bool makes_cgroups;       /* for the runtime, which goes into them (oci-cgroup-v1.c) */
+        bool makes_cgroups;       /* makes cgroups and the runtime enters them (oci-cgroup-v1.c) */
         bool has_userns;
         char userns_detail[192]; /* for `about` */
         bool has_ipv6;
@@ -53,7 +53,7 @@ struct oci {
         int null_fd;            /* /dev/null by a read-only mount of its own */
         struct list containers;
         struct list calls;
-        unsigned n_execs; /* so far: their names */
+        unsigned n_execs; /* so far; numbers their names */
         /* watch */
         engine_on_event on_event;
         void *on_event_arg;
@@ -61,7 +61,7 @@ struct oci {
         ev_timer resync;
 };
 
-/* ---- oci-call.c: what every operation's call is made of ---- */
+/* ---- oci-call.c: what the calls of all operations share ---- */
 
 struct oci_call;
 typedef void (*oci_act)(struct oci_call *call);
@@ -70,16 +70,16 @@ struct oci_call {
         struct engine_call base;
         struct list node;
         struct oci *oci;
-        struct oci_container *container; /* whose n_calls this call holds up; NULL: none */
-        ev_timer timer;                  /* the answer, or the next try */
-        oci_act on_timer;                /* what the timer does */
+        struct oci_container *container; /* its n_calls counts this call; NULL: none */
+        ev_timer timer;                  /* for the answer, or the next try */
+        oci_act on_timer;                /* runs when the timer fires */
         struct child *child;             /* a runtime */
-        int log_fd;                      /* what the runtime has to say about its own failure; -1 */
+        int log_fd;                      /* of the runtime's error messages; -1 */
         unsigned n_tries;                /* so far, of a remove */
         double deadline_at;              /* ev_now's time */
         engine_done done;
         void *arg;
-        bool is_busy; /* inside a callback of ours: a cancel frees later */
+        bool is_busy; /* inside a callback: a cancel frees later */
         bool is_cancelled;
         const char *what; /* "start a container" */
         struct fault why; /* of the deferred answer; FAULT_NONE: success */
@@ -97,34 +97,34 @@ struct oci_call {
 
 int oci_call_new(struct oci_call **ret_call, struct oci *oci, const char *what, engine_done done, void *arg);
 void oci_call_free(struct oci_call *call);
-/* At the loop's next turn: done with call->reply, or with call->why if it was set. */
+/* In the loop's next iteration, calls done with call->reply, or with call->why if it is set. */
 void oci_call_answer(struct oci_call *call);
-/* The same now: only from a callback of the loop. */
+/* The same at once; only from a callback of the loop. */
 void oci_call_answer_now(struct oci_call *call);
 /* Runs act after delay_s. */
 void oci_call_later(struct oci_call *call, oci_act act, double delay_s);
-/* Around a callback that may cancel the call. False: it did, and the call is gone. */
+/* Call these around a callback that may cancel the call. leave returns false if it did; the call is then gone. */
 void oci_call_enter(struct oci_call *call);
 bool oci_call_leave(struct oci_call *call);
-/* The call runs something on the container: it is not removed under it. */
+/* Marks the container as in use by the call, so that it is not removed before the call ends. */
 void oci_call_hold(struct oci_call *call, struct oci_container *container);
 
 /* ---- oci-runtime.c ---- */
 
-/* Finds the runtime and asks its version; says in why what to install. */
+/* Finds the runtime and its version. why says what to install. */
 int oci_runtime_find(struct oci *oci, struct fault *why);
 void oci_runtime_release(struct oci_runtime *runtime);
-/* Takes the operator's own words for it over, separated by blanks. 0, -ENOMEM, or -E2BIG: more than
+/* Splits and stores the operator's options for the runtime, which blanks separate. 0, -ENOMEM, or -E2BIG: more than
  * OCI_RUNTIME_ARGS_MAX. */
 int oci_runtime_split_args(struct oci *oci, const char *text);
-/* The runtime with these words (after its global options), for the call; child_done gets its result. on_output: as in
- * child.h, or NULL. stdin_fd -1: none. fds: beyond those the runtime needs itself. */
+/* A command of the runtime, without its global options. child_done gets its result. on_output: as in child.h, or NULL.
+ * stdin_fd -1: none. fds: beyond those that the runtime itself needs. */
 struct oci_command {
         const char *const *words;    /* NULL-terminated */
         const struct oci_root *root; /* borrowed; NULL: it makes no container */
-        const char *cgroup;          /* the container's, if the runtime is to be born in it; NULL: it is not */
-        bool shares_cgroup;          /* ... where programs run already (struct child_plan) */
-        bool has_streams;            /* its output is the program's; else /dev/null */
+        const char *cgroup; /* the container's cgroup, in which the runtime starts; NULL: it starts in carreld's */
+        bool shares_cgroup; /* programs run in that cgroup already (struct child_plan) */
+        bool has_streams;   /* its output is that of the program; else /dev/null */
         bool dies_with_us;
         int stdin_fd;
         const struct child_fd *fds;
@@ -134,27 +134,27 @@ struct oci_command {
         void (*done)(void *arg, const struct child_result *result);
 };
 int oci_runtime_run(struct oci_call *call, const struct oci_command *command);
-/* The end of an operation that was to run a program for the call: r < 0 says why it could not, which is the answer
- * then; and when there was nothing to run, call->why or success is. */
+/* Ends an operation that was to run a program for the call. r < 0: the program could not be run, and that is the
+ * answer. If there was nothing to run, the answer is call->why or success. */
 void oci_runtime_begun(struct oci_call *call, const char *program, int r);
-/* What it wrote about its failure, as one line; "" when nothing. */
+/* The runtime's error message as one line, or "". */
 void oci_runtime_complaint(const struct oci_call *call, char *ret_text, size_t size);
-/* The fault for a runtime that ended badly: kinds by what it says. */
+/* Makes a fault of a runtime that failed. Its message selects the kind. */
 void oci_runtime_blame(struct oci_call *call, const struct child_result *result, struct fault *ret_why);
 
 /* ---- oci-mounts.c ---- */
 
-/* The mount namespace that runtimes run in: a copy of ours that follows it, without cgroup2 where that is only beside
- * cgroup v1 (crun refuses such a mixture). */
+/* Makes the mount namespace in which runtimes run: a slave copy of carreld's, so that it follows later mounts. Where
+ * cgroup2 is mounted beside cgroup v1, it has no cgroup2 (crun refuses that mixture). */
 int oci_mounts_prepare(struct oci *oci, struct fault *why);
 void oci_mounts_release(struct oci *oci);
-/* Whether containers can have roots of their own (oci-root.h), where the images are. */
+/* Whether containers can have roots of their own (oci-root.h) in the file system of the images. */
 int oci_mounts_try_root(const struct oci *oci, struct fault *why);
 
 /* ---- oci-userns.c ---- */
 
-/* What a child does to come into its namespace, with system calls only, and what is done with it while it is there.
- * Both return 0 (use: what the caller gets) or a negative errno. */
+/* A child enters a namespace with system calls only, and the caller uses it while the child is there. Both return 0
+ * (use: the caller's result) or a negative errno. */
 struct oci_holding {
         int (*enter)(const void *arg);
         int (*use)(pid_t holder, const void *arg);
@@ -162,19 +162,20 @@ struct oci_holding {
 };
 int oci_hold(const struct oci_holding *holding);
 
-/* The number under which the runtime has the container's user namespace as it starts, and how config.json names it. */
+/* The runtime inherits the container's user namespace as this descriptor; config.json names it by this path. */
 enum { OCI_USERNS_FD = 5 };
 #define OCI_USERNS_PATH "/proc/self/fd/5"
 
-/* A user namespace whose ids from 0 on are PROFILE_USERNS_IDS of the host's from base on, made by the host's id base. A
- * descriptor, for the caller to close, or a negative errno. */
+/* Makes a user namespace that maps ids from 0 on to PROFILE_USERNS_IDS host ids from base on. Its maker is the host id
+ * base. Returns a descriptor, which the caller closes, or a negative errno. */
 int oci_userns_new(uint32_t base);
-/* The same, and whether the kernel can map the owners of a mount of this directory by it. 0 or a negative errno. */
+/* Makes one and tests whether the kernel can map the owners of a mount of this directory with it. 0 or a negative
+ * errno. */
 int oci_userns_try(uint32_t base, const char *directory);
-/* How many user namespaces one user may have here: the sysctl user.max_user_namespaces, UINT64_MAX when not known. */
+/* How many user namespaces a user may have: the sysctl user.max_user_namespaces; UINT64_MAX when not known. */
 uint64_t oci_userns_most(void);
-/* Whether this error of oci_userns_try may be gone in a moment, so that it does not say that there can be none. Pure.
- */
+/* Whether this error of oci_userns_try may be temporary, and so does not prove that user namespaces are impossible.
+ * Pure. */
 bool oci_userns_is_shortage(int error, uint64_t most);
 
 /* ---- oci-config.c ---- */
@@ -182,64 +183,66 @@ bool oci_userns_is_shortage(int error, uint64_t most);
 /* config.json of the bundle; malloc'd, NULL when out of memory. */
 char *oci_config_encode(const struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
                         const struct stored_image *image);
-/* The container's environment: the image's, overridden by the spec's; malloc'd, NULL-terminated. NULL: out of memory.
+/* The container's environment: the image's, overridden by the spec's. malloc'd, NULL-terminated; NULL: out of memory.
  */
 char **oci_config_environment(char *const *image, const char *const *spec);
-/* The process of an exec: the same hardening; malloc'd. */
+/* The process of an exec, with the same hardening; malloc'd. */
 char *oci_config_encode_exec(const struct oci_container *container, const struct exec_command *command);
 
 /* ---- oci-store.c: the records on disk ---- */
 
 int oci_store_open(struct oci *oci, struct fault *why);
-/* Reads what is not known yet; clears what no record tells of. Under the lock: else that may be another's who is just
- * about to write one. A negative errno when there may be containers that were not seen. */
+/* Reads records that are not known yet and removes directories without one. Call it under the lock: another process may
+ * be about to write a record there. A negative errno: there may be containers that were not seen. */
 int oci_store_scan(struct oci *oci);
-/* The same, with the lock for that time. */
+/* The same; takes the lock for that time. */
 void oci_store_look(struct oci *oci);
 int oci_store_lock(struct oci *oci);
 void oci_store_unlock(struct oci *oci);
-/* Writes text as a file of the container's directory: whole or not at all, and on disk before it returns. */
+/* Writes text as a file in the container's directory. The file appears whole or not at all, and is on disk when this
+ * returns. */
 int oci_store_write(struct oci *oci, const char *id, const char *file, const char *text);
 /* A path below the container's directory. */
 int oci_store_path(const struct oci *oci, const char *id, const char *file, char *ret_path, size_t size);
 int oci_store_make(struct oci *oci, const char *id);
-/* The image is the container's as long as that directory is there, whoever lives to say so. */
+/* Pins the image until the container's directory is removed, whether carreld lives or not. */
 int oci_store_pin_image(const struct oci *oci, const struct oci_container *container, int hold_fd);
-/* Removes the directory and what is in it, the record last; and what the runtime kept of it. */
+/* Removes the directory, with the record last, and the runtime's state of the container. */
 int oci_store_remove(struct oci *oci, const char *id);
 struct oci_container *oci_store_find(struct oci *oci, const char *id_or_name);
 
 /* ---- oci-cgroup.c ---- */
 
-/* Called with the cgroup's path in each hierarchy that is mounted; returns false to stop. */
+/* Called with the cgroup's path in each mounted hierarchy; returns false to stop. */
 typedef bool (*oci_cgroup_visit)(void *arg, const char *path);
-/* type: "cgroup" (v1), "cgroup2", NULL: both. 0, or a negative errno when the hierarchies are not known: then nothing
- * was visited. */
+/* type: "cgroup" (v1), "cgroup2", or NULL: both. 0, or a negative errno when the hierarchies cannot be read; then
+ * nothing was visited. */
 int oci_cgroup_each(const char *cgroup, const char *type, oci_cgroup_visit visit, void *arg);
-/* A small file of the kernel's in that directory, NUL-terminated; its length, 0 when it is not there. */
+/* Reads a small kernel file in that directory, NUL-terminated. Returns its length; 0 when it does not exist. */
 size_t oci_cgroup_read(const char *directory, const char *name, char *ret_text, size_t size);
 
-/* Kills everything in the cgroup, in every hierarchy, and removes it. 0: it is gone; -EAGAIN: ask again in a moment;
- * another negative errno: it cannot be removed. */
+/* Kills every process in the cgroup, in every hierarchy, and removes it. 0: it is gone. -EAGAIN: call again later.
+ * Another negative errno: it cannot be removed. */
 int oci_cgroup_clear(const char *cgroup);
 bool oci_cgroup_exists(const char *cgroup);
-/* Whether somebody has frozen it or a group that it is in, as a container is started in none of these: "", or the
- * directory of that group, for a person. */
+/* Finds out whether this cgroup or one above it is frozen; no container is started there. "", or that cgroup's
+ * directory, for a person. */
 void oci_cgroup_find_frozen(const char *cgroup, char *ret_path, size_t size);
-/* Processes that the kernel killed for want of memory; 0 when it cannot be told. */
+/* How many processes the kernel's OOM killer has killed there; 0 when not known. */
 uint64_t oci_cgroup_oom_kills(const char *cgroup);
 bool oci_cgroup_holds(int pid, const char *id);
 
-/* ---- oci-cgroup-v1.c: where the host has cgroup v1, they are made by us ---- */
+/* ---- oci-cgroup-v1.c: on cgroup v1, carreld makes the cgroups ---- */
 
 enum { OCI_HIERARCHIES_MAX = 24, OCI_CPU_PERIOD_US = 100000 };
 
 /* Whether the controllers of this host are in cgroup v1. */
 bool oci_cgroup_is_v1(void);
-/* Makes it in every hierarchy of v1, with the spec's limits and devices; what was made of it stays on failure, for
- * oci_cgroup_clear. */
+/* Makes the cgroup in every hierarchy of v1, with the spec's limits and the profile's devices. After a failure,
+ * oci_cgroup_clear removes what was made. */
 int oci_cgroup_make(const char *cgroup, const struct container_spec *spec, struct fault *why);
-/* The files by which a thread puts itself into it (struct child_plan). Close what was opened, on failure, too. */
+/* Files that a thread writes to in order to enter a cgroup (struct child_plan). Close them after a failure of
+ * oci_cgroup_open, too. */
 struct cgroup_fds {
         int fds[OCI_HIERARCHIES_MAX];
         size_t n;
@@ -252,12 +255,12 @@ struct cgroup_fds {
         }
 int oci_cgroup_open(const char *cgroup, struct cgroup_fds *ret_fds);
 void oci_cgroup_close(struct cgroup_fds *fds);
-/* By the freezer. A negative errno: it is as it was, or not known. */
+/* Pauses or resumes by the freezer. After a negative errno the state is unchanged, or not known. */
 int oci_cgroup_pause(const char *cgroup, bool is_paused);
 
-/* ---- oci-life.c: what happens to containers ---- */
+/* ---- oci-life.c: the life of a container's process 1 ---- */
 
-/* Takes its process from the file the runtime wrote, if it lives and is in the container's cgroup. */
+/* Opens the process that the runtime's pid file names, if it lives and is in the container's cgroup. */
 int oci_life_attach(struct oci_container *container);
 void oci_life_tell(struct oci_container *container, enum engine_event_kind kind);
 

@@ -1,4 +1,4 @@
-/* Programs in a container by the runtime's own exec: what serves until, and wherever, there is no agent inside. */
+/* Programs in a container by the runtime's own exec: the fallback where there is no agent inside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,16 +12,16 @@
 #include "scope.h"
 #include "str.h"
 
-/* The runtime's numbers: 3 is its log (oci-runtime.c). */
+/* Descriptors of the runtime; 3 is its log (oci-runtime.c). */
 enum { PROCESS_FD = 4, PID_FD = 5 };
 
 struct exec_run {
         struct exec_events events;
         struct oci_call *call;
         char exec_id[ENGINE_ID_BYTES];
-        int pid_fd; /* where the runtime writes the program's pid; -1: it has */
+        int pid_fd; /* the runtime writes the program's pid here; -1: it has */
         ev_io on_pid;
-        bool is_told; /* on_started */
+        bool is_told; /* on_started was called */
         char pid_text[16];
         size_t pid_length;
         struct exec_status status;
@@ -45,7 +45,7 @@ static void run_free(struct oci_call *call)
 
 /* ---- while it runs ---- */
 
-/* Whatever the runtime has written of the pid so far. The pipe is closed with its end. */
+/* Reads what the runtime has written of the pid so far. The pipe is closed at its end. */
 static void read_pid(struct exec_run *run)
 {
         size_t room = sizeof run->pid_text - 1 - run->pid_length;
@@ -64,7 +64,8 @@ static void read_pid(struct exec_run *run)
         close_pid(run);
 }
 
-/* Once, and before any output. As a rule the pid is known then. False: the call was cancelled meanwhile and is gone. */
+/* Calls on_started once, before any output. The pid is usually known by then. False: the call was cancelled in it and
+ * is gone. */
 static bool tell_started(struct exec_run *run)
 {
         struct oci_call *call = run->call;
@@ -92,7 +93,7 @@ static void on_output(void *arg, int fd, const char *bytes, size_t length)
         struct oci_call *call = arg;
         struct exec_run *run = call->extra;
 
-        /* A cancel from inside ends the child, which then does not come back here; the call is freed by leave. */
+        /* A cancel inside ends the child, which then does not come back here; leave frees the call. */
         read_pid(run);
         if (!tell_started(run))
                 return;
@@ -104,7 +105,7 @@ static void on_output(void *arg, int fd, const char *bytes, size_t length)
 
 /* ---- at the end ---- */
 
-/* The runtime's own failure: its words go to the program's stderr, as they do elsewhere. */
+/* The runtime itself failed: its message becomes the program's stderr, as on other engines. */
 static int exit_code_of_complaint(const char *text)
 {
         static const char *const MISSING[] = { "not found", "No such file", "no such file" };
@@ -221,7 +222,7 @@ static int launch(struct oci_call *call, const struct oci_container *container, 
                 .words = words,
                 .cgroup = container->cgroup,
                 .shares_cgroup = true,
-                .dies_with_us = true, /* stuck in a frozen group it would keep copies of what is ours */
+                .dies_with_us = true, /* in a frozen group it would keep copies of carreld's descriptors */
                 .has_streams = true,
                 .stdin_fd = input,
                 .fds = fds,
@@ -259,7 +260,7 @@ static int find_running(struct oci *oci, const char *id, struct oci_container **
         if (container == NULL)
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
         if (container->info.status != CONTAINER_RUNNING)
-                return fault_set(why, FAULT_ENGINE_REFUSED, ESRCH, "the container does not run");
+                return fault_set(why, FAULT_ENGINE_REFUSED, ESRCH, "the container is not running");
         *ret_container = container;
         return 0;
 }
@@ -312,8 +313,7 @@ int oci_exec_inspect(struct engine *engine, const char *engine_exec_id, engine_d
                 *status = found->status;
                 call->reply.exec = status;
         } else {
-                (void)fault_set(&call->why, FAULT_NOT_FOUND, ENOENT, "there is no program %s (any more)",
-                                engine_exec_id);
+                (void)fault_set(&call->why, FAULT_NOT_FOUND, ENOENT, "there is no exec %s", engine_exec_id);
         }
         oci_call_answer(call);
         return 0;

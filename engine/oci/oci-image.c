@@ -1,4 +1,4 @@
-/* Images: the store's. It is read here and written by carrel-image, a process of its own. */
+/* Images of the store. carreld only reads the store; carrel-image, a process of its own, writes it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void free_images(struct oci_call *call)
         free(call->extra);
 }
 
-/* A name whose image has just been removed is left out. */
+/* Skips a name whose image has just been removed. */
 static int list_images(struct oci_call *call)
 {
         AUTO(auto_free) struct stored_reference *references = NULL;
@@ -153,8 +153,8 @@ static void on_prepared(void *arg, const struct child_result *result)
         oci->housekeeper = NULL;
 }
 
-/* Whatever carrel-image does, it first clears what dead imports have left. Where it cannot make `host` (no merged
- * /usr), that image is missing, which says itself when it is asked for. */
+/* carrel-image always begins by clearing the leftovers of dead imports. If it cannot make `host` (no merged /usr), that
+ * image is missing, and a request for it says so. */
 void oci_image_prepare(struct oci *oci)
 {
         struct image_helper helper = helper_of(oci);
@@ -167,5 +167,5 @@ void oci_image_prepare(struct oci *oci)
 int oci_image_build(struct engine *engine, int context_fd, const char *reference, engine_done done, void *arg,
                     struct engine_call **ret_call)
 {
-        return -ENOTSUP; /* there is no builder here: `carrel image build` makes one's own */
+        return -ENOTSUP; /* this engine has no builder; `carrel image build` runs its own */
 }

@@ -1,4 +1,4 @@
-/* How it is known that a container lives and has died: by a pidfd of its process 1, and by nothing else. */
+/* Whether a container lives is known only by a pidfd of its process 1. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ioctl.h>
@@ -33,7 +33,7 @@ void oci_life_tell(struct oci_container *container, enum engine_event_kind kind)
                 oci->on_event(oci->on_event_arg, &event);
 }
 
-/* <linux/pidfd.h>'s PIDFD_GET_INFO with PIDFD_INFO_EXIT (Linux 6.15): the exit status of a process that was never our
+/* PIDFD_GET_INFO with PIDFD_INFO_EXIT of <linux/pidfd.h> (Linux 6.15): the exit status of a process that is not our
  * child. Declared here because the headers of the build may be older than the kernel. */
 struct pidfd_exit_info {
         uint64_t mask;
@@ -45,7 +45,7 @@ struct pidfd_exit_info {
 #define PIDFD_EXIT_INFO _IOWR(0xFF, 11, struct pidfd_exit_info)
 #define PIDFD_EXIT_MASK (1ULL << 3)
 
-/* As a shell counts it; -1 where the kernel does not tell, or not yet. */
+/* As a shell counts it; -1 if the kernel does not report it, or not yet. */
 static int exit_code_of(int pidfd)
 {
         struct pidfd_exit_info info = { .mask = PIDFD_EXIT_MASK };
@@ -99,8 +99,8 @@ static bool is_alive(int pidfd)
         return poll(&poller, 1, 0) == 0;
 }
 
-/* Whether a runtime has begun with it: crun first makes a directory for it (and its cgroup is ours, and there before);
- * others make its cgroup. */
+/* Whether a runtime has begun to start it. crun first makes a directory for it, while its cgroup is there before; other
+ * runtimes make its cgroup. */
 static bool was_begun(const struct oci_container *container)
 {
         char path[PATH_BYTES];
@@ -111,8 +111,8 @@ static bool was_begun(const struct oci_container *container)
         return faccessat(container->oci->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* The pid may be another process's by now, so it counts only while it is in the container's cgroup; and that is
- * asked before it is asked whether the process still lives. */
+/* The pid may belong to another process by now, so it counts only while it is in the container's cgroup. That is
+ * checked before it is checked whether the process still lives. */
 int oci_life_attach(struct oci_container *container)
 {
         AUTO(auto_close) int pidfd = -1;

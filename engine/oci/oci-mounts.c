@@ -1,5 +1,5 @@
-/* The mount namespace that runtimes run in. It has no process and is gone with carreld: a container has copies of what
- * it needs. */
+/* The mount namespace in which runtimes run. A descriptor holds it, so it ends with carreld; a container has copies of
+ * the mounts it needs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -21,11 +21,11 @@ enum { PATH_BYTES = 512 };
 /* ---- the runtimes' mount namespace ---- */
 
 struct hybrid {
-        char v1[PATH_BYTES]; /* where a hierarchy of cgroup v1 is mounted */
+        char v1[PATH_BYTES]; /* the mount point of a hierarchy of cgroup v1 */
         char v2[PATH_BYTES];
 };
 
-/* Whether cgroup2 is there beside cgroup v1. */
+/* Whether cgroup2 is mounted beside cgroup v1. */
 static bool find_hybrid(struct hybrid *ret_hybrid)
 {
         FILE *mounts = setmntent("/proc/self/mounts", "re");
@@ -45,9 +45,9 @@ static bool find_hybrid(struct hybrid *ret_hybrid)
         return has_v1 && has_v2;
 }
 
-/* crun refuses a hybrid host (1.8), so cgroup2 is taken away. A hierarchy of v1 lies over the hole: in the bare
- * directory below crun would make a directory for each container, on the host's own tmpfs, that nobody would ever see.
- */
+/* crun refuses a hybrid host (1.8), so cgroup2 is unmounted. A v1 hierarchy is mounted in its place: otherwise crun
+ * would make a directory for each container in the bare directory below, on the host's tmpfs, and nobody would see
+ * them. */
 static int hide_cgroup2(const struct hybrid *hybrid)
 {
         if (umount2(hybrid->v2, MNT_DETACH) < 0 || mount(hybrid->v1, hybrid->v2, NULL, MS_BIND, NULL) < 0)
@@ -55,9 +55,9 @@ static int hide_cgroup2(const struct hybrid *hybrid)
         return 0;
 }
 
-/* Mounted over itself nosuid and nodev, so that a bind mount from below is so, too: crun (1.8) forgets these two
- * options where it maps owners. What this cannot reach the pool's step "seal" does, carrel by carrel, for the price of
- * a fork. */
+/* Binds users_dir over itself with nosuid and nodev, so that binds of its subdirectories have them too: crun (1.8)
+ * drops these two options where it maps owners. For mounts that this cannot reach, the pool's step "seal" does it for
+ * each carrel, which costs a fork. */
 static void bare_users(const char *users_dir)
 {
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
@@ -71,7 +71,7 @@ static void bare_users(const char *users_dir)
 }
 
 struct wish {
-        const struct hybrid *hybrid; /* NULL: cgroups are as crun wants them */
+        const struct hybrid *hybrid; /* NULL: the host is not hybrid */
         const char *users_dir;       /* may be NULL */
 };
 
@@ -79,7 +79,7 @@ static int enter_mounts(const void *arg)
 {
         const struct wish *wish = arg;
 
-        /* A slave, not private: what the operator mounts later (a disk for users_dir) is seen here too. */
+        /* A slave, not private: later mounts of the operator (a disk for users_dir) appear here too. */
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return -errno;
         if (wish->users_dir != NULL)
@@ -97,9 +97,9 @@ static int open_namespace(pid_t holder, const void *arg)
         return fd < 0 ? -errno : fd;
 }
 
-/* A runtime gives the streams it was started with to the container's user (crun 1.8 by fchown(2)), and /dev/null is the
- * host's own inode: its owner could take it away from everybody. Below a read-only mount nobody changes an inode, and
- * a device is written all the same. */
+/* A runtime gives its own streams to the container's user (crun 1.8 by fchown(2)). /dev/null is the host's own inode,
+ * so that user could deny it to everybody. Through a read-only mount nobody can change the inode, but everybody can
+ * write to the device. */
 static int prepare_null(struct oci *oci)
 {
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -165,7 +165,7 @@ static int succeed(pid_t holder, const void *arg)
         return 0;
 }
 
-/* The images' directory may not be there yet: its next ancestor is what it will be made in. */
+/* The images' directory may not exist yet; then its next ancestor is used, in which it will be made. */
 static int find_images(const struct oci *oci, char ret_path[static PATH_BYTES])
 {
         int r = str_copy(ret_path, PATH_BYTES, image_store_directory(oci->images));
@@ -190,8 +190,8 @@ int oci_mounts_try_root(const struct oci *oci, struct fault *why)
         if (r == 0 && !oci->runtime.has_machines)
                 r = oci_hold(&holding);
         return r < 0 ? fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
-                                 "cannot give a container a root of its own: %s (Linux's overlay is needed: modprobe "
-                                 "overlay; and image_dir must be on a file system that can lie below it)",
+                                 "cannot give a container a root of its own: %s (the kernel needs overlay: modprobe "
+                                 "overlay; and image_dir must be on a file system that overlay can use)",
                                  strerrordesc_np(-r))
                      : 0;
 }

@@ -1,4 +1,4 @@
-/* Remove, pause and go on. */
+/* Remove, pause and unpause. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 
 #define RETRY_S 0.003
 enum { TRIES_UNLOOKED = 16 };
-/* Longer than other calls: hundreds of processes die by the one CPU their container may use, and a busy host's share of
- * it. The pool waits 20 s. */
+/* Longer than other calls: hundreds of processes must die on the one CPU of their container, on a busy host. The pool
+ * waits 20 s. */
 #define PATIENCE_S 18.0
 
-/* ---- remove: first everything that runs, then its cgroup, then what is written of it, the record last ---- */
+/* ---- remove: first the processes, then the cgroup, then the files, the record last ---- */
 
 static void clear(struct oci_call *call);
 
@@ -31,7 +31,7 @@ static void finish(struct oci_call *call, struct oci_container *container)
                 oci_call_answer_now(call);
 }
 
-/* What the runtime that started it, or an exec, still does on it is over in a moment. */
+/* A runtime that starts it, or an exec in it, ends soon. */
 static void clear_later(struct oci_call *call, const char *what)
 {
         if (ev_now(call->oci->loop) < call->deadline_at) {
@@ -42,8 +42,8 @@ static void clear_later(struct oci_call *call, const char *what)
         oci_call_answer_now(call);
 }
 
-/* To go through the cgroups costs a hundred system calls. The first time kills and thaws what is in them; while process
- * 1 dies after that, they are gone through now and then, for what it waits for. */
+/* A pass through the cgroups costs a hundred system calls. The first one kills and thaws. While process 1 still dies
+ * after that, a pass is made only now and then, for processes that it waits for. */
 static bool is_due(struct oci_call *call, const struct oci_container *container)
 {
         return container->pidfd < 0 || call->n_tries++ % TRIES_UNLOOKED == 0;
@@ -54,7 +54,7 @@ static void clear(struct oci_call *call)
         struct oci_container *container = oci_store_find(call->oci, call->id);
         int r;
 
-        if (container == NULL) { /* another remove was quicker */
+        if (container == NULL) { /* another remove has removed it */
                 oci_call_answer_now(call);
                 return;
         }
@@ -77,8 +77,8 @@ static void clear(struct oci_call *call)
         oci_call_answer_now(call);
 }
 
-/* A runtime with a machine of its own around the container (Kata, gVisor) must end that itself. What it leaves, or if
- * it knows nothing of the container, is cleared as ever. */
+/* A runtime with a virtual machine around the container (Kata, gVisor) must end that machine itself. Leftovers are
+ * cleared as usual, also if it does not know the container. */
 static void on_deleted(void *arg, const struct child_result *result)
 {
         struct oci_call *call = arg;
@@ -157,7 +157,7 @@ int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done
         struct oci_container *container = oci_store_find(oci, id);
         enum container_status wanted = is_paused ? CONTAINER_PAUSED : CONTAINER_RUNNING;
         struct oci_call *call;
-        int r = oci_call_new(&call, oci, is_paused ? "pause a container" : "let a container go on", done, arg);
+        int r = oci_call_new(&call, oci, is_paused ? "pause a container" : "unpause a container", done, arg);
 
         if (r < 0)
                 return r;
@@ -165,7 +165,7 @@ int oci_pause(struct engine *engine, const char *id, bool is_paused, engine_done
         if (container == NULL) {
                 (void)fault_set(&call->why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
         } else if (container->pidfd < 0) {
-                (void)fault_set(&call->why, FAULT_ENGINE_REFUSED, ESRCH, "the container does not run");
+                (void)fault_set(&call->why, FAULT_ENGINE_REFUSED, ESRCH, "the container is not running");
         } else if (oci->makes_cgroups) {
                 pause_by_freezer(call, container, is_paused);
         } else if (container->info.status != wanted) {

@@ -9,14 +9,15 @@
 
 #include "profile.h"
 
-/* As in kernel/child.c: it runs on a stack that is left without returning. */
+/* As in kernel/child.c: the stack is left without a return. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
-/* Below the tmpfs at /dev, whatever paths the host has. */
+/* In the tmpfs at /dev, so that they cannot collide with paths of the host. */
 #define EMPTY "/dev/.empty"
 #define FILLING "/dev/.filling"
 
-/* What the template binds and an image that was imported earlier may lack: nothing can be made in its overlay. */
+/* Mount points of the template that an image imported by an earlier version may lack. They cannot be made in its
+ * read-only overlay. */
 static const struct {
         const char *path;
         mode_t type;
@@ -49,14 +50,14 @@ IN_CHILD static int mount_devices(void)
 
         if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=32") < 0)
                 return -errno;
-        mask = umask(0); /* ours alone: unshare(2) of mounts takes it along */
+        mask = umask(0); /* unshare(2) of mounts also unshares the umask, so carreld's does not change */
         r = make_nodes();
         (void)umask(mask);
         return r;
 }
 
-/* By relative names: no path of the host's has to be quoted, and none is seen inside. An overlay without an upper
- * directory has two lower ones at least. */
+/* Relative names: no path of the host must be quoted or is visible inside. An overlay without an upper directory needs
+ * two lower ones. */
 IN_CHILD static int cover(const char *tree, const char *layers)
 {
         if (chdir(tree) < 0 || mount("overlay", ".", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, layers) < 0)

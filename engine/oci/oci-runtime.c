@@ -1,4 +1,4 @@
-/* The OCI runtime: which one, and how it is run. */
+/* Finds the OCI runtime and runs it. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,17 +20,18 @@ enum { WORDS_MAX = 40, LOG_FD = 3, LOG_BYTES = 1024, FDS_MAX = 8, COPY_BYTES = 1
 
 static const char *const ENVIRONMENT[] = { SYSTEM_PATH, "LANG=C", NULL };
 
-/* What is too old lacks something we ask for: idmapped mounts with a mapping of their own (crun 1.8), a filter handed
- * over ready (crun 0.17), a private cgroup namespace (runc 1.1). Others are the operator's choice.
- * gVisor: its carrels have no network, so it need not look for one (the older ones then refuse to start on new
- * kernels); a program inside may connect to a socket that it finds in a mount, which is how the agent calls home; and
- * the filter is for its kernel, too. */
+/* An older version lacks a feature that carrel needs: idmapped mounts with a mapping of their own (crun 1.8), a
+ * compiled filter (crun 0.17), a private cgroup namespace (runc 1.1). Other runtimes are the operator's choice.
+ *
+ * gVisor: its carrels have no network, and the older versions refuse to start on new kernels if they look for one. A
+ * program inside may connect to a socket in a mount, because the agent does. The filter applies to the programs of its
+ * kernel, too. */
 static const struct known {
         const char *name;
         const char *package;
         unsigned major, minor;
         bool has_machines;
-        const char *arguments[4]; /* of its own, before the command */
+        const char *arguments[4]; /* options before the command */
 } KNOWN[] = {
         { "crun", "crun", 1, 8, false, { NULL } },
         { "runc", "runc", 1, 1, false, { NULL } },
@@ -45,7 +46,7 @@ static const struct known *find_known(const char *name)
         return NULL;
 }
 
-/* ---- where it is ---- */
+/* ---- find the runtime ---- */
 
 static bool find_program(const char *name, char ret_path[static 256])
 {
@@ -109,7 +110,7 @@ static void on_version(void *arg, const struct child_result *result)
         ev_break(question->loop, EVBREAK_ALL);
 }
 
-/* On a loop of its own: start-up waits for it. */
+/* On a loop of its own, because start-up waits for the answer. */
 static int ask_version(const char *path, char *ret_text, size_t size)
 {
         const char *const argv[] = { path, "--version", NULL };
@@ -153,9 +154,9 @@ static bool parse_version(const char *text, unsigned *ret_major, unsigned *ret_m
 
 /* ---- a copy of it ---- */
 
-/* crun runs from a sealed copy in memory, so that a container cannot write to the program that made it (CVE-2019-5736),
- * and makes that copy anew at each start unless it finds itself in one. A kernel that will not run it
- * (vm.memfd_noexec) gets the file. */
+/* crun runs from a sealed copy in memory, so that a container cannot write to the program that made it (CVE-2019-5736).
+ * It makes that copy at each start, unless it already runs from one. If the kernel refuses to run the copy
+ * (vm.memfd_noexec), the file is used. */
 static int copy_program(const char *path)
 {
         AUTO(auto_close) int from = open(path, O_RDONLY | O_CLOEXEC);
@@ -168,7 +169,7 @@ static int copy_program(const char *path)
                 n = sendfile(copy, from, NULL, COPY_BYTES);
         if (n < 0 || fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
                 return -errno;
-        n = fcntl(copy, F_DUPFD_CLOEXEC, COPY_FD_LEAST); /* out of the way of what the program gets */
+        n = fcntl(copy, F_DUPFD_CLOEXEC, COPY_FD_LEAST); /* above the numbers that the program gets */
         return n < 0 ? -errno : (int)n;
 }
 
@@ -206,7 +207,7 @@ int oci_runtime_find(struct oci *oci, struct fault *why)
         r = ask_version(runtime->path, text, sizeof text);
         if (r < 0 || !parse_version(text, &major, &minor, runtime->version, sizeof runtime->version))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, r < 0 ? -r : EBADMSG,
-                                 "%s --version does not say what it is: install it anew (apt-get install crun)",
+                                 "%s --version reports no version: install it again (apt-get install crun)",
                                  runtime->path);
         if (known != NULL && (major < known->major || (major == known->major && minor < known->minor)))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP,
@@ -216,7 +217,7 @@ int oci_runtime_find(struct oci *oci, struct fault *why)
         return 0;
 }
 
-/* ---- running it ---- */
+/* ---- run it ---- */
 
 int oci_runtime_split_args(struct oci *oci, const char *text)
 {
@@ -259,7 +260,8 @@ static int open_log(struct oci_call *call)
         return call->log_fd < 0 ? -errno : 0;
 }
 
-/* What it complains of goes into a descriptor of its own: the other streams are the program's, or outlive it. */
+/* The runtime's errors go to a descriptor of their own: its other streams belong to the program, or outlive the
+ * runtime. */
 int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
 {
         const struct oci *oci = call->oci;
@@ -315,7 +317,7 @@ int oci_runtime_run(struct oci_call *call, const struct oci_command *command)
         return child_start(&call->child, oci->loop, &plan);
 }
 
-/* ---- what it says ---- */
+/* ---- its error messages ---- */
 
 void oci_runtime_complaint(const struct oci_call *call, char *ret_text, size_t size)
 {
@@ -353,7 +355,7 @@ void oci_runtime_blame(struct oci_call *call, const struct child_result *result,
                                 call->oci->runtime.name);
                 return;
         }
-        /* crun and runc tell the kernel's refusals by strerror's words, each in its own case. */
+        /* crun and runc report errors of the kernel with strerror's text, each with its own capitals. */
         for (size_t i = 0; i < N_RESOURCES; i++) {
                 if (strcasestr(text, strerrordesc_np(RESOURCES[i].err)) == NULL)
                         continue;
@@ -362,7 +364,7 @@ void oci_runtime_blame(struct oci_call *call, const struct child_result *result,
                 return;
         }
         (void)fault_set(ret_why, FAULT_ENGINE_REFUSED, EIO, "cannot %s: %s: %s", call->what, call->oci->runtime.name,
-                        text[0] != '\0' ? text : "it ended without a word");
+                        text[0] != '\0' ? text : "the runtime exited without an error message");
 }
 
 void oci_runtime_begun(struct oci_call *call, const char *program, int r)

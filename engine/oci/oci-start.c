@@ -1,5 +1,5 @@
-/* Start runs the runtime once, for its create and its start: each run of it costs some milliseconds. Until it is
- * plugged into a network, what runs inside is our own process 1. */
+/* Start runs the runtime once, for its create and its start: each run costs some milliseconds. Until the network is
+ * plugged in, only carrel-init runs inside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,13 +16,13 @@ enum { PATH_BYTES = 512, READY_FD = 4, STATUS_BYTES = 8192 };
 
 #define RETRY_S 0.001
 
-/* The runtime ends before its last child has become the container's program, and until then that lacks the filter. Its
- * end of a pipe says when: it is closed by the exec, or by a death. */
+/* The runtime ends before its last child has become the container's program, which has no filter until then. A pipe
+ * shows when that happened: the exec closes its other end, and so does the death of the child. */
 struct start_run {
         struct oci_call *call;
-        int fd; /* ours; -1: the other end is closed */
+        int fd; /* our end; -1: the other end is closed */
         ev_io on_closed;
-        bool has_ended; /* the runtime, well */
+        bool has_ended; /* the runtime ended without an error */
 };
 
 static void close_pipe(struct start_run *run)
@@ -43,8 +43,8 @@ static void run_free(struct oci_call *call)
 
 /* ---- the end ---- */
 
-/* runc gives the pipe to nobody: its last step is seen by what it does last. A container that has ended is ready, too:
- * it is told as dead. */
+/* runc does not pass the pipe on; there, the filter is what it sets last. A container that has ended counts as ready,
+ * too: it is reported as dead. */
 static bool is_filtered(const struct oci_container *container)
 {
         char path[64];
@@ -67,8 +67,8 @@ static void settle(struct oci_call *call)
         struct oci_container *container = call->container;
         bool is_late = ev_now(call->oci->loop) >= call->deadline_at;
 
-        /* One that has ended at once is DEAD, as another engine would tell. One that has not even a pid was never
-         * begun: crun 1.8 ends well when it is refused its last process. */
+        /* A container that has ended at once is DEAD, as on other engines. One without a pid was never started: crun
+         * 1.8 exits with 0 when it cannot fork its last process. */
         if (container->pidfd < 0 && oci_life_attach(container) == -ENOENT) {
                 oci_runtime_blame(call, &(const struct child_result){ 0 }, &call->why);
                 oci_call_answer_now(call);
@@ -87,7 +87,8 @@ static void settle(struct oci_call *call)
 
 static void give_up(struct oci_call *call)
 {
-        (void)fault_set(&call->why, FAULT_DEADLINE, ETIMEDOUT, "cannot start a container: its program does not begin");
+        (void)fault_set(&call->why, FAULT_DEADLINE, ETIMEDOUT,
+                        "cannot start a container: its program did not start in time");
         oci_call_answer_now(call);
 }
 
@@ -118,7 +119,7 @@ static void on_ended(void *arg, const struct child_result *result)
                 oci_call_later(call, give_up, ENGINE_DEADLINE_S);
 }
 
-/* ---- the beginning ---- */
+/* ---- start ---- */
 
 static int run_new(struct oci_call *call, int *ret_writer)
 {
@@ -141,14 +142,14 @@ static int run_new(struct oci_call *call, int *ret_writer)
         return 0;
 }
 
-/* The runtime finds the image where config.json says, covered; one with a kernel of its own for each container shares
- * no inode. */
+/* config.json names the image's directory; the runtime finds it covered. A runtime with a kernel of its own for each
+ * container shares no inode. */
 static int find_trees(struct oci_call *call, struct stored_image *image, struct oci_root *root)
 {
         int r = image_store_find(call->oci->images, call->container->image_id, image, &call->why);
 
         if (r == 0 && image->n_binds >= OCI_TREES_MAX)
-                r = fault_set(&call->why, FAULT_INTERNAL, E2BIG, "the image %s binds too much",
+                r = fault_set(&call->why, FAULT_INTERNAL, E2BIG, "the image %s has too many binds",
                               call->container->image_id);
         if (r < 0)
                 return r;
@@ -189,7 +190,7 @@ static int run(struct oci_call *call)
             oci_store_path(call->oci, id, "pid", pid_file, sizeof pid_file) < 0)
                 return -ENAMETOOLONG;
         const struct child_fd fds[] = { { writer, READY_FD }, { userns, OCI_USERNS_FD } };
-        /* It dies with us: a carreld that starts again must not meet it half-way. */
+        /* It dies with carreld: a carreld that starts again must not meet a runtime that still runs. */
         const struct oci_command command = {
                 .words = words,
                 .root = root.n > 0 ? &root : NULL,
@@ -205,8 +206,8 @@ static int run(struct oci_call *call)
         return oci_runtime_run(call, &command);
 }
 
-/* Whoever enters a frozen group stands still before he is the runtime: it is looked for before, and the child is taken
- * out of one that was frozen since. */
+/* A child that enters a frozen group stops before it is the runtime. So a frozen group is searched for first, and the
+ * child is taken out of a group that was frozen since. */
 static int run_unless_frozen(struct oci_call *call)
 {
         char frozen[PATH_BYTES];
@@ -232,7 +233,7 @@ static void look_at(const struct oci *oci, const struct oci_container *container
                 (void)fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
         else if (container->info.status == CONTAINER_DEAD || container->n_calls > 0)
                 (void)fault_set(why, FAULT_ENGINE_REFUSED, EBUSY,
-                                "a container of the engine oci is started once: remove it and make another");
+                                "the embedded engine starts a container only once: remove it and create another");
 }
 
 int oci_start(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call)

@@ -78,7 +78,7 @@ int oci_store_write(struct oci *oci, const char *id, const char *file, const cha
         fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
-        r = fchmod(fd, 0644) < 0 ? -errno : write_all(fd, text); /* whatever the umask: read inside as resolv.conf */
+        r = fchmod(fd, 0644) < 0 ? -errno : write_all(fd, text); /* for any umask: it is read inside as resolv.conf */
         if (r == 0 && renameat(directory, temporary, directory, file) < 0)
                 r = -errno;
         if (r == 0)
@@ -110,7 +110,7 @@ static int read_file(int directory, const char *name, char **ret_text, size_t *r
         return 0;
 }
 
-/* Takes fd. Never leaves the tree: a link is removed, not followed, and nobody but root writes here. */
+/* Takes fd. It never leaves the tree: it removes links and does not follow them, and only root writes here. */
 static int clear_directory(int fd, const char *keep, int depth)
 {
         DIR *directory = fdopendir(fd);
@@ -171,7 +171,7 @@ int oci_store_remove(struct oci *oci, const char *id)
         return r < 0 ? r : remove_tree(oci->state_fd, id, RECORD);
 }
 
-/* ---- what is there ---- */
+/* ---- records ---- */
 
 struct oci_container *oci_store_find(struct oci *oci, const char *id_or_name)
 {
@@ -192,8 +192,8 @@ int oci_store_pin_image(const struct oci *oci, const struct oci_container *conta
         return r == 0 ? image_store_pin(hold_fd, container->info.id, path) : r;
 }
 
-/* As long as it may run: an image that is held is not removed. One that is gone already is missed by nobody but a
- * container that has its files open. */
+/* Holds the image while the container may run: a held image is not removed. An image that is gone already is missed
+ * only by a container that has its files open. */
 static void hold_image(struct oci_container *container)
 {
         AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
@@ -202,11 +202,11 @@ static void hold_image(struct oci_container *container)
                 container->image_hold_fd = TAKE_FD(image.hold_fd);
         if (container->image_hold_fd >= 0)
                 (void)oci_store_pin_image(container->oci, container,
-                                          container->image_hold_fd); /* it is there, as a rule */
+                                          container->image_hold_fd); /* usually it is there */
 }
 
-/* A record that says nothing usable is as good as none: its cgroup's place is lost with it, so it stays and is not
- * counted. One that cannot be read now is an error: a name and an id range may be its. */
+/* A damaged record is ignored, and kept: the place of its cgroup is lost with it. A record that cannot be read now is
+ * an error, because it may hold a name and an id range. */
 static int load(struct oci *oci, const char *id)
 {
         AUTO(auto_close) int directory = open_container(oci, id);
@@ -215,7 +215,7 @@ static int load(struct oci *oci, const char *id)
         size_t length = 0;
         int r = directory < 0 ? directory : read_file(directory, RECORD, &text, &length);
 
-        if (r == -ENOENT && directory >= 0) { /* killed before the record was there: nothing else can be */
+        if (r == -ENOENT && directory >= 0) { /* killed before the record was written: there is nothing else */
                 (void)oci_store_remove(oci, id);
                 return 0;
         }
@@ -232,7 +232,7 @@ static int load(struct oci *oci, const char *id)
         return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO ? r : 0;
 }
 
-/* What was made by another process since it was seen here, and what one has removed. */
+/* Finds what another process has made or removed since the last look. */
 static void refresh(struct oci_container *container)
 {
         struct stat status;
@@ -242,7 +242,7 @@ static void refresh(struct oci_container *container)
         if (fstatat(container->oci->state_fd, container->info.id, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
             errno == ENOENT) {
                 oci_life_tell(container, ENGINE_CONTAINER_REMOVED);
-                if (container->n_calls == 0) /* whoever was told may have asked for something */
+                if (container->n_calls == 0) /* a callback may have started a call */
                         oci_container_free(container);
                 return;
         }
@@ -259,7 +259,7 @@ int oci_store_scan(struct oci *oci)
 
         if (directory == NULL)
                 return -errno;
-        (void)TAKE_FD(fd); /* the directory's from here */
+        (void)TAKE_FD(fd); /* the directory owns it now */
         LIST_EACH (&oci->containers, at)
                 refresh(LIST_ENTRY(at, struct oci_container, node));
         while (r == 0 && (errno = 0, entry = readdir(directory)) != NULL)
@@ -275,7 +275,7 @@ void oci_store_look(struct oci *oci)
 {
         if (oci_store_lock(oci) < 0)
                 return;
-        (void)oci_store_scan(oci); /* what is not seen now is seen at the next look */
+        (void)oci_store_scan(oci); /* the next look finds what this one could not read */
         oci_store_unlock(oci);
 }
 
@@ -283,7 +283,7 @@ int oci_store_open(struct oci *oci, struct fault *why)
 {
         struct stat status;
 
-        /* Passable: what sets a container up walks to its root under that container's own ids. */
+        /* Others may pass: the child that sets up a container walks to its root with the container's ids. */
         if (mkdir(oci->state_dir, 0711) < 0 && errno != EEXIST)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot make %s: %s", oci->state_dir,
                                  strerrordesc_np(errno));
@@ -292,7 +292,8 @@ int oci_store_open(struct oci *oci, struct fault *why)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot open %s: %s", oci->state_dir,
                                  strerrordesc_np(errno));
         if (status.st_uid != geteuid() || (status.st_mode & 022) != 0)
-                return fault_set(why, FAULT_INTERNAL, EPERM, "%s is not ours alone: remove it", oci->state_dir);
+                return fault_set(why, FAULT_INTERNAL, EPERM,
+                                 "%s has another owner, or others can write to it: remove it", oci->state_dir);
         if (mkdirat(oci->state_fd, OCI_RUNTIME_ROOT, 0700) < 0 && errno != EEXIST)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot write in %s: %s", oci->state_dir,
                                  strerrordesc_np(errno));

@@ -1,7 +1,7 @@
-/* User namespaces. The kernel counts what a user has (inotify instances and watches, queued signals, timers, message
- * queues, namespaces) for him in his namespace, and the whole of a namespace once more for whoever made it
- * (inc_ucount, inc_rlimit_ucounts in kernel/ucount.c). So a carrel's is made by an id of its own range: made by root,
- * all carrels and the host's root would share one account. */
+/* User namespaces. The kernel counts inotify instances and watches, queued signals, timers, message queues and
+ * namespaces for a user in his namespace. It adds all counts of a namespace to the account of the id that made it
+ * (inc_ucount, inc_rlimit_ucounts in kernel/ucount.c). So an id of the carrel's own range makes its namespace. If root
+ * made them, all carrels and the host's root would share one account. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -22,7 +22,7 @@
 
 enum { PATH_BYTES = 64, HOLDER_READY_FD = 3 };
 
-/* ---- work in another namespace is done by a child, which we wait for: it takes well under a millisecond ---- */
+/* ---- a child works in the namespace while carreld waits: well under a millisecond ---- */
 
 /* The child's errno. */
 static int wait_for(pid_t pid)
@@ -37,13 +37,14 @@ static int wait_for(pid_t pid)
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
-/* In the child: says one byte on ready and waits to be killed. A change of ids takes the death signal away
- * (prctl(2)), so it is set last. */
+/* In the child: writes one byte to ready and waits to be killed. A change of ids clears the death signal (prctl(2)), so
+ * that is set last. */
 static _Noreturn void hold(const struct oci_holding *holding, int ready, pid_t parent)
 {
         int r;
 
-        /* Nothing of ours stays open in it, least of all the lock and the sockets: it may outlive us for a moment. */
+        /* It keeps none of carreld's descriptors open, in particular the lock and the sockets: it may outlive carreld
+         * for a moment. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || dup2(ready, HOLDER_READY_FD) < 0 ||
             syscall(SYS_close_range, HOLDER_READY_FD + 1, ~0U, 0) < 0)
                 _exit(errno);
@@ -87,7 +88,7 @@ int oci_hold(const struct oci_holding *holding)
 
 /* ---- a namespace, and its range ---- */
 
-/* As an id which nothing runs as. CAP_SYS_ADMIN is kept on the way: there are hosts that let nobody else make a user
+/* Becomes an id with which no process runs. It keeps CAP_SYS_ADMIN until then: some hosts let nobody else make a user
  * namespace (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns). */
 static int enter_user_namespace(const void *arg)
 {

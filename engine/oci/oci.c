@@ -32,14 +32,14 @@ static int compile_filter(struct oci *oci, struct fault *why)
                      : 0;
 }
 
-/* Why a carrel cannot have host ids of its own here, or NULL. error: what the try ended with. */
+/* Why carrels cannot have host ids of their own here, or NULL. error: the result of the try. */
 static const char *find_userns_obstacle(const struct oci *oci, int *ret_error)
 {
         *ret_error = 0;
         if (oci->runtime.has_machines)
                 return "a runtime with a kernel of its own has ids of its own";
         if (!oci->runtime.is_crun)
-                return "only crun maps the owners of a mount as they are needed: apt-get install crun";
+                return "only crun has the idmapped mounts that are needed: apt-get install crun";
         *ret_error = oci_userns_try(oci->userns_base, oci->users_dir != NULL ? oci->users_dir : oci->state_dir);
         if (*ret_error == -EINVAL || *ret_error == -EOPNOTSUPP)
                 return "the file system of users_dir cannot map owners (ext4, xfs, btrfs and tmpfs of Linux 6.3 can)";
@@ -55,11 +55,11 @@ static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *
         const char *obstacle = wanted == OCI_USERNS_OFF ? "userns is off" : find_userns_obstacle(oci, &r);
 
         oci->has_userns = obstacle == NULL;
-        /* What is found stands: auto must not do without for good because of a moment's shortage. */
+        /* The result is final: a temporary shortage must not make auto do without user namespaces for good. */
         if (oci_userns_is_shortage(r, oci_userns_most()))
                 return fault_set(why, FAULT_ENGINE_UNAVAILABLE, -r,
-                                 "no user namespace can be made for now: %s; carreld tries again, or set userns = off "
-                                 "to do without",
+                                 "cannot make a user namespace now: %s; carreld tries again, or set userns = off to do "
+                                 "without",
                                  strerrordesc_np(-r));
         (void)snprintf(oci->userns_detail, sizeof oci->userns_detail, "%s%s",
                        oci->has_userns ? "each carrel has host ids of its own" : "no user namespaces: ",
@@ -69,8 +69,8 @@ static int settle_userns(struct oci *oci, enum oci_userns wanted, struct fault *
         return fault_set(why, FAULT_ENGINE_UNAVAILABLE, ENOTSUP, "%s; or set userns = auto to do without", obstacle);
 }
 
-/* Once it can serve that stands: containers are made by what was found. Until then each list looks anew, so that what
- * was missing can be installed beside a carreld that waits for it. */
+/* Once the engine can serve, the result is final: containers depend on it. Until then each list looks again, so that an
+ * operator can install what is missing while carreld runs. */
 static void look_around(struct oci *oci)
 {
         struct fault *why = &oci->unavailable;
@@ -85,13 +85,13 @@ static void look_around(struct oci *oci)
         oci->makes_cgroups = oci->runtime.is_crun && oci_cgroup_is_v1();
 }
 
-/* ---- questions: from memory, and about containers that other processes make, from the records ---- */
+/* ---- queries: from memory, and from the records for containers that other processes make ---- */
 
 static void answer_inspect(struct oci_call *call)
 {
         struct oci_container *container = oci_store_find(call->oci, call->name);
 
-        if (container == NULL) { /* another pool's, perhaps */
+        if (container == NULL) { /* it may be another pool's */
                 oci_store_look(call->oci);
                 container = oci_store_find(call->oci, call->name);
         }
@@ -148,7 +148,7 @@ static void answer_list(struct oci_call *call)
                 return;
         }
         oci_call_enter(call);
-        oci_store_look(call->oci); /* tells of what has gone */
+        oci_store_look(call->oci); /* reports containers that are gone */
         if (!oci_call_leave(call))
                 return;
         n = collect(call->oci, wanted->key, wanted->value, NULL);
@@ -201,7 +201,7 @@ static int rename_container(struct oci *oci, const char *id, const char *name, s
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
         r = oci_store_scan(oci);
         if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot look at the containers: %s",
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot read the records of the containers: %s",
                                  strerrordesc_np(-r));
         if (oci_store_find(oci, name) != NULL)
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", name);
@@ -212,7 +212,7 @@ static int rename_container(struct oci *oci, const char *id, const char *name, s
         if (r == 0)
                 return 0;
         memcpy(container->info.name, before, sizeof before);
-        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot write down a name: %s", strerrordesc_np(-r));
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot store a new name: %s", strerrordesc_np(-r));
 }
 
 static int oci_rename(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
@@ -248,7 +248,7 @@ static void on_resync(struct ev_loop *loop, ev_timer *timer, int events)
         oci->on_event(oci->on_event_arg, &event);
 }
 
-/* There is no stream that could break: what happens is seen by pidfds of our own. */
+/* There is no stream that could break: events come from carreld's own pidfds. */
 static int oci_watch(struct engine *engine, const char *label, const char *value, engine_on_event on_event, void *arg)
 {
         struct oci *oci = (struct oci *)engine;
@@ -280,8 +280,8 @@ static void oci_about(const struct engine *engine, struct engine_about *ret_abou
                 (void)snprintf(about.detail, sizeof about.detail, "%s", oci->unavailable.message);
         else
                 (void)snprintf(about.detail, sizeof about.detail, "%.160s%s", oci->userns_detail,
-                               oci->runtime.has_machines ? "; each carrel has a kernel of its own, which is believed "
-                                                           "about what runs inside"
+                               oci->runtime.has_machines ? "; each carrel has a kernel of its own, which is trusted "
+                                                           "for what runs inside"
                                                          : "");
         *ret_about = about;
 }
@@ -387,7 +387,7 @@ int oci_new(struct engine **ret_engine, struct ev_loop *loop, const struct oci_o
         }
         look_around(oci);
         oci_store_look(oci);
-        oci_image_prepare(oci); /* now that what runs holds its image */
+        oci_image_prepare(oci); /* after running containers hold their images */
         *ret_engine = &oci->engine;
         return 0;
 }

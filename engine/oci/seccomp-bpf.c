@@ -1,4 +1,4 @@
-/* Compiled from the profile's JSON, not from the tables beside it: what crun gets is what runc and Docker get. */
+/* Compiles the profile's JSON, not the tables of seccomp.c, so that crun gets the same filter as runc and Docker. */
 #include "seccomp-bpf.h"
 
 #include <cJSON.h>
@@ -60,7 +60,7 @@ static int read_comparisons(const cJSON *args, struct scmp_arg_cmp ret_compariso
         return 0;
 }
 
-/* What answers as by default is no rule to libseccomp. */
+/* libseccomp refuses a rule whose answer is the default. */
 static int add_entry(scmp_filter_ctx filter, const cJSON *entry, uint32_t default_action)
 {
         uint32_t action = is_text(entry, "action", "SCMP_ACT_ALLOW")
@@ -91,7 +91,7 @@ static int add_entries(scmp_filter_ctx filter, const cJSON *profile, uint32_t de
         return r;
 }
 
-/* libseccomp 2.5 writes into a descriptor only. */
+/* libseccomp 2.5 can write only to a descriptor. */
 static int export(scmp_filter_ctx filter, struct buffer *ret_bpf)
 {
         AUTO(auto_close) int fd = memfd_create("seccomp", MFD_CLOEXEC);
@@ -129,7 +129,8 @@ int seccomp_profile_bpf(struct buffer *ret_bpf)
         filter = seccomp_init(default_action);
         if (filter == NULL)
                 return -ENOMEM;
-        /* A tree, not a list: the filter is walked at every system call. The architecture is the native one as is. */
+        /* A tree, not a list, because the kernel runs the filter at every system call. The filter already has the
+         * native architecture. */
         r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
         if (r == 0)
                 r = add_entries(filter, profile, default_action);

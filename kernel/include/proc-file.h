@@ -1,4 +1,4 @@
-/* Small files of procfs and cgroupfs: they have no size of their own, so they are read to their end, within a bound. */
+/* Reads small files of procfs and cgroupfs. They report no size, so they are read to their end, within a limit. */
 #pragma once
 
 #include <stddef.h>
@@ -11,14 +11,14 @@ int proc_file_read(const char *path, size_t max_bytes, char **ret_text);
 /* /proc/<pid>/<name>. */
 int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text);
 
-/* The fields of /proc/<pid>/stat of one process (proc(5)). */
+/* Fields of /proc/<pid>/stat (proc(5)). */
 struct process {
         pid_t pid;
         pid_t parent;
         pid_t session;
-        uint64_t start_ticks; /* since boot, in clock ticks; with the pid it names a process for good */
+        uint64_t start_ticks; /* since boot, in clock ticks; with the pid it identifies a process */
         char state;           /* of its first thread: 'R', 'S', 'T' (stopped), 'Z' (zombie), ... */
-        int threads;          /* that have not ended, a zombie first one among them */
+        int threads;          /* that have not ended; a zombie first thread counts */
 };
 
 /* -EBADMSG: not the format of proc(5). */

@@ -132,10 +132,10 @@ static void the_agent_comes_back(void **state)
 static void what_is_promised_holds_inside(void **state)
 {
         static const struct script EMBEDDED[] = {
-                { "info says whose word is believed",
-                  "carrel info | grep -o 'each carrel has a kernel of its own, which is believed about what runs "
+                { "info says what is trusted",
+                  "carrel info | grep -o 'each carrel has a kernel of its own, which is trusted for what runs "
                   "inside'",
-                  "each carrel has a kernel of its own, which is believed about what runs inside\n" },
+                  "each carrel has a kernel of its own, which is trusted for what runs inside\n" },
         };
         static const struct script SCRIPTS[] = {
                 { "no capability, one user, the filter, a read-only root",

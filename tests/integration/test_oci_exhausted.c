@@ -133,7 +133,7 @@ static void a_shortage_of_user_namespaces_is_no_word_for_good(void **state)
         (void)state;
         carreld = carreld_new(SHORT);
         assert_true(wait_until(is_serving, NULL, PATIENCE_S));
-        expect_refusal("ada", "engine_unavailable", "no user namespace can be made for now");
+        expect_refusal("ada", "engine_unavailable", "cannot make a user namespace now");
         suite_end();
         suite_start(WELL);
         carreld_must_ensure("ada");
@@ -160,7 +160,7 @@ static void images_that_no_overlay_covers_are_named(void **state)
         MUST_RUN("sh", "-c", SCRIPT, "sh", DISKS);
         carreld = carreld_new(DEEP);
         assert_true(wait_until(is_serving, NULL, PATIENCE_S));
-        expect_refusal("ada", "engine_unavailable", "image_dir must be on a file system that can lie below it");
+        expect_refusal("ada", "engine_unavailable", "image_dir must be on a file system that overlay can use");
         suite_end();
         carreld = carreld_new(SHALLOW);
         assert_true(wait_until(can_ensure, NULL, PATIENCE_S)); /* the host's image is made after the start */

@@ -1,9 +1,9 @@
 /* Makes the mount of the user's directory inside a started container nosuid and nodev. The Docker Engine API has no
- * such option for a bind mount (v1.41, Mount.BindOptions), so it is done from outside, while only carrel-init runs
- * inside: a short-lived child enters the container's mount namespace (setns(2)) and sets the attributes
- * (mount_setattr(2), Linux 5.12). It bounds the container's terminals as well, for which the API has no option either,
- * and takes the container's own /dev/null for masked files where the runtime took the host's. Inside the pool room
- * only. */
+ * such option for a bind mount (v1.41, Mount.BindOptions). So a short-lived child enters the container's mount
+ * namespace (setns(2)) and sets the attributes (mount_setattr(2), Linux 5.12), while only carrel-init runs inside.
+ *
+ * The child also limits the container's terminals, for which the API has no option, and replaces the host's /dev/null
+ * over masked files by the container's own. Used by the pool only. */
 #pragma once
 
 #include "fault.h"

@@ -1,12 +1,12 @@
-/* Podman's Docker-compatible API (podman 4.3 and later, `podman system service`). Its differences are podman.c's. */
+/* Podman's Docker-compatible API (podman 4.3 and later, `podman system service`). */
 #pragma once
 
 #include "docker.h"
 
 struct podman_options {
         struct docker_options docker; /* socket_path: e.g. /run/podman/podman.sock */
-        /* A directory of root's own, seen by Podman under the same path: the syscall filter is handed over as a file
-         * in it (seccomp.json), because Podman takes no filter in the request. Copied. */
+        /* A directory that only root can write to, with the same path for Podman. The system call filter is a file in
+         * it (seccomp.json), because Podman takes no filter in the request. Copied. */
         const char *state_dir;
 };
 

@@ -1,5 +1,5 @@
-/* engine/docker against a scripted engine on the same loop: what a real one says seldom or never, and users who free
- * and cancel from inside their callbacks. What a real one says every day is in tests/integration/test_engine.c. */
+/* engine/docker against a scripted engine on the same loop: rare answers, and users who free and cancel inside their
+ * callbacks. The usual answers are in tests/integration/test_engine.c. */
 #include <errno.h>
 #include <ev.h>
 #include <setjmp.h>
@@ -24,7 +24,7 @@
         "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"" ID                                           \
         "\",\"Attributes\":{\"exitCode\":\"9\"}}}\n"
 
-/* What the engine says to requests that begin so; the first that fits and is not used up. */
+/* The engine's answer to requests that begin with `request`; the first line that matches and is not used up. */
 struct line {
         const char *request;
         struct script script;
@@ -40,16 +40,16 @@ struct world {
         struct engine *engine;
         struct line lines[MAX_LINES];
         char last_request[128]; /* but pings */
-        unsigned requests;      /* but pings and versions */
+        unsigned requests;      /* without pings and versions */
         unsigned versions;
-        char directory[32]; /* Podman's */
-        /* what the user heard */
+        char directory[32]; /* for Podman */
+        /* what the user received */
         unsigned dones;
         struct fault why;
         struct exec_status exec;
         struct buffer output[3];
         unsigned events[ENGINE_EXEC_DIED + 1];
-        bool frees_engine;                      /* from inside the next callback */
+        bool frees_engine;                      /* in the next callback */
         const enum engine_event_kind *frees_at; /* NULL: not from an event */
         bool cancels;
         struct engine_call *call;
@@ -115,7 +115,7 @@ static int teardown(void **state)
         return 0;
 }
 
-/* A profile that was being written: by a process that is no more, and by one that lives. */
+/* Unfinished profiles: of a process that has ended, and of one that lives. */
 static const char *const UNFINISHED[] = { ".seccomp.json.2147483646", ".seccomp.json.1" };
 
 static void begin_profile(const char *directory, const char *name)
@@ -153,7 +153,7 @@ static int teardown_podman(void **state)
         snprintf(path, sizeof path, "%s/seccomp.json", world->directory);
         (void)unlink(path);
         snprintf(path, sizeof path, "%s/%s", world->directory, UNFINISHED[1]);
-        assert_int_equal(unlink(path), 0); /* of the two only this one stayed */
+        assert_int_equal(unlink(path), 0); /* only this one of the two stayed */
         assert_int_equal(rmdir(world->directory), 0);
         return teardown(state);
 }
@@ -419,7 +419,7 @@ static void test_remove_retries_what_may_pass(void **state)
         assert_int_equal(world->lines[1].used, 1);
 }
 
-/* The engine's own sentence survives to the deadline. */
+/* The engine's own message is kept until the deadline. */
 static void test_remove_that_is_always_refused_says_why(void **state)
 {
         struct world *world = *state;
@@ -433,7 +433,7 @@ static void test_remove_that_is_always_refused_says_why(void **state)
         assert_in_range(world->lines[0].used, 3, 20);
 }
 
-/* Killed in the middle of a create, Podman has given the name away to a container it does not know. */
+/* Podman was killed in the middle of a create, and has assigned the name to a container that it does not know. */
 static void expect_leftover(struct world *world, const char *refusal, const char *existence, unsigned removals)
 {
         const struct line lines[] = {
@@ -466,7 +466,7 @@ static void test_podman_forgets_what_it_began(void **state)
                         ANSWER("404 No", "{}"), 0);
 }
 
-/* --- the breaker -------------------------------------------------------------------------------------------------- */
+/* ---- the breaker ---- */
 
 static bool is_available(const struct world *world)
 {
@@ -482,14 +482,14 @@ static void test_breaker(void **state)
 
         assert_true(is_available(world));
         world->lines[0] = (struct line){ .request = "GET /_ping", .script = { .answer = NULL }, .times = 1 };
-        while (is_available(world)) /* a ping that is never answered opens it */
+        while (is_available(world)) /* a ping without an answer opens it */
                 ev_run(world->loop, EVRUN_ONCE);
         begin(world, INSPECT);
         await_done(world);
         assert_int_equal(world->why.kind, FAULT_ENGINE_UNAVAILABLE);
         assert_int_equal(world->why.retry_after_s, 1);
-        assert_int_equal(world->requests + world->versions, 0); /* it was not even asked */
-        while (!is_available(world))                            /* one that is closes it */
+        assert_int_equal(world->requests + world->versions, 0); /* it got no request */
+        while (!is_available(world))                            /* a ping with an answer closes it */
                 ev_run(world->loop, EVRUN_ONCE);
         begin(world, INSPECT);
         await_done(world);
@@ -499,8 +499,8 @@ static void test_breaker(void **state)
 /* --- exec -----------------------------------------------------------------------------------------------------------
  */
 
-/* The server's answers are C strings, so frames, which are full of zeros, cannot be scripted; what can is a stream that
- * is none. */
+/* The server's answers are C strings, so frames, which contain zeros, cannot be scripted; a stream that is not framed
+ * can. */
 static void script_exec(struct world *world, const char *stream)
 {
         world->lines[0] = (struct line){ .request = "POST /v1.41/containers/a/exec",
@@ -571,7 +571,7 @@ static void test_events_and_reconnects(void **state)
         assert_int_equal(world->engine->ops->watch(world->engine, "k", "v", on_event, world), -EBUSY);
         while (world->events[ENGINE_CONTAINER_DIED] < 3)
                 ev_run(world->loop, EVRUN_ONCE);
-        assert_int_equal(world->events[ENGINE_RESYNC], 2); /* not for the refused one */
+        assert_int_equal(world->events[ENGINE_RESYNC], 2); /* not for the refused connection */
         assert_int_equal(world->events[ENGINE_LOST], 1);
 }
 

@@ -1,4 +1,4 @@
-/* The compiled syscall filter, under which a child calls the kernel. */
+/* The compiled system call filter: a child makes system calls under it. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
@@ -35,7 +35,7 @@ static void test_the_filter_is_one_the_kernel_can_take(void **state)
         buffer_free(&bpf);
 }
 
-/* Those and no others: what differs from one in a single bit passes, with the high half set as without. */
+/* Only those are refused: a number that differs in one bit passes, with and without a set high half. */
 static void try_ioctls(void)
 {
         static const unsigned long REFUSED[] = { TIOCSTI,     TIOCLINUX,   TIOCCONS,    TIOCSETD,
@@ -76,7 +76,7 @@ static _Noreturn void call_filtered(const struct buffer *bpf)
                 { SYS_get_mempolicy, { 0 }, ENOSYS },
                 { SYS_name_to_handle_at, { 0 }, ENOSYS },
                 { 457, { 0 }, ENOSYS },  /* statmount */
-                { 2000, { 0 }, ENOSYS }, /* one of the future */
+                { 2000, { 0 }, ENOSYS }, /* a future call */
                 { SYS_unshare, { 0 }, EPERM },
                 { SYS_setns, { -1 }, EPERM },
                 { SYS_mount, { 0 }, EPERM },

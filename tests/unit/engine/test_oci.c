@@ -71,7 +71,7 @@ static void test_a_damaged_record_is_refused(void **state)
                 { "\"name\":\"carrel-ada\"", "\"name\":\"\"" },
                 { "\"/carrel/", "\"/../" },
                 { "\"/carrel/", "\"carrel/" },
-                { "\"/carrel/0", "\"/carrel/" }, /* another's cgroup */
+                { "\"/carrel/0", "\"/carrel/" }, /* the cgroup of another container */
                 { "1879048192", "-1" },
                 { "1879048192", "4294967296" },
                 { "1879048192", "\"1\"" },

@@ -38,11 +38,11 @@ static void test_info(void **state)
                 { "{\"SwapLimit\":false," ABLE "," SECURE "}", "", "swap" },
                 { "{\"PidsLimit\":false," ABLE "," SECURE "}", "", "processes" },
                 { "{\"CpuCfsQuota\":false," ABLE "," SECURE "}", "", "CPU" },
-                { "{" SECURE "}", "", "memory" }, /* what is not said is not there */
+                { "{" SECURE "}", "", "memory" }, /* an absent field counts as missing */
                 { "{" ABLE ",\"SecurityOptions\":[\"name=seccomp\",\"name=userns\"]}", "", "user ids" },
-                { "[]", "", "no engine" },
-                { "", "", "no engine" },
-                { "{\"MemoryLimit\":tr", "", "no engine" },
+                { "[]", "", "not that of a container engine" },
+                { "", "", "not that of a container engine" },
+                { "{\"MemoryLimit\":tr", "", "not that of a container engine" },
                 { "{" ABLE ",\"SecurityOptions\":{\"a\":1}}", "", "seccomp" },
         };
 
@@ -61,7 +61,7 @@ struct hearing {
         struct ev_loop *loop;
         unsigned answers;
         enum probed_kind kind;
-        struct fault why; /* of a kind: it failed */
+        struct fault why; /* set if it failed */
 };
 
 static void on_probed(void *arg, enum probed_kind kind, const struct fault *why)
@@ -95,8 +95,8 @@ struct slow_engine {
         char path[64];
         int listener, connection;
         ev_io accepts, reads;
-        ev_timer later; /* a turn of the loop after /info was asked */
-        unsigned turns; /* of the loop between that question and its answer */
+        ev_timer later; /* an iteration of the loop after the request for /info */
+        unsigned turns; /* iterations of the loop between that request and its answer */
 };
 
 static void reply(struct slow_engine *slow, const char *body)
@@ -174,7 +174,7 @@ static void slow_engine_stop(struct slow_engine *slow, const char *socket)
         assert_return_code(rmdir(slow->path), errno);
 }
 
-/* /_ping has a deadline of its own; the loop turns while /info is awaited. */
+/* /_ping has a deadline of its own; the loop runs while /info is awaited. */
 static void test_slow_engine(void **state)
 {
         struct hearing hearing = { .loop = ev_loop_new(EVFLAG_AUTO) };
@@ -208,7 +208,7 @@ static void test_cancelled(void **state)
                 ev_run(hearing.loop, EVRUN_ONCE);
         assert_null(probe_cancel(probe));
         ev_io_stop(hearing.loop, &slow.accepts);
-        ev_run(hearing.loop, 0); /* ends when the engine has seen the connection's end */
+        ev_run(hearing.loop, 0); /* ends when the engine has read the connection's end */
         assert_int_equal(hearing.answers, 0);
         ev_loop_destroy(hearing.loop);
         slow_engine_stop(&slow, socket);

@@ -1,5 +1,5 @@
-/* engine/template: the whole create request of one spec against golden-create.json, and every hardening key for specs
- * that try to be something else. */
+/* The create request of Docker's API: a whole one against golden-create.json, and every hardening key for specs that
+ * try to be something else. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,7 +91,7 @@ static cJSON *read_golden(void)
         return json;
 }
 
-/* The filter has a test of its own; here only its place is looked at. */
+/* The filter has a test of its own; here only its place is checked. */
 static void shorten_seccomp(cJSON *create)
 {
         cJSON *options = cJSON_GetObjectItem(cJSON_GetObjectItem(create, "HostConfig"), "SecurityOpt");
@@ -153,7 +153,7 @@ static const struct {
         { "/Tty", "false" },
 };
 
-/* What an absent key leaves to the engine must not be emptied. */
+/* These keys must be absent: the engine then uses its default. */
 static const char *const LEFT_ALONE[] = { "MaskedPaths", "ReadonlyPaths", "Binds", "Ulimit" };
 
 static void check_promises(const cJSON *create)
@@ -177,7 +177,7 @@ static void check_promises(const cJSON *create)
         assert_true(cJSON_Compare(cJSON_GetObjectItem(host, "Memory"), cJSON_GetObjectItem(host, "MemorySwap"), true));
 }
 
-/* Whatever a spec says, it cannot reach a promise. */
+/* No spec can change a promise. */
 static void test_promises_stand(void **state)
 {
         static const char *const NOTHING[] = { NULL };
@@ -217,7 +217,7 @@ static void test_tmpfs_is_never_loose(void **state)
         cJSON_Delete(create);
 }
 
-/* What Podman would mount there by itself has no size. */
+/* Podman's own mounts there would have no size. */
 static void test_podman_is_given_its_own_mounts(void **state)
 {
         struct container_spec spec = usual_spec();
@@ -266,10 +266,9 @@ static void test_exec(void **state)
         }
 }
 
-/* --- the filter -------------------------------------------------------------------------------------------------- */
+/* ---- the filter ---- */
 
-/* The errno that the profile answers a call with these arguments with, 0 where it passes: what libseccomp makes of it,
- * in small. */
+/* The errno with which the profile answers this call and arguments; 0: it passes. A small model of libseccomp. */
 static int answer_to(const cJSON *profile, const char *name, const uint64_t arguments[static 3])
 {
         const cJSON *syscall;

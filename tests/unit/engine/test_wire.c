@@ -1,4 +1,4 @@
-/* engine/wire: what the engine says, whole, odd and hostile. */
+/* engine/wire: the engine's answers, whole, odd and hostile. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -348,7 +348,7 @@ static void collector_release(struct collector *collector)
         buffer_free(&collector->streams[2]);
 }
 
-/* Cut in three at every pair of places. */
+/* Cut into three at every pair of places. */
 static void test_stream_split_everywhere(void **state)
 {
         static const char BYTES[] = "\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\3err\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\1!";

@@ -1,4 +1,4 @@
-/* engine/image-store: references, what is on disk whole, odd and hostile, and the hold. */
+/* images/: references, stores that are whole, damaged and hostile, and the hold. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -140,8 +140,8 @@ static void test_references(void **state)
         }
 }
 
-/* Whatever is taken can be written to the store and read from there, with the tag that was added; nothing longer is
- * taken. */
+/* Every accepted reference can be written to the store and read from there, with its added tag; nothing longer is
+ * accepted. */
 static void test_longest_references(void **state)
 {
         static const struct {
@@ -159,7 +159,7 @@ static void test_longest_references(void **state)
                 char back[IMAGE_REFERENCE_BYTES];
                 char file[IMAGE_FILE_BYTES];
 
-                for (size_t n = 0; n < CASES[at].length; n++) /* every other time with the most slashes */
+                for (size_t n = 0; n < CASES[at].length; n++) /* every second one has the most slashes */
                         text[n] = i % 2 == 1 && n % 2 == 1 && n < 40 ? '/' : 'a';
                 (void)strncat(text, CASES[at].tag, 3);
                 assert_int_equal(image_reference_resolve(text, resolved, NULL), CASES[at].is_taken ? 0 : -EINVAL);
@@ -215,7 +215,7 @@ static void test_missing(void **state)
         }
 }
 
-/* A remover's exclusive lock and an image's hold shut each other out. */
+/* A remover's exclusive lock and an image's hold exclude each other. */
 static void test_hold(void **state)
 {
         struct stored_image image = STORED_IMAGE_NONE;
@@ -247,7 +247,7 @@ static void test_list(void **state)
         assert_string_equal(list[1].id, ID);
 }
 
-/* A caller that removes nameless images must learn that names were unreadable, not that there are no names. */
+/* A caller that removes images without a name learns of unreadable names. */
 static void test_whole_list(void **state)
 {
         AUTO(auto_free) struct stored_reference *list = NULL;

@@ -1,4 +1,4 @@
-/* importer/entry: names, links and marks, as an archive has them. */
+/* importer/entry: names, links and whiteouts of archives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

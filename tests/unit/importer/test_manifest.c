@@ -1,4 +1,4 @@
-/* importer/manifest: what docker-archives and OCI layouts say of themselves, whole, odd and hostile. */
+/* importer/manifest: the JSON of docker-archives and OCI layouts, whole, damaged and hostile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -172,7 +172,7 @@ static void test_config(void **state)
         }
 }
 
-/* An accepted value can be stored, however it is escaped, and given to a program. */
+/* An accepted environment can be stored with any escaping, and given to a program. */
 static void test_long_environment(void **state)
 {
         static const struct {

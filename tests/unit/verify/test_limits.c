@@ -1,4 +1,4 @@
-/* The kernel's limits held against the promised ones. */
+/* Compares the kernel's limits with the promised ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

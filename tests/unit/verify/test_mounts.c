@@ -1,4 +1,4 @@
-/* The mounts inside a carrel: the judgement as a table, and the remount on a real mount namespace. */
+/* The mounts inside a carrel: a table for the judgement, and the remount in a real mount namespace. */
 #include <errno.h>
 #include <ev.h>
 #include <poll.h>
@@ -38,7 +38,7 @@ static const struct mount_case {
         const char *named; /* in the fault; NULL: accepted */
 } CASES[] = {
         { "a device node of the host's", ROOT WORKSPACE "9 222 0:6 /null /dev/null rw,nosuid - devtmpfs d rw\n",
-          "/dev/null is a device node of the host's own" },
+          "/dev/null inside is a device node of the host" },
         { "a mask of the host's", ROOT WORKSPACE "9 221 0:6 /null /proc/keys rw,nosuid - devtmpfs d rw\n",
           "/proc/keys" },
         { "one that is covered",
@@ -170,7 +170,7 @@ static int drop_cell(void **state)
         return rmdir(cell->target);
 }
 
-/* A mountinfo line of the cell that names the target holds the words. */
+/* Whether the mountinfo line of the target in the cell has these words. */
 static bool has_words_at(const struct cell *cell, const char *target, const char *words)
 {
         char path[64];
@@ -231,7 +231,7 @@ static void a_remount_makes_the_mount_nosuid_and_nodev(void **state)
         assert_true(remount_and_wait(cell, cell->target).is_remounted);
         assert_true(has_words(cell, " rw,nosuid,nodev"));
         assert_true(has_words_at(cell, " /dev/pts ", ",ptmxmode=666,max=128"));
-        assert_true(remount_and_wait(cell, cell->target).is_remounted); /* again is no harm */
+        assert_true(remount_and_wait(cell, cell->target).is_remounted); /* a second time does no harm */
 }
 
 static void a_failed_remount_is_reported(void **state)
@@ -268,7 +268,7 @@ static void a_cancelled_remount_is_silent(void **state)
         assert_null(remount_cancel(remount));
         ev_run(loop, 0);
         assert_int_equal(answer.count, 0);
-        assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* only the cell is left of our children */
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* the cell is the only child left */
         ev_loop_destroy(loop);
 }
 

@@ -1,4 +1,4 @@
-/* The kernel's view of a carrel's ids, and the judgement of it. */
+/* Judgements on the kernel's report about a carrel's ids. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static void test_anything_else_is_refused(void **state)
                 "1 65536 65536\n",
                 "0 4294901761 65536\n", /* beyond the last id */
                 "0 99999999999 65536\n",
-                "0 65536 65536\n65536 0 1\n", /* root by the back door */
+                "0 65536 65536\n65536 0 1\n", /* root by a second line */
                 "0 65536 65536 x\n",
                 "-1 65536 65536\n",
         };
