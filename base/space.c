@@ -111,8 +111,8 @@ static bool has_ended(struct space_watch *watch)
 
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += END_WAIT_NS;
-        if (until.tv_nsec >= 1000 * 1000 * 1000) {
-                until.tv_nsec -= 1000 * 1000 * 1000;
+        if (until.tv_nsec >= 1000L * 1000 * 1000) {
+                until.tv_nsec -= 1000L * 1000 * 1000;
                 until.tv_sec++;
         }
         return pthread_clockjoin_np(watch->thread, NULL, CLOCK_MONOTONIC, &until) == 0;

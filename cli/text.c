@@ -36,7 +36,7 @@ static bool is_in(uint32_t point, const struct range *ranges, size_t count)
         return false;
 }
 
-#define IS_IN(point, ranges) is_in(point, ranges, sizeof ranges / sizeof *(ranges))
+#define IS_IN(point, ranges) is_in(point, ranges, sizeof(ranges) / sizeof *(ranges))
 
 /* One code point of a NUL-terminated text; malformed, overlong and surrogate forms are one byte of U+FFFD.
  * Returns the bytes taken, at least 1. */

@@ -206,7 +206,7 @@ static void on_answer(void *arg, const void *message, int err)
                 (void)explain_silence(err, &why);
         else if (reply->kind != FAULT_NONE)
                 (void)fault_set(&why, (enum fault_kind)reply->kind, (int)reply->err, "%s", reply->message);
-        if (why.kind != FAULT_NONE) {
+        if (reply == NULL || why.kind != FAULT_NONE) {
                 done(done_arg, NULL, &why);
                 return;
         }
