@@ -28,8 +28,8 @@ size_t base64_encode_to(char *target, const void *bytes, size_t length)
         return BASE64_ENCODE_RAW_LENGTH(length);
 }
 
-/* The library skips white space and stray bits; two texts for the same bytes would be one too many, so what it read is
- * written again and compared. */
+/* The library ignores white space and stray bits. Each sequence of bytes must have only one text, so the result is
+ * encoded again and compared. */
 int base64_decode(const char *text, char **ret_bytes, size_t *ret_length)
 {
         struct base64_decode_ctx context;

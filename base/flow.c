@@ -7,14 +7,14 @@
 #include "clock.h"
 #include "failpoint.h"
 
-/* An *act* is one run or one undo. Only drive() starts acts, and only the loop calls drive(): flow_next, flow_fail
- * and flow_cancel merely settle the current act and ask for a turn. So no step runs inside another module's callback,
- * done never fires inside a caller's frame, and a table of any length needs the stack of one step. */
+/* An *act* is one run or one undo. Only drive() starts acts, and only the loop calls drive(). flow_next, flow_fail and
+ * flow_cancel settle the current act and request a turn. So no step runs inside another module's callback, done is
+ * never called inside a caller's frame, and a table of any length needs the stack of one step. */
 enum flow_state {
         STATE_RESTING, /* between two acts */
         STATE_ACTING,  /* inside the act's own frame */
         STATE_WAITING, /* the act answered WAIT; its deadline runs */
-        STATE_SETTLED  /* the act's verdict is known and not yet acted upon */
+        STATE_SETTLED  /* the act's verdict is known and not yet processed */
 };
 
 struct flow {
@@ -30,7 +30,7 @@ struct flow {
         double began_s;
         bool has_failed; /* `why` is set: the next act is an undo */
         bool is_unwinding;
-        bool is_driving; /* drive() is on the stack, so flow_free must leave the memory to it */
+        bool is_driving; /* drive() is on the stack, so flow_free leaves the memory to it */
         bool is_free_deferred;
         struct fault why;     /* the first failure */
         struct fault act_why; /* the current act's */
@@ -56,7 +56,7 @@ static void release(struct flow *flow)
         free(flow);
 }
 
-/* Ends the wait as failed. The last thing touched is the subject, which may free the flow. */
+/* Ends the wait as failed. abandon comes last, because it may free the flow. */
 static void end_wait(struct flow *flow)
 {
         ev_timer_stop(flow->loop, &flow->deadline);
@@ -85,7 +85,7 @@ static void wait_for_resume(struct flow *flow)
         flow->verdict = FLOW_WAIT;
         if (deadline_s <= 0)
                 return;
-        ev_now_update(flow->loop); /* the loop's cached time is as old as everything that ran in this turn */
+        ev_now_update(flow->loop); /* the loop's cached time is from the beginning of this turn */
         ev_timer_set(&flow->deadline, deadline_s, 0.0);
         ev_timer_start(flow->loop, &flow->deadline);
 }
@@ -122,11 +122,11 @@ static void act(struct flow *flow)
         if (answer == FLOW_NEXT)
                 answer = function(flow, flow->subject);
         if (answer != FLOW_WAIT)
-                flow->verdict = answer; /* else it may have been settled from within */
+                flow->verdict = answer; /* else flow_next or flow_fail may have set it inside the function */
         flow->state = STATE_SETTLED;
         if (flow->verdict != FLOW_WAIT || flow->is_free_deferred)
                 return;
-        if (flow->has_failed && !flow->is_unwinding) { /* it was cancelled from within */
+        if (flow->has_failed && !flow->is_unwinding) { /* the function called flow_cancel */
                 flow->act_why = flow->why;
                 end_wait(flow);
                 return;
@@ -206,7 +206,7 @@ static void drive(struct ev_loop *loop, ev_timer *timer, int events)
                         end(flow);
         }
         flow->is_driving = false;
-        ev_timer_stop(loop, &flow->turn); /* what asked for it from within has been seen to */
+        ev_timer_stop(loop, &flow->turn); /* requests from inside this loop have been served */
         if (flow->is_free_deferred)
                 release(flow);
 }
@@ -230,7 +230,7 @@ int flow_start(struct flow **ret_flow, struct ev_loop *loop, const struct flow_p
         return 0;
 }
 
-/* Settles the awaited act, from the loop or from within its own frame; false: nothing was awaited. */
+/* Settles the awaited act, from the loop or from the act's own frame. False: no act was awaited. */
 static bool resume(struct flow *flow, enum flow_verdict verdict)
 {
         if (flow->verdict != FLOW_WAIT || (flow->state != STATE_WAITING && flow->state != STATE_ACTING))

@@ -36,8 +36,8 @@ static const struct {
         [LOG_LEVEL_ERROR] = { "error", '3' },
 };
 
-/* systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream that leads to the journal, so that a descriptor
- * redirected since then is recognised. */
+/* JOURNAL_STREAM has the device and inode of the journal's stream (systemd.exec(5)). A descriptor that was redirected
+ * since then has others. */
 static bool leads_to_journal(int fd)
 {
         const char *stream = getenv("JOURNAL_STREAM");
@@ -75,8 +75,8 @@ void log_set(struct log *log, enum log_level least, enum log_format format)
         log->format = format;
 }
 
-/* How one unit of a value is written: length bytes at text, whose code point is code. A length of 0 stands for a
- * byte that is not UTF-8. */
+/* Writes one unit of a value: length bytes at text, whose code point is code. A length of 0 stands for a byte that is
+ * not UTF-8. */
 typedef void (*unit_writer)(struct buffer *record, const char *text, size_t length, uint32_t code);
 
 static void write_value(struct buffer *record, const char *value, unit_writer write_unit)
@@ -129,7 +129,7 @@ static bool needs_quotes(const char *value)
         return false;
 }
 
-/* Where the fields of one record go. */
+/* Collects the fields of one record. */
 struct sink {
         struct buffer *record;
         cJSON *object; /* JSON only */
@@ -203,7 +203,7 @@ void log_event(struct log *log, enum log_level level, const char *event, ...)
         if (log->is_journal)
                 (void)buffer_format(&record, "<%c>", LEVELS[level].priority);
         if (log->format == LOG_FORMAT_JSON)
-                sink.object = cJSON_CreateObject(); /* cJSON takes NULL, and the add that follows fails */
+                sink.object = cJSON_CreateObject(); /* cJSON accepts NULL: the next add fails */
         va_start(args, event);
         add_fields(log, &sink, level, event, args);
         va_end(args);

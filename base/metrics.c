@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Out of memory must cost a series, not the process: without this uthash calls exit(3). */
+/* Without this uthash calls exit(3) when out of memory; with it only the series is lost. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
@@ -56,7 +56,7 @@ struct metrics *metrics_free(struct metrics *metrics)
         for (size_t family = 0; metrics != NULL && family < metrics->families; family++) {
                 struct series *series = metrics->series[family];
 
-                HASH_CLEAR(hh, metrics->series[family]); /* frees the table, and leaves the elements to us */
+                HASH_CLEAR(hh, metrics->series[family]); /* frees the table but not the elements */
                 while (series != NULL) {
                         struct series *next = series->hh.next;
 
@@ -79,14 +79,14 @@ static struct series *add_series(struct metrics *metrics, size_t family, const c
                 return NULL;
         memcpy(series->labels, key, length);
         HASH_ADD_KEYPTR(hh, metrics->series[family], series->labels, length, series);
-        if (series->hh.tbl == NULL) { /* uthash's word for "out of memory" */
+        if (series->hh.tbl == NULL) { /* uthash is out of memory */
                 free(series);
                 return NULL;
         }
         return series;
 }
 
-/* The series with these label values, made when it is new. NULL: none, and the sample is dropped. */
+/* Finds or makes the series with these label values. NULL: it cannot be made, and the sample is dropped. */
 static struct series *find_series(struct metrics *metrics, size_t family, const char *const values[LABELS])
 {
         char key[LABELS * LONGEST_LABEL_BYTES];
@@ -119,7 +119,7 @@ void metrics_add(struct metrics *metrics, size_t family, double amount, const ch
 
         if (!is_counter && !is_of_type(metrics, family, METRIC_GAUGE))
                 return;
-        if (is_counter && !(amount >= 0)) /* a counter never falls, and NaN would stay for ever */
+        if (is_counter && !(amount >= 0)) /* a counter never falls, and NaN would stay forever */
                 return;
         series = find_series(metrics, family, (const char *const[LABELS]){ a, b, c });
         if (series != NULL)
@@ -156,7 +156,7 @@ void metrics_observe(struct metrics *metrics, size_t family, double seconds, con
         series->value += seconds;
 }
 
-/* The exposition format wants UTF-8, and backslash, quote and newline escaped. */
+/* The exposition format requires UTF-8 with backslash, quote and newline escaped. */
 static void render_escaped(struct buffer *text, const char *value)
 {
         while (*value != '\0') {
@@ -175,7 +175,7 @@ static void render_escaped(struct buffer *text, const char *value)
         }
 }
 
-/* {a="x",b="y",le="0.5"}; le is NULL but for the buckets. */
+/* {a="x",b="y",le="0.5"}; le is NULL except for buckets. */
 static void render_labels(struct buffer *text, const struct metric_family *family, const struct series *series,
                           const char *le)
 {

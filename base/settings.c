@@ -78,7 +78,7 @@ static void format_number(const struct setting *setting, const void *field, stru
         (void)buffer_format(text, "%" PRIu64, *(const uint64_t *)field);
 }
 
-/* With the largest suffix that loses nothing. */
+/* Uses the largest suffix that is exact. */
 static void format_bytes(uint64_t bytes, struct buffer *text)
 {
         static const char SUFFIXES[] = { '\0', 'k', 'm', 'g' };
@@ -166,24 +166,24 @@ static const struct {
         [SETTING_CHOICE] = { parse_choice, format_choice, describe_choice },
 };
 
-/* Where a value came from, for the messages. */
+/* The place of a value, for the messages. */
 struct place {
         const char *file; /* or "environment", "default" */
-        unsigned line;    /* 0: none */
+        unsigned line;    /* 0: no line */
 };
 
 /* The problems so far, and their listener. */
 struct problems {
-        int first; /* 0: nothing */
+        int first; /* errno of the first failure; 0: no failure */
         const struct fault_listener *listener;
-        struct fault *why; /* of the first */
+        struct fault *why; /* gets the first failure */
 };
 
-/* Returns 0 when reading goes on with what comes next. */
+/* Reports a failure. 0: reading goes on. */
 __attribute__((format(printf, 4, 5))) static int refuse(struct problems *problems, int err, const struct place *place,
                                                         const char *format, ...)
 {
-        enum { LONGEST_FILE_BYTES = 80 }; /* the sentence matters more than the front of a long path */
+        enum { LONGEST_FILE_BYTES = 80 }; /* leaves room for the sentence: a longer path loses its beginning */
         size_t length = strlen(place->file);
         const char *file = length > LONGEST_FILE_BYTES ? place->file + length - LONGEST_FILE_BYTES : place->file;
         char sentence[256];
@@ -214,7 +214,7 @@ static bool holds_control_character(const char *value)
         return false;
 }
 
-/* name is what the person wrote: the key, or the variable. */
+/* name: the key or the variable, as it was written. */
 static int set_value(const struct setting *setting, void *values, const char *value, const char *name,
                      const struct place *place, struct problems *problems)
 {
@@ -267,14 +267,14 @@ static void name_variable(const char *key, char ret_name[static LONGEST_NAME_BYT
         }
 }
 
-/* written is a key, or the whole name of a variable. */
+/* written: a key, or the whole name of a variable. */
 static int refuse_unknown(const struct setting *table, const char *written, bool is_variable, const struct place *place,
                           struct problems *problems)
 {
         const char *kind = is_variable ? "variable" : "key";
         const char *key = written + (is_variable ? strlen(PREFIX) : 0);
         const char *nearest = NULL;
-        unsigned least = 4; /* farther than three edits is a guess */
+        unsigned least = 4; /* more than three edits would be a guess */
         char shown[LONGEST_NAME_BYTES] = "";
         char suggestion[LONGEST_NAME_BYTES];
 
@@ -302,17 +302,17 @@ struct reading {
         const struct setting *table;
         void *values;
         bool *seen;                  /* by index into the table */
-        const struct setting *entry; /* whose value is being gathered; NULL: none */
+        const struct setting *entry; /* whose value is being collected; NULL: of no setting */
         struct buffer value;
         struct place entry_place;
         struct place place; /* of the line read last */
         bool is_below_key;  /* a key has come since the section began */
-        bool is_continued;  /* that line is indented below a key, and so goes on with its value */
+        bool is_continued;  /* that line is indented below a key, and continues its value */
         int result;
         struct problems *problems;
 };
 
-/* inih's reader: one line, always with its newline, so that inih never sees half of one. */
+/* inih's reader: returns one whole line with its newline, so that inih never gets a part of one. */
 static char *read_line(char *line, int size, void *stream)
 {
         struct reading *reading = stream;
@@ -352,7 +352,7 @@ static char *read_line(char *line, int size, void *stream)
         return line;
 }
 
-/* Takes over the value that was gathered. */
+/* Stores the value that was collected. */
 static int finish_entry(struct reading *reading)
 {
         const struct setting *entry = reading->entry;
@@ -474,7 +474,7 @@ static int read_variable(const struct setting *table, void *values, const char *
         static const struct place PLACE = { .file = "environment" };
         const char *equals = strchr(variable, '=');
         size_t length = equals != NULL ? (size_t)(equals - variable) : strlen(variable);
-        char name[LONGEST_NAME_BYTES]; /* a longer one is cut, and then is no setting's */
+        char name[LONGEST_NAME_BYTES]; /* a longer name is cut, and matches no setting */
         const struct setting *setting;
 
         (void)snprintf(name, sizeof name, "%.*s", (int)length, variable);

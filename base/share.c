@@ -22,7 +22,7 @@ uint64_t share_part(const struct share *share)
         return part < share->bound ? part : share->bound;
 }
 
-/* Where a single thing may be larger than three quarters nothing can be kept free. */
+/* If a single item may be larger than three quarters, nothing can be kept free. */
 static uint64_t reserve_of(const struct share *share)
 {
         uint64_t reserve = share->bound / PART;

@@ -68,7 +68,7 @@ static int read_boot_id(char ret_id[static BOOT_ID_BYTES])
         return 0;
 }
 
-/* posix_fallocate first: a full tmpfs is an error here, and would be a SIGBUS at the first store. */
+/* posix_fallocate first: on a full tmpfs it fails, where the first store would raise SIGBUS. */
 static int map_slots(struct slot_file *file, int n_slots)
 {
         int *free_slots;
@@ -133,7 +133,7 @@ static bool is_ours(const struct slot_file *file, const char *boot_id)
                strncmp(file->map->boot_id, boot_id, BOOT_ID_BYTES) == 0;
 }
 
-/* The boot id is written last: a header that was torn is not of this boot. */
+/* Writes the boot id last, so that a torn header never has that of this boot. */
 static void start_afresh(struct slot_file *file, const char *boot_id)
 {
         memset(file->map, 0, bytes_for(file, file->n_slots));
@@ -205,7 +205,7 @@ struct slot_file *slot_file_close(struct slot_file *file)
         return NULL;
 }
 
-/* From the last, so that the first is taken first. */
+/* From the last to the first, so that the first is taken first. */
 void slot_file_sift(struct slot_file *file, bool (*is_kept)(void *arg, int number), void *arg)
 {
         for (int i = file->n_slots - 1; i >= 0; i--)
@@ -221,7 +221,7 @@ int slot_file_take(struct slot_file *file)
         if (r < 0)
                 return r;
         number = file->free_slots[--file->n_free];
-        /* The file may have ended within it, when it was found. */
+        /* The file may have ended inside this slot when it was opened. */
         memset(slot_file_at(file, number), 0, file->format->slot_bytes);
         return number;
 }

@@ -18,11 +18,11 @@ enum { END_WAIT_NS = 100 * 1000 * 1000 };
 struct space_watch {
         char *directory;
         pthread_t thread;
-        pthread_mutex_t mutex; /* for what follows; never held over a look */
+        pthread_mutex_t mutex; /* guards the fields below; never held during statvfs */
         struct space space;    /* its age is not set */
         double looked_at_s;    /* 0: never */
-        bool is_over;          /* the thread looks no more */
-        bool is_abandoned;     /* ... and frees it, when it can */
+        bool is_over;          /* the thread has ended its work */
+        bool is_abandoned;     /* the thread frees the watch */
         int end_fd;            /* an eventfd */
 };
 
@@ -68,7 +68,7 @@ static void *look(void *arg)
         return NULL;
 }
 
-/* Signals are the loop's. */
+/* Blocks all signals in the thread: the loop handles them. */
 static int begin(struct space_watch *watch)
 {
         sigset_t all, mask;
@@ -118,7 +118,7 @@ static bool has_ended(struct space_watch *watch)
         return pthread_clockjoin_np(watch->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
-/* Whoever comes second, its thread or we, frees it. */
+/* True: the thread still works, and frees the watch when it ends. */
 static bool abandon(struct space_watch *watch)
 {
         bool is_over;

@@ -61,8 +61,8 @@ int str_parse_decimal(const char *text, double min, double max, double *ret_valu
         return 0;
 }
 
-/* The power of two a suffix stands for; -1: not a suffix. */
-/* "k", "kb", "kib", in either case, as a power of two; "b" and "" are 0; -1: none of them. */
+/* The power of two of a suffix; -1: it is not a suffix. */
+/* The power of two of "k", "kb" or "kib" and so on, in either case; 0 for "b" and ""; -1: anything else. */
 static int suffix_shift(const char *suffix)
 {
         static const char UNITS[] = "kmgt";

@@ -7,7 +7,7 @@
 
 #include "str.h"
 
-/* For file systems without O_TMPFILE (open(2)), overlayfs of older kernels among them. */
+/* For file systems without O_TMPFILE (open(2)), such as overlayfs on older kernels. */
 static int open_named(const char *directory)
 {
         struct buffer path = { 0 };
@@ -31,6 +31,6 @@ int temporary_open(const char *directory)
 
         if (fd >= 0)
                 return fd;
-        /* Kernels that do not know the flag at all see a directory that is opened for writing. */
+        /* A kernel without the flag refuses to open a directory for writing. */
         return errno == EOPNOTSUPP || errno == EISDIR ? open_named(directory) : -errno;
 }

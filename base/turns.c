@@ -16,7 +16,7 @@ struct turns {
         void *arg;
 };
 
-/* The first that is called once events are known (ev(3), ev_check). */
+/* Runs before the handlers of the turn's events (ev(3), ev_check). */
 static void on_begin(struct ev_loop *loop, ev_check *check, int events)
 {
         struct turns *turns = check->data;
@@ -53,7 +53,7 @@ int turns_new(struct turns **ret_turns, struct ev_loop *loop, clockid_t clock,
         turns->begin.data = turns->end.data = turns;
         ev_check_start(loop, &turns->begin);
         ev_prepare_start(loop, &turns->end);
-        /* Neither keeps the loop alive. */
+        /* These watchers do not keep the loop alive. */
         ev_unref(loop);
         ev_unref(loop);
         *ret_turns = turns;

@@ -37,7 +37,7 @@ int utf8_step(const void *text, size_t length)
         return 0;
 }
 
-/* How many bytes in front are ASCII and no NUL, in whole words: most output is nothing else. */
+/* The number of leading bytes that are ASCII and not NUL, in whole words. Most output is only that. */
 static size_t count_plain_words(const char *at, size_t length)
 {
         const uint64_t ONES = UINT64_C(0x0101010101010101);
@@ -48,7 +48,7 @@ static size_t count_plain_words(const char *at, size_t length)
                 uint64_t word;
 
                 memcpy(&word, at + n, sizeof word);
-                /* A byte that is 0 borrows into its high bit; one with a high bit has it already. */
+                /* The subtraction sets the high bit of a byte that is 0; a byte above ASCII has it already. */
                 if ((((word - ONES) | word) & HIGHS) != 0)
                         break;
         }
@@ -87,7 +87,7 @@ size_t utf8_unfinished(const void *bytes, size_t length)
         return 0;
 }
 
-/* RFC 8259, section 7: the escapes of two letters. */
+/* The two-character escapes of RFC 8259, section 7. */
 static const char LETTERS[] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'
 };
@@ -105,7 +105,7 @@ static unsigned escapes_of(unsigned char byte)
         return byte < 0x20 ? JSON_ESCAPE_MAX - 1 : 0;
 }
 
-/* How many bytes in front are printable ASCII that JSON takes as they are, in whole words. */
+/* The number of leading bytes that JSON takes unescaped, in whole words of ASCII. */
 static size_t count_bare_words(const char *at, size_t length)
 {
         const uint64_t ONES = UINT64_C(0x0101010101010101);
@@ -118,14 +118,14 @@ static size_t count_bare_words(const char *at, size_t length)
                 memcpy(&word, at + n, sizeof word);
                 quotes = word ^ ONES * '"';
                 slashes = word ^ ONES * '\\';
-                /* A byte below 0x20, or equal to one of the two, borrows into its high bit. */
+                /* The subtraction sets the high bit of a byte below 0x20, and of one equal to '"' or '\\'. */
                 if ((((word - ONES * 0x20) | (quotes - ONES) | (slashes - ONES) | word) & HIGHS) != 0)
                         break;
         }
         return n;
 }
 
-/* Finishes the character that the last piece ended in. Returns how many bytes that took. */
+/* Completes the character at the end of the last piece. Returns the number of bytes that it took. */
 static size_t finish_tail(struct utf8_scan *scan, const char *at, size_t length)
 {
         size_t taken = 0;
@@ -141,7 +141,7 @@ static size_t finish_tail(struct utf8_scan *scan, const char *at, size_t length)
         return taken;
 }
 
-/* A few bytes of ASCII, of which one at least has an escape: a flood of them is nothing else. */
+/* Handles a few bytes of ASCII of which at least one needs an escape, as in a flood of such bytes. */
 static size_t scan_ascii(struct utf8_scan *scan, const char *at, size_t length)
 {
         size_t n = 0;

@@ -18,7 +18,7 @@ enum {
         KEY_RAW_BYTES = 16,
         TURN_BYTES = 256 << 10, /* read in one turn of the loop */
         FRAGMENTS_MAX = 1024,   /* of one message */
-        PINGS_MAX = 4 /* unanswered: then nothing is read. Those in wslay's 4 KiB of input are answered, too */
+        PINGS_MAX = 4 /* unanswered: with more, reading stops. wslay still answers those in its 4 KiB of input */
 };
 static const double PING_INTERVAL_S = 20, DRAIN_DEADLINE_S = 60, CLOSE_DEADLINE_S = 5;
 
@@ -29,18 +29,19 @@ struct websocket {
         wslay_event_context_ptr frames;
         struct websocket_handlers handlers;
         void *arg;
-        char *early; /* bytes in front of the socket's */
+        char *early; /* bytes that come before the socket's */
         size_t early_length, early_read;
-        size_t turn_bytes;    /* still to be read in this turn */
-        struct buffer rest;   /* of a frame that went past wslay: what the socket did not take; goes before all else */
-        unsigned n_fragments; /* of the message that comes */
-        unsigned n_pings;     /* that came since all that was queued had gone: wslay queues a pong for each */
+        size_t turn_bytes; /* still to be read in this turn */
+        struct buffer
+                rest; /* of a frame that was sent without wslay: the part that the socket did not take; sent first */
+        unsigned n_fragments; /* of the incoming message */
+        unsigned n_pings;     /* received since the queue was last empty; wslay queues a pong for each */
         bool is_paused;
         bool is_full;
-        bool is_lost;   /* the peer has gone, or broke the protocol beyond an answer */
+        bool is_lost;   /* the peer has gone, or broke the protocol so that no answer is possible */
         bool is_ending; /* on_closed is due, or done */
         unsigned code;
-        enum websocket_code closing; /* our own close goes out when all before it has; 0: none is due */
+        enum websocket_code closing; /* of our own close, which is sent after the queue; 0: no close is due */
         ev_io readable, writable;
         ev_timer ping, deadline, end;
 };
@@ -77,7 +78,7 @@ static int fill_random(void *target, size_t length)
 {
         ssize_t n;
 
-        /* Up to 256 bytes come whole (getrandom(2)). */
+        /* Reads up to 256 bytes are never short (getrandom(2)). */
         do
                 n = getrandom(target, length, 0);
         while (n < 0 && errno == EINTR);
@@ -101,7 +102,7 @@ int websocket_make_key(char ret_key[static WEBSOCKET_KEY_BYTES])
 
 /* ---- wslay's callbacks ---- */
 
-/* Incoming bytes stay in the kernel: the user of the socket says so, or the peer does not take our pongs. */
+/* Whether reading is stopped: by websocket_pause, or because the peer does not take our pongs. */
 static bool is_held(const struct websocket *websocket)
 {
         return websocket->is_paused || websocket->n_pings >= PINGS_MAX;
@@ -223,7 +224,7 @@ static size_t queued_bytes(const struct websocket *websocket)
         return websocket->rest.length + wslay_event_get_queued_msg_length(websocket->frames);
 }
 
-/* Returns whether nothing of it is left. */
+/* Sends the rest. True: all of it has been sent. */
 static bool send_rest(struct websocket *websocket)
 {
         ssize_t n;
@@ -273,7 +274,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         if (websocket->is_ending || is_held(websocket))
                 return;
         websocket->turn_bytes = TURN_BYTES;
-        /* Of a frame that cannot be read wslay says so with a close without a code. */
+        /* wslay reports a malformed frame as a close without a code. */
         if (wslay_event_recv(websocket->frames) != 0 && !websocket->is_lost) {
                 if (send_rest(websocket))
                         (void)wslay_event_send(websocket->frames);
@@ -283,7 +284,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         settle(websocket);
 }
 
-/* wslay sends a close in front of all messages, so it is queued only after the last of them. */
+/* wslay sends a close before all queued messages, so it is queued only when they have been sent. */
 static void close_if_drained(struct websocket *websocket)
 {
         unsigned code = websocket->closing;
@@ -325,7 +326,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         finish(websocket);
 }
 
-/* Keeps what lies between awake; a peer that does not read gets no heap of them. */
+/* Keeps devices on the path from dropping an idle connection. Sends none while anything is queued, so that
+ * a peer that does not read makes no queue of pings. */
 static void on_ping(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct websocket *websocket = timer->data;
@@ -338,14 +340,14 @@ static void on_ping(struct ev_loop *loop, ev_timer *timer, int events)
         settle(websocket);
 }
 
-/* wslay keeps a node for each fragment, however short it is. */
+/* Bounds the fragments of a message: wslay allocates a node for each, however short it is. */
 static void on_frame_start(wslay_event_context_ptr frames, const struct wslay_event_on_frame_recv_start_arg *frame,
                            void *arg)
 {
         struct websocket *websocket = arg;
 
         if ((frame->opcode & 0x8) != 0)
-                return; /* control frames stand between fragments (RFC 6455, 5.4) */
+                return; /* a control frame may come between fragments (RFC 6455, 5.4) */
         websocket->n_fragments = frame->opcode == WSLAY_CONTINUATION_FRAME ? websocket->n_fragments + 1 : 0;
         if (websocket->n_fragments <= FRAGMENTS_MAX)
                 return;
@@ -451,7 +453,7 @@ static int queue(struct websocket *websocket, enum wslay_opcode opcode, const ui
 
 enum { HEAD_BYTES = 11, LENGTH_16 = 126, LENGTH_64 = 127, FRAMES_AT_ONCE = 8 };
 
-/* RFC 6455, section 5.2: a whole binary message of 1 + length bytes, not masked, and its first byte. */
+/* Writes the header of a whole, unmasked binary message of 1 + length bytes, and its first byte (RFC 6455, 5.2). */
 static size_t put_head(uint8_t ret_head[static HEAD_BYTES], uint8_t channel, size_t length)
 {
         uint64_t total = (uint64_t)length + 1;
@@ -483,8 +485,8 @@ static void keep_rest(struct websocket *websocket, const struct iovec *pieces, s
         }
 }
 
-/* Past wslay, which would copy everything twice. Bytes that the socket does not take are kept. Returns how many bytes
- * went either way; an error of the socket is found by the loop, as any other loss. */
+/* Sends without wslay, which would copy everything twice. Keeps the part that the socket does not take. Returns the
+ * number of bytes sent or kept. The loop finds an error of the socket, as any other loss. */
 static size_t send_at_once(struct websocket *websocket, uint8_t channel, const char *bytes, size_t length)
 {
         uint8_t heads[FRAMES_AT_ONCE][HEAD_BYTES];

@@ -8,7 +8,7 @@
 enum failpoint_action { FAILPOINT_NONE, FAILPOINT_ERROR, FAILPOINT_HANG };
 
 #ifdef CARREL_FAILPOINTS
-/* Looks the name "<flow>.<step>.<moment>" up; does not return for kill. */
+/* Looks up the name "<flow>.<step>.<moment>". Does not return for kill. */
 enum failpoint_action failpoint_hit(const char *flow, const char *step, const char *moment);
 #else
 static inline enum failpoint_action failpoint_hit(const char *flow, const char *step, const char *moment)

@@ -12,7 +12,7 @@ struct list {
 
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* `at` is the loop's node; the current one may be removed inside the loop.
+/* `at` is the current node, which may be removed inside the loop.
  * NOLINTBEGIN(bugprone-macro-parentheses): a name that is being declared cannot stand in parentheses. */
 #define LIST_EACH(head, at)                                                                                            \
         for (struct list *at = (head)->next, *at##_next = at->next; at != (head); at = at##_next, at##_next = at->next)

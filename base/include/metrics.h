@@ -1,5 +1,5 @@
 /* Counters, gauges and histograms, rendered as Prometheus text (exposition format 0.0.4).
- * Families are declared once as a table; series of a family come to be when they are first used. */
+ * Families are declared in a table. A series is made when it is first used. */
 #pragma once
 
 #include <stddef.h>
@@ -22,8 +22,9 @@ __attribute__((warn_unused_result)) int metrics_new(struct metrics **ret_metrics
 struct metrics *metrics_free(struct metrics *metrics);
 
 /* family: index into the table; a, b, c: the values of its labels ("" or NULL where it has fewer), cut after 127
- * bytes. A series that cannot be allocated, or beyond 1,000 a family, is dropped; so is what does not fit the type: a
- * counter takes no negative amount, add and set take no histogram, observe nothing else. metrics may be NULL. */
+ * bytes. A sample is dropped if its series cannot be allocated or its family has 1,000 series already. So is one that
+ * does not fit the type: a counter takes no negative amount, add and set take no histogram, observe takes only
+ * histograms. metrics may be NULL. */
 void metrics_add(struct metrics *metrics, size_t family, double amount, const char *a, const char *b, const char *c);
 void metrics_set(struct metrics *metrics, size_t family, double value, const char *a, const char *b, const char *c);
 /* Histogram buckets, in seconds: 0.0001 to 10 in steps of 1, 2.5 and 5, and 30. */

@@ -1,14 +1,14 @@
-/* Settings as a table: key, type, bounds, default, place. Read from an INI file (libinih), then overridden by
- * the environment: key "idle_ttl_s" is CARREL_IDLE_TTL_S. An unknown key, an unknown CARREL_* variable of the
- * table's namespace, or a value out of range is an error that names file, line and the allowed range.
+/* Settings as a table: key, type, bounds, default, place. They are read from an INI file (libinih); the environment
+ * overrides the file: key "idle_ttl_s" is CARREL_IDLE_TTL_S. An unknown key, an unknown CARREL_* variable, or a value
+ * out of range is an error that names file, line and the allowed range.
  *
- * The file: key = value, under [carrel] or under no section; each key once; comments begin with # or ; at the start
- * of a line, and with " ;" after a value. A line has at most 198 bytes or so (libinih's bound); an indented line
- * goes on with the value above it, joined by one space. A control character in a value is an error.
+ * The file has lines "key = value", under [carrel] or under no section, each key once. A comment begins with # or ; at
+ * the start of a line, or with " ;" after a value. A line has at most about 198 bytes (libinih's bound). An indented
+ * line continues the value above it, joined by one space. A control character in a value is an error.
  *
- * All functions return 0 or a negative errno with why (FAULT_SETTING_INVALID), which is the first failure. With a
- * listener they go on after it, as far as the file can be read, and the listener hears them all. After a failure
- * *values holds what could be read, and is still to be released. */
+ * All functions return 0, or a negative errno with the first failure in *why (FAULT_SETTING_INVALID). With a listener
+ * they go on after a failure, as far as the file can be read, and the listener gets every failure. After a failure
+ * *values has the settings that could be read, and must still be released. */
 #pragma once
 
 #include <stddef.h>
@@ -27,29 +27,30 @@ enum setting_type {
 struct setting {
         const char *key;
         enum setting_type type;
-        size_t offset;                           /* of the field in the caller's struct */
-        const char *fallback;                    /* the default, in the file's own syntax */
-        double min, max;                         /* numbers: the range; text: the length in bytes */
-        const char *const *choices;              /* SETTING_CHOICE: NULL-terminated */
-        const char *help;                        /* a sentence without its full stop: carrel.conf(5) has it */
-        const char *(*check)(const char *value); /* NULL, or returns what is wrong with a text (static) */
+        size_t offset;              /* of the field in the caller's struct */
+        const char *fallback;       /* the default, in the file's own syntax */
+        double min, max;            /* numbers: the range; text: the length in bytes */
+        const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
+        const char *help;           /* a sentence without its full stop: carrel.conf(5) has it */
+        /* Returns a static text that says what is wrong with a text, or NULL. May be NULL. */
+        const char *(*check)(const char *value);
 };
 
 /* Tables are alphabetical by key and end with a NULL key. Keys are lower case, at most 63 bytes. */
 
-/* Fills every field of *values, which is zeroed before, from the defaults. */
+/* Fills every field of *values from the defaults. *values must be zeroed. */
 int settings_defaults(const struct setting *table, void *values, struct fault *why);
 
-/* Reads the file over what is there. A missing file is -ENOENT (the caller decides). */
+/* Reads the file into *values, over what it has. -ENOENT: there is no file, which may be an error or not. */
 int settings_read_file(const struct setting *table, void *values, const char *path,
                        const struct fault_listener *listener, struct fault *why);
 
-/* Reads CARREL_* from environment (as in environ(7)). Variables in `ignored` (NULL-terminated names without the
- * prefix, e.g. "SOCKET") are left alone; any other unknown CARREL_* name is an error. */
+/* Reads CARREL_* from environment (as in environ(7)). Skips the variables in `ignored` (NULL-terminated; names without
+ * the prefix, e.g. "SOCKET"); any other unknown CARREL_* name is an error. */
 int settings_read_environment(const struct setting *table, void *values, char *const *environment,
                               const char *const *ignored, const struct fault_listener *listener, struct fault *why);
 
-/* Frees the texts. */
+/* Frees the texts of *values. */
 void settings_release(const struct setting *table, void *values);
 
 /* The value as text, in the file's syntax, for --check and `carrel info`; malloc'd, NULL when out of memory. */

@@ -1,6 +1,6 @@
-/* A temporary file without a name: gone with its last descriptor, whatever happens. */
+/* A temporary file without a name: the kernel removes it with its last descriptor. */
 #pragma once
 
-/* Open for reading and writing (0600, CLOEXEC), in a directory of the file system that is to hold it. The descriptor,
- * or a negative errno. */
+/* Opens one for reading and writing (0600, CLOEXEC) on the directory's file system. The descriptor, or a negative
+ * errno. */
 int temporary_open(const char *directory);
