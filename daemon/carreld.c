@@ -146,7 +146,7 @@ static void print_problem(void *arg, const struct fault *why)
         (void)fprintf(stderr, "carreld: %s\n", why->message);
 }
 
-/* The same for a start and for --check. Prints everything that is wrong. */
+/* Checks the settings for a start or for --check, and prints every failure. */
 static int load_settings(struct daemon *daemon)
 {
         static const struct fault_listener LISTENER = { .on_fault = print_problem };
@@ -216,8 +216,8 @@ int main(int argc, char **argv)
         struct arguments arguments = { 0 };
         int status = read_arguments(&daemon, argc, argv, &arguments);
 
-        /* Each mode is chosen where it is given. A container's root is nobody here, and has to search the directories
-         * of its image and of its cgroup, those too that a runtime makes. */
+        /* Every mode is set explicitly. A container's root is an unprivileged user on the host and must be able to
+         * search the directories of its image and its cgroup, also those that a runtime makes. */
         (void)umask(022);
         if (status >= 0)
                 return status;
@@ -225,8 +225,7 @@ int main(int argc, char **argv)
                 config_release(&daemon.config);
                 return EXIT_SETTINGS;
         }
-        /* Not the default loop: that one reaps every child there is (ev(3), ev_child) before the rooms that wait for
-         * their own. */
+        /* Not the default loop, which would reap every child (ev(3), ev_child) before the room that waits for it. */
         daemon.loop = ev_loop_new(EVFLAG_AUTO);
         if (arguments.is_check) {
                 status = arguments.is_quiet ? EXIT_SUCCESS : print_settings(&daemon.config);

@@ -10,7 +10,7 @@
 #include "profile.h"
 #include "str.h"
 
-/* How often carrel-netd holds the kernel's rules against the policy. */
+/* How often carrel-netd compares the kernel's rules with the policy. */
 #define POLICY_CHECK_INTERVAL_S 1.0
 
 static const enum carrel_policy POLICIES[] = {
@@ -18,8 +18,8 @@ static const enum carrel_policy POLICIES[] = {
         [CONFIG_POLICY_NONE] = POLICY_NONE,
 };
 
-/* Runtimes with a kernel of their own for each container: what the host sees of them is the monitor's process, and an
- * interface that comes after the start is not seen inside. */
+/* Runtimes with a kernel of their own for each container. The host sees only the monitor's process, and an interface
+ * that is added after the start is not visible inside. */
 static const struct own_kernel {
         const char *prefix; /* of the program's name */
         enum pool_hardening hardening;
@@ -157,7 +157,7 @@ struct reaper_options daemon_reaper_options(const struct config *config)
         };
 }
 
-/* ---- checks: of each the first failure, all of them for a listener ---- */
+/* ---- checks: each ends at its first failure; with a listener all of them run ---- */
 
 typedef int (*check)(const struct config *config, struct fault *why);
 
@@ -218,7 +218,7 @@ static int check_busy(const struct config *config, struct fault *why)
  * prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
 static int check_pool(const struct config *config, struct fault *why)
 {
-        static const struct pool_owner ANY = { 1, 1 }; /* which one it is the host says */
+        static const struct pool_owner ANY = { 1, 1 }; /* any valid owner: the real one depends on the host */
         char init_path[DAEMON_PATH_BYTES];
         struct pool_options options = daemon_pool_options(config, &ANY, init_path);
 
@@ -282,7 +282,7 @@ static int check_helper(const struct config *config, const char *name, struct st
         return 0;
 }
 
-/* The kernel makes a program that its user may not read undumpable as it starts (execve(2)). */
+/* The kernel makes a program undumpable if its user may not read the file (execve(2)). */
 static int check_init(const struct config *config, struct fault *why)
 {
         bool is_readable_one = find_own_kernel(config->runtime) != NULL;

@@ -16,7 +16,8 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
 struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],
                                       char image_helper[static DAEMON_PATH_BYTES]);
-/* Of the API: what one user's programs that run and wait may take, but no more than half of the connections. */
+/* The API's least_user_requests: as many as one user's running and waiting programs, at most half of the connections.
+ */
 unsigned daemon_least_user_requests(const struct config *config);
 struct jobs_options daemon_jobs_options(const struct config *config);
 struct reaper_options daemon_reaper_options(const struct config *config);

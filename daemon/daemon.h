@@ -1,4 +1,4 @@
-/* Inside the daemon room only: the one struct that holds everything, and what is done with it. */
+/* The one struct that holds everything, and the functions on it. */
 #pragma once
 
 #include <ev.h>

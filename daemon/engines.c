@@ -18,16 +18,16 @@
 #include "probe.h"
 #include "scope.h"
 
-/* To a first answer: an engine that a socket starts (systemd) needs a moment. */
+/* Until the first answer: an engine with socket activation (systemd) needs some time to start. */
 #define PROBE_S 6.0
 #define SEARCH_INTERVAL_S 2.0
 
 struct candidate {
         enum config_engine engine;
         const char *kind;
-        const char *socket; /* where it is served unless engine_socket says otherwise; "": nowhere */
+        const char *socket; /* its default socket, which engine_socket overrides; "": it has none */
         bool is_automatic;
-        bool has_api; /* it is a daemon that answers at a socket; else it is made, and looks around */
+        bool has_api; /* a daemon that answers at a socket; else part of carreld, which checks the host */
         int (*make)(const struct candidate *candidate, struct engine **ret_engine, struct ev_loop *loop,
                     const struct config *config);
 };
@@ -72,7 +72,7 @@ static int make_oci(const struct candidate *candidate, struct engine **ret_engin
         return oci_new(ret_engine, loop, &options, NULL);
 }
 
-/* In the order in which `auto` asks them. */
+/* In the order in which `auto` probes them. */
 static const struct candidate CANDIDATES[] = {
         { CONFIG_ENGINE_PODMAN, "podman", "/run/podman/podman.sock", true, true, make_podman },
         { CONFIG_ENGINE_DOCKER, "docker", "/run/docker.sock", true, true, make_docker },
@@ -80,7 +80,7 @@ static const struct candidate CANDIDATES[] = {
         { CONFIG_ENGINE_FAKE, "fake", "", false, false, make_fake },
 };
 #define N_CANDIDATES (sizeof CANDIDATES / sizeof *CANDIDATES)
-enum { N_EMBEDDED = 2 }; /* its place in the table */
+enum { N_EMBEDDED = 2 }; /* its index in the table */
 _Static_assert(N_CANDIDATES <= ENGINES_MAX, "every candidate has a verdict");
 
 static struct engine_verdict *add_verdict(struct engine_verdicts *verdicts, const struct candidate *candidate)
@@ -119,7 +119,7 @@ static const struct candidate *choose_named(const struct config *config, struct 
         return chosen;
 }
 
-/* ---- asking whether a candidate can keep every promise ---- */
+/* ---- probing whether a candidate can keep every promise ---- */
 
 static int judge_kind(const struct candidate *candidate, const struct config *config, enum probed_kind found,
                       struct fault *why)
@@ -130,7 +130,7 @@ static int judge_kind(const struct candidate *candidate, const struct config *co
                          socket_of(candidate, config));
 }
 
-/* A question whose answer the start waits for, in a loop of its own. */
+/* A probe that the start waits for, in a loop of its own. */
 struct question {
         struct ev_loop *loop;
         bool has_answer;
@@ -225,7 +225,7 @@ static void collect_reasons(struct engine_verdicts *verdicts)
                                            i > 0 ? "; " : "", verdicts->list[i].kind, verdicts->list[i].reason);
 }
 
-/* ---- the choice is kept as long as containers can be ---- */
+/* ---- remembering the choice until the next reboot ---- */
 
 static bool record_path(const struct config *config, const char *ending, char ret_path[static DAEMON_PATH_BYTES])
 {
@@ -245,7 +245,7 @@ static const struct candidate *read_record(const struct config *config)
         return find_candidate(kind);
 }
 
-/* Whole or not at all. A failed write does no harm: the next start chooses again. */
+/* Replaces the file atomically. A failed write does no harm: the next start chooses again. */
 static void write_record(const struct config *config, const struct candidate *chosen)
 {
         ssize_t length = (ssize_t)strlen(chosen->kind);
@@ -260,7 +260,7 @@ static void write_record(const struct config *config, const struct candidate *ch
                 (void)rename(unfinished, path);
 }
 
-/* One of the automatic candidates without asking any. */
+/* The automatic candidate that is known without a probe. */
 static void choose_unasked(struct engine_verdicts *verdicts, const struct candidate *chosen, const char *why,
                            const char *why_not)
 {
@@ -327,7 +327,7 @@ struct engine_search {
         const struct config *config;
         struct engine_verdicts *verdicts;
         struct engine_search_events events;
-        size_t next; /* of the candidates, to be asked, or being asked while there is a probe */
+        size_t next; /* the candidate to probe next, or that `probe` is probing */
         struct probe *probe;
         ev_timer pause;
 };
@@ -367,7 +367,7 @@ static void on_searched(void *arg, enum probed_kind found, const struct fault *w
         search_on(search);
 }
 
-/* Asks the next, or ends the round. */
+/* Probes the next candidate, or ends the round. */
 static void search_on(struct engine_search *search)
 {
         for (; search->next < N_CANDIDATES; search->next++) {

@@ -31,7 +31,7 @@ static bool is_ours(const struct stat *status)
         return status->st_uid == geteuid() || status->st_uid == 0;
 }
 
-/* root may write wherever the file system lets anybody. */
+/* root may write unless the file system is read-only. */
 static int check_writable(const char *path, const char *whole, struct fault *why)
 {
         if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
@@ -41,7 +41,7 @@ static int check_writable(const char *path, const char *whole, struct fault *why
                          whole, path, strerrordesc_np(errno));
 }
 
-/* Whoever may write where the lock and the ledger are could put his own there first. */
+/* A user who can write to the directory of the lock and the ledger could create his own there first. */
 static int check_directory(const char *path, struct fault *why)
 {
         struct stat status;
@@ -56,8 +56,8 @@ static int check_directory(const char *path, struct fault *why)
         return check_writable(path, path, why);
 }
 
-/* Whoever may write above could put a directory of his own in its place. With the sticky bit he cannot: what is below
- * is ours. */
+/* A user who can write to a parent directory could replace our directory with his own. The sticky bit prevents that:
+ * our directory belongs to us. */
 static int check_ancestor(const char *path, const char *whole, struct fault *why)
 {
         struct stat status;
@@ -71,8 +71,8 @@ static int check_ancestor(const char *path, const char *whole, struct fault *why
                          whole);
 }
 
-/* Each directory above path, from the root down. Those that are missing are made, or else the last that is there must
- * be writable; *ret_is_whole says whether all are there. */
+/* Walks the directories above path, from the root down. Makes the missing ones; if it must not, the last existing one
+ * must be writable. *ret_is_whole: all of them exist. */
 static int visit_ancestors(const char *path, bool is_making, bool *ret_is_whole, struct fault *why)
 {
         char partial[PATH_MAX];
@@ -98,7 +98,7 @@ static int visit_ancestors(const char *path, bool is_making, bool *ret_is_whole,
         return r;
 }
 
-/* Symlinks on the way (/var/run) are as good as what they are in and what they lead to. */
+/* A link on the way (/var/run) is as safe as its own directory and its target. */
 static int check_real_path(const char *path, struct fault *why)
 {
         AUTO(auto_free) char *real = realpath(path, NULL);
@@ -156,13 +156,13 @@ int claim_lock(const char *directory, const char *pool, int patience_ms, int *re
         return 0;
 }
 
-/* Whether somebody accepts connections at the address. The lock keeps other carrelds of this pool away, so this is
- * for the operator who gave two pools one socket. */
+/* Whether some process accepts connections at the address. The lock excludes other carrelds of this pool, so this finds
+ * two pools that are configured with one socket. */
 static bool is_answered(const struct sockaddr_un *address)
 {
         AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        /* EAGAIN: there is somebody, and his backlog is full. */
+        /* EAGAIN: a process listens, and its backlog is full. */
         return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
 }
 

@@ -8,7 +8,7 @@
  * unwritable or sticky (-EPERM; why names the one that is not). 0 or a negative errno. */
 int claim_directory(const char *path, unsigned mode, struct fault *why);
 
-/* Whether claim_directory would succeed, as far as that can be said without making anything. */
+/* Checks whether claim_directory would succeed, as far as that is possible without making anything. */
 int check_claimable(const char *path, struct fault *why);
 
 /* Takes the lock file <directory>/carreld-<pool>.lock for the life of the returned descriptor; -EBUSY when another

@@ -13,7 +13,7 @@
 
 enum { LINE_BYTES = 256 };
 
-/* -1 and -2 mean other things to system calls. */
+/* -1 and -2 have a special meaning in system calls. */
 #define ID_LARGEST 4294967293U
 
 static bool is_number(const char *text, uint32_t *ret_id)
@@ -26,7 +26,7 @@ static bool is_number(const char *text, uint32_t *ret_id)
         return true;
 }
 
-/* Debian's own defaults where the file says nothing. */
+/* Debian's defaults, for a file without these keys. */
 static struct owner_people read_people(void)
 {
         struct owner_people people = { 1000, 60000 };

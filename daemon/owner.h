@@ -1,4 +1,4 @@
-/* Whose the users' files are: the settings uid and gid, which are names or numbers, asked of the host's account
+/* Finds the owner of the users' files: looks the settings uid and gid, names or numbers, up in the host's account
  * database. */
 #pragma once
 
@@ -7,13 +7,12 @@
 #include "config.h"
 #include "pool.h"
 
-/* The ids that are people's, login.defs(5). */
+/* The range of people's ids, login.defs(5). */
 struct owner_people {
         uint32_t min, max;
 };
 
-/* Whether the account is one that somebody logs in with: it has an id of people's, or a shell that is not for refusing.
- * Pure. */
+/* Whether somebody may log in with the account: its id is in people's range, or its shell allows a login. Pure. */
 bool owner_is_person(const struct passwd *account, const struct owner_people *people);
 
 /* May wait for the host's directory service: for the start only. FAULT_SETTING_INVALID: there is no such account or

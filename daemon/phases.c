@@ -37,7 +37,7 @@ static void on_step(void *arg, const char *flow, const char *step, double durati
         metrics_observe(daemon->metrics, METRIC_STEP_DURATION, duration_s, flow, step, NULL);
 }
 
-/* A failed undo is reported nowhere else; the next sweep removes what it left. */
+/* A failed undo is reported only here; the next sweep removes the container that it left. */
 static void on_undo(void *arg, const char *flow, const char *step, double duration_s, const struct fault *why)
 {
         struct daemon *daemon = arg;
@@ -403,7 +403,7 @@ static int find_admin_group(const struct config *config, gid_t *ret_gid, struct 
         return 0;
 }
 
-/* Half of the descriptors there may be is for carrels and their programs. */
+/* Half of the descriptor limit is for carrels and their programs. */
 static unsigned count_connections(const struct daemon *daemon)
 {
         uint64_t wanted = daemon->config.max_connections;
@@ -418,8 +418,8 @@ static unsigned count_connections(const struct daemon *daemon)
         return (unsigned)(limit.rlim_cur / 2);
 }
 
-/* The socket is there before the engine has been reconciled: until then every ensure gets a 503 with the reason, which
- * is clearer than a missing socket. READY=1 comes with the reconciliation. */
+/* The API listens before the pool has reconciled with the engine. Until then every ensure gets a 503 with the reason,
+ * which is clearer than a missing socket. READY=1 is sent after the reconciliation. */
 static int make_api(struct daemon *daemon, struct fault *why)
 {
         struct api_info info = {
@@ -483,7 +483,7 @@ static void take_down(struct daemon *daemon, size_t up)
                         PHASES[up].down(daemon);
 }
 
-/* A phase that failed is taken down too: it may be half up. */
+/* Also takes a failed phase down: it may be partly up. */
 int phases_up(struct daemon *daemon)
 {
         struct fault why = { 0 };

@@ -29,7 +29,7 @@ static void warn_of_restart(struct daemon *daemon, const struct config *next)
         }
 }
 
-/* Copies the reloadable fields of `next` into the running settings, so that what is not reloadable stays true. */
+/* Copies only the reloadable fields of `next` into the running settings: the others keep the values in force. */
 static void take_over(struct config *current, struct config *next)
 {
         for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
@@ -46,7 +46,7 @@ static void take_over(struct config *current, struct config *next)
                 memcpy(to, from, size);
                 memcpy(from, kept, size);
         }
-        config_find_resolvers(current); /* the host's may have changed */
+        config_find_resolvers(current); /* the host's resolvers may have changed */
 }
 
 /* The settings that /v1/info shows. */

@@ -1,4 +1,4 @@
-/* The host's own resolvers, for dns = auto: what may be asked from inside a carrel. */
+/* Finds the host's resolvers that a carrel can reach, for dns = auto. */
 #pragma once
 
 #include <stddef.h>

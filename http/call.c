@@ -1,5 +1,5 @@
-/* struct http_request -> a libcurl easy handle, and what libcurl reports back about it. Nothing here may call libcurl
- * from inside one of its callbacks, except curl_easy_getinfo and curl_easy_header. */
+/* Makes a libcurl easy handle of a struct http_request, and handles libcurl's callbacks for it. A callback must call no
+ * libcurl functions except curl_easy_getinfo and curl_easy_header. */
 #include "call.h"
 
 #include <errno.h>
@@ -108,11 +108,11 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
         }
         call_restart_idle(call);
         if (length > call->max_body_bytes - call->body.length) {
-                call_fail(call, FAULT_ENGINE_UNAVAILABLE, EMSGSIZE, "the answer is larger than its bound");
+                call_fail(call, FAULT_ENGINE_UNAVAILABLE, EMSGSIZE, "the answer is larger than its limit");
                 return 0;
         }
         if (buffer_append(&call->body, bytes, length) < 0) {
-                call_fail(call, FAULT_ENGINE_UNAVAILABLE, ENOMEM, "no memory for the answer");
+                call_fail(call, FAULT_ENGINE_UNAVAILABLE, ENOMEM, "out of memory for the answer");
                 return 0;
         }
         return length;
@@ -141,7 +141,7 @@ static int on_upload_seek(void *arg, curl_off_t offset, int origin)
 
 /* --- requests ------------------------------------------------------------------------------------------------ */
 
-/* A value of NULL takes the header away that libcurl would send by itself. */
+/* A value of NULL removes a header that libcurl sends by default. */
 static int add_header(struct http_call *call, const char *name, const char *value)
 {
         struct buffer line = { 0 };
@@ -203,7 +203,7 @@ static int set_target(struct http_call *call, const struct http_target *target, 
         buffer_free(&url);
         bad |= (int)curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, target->socket_path);
         bad |= (int)curl_easy_setopt(call->easy, CURLOPT_PATH_AS_IS, 1L);
-        bad |= (int)curl_easy_setopt(call->easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+        bad |= (int)curl_easy_setopt(call->easy, CURLOPT_PROXY, ""); /* ignores the environment's proxy */
         bad |= (int)curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         bad |= (int)curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
         return bad != 0 ? -ENOMEM : 0;
@@ -244,7 +244,7 @@ static int set_headers(struct http_call *call, const struct http_request *reques
         return r;
 }
 
-/* Nothing that could begin a header line or end the request line. */
+/* Refuses characters that could begin a header line or end the request line. */
 static bool is_token(const char *text)
 {
         if (text == NULL || *text == '\0')

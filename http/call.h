@@ -1,4 +1,4 @@
-/* Inside the http room only: one call, its easy handle and what it has heard so far. */
+/* One call: its easy handle and the response so far. */
 #pragma once
 
 #include <curl/curl.h>
@@ -38,20 +38,20 @@ struct http_call {
         char curl_says[CURL_ERROR_SIZE];
 };
 
-/* Where a call goes. */
+/* The server of a call. */
 struct http_target {
         const char *socket_path;
         const char *authority;
 };
 
-/* A call whose easy handle is ready for a multi handle; its timers are not started, client, done and arg not set.
+/* Makes a call whose easy handle is ready for a multi handle. Its timers do not run; client, done and arg are not set.
  * Returns 0, -ENOMEM or -EINVAL. */
 __attribute__((warn_unused_result)) int call_new(struct http_call **ret_call, struct ev_loop *loop,
                                                  const struct http_target *target, const struct http_request *request);
 /* Frees a call that is in no list and no multi handle. NULL is fine. */
 void call_free(struct http_call *call);
 
-/* Keeps the first reason only. */
+/* Fails the call; a second reason is ignored. */
 void call_fail(struct http_call *call, enum fault_kind kind, int err, const char *sentence);
-/* The connection is alive. */
+/* Restarts the idle deadline: the connection is alive. */
 void call_restart_idle(struct http_call *call);

@@ -1,8 +1,8 @@
-/* How re-entry is kept out. libcurl is entered only from the handlers of this file's own watchers, each between
- * enter() and leave(). Everything the user may call at any moment, also from inside his callbacks (http_send,
- * http_cancel, http_pause, http_client_free), only moves calls between lists and arms `work`, a zero-delay timer
- * that does the rest outside of libcurl. leave() first drains libcurl's messages, then runs the users' callbacks,
- * each call unlinked before its own. */
+/* How re-entry is prevented: only the handlers of this file's own watchers call libcurl, each between enter() and
+ * leave(). The functions that a user may call at any time, also from inside a callback (http_send, http_cancel,
+ * http_pause, http_client_free), only move calls between lists and arm `work`. That zero-delay timer does the rest
+ * outside of libcurl. leave() first drains libcurl's messages, then runs the callbacks; each call is unlinked before
+ * its own. */
 #include "client.h"
 
 #include <errno.h>
@@ -23,14 +23,14 @@ struct http_client {
         ev_timer work;    /* zero delay: waiting, resuming and deferred_free calls */
         struct list waiting;
         struct list active;
-        struct list finished;      /* their callbacks come next */
-        struct list deferred_free; /* their callbacks never come */
+        struct list finished;      /* their callbacks run next */
+        struct list deferred_free; /* their callbacks never run */
         struct list resuming;
         bool is_inside; /* one of our handlers is on the stack */
-        bool is_freed;  /* from inside: the outermost handler frees */
+        bool is_freed;  /* http_client_free was called inside a handler: the outermost one frees */
 };
 
-/* One watched socket. libcurl says when it begins and when it ends. */
+/* One watched socket. libcurl adds and removes it. */
 struct socket_watch {
         ev_io io;
         struct http_client *client;
@@ -38,7 +38,7 @@ struct socket_watch {
 
 /* --- calls ------------------------------------------------------------------------------------------------- */
 
-/* Takes the call out of libcurl and the loop. Never from inside libcurl. */
+/* Removes the call from libcurl and the loop. Must not be called from inside libcurl. */
 static void call_detach(struct http_call *call)
 {
         struct http_client *client = call->client;
@@ -52,27 +52,27 @@ static void call_detach(struct http_call *call)
         tail_stop(&call->tail);
 }
 
-/* The call ends with call->why, or with the response when that is not set. */
+/* Ends the call with call->why if that is set, else with the response. */
 static void call_finish(struct http_call *call)
 {
         list_remove(&call->node);
         list_append(&call->client->finished, &call->node);
 }
 
-/* Why libcurl gave up; an earlier and better reason stands. */
+/* Fails the call with libcurl's reason, unless it has an earlier one, which is more specific. */
 static void call_fail_curl(struct http_call *call, CURLcode code)
 {
         long os_errno = 0;
         int r;
 
-        /* libcurl keeps the errno of a failed connect only. */
+        /* libcurl keeps an errno only for a failed connect. */
         curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
         r = code == CURLE_RECV_ERROR ? ECONNRESET : EIO;
         call_fail(call, FAULT_ENGINE_UNAVAILABLE, os_errno > 0 ? (int)os_errno : r,
                   call->curl_says[0] != '\0' ? call->curl_says : curl_easy_strerror(code));
 }
 
-/* Not of a call that is still in a list. */
+/* The call must be in no list. */
 static void call_discard(struct http_call *call)
 {
         call_detach(call);
@@ -261,7 +261,7 @@ int http_send(struct http_client *client, const struct http_request *request, ht
         call->client = client;
         call->done = done;
         call->arg = arg;
-        ev_now_update(client->loop); /* a deadline counts from now, not from when the loop last woke */
+        ev_now_update(client->loop); /* a deadline counts from now, not from the time of the loop's last wake-up */
         ev_timer_init(&call->deadline, on_deadline, request->deadline_s, 0.0);
         call->deadline.data = call;
         ev_timer_init(&call->idle, on_deadline, 0.0, request->idle_deadline_s);

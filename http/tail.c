@@ -19,7 +19,7 @@ static void on_writable(struct ev_loop *loop, ev_io *writer, int revents)
                 if (n < 0 && errno == EAGAIN)
                         return;
                 if (n < 0)
-                        break; /* the program may end without reading its input: what it said still counts */
+                        break; /* the program may end without reading its input; its output still counts */
                 tail->sent += (size_t)n;
         }
         ev_io_stop(loop, writer);

@@ -1,6 +1,6 @@
-/* Inside the http room only: what follows a request once its response's header has come. An engine that takes a
- * connection over (Docker's exec) reads its standard input raw from the socket; libcurl has no word for that, so the
- * bytes are written to the socket itself, and then its sending direction is shut down: the program's EOF. */
+/* Sends raw bytes after the response's header. An engine that hijacks a connection (Docker's exec) reads stdin raw from
+ * the socket. libcurl does not support that, so the bytes are written to the socket itself. Then the sending direction
+ * is shut down, which is EOF for the program. */
 #pragma once
 
 #include <ev.h>
@@ -10,7 +10,7 @@
 struct tail {
         struct ev_loop *loop;
         ev_io writer;
-        int fd; /* a duplicate of libcurl's socket, so that neither side depends on when the other closes; -1: none */
+        int fd; /* a duplicate of libcurl's socket, so that each can be closed at any time; -1: not attached */
         char *bytes;
         size_t length;
         size_t sent;
@@ -20,9 +20,9 @@ struct tail {
 /* Copies bytes. Returns 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int tail_init(struct tail *tail, struct ev_loop *loop, const void *bytes,
                                                   size_t length, bool is_wanted);
-/* The call's connection is about to be opened on this socket. Returns 0 or a negative errno (fcntl(2)). */
+/* Duplicates the socket of the call's new connection. Returns 0 or a negative errno (fcntl(2)). */
 __attribute__((warn_unused_result)) int tail_attach(struct tail *tail, int socket_fd);
-/* The header has come: send. A peer that does not read any more ends the sending, not the call. */
+/* Sends, now that the header has come. A peer that stops reading ends the sending, not the call. */
 void tail_start(struct tail *tail);
 /* May be called more than once. */
 void tail_stop(struct tail *tail);

@@ -43,7 +43,7 @@ struct judgement judge(const struct judge_facts *facts, const struct judge_rules
         return (struct judgement){ JUDGE_KEEP, JUDGE_IN_USE, due_ms };
 }
 
-/* Rounded up: what is due in half a second is not due now. */
+/* Rounds up, so that half a second is not shown as 0. */
 static int64_t to_s(int64_t ms)
 {
         return ms > 0 ? (ms + 999) / 1000 : 0;

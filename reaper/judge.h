@@ -1,5 +1,5 @@
-/* Whether a carrel is kept or stopped, and why: a pure decision. Every duration is of CLOCK_BOOTTIME; there is no
- * wall clock here, so no jump of it can reap anybody. */
+/* Decides whether a carrel is kept or stopped, and why. Pure. Every duration is of CLOCK_BOOTTIME, so a jump of the
+ * wall clock reaps no carrel. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,29 +7,29 @@
 #include <stdint.h>
 
 struct judge_facts {
-        bool is_ready;         /* state READY: in any other one a flow or a loss has the carrel already */
+        bool is_ready;         /* state READY; in any other state a flow runs or the carrel is lost */
         unsigned execs;        /* open now */
-        int64_t lease_left_ms; /* <= 0: none */
+        int64_t lease_left_ms; /* <= 0: no lease */
         int64_t idle_ms;       /* since its last use */
         int64_t age_ms;        /* since READY */
-        unsigned background;   /* tasks that run with no exec open, where they count as use; else 0 */
-        bool is_flooding;      /* its sockets take as much beside its memory as that may be, and more */
+        unsigned background;   /* threads that run with no exec open, if they count as use; else 0 */
+        bool is_flooding;      /* its sockets take more memory, apart from its own, than its limit */
 };
 
 struct judge_rules {
-        int64_t idle_ttl_ms;     /* idle for at least this long: stop */
-        int64_t max_lifetime_ms; /* of at least this age: stop; 0: no such rule */
-        bool counts_background;  /* what runs with no exec open counts as use */
+        int64_t idle_ttl_ms;     /* stops a carrel that is idle for at least this long */
+        int64_t max_lifetime_ms; /* stops a carrel of at least this age; 0: no such rule */
+        bool counts_background;  /* background programs count as use */
 };
 
 enum judge_verdict { JUDGE_KEEP, JUDGE_STOP };
 
 enum judge_why {
         JUDGE_NOT_READY,  /* keep */
-        JUDGE_SOCKETS,    /* stop: it takes too much of the host, whatever runs in it */
+        JUDGE_SOCKETS,    /* stop, whatever runs in it: it takes too much memory of the host */
         JUDGE_BUSY,       /* keep: an exec is open */
         JUDGE_LEASED,     /* keep */
-        JUDGE_BACKGROUND, /* keep: a program is left in the background, and counts */
+        JUDGE_BACKGROUND, /* keep: a background program runs and counts as use */
         JUDGE_TOO_OLD,    /* stop */
         JUDGE_IDLE,       /* stop */
         JUDGE_IN_USE,     /* keep: used within the TTL */
@@ -39,15 +39,15 @@ enum judge_why {
 struct judgement {
         enum judge_verdict verdict;
         enum judge_why why;
-        int64_t due_ms; /* JUDGE_IN_USE: from now to the stop, if nobody uses it until then; else 0 */
+        int64_t due_ms; /* JUDGE_IN_USE: until the stop, if it is not used before; else 0 */
 };
 
-/* But for JUDGE_SOCKETS never STOP with an exec or a lease open, or something in the background that counts, whatever
- * the age. */
+/* Never stops a carrel with an open exec, a lease, or a background program that counts, whatever its age. JUDGE_SOCKETS
+ * is the only exception. */
 struct judgement judge(const struct judge_facts *facts, const struct judge_rules *rules);
 
 /* One word for logs: "not_ready", "sockets", "busy", "leased", "background", "too_old", "idle", "in_use". */
 const char *judge_why_name(enum judge_why why);
 
-/* A sentence for a person. */
+/* Writes the decision as a sentence for a person. */
 void judge_explain(const struct judge_facts *facts, const struct judge_rules *rules, char *ret_text, size_t size);

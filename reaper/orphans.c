@@ -13,6 +13,6 @@ enum orphan_verdict orphans_judge(const struct survey_container *container, enum
         case CLAIM_ORPHAN:
                 return ORPHAN_REMOVE;
         }
-        /* A claim we do not know is not ours to act on. */
+        /* Leaves a container with an unknown claim alone. */
         return ORPHAN_KEEP;
 }

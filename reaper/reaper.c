@@ -11,11 +11,11 @@
 
 #define RECONCILE_RETRY_FIRST_S 0.2
 #define RECONCILE_RETRY_MAX_S 2.0
-/* A container the engine cannot remove must not keep everyone else from being served: after so many sweeps that the
- * engine did answer, the rest is left to the periodic ones. */
+/* A container that the engine cannot remove must not block the service: after this many sweeps that the engine
+ * answered, the periodic sweeps deal with the rest. */
 enum { RECONCILE_SWEEPS_MAX = 5 };
 
-/* Retirements in flight at once, and how soon to look again when there are that many. */
+/* The number of concurrent retirements, and the delay before the next scan when there are that many. */
 enum { RETIRING_MAX = 32 };
 #define THROTTLED_S 0.25
 
@@ -25,11 +25,11 @@ struct reaper {
         struct reaper_options options;
         ev_timer scan_timer, sweep_timer, retry_timer;
         struct scan scan;
-        struct sweep *sweep; /* the one that runs, or NULL */
+        struct sweep *sweep; /* the running sweep, or NULL */
         bool is_reconciled;
-        bool is_sweep_due; /* the engine came back while a sweep ran: its list may be older than that */
+        bool is_sweep_due; /* the engine came back during a sweep, whose list may be older */
 
-        reaper_on_swept on_swept; /* of reaper_sweep's caller, or NULL */
+        reaper_on_swept on_swept; /* of the caller of reaper_sweep, or NULL */
         void *swept_arg;
 
         reaper_on_swept on_ready;
@@ -240,7 +240,7 @@ int reaper_reconcile(struct reaper *reaper, reaper_on_swept on_ready,
 
 /* ---- the reaper itself ---- */
 
-/* While the engine was away anything may have happened to its containers. */
+/* Sweeps when the engine comes back: its containers may have changed. */
 static void on_pool_event(void *arg, const struct pool_event *event)
 {
         struct reaper *reaper = arg;

@@ -13,8 +13,8 @@ struct harvest {
         char stops[PIECE][USER_ID_MAX + 1];
 };
 
-/* The kernel's own bound is an eighth of the memory, which TCP connections exceed by a little each: a few hundred are
- * nobody's harm, thousands take the host's memory (docs/threats.md). */
+/* The kernel bounds the sockets' memory at an eighth of the carrel's, but each TCP connection may exceed the bound by a
+ * little. Hundreds of connections do no harm; thousands exhaust the host's memory (docs/threats.md). */
 static bool is_flooding(const struct carrel_view *view)
 {
         uint64_t most = view->spec != NULL && view->spec->memory_bytes > SOCKETS_LEAST ? view->spec->memory_bytes
@@ -36,7 +36,7 @@ void scan_facts(const struct carrel_view *view, struct judge_facts *ret_facts)
         };
 }
 
-/* User ids fit by their grammar (pool.h). */
+/* A user id always fits (pool.h). */
 static void copy_user(char target[static USER_ID_MAX + 1], const char *user)
 {
         size_t length = strnlen(user, USER_ID_MAX);
@@ -68,8 +68,8 @@ struct second_look {
         struct judgement judgement;
 };
 
-/* Asks the kernel, where it matters: only who would be stopped is looked at, and one that is found in use has been used
- * now, so that it is looked at once a TTL. */
+/* Reads the kernel's counters only for a carrel that would be stopped. A carrel that they show as busy is touched, so
+ * it is read once per TTL. */
 static struct judgement judge_deeply(const struct carrel_view *view, const struct judge_rules *rules)
 {
         struct judge_facts facts;
@@ -90,8 +90,8 @@ static void on_second_look(void *arg, const struct carrel_view *view)
         look->judgement = judge_deeply(view, look->rules);
 }
 
-/* An earlier retirement's listeners may have used this carrel meanwhile. Between this look and pool_retire nothing
- * else runs: that is what keeps a carrel with an exec in flight from being reaped. */
+/* Judges the carrel again, because a listener of an earlier retirement may have used it. No other code runs between
+ * this judgement and pool_retire, so a carrel with a running exec is never reaped. */
 static bool retire_judged(struct pool *pool, const char *user, const struct judge_rules *rules)
 {
         struct second_look look = { .rules = rules };

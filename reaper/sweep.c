@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Removals at once: enough to hide an engine's latency, few enough not to stand before a user's ensure. */
+/* The number of concurrent removals: enough to hide the engine's latency, few enough not to delay a user's ensure. */
 enum { IN_FLIGHT_MAX = 8 };
 
 struct sweep_item {
@@ -44,7 +44,7 @@ static void end(struct sweep *sweep, const struct fault *why)
 static void on_removed(void *arg, const struct fault *why);
 static void on_adopted(void *arg, const struct fault *why);
 
-/* A refusal at once (-EBUSY) means that a flow holds the container by now, so it is no orphan any more. */
+/* -EBUSY: the container belongs to a carrel by now, so it is not an orphan any more. */
 static void remove_item(struct sweep *sweep, struct sweep_item *item)
 {
         int r;
@@ -69,7 +69,7 @@ static void adopt_item(struct sweep *sweep, struct sweep_item *item)
         remove_item(sweep, item);
 }
 
-/* Not re-entered when the pool answers from inside; ends the sweep when nothing is left. */
+/* Begins further removals, and ends the sweep after the last. Not re-entered when the pool calls back at once. */
 static void pump(struct sweep *sweep)
 {
         if (sweep->is_pumping)
@@ -113,7 +113,7 @@ static void on_adopted(void *arg, const struct fault *why)
         pump(sweep);
 }
 
-/* The survey is valid during its callback only, so what is to be done is copied. */
+/* Copies the containers to act on: the survey is valid only during its callback. */
 static int note_items(struct sweep *sweep, const struct survey *survey)
 {
         sweep->items = calloc(survey->n_containers + 1, sizeof *sweep->items);
