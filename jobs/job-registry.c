@@ -12,12 +12,12 @@
 #include "user-id.h"
 #include "utf8.h"
 
-/* Numbers of events are JSON numbers: above this a double has gaps. */
+/* Event numbers are JSON numbers; above this a double is not exact. */
 static const uint64_t SEQ_MAX = (uint64_t)1 << 53;
 
-/* Three parts, each written by itself: who it is (good with its checksum), two words that are single aligned stores,
- * and the end (good with its own). A process that is killed leaves each old, new, or torn; a torn part was never
- * reported. */
+/* A slot has three parts, which are written separately: the identity (valid with its checksum), two words that are
+ * single aligned stores, and the end (valid with its own checksum). A killed process leaves each part old, new or torn;
+ * a torn part was never reported. */
 struct slot {
         char exec_id[72]; /* "": free */
         char user[72];
@@ -85,7 +85,7 @@ static uint64_t checksum_of(const struct slot *slot)
         return slot_checksum(slot, offsetof(struct slot, checksum));
 }
 
-/* Of this exec's end: another's would not do. */
+/* Covers the exec id too, so that the end of another exec is not valid. */
 static uint64_t end_checksum_of(const struct slot *slot)
 {
         return slot->checksum ^
@@ -292,7 +292,7 @@ void job_registry_forget(struct job_registry *registry, int number)
         if (slot == NULL)
                 return;
         hit("forget", "before");
-        /* Not half of it: without its end it would be one that ran. */
+        /* Invalidates the identity first: a slot without its end would count as a job that ran. */
         seal(&slot->checksum, 0);
         hit("forget", "torn");
         slot_file_give(registry->file, number);

@@ -1,4 +1,4 @@
-/* Jobs of an earlier carreld, out of the registry. */
+/* Restores the jobs of an earlier carreld from the registry. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void restore_end(struct job *job, const struct job_end *end)
                 set_result(job, end);
 }
 
-/* Nothing was started, and nothing will be: its request died with carreld. */
+/* Nothing was started, and nothing will be: the request ended with the earlier carreld. */
 static void end_unstarted(struct jobs *jobs, int slot, struct job_entry *entry, int64_t now_ms)
 {
         entry->has_end = true;
@@ -96,7 +96,7 @@ static int restore(struct jobs *jobs, int slot, const struct job_entry *entry)
         return 0;
 }
 
-/* The entries stay when memory is out: the next start has them again. */
+/* Keeps the entries when out of memory, for the next start. */
 static bool keep(void *arg, int slot, const struct job_entry *entry)
 {
         struct restore *all = arg;

@@ -132,7 +132,7 @@ static void tell_followers(struct job *job)
         }
 }
 
-/* Beyond the bounds outputs of ended jobs go first, then this job's own history. */
+/* Above the bounds, drops outputs of ended jobs first, then this job's own history. */
 static void push_event(struct job *job, enum exec_event_kind kind, const char *bytes, size_t length)
 {
         struct jobs *jobs = job->jobs;
@@ -156,7 +156,7 @@ struct piece {
         enum exec_event_kind kind;
 };
 
-/* Cut at characters where it is text; utf8_unfinished leaves at most 3 bytes for the next piece. */
+/* Splits text between characters; utf8_unfinished leaves at most 3 bytes for the next piece. */
 static int push_output(void *arg, const char *bytes, size_t length)
 {
         const struct piece *piece = arg;
@@ -191,7 +191,7 @@ static void keep_output(struct job *job, int stream, const void *bytes, size_t l
         size_t wanted = length < room ? length : (size_t)room;
 
         if (wanted > 0 && !jobs_make_room(job, JOB_HISTORY, wanted))
-                output->cap_bytes = before; /* the rest is dropped, and marked so */
+                output->cap_bytes = before; /* the rest is dropped, and flagged */
         exec_output_append(output, bytes, length);
         job_charge(job, output->kept.length - before);
 }
@@ -203,7 +203,7 @@ static bool is_lost(const struct exec_output *output)
         return output->kept.length > 0 || output->is_truncated;
 }
 
-/* Written before anything is reported. */
+/* Writes the end to the registry before it is reported. */
 static void record_end(const struct job *job, enum job_state state)
 {
         struct job_end end = { .state = state, .seq = job->ring.next_seq, .ended_ms = clock_boottime_ms() };
@@ -315,8 +315,8 @@ static void on_launch(void *arg)
         set_launched(arg, true);
 }
 
-/* A carrel may die between its ensure and the start of the program. As long as nothing has started in it, that is ours
- * to mend, once: a second carrel that dies at once is no accident. */
+/* A carrel may die between its ensure and the start of the program. If nothing has started in it, the job tries once
+ * more. It does not try a third time: a second carrel that dies at once is not a coincidence. */
 static void fail_or_try_again(struct job *job, const struct fault *why)
 {
         bool has_begun = job->ring.next_seq > 0;
@@ -364,8 +364,8 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
         job->request.exec_id = job->id;
         job->generation = ensured->carrel.generation;
         if (pool_exec(job->jobs->pool, ensured->carrel.user, &job->request, &SINK, job, &job->exec, &refusal) < 0) {
-                /* Found out before whoever watches the container did, and nothing reached it. Any other refusal comes
-                 * before a launch, or after one if memory ran out: then it may have run. */
+                /* The carrel was lost before its watcher noticed, and the program was not sent. After any other refusal
+                 * that came after a launch (out of memory) the program may have run. */
                 if (refusal.kind == FAULT_CARREL_LOST) {
                         pool_mark_lost(job->jobs->pool, job->user, refusal.message);
                         set_launched(job, false);
@@ -383,7 +383,7 @@ void job_begin(struct job *job)
         pool_ensure(job->jobs->pool, job->user, &ANY, CONFLICT_REPLACE_IDLE, on_ensured, job, &job->wait);
 }
 
-/* The last who held it has gone. */
+/* The last holder has gone. */
 static void cancel(struct job *job)
 {
         struct exec_result cancelled = {
@@ -471,7 +471,7 @@ void job_view(const struct job *job, struct job_view *ret_view)
         };
 }
 
-/* The end is no event of the ring: it is kept as long as the job. */
+/* The end is not in the ring: it is kept as long as the job. */
 int job_event(const struct job *job, uint64_t seq, struct exec_event *ret_event)
 {
         if (job->state >= JOB_ENDED && seq == job->ring.next_seq) {

@@ -1,4 +1,4 @@
-/* One job from within; inside the pool room only. */
+/* One job, and the state of all. */
 #pragma once
 
 #include <ev.h>
@@ -13,12 +13,12 @@
 #include "share.h"
 #include "text-tail.h"
 
-/* The state that users share. */
+/* The shares of the users. */
 enum job_thing {
         JOB_RECORDS, /* jobs, whatever their state */
-        JOB_ASKED,   /* bytes of what has not begun: requests, and their jobs */
+        JOB_ASKED,   /* bytes of the waiting jobs and their requests */
         JOB_HISTORY, /* bytes of all rings and kept outputs */
-        JOB_OUTPUTS, /* ended jobs that have output and are followed by nobody */
+        JOB_OUTPUTS, /* ended jobs with output and without followers */
         JOB_THINGS
 };
 
@@ -27,15 +27,15 @@ _Static_assert((int)JOB_THINGS <= (int)SHARER_THINGS, "room for all of them");
 struct jobs {
         struct ev_loop *loop;
         struct pool *pool;
-        struct job_registry *registry; /* NULL: none, or let go of */
+        struct job_registry *registry; /* NULL: there is no registry, or it was released */
         struct jobs_options options;
         struct job *by_id;
-        struct jobs_walk *walks; /* over them */
-        struct list ended;       /* that nobody follows, the oldest first */
-        struct list outputs;     /* those of them that have output, the oldest first */
+        struct jobs_walk *walks; /* that are under way */
+        struct list ended;       /* without followers, the oldest first */
+        struct list outputs;     /* those of `ended` that have output, the oldest first */
         struct share shares[JOB_THINGS];
-        struct sharers users; /* whose `things` are their own in `outputs`, the oldest first */
-        ev_timer expiry;      /* of the oldest */
+        struct sharers users; /* sharer->things: the user's jobs in `outputs`, the oldest first */
+        ev_timer expiry;      /* of the oldest in `ended` */
 };
 
 struct job {
@@ -54,17 +54,17 @@ struct job {
         bool is_keeping_outputs;
         bool has_started;    /* a program may have run */
         bool is_restored;    /* from the registry */
-        bool is_bare;        /* it has ended, and its output had to go */
-        int slot;            /* in the registry; -1: none */
+        bool is_bare;        /* it has ended, and its output was dropped */
+        int slot;            /* in the registry; -1: it has no slot */
         uint64_t generation; /* of its carrel */
-        bool is_second_try;  /* its first carrel was lost before anything had started */
+        bool is_second_try;  /* its first carrel was lost before the program started */
 
         struct exec_request request; /* until it has started */
-        void *owner;                 /* of its texts */
-        size_t asked_bytes;          /* what it counts for of JOB_ASKED */
+        void *owner;                 /* of the request's texts */
+        size_t asked_bytes;          /* its part of JOB_ASKED */
         void (*release)(void *owner);
         struct pool_wait *wait;
-        struct exec *exec; /* NULL: not started, or over */
+        struct exec *exec; /* NULL: not started, or ended */
 
         struct exec_ring ring;
         struct text_tail tails[2];     /* of stdout, stderr */
@@ -74,32 +74,32 @@ struct job {
         struct exec_result result;
         struct fault why;
         int64_t created_ms;
-        int64_t kept_since_ms; /* its end, or the going of its last follower */
+        int64_t kept_since_ms; /* when it ended, or lost its last follower if that was later */
 };
 
-/* In the table, and nothing done yet. Takes request's owner, on failure too. */
+/* Makes a job and enters it; job_begin starts it. Takes request->owner, also on failure. */
 int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request);
 void job_begin(struct job *job);
-/* Cancels silently what runs. */
+/* Cancels its exec without an event. */
 void job_free(struct job *job);
-/* Into the table and the shares; its id, user and jobs are there. 0 or -ENOMEM. */
+/* Adds it to the table and the shares. Its id, user and jobs must be set. 0 or -ENOMEM. */
 int job_enter(struct job *job);
-/* Its events and outputs, and their memory; how many bytes that was. */
+/* Drops its events and outputs. Returns the bytes that this freed. */
 size_t job_drop_output(struct job *job);
-/* Its last event, for all to see. result and why are in it. */
+/* Ends the job and writes its last event. job->result or job->why must be set. */
 void job_finish(struct job *job, enum job_state state);
-/* Takes up what an earlier process left (job-restore.c). 0 or -ENOMEM. */
+/* Restores the jobs of an earlier process (job-restore.c). 0 or -ENOMEM. */
 int jobs_restore(struct jobs *jobs);
 
-/* An ended job that nobody follows is kept from now on. */
+/* Keeps an ended job without followers, for keep_s from now. */
 void jobs_keep(struct job *job);
-/* Counts so much more, or less, of the job's history. */
+/* Adds to, or subtracts from, the job's part of JOB_HISTORY. */
 void job_charge(struct job *job, size_t bytes);
 void job_discharge(struct job *job, size_t bytes);
-/* Makes room for what has been charged: outputs of ended jobs go, the user's own where he has more than his part.
- * false: that was not enough. */
+/* Makes room for what has been charged: drops outputs of ended jobs, the user's own if he has more than his part.
+ * False: that was not enough. */
 bool jobs_make_room(struct job *job, enum job_thing thing, size_t wanted);
-/* Out of the lists of those whose output is kept. */
+/* Removes the job from the lists of jobs with output. */
 void jobs_release_output(struct job *job);
-/* Sets the timer to when the oldest is due. */
+/* Sets the expiry timer for the oldest ended job. */
 void jobs_await_expiry(struct jobs *jobs);

@@ -17,7 +17,7 @@ const char *job_state_name(enum job_state state)
 
 static void on_expired(struct ev_loop *loop, ev_timer *timer, int events);
 
-/* A request of the largest size is taken in any case. */
+/* Accepts a request of the largest size in any case. */
 enum { ASKED_LEAST_BYTES = (1 << 20) + sizeof(struct job) };
 
 static void set_options(struct jobs *jobs, const struct jobs_options *options)
@@ -93,7 +93,7 @@ void jobs_release_output(struct job *job)
         share_give(&job->jobs->shares[JOB_OUTPUTS], &job->sharer->held[JOB_OUTPUTS], 1);
 }
 
-/* Nobody follows it. Only its end is left. */
+/* Drops all but the end of a job without followers. */
 static void strip(struct job *job)
 {
         static const char GONE[] = "its output is not kept any more (exec_history_size, exec_keep)";
@@ -115,7 +115,8 @@ static struct job *oldest_output(const struct jobs *jobs)
         return list_is_empty(&jobs->outputs) ? NULL : LIST_ENTRY(jobs->outputs.next, struct job, output_node);
 }
 
-/* Whose output goes: his who has more than his part, or more than a little when all of it is used; else the oldest. */
+/* Chooses the output to drop: the user's own if he has more than his part, or more than a little while the share is
+ * used up; else the oldest. */
 static struct job *choose_output(const struct jobs *jobs, const struct sharer *sharer, enum job_thing thing, int r)
 {
         const struct share *share = &jobs->shares[thing];
@@ -203,7 +204,7 @@ void jobs_keep(struct job *job)
         job->kept_since_ms = clock_boottime_ms();
         list_append(&jobs->ended, &job->ended_node);
         keep_output(job);
-        /* Not freed here, as our caller still holds the job. */
+        /* Not freed here: our caller still uses the job. */
         if (!ev_is_active(&jobs->expiry))
                 jobs_await_expiry(jobs);
 }
@@ -273,7 +274,7 @@ static void release_owner(struct job_request *request)
                 request->release(request->owner);
 }
 
-/* Only what has started, or may have, is found again: a request without effect can be tried again. */
+/* Finds only a job whose program may have started: a request without effect can be tried again. */
 static bool is_worth_finding(struct job *job)
 {
         return job != NULL && (job->state != JOB_FAILED || job->has_started || !list_is_empty(&job->followers));
@@ -287,7 +288,7 @@ static bool is_same(const struct job *job, const struct job_request *request)
                (job->is_restored && memcmp(job->digest, request->former_digest, JOB_DIGEST_BYTES) == 0);
 }
 
-/* Nothing is done for an exec that a restart would forget. */
+/* Enters the job in the registry before any work for it, so that a restart cannot forget it. */
 static int enter(struct job *job)
 {
         struct job_entry entry = { .is_detached = job->is_detached, .created_ms = job->created_ms };
@@ -319,8 +320,8 @@ static int refuse_record(const struct jobs *jobs, int r, const char *user, struc
         return r;
 }
 
-/* A record that is forgotten before its time would let a retry run its program again, so there is no room to be made:
- * who has too many gets no more. */
+/* Never drops a record to make room: a retry could then run the program again. A user with too many records is refused.
+ */
 static int check_shares(struct jobs *jobs, const struct job_request *request, struct fault *why)
 {
         struct sharer *sharer = sharer_join(&jobs->users, request->user);

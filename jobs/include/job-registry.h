@@ -1,7 +1,7 @@
-/* Which execs have been promised to be found again, in a file that outlives carreld (slot-file.h): each is entered
- * before anything is done for it, marked before its program may run, and its end is written before it is reported.
- * So whatever moment carreld is killed in, the next one neither forgets an exec, nor runs it twice, nor reports another
- * end than before. Output is not kept. Every function ignores a NULL registry or a negative slot. */
+/* Records the jobs in a file that outlives carreld (slot-file.h). A job is entered before any work for it, marked
+ * before its program may run, and its end is written before it is reported. So after a kill at any moment, the next
+ * carreld does not forget a job, run it twice, or report another end. Output is not kept. Every function ignores a NULL
+ * registry or a negative slot. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct job_end {
         enum exec_cause cause;
         int exit_code, signal;
         double duration_s;
-        bool is_output_lost, is_errors_lost; /* there was some, or it had been cut already */
+        bool is_output_lost, is_errors_lost; /* there was output, or it had been cut */
         /* JOB_FAILED */
         enum fault_kind kind;
         int err;
@@ -40,7 +40,7 @@ struct job_entry {
         unsigned char digest[JOB_DIGEST_BYTES];
         bool is_detached;
         int64_t created_ms;   /* CLOCK_BOOTTIME */
-        uint64_t launched_in; /* the generation of the carrel that it was started in; 0: nothing was started */
+        uint64_t launched_in; /* generation of the carrel that it was started in; 0: it was not started */
         uint64_t next_seq;    /* no event has this number or a higher one */
         bool has_end;
         struct job_end end;
@@ -49,19 +49,19 @@ struct job_entry {
 /* Opens <runtime_dir>/<pool>.execs; boot_id and errors as of slot_file_open. */
 int job_registry_open(struct job_registry **ret_registry, const char *runtime_dir, const char *pool,
                       const char *boot_id, struct fault *why);
-/* The entries stay. */
+/* The entries stay in the file. */
 struct job_registry *job_registry_close(struct job_registry *registry);
 
-/* Once, before anything is entered: calls keep for every sound entry that an earlier process left. Times are at most
- * now_ms. false: the entry is forgotten. */
+/* Call it once, before job_registry_enter. Calls keep for every valid entry of an earlier process; times are at most
+ * now_ms. keep returns false to forget the entry. */
 void job_registry_recall(struct job_registry *registry, int64_t now_ms,
                          bool (*keep)(void *arg, int slot, const struct job_entry *entry), void *arg);
 
-/* 0, -ENOSPC or -ENOMEM: then it must not be started. Reads exec_id, user, program, digest, is_detached and created_ms.
- * Without a registry *ret_slot is -1. */
+/* Enters a job: exec_id, user, program, digest, is_detached and created_ms. 0, -ENOSPC or -ENOMEM; after an error the
+ * job must not be started. Without a registry *ret_slot is -1. */
 __attribute__((warn_unused_result)) int job_registry_enter(struct job_registry *registry, const struct job_entry *entry,
                                                            int *ret_slot);
-/* Before its program may run. 0: it has not run after all. */
+/* Call it before the program may run. generation 0: it has not run after all. */
 void job_registry_launch(struct job_registry *registry, int slot, uint64_t generation);
 void job_registry_progress(struct job_registry *registry, int slot, uint64_t next_seq);
 void job_registry_end(struct job_registry *registry, int slot, const struct job_end *end);
