@@ -1,7 +1,6 @@
 #include "file-work.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,27 +117,10 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 wait_for_progress(work, 0);
 }
 
-/* The free space of the disk of users_dir when it was last read, as text; "" if it is unknown. */
-static void describe_users_disk(const struct api *api, char *text, size_t size)
-{
-        struct api_state state = { 0 };
-
-        api->info.describe(api->info.arg, &state);
-        text[0] = '\0';
-        for (size_t i = 0; i < state.n_disks; i++) {
-                const struct space *space = &state.disks[i].space;
-
-                if (strcmp(state.disks[i].setting, "users_dir") == 0)
-                        (void)snprintf(text, size, " (%ju MiB and %ju inodes were free %.0f s ago)",
-                                       (uintmax_t)space->free_bytes >> 20, (uintmax_t)space->free_inodes, space->age_s);
-        }
-}
-
 /* Whose fault it is that there is no room. */
 static void fail_full(struct file_work *work, int err)
 {
         static const char *const OWN[] = { "/tmp", "/dev/shm" };
-        char disk[80];
         struct fault why;
 
         for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
@@ -152,11 +134,9 @@ static void fail_full(struct file_work *work, int err)
                 file_work_fail(work, &why);
                 return;
         }
-        describe_users_disk(api_of(work->request), disk, sizeof disk);
         (void)fault_set(&why, FAULT_STORAGE_FULL, err,
-                        "there is no room for it on the disk that all users share (users_dir)%s: remove what the user "
-                        "does not need, or have the operator make room",
-                        disk);
+                        "there is no room on the disk that all users share (users_dir): remove files that the user "
+                        "does not need, or have the operator make room");
         file_work_fail(work, &why);
 }
 
