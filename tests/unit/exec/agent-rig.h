@@ -1,4 +1,4 @@
-/* Two containers whose agents say whatever the test wants. */
+/* Two containers whose agents send what the test wants. */
 #pragma once
 
 #include "agent-exec.h"

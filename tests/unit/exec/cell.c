@@ -72,8 +72,8 @@ static void run_init(void)
                 pause();
 }
 
-/* The pid of a child as its parent outside sees it, sent through a pipe once it is in the cgroup; then the child,
- * which waits for that at the other pipe, is let go. childs_fd is the child's alone; -1: the child is an init, which
+/* Sends the child's pid, as its parent outside sees it, through a pipe once the child is in the cgroup. Then it lets
+ * the child go, which waits for that at the other pipe. Only the child has childs_fd; -1: the child is an init, which
  * must not outlive its keeper. */
 static void keep(const struct cell *cell, int report_fd, int childs_fd, void (*body)(void *arg), void *arg)
 {
@@ -126,7 +126,7 @@ int cell_make(struct cell *ret_cell)
         struct cell cell = { 0 };
         int report[2], pidfd = pidfd_open(getpid(), 0), error;
 
-        /* Under valgrind 3.19 there are no pidfds, and without them nothing is ever killed. */
+        /* valgrind 3.19 knows no pidfds, and without them nothing is killed. */
         if (pidfd < 0)
                 return -errno;
         close(pidfd);
@@ -159,7 +159,8 @@ int cell_make(struct cell *ret_cell)
 
 void cell_destroy(struct cell *cell)
 {
-        /* With the init all of a pid namespace dies (pid_namespaces(7)), and waiting for it is waiting for all. */
+        /* When its init ends, all processes of a pid namespace are killed (pid_namespaces(7)); waiting for it waits for
+         * all. */
         kill(cell->init, SIGKILL);
         waitpid(cell->keeper, NULL, 0);
         while (rmdir(cell->directory) != 0 && errno == EBUSY)
@@ -211,7 +212,7 @@ static void be_orphan(int fd, bool leaves_session)
         wait_forever();
 }
 
-/* Stands once the first thread is a zombie: procfs shows the state of that one for the whole process. */
+/* Ready once the first thread is a zombie: procfs shows the state of the first thread for the whole process. */
 static void *be_last_thread(void *arg)
 {
         char stat[256] = { 0 };

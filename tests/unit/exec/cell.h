@@ -1,4 +1,4 @@
-/* A container as the exec room sees it, made without an engine: an init in a pid namespace and a cgroup of its own,
+/* A container as exec sees it, made without an engine: an init in a pid namespace and a cgroup of its own,
  * and programs that enter it from outside as an engine's exec does. Needs root and a writable cgroup hierarchy. */
 #pragma once
 
@@ -19,12 +19,12 @@ struct cell {
 
 /* 0, or a negative errno where this machine does not allow it. */
 int cell_make(struct cell *ret_cell);
-/* At most so many processes from now on. 0 or a negative errno. */
+/* Limits the number of processes. 0 or a negative errno. */
 int cell_limit_pids(const struct cell *cell, int most);
 /* Kills everything inside. */
 void cell_destroy(struct cell *cell);
 
-/* The actions of the root process of an exec. Every process of it holds the write end of one pipe. */
+/* The behaviour of an exec's root process. Every process of the exec holds the write end of one pipe. */
 enum cell_shape {
         SHAPE_PLAIN,       /* waits */
         SHAPE_FAMILY,      /* a child and a grandchild */
@@ -46,7 +46,7 @@ struct cell_exec {
 
 /* Returns when all processes of the shape stand. */
 int cell_run(const struct cell *cell, enum cell_shape shape, struct cell_exec *ret_exec);
-/* Whether all of it is gone, waiting for that for at most wait_ms. */
+/* Whether all processes of it are gone; waits for that for at most wait_ms. */
 bool cell_exec_is_gone(const struct cell_exec *exec, int wait_ms);
-/* Kills what is left of the root and forgets. */
+/* Kills the root if it still lives, and closes the pipe. */
 void cell_exec_end(struct cell_exec *exec);

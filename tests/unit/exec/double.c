@@ -131,6 +131,6 @@ void double_failed(struct double_engine *engine, int index, enum fault_kind kind
 {
         struct fault why;
 
-        fault_set(&why, kind, EIO, "The test makes the double fail.");
+        fault_set(&why, kind, EIO, "The double fails on purpose.");
         finish(&engine->execs[index], NULL, &why);
 }

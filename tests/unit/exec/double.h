@@ -1,5 +1,5 @@
-/* A double of the engine for the exec room: it does nothing by itself but answer exec_inspect at the loop's next
- * turn; every piece of an exec comes when the test says so. */
+/* A double of the engine for exec. By itself it only answers exec_inspect, at the next turn of the loop; every other
+ * event of an exec comes when the test calls it. */
 #pragma once
 
 #include <ev.h>

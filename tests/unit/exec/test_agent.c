@@ -1,4 +1,4 @@
-/* carreld's side of the session with an agent, against an agent that says whatever the test wants, lies among it. */
+/* carreld's side of the session with an agent that sends what the test wants, including lies. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 
 /* ---- an honest one ---- */
 
-/* By the group that the agent has, in the program's own direction only; the pipe stays carreld's. */
+/* The agent's group may open it, only in the program's direction; carreld stays the owner of the pipe. */
 static void assert_can_be_opened_again(int fd, mode_t mode)
 {
         struct stat status;
@@ -56,7 +56,7 @@ static void an_exec_goes_there_and_back(void **state)
 
 /* ---- what is left in the background ---- */
 
-/* Exec 1 has ended, and something still holds its stdout. */
+/* Exec 1 has exited, and a process still holds its stdout. */
 static int end_with_a_background(struct rig *rig, const struct exec_request *request)
 {
         int held;
@@ -71,7 +71,7 @@ static int end_with_a_background(struct rig *rig, const struct exec_request *req
         return held;
 }
 
-static void the_background_is_heard_out(void **state)
+static void output_of_the_background_is_read(void **state)
 {
         struct rig rig;
         const struct agent_exec *exec;
@@ -108,7 +108,7 @@ static void a_deadline_ends_the_wait_for_the_background(void **state)
         close_rig(&rig);
 }
 
-/* The agent reads on in carreld's stead; an older one does not know how, and then the writer's pipe breaks as ever. */
+/* The agent reads on instead of carreld. An older agent does not know KEEP; then the writer's pipe breaks. */
 static void a_writer_in_the_background_keeps_a_reader(void **state)
 {
         for (unsigned version = AGENT_VERSION_MIN; version <= AGENT_VERSION; version++) {
@@ -134,8 +134,8 @@ static void a_writer_in_the_background_keeps_a_reader(void **state)
         }
 }
 
-/* It could make carreld keep descriptors for it without end. */
-static void who_does_not_listen_is_given_nothing(void **state)
+/* Otherwise it could make carreld keep descriptors for it without limit. */
+static void an_agent_that_does_not_read_gets_no_pipes(void **state)
 {
         struct rig rig;
         int held;
@@ -152,7 +152,7 @@ static void who_does_not_listen_is_given_nothing(void **state)
         close_rig(&rig);
 }
 
-static void a_signal_is_told_exactly(void **state)
+static void a_signal_is_reported_exactly(void **state)
 {
         struct rig rig;
 
@@ -171,7 +171,7 @@ static void a_signal_is_told_exactly(void **state)
         close_rig(&rig);
 }
 
-static void what_cannot_run_is_said_on_stderr(void **state)
+static void a_failed_start_is_explained_on_stderr(void **state)
 {
         struct rig rig;
 
@@ -200,7 +200,7 @@ static void what_cannot_run_is_said_on_stderr(void **state)
         close_rig(&rig);
 }
 
-/* The agent's orders where there is no cgroup: TERM, and KILL when the grace is over. */
+/* Without a cgroup the agent gets orders: TERM, and KILL when the grace is over. */
 static void a_deadline_is_term_then_kill(void **state)
 {
         struct rig rig;
@@ -225,7 +225,7 @@ static void a_deadline_is_term_then_kill(void **state)
         close_rig(&rig);
 }
 
-/* Somebody else, who was handed the pipe, writes and writes. */
+/* Another process, which was given the pipe, writes on and on. */
 static void a_pipe_that_is_never_empty_holds_nobody_up(void **state)
 {
         struct rig rig;
@@ -273,7 +273,7 @@ static void a_slow_reader_sees_the_end_of_a_pipe_that_has_none(void **state)
         close_rig(&rig);
 }
 
-static void what_cannot_be_killed_takes_its_carrel_along(void **state)
+static void an_unkillable_exec_retires_its_carrel(void **state)
 {
         struct rig rig;
 
@@ -306,7 +306,7 @@ static void too_many_wait(void **state)
         assert_int_equal(hear(&rig, rig.agent), AGENT_START);
         close_fds(&rig);
         assert_int_equal(recv(rig.agent, heard.bytes, sizeof heard.bytes, MSG_DONTWAIT), -1);
-        exec_cancel(first); /* its room is free when it has ended, not before */
+        exec_cancel(first); /* its place is free when it has ended, not before */
         assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
         say_started(rig.agent, 1);
         say_exited(rig.agent, 1, 1, SIGTERM);
@@ -319,7 +319,7 @@ static void too_many_wait(void **state)
         close_rig(&rig);
 }
 
-static void who_waits_for_too_long_is_not_started(void **state)
+static void an_exec_that_waits_too_long_is_not_started(void **state)
 {
         struct rig rig;
         struct exec *first;
@@ -430,7 +430,7 @@ static void frames_carry_what_pipes_would(void **state)
         close_rig(&rig);
 }
 
-/* Held back because the client was slow, the end comes when he leaves. */
+/* The end of output was held back because the client was slow. It comes when the client leaves. */
 static void a_client_leaves_behind_held_frames(void **state)
 {
         struct rig rig;
@@ -564,8 +564,8 @@ static void a_liar_harms_nobody_else(void **state)
         }
 }
 
-/* Messages before the detected lie count, up to the next lie. */
-static void a_lie_drowns_no_word_of_another_exec(void **state)
+/* Messages that had arrived when the lie was found still count, up to the next lie. */
+static void a_lie_hides_no_message_of_another_exec(void **state)
 {
         static const bool LIES_AGAIN[] = { false, true };
 
@@ -599,8 +599,8 @@ static void a_lie_drowns_no_word_of_another_exec(void **state)
         }
 }
 
-/* It may run there, and is lost with the carrel in any case. */
-static void nobody_is_let_in_for_the_last_words(void **state)
+/* It might run in the carrel, which is lost in any case. */
+static void no_exec_is_launched_during_the_last_messages(void **state)
 {
         static const bool LIES[] = { false, true };
 
@@ -628,7 +628,7 @@ static void nobody_is_let_in_for_the_last_words(void **state)
                 world_await_answers(&rig.world, 1);
                 assert_int_equal(rig.world.result.cause, EXEC_EXIT);
                 assert_int_equal(rig.world.n_left_behind, LIES[i]);
-                assert_int_equal(next->spec != NULL, LIES[i]); /* it waits still */
+                assert_int_equal(next->spec != NULL, LIES[i]); /* it still waits */
                 close_rig(&rig);
         }
 }
@@ -659,25 +659,25 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_exec_goes_there_and_back),
-                cmocka_unit_test(the_background_is_heard_out),
+                cmocka_unit_test(output_of_the_background_is_read),
                 cmocka_unit_test(a_deadline_ends_the_wait_for_the_background),
                 cmocka_unit_test(a_writer_in_the_background_keeps_a_reader),
-                cmocka_unit_test(who_does_not_listen_is_given_nothing),
-                cmocka_unit_test(a_signal_is_told_exactly),
-                cmocka_unit_test(what_cannot_run_is_said_on_stderr),
+                cmocka_unit_test(an_agent_that_does_not_read_gets_no_pipes),
+                cmocka_unit_test(a_signal_is_reported_exactly),
+                cmocka_unit_test(a_failed_start_is_explained_on_stderr),
                 cmocka_unit_test(a_deadline_is_term_then_kill),
                 cmocka_unit_test(a_pipe_that_is_never_empty_holds_nobody_up),
                 cmocka_unit_test(a_slow_reader_sees_the_end_of_a_pipe_that_has_none),
-                cmocka_unit_test(what_cannot_be_killed_takes_its_carrel_along),
+                cmocka_unit_test(an_unkillable_exec_retires_its_carrel),
                 cmocka_unit_test(too_many_wait),
-                cmocka_unit_test(who_waits_for_too_long_is_not_started),
+                cmocka_unit_test(an_exec_that_waits_too_long_is_not_started),
                 cmocka_unit_test(input_flows_and_ends),
                 cmocka_unit_test(a_terminal_has_one_stream_and_a_size),
                 cmocka_unit_test(frames_carry_what_pipes_would),
                 cmocka_unit_test(a_client_leaves_behind_held_frames),
                 cmocka_unit_test(a_liar_harms_nobody_else),
-                cmocka_unit_test(a_lie_drowns_no_word_of_another_exec),
-                cmocka_unit_test(nobody_is_let_in_for_the_last_words),
+                cmocka_unit_test(a_lie_hides_no_message_of_another_exec),
+                cmocka_unit_test(no_exec_is_launched_during_the_last_messages),
                 cmocka_unit_test(more_than_its_window_is_a_lie),
         };
 

@@ -1,4 +1,4 @@
-/* Every cause an exec can end with, as a table, and what keeps each from being guessed. */
+/* Every cause of an exec's end, as a table, and the facts that each needs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* How an exec of the agent's ends when it does not by itself: with its container, or with nobody to hear it. */
+/* Ends of an agent's exec that it does not choose itself: with its container, or with a reader that stalls. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void lost_before_the_start_is_a_fault(void **state)
         close_rig(&rig);
 }
 
-static void lost_behind_the_start_is_a_cause(void **state)
+static void lost_after_the_start_is_a_cause(void **state)
 {
         struct rig rig;
 
@@ -58,7 +58,7 @@ static void lost_behind_the_start_is_a_cause(void **state)
         close_rig(&rig);
 }
 
-static void last_words_count(void **state)
+static void last_messages_count(void **state)
 {
         struct rig rig;
 
@@ -76,8 +76,8 @@ static void last_words_count(void **state)
         close_rig(&rig);
 }
 
-/* It ended without having read all: that comes before what it had said. */
-static void last_words_of_a_hasty_agent_count(void **state)
+/* The agent ended with unread packets: the kernel reports that before the agent's last messages. */
+static void last_messages_of_a_hasty_agent_count(void **state)
 {
         struct rig rig;
 
@@ -96,8 +96,8 @@ static void last_words_of_a_hasty_agent_count(void **state)
         close_rig(&rig);
 }
 
-/* It has ended, and only its reader is slow: how it ended is known, and that something was not taken. */
-static void lost_behind_its_end_has_its_own_cause(void **state)
+/* The exec has exited, and only its reader is slow: its end is known, and that output was not taken. */
+static void lost_after_its_exit_has_its_own_cause(void **state)
 {
         struct rig rig;
 
@@ -131,7 +131,7 @@ static unsigned count_fds(void)
         return n;
 }
 
-/* Something lives in it still: stood in for by a directory that is not empty. */
+/* A directory that is not empty stands for a group in which a process lives. */
 static void put_into_a_full_group(struct rig *rig, const char *top)
 {
         struct agent_exec *exec = (struct agent_exec *)rig->world.exec;
@@ -157,7 +157,7 @@ static void remove_full_group(const char *top)
         assert_return_code(rmdir(top), errno);
 }
 
-/* The execs of a retired carrel get the news while it still lives. */
+/* The execs of a retired carrel end while the carrel still lives. */
 static void lost_while_it_runs_keeps_nothing_open(void **state)
 {
         char top[] = "/tmp/carrel-test-end-XXXXXX";
@@ -181,7 +181,7 @@ static void lost_while_it_runs_keeps_nothing_open(void **state)
 
 /* ---- a reader that stalls ---- */
 
-/* Dead after its deadline, it does not wait for ever for a reader that takes nothing. */
+/* After a deadline has killed it, it does not wait for ever for a reader that takes nothing. */
 static void a_reader_that_stalls_is_not_waited_for(void **state)
 {
         struct rig rig;
@@ -206,7 +206,7 @@ static void a_reader_that_stalls_is_not_waited_for(void **state)
         }
 }
 
-/* None of its processes is left, and its exit comes after its output, which nobody takes. */
+/* None of its processes is left. EXITED will come after its output, which the reader does not take. */
 static void begin_held_exit(struct rig *rig)
 {
         open_rig(rig, true);
@@ -222,7 +222,7 @@ static void begin_held_exit(struct rig *rig)
         await_seen(rig, SAW_GONE);
 }
 
-static void nor_is_it_for_an_exit_behind_frames(void **state)
+static void nor_is_it_for_an_exit_after_frames(void **state)
 {
         struct rig rig;
         enum agent_kind kind;
@@ -241,7 +241,7 @@ static void nor_is_it_for_an_exit_behind_frames(void **state)
         close_rig(&rig);
 }
 
-/* Not to be taken for one that cannot be killed: it has all of that time from when its reader goes on. */
+/* The exec must not count as unkillable: it gets the whole time from the moment its reader goes on. */
 static void an_exit_that_was_held_back_has_its_time(void **state)
 {
         struct rig rig;
@@ -267,13 +267,13 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(lost_before_the_start_is_a_fault),
-                cmocka_unit_test(lost_behind_the_start_is_a_cause),
-                cmocka_unit_test(last_words_count),
-                cmocka_unit_test(last_words_of_a_hasty_agent_count),
-                cmocka_unit_test(lost_behind_its_end_has_its_own_cause),
+                cmocka_unit_test(lost_after_the_start_is_a_cause),
+                cmocka_unit_test(last_messages_count),
+                cmocka_unit_test(last_messages_of_a_hasty_agent_count),
+                cmocka_unit_test(lost_after_its_exit_has_its_own_cause),
                 cmocka_unit_test(lost_while_it_runs_keeps_nothing_open),
                 cmocka_unit_test(a_reader_that_stalls_is_not_waited_for),
-                cmocka_unit_test(nor_is_it_for_an_exit_behind_frames),
+                cmocka_unit_test(nor_is_it_for_an_exit_after_frames),
                 cmocka_unit_test(an_exit_that_was_held_back_has_its_time),
         };
 

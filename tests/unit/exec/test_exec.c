@@ -1,4 +1,4 @@
-/* The life of an exec: scripts of what the engine and the user do, and the one answer each must give. */
+/* Execs that the engine runs: scripts of what the engine and the user do, and the one answer to each. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ enum act {
         CLOSED,         /* ... while the program runs on */
         DIED,           /* the event, with the case's code */
         DIED_OTHERWISE, /* ... with another code */
-        OTHERS_DIED,    /* the event of an exec of somebody else */
+        OTHERS_DIED,    /* the event of another exec */
         RESYNC,
         NOT_FOUND,
         REFUSED,
@@ -35,7 +35,7 @@ enum act {
         RESUME,
         TURN,  /* of the loop, until the engine was asked */
         AWAIT, /* until there is an answer */
-        SILENT /* not created yet */
+        SILENT /* there is no answer yet */
 };
 
 #define SOON 0.03 /* a timeout in seconds that comes before the grace is over */
@@ -328,7 +328,7 @@ static void lives(void **state)
         }
 }
 
-/* The same scripts, cut off by the end of the daemon after each step: nothing leaks, nobody is called. */
+/* The same scripts, cut off by the end of the daemon after each step: nothing leaks, and no callback runs. */
 static void freed_at_any_moment(void **state)
 {
         (void)state;
@@ -381,7 +381,7 @@ static void calls_from_inside_callbacks(void **state)
         assert_int_equal(world_start(&world, NULL, &(struct exec_request){ 0 }), 0);
         execs_container_lost(world.execs, WORLD_CONTAINER, false);
         assert_int_equal(world.n_answers, 2);
-        /* The one begun in the answer is of the container that takes the lost one's place. */
+        /* The exec begun in the answer belongs to the container that replaces the lost one. */
         assert_true(double_is_open(&world.engine, 3));
         world_close(&world);
 }
@@ -400,7 +400,7 @@ static void on_view(void *arg, const struct exec_view *view)
         memcpy(views->ids[views->count++], view->exec_id, EXEC_ID_BYTES);
 }
 
-/* Over many turns: what ends meanwhile is left out, wherever the walk stands. */
+/* Over many turns: an exec that ends meanwhile is left out, wherever the walk is. */
 static void walking(void **state)
 {
         enum { EXECS = 4 };
@@ -420,7 +420,7 @@ static void walking(void **state)
         assert_true(execs_walk_next(&walk, &view));
         assert_string_equal(view.exec_id, exec_id(execs[0]));
         exec_cancel(execs[0]); /* after it */
-        exec_cancel(execs[1]); /* where it stands */
+        exec_cancel(execs[1]); /* where it is */
         assert_true(execs_walk_next(&walk, &view));
         assert_string_equal(view.exec_id, exec_id(execs[2]));
         assert_true(execs_walk_next(&other, &view));

@@ -1,4 +1,4 @@
-/* Framed input against an agent that takes it late, or not at all. */
+/* Framed input for an agent that takes it late, or not at all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 static const char WINDOW[AGENT_WINDOW_BYTES];
 
-/* All that the credit lets out at once is kept, however many there are, and each input has its end. */
+/* Everything that the credit allows at once is queued, for any number of execs, and each input has its END. */
 static void every_input_arrives_whole(void **state)
 {
         enum { EXECS = 60 };
@@ -46,7 +46,7 @@ static void every_input_arrives_whole(void **state)
         close_rig(&rig);
 }
 
-static void input_that_cannot_be_kept_is_no_end_of_input(void **state)
+static void input_that_cannot_be_queued_is_not_its_end(void **state)
 {
         struct rig rig;
 
@@ -59,7 +59,7 @@ static void input_that_cannot_be_kept_is_no_end_of_input(void **state)
                 ev_run(rig.world.loop, EVRUN_ONCE);
         while (rig.channel->unsent_bytes == 0)
                 assert_true(exec_write(rig.world.exec, WINDOW, 1024) > 0);
-        rig.channel->unsent_bytes += 1 << 30; /* as if so much had been said to it */
+        rig.channel->unsent_bytes += 1 << 30; /* as if so much had been queued for it */
         (void)exec_write(rig.world.exec, WINDOW, 1024);
         assert_int_equal(rig.world.n_answers, 0); /* never from inside */
         world_await_answers(&rig.world, 1);
@@ -73,7 +73,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_input_arrives_whole),
-                cmocka_unit_test(input_that_cannot_be_kept_is_no_end_of_input),
+                cmocka_unit_test(input_that_cannot_be_queued_is_not_its_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

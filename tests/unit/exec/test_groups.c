@@ -1,5 +1,5 @@
-/* The groups of execs in each real cgroup hierarchy of this machine, v1's freezer and v2: their processes die, and
- * finished groups do not stay. */
+/* The groups of execs in each real cgroup hierarchy of this machine, v1's freezer and v2: their processes are killed,
+ * and groups of finished execs are removed. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +106,7 @@ static struct exec_cgroup make_group(struct fixture *fixture)
         return group;
 }
 
-/* As an agent's child sets out: from its container's group it moves itself into the exec's. */
+/* As an agent's child does: it moves itself from its container's group into the exec's. */
 static struct exec_cgroup run_in_group(struct fixture *fixture, enum cell_shape shape, struct cell_exec *ret_exec)
 {
         struct exec_cgroup group = { 0 };
@@ -188,7 +188,7 @@ static void signals_are_counted(void **state)
         cell_exec_end(&exec);
 }
 
-/* One that is never empty when it is retired, and always soon after. */
+/* A group that is never empty when it is retired, and always soon after. */
 static void retired_groups_do_not_stay(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -210,7 +210,7 @@ static void retired_groups_do_not_stay(void **state)
         cell_exec_end(&exec);
 }
 
-/* Background programs live on, even when carreld starts again. */
+/* Processes in the background live on, even when carreld starts again. */
 static void what_is_retired_lives(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -231,7 +231,7 @@ static void what_is_retired_lives(void **state)
         cell_exec_end(&exec);
 }
 
-/* An empty one serves again, whatever it held before; as many as are allowed are kept. */
+/* An empty group serves again, whatever it held before; only the allowed number is kept. */
 static void empty_groups_serve_again(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -265,7 +265,7 @@ static void empty_groups_serve_again(void **state)
         cell_exec_end(&exec);
 }
 
-/* In a reused group only its current processes are killed. */
+/* In a group that served before, the processes of now are killed. */
 static void a_spare_group_kills_as_a_new_one(void **state)
 {
         struct fixture *fixture = fixture_of(state);
@@ -350,6 +350,7 @@ int main(void)
         const size_t n_unified = 7, n_freezer = 7;
         size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
-        /* A hierarchy that is not mounted is not a skip: a machine with v1 or v2 alone has nothing to test there. */
+        /* A hierarchy that is not mounted is not reported as skipped: a machine with v1 or v2 alone has nothing to test
+         * there. */
         return _cmocka_run_group_tests("groups", tests + (is_mounted(&UNIFIED) ? 0 : n_unified), n, NULL, NULL);
 }

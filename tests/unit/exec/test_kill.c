@@ -1,5 +1,5 @@
-/* Deadlines, cancels and signals against real processes: the exec room on a double of the engine that answers
- * truthfully, lies or hangs, and a cell with real programs. */
+/* Deadlines, cancels and signals for real processes: exec with a double of the engine that answers truly, lies or
+ * hangs, and a cell with real programs. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 enum { GONE_MS = 60000 };
 #define SOON 0.005
-/* More than a busy machine takes to let the killed die; less than the world's watchdog. */
+/* Longer than killed processes take to end on a busy machine; shorter than the world's watchdog. */
 #define PATIENT_LINGER_S 60.0
 
 struct fixture {
@@ -26,7 +26,7 @@ struct fixture {
         ev_io end; /* of the program */
 };
 
-/* The engine's event stream as in production. */
+/* Does what a real engine's event stream does. */
 static void on_end(struct ev_loop *loop, ev_io *io, int events)
 {
         struct fixture *fixture = io->data;
@@ -131,7 +131,7 @@ static void a_cancel_kills(void **state)
 }
 
 /* A fork bomb has children that no pass has seen when its first process is dead already. */
-static void what_appears_behind_the_kill_dies_too(void **state)
+static void a_process_after_the_kill_dies_too(void **state)
 {
         struct fixture *fixture = ready(state);
         struct cell_exec late;
@@ -143,8 +143,7 @@ static void what_appears_behind_the_kill_dies_too(void **state)
         assert_int_equal(cell_run(&fixture->cell, SHAPE_FAMILY, &late), 0);
         world_event(&fixture->world, ENGINE_EXEC_DIED, 0, 137);
         world_await_quiet(&fixture->world);
-        /* Nobody else kills it. An exiting process runs no more, but may hold its files for as long as it gets no CPU.
-         */
+        /* Nothing else kills it. An exiting process runs no more, but may hold its files until it gets the CPU. */
         assert_true(cell_exec_is_gone(&late, GONE_MS));
         assert_int_equal(fixture->world.n_left_behind, 0);
         cell_exec_end(&late);
@@ -162,7 +161,7 @@ static void the_end_of_the_daemon_kills(void **state)
         end(fixture);
 }
 
-/* With a neighbour nothing but the engine's word says whose is whose, and here it is false. */
+/* With a neighbour only the engine's report says which process is whose, and here it is false. */
 static void a_lie_kills_nobody(void **state)
 {
         struct fixture *fixture = ready(state);
@@ -205,7 +204,7 @@ static void a_signal_finds_its_way(void **state)
         end(fixture);
 }
 
-static void a_refused_fork_is_told(void **state)
+static void a_refused_fork_is_reported(void **state)
 {
         struct fixture *fixture = ready(state);
         struct world *world = &fixture->world;
@@ -246,8 +245,8 @@ static const struct left_case {
         { "cancelled, the container gone", .is_running = true, .is_started = true, .is_lost = true },
 };
 
-/* No process the host sees: the engine's word is all there is. */
-static void what_cannot_be_killed_is_told_of(void **state)
+/* The host sees no process: only the engine's report is left. */
+static void an_unkillable_exec_is_reported(void **state)
 {
         (void)state;
         for (size_t i = 0; i < sizeof LEFT / sizeof LEFT[0]; i++) {
@@ -282,12 +281,12 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 WITH_CELL(a_deadline_kills_every_shape),
                 WITH_CELL(a_cancel_kills),
-                WITH_CELL(what_appears_behind_the_kill_dies_too),
+                WITH_CELL(a_process_after_the_kill_dies_too),
                 WITH_CELL(the_end_of_the_daemon_kills),
                 WITH_CELL(a_lie_kills_nobody),
                 WITH_CELL(a_signal_finds_its_way),
-                WITH_CELL(a_refused_fork_is_told),
-                cmocka_unit_test(what_cannot_be_killed_is_told_of),
+                WITH_CELL(a_refused_fork_is_reported),
+                cmocka_unit_test(an_unkillable_exec_is_reported),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

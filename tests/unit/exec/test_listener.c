@@ -1,4 +1,4 @@
-/* Connections accepted as a container's agent: from a process in the container's cgroup, by its own statement. */
+/* Which process is accepted as a container's agent: by its cgroup, and by its HELLO. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -53,7 +53,7 @@ static int dial(const struct rig *rig)
         return connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : fd;
 }
 
-/* Enters the cgroup, says HELLO, reports the answer, and waits for its end. */
+/* Enters the cgroup, sends HELLO, passes on the answer, and waits for its end. */
 static void be_agent(const struct rig *rig, const uint8_t *token, int answer)
 {
         struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
@@ -81,7 +81,7 @@ static void on_greeted(void *arg, const struct fault *why)
         rig->fault = why == NULL ? FAULT_NONE : why->kind;
 }
 
-/* The connecting process: the one that is taken for the init, or another one in the same container. */
+/* The process that connects: the supposed init, or another one in the same container. */
 struct visit {
         bool is_init;
         bool has_own_kernel;
@@ -103,7 +103,7 @@ static void on_answer(struct ev_loop *loop, ev_io *io, int events)
         ev_io_stop(loop, io);
 }
 
-/* True: it was let in; then *ret_welcome is the answer. False: it was hung up on, and the greeting waits. */
+/* True: it was accepted, and *ret_welcome is the WELCOME. False: it was disconnected, and the greeting waits. */
 static bool greet(struct rig *rig, const struct visit *visit, const uint8_t *token, struct agent_welcome *ret_welcome)
 {
         static const uint8_t NONE[AGENT_TOKEN_BYTES];
@@ -160,10 +160,11 @@ static void only_the_init_is_let_in(void **state)
                 { { true, false, false, id }, true },
                 { { false, false, false, id }, false },
                 { { true, false, false, "another" }, false },
-                /* The first of a container, whoever it is for the host; in its cgroup all the same. */
+                /* The first process of a container is accepted, whatever its pid on the host, if it is in the
+                   container's cgroup. */
                 { { false, true, false, "another" }, false },
                 { { false, true, false, id }, true },
-                /* From then on it has to know the token; the control knows it. */
+                /* From then on it must know the token; the control knows it. */
                 { { false, true, false, id }, false },
                 { { true, true, false, id }, false },
                 { { false, true, true, id }, true },
@@ -185,7 +186,7 @@ static void only_the_init_is_let_in(void **state)
                 assert_int_equal(is_zero(welcome.token), !visit->has_own_kernel);
         }
         agent_listener_forget(rig->world.execs, "ada");
-        assert_true(greet(rig, &CASES[4].visit, welcome.token, &welcome)); /* nothing is left to be known */
+        assert_true(greet(rig, &CASES[4].visit, welcome.token, &welcome)); /* no token is left */
 }
 
 static int give_up(struct rig *rig, const char *container)
@@ -200,8 +201,8 @@ static int give_up(struct rig *rig, const char *container)
         return r;
 }
 
-/* A carrel that served without an agent has none later, as a program inside could pass for it; one that has had an
- * agent does not serve without, even if that agent never heard of its token. */
+/* A carrel that served without an agent gets none later, as a program inside could pretend to be it. A carrel that has
+ * had an agent does not serve without one, even if that agent never got its token. */
 static void an_agent_is_greeted_from_the_start_or_never(void **state)
 {
         struct rig *rig = *state;
@@ -224,7 +225,7 @@ static void an_agent_is_greeted_from_the_start_or_never(void **state)
         assert_true(greet(rig, &knowing, welcome.token, &welcome));
 }
 
-/* Calls twice and speaks on the second line only; the first is hung up when `end` does not hold any more. */
+/* Connects twice and sends only on the second connection; the first is closed when `end` is closed. */
 static void be_two_guests(const struct rig *rig, int called, int end)
 {
         struct agent_hello hello = { .magic = AGENT_MAGIC, 1, 1 };
@@ -289,7 +290,7 @@ static void who_waits_behind_a_silent_guest_wakes_nobody(void **state)
         assert_int_equal(read(called[0], &byte, 1), 1);
         turns = count_turns(rig->world.loop);
         early = rig->n_greetings;
-        close(end[1]); /* the first hangs up: the second is heard */
+        close(end[1]); /* the first is closed: the second is accepted */
         while (rig->n_greetings == 0 && !rig->world.has_barked)
                 ev_run(rig->world.loop, EVRUN_ONCE);
         rig->listener = agent_listener_free(rig->listener);

@@ -1,4 +1,4 @@
-/* The output of a program: streamed or kept, the two streams, and its limits. */
+/* The output of a program: streamed or kept, its two streams, and its limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ static void on_flood(struct ev_loop *loop, ev_timer *timer, int events)
         double_output(timer->data, 0, 1, "!");
 }
 
-/* A child in the background that never stops writing is cut off, and the result says that something was. */
+/* A child in the background that never stops writing is cut off, and the result says so. */
 static void a_flood_is_bounded(void **state)
 {
         struct world world;
@@ -115,8 +115,8 @@ static void text_is_cut_between_characters(void **state)
         }
 }
 
-/* One container's execs have a quarter of the bytes kept for all; the others lose nothing. Kept bytes are released at
- * the exec's end, or by the taker. */
+/* One container's execs have a quarter of what is kept for all; the others are none the worse. Kept bytes are
+ * given back with the exec's end, or by the caller that has taken them. */
 static void what_is_kept_is_shared(void **state)
 {
         struct world world;

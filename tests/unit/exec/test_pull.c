@@ -1,5 +1,4 @@
-/* Output that waits in its pipes until somebody asks for it: what comes, in which order, and that nothing holds up an
- * end. */
+/* Output that waits in its pipes until it is read: which bytes come, in which order, and that nothing delays an end. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -46,7 +45,7 @@ static void await_exited(struct rig *rig)
 
 /* ---- there and back ---- */
 
-static void what_is_asked_for_comes(void **state)
+static void a_pull_brings_output(void **state)
 {
         struct rig rig;
 
@@ -70,7 +69,7 @@ static void what_is_asked_for_comes(void **state)
         close_rig(&rig);
 }
 
-/* Neither stream is kept waiting by the other. */
+/* No stream waits for the other. */
 static void streams_take_turns(void **state)
 {
         struct rig rig;
@@ -86,8 +85,8 @@ static void streams_take_turns(void **state)
         close_rig(&rig);
 }
 
-/* A reader that does not ask gets no second notice, and the program's end is not reported before its output. */
-static void what_is_not_asked_for_waits(void **state)
+/* A caller that does not read is not called again, and the program's end is not reported before its output. */
+static void output_that_is_not_pulled_waits(void **state)
 {
         struct rig rig;
         const struct agent_exec *exec;
@@ -109,8 +108,8 @@ static void what_is_not_asked_for_waits(void **state)
         close_rig(&rig);
 }
 
-/* Without a reader, the rest is pushed. */
-static void last_words_come_unasked(void **state)
+/* Without a process in the background, the rest comes by itself. */
+static void last_output_comes_by_itself(void **state)
 {
         struct rig rig;
 
@@ -129,7 +128,7 @@ static void last_words_come_unasked(void **state)
 
 /* ---- the background ---- */
 
-/* The program has ended, and a child of it holds the pipe: it is waited for as long as the bound. */
+/* The program has ended, and a child of it holds the pipe: its output is read until the limit. */
 static void a_quiet_child_does_not_hold_up_the_end(void **state)
 {
         struct rig rig;
@@ -163,8 +162,8 @@ static void refill(struct rig *rig, int fd)
         assert_false(rig->world.has_barked);
 }
 
-/* It writes and writes, to a reader that reads and reads: the bound is kept, and it is said that the stream is still
- * open. */
+/* The child writes on and on, and the reader reads on and on: the limit holds, and the result says that the stream is
+ * still open. */
 static void a_busy_child_does_not_hold_up_the_end(void **state)
 {
         struct rig rig;
@@ -185,7 +184,7 @@ static void a_busy_child_does_not_hold_up_the_end(void **state)
         close_rig(&rig);
 }
 
-/* A deadline has killed all of it, and somebody else holds the pipe: what was there is all that comes. */
+/* A deadline has killed the exec, and another process holds the pipe: only the bytes that were in it come. */
 static void the_pipe_of_the_dead_is_emptied_once(void **state)
 {
         struct rig rig;
@@ -208,7 +207,7 @@ static void the_pipe_of_the_dead_is_emptied_once(void **state)
 
 /* ---- who leaves ---- */
 
-static void a_client_leaves_what_it_was_told_of(void **state)
+static void a_client_leaves_readable_output(void **state)
 {
         struct rig rig;
 
@@ -239,8 +238,8 @@ static void a_carrel_is_lost_under_it(void **state)
         close_rig(&rig);
 }
 
-/* Frames are pushed, as always. */
-static void frames_come_unasked(void **state)
+/* Output in frames is pushed. */
+static void frames_are_pushed(void **state)
 {
         struct rig rig;
 
@@ -265,16 +264,16 @@ static void frames_come_unasked(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(what_is_asked_for_comes),
+                cmocka_unit_test(a_pull_brings_output),
                 cmocka_unit_test(streams_take_turns),
-                cmocka_unit_test(what_is_not_asked_for_waits),
-                cmocka_unit_test(last_words_come_unasked),
+                cmocka_unit_test(output_that_is_not_pulled_waits),
+                cmocka_unit_test(last_output_comes_by_itself),
                 cmocka_unit_test(a_quiet_child_does_not_hold_up_the_end),
                 cmocka_unit_test(a_busy_child_does_not_hold_up_the_end),
                 cmocka_unit_test(the_pipe_of_the_dead_is_emptied_once),
-                cmocka_unit_test(a_client_leaves_what_it_was_told_of),
+                cmocka_unit_test(a_client_leaves_readable_output),
                 cmocka_unit_test(a_carrel_is_lost_under_it),
-                cmocka_unit_test(frames_come_unasked),
+                cmocka_unit_test(frames_are_pushed),
         };
 
         return cmocka_run_group_tests_name("exec: pulled output", tests, NULL, NULL);

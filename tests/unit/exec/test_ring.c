@@ -1,4 +1,4 @@
-/* The ring of an exec's events: numbers, bounds, and what is gone. */
+/* The ring of an exec's events: numbers, limits, and dropped events. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -161,7 +161,7 @@ static struct process_tree tree_of(const struct fixture *fixture)
                                       .is_alone = true };
 }
 
-/* A fork may slip through a pass, as it may in life: then the caller comes again. */
+/* A fork may slip through a pass: then the caller calls again. */
 static void kill_until_gone(const struct process_tree *tree, const struct cell_exec *exec)
 {
         for (int i = 0; i < 100 && !cell_exec_is_gone(exec, 0); i++)
@@ -206,7 +206,7 @@ static void a_neighbour_lives(void **state)
         assert_false(cell_exec_is_gone(&neighbour, 0));
         assert_int_equal(process_tree_adopt(&tree, neighbour.root), 0);
         assert_int_equal(process_tree_kill(&tree), 1);
-        /* The documented gap: beside another exec a daemon is nobody's. */
+        /* The documented gap: while another exec runs, a daemon belongs to no exec. */
         assert_false(cell_exec_is_gone(&neighbour, 0));
         tree.is_alone = true;
         kill_until_gone(&tree, &neighbour);

@@ -12,7 +12,7 @@
 #include "agent-listener.h"
 #include "engine-execs.h"
 
-/* Short, as nothing here is slow; the order of the periods is that of life. */
+/* Short, as nothing here is slow; in the same order as the real ones. */
 static const struct exec_timing TIMING = {
         .arrive_s = 0.02,
         .drain_s = 0.2,

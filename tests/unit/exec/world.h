@@ -1,4 +1,4 @@
-/* One exec room on a double of the engine, and what its user was told. */
+/* The execs of one daemon with a double of the engine, and the answers to their user. */
 #pragma once
 
 #include "cell.h"
@@ -33,10 +33,10 @@ void world_open(struct world *world);
 void world_close(struct world *world);
 /* Fields of request that are zero get defaults: argv {"true"}, 64 bytes of output. cell may be NULL. */
 int world_start(struct world *world, const struct cell *cell, const struct exec_request *request);
-/* What exec_read gives until it gives nothing goes to `streamed`, in pieces of at most size bytes. */
+/* Adds to `streamed` what exec_read returns until it returns 0, in pieces of at most size bytes. */
 void world_pull(struct world *world, size_t size);
 void world_event(struct world *world, enum engine_event_kind kind, int index, int exit_code);
-/* Runs the loop until there are so many answers. */
+/* Runs the loop until this many answers have come. */
 void world_await_answers(struct world *world, unsigned answers);
 /* ... until no exec is left, silent ones included. */
 void world_await_quiet(struct world *world);
