@@ -145,9 +145,8 @@ static void what_is_promised_holds_inside(void **state)
                   "Uid: 1000 1000 1000 1000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\n"
                   "CapBnd: 0000000000000000\nSeccomp: 2\nread-only\nwritable\n" },
                 { "no network can be had", "carrel ensure --policy internet eve; echo $?",
-                  "carrel: a runtime with a kernel of its own takes its network at the start, before one can be "
-                  "plugged: "
-                  "policy none is what it can have (policy_not_in_force)\ncarrel: see `carrel policy`\n1\n" },
+                  "carrel: a runtime with a kernel of its own sets its network up at the start, before carreld can "
+                  "plug one: only policy none is possible (policy_not_in_force)\ncarrel: see `carrel policy`\n1\n" },
                 { "the doctor agrees, and knows what it cannot know",
                   "carrel doctor > d; grep -c FAIL d; grep -o 'the runtime.s own kernel does not report it' d",
                   "0\nthe runtime's own kernel does not report it\n" },
