@@ -1,136 +1,141 @@
 #include "exec-format.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <string.h>
 
 #include "answer.h"
+#include "exec-answer.h"
+#include "exec-feed.h"
 #include "exec-frames.h"
 #include "exec-lines.h"
-#include "scope.h"
+#include "json-scope.h"
 #include "stream.h"
+
+/* ---- detached ---- */
+
+const struct exec_format EXEC_DETACHED = { .name = 'd', .is_replayable = true };
+
+/* ---- buffered ---- */
+
+static void end_buffered(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
+{
+        if (result != NULL)
+                answer_exec_result(feed->request, result, feed->follower.job);
+        else
+                answer_fault(feed->request, why);
+}
+
+const struct exec_format EXEC_BUFFERED = { .name = 'b', .is_replayable = true, .end = end_buffered };
 
 /* ---- NDJSON ---- */
 
-static int begin_lines(struct exec_work *work, const char *exec_id)
+static int push_line(struct exec_feed *feed, const struct exec_event *event)
 {
-        return stream_push(work->request->stream, exec_line_start(work->seq++, exec_id));
-}
-
-struct piece {
-        struct exec_work *work;
-        int stream;
-};
-
-static int push_line(void *arg, const char *bytes, size_t length)
-{
-        const struct piece *piece = arg;
-        struct exec_work *work = piece->work;
+        struct stream *stream = feed->request->stream;
         AUTO(auto_free) char *data = NULL;
 
-        return stream_push(work->request->stream, exec_line_output(work->seq++, piece->stream, bytes, length, &data));
+        if (event->kind == EXEC_EVENT_START)
+                return stream_push(stream, exec_line_start(event->seq, feed->exec_id));
+        return stream_push(stream, exec_line_output(event->seq, event->kind == EXEC_EVENT_OUTPUT ? 1 : 2, event->bytes,
+                                                    event->length, &data));
 }
 
-static int push_lines(struct exec_work *work, int stream, const void *bytes, size_t length)
+static void cut_lines(struct exec_feed *feed, const char *reason)
 {
-        struct piece piece = { work, stream };
-
-        return text_tail_feed(&work->tails[stream - 1], bytes, length, push_line, &piece);
+        (void)stream_push_last(feed->request->stream, exec_line_cut(feed->seq, reason));
 }
 
-static void end_lines(struct exec_work *work, const struct exec_result *result)
+/* Without a job a result that is unknown is a stream without its "exit" line (docs/api.md). */
+static void end_lines(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
 {
-        for (int stream = 1; stream <= 2; stream++) {
-                struct piece piece = { work, stream };
+        struct stream *stream = feed->request->stream;
 
-                (void)text_tail_end(&work->tails[stream - 1], push_line, &piece);
-        }
-        (void)stream_push_last(work->request->stream, exec_line_exit(work->seq++, result));
-}
-
-/* A stream of lines without its "exit" says that much. */
-static void fail_lines(struct exec_work *work, const struct fault *why)
-{
-        (void)work, (void)why;
+        if (result != NULL)
+                (void)stream_push_last(stream, exec_line_exit(feed->seq, result));
+        else if (feed->follower.job != NULL)
+                (void)stream_push_last(stream, exec_line_error(feed->seq, feed->exec_id, why));
 }
 
 const struct exec_format EXEC_NDJSON = {
         .content_type = ANSWER_NDJSON,
-        .begin = begin_lines,
-        .push = push_lines,
+        .name = 's',
+        .is_replayable = true,
+        .is_text = true,
+        .push = push_line,
+        .cut = cut_lines,
         .end = end_lines,
-        .fail = fail_lines,
 };
 
 /* ---- frames ---- */
 
 static ssize_t pull_frame(void *arg, char *target, size_t size)
 {
-        struct exec_work *work = arg;
+        struct exec_feed *feed = arg;
         int stream = 0;
         ssize_t n = 0;
 
-        if (work->exec != NULL)
-                n = exec_read(work->exec, &stream, target + EXEC_FRAME_HEAD_BYTES, size - EXEC_FRAME_HEAD_BYTES);
+        if (feed->exec != NULL)
+                n = exec_read(feed->exec, &stream, target + EXEC_FRAME_HEAD_BYTES, size - EXEC_FRAME_HEAD_BYTES);
         if (n <= 0)
                 return 0;
         exec_frame_head(target, (enum exec_frame_type)stream, (size_t)n);
         return n + EXEC_FRAME_HEAD_BYTES;
 }
 
-static int begin_frames(struct exec_work *work, const char *exec_id)
+static void begin_frames(struct exec_feed *feed)
 {
-        (void)exec_id;
-        stream_pull(work->request->stream, pull_frame);
-        return 0;
+        stream_pull(feed->request->stream, pull_frame);
 }
 
-static int push_frame(struct exec_work *work, int stream, const void *bytes, size_t length)
+static int push_bytes(struct exec_feed *feed, enum exec_frame_type type, const void *bytes, size_t length)
 {
         char head[EXEC_FRAME_HEAD_BYTES];
         int r;
 
-        exec_frame_head(head, (enum exec_frame_type)stream, length);
-        r = stream_push_bytes(work->request->stream, head, sizeof head);
-        return r < 0 ? r : stream_push_bytes(work->request->stream, bytes, length);
+        exec_frame_head(head, type, length);
+        r = stream_push_bytes(feed->request->stream, head, sizeof head);
+        return r < 0 ? r : stream_push_bytes(feed->request->stream, bytes, length);
 }
 
-/* Takes report. Without memory for it the stream ends without, and so says that it was cut. */
-static void push_report(struct exec_work *work, cJSON *report)
+static int push_frame(struct exec_feed *feed, const struct exec_event *event)
 {
+        if (event->kind == EXEC_EVENT_START)
+                return 0;
+        return push_bytes(feed, event->kind == EXEC_EVENT_OUTPUT ? EXEC_FRAME_OUTPUT : EXEC_FRAME_ERRORS, event->bytes,
+                          event->length);
+}
+
+/* Out of memory the stream ends without its report, and so says that it was cut. */
+static void end_frames(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
+{
+        AUTO(auto_json)
+        cJSON *report = result != NULL ? exec_report_exit(result) : exec_report_error(feed->exec_id, why);
         AUTO(auto_free) char *text = report == NULL ? NULL : cJSON_PrintUnformatted(report);
 
-        cJSON_Delete(report);
         if (text != NULL)
-                (void)push_frame(work, EXEC_FRAME_REPORT, text, strlen(text));
-}
-
-static void end_frames(struct exec_work *work, const struct exec_result *result)
-{
-        push_report(work, exec_report_exit(result));
-}
-
-static void fail_frames(struct exec_work *work, const struct fault *why)
-{
-        push_report(work, exec_report_error(work->exec_id, why));
+                (void)push_bytes(feed, EXEC_FRAME_REPORT, text, strlen(text));
 }
 
 const struct exec_format EXEC_FRAMES = {
         .content_type = EXEC_FRAMES_TYPE,
+        .name = 's',
         .is_pulled = true,
         .begin = begin_frames,
         .push = push_frame,
         .end = end_frames,
-        .fail = fail_frames,
 };
 
-const struct exec_format *exec_format_of(const struct request *request)
+/* ---- which one ---- */
+
+const struct exec_format *exec_format_of(const struct request *request, bool is_detached)
 {
-        static const struct exec_format *const FORMATS[] = { &EXEC_FRAMES, &EXEC_NDJSON, NULL };
+        static const struct exec_format *const STREAMS[] = { &EXEC_FRAMES, &EXEC_NDJSON, NULL };
         const char *accept = request_header(request, "Accept");
 
-        for (size_t i = 0; FORMATS[i] != NULL; i++)
-                if (accept != NULL && strstr(accept, FORMATS[i]->content_type) != NULL)
-                        return FORMATS[i];
-        return NULL;
+        if (is_detached)
+                return &EXEC_DETACHED;
+        for (const struct exec_format *const *at = STREAMS; *at != NULL && accept != NULL; at++)
+                if (strstr(accept, (*at)->content_type) != NULL)
+                        return *at;
+        return &EXEC_BUFFERED;
 }

@@ -1,37 +1,33 @@
-/* How the output of an exec goes to its client while it runs: a table for each format that Accept can ask for. */
+/* How an exec is answered: a table of formats, one for each kind of answer that a request can ask for. */
 #pragma once
 
-#include <stdint.h>
+#include <stdbool.h>
 
-#include "parse.h"
+#include "exec-ring.h"
+#include "exec.h"
 #include "request.h"
-#include "text-tail.h"
 
-struct exec_work;
+struct exec_feed;
 
 struct exec_format {
-        const char *content_type; /* as Accept names it */
-        bool is_pulled;           /* bytes go from the program's pipe to the client's socket (exec_read) */
-        /* Each returns 0, or a negative errno: the stream is cut then. */
-        int (*begin)(struct exec_work *work, const char *exec_id);
-        int (*push)(struct exec_work *work, int stream, const void *bytes, size_t length);
-        /* One of the two, the last call. */
-        void (*end)(struct exec_work *work, const struct exec_result *result);
-        void (*fail)(struct exec_work *work, const struct fault *why);
+        const char *content_type; /* in Accept and of the answer; NULL: not chosen by Accept */
+        char name;                /* in the digest of a job's request: a retry must ask for the same kind of answer */
+        bool is_replayable;       /* the events that a job keeps suffice for it */
+        bool is_text;             /* output is cut between characters */
+        bool is_pulled;           /* output goes from the program's pipe straight to the client's socket (exec_read) */
+        /* The stream is open, and the answer is on its way. May be NULL. */
+        void (*begin)(struct exec_feed *feed);
+        /* Adds a start or output to the stream: 0, or a negative errno, and the stream is cut. NULL: there is no
+         * stream, and `end` is the whole answer. */
+        int (*push)(struct exec_feed *feed, const struct exec_event *event);
+        /* Of a replayable stream: its last line, when it has to end before the exec does. */
+        void (*cut)(struct exec_feed *feed, const char *reason);
+        /* The last call: one of result and why. */
+        void (*end)(struct exec_feed *feed, const struct exec_result *result, const struct fault *why);
 };
 
-/* One exec of one request. */
-struct exec_work {
-        struct request *request;
-        struct exec_body body;
-        const struct exec_format *format; /* NULL: buffered */
-        char exec_id[EXEC_ID_BYTES];
-        struct exec *exec;         /* NULL: not started, or over */
-        uint64_t seq;              /* NDJSON: of the next line */
-        struct text_tail tails[2]; /* NDJSON: of stdout, stderr */
-};
+/* EXEC_DETACHED is answered with its job as soon as there is one: none of its functions is called. */
+extern const struct exec_format EXEC_BUFFERED, EXEC_DETACHED, EXEC_FRAMES, EXEC_NDJSON;
 
-/* The one that the request's Accept names, frames if it names both; NULL: none. */
-const struct exec_format *exec_format_of(const struct request *request);
-
-extern const struct exec_format EXEC_NDJSON, EXEC_FRAMES;
+/* The format that the request asks for; frames if its Accept names both streams. */
+const struct exec_format *exec_format_of(const struct request *request, bool is_detached);

@@ -1,6 +1,7 @@
 #include "list-query.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "str.h"
@@ -39,31 +40,42 @@ static int read_limit(void *target, const char *value, const char *name, struct 
         return 0;
 }
 
-static int read_state(void *target, const char *value, const char *name, struct fault *why)
+/* The index of value among name_of(0) to name_of(n - 1). */
+static int read_choice(const char *value, const char *name, const char *(*name_of)(int index), int n, int *ret_index,
+                       struct fault *why)
 {
-        struct list_query *query = target;
+        char expected[96] = "";
+        size_t length = 0;
 
-        for (int state = 0; state < CARREL_STATES; state++) {
-                if (str_equal(value, carrel_state_name((enum carrel_state)state))) {
-                        query->state = state;
+        for (int i = 0; i < n; i++) {
+                if (str_equal(value, name_of(i))) {
+                        *ret_index = i;
                         return 0;
                 }
+                (void)snprintf(expected + length, sizeof expected - length, "%s%s", i == 0 ? "" : ", ", name_of(i));
+                length = strlen(expected);
         }
-        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is one of queued, starting, ready, retiring, lost",
-                         name);
+        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is one of %s", name, expected);
+}
+
+static const char *carrel_state(int state)
+{
+        return carrel_state_name((enum carrel_state)state);
+}
+
+static int read_state(void *target, const char *value, const char *name, struct fault *why)
+{
+        return read_choice(value, name, carrel_state, CARREL_STATES, &((struct list_query *)target)->state, why);
+}
+
+static const char *exec_state(int state)
+{
+        return state == JOB_STATES ? "all" : job_state_name((enum job_state)state);
 }
 
 static int read_exec_state(void *target, const char *value, const char *name, struct fault *why)
 {
-        struct list_query *query = target;
-
-        for (int state = 0; state <= JOB_STATES; state++) {
-                if (str_equal(value, state == JOB_STATES ? "all" : job_state_name((enum job_state)state))) {
-                        query->exec_state = state;
-                        return 0;
-                }
-        }
-        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s is one of all, ended, failed, running, waiting", name);
+        return read_choice(value, name, exec_state, JOB_STATES + 1, &((struct list_query *)target)->exec_state, why);
 }
 
 static int read_seq(void *target, const char *value, const char *name, struct fault *why)

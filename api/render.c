@@ -7,6 +7,7 @@
 
 #include "base64.h"
 #include "clock.h"
+#include "errors.h"
 #include "jobs.h"
 #include "put.h"
 #include "server.h"
@@ -153,6 +154,30 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
         put_text(&object, "state", job_state_name(JOB_RUNNING));
         put_seconds(&object, "age_s", exec->running_s * 1000);
         put_seconds(&object, "running_s", exec->running_s * 1000);
+        return object;
+}
+
+cJSON *render_job(const struct job_view *view)
+{
+        cJSON *object = cJSON_CreateObject();
+        cJSON *error;
+
+        put_text(&object, "exec_id", view->exec_id);
+        put_text(&object, "user", view->user);
+        put_text(&object, "program", view->program);
+        put_text(&object, "command", view->command);
+        put_text(&object, "state", job_state_name(view->state));
+        put_bool(&object, "detached", view->is_detached);
+        put_seconds(&object, "age_s", view->age_s * 1000);
+        put_number(&object, "first_seq", (double)view->first_seq);
+        put_number(&object, "next_seq", (double)view->next_seq);
+        if (view->result != NULL)
+                render_exec_outcome(&object, view->result);
+        if (view->why == NULL)
+                return object;
+        error = error_render(view->why);
+        put_child(&object, "error", cJSON_DetachItemFromObject(error, "error"));
+        cJSON_Delete(error);
         return object;
 }
 

@@ -10,6 +10,7 @@
 
 struct api_info;
 struct cJSON;
+struct job_view;
 
 /* engine is its kind ("docker"); outcome NULL leaves the field out. */
 struct cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome);
@@ -22,6 +23,7 @@ struct cJSON *render_why(const struct carrel_view *carrel, const char *reaper);
 struct cJSON *render_past(const struct pool_past *past);
 struct cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms);
 struct cJSON *render_exec(const struct exec_view *exec, const char *user);
+struct cJSON *render_job(const struct job_view *view);
 /* Adds how an exec ended to *object, as put.h does; without its output. */
 void render_exec_end(struct cJSON **object, const struct exec_result *result);
 /* The same without the id. */

@@ -1,205 +1,145 @@
-#include <cjson/cJSON.h>
+/* POST /v1/carrels/{user}/exec. A request without `exec_id` and `detach` runs a program of its own; any other starts a
+ * job, or finds the job that an earlier request started. */
 #include <errno.h>
-#include <stdio.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "answer.h"
 #include "api.h"
-#include "ensure-then.h"
-#include "exec-answer.h"
-#include "exec-format.h"
-#include "exec.h"
+#include "exec-feed.h"
 #include "handlers.h"
-#include "job-requests.h"
+#include "jobs.h"
+#include "json.h"
 #include "parse.h"
-#include "put.h"
-#include "stream.h"
+#include "render.h"
 
-/* A program writes at most what the engine had read before it was paused beyond STREAM_HIGH_BYTES; more is a fault of
- * the engine, and the stream is cut. */
-enum { EXEC_STREAM_MAX_BYTES = 8 << 20 };
+/* ---- a job ---- */
 
-static void cancel_program(struct exec_work *work)
+static void digest_parts(unsigned char format, size_t length, const void *bytes,
+                         unsigned char ret_digest[JOB_DIGEST_BYTES])
 {
-        if (work->exec != NULL)
-                work->exec = pool_exec_cancel(api_of(work->request)->pool, work->exec);
+        struct sha256_ctx sha;
+
+        sha256_init(&sha);
+        sha256_update(&sha, 1, &format);
+        sha256_update(&sha, length, bytes);
+        sha256_digest(&sha, JOB_DIGEST_BYTES, ret_digest);
 }
 
-static void release_exec(void *arg)
+static int digest_request(const struct exec_feed *feed, struct job_request *job_request)
 {
-        struct exec_work *work = arg;
+        const struct buffer *body = &feed->request->body;
+        unsigned char format = (unsigned char)feed->format->name;
+        unsigned char tree[JSON_DIGEST_BYTES];
+        int r = json_digest(feed->body.tree, tree);
 
-        cancel_program(work);
-        exec_body_release(&work->body);
-        free(work);
+        if (r < 0)
+                return r;
+        digest_parts(format, sizeof tree, tree, job_request->digest);
+        digest_parts(format, body->length, body->data, job_request->former_digest);
+        return 0;
 }
 
-/* ---- the stream ---- */
-
-/* The client gets no "exit" line then, and so knows. */
-static void cut_stream(struct exec_work *work)
+static void release_body(void *arg)
 {
-        cancel_program(work);
-        stream_end(work->request->stream);
+        struct exec_body *body = arg;
+
+        exec_body_release(body);
+        free(body);
 }
 
-static void on_drained(void *arg)
+/* What fails at once is the answer; what fails later is in the job. */
+static void answer_detached(struct request *request, struct job *job)
 {
-        struct exec_work *work = arg;
+        struct job_view view;
+        struct fault why;
 
-        if (work->exec != NULL)
-                exec_pause(work->exec, false);
+        job_view(job, &view);
+        if (view.why == NULL) {
+                answer_json(request, HTTP_ACCEPTED, render_job(&view));
+                return;
+        }
+        why = *view.why;
+        jobs_forget(job);
+        answer_fault(request, &why);
 }
 
-static void on_readable(void *arg)
+static void follow(struct exec_feed *feed, struct job *job)
 {
-        const struct exec_work *work = arg;
+        struct job_view view;
 
-        if (work->request->stream != NULL)
-                stream_wake(work->request->stream);
+        job_view(job, &view);
+        feed->seq = view.is_bare ? view.first_seq : 0;
+        feed->is_following = true;
+        exec_feed_follow(feed, job, true);
 }
 
-static void on_start(void *arg, const char *exec_id)
+static void start_job(struct exec_feed *feed)
 {
-        struct exec_work *work = arg;
-        struct request *request = work->request;
+        struct request *request = feed->request;
+        struct exec_body *body = malloc(sizeof *body);
+        struct job_request job_request = {
+                .user = request->parameter,
+                .exec_id = feed->body.request.exec_id,
+                .exec = feed->body.request,
+                .n_bytes = request->body.length,
+                .is_detached = feed->body.is_detached,
+                .is_keeping_outputs = feed->format == &EXEC_BUFFERED,
+                .owner = body,
+                .release = release_body,
+        };
+        struct fault why;
+        struct job *job;
 
-        if (stream_new(&request->stream, request, EXEC_STREAM_MAX_BYTES, on_drained, work) < 0) {
-                cancel_program(work);
+        if (body == NULL || digest_request(feed, &job_request) < 0) {
+                free(body);
                 answer_no_memory(request);
                 return;
         }
-        (void)snprintf(work->exec_id, sizeof work->exec_id, "%s", exec_id);
-        if (work->format->begin(work, exec_id) < 0)
-                cut_stream(work);
-        answer_stream(request, HTTP_OK, ANSWER_SIZE_UNKNOWN,
-                      (const struct answer_header[]){
-                              { "Content-Type", work->format->content_type }, { EXEC_ID_HEADER, exec_id }, { 0 } });
-}
-
-static void on_output(void *arg, int stream, const void *bytes, size_t length)
-{
-        struct exec_work *work = arg;
-
-        if (work->request->stream == NULL || length == 0 || stream < 1 || stream > 2)
-                return;
-        if (work->format->push(work, stream, bytes, length) < 0)
-                cut_stream(work);
-        else if (work->exec != NULL && stream_is_full(work->request->stream))
-                exec_pause(work->exec, true);
-}
-
-/* ---- the road: ensure, start, end ---- */
-
-static void on_done(void *arg, const struct exec_result *result, const struct fault *why)
-{
-        struct exec_work *work = arg;
-        struct request *request = work->request;
-
-        work->exec = NULL;
-        if (why != NULL && request->stream == NULL)
-                answer_fault(request, why);
-        else if (request->stream == NULL && work->format != NULL)
-                on_start(work, result->exec_id);
-        else if (request->stream == NULL)
-                answer_exec_result(request, result, NULL);
-        if (request->stream == NULL || work->format == NULL)
-                return;
-        if (result != NULL)
-                work->format->end(work, result);
+        *body = feed->body;
+        feed->body = (struct exec_body){ 0 };
+        if (jobs_start(api_of(request)->options.jobs, &job_request, &job, &why) < 0)
+                answer_fault(request, &why);
+        else if (job_request.is_detached)
+                answer_detached(request, job);
         else
-                work->format->fail(work, why);
-        stream_end(request->stream);
+                follow(feed, job);
 }
 
-static void on_ready(struct request *request, const struct pool_ensured *ensured)
+/* ---- the handler ---- */
+
+static int check_format(const struct exec_format *format, bool is_job, struct fault *why)
 {
-        static const struct exec_sink SINK = {
-                .on_start = on_start, .on_output = on_output, .on_done = on_done, .on_readable = on_readable
-        };
-        static const struct exec_sink BUFFERED_SINK = { .on_done = on_done };
-        struct exec_work *work = request->work;
-
-        (void)ensured;
-        (void)carrel_run(request, &work->body.request, work->format != NULL ? &SINK : &BUFFERED_SINK, work,
-                         &work->exec);
-}
-
-/* What a job keeps are events, so lines are all that it can be followed by. Takes work. */
-static void begin_job(struct request *request, struct exec_work *work)
-{
-        struct exec_body body = work->body;
-        bool is_refused = work->format == &EXEC_FRAMES && !body.is_detached;
-        struct fault why;
-
-        body.request.is_pulled = false;
-        free(work);
-        if (!is_refused) {
-                job_begin_request(request, &body);
-                return;
-        }
-        exec_body_release(&body);
-        (void)fault_set(&why, FAULT_REQUEST_INVALID, EINVAL, "with exec_id the stream is application/x-ndjson only");
-        answer_fault(request, &why);
+        if (!is_job || format->is_replayable)
+                return 0;
+        return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "with exec_id the stream is %s only",
+                         EXEC_NDJSON.content_type);
 }
 
 void handle_exec(struct request *request)
 {
-        struct exec_work *work = calloc(1, sizeof *work);
+        const struct exec_format *format;
+        struct exec_body body;
+        struct exec_feed *feed;
         struct fault why;
+        bool is_job;
 
-        if (work == NULL) {
-                answer_no_memory(request);
-                return;
-        }
-        if (parse_exec(request->body.data, request->body.length, &work->body, &why) < 0) {
-                free(work);
+        if (parse_exec(request->body.data, request->body.length, &body, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }
-        work->format = exec_format_of(request);
-        work->body.request.is_streaming = work->format != NULL;
-        work->body.request.is_pulled = work->format != NULL && work->format->is_pulled;
-        if (work->body.is_detached || work->body.request.exec_id != NULL) {
-                begin_job(request, work);
+        is_job = body.is_detached || body.request.exec_id != NULL;
+        format = exec_format_of(request, body.is_detached);
+        feed = exec_feed_new(request, format);
+        if (feed == NULL) {
+                exec_body_release(&body);
                 return;
         }
-        work->request = request;
-        request->work = work;
-        request->release = release_exec;
-        ensure_then_any(request, on_ready);
-}
-
-/* ---- signalling ---- */
-
-static int signal_exec(struct request *request, int signal, struct fault *why)
-{
-        struct execs *execs = api_of(request)->options.execs;
-        int r = execs == NULL ? -ENOENT : execs_signal(execs, request->parameter, signal);
-
-        if (r == -EINVAL)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "signal %d cannot be sent", signal);
-        if (r == -ENOENT)
-                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over");
-        if (r < 0)
-                return fault_set(why, FAULT_NOT_FOUND, -r, "the exec has no process that could be signalled");
-        return 0;
-}
-
-void handle_exec_signal(struct request *request)
-{
-        struct fault why;
-        cJSON *answer;
-        int signal;
-
-        if (parse_signal(request->body.data, request->body.length, &signal, &why) < 0 ||
-            signal_exec(request, signal, &why) < 0) {
+        feed->body = body;
+        if (check_format(format, is_job, &why) < 0)
                 answer_fault(request, &why);
-                return;
-        }
-        answer = cJSON_CreateObject();
-        put_text(&answer, "exec_id", request->parameter);
-        put_number(&answer, "signal", signal);
-        answer_json(request, HTTP_OK, answer);
+        else if (is_job)
+                start_job(feed);
+        else
+                exec_feed_run(feed);
 }

@@ -465,7 +465,7 @@ static void test_listed(void **state)
         expect(rig, "GET /v1/execs?state=failed", NULL, 200, "{\"execs\":[],");
         expect(rig, "GET /v1/execs?state=all", NULL, 200, "{\"execs\":[{\"exec_id\":\"e1\"");
         expect(rig, "GET /v1/execs?state=all", NULL, 200, "},{\"exec_id\":\"third\"");
-        expect(rig, "GET /v1/execs?state=over", NULL, 400, "state is one of all, ended");
+        expect(rig, "GET /v1/execs?state=over", NULL, 400, "state is one of waiting, running, ended, failed, all");
         rig->execs.running = 0;
         rig_restart(rig);
         expect(rig, "GET /v1/execs?state=failed", NULL, 200, "{\"execs\":[{\"exec_id\":\"third\"");
@@ -592,6 +592,7 @@ static void test_streamed_retry_after_a_restart(void **state)
         jobs_settle(rig->jobs);
         response = client_response(client, false);
         assert_int_equal(response.status, 200);
+        assert_non_null(strstr(response.head, "\r\nCarrel-Exec-Id: job-0001\r\n"));
         assert_ptr_equal(strstr(response.body, "{\"event\":\"exit\",\"seq\":2,"), response.body);
         assert_non_null(strstr(response.body, "\"cause\":\"carrel_lost\""));
         response_free(&response);

@@ -1,6 +1,6 @@
+/* /v1/execs: the execs that run, and those that are kept as jobs. */
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,190 +10,15 @@
 
 #include "answer.h"
 #include "api.h"
-#include "errors.h"
-#include "exec-answer.h"
+#include "exec-feed.h"
 #include "handlers.h"
-#include "job-reader.h"
-#include "job-requests.h"
 #include "jobs.h"
-#include "json.h"
 #include "list-query.h"
+#include "parse.h"
 #include "pieces.h"
 #include "put.h"
 #include "render.h"
-#include "routes.h"
 #include "stream.h"
-
-/* ---- rendering ---- */
-
-static cJSON *render_job(const struct job_view *view)
-{
-        cJSON *object = cJSON_CreateObject();
-        cJSON *error;
-
-        put_text(&object, "exec_id", view->exec_id);
-        put_text(&object, "user", view->user);
-        put_text(&object, "program", view->program);
-        put_text(&object, "command", view->command);
-        put_text(&object, "state", job_state_name(view->state));
-        put_bool(&object, "detached", view->is_detached);
-        put_seconds(&object, "age_s", view->age_s * 1000);
-        put_number(&object, "first_seq", (double)view->first_seq);
-        put_number(&object, "next_seq", (double)view->next_seq);
-        if (view->result != NULL)
-                render_exec_outcome(&object, view->result);
-        if (view->why == NULL)
-                return object;
-        error = error_render(view->why);
-        put_child(&object, "error", cJSON_DetachItemFromObject(error, "error"));
-        cJSON_Delete(error);
-        return object;
-}
-
-static void answer_job(struct request *request, unsigned status, const struct job *job)
-{
-        struct job_view view;
-
-        job_view(job, &view);
-        answer_json(request, status, render_job(&view));
-}
-
-/* ---- starting one ---- */
-
-struct job_work {
-        struct job_reader reader;
-        bool is_streaming;
-};
-
-static void release_work(void *arg)
-{
-        struct job_work *work = arg;
-
-        job_unfollow(&work->reader.follower);
-        free(work);
-}
-
-static void on_change(void *arg)
-{
-        struct job_work *work = arg;
-        struct request *request = work->reader.request;
-        struct job_view view;
-
-        job_view(work->reader.follower.job, &view);
-        if (request->stream != NULL && work->is_streaming)
-                job_reader_pump(&work->reader);
-        else if (request_is_answered(request))
-                return;
-        else if (view.state == JOB_FAILED)
-                answer_fault(request, view.why);
-        else if (work->is_streaming && view.next_seq > 0)
-                job_reader_begin(&work->reader);
-        else if (view.state == JOB_ENDED)
-                answer_exec_result(request, view.result, work->reader.follower.job);
-}
-
-/* The answer comes with the job: the program lives as long as somebody waits for it. */
-static void hold(struct request *request, struct job *job, bool is_streaming)
-{
-        struct job_work *work = calloc(1, sizeof *work);
-        struct job_view view;
-
-        if (work == NULL) {
-                answer_no_memory(request);
-                return;
-        }
-        job_view(job, &view);
-        *work = (struct job_work){
-                .reader = { .request = request,
-                            .follower = { .on_change = on_change, .arg = work, .is_holding = true },
-                            .next_seq = view.is_bare ? view.first_seq : 0,
-                            .is_following = true },
-                .is_streaming = is_streaming,
-        };
-        request->work = work;
-        request->release = release_work;
-        job_follow(job, &work->reader.follower);
-        on_change(work);
-}
-
-static void digest_parts(unsigned char mode, size_t length, const void *bytes,
-                         unsigned char ret_digest[JOB_DIGEST_BYTES])
-{
-        struct sha256_ctx sha;
-
-        sha256_init(&sha);
-        sha256_update(&sha, 1, &mode);
-        sha256_update(&sha, length, bytes);
-        sha256_digest(&sha, JOB_DIGEST_BYTES, ret_digest);
-}
-
-static int digest_request(const struct request *request, const struct exec_body *body, struct job_request *job_request)
-{
-        unsigned char mode = (unsigned char)(body->is_detached ? 'd' : body->request.is_streaming ? 's' : 'b');
-        unsigned char said[JSON_DIGEST_BYTES];
-        int r = json_digest(body->tree, said);
-
-        if (r < 0)
-                return r;
-        digest_parts(mode, sizeof said, said, job_request->digest);
-        digest_parts(mode, request->body.length, request->body.data, job_request->former_digest);
-        return 0;
-}
-
-static void release_body(void *arg)
-{
-        struct exec_body *body = arg;
-
-        exec_body_release(body);
-        free(body);
-}
-
-/* An immediate failure is the answer; a later one is in the job. */
-static void answer_detached(struct request *request, struct job *job)
-{
-        struct job_view view;
-        struct fault why;
-
-        job_view(job, &view);
-        if (view.why == NULL) {
-                answer_job(request, HTTP_ACCEPTED, job);
-                return;
-        }
-        why = *view.why;
-        jobs_forget(job);
-        answer_fault(request, &why);
-}
-
-void job_begin_request(struct request *request, struct exec_body *body)
-{
-        struct exec_body *owned = malloc(sizeof *owned);
-        struct job_request job_request = {
-                .user = request->parameter,
-                .exec_id = body->request.exec_id,
-                .exec = body->request,
-                .n_bytes = request->body.length,
-                .is_detached = body->is_detached,
-                .is_keeping_outputs = !body->is_detached && !body->request.is_streaming,
-                .owner = owned,
-                .release = release_body,
-        };
-        struct fault why;
-        struct job *job;
-
-        if (owned == NULL || digest_request(request, body, &job_request) < 0) {
-                free(owned);
-                exec_body_release(body);
-                answer_no_memory(request);
-                return;
-        }
-        *owned = *body;
-        if (jobs_start(api_of(request)->options.jobs, &job_request, &job, &why) < 0)
-                answer_fault(request, &why);
-        else if (job_request.is_detached)
-                answer_detached(request, job);
-        else
-                hold(request, job, job_request.exec.is_streaming);
-}
 
 /* ---- looking ---- */
 
@@ -223,18 +48,28 @@ static void answer_unknown(struct request *request)
         answer_fault(request, &why);
 }
 
+static struct job *find_job(const struct request *request)
+{
+        struct jobs *jobs = api_of(request)->options.jobs;
+
+        return jobs == NULL ? NULL : jobs_find(jobs, request->parameter);
+}
+
 void handle_exec_inspect(struct request *request)
 {
-        const struct api_options *options = &api_of(request)->options;
-        const struct job *job = options->jobs == NULL ? NULL : jobs_find(options->jobs, request->parameter);
+        const struct execs *execs = api_of(request)->options.execs;
+        const struct job *job = find_job(request);
         struct exec_search search = { .request = request };
 
         if (job != NULL) {
-                answer_job(request, HTTP_OK, job);
+                struct job_view view;
+
+                job_view(job, &view);
+                answer_json(request, HTTP_OK, render_job(&view));
                 return;
         }
-        if (options->execs != NULL)
-                execs_each(options->execs, NULL, look_at_exec, &search);
+        if (execs != NULL)
+                execs_each(execs, NULL, look_at_exec, &search);
         if (search.found == NULL)
                 answer_unknown(request);
         else
@@ -263,7 +98,7 @@ struct exec_listing {
         bool is_truncated, has_failed;
 };
 
-/* The number of entries visited for one piece, many of which may not match. */
+/* What is looked at for one piece: much of it may not be asked for. */
 enum { LOOKS_MOST = 8 * PIECE_ITEMS };
 
 static void release_listing(void *arg)
@@ -408,23 +243,7 @@ void handle_exec_list(struct request *request)
                 answer_no_memory(request);
 }
 
-/* ---- reading along ---- */
-
-static void on_news(void *arg)
-{
-        struct job_reader *reader = arg;
-
-        if (reader->request->stream != NULL)
-                job_reader_pump(reader);
-}
-
-static void release_reader(void *arg)
-{
-        struct job_reader *reader = arg;
-
-        job_unfollow(&reader->follower);
-        free(reader);
-}
+/* ---- output ---- */
 
 /* The number of the first event to send. Without `after` it is the oldest there is. */
 static int choose_seq(const struct job *job, const struct list_query *query, uint64_t *ret_seq, struct fault *why)
@@ -456,9 +275,8 @@ static int choose_seq(const struct job *job, const struct list_query *query, uin
 
 void handle_exec_output(struct request *request)
 {
-        struct jobs *jobs = api_of(request)->options.jobs;
-        struct job *job = jobs == NULL ? NULL : jobs_find(jobs, request->parameter);
-        struct job_reader *reader;
+        struct job *job = find_job(request);
+        struct exec_feed *feed;
         struct job_view view;
         struct list_query query;
         struct fault why;
@@ -478,17 +296,43 @@ void handle_exec_output(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        reader = calloc(1, sizeof *reader);
-        if (reader == NULL) {
-                answer_no_memory(request);
+        feed = exec_feed_new(request, &EXEC_NDJSON);
+        if (feed == NULL)
+                return;
+        feed->seq = seq;
+        feed->is_following = query.is_following;
+        exec_feed_follow(feed, job, false);
+}
+
+/* ---- signals ---- */
+
+static int signal_exec(struct request *request, int signal, struct fault *why)
+{
+        struct execs *execs = api_of(request)->options.execs;
+        int r = execs == NULL ? -ENOENT : execs_signal(execs, request->parameter, signal);
+
+        if (r == -EINVAL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "signal %d cannot be sent", signal);
+        if (r == -ENOENT)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over");
+        if (r < 0)
+                return fault_set(why, FAULT_NOT_FOUND, -r, "the exec has no process that could be signalled");
+        return 0;
+}
+
+void handle_exec_signal(struct request *request)
+{
+        struct fault why;
+        cJSON *answer;
+        int signal;
+
+        if (parse_signal(request->body.data, request->body.length, &signal, &why) < 0 ||
+            signal_exec(request, signal, &why) < 0) {
+                answer_fault(request, &why);
                 return;
         }
-        *reader = (struct job_reader){ .request = request,
-                                       .follower = { .on_change = on_news, .arg = reader },
-                                       .next_seq = seq,
-                                       .is_following = query.is_following };
-        request->work = reader;
-        request->release = release_reader;
-        job_follow(job, &reader->follower);
-        job_reader_begin(reader);
+        answer = cJSON_CreateObject();
+        put_text(&answer, "exec_id", request->parameter);
+        put_number(&answer, "signal", signal);
+        answer_json(request, HTTP_OK, answer);
 }
