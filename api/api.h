@@ -30,7 +30,7 @@ struct api {
         unsigned n_subscribers;
 };
 
-/* The context of every request (request_context); ensure-then.c fills it. */
+/* Memory that comes with every request (request_context); ensure-then.c fills it. */
 struct api_context {
         struct pool_wait *wait; /* left when the request ends; or NULL */
         void (*on_ready)(struct request *request, const struct pool_ensured *ensured);

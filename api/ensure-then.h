@@ -1,4 +1,4 @@
-/* Requests that need the carrel of their user, and those that run a program in it. */
+/* For handlers that need the carrel of their user, or run a program in it. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,12 +8,12 @@
 
 typedef void (*carrel_on_ready)(struct request *request, const struct pool_ensured *ensured);
 
-/* Ensures the carrel, and then calls on_ready, perhaps from inside. A failure is answered, or goes to the context's
- * on_failed if it has one; when the client leaves first, nothing is called. */
+/* Ensures the carrel, then calls on_ready, perhaps from inside. A fault is passed to the context's on_failed if it is
+ * set, else it is the answer. Nothing is called if the client leaves first. */
 void ensure_then(struct request *request, const struct carrel_spec *spec, enum on_conflict on_conflict,
                  carrel_on_ready on_ready);
-/* The same, whatever the carrel is like. */
+/* The same for a carrel of any spec. */
 void ensure_then_any(struct request *request, carrel_on_ready on_ready);
-/* pool_exec in the carrel that is ready. false: it was refused, and that is answered. */
+/* pool_exec in the ready carrel. false: it was refused, and the fault was handled as above. */
 bool carrel_run(struct request *request, const struct exec_request *program, const struct exec_sink *sink, void *arg,
                 struct exec **ret_exec);

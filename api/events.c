@@ -13,7 +13,7 @@
 #include "render.h"
 #include "stream.h"
 
-/* Each event is rendered for each of them in one turn of the loop. */
+/* Bounded, because each event is rendered for every subscriber in one turn of the loop. */
 enum { SUBSCRIBERS_MAX = 64 };
 
 struct subscriber {
@@ -30,7 +30,7 @@ static void count(struct metrics *metrics, const struct pool_event *event)
                 metrics_add(metrics, METRIC_RETIRED, 1, event->detail, NULL, NULL);
 }
 
-/* A line that is about the stream itself. */
+/* A line about the stream itself. */
 static cJSON *render_notice(const char *name, uint64_t seq, const char *reason)
 {
         char time[CLOCK_TEXT_BYTES];
@@ -45,7 +45,7 @@ static cJSON *render_notice(const char *name, uint64_t seq, const char *reason)
         return object;
 }
 
-/* Only this reader: the others and the pool never wait for a slow one. */
+/* Cuts a slow reader, so that the pool and the other readers do not wait for it. */
 static void cut(struct subscriber *subscriber, const char *reason)
 {
         list_remove(&subscriber->node);
@@ -92,7 +92,8 @@ void handle_events(struct request *request)
         struct fault why;
 
         if (api_of(request)->n_subscribers == SUBSCRIBERS_MAX) {
-                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "%d clients read events already", SUBSCRIBERS_MAX);
+                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "there are already %d readers of events",
+                                SUBSCRIBERS_MAX);
                 answer_fault(request, &why);
                 return;
         }

@@ -1,4 +1,4 @@
-/* Events of the pool, for the metrics and the readers of GET /v1/events. */
+/* Passes the events of the pool to the metrics and to the readers of GET /v1/events. */
 #pragma once
 
 struct api;

@@ -1,4 +1,4 @@
-/* A buffered exec's end with its outputs, which may be large: encoded while they are sent, from where they are kept. */
+/* The answer of a buffered exec. Large outputs are encoded while they are sent, from the memory that holds them. */
 #include "exec-answer.h"
 
 #include <cjson/cJSON.h>
@@ -15,15 +15,15 @@
 #include "stream.h"
 #include "utf8.h"
 
-/* Up to so many bytes of both an answer goes at once. Text that is longer goes as base64 where that is shorter. */
+/* Outputs up to this size, taken together, are sent at once. Longer text becomes base64 where that is shorter. */
 enum { WHOLE_BYTES = 64 << 10 };
 
 enum part { PART_HEAD, PART_OUTPUT, PART_BETWEEN, PART_ERRORS, PART_TAIL, PARTS };
 
 struct exec_answer {
         struct exec_outputs outputs; /* taken */
-        const struct job *job;       /* or it keeps them: they are looked up again each time, as it may drop them */
-        char *frame[PARTS];          /* the text of those parts that are no output */
+        const struct job *job;       /* or it keeps them; it may drop them, so they are looked up for each piece */
+        char *frame[PARTS];          /* the text of the parts between the outputs */
         const char *bytes[PARTS];
         size_t lengths[PARTS];
         bool is_text;
@@ -57,16 +57,16 @@ static uint64_t encoded_length(const struct exec_result *result, bool is_text)
                        : base64_length(result->output_length) + base64_length(result->errors_length);
 }
 
-/* An object's text cut open for what goes in between. */
-static char *cut_open(cJSON *object, const char *behind)
+/* The text of an object without its end (suffix is appended) or without its beginning. */
+static char *cut_open(cJSON *object, const char *suffix)
 {
         struct buffer text = { 0 };
         char *printed = object == NULL ? NULL : cJSON_PrintUnformatted(object);
 
         cJSON_Delete(object);
-        if (printed != NULL && behind != NULL) {
+        if (printed != NULL && suffix != NULL) {
                 (void)buffer_append(&text, printed, strlen(printed) - 1);
-                (void)buffer_text(&text, behind);
+                (void)buffer_text(&text, suffix);
         } else if (printed != NULL) {
                 (void)buffer_text(&text, "\",");
                 (void)buffer_text(&text, printed + 1);
@@ -95,7 +95,7 @@ static int frame_answer(struct exec_answer *answer, const struct exec_result *re
         return 0;
 }
 
-/* false: the outputs are not there any more. */
+/* false: the job has dropped the outputs. */
 static bool look_at_job(struct exec_answer *answer)
 {
         struct job_view view;
@@ -111,7 +111,7 @@ static bool look_at_job(struct exec_answer *answer)
         return true;
 }
 
-/* Encodes as much of the part as fits; moves on. */
+/* Encodes as much of the part as fits, and moves on. */
 static size_t encode(struct exec_answer *answer, char *target, size_t size)
 {
         const char *bytes = answer->bytes[answer->part] + answer->at;

@@ -9,8 +9,8 @@
 #include "ensure-then.h"
 #include "stream.h"
 
-/* After the stream is full a program writes at most what the engine had read before it was paused. More is a fault of
- * the engine, and the stream is cut. */
+/* Once the stream is full, it gets only what the engine had read before the pause. More is a fault of the engine, and
+ * the stream is cut. */
 enum { FEED_STREAM_MAX_BYTES = 8 << 20 };
 
 static void cancel_program(struct exec_feed *feed)

@@ -45,7 +45,7 @@ static void cut_lines(struct exec_feed *feed, const char *reason)
         (void)stream_push_last(feed->request->stream, exec_line_cut(feed->seq, reason));
 }
 
-/* Without a job a result that is unknown is a stream without its "exit" line (docs/api.md). */
+/* Without a job, an unknown result is a stream without its "exit" line (docs/api.md). */
 static void end_lines(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
 {
         struct stream *stream = feed->request->stream;
@@ -105,7 +105,7 @@ static int push_frame(struct exec_feed *feed, const struct exec_event *event)
                           event->length);
 }
 
-/* Out of memory the stream ends without its report, and so says that it was cut. */
+/* When out of memory, the stream ends without its report, so the client knows that it was cut. */
 static void end_frames(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
 {
         AUTO(auto_json)

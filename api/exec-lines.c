@@ -35,7 +35,7 @@ cJSON *exec_line_start(uint64_t seq, const char *exec_id)
         return line;
 }
 
-/* A long line of text is base64 where that is shorter: control characters would make it six times as long. */
+/* Long text becomes base64 where that is shorter: escaped control characters take six bytes each. */
 static bool is_shown_as_text(const char *bytes, size_t length)
 {
         struct utf8_scan scan = { 0 };

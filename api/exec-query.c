@@ -139,7 +139,7 @@ int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "carreld is out of memory");
         r = query_parse(text, EXEC_QUERY, &query, why);
         if (r == 0 && query.is_by_message)
-                r = wrong(why, "with request=message all else is in the message");
+                r = wrong(why, "with request=message the query has no other parameters: the message has the request");
         if (r == 0 && query.n_argv == 0)
                 r = wrong(why, "argv is missing: the program and its arguments");
         if (r < 0)

@@ -6,18 +6,17 @@
 
 /* Zero-initialise; release with exec_query_release. */
 struct exec_query {
-        struct exec_request request; /* points into what follows, and into the query's text; always streaming */
+        struct exec_request request; /* points into the members below and into the query's text; always streaming */
         const char **argv;
         const char **environment;
         size_t n_argv, n_environment;
-        bool is_by_message; /* all of it comes in the first message: request is empty */
+        bool is_by_message; /* the first message has the request; `request` is empty */
 };
 
 extern const struct query_parameter EXEC_QUERY[];
 
-/* request=message and nothing else, or: argv (once for each argument, at least one), cwd, env (NAME=VALUE, repeated),
- * drain_s, rows, cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text as of query_parse; the request's texts
- * live in it. *ret_query is untouched on failure.
- */
+/* Parses either request=message alone, or: argv (at least once), cwd, env (NAME=VALUE, may be repeated), drain_s, rows,
+ * cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text is as for query_parse; the request's strings are parts
+ * of it. *ret_query is untouched on failure. */
 __attribute__((warn_unused_result)) int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why);
 void exec_query_release(struct exec_query *query);

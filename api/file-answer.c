@@ -13,7 +13,7 @@
 
 enum { ERRNO_MAX = 4095 };
 
-/* Where the carrel's own system said no. */
+/* The fault of an errno from inside the carrel. */
 static enum fault_kind kind_of(int err)
 {
         if (err == ENOENT)
@@ -121,7 +121,7 @@ static cJSON *render_entry(const char *record, int *ret_problem)
             kind_name(kind) == NULL || mode > 07777)
                 return NULL;
         *ret_problem = -ENOMEM;
-        /* The conversion eats all spaces, and a name may begin with some. */
+        /* sscanf skips all spaces, but a name may begin with spaces. */
         while (head >= 2 && record[head - 2] == ' ')
                 head--;
         (void)snprintf(text, sizeof text, "%04o", mode);

@@ -11,11 +11,11 @@
 #include "spool.h"
 #include "stream.h"
 
-/* Where the pool binds carrel-init in every carrel. */
+/* The path of carrel-init in every carrel. */
 static const char AGENT[] = "/.carrel/init";
-/* No operation is longer than that, however well it gets on. */
+/* The longest that an operation may take, even if it makes progress. */
 static const double TIMEOUT_S = 86400;
-/* A disk that is slower than that loses what was written to it last. */
+/* The slowest disk that we wait for after the last byte has been written. */
 static const double FLUSH_BYTES_PER_S = 4 << 20;
 enum { PIECE_BYTES = 64 << 10, EXTRA_ARGUMENTS = 3 };
 
@@ -37,7 +37,7 @@ static void release_work(void *arg)
         free(work);
 }
 
-/* ---- it gets on, or it goes ---- */
+/* ---- progress ---- */
 
 static double patience_s(const struct file_work *work)
 {
@@ -66,8 +66,8 @@ static void fail_late(struct file_work *work)
         struct fault why;
 
         (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
-                        "the file operation inside the carrel did not get on for %g s and was killed: look whether the "
-                        "user's programs stop it, or take all of the carrel's CPU and disk",
+                        "the file operation inside the carrel made no progress for %g s and was killed: check whether "
+                        "the user's programs stop it, or use all of the carrel's CPU and disk",
                         work->patience.repeat);
         file_work_fail(work, &why);
 }
@@ -117,7 +117,7 @@ void file_work_pause(struct file_work *work, bool is_paused)
                 wait_for_progress(work, 0);
 }
 
-/* Whose fault it is that there is no room. */
+/* Reports which file system is full, and who can make room. */
 static void fail_full(struct file_work *work, int err)
 {
         static const char *const OWN[] = { "/tmp", "/dev/shm" };
@@ -129,8 +129,8 @@ static void fail_full(struct file_work *work, int err)
                 if (strncmp(work->path, OWN[i], length) != 0 ||
                     (work->path[length] != '/' && work->path[length] != '\0'))
                         continue;
-                (void)fault_set(&why, FAULT_STORAGE_FULL, err,
-                                "the carrel's own %s is full: remove what it does not need there", OWN[i]);
+                (void)fault_set(&why, FAULT_STORAGE_FULL, err, "the carrel's own %s is full: remove files there",
+                                OWN[i]);
                 file_work_fail(work, &why);
                 return;
         }
@@ -170,7 +170,7 @@ static void take_line(struct file_work *work)
         }
 }
 
-/* How many bytes of it belong to the first line. */
+/* Returns how many of the bytes belong to the first line. */
 static size_t read_line(struct file_work *work, const char *bytes, size_t length)
 {
         const char *newline = memchr(bytes, '\n', length);
@@ -231,7 +231,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
 
 /* ---- its input ---- */
 
-/* The spool is a file of ours on a disk: reading it does not wait for anybody. */
+/* The spool is our own file on a disk, so reading it does not block on anybody. */
 static void feed(void *arg)
 {
         static const char FAILED[] = "the body cannot be read again";
@@ -256,7 +256,7 @@ static void feed(void *arg)
                 }
                 taken = exec_write(work->exec, bytes, (size_t)n);
                 if (taken < 0)
-                        return; /* it has closed its stdin: its answer says why */
+                        return; /* the operation has closed its stdin; its answer says why */
                 note_progress(work, (size_t)taken);
                 if (taken < n) {
                         (void)lseek(fd, taken - n, SEEK_CUR);
@@ -265,7 +265,7 @@ static void feed(void *arg)
         }
 }
 
-/* A body that is in memory goes with the request, which every engine can. */
+/* A body in memory is passed with the request, which every engine supports. */
 static void prepare_input(struct file_work *work, struct exec_request *request)
 {
         const struct spool *spool = work->request->spool;
@@ -279,9 +279,9 @@ static void prepare_input(struct file_work *work, struct exec_request *request)
         request->input_length = spool->length;
 }
 
-/* ---- the road ---- */
+/* ---- start ---- */
 
-/* Not before: the user's other programs may take his places for as long as they are allowed to. */
+/* The time before does not count: the operation may have to wait for the user's other programs. */
 static void on_launch(void *arg)
 {
         struct file_work *work = arg;

@@ -40,7 +40,7 @@ static int read_limit(void *target, const char *value, const char *name, struct 
         return 0;
 }
 
-/* The index of value among name_of(0) to name_of(n - 1). */
+/* Finds value among name_of(0) to name_of(n - 1). */
 static int read_choice(const char *value, const char *name, const char *(*name_of)(int index), int n, int *ret_index,
                        struct fault *why)
 {

@@ -1,4 +1,4 @@
-/* The queries of what is listed, read along, or loaded. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+/* The queries of lists, of an exec's output, and of loading an image. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct list_query {
         uint64_t after_seq; /* of an exec's events */
         bool is_following;
         char reference[256]; /* of an image; "": none */
-        char format[16];     /* of its archive; "auto" if it is not given */
+        char format[16];     /* of its archive; default "auto" */
 };
 
 extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, limit, state */

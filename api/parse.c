@@ -13,7 +13,7 @@
 enum { MEMORY_MIN_BYTES = 1 << 20, MEMORY_TEXT_BYTES = 32, PIDS_MAX = 4194304, PATH_BYTES = 4096 };
 static const uint64_t MEMORY_MAX_BYTES = UINT64_C(1) << 50;
 static const double TIMEOUT_MIN_S = 0.001, TIMEOUT_MAX_S = 86400, CPUS_MIN = 0.01, CPUS_MAX = 1024;
-/* The kernel's bound of one argument or environment string: MAX_ARG_STRLEN of binfmts.h, 32 pages with its NUL. */
+/* The kernel's limit for one argument or environment string: MAX_ARG_STRLEN of binfmts.h, 32 pages with the NUL. */
 static const size_t ARGUMENT_MAX_BYTES = 131071;
 
 /* ---- ensure ---- */
@@ -158,7 +158,7 @@ static int read_argv(void *target, const cJSON *value, const char *name, struct 
         return 0;
 }
 
-/* The problem with an array's "NAME=value", or an object's member, or NULL. */
+/* NULL, or a description of what is wrong with an array's "NAME=value" or an object's member. */
 static const char *check_variable(const char *name, const char *value)
 {
         const char *equals = strchr(value, '=');
@@ -424,7 +424,7 @@ int parse_exec_message(const char *text, size_t length, struct exec_body *ret_bo
         return r;
 }
 
-/* ---- the small ones ---- */
+/* ---- touch, signal, reap ---- */
 
 static int read_lease(void *target, const cJSON *value, const char *name, struct fault *why)
 {

@@ -1,5 +1,5 @@
-/* Request bodies: bytes -> structs. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). An empty body is an empty object. Every
- * field is in a table with its bounds; an unknown or repeated field, a wrong type, null, or a value out of its range is
+/* Parses request bodies. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). An empty body is an empty object. A table has
+ * every field with its bounds. An unknown or repeated field, a wrong type, null, or a value out of range is
  * FAULT_REQUEST_INVALID with the field's name. *ret_* is untouched on failure. */
 #pragma once
 
@@ -12,9 +12,9 @@
 struct cJSON;
 
 enum {
-        EXEC_ARGV_MAX = 7168, /* with the variables below the 8192 texts that the agent takes */
+        EXEC_ARGV_MAX = 7168, /* with EXEC_ENV_MAX below the 8192 strings that the agent accepts */
         EXEC_ENV_MAX = 256,
-        EXEC_CELLS_MAX = 4096, /* of a terminal's side */
+        EXEC_CELLS_MAX = 4096, /* of a terminal, in each direction */
         EXEC_OUTPUT_DEFAULT_BYTES = 1 << 20,
         EXEC_OUTPUT_MAX_BYTES = 8 << 20,
         LEASE_MAX_S = 86400,
@@ -28,7 +28,7 @@ struct ensure_body {
 };
 
 struct exec_body {
-        struct exec_request request; /* points into what follows */
+        struct exec_request request; /* points into the members below */
         bool is_detached;
         struct cJSON *tree;
         const char **argv;

@@ -57,7 +57,7 @@ cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const
         return object;
 }
 
-/* null: not known. */
+/* null: unknown. */
 static void put_background(cJSON **object, const struct carrel_view *carrel)
 {
         unsigned tasks = 0;
@@ -198,7 +198,7 @@ void render_exec_outcome(cJSON **object, const struct exec_result *result)
                 put_text(object, "message", result->message);
 }
 
-/* One stream's bytes as a C string that JSON can carry. An absent stream is an empty one. */
+/* The bytes of one stream as a C string for JSON. bytes may be NULL when length is 0. */
 static char *encode_output(const char *bytes, size_t length, bool is_text)
 {
         if (!is_text)

@@ -53,7 +53,8 @@ void handle_sweep(struct request *request)
                 return;
         }
         if (r == -EBUSY)
-                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY, "another sweep runs; try again when it is over");
+                (void)fault_set(&why, FAULT_QUEUE_FULL, EBUSY,
+                                "another sweep is running: try again when it has finished");
         else
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, -r, "the sweep could not be started");
         answer_fault(request, &why);

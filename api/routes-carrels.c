@@ -49,10 +49,10 @@ struct listing {
         struct list_query query;
         char engine[sizeof((struct api_state){ 0 }.engine)];
         struct piece_list list;
-        struct buffer *text;         /* of the piece that is made now */
-        char seen[USER_ID_MAX + 1];  /* the rest must still be visited */
-        char shown[USER_ID_MAX + 1]; /* the last that was listed */
-        size_t n_shown, n_looked;    /* in all; of this piece */
+        struct buffer *text;         /* of the current piece */
+        char seen[USER_ID_MAX + 1];  /* the last user that was looked at */
+        char shown[USER_ID_MAX + 1]; /* the last user that was listed */
+        size_t n_shown, n_looked;    /* in total; in this piece */
         bool has_begun, has_more;
 };
 
@@ -73,8 +73,8 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
         return str_copy(listing->shown, sizeof listing->shown, view->user) == 0;
 }
 
-/* pool_each cannot filter by state, so the limit is counted here; one more than the limit shows whether there is a next
- * page. */
+/* pool_each cannot filter by state, so the limit is counted here. One carrel more than the limit shows that there is a
+ * next page. */
 static int add_carrels(void *arg, struct buffer *text)
 {
         struct listing *listing = arg;

@@ -48,7 +48,7 @@ static void release_body(void *arg)
         free(body);
 }
 
-/* What fails at once is the answer; what fails later is in the job. */
+/* A fault of the start is the answer. Later faults are in the job. */
 static void answer_detached(struct request *request, struct job *job)
 {
         struct job_view view;

@@ -1,4 +1,4 @@
-/* /v1/execs: the execs that run, and those that are kept as jobs. */
+/* /v1/execs: running execs, and execs that are kept as jobs. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ static void answer_unknown(struct request *request)
 {
         struct fault why;
 
-        (void)fault_set(&why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over and not kept");
+        (void)fault_set(&why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it has ended and is not kept");
         answer_fault(request, &why);
 }
 
@@ -78,13 +78,13 @@ void handle_exec_inspect(struct request *request)
 
 /* ---- all of them ---- */
 
-/* A job that has been listed with the execs that run, so that it is not listed again when it is over by then. */
+/* A job that was listed as a running exec. If it has ended when the jobs are listed, it must not be listed again. */
 struct shown_job {
         UT_hash_handle hh;
         char id[EXEC_ID_BYTES];
 };
 
-/* Execs, then jobs, each as it is when its turn comes. */
+/* Lists running execs, then jobs; each in its state at that moment. */
 struct exec_listing {
         struct request *request;
         struct list_query query;
@@ -94,11 +94,11 @@ struct exec_listing {
         bool has_begun, is_among_execs, has_execs, has_jobs;
         struct shown_job *shown;
         size_t n_jobs;
-        unsigned n_added; /* to this piece */
+        unsigned n_added; /* in this piece */
         bool is_truncated, has_failed;
 };
 
-/* What is looked at for one piece: much of it may not be asked for. */
+/* How many execs and jobs are looked at for one piece; the filter may skip most of them. */
 enum { LOOKS_MOST = 8 * PIECE_ITEMS };
 
 static void release_listing(void *arg)
@@ -154,7 +154,7 @@ static void add_exec(struct exec_listing *listing, struct buffer *text, const st
         listing->n_added++;
 }
 
-/* False: there are more than a list has. */
+/* False: the list has reached its limit. */
 static bool add_job(struct exec_listing *listing, struct buffer *text, const struct job *job)
 {
         const struct shown_job *shown;
@@ -173,7 +173,7 @@ static bool add_job(struct exec_listing *listing, struct buffer *text, const str
         return true;
 }
 
-/* Looks at the next one. False: that is all. */
+/* Looks at the next exec or job. False: there are no more. */
 static bool add_next(struct exec_listing *listing, struct buffer *text)
 {
         struct exec_view view;
@@ -245,7 +245,7 @@ void handle_exec_list(struct request *request)
 
 /* ---- output ---- */
 
-/* The number of the first event to send. Without `after` it is the oldest there is. */
+/* Chooses the first event to send: the one after `after`, or the oldest that is kept. */
 static int choose_seq(const struct job *job, const struct list_query *query, uint64_t *ret_seq, struct fault *why)
 {
         struct job_view view;
@@ -314,9 +314,9 @@ static int signal_exec(struct request *request, int signal, struct fault *why)
         if (r == -EINVAL)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "signal %d cannot be sent", signal);
         if (r == -ENOENT)
-                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it is over");
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no such exec, or it has ended");
         if (r < 0)
-                return fault_set(why, FAULT_NOT_FOUND, -r, "the exec has no process that could be signalled");
+                return fault_set(why, FAULT_NOT_FOUND, -r, "the exec has no process to signal");
         return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "spool.h"
 #include "stream.h"
 
-/* A removal moves no bytes; it says now and then that it gets on. */
+/* A removal moves no bytes; it reports its progress from time to time. */
 static const double REMOVAL_PATIENCE_S = 60;
 enum { LISTING_MAX_BYTES = 4 << 20, FILE_STREAM_MAX_BYTES = 8 << 20 };
 
@@ -24,7 +24,7 @@ static void set_number(char text[static 24], int64_t number)
         (void)snprintf(text, 24, "%" PRId64, number);
 }
 
-/* Reads path and query; false: answered. */
+/* Reads path and query. false: the fault has been answered. */
 static bool read_request(struct file_work *work)
 {
         struct request *request = work->request;
@@ -105,14 +105,14 @@ static void answer_file(struct file_work *work)
         answer_stream(work->request, work->is_ranged ? HTTP_PARTIAL_CONTENT : HTTP_OK, work->left, headers);
 }
 
-/* Whether the part is one of the file, as the headers will say. */
+/* Whether the part lies inside the file, as the headers will say. */
 static bool is_part(const int64_t *numbers)
 {
         return numbers[FILE_FIRST] <= numbers[FILE_SIZE] &&
                numbers[FILE_LENGTH] <= numbers[FILE_SIZE] - numbers[FILE_FIRST];
 }
 
-/* RFC 9110, 15.5.17: it has the current length. */
+/* RFC 9110, section 15.5.17: the answer has the length of the file. */
 static void refuse_range(struct request *request, int64_t size)
 {
         char text[32];
@@ -131,7 +131,7 @@ static void on_file(struct file_work *work, const struct file_answer *answer)
 
         if (answer->kind == FILE_OK && !is_part(answer->numbers)) {
                 (void)fault_set(&why, FAULT_FILE_REFUSED, EPROTO,
-                                "what came from inside the carrel is no part of a file");
+                                "the answer from inside the carrel does not describe a part of a file");
                 file_work_fail(work, &why);
                 return;
         }
@@ -140,12 +140,12 @@ static void on_file(struct file_work *work, const struct file_answer *answer)
                 return;
         }
         work->left = answer->numbers[FILE_LENGTH];
-        work->is_ranged = work->is_ranged && work->left > 0; /* of an empty file there is no part, only the whole */
+        work->is_ranged = work->is_ranged && work->left > 0; /* an empty file has no part */
         if (open_stream(work))
                 answer_file(work);
 }
 
-/* More than was promised cannot be sent. */
+/* No more than the announced length can be sent. */
 static void on_file_bytes(struct file_work *work, const char *bytes, size_t length)
 {
         if ((int64_t)length > work->left)
@@ -195,7 +195,7 @@ static size_t count_records(const char *bytes, size_t length)
         return n;
 }
 
-/* carrel-init stops at the same number of entries, and so many with the longest of names fit: more is no list. */
+/* carrel-init stops at the same number of entries, and that many fit even with the longest names. */
 static void on_listing_bytes(struct file_work *work, const char *bytes, size_t length)
 {
         work->n_entries += count_records(bytes, length);
@@ -234,7 +234,7 @@ static int add_entries(void *arg, struct buffer *text)
 
 static void keep_work(void *arg)
 {
-        (void)arg; /* the request has it */
+        (void)arg; /* the request owns it */
 }
 
 static void on_listing_end(struct file_work *work, bool is_success)

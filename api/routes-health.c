@@ -18,7 +18,7 @@ static cJSON *render_status(const char *status)
         return answer;
 }
 
-/* That it is answered at all is the news. */
+/* An answer of any kind shows that the event loop runs. */
 void handle_healthz(struct request *request)
 {
         answer_json(request, HTTP_OK, render_status("ok"));
@@ -32,11 +32,11 @@ struct lack {
         const char *sentence;
 };
 
-/* In the order in which they hold each other up. */
+/* In the order in which each delays the next. */
 static const struct lack ENGINE_LACK = { "engine", FAULT_ENGINE_UNAVAILABLE, "the engine does not answer" };
 static const struct lack POLICY_LACK = { "policy", FAULT_POLICY_NOT_IN_FORCE, "the egress policy is not in force" };
 static const struct lack RECONCILED_LACK = { "reconciled", FAULT_ENGINE_UNAVAILABLE,
-                                             "the containers of the last run are not sorted yet" };
+                                             "the containers of the last run have not been reconciled yet" };
 
 static void answer_not_ready(struct request *request, const struct lack *const *lacks)
 {

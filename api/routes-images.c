@@ -15,7 +15,7 @@ static void leave(void *work)
         (void)pool_images_leave(work);
 }
 
-/* The handler's answer to a work that has begun, or not. */
+/* Waits for the work, or answers the fault of its start. */
 static void await(struct request *request, int r, struct image_work *work, const struct fault *why)
 {
         if (r < 0) {

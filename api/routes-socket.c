@@ -1,4 +1,4 @@
-/* An exec over a WebSocket: its streams, its terminal, and its end, on the channels of v5.channel.k8s.io. */
+/* An exec over a WebSocket: streams, terminal and result on the channels of v5.channel.k8s.io. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,18 +25,18 @@ static const char PROTOCOL[] = "v5.channel.k8s.io";
 
 struct session {
         struct request *request;
-        struct exec_query query; /* until the program is started; and so message */
+        struct exec_query query; /* until the program has been started, like `message` */
         struct exec_body message;
         ev_timer deadline;           /* of the first message */
-        char exec_id[EXEC_ID_BYTES]; /* of a program that has not started yet when the client gets the 101 */
-        bool is_awaited;             /* it has not come */
-        bool is_starting;            /* it has, and the program is not there yet: stdin is kept for it */
-        struct exec *exec;           /* NULL: not started, or over */
+        char exec_id[EXEC_ID_BYTES]; /* with request=message: chosen before the program exists */
+        bool is_awaited;             /* the first message has not arrived */
+        bool is_starting;            /* it has, and the program is being started: stdin is kept for it */
+        struct exec *exec;           /* NULL: not started, or ended */
         struct websocket *socket;
-        bool is_closed;       /* on_closed has come */
-        struct buffer input;  /* what stdin has not taken yet */
-        bool is_input_closed; /* by the client; the rest of `input` still goes */
-        char *status;         /* the end, when it came before the socket */
+        bool is_closed;       /* on_closed has been called */
+        struct buffer input;  /* bytes that stdin has not accepted yet */
+        bool is_input_closed; /* by the client; the rest of `input` is still written */
+        char *status;         /* the result, if it came before the socket */
 };
 
 /* ---- the end ---- */
@@ -106,8 +106,8 @@ static void tell_end(struct session *session, cJSON *tree, enum websocket_code c
 
 /* ---- from the program ---- */
 
-/* One that takes no more is being closed, and the program waits for that: it is called from where the exec must not be
- * cancelled. */
+/* If the WebSocket cannot queue more, it is closed and the program paused. The caller may be a callback of the exec, so
+ * the exec must not be cancelled here. */
 static int send_output(struct session *session, int stream, const void *bytes, size_t length)
 {
         int r = websocket_send(session->socket, stream == 1 ? CHANNEL_OUTPUT : CHANNEL_ERRORS, bytes, length);
@@ -120,7 +120,7 @@ static int send_output(struct session *session, int stream, const void *bytes, s
         return r;
 }
 
-/* Both the bytes taken in one turn of the loop and those in the queue are bounded. */
+/* Reads a bounded number of pieces in one turn of the loop, and none while the queue is full. */
 static void pump(struct session *session)
 {
         char *bytes = api_of(session->request)->scratch;
@@ -129,15 +129,15 @@ static void pump(struct session *session)
                 int stream = 0;
                 ssize_t n = 0;
 
-                if (!websocket_is_full(session->socket)) /* else on_drained goes on */
+                if (!websocket_is_full(session->socket)) /* else on_drained continues */
                         n = exec_read(session->exec, &stream, bytes, API_SCRATCH_BYTES);
                 if (n == 0)
-                        return; /* on_readable goes on */
+                        return; /* on_readable continues */
                 if (send_output(session, stream, bytes, (size_t)n) < 0)
                         return;
         }
         if (session->exec != NULL)
-                exec_pause(session->exec, false); /* so that on_readable comes in the next turn */
+                exec_pause(session->exec, false); /* so that on_readable is called in the next turn */
 }
 
 static void on_output(void *arg, int stream, const void *bytes, size_t length)
@@ -177,7 +177,7 @@ static void on_done(void *arg, const struct exec_result *result, const struct fa
 
 /* ---- to the program ---- */
 
-/* Bytes that stdin does not take wait here, and the client waits for them. */
+/* Bytes that stdin does not accept wait in `input`; meanwhile the client is not read. */
 static void write_input(struct session *session)
 {
         ssize_t n;
@@ -185,7 +185,7 @@ static void write_input(struct session *session)
         while (session->input.length > 0 && session->exec != NULL) {
                 n = exec_write(session->exec, session->input.data, session->input.length);
                 if (n < 0) {
-                        buffer_free(&session->input); /* the program has closed its stdin: the rest goes nowhere */
+                        buffer_free(&session->input); /* the program has closed its stdin: drop the rest */
                         break;
                 }
                 if (n == 0)
@@ -229,7 +229,7 @@ static int read_columns(void *target, const cJSON *value, const char *name, stru
         return field_whole(value, name, 0, EXEC_CELLS_MAX, &((struct cells *)target)->columns, why);
 }
 
-/* {"Width":80,"Height":24}; a size of 0 says nothing. */
+/* {"Width":80,"Height":24}; a size of 0 is ignored. */
 static int take_size(struct session *session, const uint8_t *bytes, size_t length)
 {
         static const struct field SIZE[] = { { "Height", read_rows }, { "Width", read_columns }, { 0 } };
@@ -248,7 +248,7 @@ static int take_size(struct session *session, const uint8_t *bytes, size_t lengt
         return 0;
 }
 
-/* Only stdin can be closed from there. */
+/* A client can close stdin only. */
 static int take_close(struct session *session, const uint8_t *bytes, size_t length)
 {
         if (length != 1 || bytes[0] != CHANNEL_INPUT)
@@ -270,7 +270,7 @@ static void take_request(struct session *session, bool is_text, const char *text
 static void on_message(void *arg, bool is_text, const uint8_t *bytes, size_t length)
 {
         struct session *session = arg;
-        int r = -EPROTO; /* no channel, or one of ours */
+        int r = -EPROTO; /* not a channel of the client */
 
         if (session->is_awaited) {
                 take_request(session, is_text, (const char *)bytes, length);
@@ -400,7 +400,7 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
         if (!carrel_run(request, &session->query.request, &SINK, session, &session->exec))
                 return;
         exec_query_release(&session->query);
-        /* Until there is a socket that its output could go to. */
+        /* Paused until there is a socket for its output. */
         exec_pause(session->exec, true);
         answer_upgrade(request, exec_id(session->exec));
 }

@@ -47,7 +47,7 @@ static const struct route ROUTES[] = {
         { 0 },
 };
 
-/* ---- what stands for a {name} ---- */
+/* ---- path parameters ---- */
 
 /* user_id_check gets the decoded length: an escaped NUL must not cut the id, and an escaped slash is refused. */
 static int read_user(const char *text, size_t length, char target[ROUTE_PARAMETER_BYTES], struct fault *why)

@@ -16,7 +16,7 @@ static cJSON *begin(const char *status)
         return object;
 }
 
-/* {"causes":[{"reason":"ExitCode","message":"3"}]}: where a client of Kubernetes looks for the exit code. */
+/* {"causes":[{"reason":"ExitCode","message":"3"}]}: where clients of Kubernetes find the exit code. */
 static cJSON *exit_code_details(int exit_code)
 {
         cJSON *details = cJSON_CreateObject();

@@ -1,5 +1,5 @@
-/* How an exec ended, as channel 3 of v5.channel.k8s.io reports it: a metav1.Status of Kubernetes, with our own fields
- * beside. Free with cJSON_Delete; NULL when out of memory. */
+/* The result of an exec for channel 3 of v5.channel.k8s.io: a metav1.Status of Kubernetes, with our own fields added.
+ * Free with cJSON_Delete; NULL when out of memory. */
 #pragma once
 
 #include "exec.h"

@@ -17,7 +17,7 @@ static bool has_supplementary_group(int fd, gid_t group)
         socklen_t size = 0;
         AUTO(auto_free) gid_t *groups = NULL;
 
-        /* unix(7), SO_PEERGROUPS: ERANGE comes with the size that is needed. */
+        /* unix(7), SO_PEERGROUPS: with ERANGE size is the size that is needed. */
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
                 return false;
         groups = malloc(size);
@@ -60,9 +60,10 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
                 connection_cut(connection, 0, NULL);
                 return;
         }
-        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
-                        "the request's head did not arrive whole, or of its body less than %d bytes, within %g s",
-                        PROGRESS_BYTES, connection->httpd->options.read_deadline_s);
+        (void)fault_set(
+                &why, FAULT_DEADLINE, ETIMEDOUT,
+                "the request's head did not arrive completely, or less than %d bytes of its body arrived, within %g s",
+                PROGRESS_BYTES, connection->httpd->options.read_deadline_s);
         connection_cut(connection, HTTP_REQUEST_TIMEOUT, &why);
 }
 
@@ -71,7 +72,7 @@ static struct connection *of_seat(struct seat *seat)
         return (struct connection *)(void *)((char *)seat - offsetof(struct connection, seat));
 }
 
-/* No connection waits for a place: an idle one is closed for it, or it gets an error. */
+/* A new connection never waits for a seat: it takes an idle one's, or is refused at once. */
 static void take_seat(struct connection *connection, uid_t uid)
 {
         struct httpd *httpd = connection->httpd;
@@ -88,7 +89,7 @@ static void take_seat(struct connection *connection, uid_t uid)
         httpd->app.on_cut(httpd->app.arg, "refused");
         if (r == -EDQUOT)
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
-                                "uid %u has %u connections, all of them busy: max_peer_connections", (unsigned)uid,
+                                "uid %u has %u connections and all are busy (max_peer_connections)", (unsigned)uid,
                                 httpd->options.max_peer_connections);
         else
                 (void)fault_set(&why, FAULT_RESOURCE_EXHAUSTED, EAGAIN,
@@ -146,7 +147,7 @@ int connection_occupy(struct connection *connection, const char *user, struct fa
         if (r == -ENOMEM)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         return fault_set(why, FAULT_QUEUE_FULL, -r,
-                         "%ju requests of %s are open, which is what one user may have of max_peer_connections now",
+                         "%ju requests of %s are open, the most that one user may have of max_peer_connections now",
                          (uintmax_t)(r == -EDQUOT ? share_part(&httpd->user_requests) : 1), user);
 }
 
@@ -181,12 +182,12 @@ void connection_widen(struct connection *connection)
 {
         const int bytes = CONNECTION_WIDE_BYTES;
 
-        /* The kernel doubles it for its own bookkeeping (socket(7)); what it refuses is no harm. */
+        /* The kernel doubles the value for its own bookkeeping (socket(7)). A failure does no harm. */
         (void)setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
-/* libmicrohttpd has nothing to send while it reads, so the socket is ours for these few bytes. A peer that does not
- * take them at once goes without. */
+/* libmicrohttpd has nothing to send while it reads, so we may write these few bytes to the socket. A peer whose socket
+ * is full does not get them. */
 static void say(int fd, unsigned status, const struct fault *why)
 {
         cJSON *tree = error_render(why);

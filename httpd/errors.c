@@ -7,7 +7,7 @@
 
 enum { DEFAULT_RETRY_AFTER_S = 1 };
 
-/* image_missing is 502 and not 503: waiting does not help, somebody must make the image. */
+/* image_missing is 502 and not 503: a retry does not help until somebody makes the image. */
 static const struct {
         unsigned short status;
         bool closes_connection;

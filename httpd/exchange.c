@@ -109,8 +109,8 @@ struct head {
         uint64_t content_length;
 };
 
-/* RFC 9110, section 5.6.2. libmicrohttpd keeps a space before the colon as a part of the name, and so overlooks a
- * length that a proxy may see. */
+/* RFC 9110, section 5.6.2. libmicrohttpd keeps a space before the colon as a part of the name, and so misses a length
+ * that a proxy may see. */
 static bool is_token(const char *text)
 {
         static const char CHARACTERS[] =
@@ -164,7 +164,7 @@ static size_t head_bytes(struct MHD_Connection *http)
 
 /* Refuses, before the body is read, a head that another reader of the same bytes may understand differently. Two
  * lengths, or a length together with chunks, are how requests are smuggled past a proxy (RFC 9112, section 6.3);
- * libmicrohttpd would take one of them without a word. *ret_status is 0 when the head is good. */
+ * libmicrohttpd would use one of them without a notice. *ret_status is 0 when the head is good. */
 static void check_head(const struct exchange *exchange, const char *version, unsigned *ret_status, struct fault *why)
 {
         const struct connection *connection = exchange->connection;

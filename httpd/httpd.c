@@ -53,7 +53,7 @@ static void on_next_turn(struct ev_loop *loop, ev_timer *watcher, int revents)
         turn(watcher->data);
 }
 
-/* libmicrohttpd would print to stderr. The answers and the metrics have the important errors. */
+/* libmicrohttpd would print to stderr. The answers and the metrics have the same information. */
 __attribute__((format(printf, 2, 0))) static void ignore_message(void *arg, const char *format, va_list args)
 {
         (void)arg;
@@ -71,7 +71,7 @@ static void on_connection(void *arg, struct MHD_Connection *http, void **socket_
         if (code != MHD_CONNECTION_NOTIFY_CLOSED)
                 return;
         *socket_context = connection_free(*socket_context);
-        /* At the limit libmicrohttpd stops listening, and takes it up again only at the beginning of a turn. */
+        /* At the limit libmicrohttpd stops listening, and resumes only at the beginning of a turn. */
         httpd_wake(arg);
 }
 

@@ -13,8 +13,7 @@
 struct scan {
         const char *at, *end;
         unsigned depth;
-        unsigned values; /* an upper bound of the tree's nodes: each has a bracket, colon or comma before it, but the
-                            first */
+        unsigned values; /* an upper bound of the tree's nodes: each but the first follows a bracket, colon or comma */
 };
 
 static bool is_digit(const struct scan *scan)
@@ -66,14 +65,14 @@ static const char *scan_string(struct scan *scan)
                 int step = left == 0 ? 0 : utf8_step(scan->at, left);
 
                 if (left == 0)
-                        return "a string without its end";
+                        return "an unterminated string";
                 if (step <= 0)
                         return "bytes that are not UTF-8";
                 if ((unsigned char)*scan->at < 0x20)
                         return "a control character in a string";
                 if (left >= 6 && memcmp(scan->at, "\\u0000", 6) == 0)
                         return "a NUL character in a string";
-                /* The escaped character cannot end the string; whether it is an escape is for cJSON to say. */
+                /* An escaped character does not end the string. cJSON checks whether the escape is a valid one. */
                 if (*scan->at == '\\' && left >= 2 && (unsigned char)scan->at[1] >= 0x20 &&
                     (unsigned char)scan->at[1] < 0x80)
                         step = 2;
@@ -94,14 +93,14 @@ static const char *scan_mark(struct scan *scan)
         } else if (mark == ',' || mark == ':') {
                 scan->values++;
         } else if ((mark < 'a' || mark > 'z') && strchr(" \t\r\n", mark) == NULL) {
-                return "a character that is no JSON";
+                return "a character that is not JSON";
         }
         if (scan->depth > JSON_DEPTH_MAX)
                 return "too many levels";
         return scan->values > JSON_VALUES_MAX ? "too many values" : NULL;
 }
 
-/* The problem with the text, or NULL. */
+/* NULL, or a description of what is wrong with the text. */
 static const char *scan_text(struct scan *scan)
 {
         const char *wrong = NULL;
@@ -134,7 +133,7 @@ cJSON *json_parse(const char *text, size_t length, struct fault *why)
                 return NULL;
         }
         tree = cJSON_ParseWithLengthOpts(text, length, &end, false);
-        /* Without a NUL after the text cJSON cannot check its end. */
+        /* cJSON can require the text's end only if a NUL follows the text. */
         while (tree != NULL && end < text + length && strchr(" \t\r\n", *end) != NULL)
                 end++;
         if (tree == NULL || end != text + length) {
@@ -159,7 +158,7 @@ static void digest_text(struct sha256_ctx *sha, const char *text)
         digest_bytes(sha, text, strlen(text));
 }
 
-/* A pointer of its own type: qsort(3) moves these, not the nodes. */
+/* A type of its own, so that qsort(3) moves these pointers and not the nodes. */
 struct member {
         const cJSON *node;
 };
@@ -196,7 +195,7 @@ static int digest_members(struct sha256_ctx *sha, const cJSON *node)
         return r;
 }
 
-/* Each value begins with its type and, where it can differ, its length: no two trees give the same bytes. */
+/* Each value is preceded by its type and, if it can vary, its length, so no two trees give the same bytes. */
 static int digest_node(struct sha256_ctx *sha, const cJSON *node)
 {
         const uint8_t type = (uint8_t)(node->type & 0xFF);

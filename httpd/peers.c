@@ -43,7 +43,7 @@ int peers_new(struct peers **ret_peers, struct ev_loop *loop, void (*on_event)(v
         peers->loop = loop;
         peers->on_event = on_event;
         ev_io_init(&peers->readable, on_readable, peers->epoll_fd, EV_READ);
-        /* Before libmicrohttpd's turn: what it has read by then no longer makes the descriptor readable. */
+        /* Runs before libmicrohttpd's turn, because bytes that libmicrohttpd has read raise no event here. */
         ev_set_priority(&peers->readable, EV_MAXPRI);
         peers->readable.data = peers;
         ev_io_start(loop, &peers->readable);

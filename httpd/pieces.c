@@ -30,8 +30,8 @@ static int add(const struct pieces *pieces, struct buffer *text)
         return r >= 0 && text->has_failed ? -ENOMEM : r;
 }
 
-/* It goes through the stream's queue, which is empty when this is called. A list has empty pieces when nothing that it
- * looked at was asked for: without a byte the connection would be suspended, and nothing would resume it. */
+/* The stream's queue is empty when this is called. A piece of a list is empty when the filter accepted none of its
+ * items; then a space is sent, because without a byte the connection would be suspended and nothing would resume it. */
 static ssize_t make(void *arg, char *target, size_t size)
 {
         struct sending *sending = arg;
@@ -83,7 +83,7 @@ int answer_pieces(struct request *request, int64_t size, const struct pieces *pi
                 r = begin_stream(request, size, pieces, &text);
         else if (r == 0)
                 answer_text(request, ANSWER_JSON, &text);
-        if (request->stream == NULL) /* which has it otherwise */
+        if (request->stream == NULL) /* otherwise the stream releases it */
                 pieces->release(pieces->arg);
         buffer_free(&text);
         return r;

@@ -46,8 +46,8 @@ void put_text(cJSON **object, const char *key, const char *value)
                 put_child(object, key, mended_text(value));
 }
 
-/* cJSON prints any number beyond an int through "%1.15g" and reads it back with sscanf, which was an eighth of the time
- * of an ensure. Whole numbers are exact in a double up to 2^53. */
+/* cJSON prints any number beyond an int through "%1.15g" and reads it back with sscanf, which took an eighth of
+ * the time of an ensure. Whole numbers are exact in a double up to 2^53. */
 void put_number(cJSON **object, const char *key, double value)
 {
         char text[32];

@@ -24,13 +24,13 @@ static int read_pair(char *text, size_t length, const struct query_parameter *ta
         size_t n;
 
         if (parameter == NULL)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
-                                 "the query has a parameter that is not known here");
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the query has an unknown parameter");
         bit = 1U << (parameter - table);
         if (!parameter->is_repeated && (*seen & bit) != 0)
                 return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the query has %s twice", parameter->name);
         *seen |= bit;
-        /* Decoded text is never longer; the byte after the pair has been read by then. */
+        /* The decoded value is never longer. The byte after the pair has been read already, so the NUL may overwrite
+         * it. */
         if (equals == NULL ||
             url_decode(equals + 1, length - name_length - 1, equals + 1, length - name_length, &n) < 0 ||
             strlen(equals + 1) != n)

@@ -6,7 +6,7 @@
 
 #include "str.h"
 
-/* Of a path: where its parameter is, still encoded, and the {name} of its template. */
+/* The parameter of a path, still encoded, and its {name} in the template. */
 struct parts {
         const char *name;
         const char *text;

@@ -4,7 +4,7 @@
 
 enum { SPACE = 1, COLON = 1, CR_LF = 2 };
 
-/* RFC 9110, section 5.5: also what is no delimiter here may be one to somebody else. */
+/* RFC 9110, section 5.5: a character that is not a delimiter for us may be one for another reader. */
 static bool has_control(const char *text, size_t length, bool is_tab_fine)
 {
         for (size_t i = 0; i < length; i++)
@@ -28,7 +28,7 @@ void seam_field(struct seam *seam, const char *name, size_t name_length, const c
         const char *at = name + name_length + COLON;
 
         seam->is_broken |= name != seam->next || value < at || has_control(value, value_length, true);
-        /* Before the comparison there is no knowing that the two are parts of one head. */
+        /* Only now is it certain that name and value are parts of one head. */
         for (; !seam->is_broken && at < value; at++)
                 seam->is_broken = *at != ' ' && *at != '\t';
         seam->next = value + value_length + CR_LF;

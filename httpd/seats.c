@@ -50,7 +50,7 @@ static struct seat *longest_idle(const struct seat_peer *peer)
         return list_is_empty(&peer->idle) ? NULL : LIST_ENTRY(peer->idle.next, struct seat, node);
 }
 
-/* Of the peer that holds the most of those who have an idle one. */
+/* The longest idle connection of the peer that holds the most, among peers with an idle one. */
 static struct seat *choose_victim(const struct seats *seats)
 {
         const struct seat_peer *most = NULL;

@@ -78,12 +78,11 @@ static int take_place(struct spool *spool, struct fault *why)
 
         if (r == -EDQUOT)
                 return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,
-                                 "%llu files of %s are on their way already, which is what one user may have of "
-                                 "max_uploads",
+                                 "%llu uploads of %s are in progress, the most that one user may have of max_uploads",
                                  (unsigned long long)share_part(places), spool->user->name);
         if (r < 0)
                 return fault_set(why, FAULT_QUEUE_FULL, EAGAIN,
-                                 "%llu files and images are on their way here already (max_uploads)",
+                                 "%llu uploads of files and images are in progress already (max_uploads)",
                                  (unsigned long long)places->used);
         return 0;
 }
@@ -148,15 +147,17 @@ int spool_may_take(const struct spool *spool, uint64_t length, struct fault *why
                                  str_size(spool->limit->max_bytes, size), spool->limit->setting);
         r = share_check(bytes, held_by(spool, SPOOL_BYTES), length);
         if (r == -EDQUOT)
-                return fault_set(why, FAULT_QUEUE_FULL, EDQUOT,
-                                 "files of %s on their way here would take more than %s together, which is "
-                                 "what one user may have of uploads_size: try again when some are done",
-                                 spool->user->name, str_size(share_part(bytes), size));
+                return fault_set(
+                        why, FAULT_QUEUE_FULL, EDQUOT,
+                        "the uploads of %s would take more than %s together, the most that one user may have of "
+                        "uploads_size: try again when some have finished",
+                        spool->user->name, str_size(share_part(bytes), size));
         if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
-                                 "files and images on their way here would take more than %s together "
-                                 "(uploads_size): try again when some are done",
-                                 str_size(bytes->bound, size));
+                return fault_set(
+                        why, FAULT_RESOURCE_EXHAUSTED, EDQUOT,
+                        "the uploads of files and images would take more than %s together (uploads_size): try again "
+                        "when some have finished",
+                        str_size(bytes->bound, size));
         return 0;
 }
 
@@ -191,8 +192,8 @@ int spool_write(struct spool *spool, const char *bytes, uint64_t length, struct 
                 r = keep(spool, bytes, length, why);
         if (r < 0)
                 return r;
-        /* Starts writing what has come, so that the disk is not asked for gigabytes at once later (sync_file_range(2)
-         * does not wait here). */
+        /* Starts the write-back now, so that the disk does not get gigabytes at once later. Without the WAIT flags
+         * sync_file_range(2) does not wait. */
         if (spool->fd >= 0 && (spool->length + length) / SYNC_BYTES > spool->length / SYNC_BYTES)
                 (void)sync_file_range(spool->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         spool->length += length;

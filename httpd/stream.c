@@ -9,20 +9,20 @@
 #include "exchange.h"
 #include "scope.h"
 
-/* The buffer of libmicrohttpd for a body without chunks; for chunks it makes its own pieces. */
+/* The buffer of libmicrohttpd for a body without chunks. With chunks libmicrohttpd chooses the size of each. */
 enum { READ_BLOCK_BYTES = 64 << 10, PULL_BLOCK_BYTES = CONNECTION_WIDE_BYTES };
 
 struct stream {
         struct exchange *exchange;
         struct buffer queue;
-        size_t read; /* of the queue's bytes: what the client has */
+        size_t read; /* bytes of the queue that the client has */
         size_t limit_bytes;
         bool is_full;
         bool has_ended;
         bool is_broken;
         void (*on_drained)(void *arg);
         ssize_t (*pull)(void *arg, char *target, size_t size);
-        bool is_raw; /* what is pulled goes to the socket as it is */
+        bool is_raw; /* pulled bytes go to the socket without chunks */
         void (*release)(void *arg);
         void *arg;
 };
@@ -59,7 +59,7 @@ static size_t queued_bytes(const struct stream *stream)
         return stream->queue.length - stream->read;
 }
 
-/* Moving the rest to the front only when at least as much has been read costs constant time a byte. */
+/* Moves the rest to the front only after at least as many bytes have been read: constant time for a byte. */
 static void compact(struct stream *stream)
 {
         if (stream->read == 0 || stream->read < queued_bytes(stream))
@@ -181,7 +181,7 @@ static size_t take_queued(struct stream *stream, char *target, size_t size)
         return n;
 }
 
-/* Queued bytes first: they are older. A pull may have queued the last words. */
+/* Queued bytes come first, because they are older. A pull may have queued the last bytes. */
 static ssize_t take(struct stream *stream, char *target, size_t size)
 {
         ssize_t n = (ssize_t)take_queued(stream, target, size);

@@ -1,4 +1,4 @@
-/* The metric families of carreld, and where each is fed from. */
+/* The metric families of carreld, and the source of each. */
 #pragma once
 
 #include "metrics.h"
@@ -6,7 +6,7 @@
 enum carrel_metric {
         METRIC_STEP_DURATION,   /* {flow, step}: the daemon's flow observer */
         METRIC_ENSURES,         /* {outcome}: pool_stats at the scrape */
-        METRIC_ENSURE_FAILURES, /* {code}: every ensure the API answered with a fault */
+        METRIC_ENSURE_FAILURES, /* {code}: every ensure that the API answered with a fault */
         METRIC_EXECS,           /* {cause}: POOL_EXEC_ENDED */
         METRIC_CARRELS,         /* {state}: pool_stats at the scrape */
         METRIC_RETIRED,         /* {reason}: POOL_RETIRED */
@@ -35,5 +35,5 @@ enum carrel_metric {
         CARREL_METRICS
 };
 
-/* Indexed by enum carrel_metric; ends with a NULL name, as metrics_new wants it. */
+/* Indexed by enum carrel_metric; ends with a NULL name, as metrics_new requires. */
 extern const struct metric_family METRICS_TABLE[CARREL_METRICS + 1];

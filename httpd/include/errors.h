@@ -1,4 +1,4 @@
-/* Faults as HTTP: one table from kind to status, and the one shape of every error answer. */
+/* Faults as HTTP: a table from kind to status, and the JSON of every error answer. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,14 +7,14 @@
 
 struct cJSON;
 
-/* 400 to 504. FAULT_REQUEST_TOO_LARGE is 413, and FAULT_DEADLINE 504; the API itself answers the same kinds with 431
- * and 408 when it is the request's headers, or the request's arrival. */
+/* 400 to 507. FAULT_REQUEST_TOO_LARGE is 413 and FAULT_DEADLINE 504. For a request's head and its arrival the server
+ * answers the same kinds with 431 and 408. */
 unsigned error_status(enum fault_kind kind);
 
-/* Whether the connection is closed after the answer: bad input is not followed by more of it. */
+/* Whether the connection is closed after the answer, so that no more bad input follows. */
 bool error_closes_connection(enum fault_kind kind);
 
-/* Seconds for Retry-After: at least 1 for 429 and 503, else what the fault says (0: no header). */
+/* Seconds for Retry-After: at least 1 for 429 and 503, else retry_after_s of the fault (0: no header). */
 unsigned error_retry_after_s(const struct fault *why, unsigned status);
 
 /* {"error":{"code","message","retryable"}}, to be freed with cJSON_Delete; NULL when out of memory. Bytes of the

@@ -1,4 +1,4 @@
-/* The fields of a JSON object as a table: name, reader. The base of parse.c. */
+/* The fields of a JSON object as a table: name and reader. */
 #pragma once
 
 #include <stddef.h>

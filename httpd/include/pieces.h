@@ -1,5 +1,5 @@
-/* Answers that are made while they are sent: a piece a turn of the loop, so that a long one keeps nobody waiting and is
- * never whole in memory. A client that takes none of it for idle_deadline_s is cut. */
+/* Answers that are made while they are sent, one piece in a turn of the loop. So a long answer delays nobody and is
+ * never in memory as a whole. A client that reads nothing for idle_deadline_s is cut. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,29 +10,29 @@
 struct cJSON;
 
 struct pieces {
-        /* Adds the next piece, some 64 KiB or some dozens of items: 1, 0 when it was the last, or negative when it
-         * cannot be made: the client is cut then. A piece may be empty where JSON may have a space, and size is not
+        /* Adds the next piece, about 64 KiB or some dozens of items. Returns 1, 0 when it was the last, or a negative
+         * errno, and then the client is cut. A piece may be empty where JSON may have a space, and size is not
          * known. */
         int (*add)(void *arg, struct buffer *text);
         void (*release)(void *arg);
-        void *arg; /* given to release with the request's end */
+        void *arg; /* release gets it when the request ends */
 };
 
 enum { PIECE_TEXT_BYTES = 64 << 10, PIECE_ITEMS = 64 };
 
-/* Answers 200 with JSON. A text that ends with its first piece is sent whole. size: of all of it; below 0: not known.
- * In any case arg is taken. 0, or what the first piece failed with, or -ENOMEM: then the request is yet to be answered.
- */
+/* Answers 200 with JSON. An answer of one piece goes as a whole. size: bytes of all pieces, or ANSWER_SIZE_UNKNOWN.
+ * Takes pieces->arg, also on failure. 0, -ENOMEM or the error of the first piece; after an error the caller must answer
+ * the request. */
 __attribute__((warn_unused_result)) int answer_pieces(struct request *request, int64_t size,
                                                       const struct pieces *pieces);
 
-/* The text of one object with a long array in it, from its pieces. A failure is in text->has_failed. */
+/* The text of one object with a long array in it, piece by piece. Errors are in text->has_failed. */
 struct piece_list {
         bool has_items;
 };
-/* The members in front, and the array's beginning; takes head, an object. */
+/* The members before the array, and the array's beginning. Takes head, an object. */
 void piece_list_begin(struct piece_list *list, struct buffer *text, struct cJSON *head, const char *name);
-/* Takes item; NULL is a failure. */
+/* Takes item; NULL is an error. */
 void piece_list_add(struct piece_list *list, struct buffer *text, struct cJSON *item);
-/* The array's end, and the members after it; takes tail, an object. */
+/* The array's end, and the members after it. Takes tail, an object. */
 void piece_list_end(struct buffer *text, struct cJSON *tail);

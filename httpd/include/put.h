@@ -1,5 +1,6 @@
-/* Building JSON answers. Every function adds to *object; the first that cannot (out of memory) deletes *object and
- * makes it NULL, and the rest do nothing: check once, at the end. Keys are constants and are not copied. */
+/* Building JSON answers. Every function adds to *object. The first that fails (out of memory) deletes *object and sets
+ * it to NULL; the following ones do nothing. So one check at the end suffices. Keys are constants and are not copied.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -11,9 +12,10 @@ struct cJSON;
 void put_text(struct cJSON **object, const char *key, const char *value);
 void put_number(struct cJSON **object, const char *key, double value);
 void put_bool(struct cJSON **object, const char *key, bool value);
-/* Seconds with at most three digits after the point, from milliseconds. */
+/* Seconds with at most three decimal places, from milliseconds. */
 void put_seconds(struct cJSON **object, const char *key, double value_ms);
-/* Takes child; a NULL child is a failure. With a NULL key *object is an array. */
+/* Takes child; a NULL child is an error. With a NULL key *object is an array. */
 void put_child(struct cJSON **object, const char *key, struct cJSON *child);
-/* Adds a copy of item that owns its strings to *array, and frees item; for what a view lends for one callback only. */
+/* Adds a copy of item that owns its strings to *array, and frees item. For strings that are valid in one callback
+ * only. */
 void put_copy(struct cJSON **array, struct cJSON *item);

@@ -1,5 +1,5 @@
-/* The pairs after the '?' of a request target: name=value, percent-encoded (a '+' is a '+'). One reader, and a table
- * of parameters for each route. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
+/* The query of a request target: pairs of name=value, percent-encoded ('+' means '+'). Each route has a table of its
+ * parameters. Pure, and fuzzed (tests/fuzz/fuzz_parse.c). */
 #pragma once
 
 #include <stdbool.h>
@@ -8,13 +8,13 @@
 
 struct query_parameter {
         const char *name;
-        /* value is decoded and whole (there is no NUL in it), and lives as long as the query's text. */
+        /* value is decoded, has no NUL inside, and is valid as long as the query's text. */
         int (*read)(void *target, const char *value, const char *name, struct fault *why);
         bool is_repeated;
 };
 
-/* Hands each pair of text (NULL: none) to its parameter of the table, which ends with a NULL name. Decodes in place: a
- * text is parsed once. A parameter that is not in the table, comes twice or is malformed is FAULT_REQUEST_INVALID. */
+/* Calls the reader of each pair's parameter. text may be NULL; the table ends with a NULL name. Decodes in place, so a
+ * text can be parsed once only. An unknown, repeated or malformed parameter is FAULT_REQUEST_INVALID. */
 __attribute__((warn_unused_result)) int query_parse(char *text, const struct query_parameter *table, void *target,
                                                     struct fault *why);
 

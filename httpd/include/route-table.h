@@ -28,7 +28,7 @@ struct route {
         unsigned spool_limit;                /* of ROUTE_SPOOL: an index of httpd_options.spool_limits */
 };
 
-/* The values allowed for a {name} of a path. */
+/* The reader of a {name} of a path. */
 struct route_parameter {
         const char *name; /* with its braces */
         /* Decodes and checks text, which is still percent-encoded. Returns 0 or the fault's negative errno. */

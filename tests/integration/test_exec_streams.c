@@ -55,7 +55,7 @@ static void execs_are_found_again(void **state)
                   "carrel ps --state ended -q ada | grep -cx 'find-[1-7]'",
                   "ended exit 3 sh\n7\n" },
                 { "what is not kept", "carrel logs nobody; echo $?",
-                  "carrel: there is no such exec, or it is over and not kept (not_found)\n"
+                  "carrel: there is no such exec, or it has ended and is not kept (not_found)\n"
                   "carrel: `carrel ls` and `carrel ps` list carrels and programs\n1\n" },
                 { "what cannot be run",
                   "carrel exec --detach --id find-8 ada -- /no/such; wait_end find-8; "

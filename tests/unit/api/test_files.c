@@ -127,9 +127,10 @@ static const struct file_case {
         { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "ok 2 644 1 0 2\nmuch more", 0, 200,
           "Content-Length: 2\r\n", "mu" },
         { "GET " FILES "a", "Range: bytes=1-\r\n", "", "/.carrel/init|file|get|a|1|-1|",
-          "ok 9223372036854775807 644 1 9223372036854775807 9223372036854775807\n", 0, 409, "", "no part of a file" },
+          "ok 9223372036854775807 644 1 9223372036854775807 9223372036854775807\n", 0, 409, "",
+          "does not describe a part of a file" },
         { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "ok 2 644 1 1 2\nxx", 0, 409, "",
-          "no part of a file" },
+          "does not describe a part of a file" },
         { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 99999 x\n", 1, 409, "", "gave no answer" },
         { "GET " FILES "a", "", "", "/.carrel/init|file|get|a|0|-1|", "error 2 \xff\n", 1, 404, "", "\"?\"" },
 };
@@ -372,11 +373,11 @@ static void test_shares(void **state)
         for (size_t i = 0; i < N_USERS; i++) {
                 waiting[i] = begin(rig, USERS[i], 1000, 1);
                 if (i == 1)
-                        expect_refusal(begin(rig, "ada", 1000, 1000), 429, "2 files of ada are on their way already");
+                        expect_refusal(begin(rig, "ada", 1000, 1000), 429, "2 uploads of ada are in progress");
                 if (i == BEFORE_THE_LAST_QUARTER - 1)
-                        expect_refusal(begin(rig, "dan", 1000, 1000), 429, "7 files and images");
+                        expect_refusal(begin(rig, "dan", 1000, 1000), 429, "7 uploads of files and images");
         }
-        expect_refusal(begin(rig, "fay", 1000, 1000), 429, "8 files and images");
+        expect_refusal(begin(rig, "fay", 1000, 1000), 429, "8 uploads of files and images");
         for (size_t i = 0; i < N_USERS; i++)
                 client_close(waiting[i]);
         for (int i = 0; i < 20; i++)
@@ -384,7 +385,7 @@ static void test_shares(void **state)
         /* By bytes: a quarter, too; and the next user has room. */
         waiting[0] = begin(rig, "ada", 40 << 10, (40 << 10) - 1);
         waiting[1] = begin(rig, "ada", 40 << 10, 40 << 10);
-        expect_refusal(waiting[1], 429, "files of ada on their way here would take more than 64k");
+        expect_refusal(waiting[1], 429, "the uploads of ada would take more than 64k");
         waiting[1] = begin(rig, "bob", 40 << 10, 40 << 10);
         rig_until(rig, is_started, &rig->pool);
         emit(rig, "ok 40960\n", 9);
@@ -396,7 +397,7 @@ static void test_shares(void **state)
 
 static void expect_no_progress(struct client *client)
 {
-        expect_refusal(client, 504, "did not get on for 0.05 s and was killed");
+        expect_refusal(client, 504, "made no progress for 0.05 s and was killed");
 }
 
 enum { STANDSTILLS = 8 };

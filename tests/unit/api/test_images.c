@@ -122,7 +122,8 @@ static void test_refused(void **state)
                 { "POST /v1/images?reference=a HTTP/1.1\r\nHost: c\r\nContent-Length: 8388609\r\nExpect: "
                   "100-continue\r\n\r\n",
                   413, "request_too_large" },
-                { "POST /v1/images?colour=a HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx", 400, "not known" },
+                { "POST /v1/images?colour=a HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx", 400,
+                  "unknown parameter" },
                 { "POST /v1/images?reference= HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx", 400, "reference" },
                 { "PUT /v1/images HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n", 405, "GET, HEAD, POST" },
         };

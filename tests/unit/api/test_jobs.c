@@ -141,7 +141,7 @@ static void test_bad_requests(void **state)
         expect(rig, START, DETACHED, 202, "");
         expect(rig, "GET /v1/execs/job-0001/output?after=-1", NULL, 400, "seq of an event");
         expect(rig, "GET /v1/execs/job-0001/output?follow=2", NULL, 400, "follow is 0 or 1");
-        expect(rig, "GET /v1/execs/job-0001/output?user=ada", NULL, 400, "not known here");
+        expect(rig, "GET /v1/execs/job-0001/output?user=ada", NULL, 400, "unknown parameter");
         rig_free(rig);
 }
 
