@@ -40,7 +40,7 @@ void netpolicy_local_answer(struct netpolicy_local *local, const struct protocol
         write_state(local, &reply->state);
 }
 
-/* Taken at once: it is in force from the first moment, as the header says, not only from the loop's first turn. */
+/* Taken at once: the header promises "in force" from the start, before the first turn of the loop. */
 static void report(struct netpolicy *netpolicy)
 {
         struct protocol_state state;

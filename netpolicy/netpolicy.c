@@ -25,17 +25,17 @@ struct netpolicy {
         void *arg;
         struct list calls;
         struct protocol_apply wanted;
-        uint64_t apply_number; /* of the request that asked for it last */
-        bool is_answered;      /* that one */
-        bool is_proven;        /* wanted has been in force: with a new helper, what is missing was taken away */
+        uint64_t apply_number; /* of the last request with wanted */
+        bool is_answered;      /* there is a reply to it */
+        bool is_proven;        /* wanted has been in force, so rules that a new helper misses were removed by others */
         bool is_up;
-        bool was_in_force;             /* as told last */
-        struct protocol_state state;   /* of the last reply; its counters begin anew with every helper */
+        bool was_in_force;             /* as of the last on_change */
+        struct protocol_state state;   /* of the last reply; its counters restart with every helper */
         uint64_t heals, alarms, drops; /* of all helpers */
         uint64_t refused;
         bool is_table_filling;
         ev_timer tick;
-        ev_timer tell; /* calls on_change from the loop, never from inside a reply */
+        ev_timer notify; /* calls on_change from the loop, not while a reply is handled */
 };
 
 struct netpolicy_call {
@@ -92,15 +92,15 @@ bool netpolicy_is_in_force(const struct netpolicy *netpolicy)
 static const char *find_trouble(const struct netpolicy *netpolicy)
 {
         if (!netpolicy->is_up)
-                return "carrel-netd has died and is started again";
+                return "carrel-netd has ended and is being restarted";
         if (netpolicy->state.checked_ms == 0)
                 return "carrel-netd has not reported yet";
         if (!is_fresh(netpolicy))
-                return "carrel-netd does not report: stopped, or stuck";
+                return "carrel-netd has stopped reporting";
         return NULL;
 }
 
-/* What is wrong, or "in force" with a remark. */
+/* Writes what is wrong, or "in force" with a remark. */
 static void describe(const struct netpolicy *netpolicy, char *detail, size_t size)
 {
         const char *trouble = find_trouble(netpolicy);
@@ -137,15 +137,15 @@ void netpolicy_status(const struct netpolicy *netpolicy, struct netpolicy_status
         describe(netpolicy, ret_status->detail, sizeof ret_status->detail);
 }
 
-static void tell_later(struct netpolicy *netpolicy)
+static void notify_later(struct netpolicy *netpolicy)
 {
-        if (netpolicy->on_change != NULL && !ev_is_active(&netpolicy->tell)) {
-                ev_timer_set(&netpolicy->tell, 0., 0.);
-                ev_timer_start(netpolicy->loop, &netpolicy->tell);
+        if (netpolicy->on_change != NULL && !ev_is_active(&netpolicy->notify)) {
+                ev_timer_set(&netpolicy->notify, 0., 0.);
+                ev_timer_start(netpolicy->loop, &netpolicy->notify);
         }
 }
 
-/* Notices when "in force" has changed, by a report, by silence or by a death. */
+/* Calls on_change later if "in force" has changed: by a report, by silence or because the helper ended. */
 static void reconsider(struct netpolicy *netpolicy)
 {
         bool is_in_force = netpolicy_is_in_force(netpolicy);
@@ -154,10 +154,10 @@ static void reconsider(struct netpolicy *netpolicy)
                 return;
         netpolicy->was_in_force = is_in_force;
         netpolicy->alarms += !is_in_force;
-        tell_later(netpolicy);
+        notify_later(netpolicy);
 }
 
-static void on_tell(struct ev_loop *loop, ev_timer *watcher, int events)
+static void on_notify(struct ev_loop *loop, ev_timer *watcher, int events)
 {
         struct netpolicy *netpolicy = watcher->data;
         struct netpolicy_status status;
@@ -187,7 +187,7 @@ static int explain_silence(int err, struct fault *why)
 {
         if (err == ENOTCONN)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err, "the egress policy is not in force: %s",
-                                 "carrel-netd does not take requests, and is started again");
+                                 "carrel-netd takes no requests: it is being restarted");
         return fault_set(why, FAULT_DEADLINE, err, "carrel-netd did not answer in %.0f s", CALL_DEADLINE_S);
 }
 
@@ -241,7 +241,7 @@ static int call_start(struct netpolicy *netpolicy, struct protocol_request *requ
         return 0;
 }
 
-/* The alarm ends only well below where it began, so that a table on the edge does not ring all the time. */
+/* The alarm ends well below the level where it begins, so a table near that level does not raise it again and again. */
 static void watch_table(struct netpolicy *netpolicy, const struct protocol_state *state)
 {
         const double calm = NETPOLICY_FILL_ALARM - 0.1;
@@ -252,7 +252,7 @@ static void watch_table(struct netpolicy *netpolicy, const struct protocol_state
                 return;
         netpolicy->is_table_filling = is_filling;
         netpolicy->alarms += is_filling;
-        tell_later(netpolicy);
+        notify_later(netpolicy);
 }
 
 void netpolicy_take_state(struct netpolicy *netpolicy, const struct protocol_state *state)
@@ -260,7 +260,7 @@ void netpolicy_take_state(struct netpolicy *netpolicy, const struct protocol_sta
         if (state->heals > netpolicy->state.heals) {
                 netpolicy->heals += state->heals - netpolicy->state.heals;
                 netpolicy->alarms += state->heals - netpolicy->state.heals;
-                tell_later(netpolicy);
+                notify_later(netpolicy);
         }
         if (state->dropped_packets > netpolicy->state.dropped_packets)
                 netpolicy->drops += state->dropped_packets - netpolicy->state.dropped_packets;
@@ -334,8 +334,8 @@ static int make(struct netpolicy **ret_netpolicy, struct ev_loop *loop,
         netpolicy->arg = arg;
         list_init(&netpolicy->calls);
         ev_timer_init(&netpolicy->tick, on_tick, TICK_S, TICK_S);
-        ev_timer_init(&netpolicy->tell, on_tell, 0., 0.);
-        netpolicy->tick.data = netpolicy->tell.data = netpolicy;
+        ev_timer_init(&netpolicy->notify, on_notify, 0., 0.);
+        netpolicy->tick.data = netpolicy->notify.data = netpolicy;
         *ret_netpolicy = netpolicy;
         return 0;
 }
@@ -408,7 +408,7 @@ struct netpolicy *netpolicy_free(struct netpolicy *netpolicy)
                 call_free(LIST_ENTRY(node, struct netpolicy_call, node));
         }
         ev_timer_stop(netpolicy->loop, &netpolicy->tick);
-        ev_timer_stop(netpolicy->loop, &netpolicy->tell);
+        ev_timer_stop(netpolicy->loop, &netpolicy->notify);
         (void)helper_free(netpolicy->helper);
         free(netpolicy);
         return NULL;

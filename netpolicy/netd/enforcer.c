@@ -21,16 +21,16 @@ struct counter {
 
 struct enforcer {
         bool has_policy;
-        bool was_applied; /* the policy has been in force before: what is missing now was taken away */
+        bool was_applied; /* the policy has been in force, so rules that are missing now were removed by others */
         struct policy policy;
         struct policy_names names;
         struct ruleset ruleset;
         struct enforcer_state state;
         struct counter dropped, refused;
-        struct fault unbounded; /* why the kernel cannot bound flows, or FAULT_NONE */
-        int64_t opened_ms;      /* when the ways were last seen to; 0: now is due */
-        struct fault obstacle;  /* of that time; FAULT_NONE: they are open */
-        bool is_cut;            /* what was open before these rules, and is denied by them, has been ended */
+        struct fault unbounded; /* why the kernel cannot limit flows, or FAULT_NONE */
+        int64_t opened_ms;      /* of the last open_ways; 0: it is due now */
+        struct fault obstacle;  /* why that failed, or FAULT_NONE */
+        bool is_cut;            /* flows from before these rules, which they deny, have been ended */
         struct fault uncut;     /* why not, or FAULT_NONE */
 };
 
@@ -51,8 +51,8 @@ struct enforcer *enforcer_free(struct enforcer *enforcer)
         return NULL;
 }
 
-/* Rules that are put back start again from zero; those that stay go on. What was dropped before this process came
- * is somebody else's count. Returns what has been added since. */
+/* The kernel's counters restart at zero with restored rules. Packets dropped before this process started do not count.
+ * Returns the increase since the last read. */
 static uint64_t count(struct counter *counter, uint64_t now)
 {
         uint64_t before = counter->is_known ? counter->last : now;
@@ -69,7 +69,7 @@ static void make_rules(struct enforcer *enforcer)
         rules_make(&enforcer->ruleset, &enforcer->policy, enforcer->state.flows_max);
 }
 
-/* Without connection tracking, which the first rules bring, the numbers stay as they are. */
+/* The kernel has no such files before the first rules load connection tracking; the numbers then stay. */
 static void read_table(struct enforcer_state *state)
 {
         uint32_t flows = 0;
@@ -82,7 +82,7 @@ static void read_table(struct enforcer_state *state)
         state->table_size = table_size;
 }
 
-/* A share follows the table, whose size the operator may change at any time. New rules are no heal. */
+/* A share follows the size of the table, which the operator may change. The new rules do not count as a heal. */
 static void look_at_table(struct enforcer *enforcer)
 {
         struct enforcer_state *state = &enforcer->state;
@@ -105,18 +105,19 @@ static int mend_rules(struct enforcer *enforcer, struct fault *why)
         enforcer->state.refused_packets += count(&enforcer->refused, found.refused_packets);
         if (found.is_in_force)
                 return 0;
-        enforcer->opened_ms = 0; /* whoever took the rules may have taken the ways */
+        enforcer->opened_ms = 0; /* the forwarding rules may have been removed too */
         enforcer->is_cut = false;
         r = iptc_install(&enforcer->ruleset, why);
         if (r == 0 && enforcer->was_applied)
                 enforcer->state.heals++;
         if (r == 0)
                 (void)snprintf(enforcer->state.detail, sizeof enforcer->state.detail, "in force (%s)",
-                               enforcer->was_applied ? "put back" : "just put in");
+                               enforcer->was_applied ? "restored" : "installed");
         return r;
 }
 
-/* A kernel that cannot bound flows still drops what is denied: it serves, and says what it lacks. */
+/* A kernel that cannot limit flows still drops denied packets, so the policy is in force, and the status says what is
+ * missing. */
 static int check_rules(struct enforcer *enforcer, struct fault *why)
 {
         int r = mend_rules(enforcer, why);
@@ -128,9 +129,8 @@ static int check_rules(struct enforcer *enforcer, struct fault *why)
         return mend_rules(enforcer, why);
 }
 
-/* What only opens: when it fails, allowed targets may be out of reach, but nothing denied is within it. So it need not
- * be looked at for each carrel, as the rules are: the periodic check does, and whoever finds that rules were taken
- * away. */
+/* These settings only allow. If they fail, allowed targets may be unreachable, but denied ones are not reachable. So
+ * the periodic check and a heal look at them, and a plug does not. */
 static void open_ways(struct enforcer *enforcer, int64_t now_ms)
 {
         struct fault *why = &enforcer->obstacle;
@@ -143,7 +143,7 @@ static void open_ways(struct enforcer *enforcer, int64_t now_ms)
                 if (r < 0)
                         (void)fault_set(why, FAULT_INTERNAL, -r, "net.ipv4.ip_forward cannot be set: %s", strerror(-r));
                 if (nft_open_forward(enforcer->names.interface_prefix, why) < 0)
-                        enforcer->opened_ms = 0; /* again at once: it may have been a moment's trouble */
+                        enforcer->opened_ms = 0; /* try again at the next check: it may have been a passing error */
         }
 }
 
@@ -155,8 +155,8 @@ static bool is_denied(const void *policy, const struct policy_flow *flow)
                !policy_allows(policy, flow);
 }
 
-/* A flow that was opened under other rules, or under none, gets no more packets out. Those of the other side would
- * still come in. Where the kernel cannot end it, that is told; with any other trouble the next check tries again. */
+/* Flows from before these rules send no more denied packets, but would still receive. If the kernel cannot end them,
+ * the status says so; after any other error the next check tries again. */
 static void cut_denied(struct enforcer *enforcer)
 {
         int r = 0;
@@ -168,15 +168,15 @@ static void cut_denied(struct enforcer *enforcer)
         enforcer->is_cut = r == 0 || r == -EOPNOTSUPP;
 }
 
-static void tell_what_is_amiss(struct enforcer *enforcer)
+static void add_remark(struct enforcer *enforcer)
 {
-        const struct fault *amiss = &enforcer->obstacle;
+        const struct fault *remark = &enforcer->obstacle;
 
-        if (amiss->kind == FAULT_NONE)
-                amiss = enforcer->unbounded.kind != FAULT_NONE ? &enforcer->unbounded : &enforcer->uncut;
-        if (amiss->kind != FAULT_NONE)
+        if (remark->kind == FAULT_NONE)
+                remark = enforcer->unbounded.kind != FAULT_NONE ? &enforcer->unbounded : &enforcer->uncut;
+        if (remark->kind != FAULT_NONE)
                 (void)snprintf(enforcer->state.detail, sizeof enforcer->state.detail, "in force, but %.170s",
-                               amiss->message);
+                               remark->message);
 }
 
 int enforcer_check(struct enforcer *enforcer, struct fault *why)
@@ -200,7 +200,7 @@ int enforcer_check(struct enforcer *enforcer, struct fault *why)
         enforcer->was_applied = true;
         open_ways(enforcer, now_ms);
         cut_denied(enforcer);
-        tell_what_is_amiss(enforcer);
+        add_remark(enforcer);
         return 0;
 }
 

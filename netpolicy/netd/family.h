@@ -1,4 +1,4 @@
-/* libip4tc and libip6tc behind one face: the same calls on rules instead of entries. Only iptc.c uses it. */
+/* libip4tc and libip6tc as one table of calls, on rules instead of entries. Only iptc.c uses it. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 
 struct xtc_handle;
 
-/* Positions are counted from 0. Calls that return int answer like libiptc: 0 is failure, with errno. */
+/* Positions are counted from 0. Calls that return int do as libiptc: 0 is failure, with errno. */
 struct family {
         struct xtc_handle *(*init)(const char *table); /* a snapshot of the table; NULL with errno */
         void (*free)(struct xtc_handle *handle);
@@ -19,7 +19,7 @@ struct family {
         int (*append)(struct xtc_handle *handle, const char *chain, const struct rule *rule);
         int (*insert)(struct xtc_handle *handle, const char *chain, const struct rule *rule, unsigned position);
         int (*remove)(struct xtc_handle *handle, const char *chain, unsigned position);
-        /* Reads the rules of a chain into rules[room] (NULL: only counts). Returns how many there are. */
+        /* Reads the rules of a chain into rules[room] (NULL: only counts). Returns their number. */
         size_t (*read)(struct xtc_handle *handle, const char *chain, struct rule *rules, size_t room);
         const char *(*explain)(int err);
 };

@@ -14,7 +14,7 @@
 #include "scope.h"
 
 struct sweep {
-        struct nl_sock *asker, *ender; /* two: the first is in the middle of its answer when the second asks */
+        struct nl_sock *asker, *ender; /* two sockets: the dump on the first is not finished when the second sends */
         bool (*is_over)(const void *arg, const struct policy_flow *flow);
         const void *arg;
         int error; /* of libnl */
@@ -87,7 +87,7 @@ static void read_protocol(struct nlattr *tuple, struct policy_flow *flow)
                 flow->port = ntohs(nla_get_u16(protocol[CTA_PROTO_DST_PORT]));
 }
 
-/* What is forwarded is masqueraded: the answers come to another address than the carrel's. */
+/* Forwarded flows are masqueraded: their replies go to an address that is not the carrel's. */
 static bool read_flow(struct nlattr *const attributes[], struct policy_flow *ret_flow)
 {
         struct policy_flow flow = { 0 };
@@ -102,7 +102,7 @@ static bool read_flow(struct nlattr *const attributes[], struct policy_flow *ret
         return true;
 }
 
-/* By the tuple as the kernel told it, and the id: it may have gone, and another come, since. */
+/* By the kernel's own tuple and the id: the flow may have ended since, and another one may have its tuple. */
 static int end_flow(struct nl_sock *ender, struct nlattr *const attributes[])
 {
         static const int NAMES[] = { CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID };
@@ -154,8 +154,7 @@ static int run(struct sweep *sweep)
         return r < 0 ? r : sweep->error;
 }
 
-/* nfnetlink answers EINVAL for a subsystem that nobody has registered (nfnetlink_rcv_msg, net/netfilter/nfnetlink.c).
- */
+/* nfnetlink answers EINVAL for a subsystem that is not registered (nfnetlink_rcv_msg, net/netfilter/nfnetlink.c). */
 int flows_end(bool (*is_over)(const void *arg, const struct policy_flow *flow), const void *arg, struct fault *why)
 {
         AUTO(sweep_release) struct sweep sweep = { .is_over = is_over, .arg = arg };

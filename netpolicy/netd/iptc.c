@@ -14,7 +14,7 @@
 enum {
         TRIES = 5,
         LOCK_WAIT_MS = 500,
-        RULES_READ_MAX = 1 << 20, /* of a chain; more than any firewall that works */
+        RULES_READ_MAX = 1 << 20, /* of a chain; more than any real firewall has */
 };
 
 static const struct family *const FAMILIES[RULE_FAMILIES] = {
@@ -22,7 +22,7 @@ static const struct family *const FAMILIES[RULE_FAMILIES] = {
         [RULE_IPV6] = &FAMILY_IPV6,
 };
 
-/* Our chains of one table: handled in one snapshot and one commit. */
+/* Our chains of one table, which share one snapshot and one commit. */
 struct table {
         const struct family *family;
         const char *name;
@@ -66,7 +66,7 @@ static int explain(const struct table *table, const char *what, int err, struct 
 
         if (table->chains->may_be_missing && (err == ENOPROTOOPT || err == ENOENT || err == EOPNOTSUPP))
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, EOPNOTSUPP,
-                                 "a carrel's connections are not bounded: modprobe iptable_mangle xt_connlimit "
+                                 "a carrel's connections are not limited: modprobe iptable_mangle xt_connlimit "
                                  "xt_hashlimit, then reload carreld");
         if (err == ENOPROTOOPT || err == ENOENT)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, err,
@@ -76,7 +76,7 @@ static int explain(const struct table *table, const char *what, int err, struct 
                          table->family->explain(err));
 }
 
-/* Returns 1 with the snapshot, 0 when there is nothing to protect, or a negative errno. */
+/* Returns 1 with the snapshot, 0 if the kernel has no IPv6, or a negative errno. */
 static int table_open(struct table *table, struct fault *why)
 {
         for (int i = 0; i < TRIES; i++) {
@@ -84,7 +84,7 @@ static int table_open(struct table *table, struct fault *why)
                 table->handle = table->family->init(table->name);
                 if (table->handle != NULL)
                         return 1;
-                if (errno != EAGAIN) /* it changed while it was read */
+                if (errno != EAGAIN) /* the table changed during the read */
                         break;
         }
         if (table->family == &FAMILY_IPV6 && has_no_ipv6())
@@ -172,7 +172,7 @@ int iptc_verify(const struct ruleset *ruleset, struct iptc_state *ret_state, str
         return 0;
 }
 
-/* flock(2) as iptables(8) does, without waiting for ever. */
+/* flock(2) as iptables(8) does, but with a deadline. */
 static int take_lock(int *ret_fd, struct fault *why)
 {
         AUTO(auto_close) int fd = open(IPTC_LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -184,7 +184,7 @@ static int take_lock(int *ret_fd, struct fault *why)
         r = lock_exclusive(fd, LOCK_WAIT_MS);
         if (r == -EWOULDBLOCK)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, ETIMEDOUT,
-                                 "the rules must be put back, but another program holds %s", IPTC_LOCK_PATH);
+                                 "cannot restore the rules: another program holds %s", IPTC_LOCK_PATH);
         if (r < 0)
                 return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, -r, "cannot lock %s: %s", IPTC_LOCK_PATH,
                                  strerror(-r));
@@ -192,7 +192,7 @@ static int take_lock(int *ret_fd, struct fault *why)
         return 0;
 }
 
-/* Removes every anchor of ours from the built-in chain, from the end so that positions stay. */
+/* Removes all our anchors from the built-in chain, from its end, so that positions do not move. */
 static int remove_anchors(const struct table *table, const struct rule_chain *wanted)
 {
         AUTO(auto_free) struct rule *hook = NULL;
@@ -233,7 +233,7 @@ static int rebuild(const struct table *table, struct fault *why)
         return r == 0 ? 0 : explain(table, "cannot write", -r, why);
 }
 
-/* One snapshot: compare, and rebuild when it differs. Returns 0, or 1 after a commit that must be read back. */
+/* Takes one snapshot, compares, and rebuilds what differs. Returns 0, or 1 after a commit that must be read back. */
 static int mend_once(struct table *table, struct fault *why)
 {
         struct iptc_state state = { .is_in_force = true };
@@ -260,8 +260,8 @@ static int mend_table(struct table *table, struct fault *why)
                 r = mend_once(table, &seen);
         table_close(table);
         if (r > 0)
-                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN, "what is written does not stay: %s",
-                                 seen.message);
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN,
+                                 "the kernel did not keep the rules we wrote: %s", seen.message);
         return r == 0 ? 0 : fault_pass(why, &seen);
 }
 

@@ -1,5 +1,5 @@
-/* carrel-netd: the helper that holds the network privileges. `carrel-netd FD` serves the socketpair FD until its
- * other end closes; the rules stay in the kernel. */
+/* carrel-netd: the helper process that holds the network privileges. `carrel-netd FD` serves the socketpair FD until
+ * its other end closes. The rules stay in the kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +23,7 @@ enum { BEFORE_POLICY_MS = 1000 };
 
 struct netd {
         int fd;
-        int inotify_fd; /* of the lock that iptables holds while it changes rules; -1: none */
+        int inotify_fd; /* watches the lock that iptables holds while it changes rules; -1: no watch */
         struct enforcer *enforcer;
         int64_t interval_ms;
         int64_t next_check_ms;
@@ -51,8 +51,7 @@ static struct protocol_reply make_reply(const struct netd *netd, enum protocol_v
         return reply;
 }
 
-/* A client that does not read loses the message, not our time: its calls have deadlines, and the rules still need
- * looking after. */
+/* If the client does not read, the message is lost: its calls have deadlines, and the rules must still be checked. */
 static int send_reply(const struct netd *netd, const struct protocol_reply *reply)
 {
         int r = helper_send(netd->fd, reply, sizeof *reply);
@@ -76,7 +75,7 @@ static int answer(const struct netd *netd, const struct protocol_request *reques
         return send_reply(netd, &reply);
 }
 
-/* The interval counts from the end: a check that waited for a lock leaves time for requests before the next one. */
+/* The interval begins after the check, so a check that waited for a lock leaves time for requests. */
 static int check(struct netd *netd, struct fault *why)
 {
         int r = enforcer_check(netd->enforcer, why);
@@ -85,7 +84,7 @@ static int check(struct netd *netd, struct fault *why)
         return r;
 }
 
-/* Only where the rules are in force may anything be connected. */
+/* Nothing is connected unless the rules are in force. */
 static int plug(struct netd *netd, const struct protocol_plug *wanted, struct link_place *ret_place, struct fault *why)
 {
         AUTO(auto_close) int netns_fd = -1;
@@ -114,7 +113,7 @@ static int serve(struct netd *netd, const struct protocol_request *request, size
         int r = protocol_check_request(request, length, &why);
 
         if (r < 0)
-                return r; /* carreld does not say such things: whatever this is, it is not obeyed */
+                return r; /* carreld never sends this */
         switch (request->head.verb) {
         case PROTOCOL_APPLY:
                 r = apply(netd, &request->apply, &why);
@@ -143,9 +142,9 @@ static int receive(struct netd *netd)
         return serve(netd, (const void *)&message, length);
 }
 
-/* iptables(8) and what imitates it open the lock for reading, we for writing: our own closes wake nobody. A file that
- * was replaced gets a new watch; for one that is watched already this changes nothing. Without the watch the
- * interval alone finds what others did. */
+/* iptables(8) and similar programs open the lock for reading, we open it for writing, so our own close raises no event.
+ * A replaced file gets a new watch; a watched one is unchanged. Without the watch the next periodic check finds
+ * changes. */
 static void watch_lock(const struct netd *netd)
 {
         const uint32_t mask = IN_CLOSE_NOWRITE | IN_DONT_FOLLOW;
@@ -160,7 +159,7 @@ static void watch_lock(const struct netd *netd)
         (void)inotify_add_watch(netd->inotify_fd, IPTC_LOCK_PATH, mask);
 }
 
-/* All events that wait mean one look. */
+/* One check covers all waiting events. */
 static void drain_events(const struct netd *netd)
 {
         char events[4096];
@@ -169,13 +168,13 @@ static void drain_events(const struct netd *netd)
                 ;
 }
 
-/* The heartbeat: a look at the kernel, and a report of it. */
+/* The heartbeat: compares with the kernel and reports. */
 static int beat(struct netd *netd)
 {
         struct protocol_reply report;
 
         watch_lock(netd);
-        (void)check(netd, NULL); /* what is wrong is in the report */
+        (void)check(netd, NULL); /* the report says what is wrong */
         report = make_reply(netd, PROTOCOL_REPORT, 0);
         return send_reply(netd, &report);
 }
@@ -203,7 +202,7 @@ static int run(struct netd *netd)
         return r;
 }
 
-/* Whoever stops carreld stops us, by closing the socket; a signal to the whole process group must not come first. */
+/* carreld stops us by closing the socket. A signal to the whole process group must not stop us earlier. */
 static void ignore_signals(void)
 {
         static const int IGNORED[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM };
@@ -219,7 +218,7 @@ int main(int argc, char **argv)
         int r;
 
         if (helper_find_socket(argc, argv, &netd.fd) < 0) {
-                (void)fprintf(stderr, "carrel-netd: started by carreld only, with the number of its socket\n");
+                (void)fprintf(stderr, "carrel-netd: only carreld starts this program, with the number of its socket\n");
                 return 2;
         }
         ignore_signals();
@@ -229,7 +228,7 @@ int main(int argc, char **argv)
         }
         if (enforcer_new(&netd.enforcer) < 0)
                 return 1;
-        /* Not where the helper before us began: its addresses rest. */
+        /* Begin at a random slot: addresses that the last helper gave out are not given again soon. */
         if (getrandom(&netd.slots.last, sizeof netd.slots.last, 0) != (ssize_t)sizeof netd.slots.last)
                 return 1;
         netd.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

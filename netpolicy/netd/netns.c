@@ -13,8 +13,9 @@
 #include "scope.h"
 #include "sysctl.h"
 
-/* Where sockets are over their bound (cgroup v1) a connection that nobody reads still takes what its first window lets
- * in: with the kernel's default of 128 KiB 64, with this 16. One that is read grows to the most, as fast as before. */
+/* When sockets are over their memory limit (cgroup v1), a connection that nobody reads still accepts its first window:
+ * 64 KiB with the kernel's default of 128 KiB, 16 KiB with this. A connection that is read grows to the maximum as fast
+ * as before. */
 enum { RECEIVE_BYTES = 32768 };
 
 static int connect_here(struct nl_sock **ret_socket)
@@ -31,10 +32,10 @@ static int connect_here(struct nl_sock **ret_socket)
         return 0;
 }
 
-/* /proc/sys/net shows the namespace of whoever opens it. A kernel that lacks one has nothing to turn. Nobody but the
- * carrel's own programs can reach its ports: so all of them may have low ports and ping sockets (ip(7), icmp(7)). The
- * groups with ping sockets are numbers of whoever writes them, which end at 2^31 - 1 (GID_T_MAX): what a runtime has
- * written inside a user namespace stays. */
+/* /proc/sys/net shows the namespace of the process that opens it. A setting that this kernel does not have needs no
+ * change. Only the carrel's own programs can reach its ports, so all of them may use low ports and ping sockets (ip(7),
+ * icmp(7)). The kernel reads the group ids of ping_group_range in the user namespace of the writer, up to 2^31 - 1
+ * (GID_T_MAX). A range that a runtime has written inside a user namespace stays. */
 static int set_sysctls(void)
 {
         static const struct {

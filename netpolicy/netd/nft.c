@@ -10,7 +10,7 @@
 #include "scope.h"
 #include "str.h"
 
-/* An interface pattern, a counter and a verdict: what iptables-nft can still list. */
+/* The rules have an interface pattern, a counter and a verdict: iptables-nft can list them. */
 static const char *const WAYS[] = { "oifname", "iifname" };
 enum { WAY_COUNT = sizeof WAYS / sizeof *WAYS };
 
@@ -25,7 +25,7 @@ static void free_json(cJSON **json)
         cJSON_Delete(*json);
 }
 
-/* The rules of the chain as JSON (libnftables-json(5)); NULL when there is no such chain. */
+/* The rules of the chain as JSON (libnftables-json(5)); NULL if the chain does not exist. */
 static cJSON *list_forward(struct nft_ctx *context)
 {
         const cJSON *object;

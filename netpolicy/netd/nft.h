@@ -1,10 +1,10 @@
-/* The nftables side of a host whose iptables(8) is iptables-nft: a DROP policy in its "ip filter FORWARD" chain, as
- * Docker and others set it, blocks what our rules allow. Only opens that one chain for our interfaces; the refusals
- * are iptc.c's, and a drop in either wins. Blocks: only the helper process calls it. */
+/* For a host whose iptables(8) is iptables-nft. Docker and others set a DROP policy in its "ip filter FORWARD" chain,
+ * which blocks packets that our rules allow. This only opens that chain for our interfaces. iptc.c writes the rules
+ * that drop, and a drop in either wins. Blocks; runs in carrel-netd. */
 #pragma once
 
 #include "fault.h"
 
-/* Inserts the two accept rules that are missing, or none. No such chain is fine. Returns 0 or a negative errno with
- * why; the egress policy is in force all the same. */
+/* Inserts those of the two accept rules that are missing. Succeeds if the chain does not exist. Returns 0 or a negative
+ * errno with why; a failure does not affect whether the egress policy is in force. */
 __attribute__((warn_unused_result)) int nft_open_forward(const char *interface_prefix, struct fault *why);

@@ -19,7 +19,7 @@ static uint64_t kept_set(void)
         return set;
 }
 
-/* Up to the last capability of this kernel, which answers EINVAL behind it (prctl(2)). */
+/* EINVAL: the number is past the last capability of this kernel (prctl(2)). */
 static int bound(uint64_t kept)
 {
         for (int capability = 0; capability < 64; capability++) {
@@ -41,9 +41,9 @@ int privileges_drop(struct fault *why)
         };
         int r = bound(kept);
 
-        /* Under a service manager that has bounded us already, CAP_SETPCAP is missing: that is no worse. */
+        /* CAP_SETPCAP is missing if the service manager has limited our capabilities already, which is fine. */
         if (r < 0 && r != -EPERM)
-                return fault_set(why, FAULT_INTERNAL, -r, "cannot bound capabilities: %s", strerror(-r));
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot limit the capabilities: %s", strerror(-r));
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot set no-new-privileges: %s", strerror(errno));
         if (syscall(SYS_capset, &header, data) < 0)

@@ -152,7 +152,7 @@ static struct rtnl_route *make_route(int ifindex, uint32_t address, int length, 
         return TAKE(route);
 }
 
-/* The interface that the kernel would send to this address by; 0: none. */
+/* The interface of the route to this address; 0: there is no route. */
 static int interface_towards(struct nl_sock *socket, uint32_t address)
 {
         AUTO(put_nl_addr) struct nl_addr *to = make_nl_addr(address, 32);
@@ -189,7 +189,7 @@ int route_add_default(struct nl_sock *socket, int ifindex, uint32_t gateway)
 
 unsigned route_outside_mtu(struct nl_sock *socket, unsigned fallback)
 {
-        enum { OUTSIDE = 0x01000001 }; /* asked about, never sent to: any public address takes the same way */
+        enum { OUTSIDE = 0x01000001 }; /* only looked up, never sent to: any public address has the same route */
         AUTO(put_link) struct rtnl_link *link = NULL;
         int ifindex = interface_towards(socket, OUTSIDE);
 

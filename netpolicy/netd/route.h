@@ -1,5 +1,5 @@
 /* Links, addresses and routes of one network namespace through rtnetlink (libnl-route-3). Every call returns 0 or a
- * negative libnl error (netlink/errno.h), blocks for one round trip, and copes with being repeated. */
+ * negative libnl error (netlink/errno.h), blocks for one round trip, and can be repeated. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,26 +9,26 @@ struct nl_sock;
 
 struct route_link {
         int ifindex;
-        int peer; /* of a veth: the other end's ifindex, in its own namespace */
+        int peer; /* of a veth: ifindex of the other end, in its own namespace */
         bool is_up;
         char name[16];
 };
 
-/* Makes a veth pair: one end `name` here, the other `peer_name` in the namespace of netns_fd from its first moment.
- * -NLE_EXIST: a name is taken. */
+/* Creates a veth pair: one end `name` here, the other `peer_name` directly in the namespace of netns_fd. -NLE_EXIST: a
+ * name is taken. */
 int route_make_veth(struct nl_sock *socket, const char *name, const char *peer_name, int netns_fd, unsigned mtu,
                     int *ret_ifindex);
-/* By name, or with name NULL by ifindex. -NLE_NODEV or -NLE_OBJ_NOTFOUND: there is none. */
+/* By name, or by ifindex if name is NULL. -NLE_NODEV or -NLE_OBJ_NOTFOUND: it does not exist. */
 int route_find_link(struct nl_sock *socket, const char *name, int ifindex, struct route_link *ret_link);
 int route_delete_link(struct nl_sock *socket, int ifindex);
 int route_set_up(struct nl_sock *socket, int ifindex);
 
 /* Addresses in host byte order, as a /32. */
 int route_add_address(struct nl_sock *socket, int ifindex, uint32_t address, bool is_link_scope);
-/* The /32 by this interface. -NLE_EXIST: it leads elsewhere already. */
+/* Adds a /32 route by this interface. -NLE_EXIST: there is one by another interface. */
 int route_claim_host(struct nl_sock *socket, int ifindex, uint32_t address);
 /* The default route by a gateway that no other route covers (onlink). */
 int route_add_default(struct nl_sock *socket, int ifindex, uint32_t gateway);
 
-/* The MTU of the interface that leads outside; fallback when there is none. */
+/* The MTU of the interface with the default route; fallback if there is no such route. */
 unsigned route_outside_mtu(struct nl_sock *socket, unsigned fallback);

@@ -28,7 +28,7 @@ static int open_of(int pid, const char *name)
         return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* An id that is only a part of a longer word is another container's. */
+/* An id inside a longer word belongs to another container. */
 static bool has_word(const char *text, const char *word)
 {
         size_t length = strlen(word);
@@ -51,13 +51,13 @@ static int check_cgroup(int pid, const char *container_id, struct fault *why)
         ssize_t n = 1;
 
         if (fd < 0)
-                return lost(why, pid, "it is gone");
+                return lost(why, pid, "it has ended");
         while (n > 0 && length < CGROUP_BYTES) {
                 n = read(fd, text + length, CGROUP_BYTES - length);
                 length += n > 0 ? (size_t)n : 0;
         }
         text[length] = '\0';
-        return has_word(text, container_id) ? 0 : lost(why, pid, "its cgroup is another one");
+        return has_word(text, container_id) ? 0 : lost(why, pid, "it is in another cgroup");
 }
 
 static int check_namespace(int netns_fd, struct fault *why)
@@ -66,10 +66,9 @@ static int check_namespace(int netns_fd, struct fault *why)
         struct stat theirs;
 
         if (stat("/proc/self/ns/net", &ours) < 0 || fstat(netns_fd, &theirs) < 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot tell network namespaces apart: %s",
-                                 strerror(errno));
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot compare network namespaces: %s", strerror(errno));
         if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
-                return fault_set(why, FAULT_INTERNAL, EPERM, "the container shares the host's network: refused");
+                return fault_set(why, FAULT_INTERNAL, EPERM, "refused: the container shares the host's network");
         return 0;
 }
 
@@ -81,13 +80,13 @@ int target_open(int pid, const char *container_id, int *ret_netns_fd, struct fau
         int r;
 
         if (pidfd < 0)
-                return lost(why, pid, "it is gone");
+                return lost(why, pid, "it has ended");
         r = check_cgroup(pid, container_id, why);
         if (r < 0)
                 return r;
         netns_fd = open_of(pid, "ns/net");
         if (netns_fd < 0)
-                return lost(why, pid, "its network namespace is gone");
+                return lost(why, pid, "its network namespace has ended");
         r = check_namespace(netns_fd, why);
         if (r < 0)
                 return r;

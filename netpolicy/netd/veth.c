@@ -47,17 +47,19 @@ static void plug_release(struct plug *plug)
 
 static int refuse(struct fault *why, const char *what, int error)
 {
-        return fault_set(why, FAULT_INTERNAL, EIO, "cannot plug the carrel: %s: %s", what, nl_geterror(error));
+        return fault_set(why, FAULT_INTERNAL, EIO, "cannot connect the carrel to the network: %s: %s", what,
+                         nl_geterror(error));
 }
 
 static int plug_open(struct plug *plug, struct fault *why)
 {
-        uint32_t hosts = ~cidr_mask(plug->policy->network.length) - 1; /* but the network's first and last address */
+        uint32_t hosts = ~cidr_mask(plug->policy->network.length) - 1; /* without the first and last address */
         int r;
 
         plug->host = nl_socket_alloc();
         if (plug->host == NULL)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot plug the carrel: out of memory");
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM,
+                                 "cannot connect the carrel to the network: out of memory");
         r = nl_connect(plug->host, NETLINK_ROUTE);
         if (r < 0)
                 return refuse(why, "netlink", r);
@@ -114,7 +116,7 @@ static int set_up_host(const struct plug *plug, int ifindex, uint32_t address)
         return r;
 }
 
-/* ---- flows of who had the address before ---- */
+/* ---- flows of the previous owner of an address ---- */
 
 static void mark(unsigned char *set, uint32_t slot, bool is_in)
 {
@@ -140,7 +142,7 @@ static bool has_slot(const struct plug *plug, const char *name, uint32_t *ret_sl
         return true;
 }
 
-/* Into the set the slots that nobody has: no interface is named so, or it is the one that is being plugged. */
+/* Fills the set with the vacant slots: no interface has their name, or it is the one that is being plugged. */
 static int list_vacant(const struct plug *plug, uint32_t own, unsigned char *set)
 {
         struct if_nameindex *interfaces = if_nameindex();
@@ -162,7 +164,7 @@ struct vacancy {
         const unsigned char *set;
 };
 
-static bool is_left_behind(const void *arg, const struct policy_flow *flow)
+static bool is_stale(const void *arg, const struct policy_flow *flow)
 {
         const struct vacancy *vacancy = arg;
         uint32_t slot = flow->source - vacancy->plug->policy->network.address;
@@ -175,9 +177,8 @@ void link_slots_release(struct link_slots *slots)
         free(TAKE(slots->clean));
 }
 
-/* To look through the table takes long, so that it is done for all vacant slots at once, and again only when one of
- * them has been given since: seldom, as the search goes round. A kernel that cannot end flows has the enforcer say so.
- */
+/* Reading the table is slow. So one read covers all vacant slots, and the next is due only for a slot that was given
+ * out since, which is rare because the search goes round. If the kernel cannot end flows, the enforcer reports it. */
 static int clean_slot(const struct plug *plug, uint32_t slot)
 {
         struct link_slots *known = plug->known;
@@ -195,7 +196,7 @@ static int clean_slot(const struct plug *plug, uint32_t slot)
         if (!is_marked(known->clean, slot)) {
                 r = list_vacant(plug, slot, vacant);
                 if (r == 0)
-                        r = flows_end(is_left_behind, &(struct vacancy){ plug, vacant }, NULL);
+                        r = flows_end(is_stale, &(struct vacancy){ plug, vacant }, NULL);
                 if (r < 0 && r != -EOPNOTSUPP)
                         return r;
                 for (uint32_t i = 0; i <= plug->slots / 8; i++)
@@ -207,8 +208,8 @@ static int clean_slot(const struct plug *plug, uint32_t slot)
 
 /* ---- the pair ---- */
 
-/* Every step copes with being done already. Returns 0 or a negative libnl error; -NLE_EXIST: the address leads to
- * another interface. Before the first packet can pass, the flows of whoever had the address before end. */
+/* Every step can be repeated. Ends the flows of the previous owner of the address before the first packet can pass.
+ * Returns 0 or a negative libnl error; -NLE_EXIST: the address has a route by another interface. */
 static int set_up(const struct plug *plug, const char *name, int ifindex, uint32_t slot, bool is_up)
 {
         uint32_t address = plug->policy->network.address + slot;
@@ -222,7 +223,7 @@ static int set_up(const struct plug *plug, const char *name, int ifindex, uint32
         return r == 0 ? set_up_inside(plug, address) : r;
 }
 
-static void tell(const struct plug *plug, const char *name, uint32_t slot, struct link_place *ret_place)
+static void write_place(const struct plug *plug, const char *name, uint32_t slot, struct link_place *ret_place)
 {
         struct in_addr address = { .s_addr = htonl(plug->policy->network.address + slot) };
 
@@ -230,7 +231,7 @@ static void tell(const struct plug *plug, const char *name, uint32_t slot, struc
         (void)inet_ntop(AF_INET, &address, ret_place->address, sizeof ret_place->address);
 }
 
-/* Completes the pair that is there. */
+/* Completes an existing pair. */
 static int plug_again(const struct plug *plug, const struct route_link *inside, struct link_place *ret_place,
                       struct fault *why)
 {
@@ -240,15 +241,16 @@ static int plug_again(const struct plug *plug, const struct route_link *inside, 
 
         if (inside->peer == 0 || route_find_link(plug->host, NULL, inside->peer, &outside) < 0 ||
             outside.peer != inside->ifindex || !has_slot(plug, outside.name, &slot))
-                return fault_set(why, FAULT_INTERNAL, EEXIST, "the container already has an eth0 that is not ours");
+                return fault_set(why, FAULT_INTERNAL, EEXIST,
+                                 "the container already has an eth0 that carrel-netd did not make");
         r = set_up(plug, outside.name, outside.ifindex, slot, outside.is_up);
         if (r < 0)
                 return refuse(why, outside.name, r);
-        tell(plug, outside.name, slot, ret_place);
+        write_place(plug, outside.name, slot, ret_place);
         return 0;
 }
 
-/* Returns 0 or a negative libnl error; -NLE_EXIST: the slot is taken. Leaves nothing behind on failure. */
+/* Returns 0 or a negative libnl error; -NLE_EXIST: the slot is taken. Removes the pair on failure. */
 static int plug_slot(const struct plug *plug, uint32_t slot, char name[static 16])
 {
         int ifindex = 0;
@@ -264,7 +266,7 @@ static int plug_slot(const struct plug *plug, uint32_t slot, char name[static 16
         return r;
 }
 
-static int plug_anew(const struct plug *plug, struct link_place *ret_place, struct fault *why)
+static int plug_new(const struct plug *plug, struct link_place *ret_place, struct fault *why)
 {
         uint32_t tries = plug->slots < SLOT_TRIES ? plug->slots : SLOT_TRIES;
         uint32_t candidate = plug->known->last % (plug->slots + 1);
@@ -280,11 +282,11 @@ static int plug_anew(const struct plug *plug, struct link_place *ret_place, stru
                 if (r < 0)
                         return refuse(why, name, r);
                 plug->known->last = candidate;
-                tell(plug, name, candidate, ret_place);
+                write_place(plug, name, candidate, ret_place);
                 return 0;
         }
         return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOSPC,
-                         "no free address in network_cidr: tried %u behind slot %u", (unsigned)tries,
+                         "no free address in network_cidr: tried %u slots after slot %u", (unsigned)tries,
                          (unsigned)plug->known->last);
 }
 
@@ -302,5 +304,5 @@ int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slot
                 return plug_again(&plug, &inside, ret_place, why);
         if (r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
                 return refuse(why, INSIDE, r);
-        return plug_anew(&plug, ret_place, why);
+        return plug_new(&plug, ret_place, why);
 }

@@ -1,6 +1,6 @@
-/* A routed veth for one carrel. On the host <prefix><slot> with the gateway 169.254.1.1/32 and a route to the
- * carrel's /32; inside eth0 with that /32 and the default route by the gateway. The address is network + slot.
- * There is nothing to unplug: the pair dies with the carrel's namespace. Blocks; lives in the helper process. */
+/* A routed veth pair for one carrel. The host's end is <prefix><slot>, with the gateway address 169.254.1.1/32 and a
+ * route to the carrel's /32. The carrel's end is eth0, with that /32 and a default route by the gateway. The address is
+ * network + slot. The pair ends with the carrel's namespace, so there is no unplug. Blocks; runs in carrel-netd. */
 #pragma once
 
 #include <stdint.h>
@@ -13,19 +13,19 @@ struct link_place {
         char address[16];   /* of the carrel */
 };
 
-/* What is known of the slots of a network. */
+/* The slots of a network. */
 struct link_slots {
-        uint32_t last;        /* given last; at first any number */
-        struct cidr network;  /* whose slots these are */
-        unsigned char *clean; /* a bit for each slot: nobody has a flow from its address; NULL: nothing is known */
+        uint32_t last;        /* given out last; a random number at first */
+        struct cidr network;  /* the network of these slots */
+        unsigned char *clean; /* a bit for each slot: there is no flow from its address; NULL: unknown */
 };
 
 void link_slots_release(struct link_slots *slots);
 
-/* Plugs the namespace of netns_fd. The search for a slot starts behind the one given last, so that an address rests
- * before it is given again, and what its last owner had open ends before the first packet of the new one. A namespace
- * that has our eth0 already keeps it: its other end is found by the ifindex the kernel tells of a veth's peer, what a
- * killed helper left undone is completed, and the answer is the same.
- * -ENOSPC (FAULT_RESOURCE_EXHAUSTED) no free slot; -EEXIST (FAULT_INTERNAL) an eth0 that is not ours; others. */
+/* Plugs the namespace of netns_fd. The search for a slot starts after the one given out last, so that an address is not
+ * reused soon. Flows of its previous owner end before the new owner's first packet. A namespace that already has our
+ * eth0 keeps it: the kernel reports the ifindex of a veth's peer, by which the host's end is found. Steps that a killed
+ * helper left undone are completed, and the result is the same. -ENOSPC (FAULT_RESOURCE_EXHAUSTED) no free slot;
+ * -EEXIST (FAULT_INTERNAL) an eth0 that carrel-netd did not make; others. */
 __attribute__((warn_unused_result)) int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slots,
                                                   struct link_place *ret_place, struct fault *why);

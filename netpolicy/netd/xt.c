@@ -16,7 +16,7 @@
 
 #include "str.h"
 
-/* A rule of somebody else, read back, may have every flag: three conntrack matches, and one of each other. */
+/* A foreign rule that was read back may have every flag: three conntrack matches, and one of each other match. */
 #define PART(type) XT_ALIGN(sizeof(struct xt_entry_match) + sizeof(type))
 _Static_assert(XT_HEAD_BYTES + 3 * PART(struct xt_conntrack_mtinfo3) + PART(struct xt_addrtype_info_v1) +
                                PART(struct xt_rpfilter_info) + PART(struct xt_hashlimit_mtinfo3) +
@@ -32,7 +32,7 @@ static void *reserve(struct xt_entry *entry, size_t size)
         return place;
 }
 
-/* Returns the match's data to be filled in place: a struct copied there would bring its padding along. */
+/* Returns the match's data, to be filled in place: copying a struct would copy its padding too. */
 static void *add_match(struct xt_entry *entry, const char *name, uint8_t revision, size_t size)
 {
         struct xt_entry_match *match = reserve(entry, sizeof *match + size);
@@ -90,7 +90,7 @@ static void add_first(struct xt_entry *entry)
 
 static const char RATE_PREFIX[] = "carrel-";
 
-/* A source that has been quiet for so long has all of its burst again, and is forgotten. */
+/* After so long without a new flow a source has its full burst again, and the kernel drops its entry. */
 static uint32_t refill_ms(const struct rule *rule)
 {
         uint64_t ms = 10000 + (uint64_t)rule->burst * 1000 / (rule->limit > 0 ? rule->limit : 1);
@@ -98,7 +98,7 @@ static uint32_t refill_ms(const struct rule *rule)
         return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* The kernel has one table for each name, and never changes its numbers: they are part of the name. */
+/* The kernel has one table for each name and never changes its limits, so the name contains them. */
 static void add_too_fast(struct xt_entry *entry, const struct rule *rule)
 {
         enum { BUCKETS = 4096, SOURCES_MOST = 1 << 20, GC_MS = 10000 };
@@ -153,7 +153,7 @@ static void get_too_many(struct rule *rule, const void *data, size_t length)
         rule->limit = count.limit;
 }
 
-/* What one of the add_ functions says; anything else shows when it is encoded again. */
+/* Reads the matches that the add_ functions write. Any other shows as a difference when the rule is encoded again. */
 static void get_conntrack(struct rule *rule, const void *data, size_t length)
 {
         struct xt_conntrack_mtinfo3 conntrack = { 0 };
@@ -222,7 +222,7 @@ static size_t target_size(const struct rule *rule)
                        : sizeof(struct xt_standard_target);
 }
 
-/* libiptc turns a standard target's name into the verdict, or into the jump to a chain of that name. */
+/* libiptc converts the name of a standard target into the verdict, or into the jump to the chain of that name. */
 void xt_add_target(struct xt_entry *entry, const struct rule *rule)
 {
         const char *name = rule->verdict < VERDICT_COUNT ? VERDICTS[rule->verdict] : rule->target;
@@ -296,7 +296,7 @@ void xt_get_matches(struct rule *rule, const unsigned char *matches, size_t leng
         }
 }
 
-/* Matches and targets begin alike: size, name, revision, then data (linux/netfilter/x_tables.h). */
+/* Matches and targets have the same layout: size, name, revision, then data (linux/netfilter/x_tables.h). */
 _Static_assert(sizeof(struct xt_entry_match) == sizeof(struct xt_entry_target), "one layout");
 
 static bool is_same_part(const struct xt_entry_match *a, const struct xt_entry_match *b)

@@ -51,9 +51,8 @@ const char *cidr_parse(const char *text, struct cidr *ret_cidr)
         if (*text == '\0')
                 return "an item is empty";
         if (strchr(text, ':') != NULL)
-                return strchr(text, ':') != strrchr(text, ':')
-                               ? "IPv6 is off in every carrel, so that only IPv4 can be listed"
-                               : "a port is only for allow";
+                return strchr(text, ':') != strrchr(text, ':') ? "carrels have no IPv6, so only IPv4 can be listed"
+                                                               : "only allow takes a port";
         if (str_copy(item, sizeof item, text) < 0)
                 return "it is too long for a CIDR";
         slash = strchr(item, '/');
@@ -67,7 +66,7 @@ const char *cidr_parse(const char *text, struct cidr *ret_cidr)
                 return "it is not an IPv4 address such as 10.0.0.0/8";
         cidr.address = ntohl(address.s_addr);
         if (!cidr_is_valid(cidr))
-                return "it has bits set behind its prefix length";
+                return "it has bits set after its prefix length";
         *ret_cidr = cidr;
         return NULL;
 }

@@ -9,8 +9,8 @@ bool plan_is_anchor(const struct rule_chain *wanted, const struct rule *rule)
         return rule->verdict == RULE_JUMP && str_equal(rule->target, wanted->name);
 }
 
-/* Whether a rule of somebody else may stand before our anchors. One that drops only takes away; one that no packet
- * of ours fits does nothing; a jump could accept, which matters where packets are judged. */
+/* Rules before ours are allowed only if they drop or cannot match carrel packets. A jump could accept, which matters
+ * only in the chains that judge. */
 static bool may_precede(const struct rule_chain *wanted, const struct rule *other)
 {
         bool is_apart = true;
@@ -39,15 +39,15 @@ static bool has_rules(const struct rule_chain *wanted, const struct plan_found *
                       char difference[static PLAN_DIFFERENCE_BYTES])
 {
         if (!found->has_chain)
-                return differ(wanted, "the chain is missing:", &wanted->anchors[0], difference);
+                return differ(wanted, "our chain is missing:", &wanted->anchors[0], difference);
         for (size_t i = 0; i < wanted->count; i++) {
                 if (i >= found->chain_count)
-                        return differ(wanted, "missing", &wanted->rules[i], difference);
+                        return differ(wanted, "a rule is missing:", &wanted->rules[i], difference);
                 if (!rule_is_equal(&wanted->rules[i], &found->chain[i]))
-                        return differ(wanted, "found, where another rule belongs,", &found->chain[i], difference);
+                        return differ(wanted, "our chain has a wrong rule:", &found->chain[i], difference);
         }
         if (found->chain_count > wanted->count)
-                return differ(wanted, "too much", &found->chain[wanted->count], difference);
+                return differ(wanted, "our chain has an extra rule:", &found->chain[wanted->count], difference);
         return true;
 }
 
@@ -61,14 +61,14 @@ static bool has_anchors(const struct rule_chain *wanted, const struct plan_found
 
                 if (plan_is_anchor(wanted, rule)) {
                         if (met == wanted->anchor_count || !rule_is_equal(rule, &wanted->anchors[met]))
-                                return differ(wanted, "not as it was put there:", rule, difference);
+                                return differ(wanted, "our anchor was changed or doubled:", rule, difference);
                         met++;
                 } else if (met < wanted->anchor_count && !may_precede(wanted, rule)) {
-                        return differ(wanted, "before ours stands", rule, difference);
+                        return differ(wanted, "a rule before ours may accept carrel packets:", rule, difference);
                 }
         }
         if (met < wanted->anchor_count)
-                return differ(wanted, "missing", &wanted->anchors[met], difference);
+                return differ(wanted, "a rule is missing:", &wanted->anchors[met], difference);
         return true;
 }
 

@@ -1,4 +1,4 @@
-/* Compares the rules that are wanted with the rules read back from the kernel. Pure. */
+/* Compares the wanted rules with the rules that were read back from the kernel. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,10 +16,10 @@ struct plan_found {
 
 enum { PLAN_DIFFERENCE_BYTES = 192 };
 
-/* True when our chain is there with exactly its rules, the anchors lead to it, once each, and nothing before them
- * may undo it. Otherwise false, with the first difference in words. */
+/* True if our chain has exactly its rules, each anchor leads to it once, and no rule before the anchors may accept
+ * carrel packets. Otherwise false, with the first difference as a text. */
 bool plan_is_in_force(const struct rule_chain *wanted, const struct plan_found *found,
                       char difference[static PLAN_DIFFERENCE_BYTES]);
 
-/* A rule of the built-in chain that leads to our chain: one of ours, right or wrong. */
+/* Whether a rule of the built-in chain jumps to our chain, correctly or not. */
 bool plan_is_anchor(const struct rule_chain *wanted, const struct rule *rule);

@@ -60,8 +60,8 @@ static const char *take_dns(struct policy *policy, const char *item)
         return add_pinhole(policy, cidr, 53);
 }
 
-/* Copies the item at *text without the spaces around it and moves *text behind it; an item that is too long is cut
- * where every parser of items still finds it too long. */
+/* Copies the item at *text without the spaces around it and moves *text past it. A long item is cut, at a length that
+ * every parser of items still refuses. */
 static void next_item(const char **text, char item[static ITEM_BYTES + 1])
 {
         size_t length = strcspn(*text, ",");
@@ -80,7 +80,7 @@ static void next_item(const char **text, char item[static ITEM_BYTES + 1])
         item[length] = '\0';
 }
 
-/* Replaces what is no plain ASCII, so that the sentence never carries a setting's raw bytes. */
+/* Replaces all but printable ASCII, so that a message never contains raw bytes of a setting. */
 static void make_printable(char *text)
 {
         for (; *text != '\0'; text++)
@@ -136,13 +136,13 @@ int policy_parse(struct policy *ret_policy, const struct policy_texts *texts, st
 static const char *check_pinhole(const struct policy *policy, const struct pinhole *pinhole)
 {
         if (!cidr_is_valid(pinhole->to))
-                return "is no network";
+                return "is not a valid network";
         if (pinhole->to.length < POLICY_PINHOLE_SHORTEST)
                 return "is wider than a /8: a pinhole names a few addresses";
         if (cidr_overlaps(pinhole->to, policy->network))
                 return "covers other carrels (network_cidr), which never reach each other";
         if (cidr_overlaps(pinhole->to, LOOPBACK))
-                return "is loopback, which nobody outside the host can reach: name the host's own address";
+                return "is loopback, which carrels cannot reach: name another address of the host";
         return NULL;
 }
 
@@ -178,7 +178,7 @@ int policy_validate(const struct policy *policy, struct fault *why)
         if (policy->network.address >> 24 == 0 || policy->network.address >= 0xe0000000 ||
             cidr_overlaps(policy->network, LOOPBACK))
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL,
-                                 "network_cidr: a carrel cannot have an address from there");
+                                 "network_cidr: it must not be in 0.0.0.0/8, 127.0.0.0/8 or 224.0.0.0/3");
         if (policy->denied_count > POLICY_DENIED_MAX || policy->pinhole_count > POLICY_PINHOLES_MAX)
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "deny, allow or dns: too many items");
         if (policy->flows_max > POLICY_FLOWS_MOST || policy->flows_new_per_s > POLICY_FLOWS_PER_S_MOST)
@@ -187,7 +187,8 @@ int policy_validate(const struct policy *policy, struct fault *why)
                                  POLICY_FLOWS_PER_S_MOST);
         for (uint32_t i = 0; i < policy->denied_count; i++)
                 if (!cidr_is_valid(policy->denied[i]))
-                        return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "deny: item %u is no network", i + 1);
+                        return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "deny: item %u is not a valid network",
+                                         i + 1);
         return check_pinholes(policy, why);
 }
 

@@ -16,16 +16,16 @@ static const char ID_CHARACTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 static int refuse(struct fault *why, const char *problem)
 {
-        return fault_set(why, FAULT_INTERNAL, EPROTO, "a message to carrel-netd is wrong: %s", problem);
+        return fault_set(why, FAULT_INTERNAL, EPROTO, "malformed request to carrel-netd: %s", problem);
 }
 
 static int check_apply(const struct protocol_apply *apply, struct fault *why)
 {
         if (apply->check_interval_ms < PROTOCOL_INTERVAL_LEAST_MS ||
             apply->check_interval_ms > PROTOCOL_INTERVAL_MOST_MS)
-                return refuse(why, "the check interval");
+                return refuse(why, "check_interval_ms");
         if (apply->was_in_force > 1)
-                return refuse(why, "whether it was in force");
+                return refuse(why, "was_in_force");
         return policy_validate(&apply->policy, why) < 0 ? -EPROTO : 0;
 }
 
@@ -34,7 +34,7 @@ static int check_plug(const struct protocol_plug *plug, struct fault *why)
         size_t length = strnlen(plug->container_id, sizeof plug->container_id);
 
         if (plug->pid <= 1)
-                return refuse(why, "the pid");
+                return refuse(why, "pid");
         if (length < PROTOCOL_ID_LEAST || length == sizeof plug->container_id ||
             strspn(plug->container_id, ID_CHARACTERS) != length)
                 return refuse(why, "the container id must be 12 to 128 letters, digits, _, . or -");
@@ -58,7 +58,7 @@ int protocol_check_request(const struct protocol_request *request, size_t length
 {
         if (!helper_is_head(&request->head, length, PROTOCOL_MAGIC, PROTOCOL_VERSION) ||
             length != protocol_request_size(request->head.verb))
-                return refuse(why, "its magic, version, verb or size");
+                return refuse(why, "magic, version, verb or size");
         switch (request->head.verb) {
         case PROTOCOL_APPLY:
                 return check_apply(&request->apply, why);

@@ -18,16 +18,16 @@ enum {
 };
 
 enum protocol_verb {
-        PROTOCOL_APPLY = 1, /* puts a policy in force, and keeps it there */
-        PROTOCOL_CONFIRM,   /* compares with the kernel now */
+        PROTOCOL_APPLY = 1, /* puts a policy in force and keeps it in force */
+        PROTOCOL_CONFIRM,   /* compares the rules with the kernel now */
         PROTOCOL_PLUG,      /* connects a process's network namespace */
-        PROTOCOL_REPORT,    /* only a reply: unasked, after every check */
+        PROTOCOL_REPORT,    /* not a request: sent after every check */
 };
 
 struct protocol_apply {
         struct policy policy;
         uint32_t check_interval_ms;
-        uint32_t was_in_force; /* 0 or 1: this very policy has been in force, so that what is missing was taken away */
+        uint32_t was_in_force; /* 0 or 1: this policy has been in force, so missing rules were removed by others */
 };
 
 struct protocol_plug {
@@ -43,10 +43,10 @@ struct protocol_request {
         };
 };
 
-/* How the policy stands, in every reply. */
+/* The state of the policy, in every reply. */
 struct protocol_state {
         int64_t checked_ms; /* CLOCK_BOOTTIME of the last comparison with the kernel */
-        uint64_t heals;     /* since the helper's start */
+        uint64_t heals;     /* since the helper started */
         uint64_t dropped_packets, refused_packets;
         uint32_t is_in_force;
         uint32_t flows, table_size, flows_max; /* as in struct enforcer_state */
@@ -58,15 +58,15 @@ struct protocol_reply {
         uint32_t kind; /* enum fault_kind; FAULT_NONE: done */
         uint32_t err;
         char message[256];
-        char interface[16]; /* of a PLUG that is done */
+        char interface[16]; /* of a successful PLUG */
         char address[16];
         struct protocol_state state;
 };
 
-/* How long a message with this verb is; 0 for a verb that is no request. */
+/* The size of a request with this verb; 0 for any other verb. */
 size_t protocol_request_size(uint16_t verb);
 
-/* Both check every field of bytes that came from the socket, and that texts end. 0 or -EPROTO with why. */
+/* Both check every field of a message from the socket, and that texts are terminated. 0 or -EPROTO with why. */
 __attribute__((warn_unused_result)) int protocol_check_request(const struct protocol_request *request, size_t length,
                                                                struct fault *why);
 __attribute__((warn_unused_result)) int protocol_check_reply(const struct protocol_reply *reply, size_t length);

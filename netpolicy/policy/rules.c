@@ -7,14 +7,14 @@
 
 #include "str.h"
 
-/* Networks that no carrel reaches, whatever the settings say: the attack catalogue of docs/threats.md.
- * From the IANA special-purpose address registry (RFC 6890), with 6to4 relays (RFC 7526), multicast and class E. */
+/* Networks that no carrel reaches, with any settings: the attack catalogue of docs/threats.md. From the IANA
+ * special-purpose address registry (RFC 6890), with 6to4 relays (RFC 7526), multicast and class E. */
 static const struct cidr BUILT_IN[] = {
         { 0x00000000, 8 },  /* this network */
         { 0x0a000000, 8 },  /* private */
         { 0x64400000, 10 }, /* carrier-grade NAT */
         { 0x7f000000, 8 },  /* loopback */
-        { 0xa83f8110, 32 }, /* Azure's WireServer, a host's metadata at a public address */
+        { 0xa83f8110, 32 }, /* Azure's WireServer: metadata at a public address */
         { 0xa9fe0000, 16 }, /* link-local: cloud metadata */
         { 0xac100000, 12 }, /* private */
         { 0xc0000000, 24 }, /* protocol assignments */
@@ -33,7 +33,7 @@ enum { BUILT_IN_COUNT = sizeof BUILT_IN / sizeof *BUILT_IN };
 _Static_assert(RULE_ROOM >= 2 * (POLICY_DENIED_MAX + 3 * POLICY_PINHOLES_MAX + BUILT_IN_COUNT) + 32,
                "room for every policy");
 
-static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP }; /* the only ones that leave */
+static const uint8_t PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP }; /* all other protocols are dropped */
 enum { PROTOCOL_COUNT = sizeof PROTOCOLS };
 
 struct maker {
@@ -66,7 +66,7 @@ static void add_pinhole(struct maker *maker, const struct pinhole *pinhole, cons
         }
 }
 
-/* in: an interface pattern, or "" where the anchor has said it. */
+/* in: an interface pattern, or "" if the anchor already matches it. */
 static void add_pinholes(struct maker *maker, const char *in, uint16_t flags, enum rule_verdict verdict)
 {
         for (uint32_t i = 0; i < maker->policy->pinhole_count; i++)
@@ -100,8 +100,8 @@ static void add_protocols(struct maker *maker, const char *in, enum rule_verdict
         }
 }
 
-/* Here every packet of a carrel is judged, before conntrack and routing. RETURN, not ACCEPT: other people's rules
- * behind ours still have their say. */
+/* Every packet of a carrel is judged here, before conntrack and routing. RETURN, not ACCEPT, so that the host's own
+ * rules after ours still apply. */
 static void add_judge(struct maker *maker)
 {
         add(maker, (struct rule){ .source = maker->policy->network, .flags = RULE_NOT_SOURCE, .verdict = RULE_DROP });
@@ -119,9 +119,9 @@ static void add_input(struct maker *maker)
         add(maker, (struct rule){ .verdict = RULE_DROP });
 }
 
-/* What the judge let pass may be forwarded, unless somebody's DNAT has meanwhile led it to where it must not go;
- * towards a carrel only the answers. A carrel's packet never gets to that rule: somebody else's carrel is denied, and
- * of another protocol even an answer must not leave. */
+/* Packets that the judge let pass may be forwarded, unless a DNAT of the host has since sent them to a denied network.
+ * Only replies are forwarded to a carrel. A carrel's own packets never reach that rule: other carrels are denied, and
+ * even replies of other protocols must not leave. */
 static void add_forward(struct maker *maker)
 {
         struct rule from = { .verdict = RULE_DROP };
@@ -136,7 +136,8 @@ static void add_forward(struct maker *maker)
         add(maker, (struct rule){ .verdict = RULE_DROP });
 }
 
-/* Behind connection tracking, before the flow is in the table: what is dropped here never takes a place in it. */
+/* After connection tracking, but before the flow is in the table: a flow that is dropped here never takes a place in
+ * it. */
 static void add_bounds(struct maker *maker)
 {
         struct rule fast = { .flags = RULE_IS_FIRST | RULE_TOO_FAST,
@@ -168,9 +169,9 @@ enum { BY_IN = 1 << 0, BY_OUT = 1 << 1, BY_SOURCE = 1 << 2 };
 static const struct {
         enum rule_family family;
         const char *table, *hook;
-        const char *suffix; /* behind the pool's chain name */
+        const char *suffix; /* follows the pool's chain name */
         bool is_judge, may_be_missing;
-        int anchors; /* one for each BY_* */
+        int anchors; /* BY_* flags, one anchor each */
         void (*add_rules)(struct maker *maker);
 } CHAINS[RULE_CHAINS] = {
         { RULE_IPV4, "raw", "PREROUTING", "", true, false, BY_IN, add_judge },
@@ -261,7 +262,7 @@ bool rule_is_equal(const struct rule *a, const struct rule *b)
                str_equal(a->target, b->target);
 }
 
-/* Two interface patterns that no interface fits. */
+/* Whether no interface fits both patterns. */
 static bool are_apart(const char *a, const char *b)
 {
         size_t a_length = strlen(a);

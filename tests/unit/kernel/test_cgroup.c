@@ -1,4 +1,4 @@
-/* What procfs and cgroupfs say, in v1, v2 and hybrid form, and what is refused. */
+/* The texts of procfs and cgroupfs in v1, v2 and hybrid form, and the texts that are refused. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

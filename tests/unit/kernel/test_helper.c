@@ -1,5 +1,5 @@
-/* A helper that dies, hangs, answers too long, answers late. The helper process is this very program: main tells by the
- * name that it is started with. The verb of a request says what the helper does. */
+/* A helper that dies, hangs, answers too long, answers late. The helper process is this very program: main knows from
+ * its argv[0]. The verb of a request says what the helper does. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>

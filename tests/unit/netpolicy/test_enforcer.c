@@ -107,7 +107,7 @@ static void a_whole_kernel_is_in_force(void **state)
         struct enforcer *enforcer = start(&policy);
 
         (void)state;
-        assert_string_equal(enforcer_state(enforcer)->detail, "in force (just put in)");
+        assert_string_equal(enforcer_state(enforcer)->detail, "in force (installed)");
         assert_int_equal(enforcer_state(enforcer)->flows_max, 1966);
         assert_int_equal(enforcer_state(enforcer)->flows, 7);
         assert_int_equal(kernel.sweeps, 1);

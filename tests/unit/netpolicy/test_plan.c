@@ -85,7 +85,7 @@ static void what_may_stand_in_front(void **state)
                 if (is_in_force(chain, hook, 1 + chain->anchor_count, chain->rules, chain->count) !=
                     IN_FRONT[i].is_fine)
                         fail_msg("%s", IN_FRONT[i].name);
-                /* Behind ours anything may stand. */
+                /* Any rule may follow ours. */
                 memcpy(hook, chain->anchors, chain->anchor_count * sizeof *hook);
                 hook[chain->anchor_count] = IN_FRONT[i].rule;
                 assert_true(is_in_force(chain, hook, 1 + chain->anchor_count, chain->rules, chain->count));

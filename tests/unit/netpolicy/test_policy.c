@@ -61,18 +61,18 @@ static const struct {
         { "pool", "0123456789012345678901234567890123456789012345678901234567890123", "1 to 63" },
         { "network_cidr", "", "empty" },
         { "network_cidr", NULL, "empty" },
-        { "network_cidr", "11.0.0.0/7", "behind" },
+        { "network_cidr", "11.0.0.0/7", "bits set after" },
         { "network_cidr", "12.0.0.0/6", "a /8 to a /28" },
         { "network_cidr", "10.0.0.0/29", "a /8 to a /28" },
         { "network_cidr", "10.0.0.0", "a /8 to a /28" },
-        { "network_cidr", "127.0.0.0/16", "address from there" },
-        { "network_cidr", "0.0.0.0/8", "address from there" },
-        { "network_cidr", "224.0.0.0/8", "address from there" },
-        { "network_cidr", "240.0.0.0/16", "address from there" },
-        { "deny", "fd00::/8", "IPv6 is off" },
-        { "deny", "::1", "IPv6 is off" },
-        { "deny", "1.2.3.4:80", "only for allow" },
-        { "deny", "10.0.0.1/8", "bits set behind" },
+        { "network_cidr", "127.0.0.0/16", "it must not be in" },
+        { "network_cidr", "0.0.0.0/8", "it must not be in" },
+        { "network_cidr", "224.0.0.0/8", "it must not be in" },
+        { "network_cidr", "240.0.0.0/16", "it must not be in" },
+        { "deny", "fd00::/8", "no IPv6" },
+        { "deny", "::1", "no IPv6" },
+        { "deny", "1.2.3.4:80", "only allow takes a port" },
+        { "deny", "10.0.0.1/8", "bits set after" },
         { "deny", "10.0.0.0/33", "0 to 32" },
         { "deny", "10.0.0.0/", "0 to 32" },
         { "deny", "10.0.0.0/-1", "0 to 32" },
@@ -96,8 +96,8 @@ static const struct {
         { "allow", "10.0.0.53:", "1 to 65535" },
         { "allow", "10.0.0.53:-1", "1 to 65535" },
         { "allow", "10.0.0.53:53x", "1 to 65535" },
-        { "allow", "::1", "IPv6 is off" },
-        { "allow", "[::1]:53", "IPv6 is off" },
+        { "allow", "::1", "no IPv6" },
+        { "allow", "[::1]:53", "no IPv6" },
         { "allow", "0.0.0.0/0", "wider than a /8" },
         { "allow", "10.0.0.0/7", "wider than a /8" },
         { "allow", "10.213.7.7", "other carrels" },
@@ -106,7 +106,7 @@ static const struct {
         { "dns", "127.0.0.53", "loopback" },
         { "dns", "10.213.7.7", "other carrels" },
         { "dns", "10.0.0.0/24", "one address" },
-        { "dns", "10.0.0.53:53", "only for allow" },
+        { "dns", "10.0.0.53:53", "only allow takes a port" },
         { "dns", "resolver", "not an IPv4 address" },
 };
 
@@ -180,7 +180,7 @@ static void allow_and_dns_share_a_bound(void **state)
         free(allow);
 }
 
-/* What a damaged or hostile message could hold. */
+/* Values that a damaged or hostile message could have. */
 static void binary_policies_are_checked(void **state)
 {
         struct policy_texts texts = { "default", "10.213.0.0/16", "9.9.9.9", "10.0.0.53:53", "" };
@@ -275,10 +275,10 @@ static void the_judge_is_in_order(void **state)
         }
 }
 
-/* Behind a DNAT the judge's word is about another address: what it denies is denied once more before the ACCEPT. */
+/* After a DNAT the judged address is no longer the real one: denied networks are dropped again before the ACCEPT. */
 static void no_translation_leads_to_what_is_denied(void **state)
 {
-        static const char *const BEHIND[] = {
+        static const char *const FORWARDED[] = {
                 "-i carrel+ -p 6 -j ACCEPT",
                 "-i carrel+ -p 17 -j ACCEPT",
                 "-i carrel+ -p 1 -j ACCEPT",
@@ -311,11 +311,11 @@ static void no_translation_leads_to_what_is_denied(void **state)
                 assert_int_equal(forward->rules[at].verdict, RULE_DROP);
                 assert_string_equal(forward->rules[at].in, "carrel+");
         }
-        for (size_t i = 0; i < sizeof BEHIND / sizeof *BEHIND; i++) {
+        for (size_t i = 0; i < sizeof FORWARDED / sizeof *FORWARDED; i++) {
                 rule_format(&forward->rules[at + 1 + i], text);
-                assert_string_equal(text, BEHIND[i]);
+                assert_string_equal(text, FORWARDED[i]);
         }
-        assert_int_equal(at + 1 + sizeof BEHIND / sizeof *BEHIND, forward->count);
+        assert_int_equal(at + 1 + sizeof FORWARDED / sizeof *FORWARDED, forward->count);
 }
 
 static void flows_are_bounded_behind_connection_tracking(void **state)
@@ -372,7 +372,7 @@ static void a_share_holds_the_table(void **state)
         assert_true((uint64_t)POLICY_SHARE_LEAST * 1000 < 262144); /* the defaults of carreld and of the kernel */
 }
 
-/* What is cut when a policy changes is what its judge drops. */
+/* A changed policy cuts the flows that its judge drops. */
 static void flows_are_judged_as_packets(void **state)
 {
         static const struct {

@@ -101,10 +101,10 @@ static void other_matches_are_not_the_same(void **state)
         (void)state;
         xt_add_matches(&ours, &RULES[2]);
         xt_add_matches(&theirs, &RULES[2]);
-        theirs.bytes[32] ^= 1; /* the first byte behind the match's head */
+        theirs.bytes[32] ^= 1; /* the first byte after the match's head */
         assert_false(xt_is_same_matches(ours.bytes, theirs.bytes, ours.length));
         theirs.bytes[32] ^= 1;
-        theirs.bytes[30] = 'x'; /* behind the end of the name: a reader's own byte */
+        theirs.bytes[30] = 'x'; /* after the end of the name: a reader's own byte */
         assert_true(xt_is_same_matches(ours.bytes, theirs.bytes, ours.length));
         for (int value = 0; value < 256; value++) {
                 memset(garbage, value, sizeof garbage);
