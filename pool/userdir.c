@@ -118,15 +118,21 @@ static int judge_owner(const struct stat *status, const char *user, const struct
                                  "the directory of %s belongs to uid %u: give all in it to %u:%u (chown -R), set uid = "
                                  "%u, or move it away",
                                  user, status->st_uid, now->uid, now->gid, status->st_uid);
-        /* Programs on Docker and Podman run with this group: a directory must not give them a group of the host. */
-        if (status->st_gid != now->gid && status->st_gid != OWNER_BEFORE && status->st_gid != 0)
-                return fault_set(why, FAULT_INTERNAL, EPERM,
-                                 "the directory of %s belongs to gid %u: give all in it to %u:%u (chown -R), set gid = "
-                                 "%u, or move it away",
-                                 user, status->st_gid, status->st_uid, now->gid, status->st_gid);
         /* No program inside runs with root's group. */
         *ret_owner = (struct pool_owner){ status->st_uid, status->st_gid != 0 ? status->st_gid : now->gid };
         return 0;
+}
+
+/* Programs on Docker and Podman run with this group: a directory must not give them a group of the host. */
+static int judge_group(const struct stat *status, const char *user, const struct pool_owner *now, struct fault *why)
+{
+        if (status->st_uid == geteuid() || status->st_gid == now->gid || status->st_gid == OWNER_BEFORE ||
+            status->st_gid == 0)
+                return 0;
+        return fault_set(why, FAULT_INTERNAL, EPERM,
+                         "the directory of %s belongs to gid %u: give all in it to %u:%u (chown -R), set gid = %u, or "
+                         "move it away",
+                         user, status->st_gid, status->st_uid, now->gid, status->st_gid);
 }
 
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
@@ -190,6 +196,8 @@ int userdir_prepare(int users_fd, const char *user, const struct pool_owner *now
         if (fstat(fd, &status) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "fstat of the directory of %s", user);
         r = judge_owner(&status, user, now, &owner, why);
+        if (r == 0)
+                r = judge_group(&status, user, now, why);
         if (r == 0)
                 r = own(fd, &status, user, &owner, why);
         if (r == 0)

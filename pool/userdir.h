@@ -13,12 +13,14 @@ int userdir_open(const char *users_dir, int *ret_fd, struct fault *why);
 /* The owner of all users' files before the setting `uid` existed. */
 enum { OWNER_BEFORE = 1000 };
 
-/* The owner of the files of <users_dir>/<user>: the directory's owner, if its uid and gid are each that of `now` or
- * OWNER_BEFORE; `now`, if the directory is absent or still root's. -EPERM: it has another owner. Changes nothing. */
+/* The owner of the files of <users_dir>/<user>: the directory's owner, if its uid is that of `now` or OWNER_BEFORE;
+ * `now`, if the directory is absent or still root's. -EPERM: it has another owner. The group is not judged: a running
+ * carrel that the previous version started with a foreign group serves until it is idle. Changes nothing. */
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
                   struct fault *why);
 
 /* Makes <users_dir>/<user> if it is absent, and makes sure that it is a directory of such an owner with mode 0700.
+ * Its group must be that of `now` or OWNER_BEFORE too.
  * Never changes anything below it, and changes the owner only if the directory is empty and root's. A file, a link or
  * another owner is an error and is left as it is. */
 int userdir_prepare(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
