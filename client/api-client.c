@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api-reach.h"
 #include "client.h"
@@ -15,6 +16,8 @@
 
 /* An exec event carries at most one read's worth of output, in base64 or with every byte escaped. */
 enum { LINE_LIMIT_BYTES = 4 * 1024 * 1024 };
+/* A body that is larger waits for the server's agreement; a smaller one is sent before a refusal could come. */
+enum { ASK_FIRST_BYTES = 1 << 20 };
 
 struct api_client {
         struct ev_loop *loop;
@@ -287,7 +290,11 @@ int api_send_file(struct api_client *client, const char *method, const char *pat
                                         .content_type = "application/octet-stream",
                                         .body_fd = fd,
                                         .accept = "application/json" };
-        int r = run(&pending, &request, NULL);
+        struct stat file;
+        int r;
+
+        request.asks_first = fstat(fd, &file) == 0 && file.st_size > ASK_FIRST_BYTES;
+        r = run(&pending, &request, NULL);
 
         if (r == 0)
                 *ret_answer = pending.answer;

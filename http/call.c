@@ -233,7 +233,7 @@ static int set_callbacks(struct http_call *call)
 
 static int set_headers(struct http_call *call, const struct http_request *request)
 {
-        int r = add_header(call, "Expect", NULL);
+        int r = add_header(call, "Expect", request->asks_first ? "100-continue" : NULL);
 
         if (r == 0)
                 r = add_header(call, "Accept", request->accept);

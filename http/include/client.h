@@ -23,9 +23,13 @@ struct http_request {
         const char *content_type; /* of the body; NULL: the header is not sent */
         const void *body;         /* copied */
         size_t body_length;
-        int body_fd;        /* a regular file to send instead of `body` (image load), borrowed; -1 or 0: send `body` */
-        const char *accept; /* Accept header; NULL: it is not sent */
-        double deadline_s;  /* of the whole call with its connect; 0: unbounded (event streams) */
+        int body_fd; /* a regular file to send instead of `body` (image load), borrowed; -1 or 0: send `body` */
+        /* Send the head with "Expect: 100-continue" (RFC 9110, section 10.1.1), and the body when the server agrees or
+         * has not answered for a second. Otherwise a server that refuses the head closes the connection during the
+         * body, and the client may fail to send before it reads the refusal. */
+        bool asks_first;
+        const char *accept;        /* Accept header; NULL: it is not sent */
+        double deadline_s;         /* of the whole call with its connect; 0: unbounded (event streams) */
         double idle_deadline_s;    /* the call fails when no byte comes for this long; 0: unbounded */
         size_t max_response_bytes; /* a larger buffered body is a fault; 0: 16 MiB. Not for streams */
         /* Bytes to send after the response's header, to an engine that has hijacked the connection (stdin of Docker's

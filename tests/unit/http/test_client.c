@@ -297,6 +297,9 @@ static void test_requests_as_sent(void **state)
                 { { .method = "POST", .path = "/a", .content_type = "application/x-tar", .body_fd = fd },
                   "POST /a HTTP/1.1\r\nHost: engine\r\nContent-Type: application/x-tar\r\nContent-Length: 11\r\n\r\n"
                   "from a file" },
+                /* The server is silent, so the body follows after a second. */
+                { { .method = "POST", .path = "/a", .body_fd = fd, .asks_first = true },
+                  "POST /a HTTP/1.1\r\nHost: engine\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\nfrom a file" },
         };
         struct world *world = *state;
 
