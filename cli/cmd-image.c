@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,20 +107,24 @@ static int import_file(struct cli *cli, const struct image_values *values, char 
 static int build_and_send(struct cli *cli, struct image_recipe *recipe)
 {
         AUTO(auto_archive) struct image_archive archive = { .fd = -1 };
-        char target[] = "/var/tmp/carrel-image-XXXXXX";
-        int fd = mkstemp(target);
+        AUTO(auto_buffer) struct buffer target = { 0 };
+        int fd;
         int status;
 
+        if (buffer_format(&target, "%s/carrel-image-XXXXXX", scratch_directory()) < 0)
+                return cli_no_memory(cli);
+        fd = mkostemp(target.data, O_CLOEXEC);
         if (fd < 0) {
-                cli_complain(cli, "cannot create a temporary file in /var/tmp: %s", strerror(errno));
+                cli_complain(cli, "cannot create a temporary file in %s (set TMPDIR): %s", scratch_directory(),
+                             strerror(errno));
                 return STATUS_FAILED;
         }
         close(fd);
-        recipe->target = target;
+        recipe->target = target.data;
         status = image_archive_build(cli, recipe);
         if (status == STATUS_OK)
-                status = image_archive_open(cli, target, &archive);
-        (void)unlink(target);
+                status = image_archive_open(cli, target.data, &archive);
+        (void)unlink(target.data);
         recipe->target = NULL;
         return status != STATUS_OK ? status : send_archive(cli, &archive, recipe->reference, "docker");
 }
