@@ -13,8 +13,8 @@ int local_pack(const char *directory);
  * than 0, or a negative errno. */
 int local_take_input(int fd);
 
-/* An archive that comes in pieces, from a carrel: nothing of it gets out of the directory, and no mode has more than
- * the permissions. */
+/* An archive that comes in pieces, from a carrel: nothing of it leaves the directory, and setuid, setgid and
+ * sticky are dropped. */
 struct local_unpack {
         pid_t pid;
         int input_fd, answer_fd; /* of pipes */

@@ -1,4 +1,4 @@
-/* Inside the importer room only: libarchive, opened on a file. Only compressions that libarchive itself implements are
+/* libarchive, opened on a file. Only compressions that libarchive itself implements are
  * enabled, none for which it would run a program. */
 #pragma once
 

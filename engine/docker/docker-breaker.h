@@ -1,4 +1,4 @@
-/* Inside the engine room only: detects an engine that does not answer. A stopped engine accepts connections and never
+/* Detects an engine that does not answer. A stopped engine accepts connections and never
  * answers. So it is sent /_ping in an interval, and while it does not answer, no call waits for it. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Inside the engine room only: a call of the Docker engine, made of one or more requests with one deadline for all. */
+/* A call of the Docker engine, made of one or more requests with one deadline for all. */
 #pragma once
 
 #include <ev.h>

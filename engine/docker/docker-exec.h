@@ -1,4 +1,4 @@
-/* Inside the engine room only: runs a program inside through the engine. It is created, started (the answer's
+/* Runs a program inside through the engine. It is created, started (the answer's
  * connection then carries the program's streams), and inspected at the end of its streams. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Inside the engine room only: the images of the Docker engine. */
+/* The images of the Docker engine. */
 #pragma once
 
 #include "engine.h"

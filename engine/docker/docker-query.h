@@ -1,4 +1,4 @@
-/* Inside the engine room only: parts of a request's path. Results are malloc'd; NULL: out of memory. */
+/* Parts of a request's path. Results are malloc'd; NULL: out of memory. */
 #pragma once
 
 #include <stdbool.h>

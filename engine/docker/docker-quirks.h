@@ -1,4 +1,4 @@
-/* Inside the engine room only: how engines that speak Docker's API differ. There is one table per engine, so that
+/* How engines that speak Docker's API differ. There is one table per engine, so that
  * docker.c and its parts need not ask for the engine's name. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Inside the engine room only: follows the events of labelled containers as long as the engine lives. */
+/* Follows the events of labelled containers as long as the engine lives. */
 #pragma once
 
 #include "engine.h"

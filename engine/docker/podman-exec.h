@@ -1,4 +1,4 @@
-/* Inside the engine room only: ends the monitor that Podman leaves after each exec. */
+/* Ends the monitor that Podman leaves after each exec. */
 #pragma once
 
 struct ev_loop;

@@ -1,4 +1,4 @@
-/* Inside the engine room only: names that Podman has assigned and forgotten. */
+/* Names that Podman has assigned and forgotten. */
 #pragma once
 
 #include "docker-call.h"

@@ -1,4 +1,4 @@
-/* Inside the engine room only: a call of the fake engine, and the effect of each operation on its containers. */
+/* A call of the fake engine, and the effect of each operation on its containers. */
 #pragma once
 
 #include <ev.h>

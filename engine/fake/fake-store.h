@@ -1,4 +1,4 @@
-/* Inside the engine room only: the containers of the fake engine and their events. */
+/* The containers of the fake engine and their events. */
 #pragma once
 
 #include <ev.h>

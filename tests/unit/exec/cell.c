@@ -74,7 +74,7 @@ static void run_init(void)
 
 /* Sends the child's pid, as its parent outside sees it, through a pipe once the child is in the cgroup. Then it lets
  * the child go, which waits for that at the other pipe. Only the child has childs_fd; -1: the child is an init, which
- * must not outlive its keeper. */
+ * must not outlive its parent. */
 static void keep(const struct cell *cell, int report_fd, int childs_fd, void (*body)(void *arg), void *arg)
 {
         int go[2];
@@ -135,8 +135,8 @@ int cell_make(struct cell *ret_cell)
                 return error;
         if (pipe2(report, O_CLOEXEC) != 0)
                 return -errno;
-        cell.keeper = fork();
-        if (cell.keeper == 0) {
+        cell.parent = fork();
+        if (cell.parent == 0) {
                 int refusal;
 
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -149,7 +149,7 @@ int cell_make(struct cell *ret_cell)
         cell.init = read_answer(report[0]);
         if (cell.init < 0) {
                 error = cell.init;
-                waitpid(cell.keeper, NULL, 0);
+                waitpid(cell.parent, NULL, 0);
                 rmdir(cell.directory);
                 return error;
         }
@@ -162,7 +162,7 @@ void cell_destroy(struct cell *cell)
         /* When its init ends, all processes of a pid namespace are killed (pid_namespaces(7)); waiting for it waits for
          * all. */
         kill(cell->init, SIGKILL);
-        waitpid(cell->keeper, NULL, 0);
+        waitpid(cell->parent, NULL, 0);
         while (rmdir(cell->directory) != 0 && errno == EBUSY)
                 sched_yield();
 }

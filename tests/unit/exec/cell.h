@@ -13,7 +13,7 @@ struct cell {
         char id[CELL_ID_BYTES];
         char directory[CELL_PATH_BYTES]; /* of the cgroup */
         pid_t init;
-        pid_t keeper;          /* init's parent, our child */
+        pid_t parent;          /* init's parent, our child */
         int joins[CELL_JOINS]; /* files that each exec's root writes "0" into first, in order; 0: none */
 };
 

@@ -1,4 +1,4 @@
-/* Whether a container is a world of its own: its network as a table, and live processes that share or own theirs. */
+/* Whether a container is isolated: its network as a table, and live processes that share or own theirs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
