@@ -53,7 +53,7 @@ static int tear_down(void **state)
         return 0;
 }
 
-static void the_room_is_told(void **state)
+static void free_space_is_reported(void **state)
 {
         struct space_watch *watch;
         struct space space;
@@ -70,7 +70,7 @@ static void the_room_is_told(void **state)
         assert_null(space_watch_free(watch));
 }
 
-static void what_fails_tells_nothing(void **state)
+static void a_failed_look_reports_nothing(void **state)
 {
         struct space_watch *watch;
         struct space space;
@@ -101,8 +101,8 @@ static void a_dead_mount_holds_nobody(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(the_room_is_told, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(what_fails_tells_nothing, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(free_space_is_reported, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_failed_look_reports_nothing, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_dead_mount_holds_nobody, set_up, tear_down),
         };
 
