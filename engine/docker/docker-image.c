@@ -38,6 +38,25 @@ static const struct docker_step INSPECT = {
         .on_success = on_inspected,
 };
 
+static int make(struct engine *engine, const struct docker_step *step, int fd, const char *reference, char *path,
+                engine_done done, void *arg, struct engine_call **ret_call)
+{
+        struct docker_call *call;
+        int r = docker_call_new(&call, (struct docker *)engine, reference, done, arg);
+
+        if (r < 0) {
+                free(path);
+                return r;
+        }
+        call->body_fd = fd;
+        r = docker_call_request(call, step, path, NULL);
+        if (r < 0)
+                docker_call_free(call);
+        else
+                *ret_call = &call->base;
+        return r;
+}
+
 static char *image_path(const char *reference)
 {
         return docker_text("/images/%s/json", reference);
@@ -46,20 +65,9 @@ static char *image_path(const char *reference)
 int docker_image_inspect(struct engine *engine, const char *reference, engine_done done, void *arg,
                          struct engine_call **ret_call)
 {
-        struct docker_call *call;
-        int r;
-
         if (!docker_is_reference(reference))
                 return -EINVAL;
-        r = docker_call_new(&call, (struct docker *)engine, reference, done, arg);
-        if (r < 0)
-                return r;
-        r = docker_call_request(call, &INSPECT, image_path(reference), NULL);
-        if (r < 0)
-                docker_call_free(call);
-        else
-                *ret_call = &call->base;
-        return r;
+        return make(engine, &INSPECT, -1, reference, image_path(reference), done, arg, ret_call);
 }
 
 /* Load and build answer 200 at once, then send a JSON object per line, one of which may be the error. */
@@ -169,25 +177,6 @@ static void on_loaded(struct docker_call *call, const struct http_response *resp
 static const struct docker_step LOAD = ARCHIVE_STEP("load an image", on_loaded, LOAD_DEADLINE_S);
 static const struct docker_step IMPORT = ARCHIVE_STEP("import a root tree", on_made, LOAD_DEADLINE_S);
 static const struct docker_step BUILD = ARCHIVE_STEP("build an image", on_made, BUILD_DEADLINE_S);
-
-static int make(struct engine *engine, const struct docker_step *step, int fd, const char *reference, char *path,
-                engine_done done, void *arg, struct engine_call **ret_call)
-{
-        struct docker_call *call;
-        int r = docker_call_new(&call, (struct docker *)engine, reference, done, arg);
-
-        if (r < 0) {
-                free(path);
-                return r;
-        }
-        call->body_fd = fd;
-        r = docker_call_request(call, step, path, NULL);
-        if (r < 0)
-                docker_call_free(call);
-        else
-                *ret_call = &call->base;
-        return r;
-}
 
 /* The engine's own load reads docker-archives (Podman's reads OCI layouts too). For a root tree the caller must say so.
  */
