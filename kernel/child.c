@@ -264,15 +264,15 @@ static int launch_program(struct launch *launch, int *ret_pid, int *ret_pidfd)
                 return -ENOMEM;
         (void)sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, &launch->mask);
-        r = -guard_begin(&guard);
+        r = guard_begin(&guard);
         if (r == 0) {
                 pid = clone(run_child, stack + STACK_BYTES, sharing | CLONE_PIDFD | SIGCHLD, launch, &pidfd);
-                r = errno;
+                r = pid < 0 ? -errno : 0;
         }
         guard_end(&guard);
         (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
-        if (pid < 0)
-                return -r;
+        if (r < 0)
+                return r;
         if (launch->err == 0 && guard.has_killed)
                 launch->err = EBUSY;
         if (launch->err != 0) {
