@@ -53,7 +53,7 @@ struct listing {
         char seen[USER_ID_MAX + 1];  /* the last user that was looked at */
         char shown[USER_ID_MAX + 1]; /* the last user that was listed */
         size_t n_shown, n_looked;    /* in total; in this piece */
-        bool has_begun, has_more;
+        bool has_more;
 };
 
 static bool add_to_listing(void *arg, const struct carrel_view *view)
@@ -80,9 +80,8 @@ static int add_carrels(void *arg, struct buffer *text)
         struct listing *listing = arg;
         cJSON *tail;
 
-        if (!listing->has_begun)
+        if (!listing->list.has_begun)
                 piece_list_begin(&listing->list, text, cJSON_CreateObject(), "carrels");
-        listing->has_begun = true;
         listing->text = text;
         listing->n_looked = 0;
         pool_each(api_of(listing->request)->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);

@@ -91,7 +91,7 @@ struct exec_listing {
         struct piece_list list;
         struct execs_walk execs;
         struct jobs_walk jobs;
-        bool has_begun, is_among_execs, has_execs, has_jobs;
+        bool is_among_execs, has_execs, has_jobs;
         struct shown_job *shown;
         size_t n_jobs;
         unsigned n_added; /* in this piece */
@@ -194,9 +194,8 @@ static int add_execs(void *arg, struct buffer *text)
         struct exec_listing *listing = arg;
         cJSON *tail;
 
-        if (!listing->has_begun)
+        if (!listing->list.has_begun)
                 piece_list_begin(&listing->list, text, cJSON_CreateObject(), "execs");
-        listing->has_begun = true;
         listing->n_added = 0;
         for (unsigned n = 0; n < LOOKS_MOST && listing->n_added < PIECE_ITEMS; n++) {
                 if (add_next(listing, text))

@@ -92,7 +92,7 @@ int answer_pieces(struct request *request, int64_t size, const struct pieces *pi
 /* ---- a list ---- */
 
 /* The members of an object, without its braces; frees tree. */
-static void add_members(struct buffer *text, cJSON *tree, const char *before, const char *behind)
+static void add_members(struct buffer *text, cJSON *tree, const char *before, const char *after)
 {
         AUTO(auto_free) char *members = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
         size_t length = members == NULL ? 0 : strlen(members);
@@ -103,13 +103,13 @@ static void add_members(struct buffer *text, cJSON *tree, const char *before, co
         } else if (length > 2) {
                 (void)buffer_text(text, before);
                 (void)buffer_append(text, members + 1, length - 2);
-                (void)buffer_text(text, behind);
+                (void)buffer_text(text, after);
         }
 }
 
 void piece_list_begin(struct piece_list *list, struct buffer *text, cJSON *head, const char *name)
 {
-        list->has_items = false;
+        *list = (struct piece_list){ .has_begun = true };
         (void)buffer_text(text, "{");
         add_members(text, head, "", ",");
         (void)buffer_format(text, "\"%s\":[", name);

@@ -28,7 +28,7 @@ __attribute__((warn_unused_result)) int answer_pieces(struct request *request, i
 
 /* The text of one object with a long array in it, piece by piece. Errors are in text->has_failed. */
 struct piece_list {
-        bool has_items;
+        bool has_begun, has_items;
 };
 /* The members before the array, and the array's beginning. Takes head, an object. */
 void piece_list_begin(struct piece_list *list, struct buffer *text, struct cJSON *head, const char *name);
