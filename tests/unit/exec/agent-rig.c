@@ -90,6 +90,14 @@ void say_started(int agent, uint32_t number)
         say(agent);
 }
 
+void say_outputs_end(int agent, uint32_t number)
+{
+        agent_write_end(&said, number, AGENT_STREAM_OUT);
+        say(agent);
+        agent_write_end(&said, number, AGENT_STREAM_ERR);
+        say(agent);
+}
+
 void say_exited(int agent, uint32_t number, uint32_t is_signal, uint32_t value)
 {
         agent_write_exited(&said, number, &(struct agent_exited){ is_signal, value });

@@ -23,5 +23,7 @@ void close_rig(struct rig *rig);
 enum agent_kind hear(struct rig *rig, int agent);
 void say(int agent); /* `said` */
 void say_started(int agent, uint32_t number);
+/* That stdout and stderr have ended. */
+void say_outputs_end(int agent, uint32_t number);
 void say_exited(int agent, uint32_t number, uint32_t is_signal, uint32_t value);
 void begin_exec(struct rig *rig, const struct exec_request *request);

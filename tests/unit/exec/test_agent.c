@@ -420,10 +420,7 @@ static void frames_carry_what_pipes_would(void **state)
         say_started(rig.agent, 1);
         agent_write_data(&said, 1, AGENT_STREAM_OUT, "out", 3);
         say(rig.agent);
-        agent_write_end(&said, 1, AGENT_STREAM_OUT);
-        say(rig.agent);
-        agent_write_end(&said, 1, AGENT_STREAM_ERR);
-        say(rig.agent);
+        say_outputs_end(rig.agent, 1);
         say_exited(rig.agent, 1, 0, 0);
         world_await_answers(&rig.world, 1);
         assert_string_equal(rig.world.output, "out");
@@ -584,10 +581,7 @@ static void a_lie_hides_no_message_of_another_exec(void **state)
                         lie_about_an_unknown_kind(rig.agent);
                 agent_write_data(&said, 1, AGENT_STREAM_OUT, "last", 4);
                 say(rig.agent);
-                agent_write_end(&said, 1, AGENT_STREAM_OUT);
-                say(rig.agent);
-                agent_write_end(&said, 1, AGENT_STREAM_ERR);
-                say(rig.agent);
+                say_outputs_end(rig.agent, 1);
                 say_exited(rig.agent, 1, 0, 7);
                 agent_write_gone(&said, 1);
                 say(rig.agent);
@@ -618,10 +612,7 @@ static void no_exec_is_launched_during_the_last_messages(void **state)
                 say_started(rig.agent, 1);
                 if (LIES[i])
                         lie_about_an_unknown_kind(rig.agent);
-                agent_write_end(&said, 1, AGENT_STREAM_OUT);
-                say(rig.agent);
-                agent_write_end(&said, 1, AGENT_STREAM_ERR);
-                say(rig.agent);
+                say_outputs_end(rig.agent, 1);
                 say_exited(rig.agent, 1, 0, 7);
                 agent_write_gone(&said, 1);
                 say(rig.agent);

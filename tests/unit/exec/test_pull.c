@@ -250,10 +250,7 @@ static void frames_are_pushed(void **state)
         say_started(rig.agent, 1);
         agent_write_data(&said, 1, AGENT_STREAM_OUT, "more", 4);
         say(rig.agent);
-        agent_write_end(&said, 1, AGENT_STREAM_OUT);
-        say(rig.agent);
-        agent_write_end(&said, 1, AGENT_STREAM_ERR);
-        say(rig.agent);
+        say_outputs_end(rig.agent, 1);
         say_exited(rig.agent, 1, 0, 0);
         world_await_answers(&rig.world, 1);
         assert_string_equal(rig.world.streamed, "1more");
