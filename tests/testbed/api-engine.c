@@ -223,13 +223,13 @@ static void write_containers_conf(void)
         assert_return_code(fclose(conf), errno);
 }
 
-/* crun refuses a hybrid cgroup tree. Podman would use the host's locks (/dev/shm/libpod_lock), caches and networks, so
+/* Podman would use the host's locks (/dev/shm/libpod_lock), caches and networks, so
  * other directories are mounted over them. */
 static void open_podman(void)
 {
         static const char *const PRIVATE[] = { "/dev/shm", "/var/lib/containers", "/var/lib/cni" };
 
-        (void)umount2("/sys/fs/cgroup/unified", MNT_DETACH);
+        enclosure_hide_cgroup2();
         for (size_t i = 0; i < sizeof PRIVATE / sizeof *PRIVATE; i++) {
                 struct stat found;
 

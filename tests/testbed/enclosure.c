@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +27,7 @@ enum { PATH_BYTES = 512, CGROUP_DEPTH = 8, TAIL_BYTES = 8192 };
 
 #define LOG_DIR "/run/testbed"
 
+#define CGROUP2_BESIDE_V1 "/sys/fs/cgroup/unified"
 #define CGROUP_VARIABLE "TESTBED_CGROUP"
 
 const char *enclosure_cgroup(void)
@@ -91,6 +93,12 @@ static void remove_tree(const char *path, unsigned depth)
         rmdir(path);
 }
 
+void enclosure_hide_cgroup2(void)
+{
+        if (umount2(CGROUP2_BESIDE_V1, MNT_DETACH) == 0)
+                assert_return_code(mount("/sys/fs/cgroup/pids", CGROUP2_BESIDE_V1, NULL, MS_BIND, NULL), errno);
+}
+
 /* With cgroup v1 each directory of /sys/fs/cgroup is a hierarchy. With v2 there is only one hierarchy. */
 static void remove_cgroups(void)
 {
@@ -106,6 +114,24 @@ static void remove_cgroups(void)
                 closedir(dir);
         if (snprintf(path, sizeof path, "/sys/fs/cgroup%s", enclosure_cgroup()) < (int)sizeof path)
                 remove_tree(path, CGROUP_DEPTH);
+}
+
+/* See enclosure_hide_cgroup2(). Looks from a mount namespace of its own, as cgroup2 covers the place. */
+static bool left_directories(void)
+{
+        pid_t looker = fork();
+        char path[PATH_BYTES];
+        int status = 0;
+
+        if (looker == 0) {
+                snprintf(path, sizeof path, CGROUP2_BESIDE_V1 "%s", enclosure_cgroup());
+                _exit(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                      umount2(CGROUP2_BESIDE_V1, MNT_DETACH) == 0 && access(path, F_OK) == 0);
+        }
+        if (looker < 0 || waitpid(looker, &status, 0) != looker || status == 0)
+                return false;
+        fprintf(stderr, "The test left %s on the tmpfs below " CGROUP2_BESIDE_V1 "\n", enclosure_cgroup());
+        return true;
 }
 
 static int exit_status(int wait_status)
@@ -135,7 +161,7 @@ static int supervise(pid_t init)
                 kill(init, SIGKILL);
         }
         remove_cgroups();
-        return exit_status(status);
+        return left_directories() ? 1 : exit_status(status);
 }
 
 /* ---- inside ---- */
@@ -196,12 +222,15 @@ int enclosure_run(int (*run)(void))
 {
         char cgroup[64];
         sigset_t awaited, mask;
+        struct timespec now;
         const char *reason = obstacle();
         pid_t init;
 
         if (reason != NULL)
                 return skip_all(reason);
-        snprintf(cgroup, sizeof cgroup, "/carrel-testbed-%ld", (long)getpid());
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        snprintf(cgroup, sizeof cgroup, "/carrel-testbed-%ld-%llx", (long)getpid(),
+                 (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000);
         setenv(CGROUP_VARIABLE, cgroup, 1);
         sigfillset(&awaited);
         sigprocmask(SIG_SETMASK, &awaited, &mask);

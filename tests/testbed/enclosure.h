@@ -17,6 +17,10 @@ int enclosure_run(int (*run)(void));
 /* The cgroup for the engine's containers, as a path below the root of each hierarchy. The supervisor removes it. */
 const char *enclosure_cgroup(void);
 
+/* Hides cgroup2 beside cgroup v1 from the runtimes inside, as crun (1.8) needs it. A v1 hierarchy takes its place:
+ * otherwise they would make directories on the host's tmpfs below it, which stay. */
+void enclosure_hide_cgroup2(void);
+
 /* Prints the end of a log on stderr, as tests/run reads it: the last 8 KiB, but nothing before offset `from`. */
 void enclosure_print_log(const char *path, long from);
 

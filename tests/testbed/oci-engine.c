@@ -285,8 +285,7 @@ static void remove_container(const char *name)
         TOOL("remove", name);
 }
 
-/* crun refuses a hybrid cgroup tree. */
-/* With its own device nodes, as the engine configures it. */
+/* With its own device nodes, as the engine configures it. For cgroup2 see enclosure_hide_cgroup2(). */
 static void crun(const char *root, const char *words)
 {
         char script[2048];
@@ -294,7 +293,8 @@ static void crun(const char *root, const char *words)
         assert_true(snprintf(script, sizeof script,
                              "mount -t tmpfs -o mode=755 dev /dev; n() { mknod -m 666 /dev/$1 c $2 $3; }; n null 1 3; "
                              "n zero 1 5; n full 1 7; n random 1 8; n urandom 1 9; n tty 5 0; "
-                             "umount /sys/fs/cgroup/unified 2>/dev/null; exec crun --cgroup-manager=cgroupfs --root %s "
+                             "umount /sys/fs/cgroup/unified 2>/dev/null && mount --bind /sys/fs/cgroup/pids "
+                             "/sys/fs/cgroup/unified; exec crun --cgroup-manager=cgroupfs --root %s "
                              "%s </dev/null",
                              root, words) < (int)sizeof script);
         MUST_RUN("unshare", "-m", "sh", "-c", script);
