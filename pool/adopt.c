@@ -6,8 +6,8 @@
 
 #include "clock.h"
 #include "ensure.h"
-#include "inside.h"
 #include "orphan-call.h"
+#include "pool-inside.h"
 #include "proc-file.h"
 #include "retire.h"
 #include "spec.h"

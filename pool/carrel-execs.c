@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "user-id.h"
 
 struct carrel_exec {

@@ -10,7 +10,7 @@
 
 #include "clock.h"
 #include "flow.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "scope.h"
 #include "str.h"
 #include "task.h"

@@ -1,7 +1,7 @@
 #include "engine-events.h"
 
 #include "clock.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "task.h"
 
 /* Docker reports "oom" for any process of the container's cgroup, and before "die" when its init was killed. So "oom"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "carrel-execs.h"
-#include "inside.h"
 #include "names.h"
+#include "pool-inside.h"
 #include "steps.h"
 #include "task.h"
 #include "template.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inside.h"
+#include "pool-inside.h"
 #include "scope.h"
 
 struct image_work {

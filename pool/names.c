@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "carrel.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "profile.h"
 #include "scope.h"
 #include "str.h"

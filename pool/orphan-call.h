@@ -1,7 +1,7 @@
 /* An engine call for a container that belongs to no carrel, and its caller's callback. */
 #pragma once
 
-#include "inside.h"
+#include "pool-inside.h"
 
 struct orphan_call {
         struct list node; /* in pool->orphan_calls */

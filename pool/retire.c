@@ -6,7 +6,7 @@
 
 #include "clock.h"
 #include "ensure.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "task.h"
 #include "user-id.h"
 #include "waiters.h"

@@ -5,9 +5,9 @@
 
 #include "clock.h"
 #include "hardening.h"
-#include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
+#include "pool-inside.h"
 #include "profile.h"
 #include "remount.h"
 #include "task.h"

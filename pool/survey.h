@@ -1,7 +1,7 @@
 /* Compares the engine's list of containers with the carrels. */
 #pragma once
 
-#include "inside.h"
+#include "pool-inside.h"
 #include "spec.h"
 
 /* The template that made a running container of this pool, if its labels and spec hash are what we would make today, or

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "remount.h"
 
 struct task *task_new(struct carrel *carrel)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "ensure.h"
-#include "inside.h"
+#include "pool-inside.h"
 #include "task.h"
 
 /* Unlinks and frees it, and withdraws the carrel's queued start if this was its last waiter. */
