@@ -8,11 +8,10 @@
 #include "answer.h"
 #include "api.h"
 #include "ensure-then.h"
+#include "inside.h"
 #include "spool.h"
 #include "stream.h"
 
-/* The path of carrel-init in every carrel. */
-static const char AGENT[] = "/.carrel/init";
 /* The longest that an operation may take, even if it makes progress. */
 static const double TIMEOUT_S = 86400;
 /* The slowest disk that we wait for after the last byte has been written. */
@@ -120,7 +119,7 @@ void file_work_pause(struct file_work *work, bool is_paused)
 /* Reports which file system is full, and who can make room. */
 static void fail_full(struct file_work *work, int err)
 {
-        static const char *const OWN[] = { "/tmp", "/dev/shm" };
+        static const char *const OWN[] = { INSIDE_TMP, INSIDE_SHM };
         struct fault why;
 
         for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++) {
@@ -296,7 +295,7 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
                 .on_output = on_output, .on_done = on_done, .on_input_ready = feed, .on_launch = on_launch
         };
         struct file_work *work = request->work;
-        const char *argv[FILE_ARGUMENTS_MAX + EXTRA_ARGUMENTS] = { AGENT, "file" };
+        const char *argv[FILE_ARGUMENTS_MAX + EXTRA_ARGUMENTS] = { INSIDE_INIT, "file" };
         struct exec_request program = { .argv = argv, .is_streaming = true, .timeout_s = TIMEOUT_S };
 
         (void)ensured;

@@ -8,6 +8,7 @@
 
 #include "api-path.h"
 #include "calls.h"
+#include "inside.h"
 #include "interrupt.h"
 #include "local-files.h"
 #include "scope.h"
@@ -52,7 +53,7 @@ static int read_place(const struct cli *cli, const char *text, struct place *pla
         if (length == 0 || length >= sizeof place->user)
                 return cli_fail_usage(cli, "cp", "\"%s\" has no user before its colon", text);
         memcpy(place->user, text, length);
-        place->path = text[length + 1] == '\0' ? "/workspace" : text + length + 1;
+        place->path = text[length + 1] == '\0' ? INSIDE_WORKSPACE : text + length + 1;
         return STATUS_OK;
 }
 
@@ -357,7 +358,8 @@ const struct verb CMD_CP = {
         .name = "cp",
         .operands = "SOURCE TARGET",
         .summary = "Copy a file or a directory into a carrel, or out of one",
-        .help = "One of the two is USER:PATH, relative to /workspace unless it begins with a slash. The other is a\n"
+        .help = "One of the two is USER:PATH, relative to " INSIDE_WORKSPACE
+                " unless it begins with a slash. The other is a\n"
                 "local path, or \"-\": a tar archive from stdin into the directory PATH, or of PATH to stdout. If\n"
                 "TARGET is a directory, SOURCE is placed inside it. Modes and times are kept, owners are not;\n"
                 "setuid, setgid and sticky are dropped when copying out, and zeros become holes. Links are copied\n"

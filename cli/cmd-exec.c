@@ -8,6 +8,7 @@
 #include "environment.h"
 #include "exec-events.h"
 #include "input.h"
+#include "inside.h"
 #include "interrupt.h"
 #include "scope.h"
 #include "session.h"
@@ -46,7 +47,8 @@ static const struct option_spec OPTIONS[] = {
         { 0, "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
           .help = "seconds until everything the program started is killed" },
         { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "connect this terminal to the program; implies -i" },
-        { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
+        { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR",
+          .help = "absolute; default " INSIDE_WORKSPACE },
         { .name = NULL },
 };
 

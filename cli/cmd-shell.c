@@ -3,6 +3,7 @@
 
 #include "calls.h"
 #include "environment.h"
+#include "inside.h"
 #include "scope.h"
 #include "session.h"
 #include "verbs.h"
@@ -17,7 +18,8 @@ struct shell_values {
 static const struct option_spec OPTIONS[] = {
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
           .help = "set a variable, without a value to the local one; may be repeated" },
-        { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR", .help = "absolute; default /workspace" },
+        { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR",
+          .help = "absolute; default " INSIDE_WORKSPACE },
         { .name = NULL },
 };
 

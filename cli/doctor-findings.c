@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "inside.h"
+
 #define MEND_TEMPLATE                                                                                                  \
         "the container is weaker than carreld requested: check the setting runtime in carrel.conf(5), and try "        \
         "without "                                                                                                     \
@@ -33,8 +35,8 @@ static const struct {
         [CHECK_INIT] = { "agent is unreadable", "chmod 0711 carrel-init in helper_dir (carrel.conf(5)), then remove "
                                                 "the running carrels (`carrel rm`)" },
         [CHECK_ROOT] = { "root is read-only", MEND_TEMPLATE },
-        [CHECK_TMP] = { "/tmp is writable", "see tmp_size in carrel.conf(5)" },
-        [CHECK_WORKSPACE] = { "/workspace is writable",
+        [CHECK_TMP] = { INSIDE_TMP " is writable", "see tmp_size in carrel.conf(5)" },
+        [CHECK_WORKSPACE] = { INSIDE_WORKSPACE " is writable",
                               "the user's directory below users_dir must belong to uid and gid "
                               "of carrel.conf(5)" },
         [CHECK_PIDS] = { "pids limit", "the engine must be able to use the pids cgroup" },

@@ -4,19 +4,20 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "inside.h"
 #include "str.h"
 
 const char DOCTOR_INSIDE_SCRIPT[] =
         "while read -r key value rest; do\n"
         "  case $key in CapBnd:|NoNewPrivs:|Seccomp:|Uid:) echo \"$key $value\";; esac\n"
-        "  if [ $key = NoNewPrivs: ]; then if [ -r /.carrel/init ]; then echo Init: yes; else echo Init: no; fi; fi\n"
+        "  if [ $key = NoNewPrivs: ]; then if [ -r " INSIDE_INIT " ]; then echo Init: yes; else echo Init: no; fi; fi\n"
         "done </proc/self/status\n"
         "while read -r device mount type options rest; do\n"
         "  if [ \"$mount\" = / ]; then echo \"Root: ${options%%,*}\"; fi\n"
         "done </proc/self/mounts\n"
         "write() { if (: >\"$2\") 2>/dev/null; then echo \"$1: yes\"; rm -f \"$2\"; else echo \"$1: no\"; fi; }\n"
-        "write Tmp /tmp/.carrel-doctor\n"
-        "write Workspace /workspace/.carrel-doctor\n"
+        "write Tmp " INSIDE_TMP "/.carrel-doctor\n"
+        "write Workspace " INSIDE_WORKSPACE "/.carrel-doctor\n"
         "show() { if [ -r \"$2\" ]; then read -r value <\"$2\"; echo \"$1: $value\"; fi; }\n"
         "show Pids /sys/fs/cgroup/pids.max\n"
         "show Pids /sys/fs/cgroup/pids/pids.max\n"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inside.h"
 #include "resolvers.h"
 #include "scope.h"
 #include "str.h"
@@ -185,7 +186,7 @@ static const struct setting TABLE[] = {
           "arguments for the runtime of the engine oci, before each command, e.g. --platform=kvm", NULL },
         { "runtime_dir", SETTING_TEXT, AT(runtime_dir), "/run/carrel", 1, 100, NULL,
           "directory on a tmpfs for the ledger, the record of execs and the lock", check_path },
-        { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of /dev/shm inside",
+        { "shm_size", SETTING_SIZE, AT(shm_bytes), "64m", 65536, 1099511627776.0, NULL, "size of " INSIDE_SHM " inside",
           NULL },
         { "socket", SETTING_TEXT, AT(socket), "/run/carrel/carrel.sock", 1, 100, NULL, "unix socket of the API",
           check_path },
@@ -197,7 +198,8 @@ static const struct setting TABLE[] = {
           "action for containers found at start: clear removes all of this pool, adopt keeps those that match", NULL },
         { "sweep_interval_s", SETTING_DECIMAL, AT(sweep_interval_s), "30", 0.1, 86400, NULL,
           "seconds between two comparisons with the engine's containers", NULL },
-        { "tmp_size", SETTING_SIZE, AT(tmp_bytes), "512m", 65536, 1099511627776.0, NULL, "size of /tmp inside", NULL },
+        { "tmp_size", SETTING_SIZE, AT(tmp_bytes), "512m", 65536, 1099511627776.0, NULL,
+          "size of " INSIDE_TMP " inside", NULL },
         { "uid", SETTING_TEXT, AT(uid), "carrel-user", 1, 32, NULL,
           "account that owns the users' files on disk, a name or a number; not a person's account", check_name },
         { "uid_is_shared", SETTING_CHOICE, AT(uid_is_shared), "no", 0, 0, ANSWERS,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "inside.h"
 #include "listen.h"
 #include "profile.h"
 #include "str.h"
@@ -185,7 +186,7 @@ static int check_tmp_size(const struct config *config, struct fault *why)
         if (config->tmp_bytes <= config->memory_bytes)
                 return 0;
         return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
-                         "tmp_size is larger than memory: files in /tmp count as memory, so lower it");
+                         "tmp_size is larger than memory: files in " INSIDE_TMP " count as memory, so lower it");
 }
 
 static int check_uploads_size(const struct config *config, struct fault *why)

@@ -3,6 +3,7 @@
 #include <linux/mount.h>
 #include <sys/resource.h>
 
+#include "inside.h"
 #include "str.h"
 
 /* capabilities(7): none in any set. */
@@ -75,8 +76,8 @@ static const struct profile_mount MOUNTS[] = {
         { "/dev/mqueue", "mqueue", "nosuid,noexec,nodev", PROFILE_OCI, PROFILE_AS_ABOVE },
         { "/sys", "sysfs", "nosuid,noexec,nodev,ro", PROFILE_OCI, PROFILE_AS_ABOVE },
         { PROFILE_CGROUPS, "cgroup", "nosuid,noexec,nodev,relatime,ro", PROFILE_OCI, PROFILE_USERS },
-        { PROFILE_WORKSPACE, NULL, NULL, 0, PROFILE_USERS },
-        { PROFILE_TMP, NULL, NULL, 0, PROFILE_USERS },
+        { INSIDE_WORKSPACE, NULL, NULL, 0, PROFILE_USERS },
+        { INSIDE_TMP, NULL, NULL, 0, PROFILE_USERS },
         { "/run", "tmpfs", "ro,noexec,size=65536,mode=0755", PROFILE_PODMAN, PROFILE_AS_ABOVE },
         { "/var/tmp", "tmpfs", NULL, PROFILE_PODMAN, PROFILE_USERS },
         { 0 },
@@ -107,8 +108,8 @@ static const struct profile_path PATHS[] = {
 /* All groups inside may use ports below 1024 and ping sockets (ip(7), icmp(7)): the namespace is the carrel's own.
  * `default` applies to an interface that is plugged in later. */
 static const struct profile_sysctl SYSCTLS[] = {
-        { "net.ipv4.ip_unprivileged_port_start", "0", NULL, false },
-        { "net.ipv4.ping_group_range", "0 2147483647", "0 65535", false },
+        { "net.ipv4.ip_unprivileged_port_start", INSIDE_PORT_START, NULL, false },
+        { "net.ipv4.ping_group_range", INSIDE_PING_GROUPS, "0 65535", false },
         { "net.ipv6.conf.all.disable_ipv6", "1", NULL, true },
         { "net.ipv6.conf.default.disable_ipv6", "1", NULL, true },
         { 0 },

@@ -6,22 +6,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "inside.h"
 #include "scope.h"
 #include "tree.h"
 
-/* Mount points of pool/template.h and of the engine. A directory comes before its entries. */
+/* Mount points of inside.h and of the engine. A directory comes before its entries. */
 static const struct {
         const char *path;
         mode_t type;
         uint32_t mode;
 } PLACES[] = {
-        { ".carrel", S_IFDIR, 0755 },      { ".carrel/home", S_IFDIR, 0755 },
-        { ".carrel/init", S_IFREG, 0755 }, { "dev", S_IFDIR, 0755 },
-        { "etc", S_IFDIR, 0755 },          { "etc/hostname", S_IFREG, 0644 },
-        { "etc/hosts", S_IFREG, 0644 },    { "etc/resolv.conf", S_IFREG, 0644 },
-        { "proc", S_IFDIR, 0755 },         { "run", S_IFDIR, 0755 },
-        { "sys", S_IFDIR, 0755 },          { "tmp", S_IFDIR, 0755 },
-        { "workspace", S_IFDIR, 0755 },
+        { &INSIDE_CARREL[1], S_IFDIR, 0755 },
+        { &INSIDE_AGENT[1], S_IFDIR, 0755 },
+        { &INSIDE_INIT[1], S_IFREG, 0755 },
+        { "dev", S_IFDIR, 0755 },
+        { "etc", S_IFDIR, 0755 },
+        { "etc/hostname", S_IFREG, 0644 },
+        { "etc/hosts", S_IFREG, 0644 },
+        { "etc/resolv.conf", S_IFREG, 0644 },
+        { "proc", S_IFDIR, 0755 },
+        { "run", S_IFDIR, 0755 },
+        { "sys", S_IFDIR, 0755 },
+        { &INSIDE_TMP[1], S_IFDIR, 0755 },
+        { &INSIDE_WORKSPACE[1], S_IFDIR, 0755 },
 };
 
 _Static_assert(sizeof PLACES / sizeof *PLACES == FURNISHED_MAX, "as furnish.h says");

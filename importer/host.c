@@ -13,6 +13,7 @@
 #include "content.h"
 #include "entry.h"
 #include "furnish.h"
+#include "inside.h"
 #include "scope.h"
 #include "str.h"
 #include "tree.h"
@@ -20,8 +21,10 @@
 enum { COPY_DEPTH_MAX = 8, COPY_FILE_MAX_BYTES = 16 << 20 };
 
 /* Mount points, and paths that programs expect. */
-static const char *const DIRECTORIES[] = { "dev", "etc", "home", "proc",      "root",    "run",      "sys",
-                                           "tmp", "usr", "var",  "workspace", "var/lib", "var/cache" };
+static const char *const DIRECTORIES[] = {
+        "dev",     "etc",      "home", "proc", "root", "run", "sys", &INSIDE_TMP[1], "usr", "var", &INSIDE_WORKSPACE[1],
+        "var/lib", "var/cache"
+};
 static const struct {
         const char *path, *target;
 } LINKS[] = { { "var/tmp", "../tmp" }, { "var/run", "../run" }, { "etc/mtab", "../proc/self/mounts" } };
@@ -33,7 +36,7 @@ static const struct {
         { "etc/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n" },
         { "etc/hosts", "127.0.0.1 localhost\n" },
         { "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n" },
-        { "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/workspace:/bin/sh\n"
+        { "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:" INSIDE_WORKSPACE ":/bin/sh\n"
                         "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n" },
 };
 

@@ -68,7 +68,7 @@ void connection_dial(struct agent *agent)
         struct agent_hello hello = { .magic = AGENT_MAGIC, AGENT_VERSION_MIN, AGENT_VERSION };
         int fd;
 
-        if (access(AGENT_DIRECTORY, F_OK) != 0) {
+        if (access(INSIDE_AGENT, F_OK) != 0) {
                 agent->patience_ms = -1; /* no directory was bound: we only reap children */
                 return;
         }

@@ -11,9 +11,9 @@
 #include <sys/types.h>
 
 #include "agent-wire.h"
+#include "inside.h"
 
-#define AGENT_DIRECTORY "/.carrel/home"
-#define AGENT_SOCKET AGENT_DIRECTORY "/agent.sock"
+#define AGENT_SOCKET INSIDE_AGENT "/" INSIDE_SOCKET
 
 enum { AGENT_RUNS_MAX = 1024, AGENT_KEPT_MAX = 512, AGENT_POLLS_MAX = 2 + 4 * AGENT_RUNS_MAX + AGENT_KEPT_MAX };
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "carrel.h"
+#include "inside.h"
 #include "pool-inside.h"
-#include "profile.h"
 #include "scope.h"
 #include "str.h"
 #include "template.h"
@@ -44,7 +44,7 @@ static const struct {
 
 int names_passwd(struct buffer *buffer, const struct pool_owner *user)
 {
-        int r = buffer_format(buffer, "user:x:%" PRIu32 ":%" PRIu32 ":user:" PROFILE_WORKSPACE ":/bin/sh\n", user->uid,
+        int r = buffer_format(buffer, "user:x:%" PRIu32 ":%" PRIu32 ":user:" INSIDE_WORKSPACE ":/bin/sh\n", user->uid,
                               user->gid);
 
         for (size_t i = 0; r == 0 && i < sizeof ACCOUNTS / sizeof *ACCOUNTS; i++) {

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "hardening.h"
+#include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
 #include "pool-inside.h"
@@ -249,7 +250,7 @@ enum flow_verdict step_remount(struct flow *flow, void *subject)
 
         if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE || check_mounts(carrel, &why) == 0)
                 return FLOW_NEXT;
-        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, PROFILE_WORKSPACE, on_remounted, task,
+        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, INSIDE_WORKSPACE, on_remounted, task,
                           flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_WAIT;

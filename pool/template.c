@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent-listener.h"
+#include "inside.h"
 #include "profile.h"
 #include "spec.h"
 #include "str.h"
@@ -67,16 +68,16 @@ int template_resolv_conf(struct buffer *buffer, const char *dns)
 static void fill_mounts(struct template *t, const struct pool_options *options)
 {
         (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, PROFILE_TMP_OPTIONS, options->tmp_bytes);
-        t->tmpfs[0] = (struct tmpfs_mount){ PROFILE_TMP, t->tmpfs_options };
-        t->binds[0] = (struct bind_mount){ options->init_path, TEMPLATE_INIT, true };
-        t->binds[1] = (struct bind_mount){ t->workspace, PROFILE_WORKSPACE, false };
+        t->tmpfs[0] = (struct tmpfs_mount){ INSIDE_TMP, t->tmpfs_options };
+        t->binds[0] = (struct bind_mount){ options->init_path, INSIDE_INIT, true };
+        t->binds[1] = (struct bind_mount){ t->workspace, INSIDE_WORKSPACE, false };
         t->spec.tmpfs = t->tmpfs;
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
         t->spec.n_binds = 2;
         if (t->agent_directory == NULL)
                 return;
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, AGENT_LISTENER_TARGET, true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, INSIDE_AGENT, true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", true };
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", true };
@@ -86,14 +87,14 @@ static void fill_process(struct template *t, const struct pool_owner *owner, con
                          const char *user)
 {
         (void)snprintf(t->user_variable, sizeof t->user_variable, "CARREL_USER=%s", user);
-        t->argv[0] = TEMPLATE_INIT;
-        t->environment[0] = "HOME=" PROFILE_WORKSPACE;
+        t->argv[0] = INSIDE_INIT;
+        t->environment[0] = "HOME=" INSIDE_WORKSPACE;
         t->environment[1] = "USER=user"; /* as in the carrel's passwd */
         t->environment[2] = "LOGNAME=user";
         t->environment[3] = t->user_variable; /* PATH is the image's, or the engine's default */
         t->spec.argv = t->argv;
         t->spec.environment = t->environment;
-        t->spec.working_dir = PROFILE_WORKSPACE;
+        t->spec.working_dir = INSIDE_WORKSPACE;
         t->spec.hostname =
                 "carrel"; /* not the user id: it may be longer than a host name, and programs need not see it */
         t->spec.uid = inside->uid;

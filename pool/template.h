@@ -13,7 +13,6 @@
 #define LABEL_GENERATION "io.carrel.generation"
 #define PRODUCT "carrel"
 
-#define TEMPLATE_INIT "/.carrel/init"
 /* In the directory of the carrel's agent (names.h). */
 #define TEMPLATE_PASSWD "passwd"
 #define TEMPLATE_GROUP "group"

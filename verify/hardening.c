@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "cgroup.h"
+#include "inside.h"
 #include "proc-file.h"
 #include "profile.h"
 #include "scope.h"
@@ -329,11 +330,11 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
                                          "%.*s inside is a device node of the host",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 has_root |= is_at(&line, "/");
-                has_workspace |= is_at(&line, PROFILE_WORKSPACE) && !has_option(&line, "ro");
+                has_workspace |= is_at(&line, INSIDE_WORKSPACE) && !has_option(&line, "ro");
         }
         if (!has_root || !has_workspace)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks its %s",
-                                 has_root ? PROFILE_WORKSPACE : "root mount");
+                                 has_root ? INSIDE_WORKSPACE : "root mount");
         return 0;
 }
 

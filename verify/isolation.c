@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "inside.h"
 #include "proc-file.h"
 #include "profile.h"
 #include "scope.h"
@@ -30,7 +31,7 @@ static bool is_word(const char *word, size_t length, const char *wanted)
 
 static int judge_interface(const char *name, size_t length, bool may_have_eth0, struct fault *why)
 {
-        if (is_word(name, length, "lo") || (may_have_eth0 && is_word(name, length, "eth0")))
+        if (is_word(name, length, "lo") || (may_have_eth0 && is_word(name, length, INSIDE_INTERFACE)))
                 return 0;
         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                          "the container is not isolated: the interface %.*s connects it",
@@ -132,7 +133,7 @@ static int open_workspace(int pid)
 
         (void)snprintf(path, sizeof path, "/proc/%d/root", pid);
         root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, &PROFILE_WORKSPACE[1], &how, sizeof how);
+        return root < 0 ? -1 : (int)syscall(SYS_openat2, root, &INSIDE_WORKSPACE[1], &how, sizeof how);
 }
 
 static int check_workspace(int pid, int users_fd, const char *user, struct fault *why)
@@ -142,11 +143,11 @@ static int check_workspace(int pid, int users_fd, const char *user, struct fault
         struct stat outside;
 
         if (workspace < 0 || fstat(workspace, &inside) < 0)
-                return refuse(why, "its " PROFILE_WORKSPACE " cannot be opened");
+                return refuse(why, "its " INSIDE_WORKSPACE " cannot be opened");
         if (fstatat(users_fd, user, &outside, AT_SYMLINK_NOFOLLOW) < 0)
                 return refuse(why, "its user has no directory");
         if (inside.st_dev != outside.st_dev || inside.st_ino != outside.st_ino)
-                return refuse(why, "its " PROFILE_WORKSPACE " is not its user's directory");
+                return refuse(why, "its " INSIDE_WORKSPACE " is not its user's directory");
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inside.h"
 #include "json-scope.h"
 #include "profile.h"
 
@@ -209,7 +210,7 @@ static bool add_one_tmpfs(cJSON *object, const char *target, const char *given)
 static const char *options_of_tmp(const struct container_spec *spec)
 {
         for (size_t i = 0; i < spec->n_tmpfs; i++)
-                if (strcmp(spec->tmpfs[i].target, PROFILE_TMP) == 0)
+                if (strcmp(spec->tmpfs[i].target, INSIDE_TMP) == 0)
                         return spec->tmpfs[i].options;
         return "ro";
 }

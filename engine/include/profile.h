@@ -1,7 +1,7 @@
 /* The hardened profile of every carrel, as data (docs/threats.md, "The default profile"). It has each constant that an
- * engine is given or that verify/ reads back from the kernel, once. No request and no setting can change it: the
- * encoders add the values of struct container_spec. Keys that only Docker's API has (AutoRemove, LogConfig, ...) are in
- * engine/docker/create-body.c. */
+ * engine is given or that verify/ reads back from the kernel, once. The places that programs inside use too are in
+ * inside.h. No request and no setting can change the profile: the encoders add the values of struct container_spec.
+ * Keys that only Docker's API has (AutoRemove, LogConfig, ...) are in engine/docker/create-body.c. */
 #pragma once
 
 #include <inttypes.h>
@@ -14,10 +14,6 @@ struct buffer;
  */
 enum profile_engine { PROFILE_DOCKER = 1, PROFILE_PODMAN = 2, PROFILE_OCI = 4 };
 
-/* The user's directory inside. */
-#define PROFILE_WORKSPACE "/workspace"
-#define PROFILE_TMP "/tmp"
-#define PROFILE_SHM "/dev/shm"
 #define PROFILE_CGROUPS "/sys/fs/cgroup"
 #define PROFILE_TERMINALS "/dev/pts"
 
@@ -76,7 +72,7 @@ enum profile_writing {
 struct profile_mount {
         const char *target;
         const char *type;    /* NULL: a bind mount or tmpfs of the spec */
-        const char *options; /* separated by commas; NULL: those of the spec's PROFILE_TMP */
+        const char *options; /* separated by commas; NULL: those of the spec's INSIDE_TMP */
         unsigned engines;    /* set of enum profile_engine */
         enum profile_writing writing;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "inside.h"
 #include "json-scope.h"
 #include "oci-engine.h"
 #include "profile.h"
@@ -289,7 +290,7 @@ static bool append_shm(cJSON *mounts, uint64_t bytes)
 {
         struct buffer options = { 0 };
         bool is_added = buffer_format(&options, PROFILE_SHM_OPTIONS, bytes) == 0 &&
-                        append_tmpfs(mounts, PROFILE_SHM, options.data);
+                        append_tmpfs(mounts, INSIDE_SHM, options.data);
 
         buffer_free(&options);
         return is_added;

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include "agent-exec.h"
-#include "profile.h"
+#include "inside.h"
 
 int agent_exec_take(struct agent_exec *exec, const struct exec_request *request)
 {
-        const char *working_dir = request->working_dir != NULL ? request->working_dir : PROFILE_WORKSPACE;
+        const char *working_dir = request->working_dir != NULL ? request->working_dir : INSIDE_WORKSPACE;
 
         exec->working_dir = strdup(working_dir);
         if (exec->working_dir == NULL)

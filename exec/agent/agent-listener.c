@@ -12,9 +12,8 @@
 #include "agent-channel.h"
 #include "agent-listener.h"
 #include "agent-token.h"
+#include "inside.h"
 #include "scope.h"
-
-#define SOCKET_NAME "agent.sock"
 
 /* How often the groups of an earlier carreld's execs are cleared until nothing of them lives; on_greeted waits for it.
  */
@@ -148,14 +147,14 @@ static int listen_in(int directory, int *ret_fd)
         AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         const int on = 1;
 
-        (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" SOCKET_NAME, directory);
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" INSIDE_SOCKET, directory);
         if (fd < 0)
                 return -errno;
-        if (unlinkat(directory, SOCKET_NAME, 0) != 0 && errno != ENOENT)
+        if (unlinkat(directory, INSIDE_SOCKET, 0) != 0 && errno != ENOENT)
                 return -errno;
         if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
             bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-            fchmodat(directory, SOCKET_NAME, 0666, 0) != 0 || listen(fd, BACKLOG) != 0)
+            fchmodat(directory, INSIDE_SOCKET, 0666, 0) != 0 || listen(fd, BACKLOG) != 0)
                 return -errno;
         *ret_fd = TAKE_FD(fd);
         return 0;
@@ -170,7 +169,7 @@ static void stop_listening(struct agent_listener *listener)
         ev_io_stop(listener->execs->loop, &listener->incoming);
         close(listener->listen_fd);
         listener->listen_fd = -1;
-        (void)unlinkat(listener->directory, SOCKET_NAME, 0);
+        (void)unlinkat(listener->directory, INSIDE_SOCKET, 0);
 }
 
 static void drop_candidate(struct agent_listener *listener)

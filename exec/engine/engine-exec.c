@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "engine-execs.h"
 #include "exec-id.h"
-#include "profile.h"
+#include "inside.h"
 
 enum { SIGNALS = 64 }; /* 1 to 63, one bit each */
 
@@ -175,7 +175,7 @@ static int ask_engine(struct engine_exec *exec, const struct exec_request *reque
         struct exec_command command = {
                 .argv = request->argv,
                 .environment = request->environment,
-                .working_dir = request->working_dir != NULL ? request->working_dir : PROFILE_WORKSPACE,
+                .working_dir = request->working_dir != NULL ? request->working_dir : INSIDE_WORKSPACE,
                 .input = request->input,
                 .input_length = request->input_length,
         };

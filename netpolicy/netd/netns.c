@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inside.h"
 #include "scope.h"
 #include "sysctl.h"
 
@@ -42,7 +43,7 @@ static int set_sysctls(void)
                 const char *path, *value;
         } SYSCTLS[] = {
                 { "ipv6/conf/all/disable_ipv6", "1" },
-                { "ipv4/ip_unprivileged_port_start", "0" },
+                { "ipv4/ip_unprivileged_port_start", INSIDE_PORT_START },
         };
         int r = 0;
 
@@ -51,7 +52,7 @@ static int set_sysctls(void)
                 r = r == -ENOENT ? 0 : r;
         }
         if (r == 0)
-                r = sysctl_replace("ipv4/ping_group_range", "1\t0", "0 2147483647");
+                r = sysctl_replace("ipv4/ping_group_range", "1\t0", INSIDE_PING_GROUPS);
         r = r == -ENOENT ? 0 : r;
         if (r == 0)
                 r = sysctl_lower_default("ipv4/tcp_rmem", RECEIVE_BYTES);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "flows.h"
+#include "inside.h"
 #include "netns.h"
 #include "route.h"
 #include "scope.h"
@@ -26,8 +27,6 @@ enum {
         MTU_USUAL = 1500,
         MTU_MOST = 9000,
 };
-
-static const char INSIDE[] = "eth0";
 
 struct plug {
         struct nl_sock *host, *inside;
@@ -95,7 +94,7 @@ static int set_up_inside(const struct plug *plug, uint32_t address)
         if (r == 0)
                 r = route_set_up(plug->inside, loopback.ifindex);
         if (r == 0)
-                r = route_find_link(plug->inside, INSIDE, 0, &link);
+                r = route_find_link(plug->inside, INSIDE_INTERFACE, 0, &link);
         if (r == 0)
                 r = route_add_address(plug->inside, link.ifindex, address, false);
         if (r == 0)
@@ -242,7 +241,7 @@ static int plug_again(const struct plug *plug, const struct route_link *inside, 
         if (inside->peer == 0 || route_find_link(plug->host, NULL, inside->peer, &outside) < 0 ||
             outside.peer != inside->ifindex || !has_slot(plug, outside.name, &slot))
                 return fault_set(why, FAULT_INTERNAL, EEXIST,
-                                 "the container already has an eth0 that carrel-netd did not make");
+                                 "the container already has an " INSIDE_INTERFACE " that carrel-netd did not make");
         r = set_up(plug, outside.name, outside.ifindex, slot, outside.is_up);
         if (r < 0)
                 return refuse(why, outside.name, r);
@@ -257,7 +256,7 @@ static int plug_slot(const struct plug *plug, uint32_t slot, char name[static 16
         int r;
 
         (void)snprintf(name, 16, "%.9s%u", plug->names.interface_prefix, (unsigned)slot % (SLOTS_MAX + 1));
-        r = route_make_veth(plug->host, name, INSIDE, plug->netns_fd, plug->mtu, &ifindex);
+        r = route_make_veth(plug->host, name, INSIDE_INTERFACE, plug->netns_fd, plug->mtu, &ifindex);
         if (r < 0)
                 return r;
         r = set_up(plug, name, ifindex, slot, false);
@@ -299,10 +298,10 @@ int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slot
 
         if (r < 0)
                 return r;
-        r = route_find_link(plug.inside, INSIDE, 0, &inside);
+        r = route_find_link(plug.inside, INSIDE_INTERFACE, 0, &inside);
         if (r == 0)
                 return plug_again(&plug, &inside, ret_place, why);
         if (r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
-                return refuse(why, INSIDE, r);
+                return refuse(why, INSIDE_INTERFACE, r);
         return plug_new(&plug, ret_place, why);
 }

@@ -10,9 +10,6 @@
 struct agent_listener; /* of one container */
 struct execs;
 
-/* Where the directory of the agent's socket is mounted in a container. */
-#define AGENT_LISTENER_TARGET "/.carrel/home"
-
 /* Registers the agents as a backend of execs, which frees it: the agent of a container runs that container's execs as
  * soon as it has been greeted. Register it before the engine's. Without it the functions below fail. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int agents_register(struct execs *execs);
@@ -25,7 +22,7 @@ __attribute__((warn_unused_result)) int agents_open(struct execs *execs, const c
 void agents_prune(struct execs *execs, bool (*is_held)(void *arg, const char *name), void *arg);
 
 /* Makes <runtime_dir>/agents/<pool>/<name>/ and listens in it. The container must have that directory at
- * AGENT_LISTENER_TARGET, read-only, and must start after this call. name is one path component. A second listener of
+ * INSIDE_AGENT (inside.h), read-only, and must start after this call. name is one path component. A second listener of
  * the same name takes the socket from the first. */
 __attribute__((warn_unused_result)) int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs,
                                                            const char *name, struct fault *why);
