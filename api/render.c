@@ -325,6 +325,15 @@ static cJSON *render_disks(const struct api_state *state)
         return disks;
 }
 
+static cJSON *render_runtime_dir(const struct file_system *system)
+{
+        cJSON *object = cJSON_CreateObject();
+
+        put_child(&object, "file_system", cJSON_CreateString(system->name));
+        put_bool(&object, "is_in_memory", system->is_in_memory);
+        return object;
+}
+
 static cJSON *render_stats(const struct pool_stats *stats)
 {
         cJSON *object = cJSON_CreateObject();
@@ -361,6 +370,7 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
         put_child(&object, "engines", render_engines(&state));
         put_child(&object, "policy", render_policy(&state));
         put_child(&object, "disks", render_disks(&state));
+        put_child(&object, "runtime_dir", render_runtime_dir(&state.runtime_fs));
         put_child(&object, "stats", render_stats(stats));
         put_child(&object, "settings", settings == NULL ? cJSON_CreateNull() : settings);
         return object;

@@ -128,7 +128,7 @@ static void check_info(struct doctor *doctor)
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_DISKS, "carreld does not report it");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_RUNTIME, "carreld does not report it");
                 return;
         }
         check_engine(doctor, info);
@@ -147,6 +147,7 @@ static void check_info(struct doctor *doctor)
                 doctor_note(&doctor->findings, CHECK_POLICY, VERDICT_FAIL, "%s", view_text(info, "policy.detail"));
         check_flows(doctor, info);
         doctor_judge_disks(&doctor->findings, info);
+        doctor_judge_runtime(&doctor->findings, info);
 }
 
 static bool check_ensure(struct doctor *doctor)

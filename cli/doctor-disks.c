@@ -48,3 +48,18 @@ void doctor_judge_disks(struct doctor_findings *findings, const cJSON *info)
         else
                 doctor_note(findings, CHECK_DISKS, is_well ? VERDICT_OK : VERDICT_FAIL, "%s", text.data);
 }
+
+void doctor_judge_runtime(struct doctor_findings *findings, const cJSON *info)
+{
+        const char *system = view_text(info, "runtime_dir.file_system");
+        const char *directory = view_text(info, "settings.runtime_dir");
+
+        if (system[0] == '\0')
+                doctor_note(findings, CHECK_RUNTIME, VERDICT_SKIP, "carreld does not report it");
+        else if (cJSON_IsTrue(view_find(info, "runtime_dir.is_in_memory")))
+                doctor_note(findings, CHECK_RUNTIME, VERDICT_OK, "runtime_dir (%s) is on %s", directory, system);
+        else
+                doctor_note(findings, CHECK_RUNTIME, VERDICT_FAIL,
+                            "runtime_dir (%s) is on %s, not a tmpfs: each change of a record waits for the disk",
+                            directory, system);
+}

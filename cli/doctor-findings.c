@@ -27,6 +27,9 @@ static const struct {
                           "load nf_conntrack, xt_connlimit and xt_hashlimit (modprobe), then reload carreld" },
         [CHECK_DISKS] = { "disk space", "free space on the file system of the named setting, or set it to a larger one "
                                         "in carrel.conf(5); if it does not answer, check its mount" },
+        [CHECK_RUNTIME] = { "records in memory",
+                            "mount a tmpfs on runtime_dir, or set runtime_dir in carrel.conf(5) to a directory on a "
+                            "tmpfs (below /run); remove the carrels first, and restart carreld" },
         [CHECK_ENSURE] = { "ensure", "fix the reported error, then repeat with `carrel ensure USER`" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account other than root" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },

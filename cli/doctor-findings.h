@@ -12,6 +12,7 @@ enum doctor_check {
         CHECK_POLICY,
         CHECK_FLOWS,
         CHECK_DISKS,
+        CHECK_RUNTIME,
         CHECK_ENSURE,
         CHECK_USER,
         CHECK_CAPABILITIES,

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "engines.h"
 #include "fault.h"
+#include "file-system.h"
 #include "flow.h"
 #include "pool.h"
 
@@ -21,6 +22,7 @@ struct daemon {
         struct metrics *metrics;
         struct turns *turns;
         struct space_watch *users_space, *spool_space;
+        struct file_system runtime_fs; /* of runtime_dir; the name is "" when it is unknown */
         struct engine *engine;
         struct engine_verdicts engines;
         struct netpolicy *netpolicy;

@@ -121,6 +121,7 @@ static void describe(void *arg, struct api_state *ret_state)
                 engine->is_chosen = verdict->is_chosen;
         }
         describe_disks(daemon, ret_state);
+        ret_state->runtime_fs = daemon->runtime_fs;
         (void)snprintf(ret_state->resolvers, sizeof ret_state->resolvers, "%s", daemon->config.resolvers);
         (void)snprintf(ret_state->policy_detail, sizeof ret_state->policy_detail, "%s", policy.detail);
 }
@@ -184,6 +185,19 @@ static int raise_limits(struct daemon *daemon, struct fault *why)
         return 0;
 }
 
+/* The engine's state and the records are synced at each change. */
+static void look_at_runtime_dir(struct daemon *daemon)
+{
+        const char *directory = daemon->config.runtime_dir;
+
+        daemon->runtime_fs = (struct file_system){ 0 };
+        if (file_system_read(&daemon->runtime_fs, directory) == 0 && !daemon->runtime_fs.is_in_memory)
+                log_event(daemon->log, LOG_LEVEL_WARNING, "runtime_dir_on_disk", "runtime_dir", directory,
+                          "file_system", daemon->runtime_fs.name, "reason",
+                          "each change of a record waits for the disk: mount a tmpfs there, or set another runtime_dir",
+                          NULL);
+}
+
 static int claim_files(struct daemon *daemon, struct fault *why)
 {
         int r = claim_directory(daemon->config.runtime_dir, 0755, why);
@@ -197,6 +211,8 @@ static int claim_files(struct daemon *daemon, struct fault *why)
         if (r == 0)
                 r = claim_lock(daemon->config.runtime_dir, daemon->config.pool, LOCK_PATIENCE_MS, &daemon->lock_fd,
                                why);
+        if (r == 0)
+                look_at_runtime_dir(daemon);
         return r;
 }
 

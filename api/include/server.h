@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "fault.h"
+#include "file-system.h"
 #include "space.h"
 
 struct api;
@@ -48,7 +49,8 @@ struct api_state {
         unsigned flows_max;                   /* of one carrel; 0: no bound */
         struct api_disk disks[API_DISKS_MAX]; /* those whose free space is known */
         size_t n_disks;
-        const char *settings_json; /* the settings in force as a JSON object, or NULL */
+        struct file_system runtime_fs; /* of runtime_dir; the name is "" when it is unknown */
+        const char *settings_json;     /* the settings in force as a JSON object, or NULL */
 };
 
 struct api_info {

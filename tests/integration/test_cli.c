@@ -206,6 +206,30 @@ static void doctor_finds_nothing_wrong(void **state)
                 fail_msg("%s", output.text);
 }
 
+/* An overlay stands for a disk. The control is doctor_finds_nothing_wrong, whose records are on a tmpfs. */
+static void records_on_a_disk_are_reported(void **state)
+{
+        static const struct script SCRIPTS[] = {
+                { "in the log and by the doctor",
+                  "mkdir lower upper work disk; mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay "
+                  "disk; export CARREL_SOCKET=$d/carrel.sock; "
+                  "env -i CARREL_ENGINE=fake CARREL_HELPER_DIR=" CARREL_HELPERS " CARREL_RUNTIME_DIR=$d/disk "
+                  "CARREL_SOCKET=$CARREL_SOCKET CARREL_SOCKET_GROUP= CARREL_USERS_DIR=$d/users "
+                  "CARREL_IMAGE_DIR=$d/images CARREL_UID=1000 CARREL_UID_IS_SHARED=yes "
+                  "$TESTBED_BUILD_DIR/daemon/carreld --config /dev/null >log 2>&1 & pid=$!; "
+                  "until api -f http://c/healthz >/dev/null 2>&1; do kill -0 $pid || exit; sleep 0.05; done; "
+                  "grep -o 'level=warning event=runtime_dir_on_disk' log; "
+                  "grep -o 'file_system=overlay' log; carrel doctor >found; grep -c FAIL.*overlay found; "
+                  "kill $pid; wait $pid; echo $?; umount disk",
+                  "level=warning event=runtime_dir_on_disk\nfile_system=overlay\n1\n0\n" },
+                { "in neither on a tmpfs",
+                  "grep -c runtime_dir_on_disk " CARRELD_LOG "; carrel doctor | grep -o 'OK.*is on tmpfs' | wc -l",
+                  "0\n1\n" },
+        };
+
+        RUN_SCRIPTS(SCRIPTS);
+}
+
 /* ---- carreld's own ---- */
 
 static void write_file(const char *path, const char *text)
@@ -341,6 +365,7 @@ int main(void)
                 cmocka_unit_test(escapes_do_not_reach_the_terminal),
                 cmocka_unit_test(what_is_interrupted_leaves_nothing),
                 cmocka_unit_test(doctor_finds_nothing_wrong),
+                cmocka_unit_test(records_on_a_disk_are_reported),
                 cmocka_unit_test(settings_errors_name_file_line_and_range),
                 cmocka_unit_test(the_example_file_is_the_defaults),
                 cmocka_unit_test(images_come_from_registries),

@@ -37,6 +37,7 @@ static void describe(void *arg, struct api_state *ret_state)
                 { .size_bytes = 8192, .free_bytes = 4096, .inodes = 9, .free_inodes = 7, .age_s = 2.5 },
         };
         ret_state->n_disks = 1;
+        ret_state->runtime_fs = (struct file_system){ "ext4", false };
         ret_state->settings_json = "{\"idle_ttl_s\":300}";
 }
 

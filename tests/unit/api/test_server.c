@@ -49,6 +49,7 @@ static const struct {
           "\"disks\":[{\"setting\":\"users_dir\",\"size_bytes\":8192,\"free_bytes\":4096,\"inodes\":9,\"free_inodes\":"
           "7,"
           "\"age_s\":2.5}]" },
+        { "GET /v1/info", NULL, 200, "\"runtime_dir\":{\"file_system\":\"ext4\",\"is_in_memory\":false}" },
         { "PUT /v1/carrels/ada", NULL, 200, "\"outcome\":\"created\"" },
         { "PUT /v1/carrels/ada", "{}", 200, "\"limits\":{\"memory\":2147483648,\"cpus\":1.5,\"pids\":256}" },
         { "PUT /v1/carrels/%61da", NULL, 200, "\"user\":\"ada\"" },

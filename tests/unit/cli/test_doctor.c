@@ -225,11 +225,40 @@ static void a_full_disk_is_found(void **state)
         }
 }
 
+static void records_on_a_disk_are_found(void **state)
+{
+#define RUNTIME(system, is_in_memory)                                                                                  \
+        "{\"runtime_dir\":{\"file_system\":\"" system "\",\"is_in_memory\":" is_in_memory                              \
+        "},\"settings\":{\"runtime_dir\":\"/run/carrel\"}}"
+        static const struct {
+                const char *info, *result, *part;
+        } CASES[] = {
+                { RUNTIME("tmpfs", "true"), "OK", "runtime_dir (/run/carrel) is on tmpfs" },
+                { RUNTIME("ext4", "false"), "FAIL", "(/run/carrel) is on ext4, not a tmpfs" },
+                { RUNTIME("", "false"), "SKIP", "does not report" },
+                { "{}", "SKIP", "does not report" }, /* an older carreld */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+                cJSON *info = cJSON_Parse(CASES[i].info);
+
+                assert_non_null(info);
+                doctor_judge_runtime(&findings, info);
+                assert_string_equal(result_of(&findings, 0), CASES[i].result);
+                assert_non_null(strstr(view_text(cJSON_GetArrayItem(findings.array, 0), "detail"), CASES[i].part));
+                cJSON_Delete(info);
+                cJSON_Delete(findings.array);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_hardened_carrel_passes),
                 cmocka_unit_test(a_full_disk_is_found),
+                cmocka_unit_test(records_on_a_disk_are_found),
                 cmocka_unit_test(each_weakness_is_found),
                 cmocka_unit_test(silence_is_no_pass),
                 cmocka_unit_test(a_kernel_that_does_not_tell_is_no_failure),
