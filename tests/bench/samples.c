@@ -81,6 +81,9 @@ static void print_row(FILE *out, struct row *row)
                 fprintf(out, "   %-22s %9s %8s", "-", "-", "-");
         if (row->bytes > 0)
                 fprintf(out, "   %.2f GB/s", rate_gb_s(row, p50));
+        if (row->theirs_per_s > 0)
+                fprintf(out, "   %6.0f/s of %6.0f/s: %.2f", row->ours_per_s, row->theirs_per_s,
+                        row->ours_per_s / row->theirs_per_s);
         fputc('\n', out);
 }
 
@@ -108,6 +111,9 @@ static int add_row(cJSON *array, struct row *row)
                 return -ENOMEM;
         if (row->bytes > 0 &&
             !cJSON_AddNumberToObject(item, "gb_per_s", rate_gb_s(row, samples_percentile(&row->ours, 50.0))))
+                return -ENOMEM;
+        if (row->theirs_per_s > 0 && (!cJSON_AddNumberToObject(item, "per_s", row->ours_per_s) ||
+                                      !cJSON_AddNumberToObject(item, "baseline_per_s", row->theirs_per_s)))
                 return -ENOMEM;
         if (row->theirs.count == 0)
                 return 0;

@@ -21,11 +21,12 @@ struct row {
         const char *operation;
         const char *baseline; /* the command of the baseline; NULL: no baseline */
         struct samples ours, theirs;
-        double bytes;     /* moved in each; 0: the rate is not shown */
+        double bytes;                    /* moved in each; 0: the rate is not shown */
+        double ours_per_s, theirs_per_s; /* operations a second of many at once; 0: not shown */
         int is_neighbour; /* theirs is the same without the disturbance: p99 is compared, and how many times as long */
 };
 
-/* One line each: operation, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rate. */
+/* One line each: operation, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rates. */
 void rows_print(FILE *out, struct row *rows, size_t count);
 /* The same as a JSON array. 0 or a negative errno. */
 int rows_write_json(const char *path, struct row *rows, size_t count);
