@@ -175,7 +175,14 @@ void connection_enter(struct connection *connection, enum connection_phase phase
         /* With a repeat of 0 this stops the timer (ev(3)). */
         ev_timer_again(connection->httpd->loop, &connection->deadline);
         if (phase == CONNECTION_IDLE)
-                peers_await_input(connection->httpd->peers, connection->fd, connection);
+                connection_await_peer(connection);
+}
+
+void connection_await_peer(struct connection *connection)
+{
+        if (connection->has_missed)
+                peers_repeat(connection->httpd->peers, connection->fd, connection);
+        connection->has_missed = false;
 }
 
 void connection_widen(struct connection *connection)

@@ -23,6 +23,7 @@ struct connection {
         int fd;                    /* libmicrohttpd's */
         bool is_cut;               /* by connection_cut: later bytes are not a request */
         bool is_admin;
+        bool has_missed;     /* the peer sent bytes or left, and the phase did not ask for it */
         struct sharer *user; /* for whom it counts, or NULL */
         struct seat seat;    /* a connection without a seat is about to be closed */
         enum connection_phase phase;
@@ -43,6 +44,9 @@ __attribute__((warn_unused_result)) int connection_occupy(struct connection *con
 void connection_vacate(struct connection *connection);
 
 void connection_enter(struct connection *connection, enum connection_phase phase);
+
+/* What the peer did before somebody waited for it, is reported in the next turn of the loop. */
+void connection_await_peer(struct connection *connection);
 
 /* For long answers: enlarges the socket's send buffer, so that its reader is woken less often. */
 enum { CONNECTION_WIDE_BYTES = 256 << 10 };

@@ -9,7 +9,6 @@
 #include "answer.h"
 #include "errors.h"
 #include "httpd-inside.h"
-#include "peers.h"
 #include "seam.h"
 #include "stream.h"
 #include "upgrade.h"
@@ -49,7 +48,7 @@ void exchange_suspend(struct exchange *exchange)
                 return;
         exchange->is_suspended = true;
         MHD_suspend_connection(exchange->http);
-        peers_await_departure(exchange->httpd->peers, exchange->connection->fd, exchange->connection);
+        connection_await_peer(exchange->connection);
 }
 
 void exchange_resume(struct exchange *exchange)

@@ -106,6 +106,8 @@ static void on_peer(void *arg, bool is_gone)
                 exchange_abandon(exchange);
         else if (!is_gone && connection->phase == CONNECTION_IDLE)
                 connection_enter(connection, CONNECTION_READING);
+        else
+                connection->has_missed = true;
 }
 
 static int start_http(struct httpd *httpd)

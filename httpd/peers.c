@@ -61,11 +61,16 @@ struct peers *peers_free(struct peers *peers)
         return NULL;
 }
 
+static int control(struct peers *peers, int operation, int fd, void *arg)
+{
+        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = arg };
+
+        return epoll_ctl(peers->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
 int peers_add(struct peers *peers, int fd, void *arg)
 {
-        struct epoll_event event = { .events = EPOLLONESHOT, .data.ptr = arg };
-
-        return epoll_ctl(peers->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+        return control(peers, EPOLL_CTL_ADD, fd, arg);
 }
 
 void peers_remove(struct peers *peers, int fd)
@@ -73,19 +78,7 @@ void peers_remove(struct peers *peers, int fd)
         (void)epoll_ctl(peers->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void watch(struct peers *peers, int fd, unsigned events, void *arg)
+void peers_repeat(struct peers *peers, int fd, void *arg)
 {
-        struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = arg };
-
-        (void)epoll_ctl(peers->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-}
-
-void peers_await_input(struct peers *peers, int fd, void *arg)
-{
-        watch(peers, fd, EPOLLIN, arg);
-}
-
-void peers_await_departure(struct peers *peers, int fd, void *arg)
-{
-        watch(peers, fd, 0, arg);
+        (void)control(peers, EPOLL_CTL_MOD, fd, arg); /* looks at the socket again */
 }

@@ -722,6 +722,30 @@ static void test_slow_request(void **state)
         rig_free(rig);
 }
 
+/* The beginning of the next request may come before the answer to this one. */
+static void test_slow_request_that_began_early(void **state)
+{
+        struct api_options options = { .admin_gid = (gid_t)-1, .read_deadline_s = 0.05, .idle_deadline_s = 3600 };
+        struct rig *rig = rig_new(&options);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        rig->pool.answer = ANSWER_LATER;
+        client_say(client, "PUT /v1/carrels/ada HTTP/1.1\r\nHost: c\r\n\r\n");
+        rig_until(rig, someone_waits, &rig->pool);
+        client_say(client, "GET /hea");
+        for (int i = 0; i < 3; i++)
+                rig_turn(rig);
+        double_answer_all(&rig->pool);
+        response = client_response(client, false);
+        assert_answer(&response, 200, "\"user\":\"ada\"");
+        response = client_response(client, false);
+        assert_answer(&response, 408, "\"code\":\"deadline_exceeded\"");
+        client_await_close(client);
+        rig_free(rig);
+}
+
 struct trickle {
         struct client *client;
         ev_timer timer;
@@ -1026,6 +1050,7 @@ int main(void)
                 cmocka_unit_test(test_header_bound),
                 cmocka_unit_test(test_long_target),
                 cmocka_unit_test(test_slow_request),
+                cmocka_unit_test(test_slow_request_that_began_early),
                 cmocka_unit_test(test_trickling_request),
                 cmocka_unit_test(test_idle_connection_is_closed_without_a_word),
                 cmocka_unit_test(test_waiting_has_no_deadline_here),
