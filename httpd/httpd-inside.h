@@ -17,8 +17,9 @@ enum {
         DRAIN_MAX_BYTES = 8 << 20, /* of an oversized body, so that a simple client gets to read its 413 */
         PROGRESS_BYTES = 4 << 10,  /* of a body: with each of them read_deadline_s starts again */
         HEADER_MAX_BYTES = 16 << 10,
-        /* Memory of libmicrohttpd. It answers 431 itself above it; between HEADER_MAX_BYTES and this we do. */
-        CONNECTION_MEMORY_BYTES = 48 << 10
+        /* Memory of libmicrohttpd. It answers 431 itself above it; between HEADER_MAX_BYTES and this we do.
+         * libmicrohttpd clears all of it for each request, and above 32 KiB maps it for each connection. */
+        CONNECTION_MEMORY_BYTES = 32 << 10
 };
 
 struct httpd {

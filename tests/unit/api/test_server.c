@@ -653,7 +653,7 @@ static void test_header_bound(void **state)
         } CASES[] = {
                 { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 16000, 200, "ok" },
                 { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 17000, 431, "\"code\":\"request_too_large\"" },
-                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 40000, 431, "\"code\":\"request_too_large\"" },
+                { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 24000, 431, "\"code\":\"request_too_large\"" },
                 { "GET /healthz HTTP/1.1\r\nHost: c\r\nX: ", 500000, 431, "" },
         };
         struct rig *rig = rig_new(NULL);
