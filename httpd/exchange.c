@@ -108,14 +108,20 @@ struct head {
         uint64_t content_length;
 };
 
+static bool is_letter_or_digit(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 /* RFC 9110, section 5.6.2. libmicrohttpd keeps a space before the colon as a part of the name, and so misses a length
  * that a proxy may see. */
 static bool is_token(const char *text)
 {
-        static const char CHARACTERS[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+        const char *at = text;
 
-        return text[0] != '\0' && text[strspn(text, CHARACTERS)] == '\0';
+        while (is_letter_or_digit(*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at) != NULL))
+                at++;
+        return at > text && *at == '\0';
 }
 
 static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_length,
@@ -222,28 +228,40 @@ static int refuse_role(const struct route *route, struct fault *why)
         return fault_set(why, FAULT_FORBIDDEN, EACCES, "%s %s is for admins", route->method, route->path);
 }
 
-/* Finds the route before the body is read, to see whether the body is spooled. Faults are left to dispatch. */
-static int prepare_spool(struct exchange *exchange, struct fault *why)
+/* Faults are left to dispatch. */
+static void find_route(struct exchange *exchange)
 {
-        struct httpd *httpd = exchange->httpd;
+        struct request *request = &exchange->request;
         char *path = exchange->connection->target;
         char *query = strchr(path, '?');
-        struct route_match match = { 0 };
-        bool is_users;
-        int r;
+        struct route_match match;
 
         if (query != NULL)
                 *query = '\0';
-        r = route_find(&httpd->app.routes, exchange->request.method, path, &match, NULL);
+        if (route_find(&exchange->httpd->app.routes, request->method, path, &match, NULL) == 0) {
+                exchange->route = match.route;
+                request->rest = match.rest;
+                memcpy(request->parameter, match.parameter, sizeof request->parameter);
+        }
         if (query != NULL)
                 *query = '?';
-        if (r < 0 || (match.route->flags & ROUTE_SPOOL) == 0)
+}
+
+/* Before the body is read. */
+static int prepare_spool(struct exchange *exchange, struct fault *why)
+{
+        struct httpd *httpd = exchange->httpd;
+        struct request *request = &exchange->request;
+        const struct route *route = exchange->route;
+        bool is_users;
+
+        if (route == NULL || (route->flags & ROUTE_SPOOL) == 0)
                 return 0;
-        if ((match.route->flags & ROUTE_ADMIN) != 0 && !exchange->connection->is_admin)
-                return refuse_role(match.route, why);
-        is_users = (match.route->flags & ROUTE_SHARED) != 0;
-        return spool_new(&exchange->request.spool, &httpd->spools, is_users ? match.parameter : NULL,
-                         &httpd->options.spool_limits[match.route->spool_limit], why);
+        if ((route->flags & ROUTE_ADMIN) != 0 && !exchange->connection->is_admin)
+                return refuse_role(route, why);
+        is_users = (route->flags & ROUTE_SHARED) != 0;
+        return spool_new(&request->spool, &httpd->spools, is_users ? request->parameter : NULL,
+                         &httpd->options.spool_limits[route->spool_limit], why);
 }
 
 static enum MHD_Result begin(struct connection *connection, struct MHD_Connection *http, const char *method,
@@ -263,6 +281,7 @@ static enum MHD_Result begin(struct connection *connection, struct MHD_Connectio
         list_append(&httpd->exchanges, &exchange->node);
         connection->exchange = exchange;
         *context = exchange;
+        find_route(exchange);
         if (prepare_spool(exchange, &why) < 0)
                 exchange->refusal = why;
         check_head(exchange, version, &status, &why);
@@ -345,36 +364,40 @@ static int check_use(const struct exchange *exchange, const struct route *route,
         return 0;
 }
 
-static void answer_no_route(struct request *request, const struct route_match *match, const struct fault *why)
+/* Looks again, for the reason: what failed once fails again. */
+static void answer_no_route(struct exchange *exchange, const char *path)
 {
-        const struct answer_header allow = { MHD_HTTP_HEADER_ALLOW, match->allow };
+        struct request *request = &exchange->request;
+        struct route_match match = { 0 };
+        const struct answer_header allow = { MHD_HTTP_HEADER_ALLOW, match.allow };
+        struct fault why;
 
-        answer_fault_as(request, error_status(why->kind), why, why->kind == FAULT_METHOD_NOT_ALLOWED ? &allow : NULL);
+        if (route_find(&exchange->httpd->app.routes, request->method, path, &match, &why) < 0)
+                answer_fault_as(request, error_status(why.kind), &why,
+                                why.kind == FAULT_METHOD_NOT_ALLOWED ? &allow : NULL);
 }
 
 static void dispatch(struct exchange *exchange)
 {
         struct request *request = &exchange->request;
         char *path = exchange->connection->target;
-        struct route_match match = { 0 };
+        const struct route *route = exchange->route;
         struct fault why;
 
         exchange->state = EXCHANGE_WORKING;
         request->query = strchr(path, '?');
         if (request->query != NULL)
                 *request->query++ = '\0';
-        if (route_find(&exchange->httpd->app.routes, request->method, path, &match, &why) < 0) {
-                answer_no_route(request, &match, &why);
+        if (route == NULL) {
+                answer_no_route(exchange, path);
                 return;
         }
-        request->route = match.route;
-        request->rest = match.rest;
-        memcpy(request->parameter, match.parameter, sizeof request->parameter);
-        if (check_use(exchange, match.route, &why) < 0 ||
-            ((match.route->flags & ROUTE_SHARED) != 0 && request_occupy(request, request->parameter, &why) < 0))
+        request->route = route;
+        if (check_use(exchange, route, &why) < 0 ||
+            ((route->flags & ROUTE_SHARED) != 0 && request_occupy(request, request->parameter, &why) < 0))
                 answer_fault(request, &why);
         else
-                match.route->handle(request);
+                route->handle(request);
 }
 
 enum MHD_Result exchange_on_access(void *arg, struct MHD_Connection *http, const char *url, const char *method,

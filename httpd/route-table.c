@@ -14,12 +14,17 @@ struct parts {
         const char *rest;
 };
 
+static size_t segment_length(const char *path)
+{
+        return (size_t)(strchrnul(path, '/') - path);
+}
+
 /* Walks template and path together, segment by segment. */
 static bool path_fits(const char *template, const char *path, struct parts *parts)
 {
         while (*template == '/' && *path == '/') {
-                size_t wanted = strcspn(++template, "/");
-                size_t length = strcspn(++path, "/");
+                size_t wanted = segment_length(++template);
+                size_t length = segment_length(++path);
 
                 if (str_equal(template, "{path}")) {
                         parts->rest = path;
@@ -55,12 +60,21 @@ static int read_parameter(const struct route_table *table, const struct parts *p
         return fault_set(why, FAULT_INTERNAL, ENOSYS, "no parameter of the table is called %s", parts->name);
 }
 
-static void append_method(char allow[ROUTE_ALLOW_BYTES], const char *method)
+/* "": no route has the path. */
+static void list_methods(const struct route_table *table, const char *path, char allow[ROUTE_ALLOW_BYTES])
 {
-        size_t length = strlen(allow);
+        size_t length = 0;
 
-        (void)snprintf(allow + length, ROUTE_ALLOW_BYTES - length, "%s%s%s", length == 0 ? "" : ", ", method,
-                       str_equal(method, "GET") ? ", HEAD" : "");
+        allow[0] = '\0';
+        for (const struct route *route = table->routes; route->method != NULL; route++) {
+                struct parts parts = { 0 };
+
+                if (!path_fits(route->path, path, &parts))
+                        continue;
+                (void)snprintf(allow + length, ROUTE_ALLOW_BYTES - length, "%s%s%s", length == 0 ? "" : ", ",
+                               route->method, str_equal(route->method, "GET") ? ", HEAD" : "");
+                length = strlen(allow);
+        }
 }
 
 int route_find(const struct route_table *table, const char *method, const char *path, struct route_match *ret_match,
@@ -72,10 +86,7 @@ int route_find(const struct route_table *table, const char *method, const char *
                 struct parts parts = { 0 };
                 int r;
 
-                if (!path_fits(route->path, path, &parts))
-                        continue;
-                append_method(match.allow, route->method);
-                if (!method_fits(route, method))
+                if (!method_fits(route, method) || !path_fits(route->path, path, &parts))
                         continue;
                 match.route = route;
                 match.rest = parts.rest;
@@ -84,6 +95,7 @@ int route_find(const struct route_table *table, const char *method, const char *
                         *ret_match = match;
                 return r;
         }
+        list_methods(table, path, match.allow);
         if (match.allow[0] == '\0')
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "%s", table->unknown_path);
         *ret_match = match;
