@@ -255,11 +255,11 @@ cJSON *render_sweep(const struct sweep_report *report)
         return object;
 }
 
-static cJSON *render_engine(const struct api_state *state)
+static cJSON *render_engine(const char *kind, const struct api_state *state)
 {
         cJSON *engine = cJSON_CreateObject();
 
-        put_child(&engine, "kind", cJSON_CreateString(state->engine));
+        put_child(&engine, "kind", cJSON_CreateString(kind));
         put_child(&engine, "version", cJSON_CreateString(state->engine_version));
         put_child(&engine, "api_version", cJSON_CreateString(state->engine_api_version));
         put_bool(&engine, "is_available", state->is_engine_available != 0);
@@ -366,7 +366,7 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
         settings = state.settings_json == NULL ? NULL : cJSON_Parse(state.settings_json);
         put_text(&object, "version", info->version);
         put_text(&object, "pool", info->pool);
-        put_child(&object, "engine", render_engine(&state));
+        put_child(&object, "engine", render_engine(info->engine, &state));
         put_child(&object, "engines", render_engines(&state));
         put_child(&object, "policy", render_policy(&state));
         put_child(&object, "disks", render_disks(&state));

@@ -23,11 +23,7 @@ enum { SENTENCE_BYTES = 256 };
 
 static void on_ready(struct request *request, const struct pool_ensured *ensured)
 {
-        const struct api_info *info = &api_of(request)->info;
-        struct api_state state = { 0 };
-
-        info->describe(info->arg, &state);
-        answer_json(request, HTTP_OK, render_ensured(ensured, state.engine));
+        answer_json(request, HTTP_OK, render_ensured(ensured, api_of(request)->info.engine));
 }
 
 void handle_ensure(struct request *request)
@@ -47,7 +43,6 @@ void handle_ensure(struct request *request)
 struct listing {
         const struct request *request;
         struct list_query query;
-        char engine[sizeof((struct api_state){ 0 }.engine)];
         struct piece_list list;
         struct buffer *text;         /* of the current piece */
         char seen[USER_ID_MAX + 1];  /* the last user that was looked at */
@@ -68,7 +63,7 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
         listing->has_more = listing->n_shown == listing->query.limit;
         if (listing->has_more)
                 return false;
-        piece_list_add(&listing->list, listing->text, render_looked_at(view, listing->engine));
+        piece_list_add(&listing->list, listing->text, render_looked_at(view, api_of(listing->request)->info.engine));
         listing->n_shown++;
         return str_copy(listing->shown, sizeof listing->shown, view->user) == 0;
 }
@@ -95,9 +90,7 @@ static int add_carrels(void *arg, struct buffer *text)
 
 void handle_list(struct request *request)
 {
-        const struct api_info *info = &api_of(request)->info;
         struct listing *listing = calloc(1, sizeof *listing);
-        struct api_state state = { 0 };
         struct fault why;
 
         if (listing == NULL) {
@@ -110,8 +103,6 @@ void handle_list(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        info->describe(info->arg, &state);
-        memcpy(listing->engine, state.engine, sizeof listing->engine);
         memcpy(listing->seen, listing->query.after, sizeof listing->seen);
         if (answer_pieces(request, ANSWER_SIZE_UNKNOWN, &(struct pieces){ add_carrels, free, listing }) < 0)
                 answer_no_memory(request);
@@ -129,11 +120,8 @@ static void answer_no_carrel(struct request *request)
 static void answer_view(void *arg, const struct carrel_view *view)
 {
         struct request *request = arg;
-        const struct api_info *info = &api_of(request)->info;
-        struct api_state state = { 0 };
 
-        info->describe(info->arg, &state);
-        answer_json(request, HTTP_OK, render_looked_at(view, state.engine));
+        answer_json(request, HTTP_OK, render_looked_at(view, api_of(request)->info.engine));
 }
 
 void handle_inspect(struct request *request)

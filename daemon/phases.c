@@ -108,7 +108,6 @@ static void describe(void *arg, struct api_state *ret_state)
                 .flows_table_size = policy.table_size,
                 .flows_max = policy.flows_max,
         };
-        (void)snprintf(ret_state->engine, sizeof ret_state->engine, "%s", about.kind);
         (void)snprintf(ret_state->engine_version, sizeof ret_state->engine_version, "%s", about.version);
         (void)snprintf(ret_state->engine_api_version, sizeof ret_state->engine_api_version, "%s", about.api_version);
         (void)snprintf(ret_state->engine_detail, sizeof ret_state->engine_detail, "%s", about.detail);
@@ -441,6 +440,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
         struct api_info info = {
                 .version = CARREL_VERSION,
                 .pool = daemon->config.pool,
+                .engine = daemon->engine->ops->kind,
                 .describe = describe,
                 .arg = daemon,
         };

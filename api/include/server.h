@@ -36,7 +36,7 @@ enum { API_DISKS_MAX = 2 };
 struct api_state {
         struct api_engine engines[API_ENGINES_MAX];
         size_t n_engines;
-        char engine[16], engine_version[64], engine_api_version[16];
+        char engine_version[64], engine_api_version[16];
         char engine_detail[256]; /* why it cannot serve, or what it cannot do; or "" */
         int is_engine_available;
         int is_policy_in_force;
@@ -56,6 +56,7 @@ struct api_state {
 struct api_info {
         const char *version; /* of carreld */
         const char *pool;    /* its name */
+        const char *engine;  /* the kind of the engine ("docker") */
         /* Fills *ret_state, which is zeroed, with the state at the time of the call. */
         void (*describe)(void *arg, struct api_state *ret_state);
         void *arg;

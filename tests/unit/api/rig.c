@@ -90,6 +90,7 @@ struct rig *rig_new(const struct api_options *options)
         rig->info = (struct api_info){
                 .version = "0.1.0",
                 .pool = "default",
+                .engine = "docker",
                 .describe = describe,
                 .arg = rig,
         };
@@ -97,7 +98,6 @@ struct rig *rig_new(const struct api_options *options)
                 rig->clients[i].fd = -1;
         rig->loop = ev_loop_new(EVFLAG_AUTO);
         assert_int_equal(metrics_new(&rig->metrics, METRICS_TABLE), 0);
-        (void)snprintf(rig->state.engine, sizeof rig->state.engine, "docker");
         (void)snprintf(rig->directory, sizeof rig->directory, "/tmp/test-api.XXXXXX");
         assert_non_null(mkdtemp(rig->directory));
         assert_int_equal(chmod(rig->directory, 0755), 0);
