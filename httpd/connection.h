@@ -45,7 +45,7 @@ void connection_vacate(struct connection *connection);
 
 void connection_enter(struct connection *connection, enum connection_phase phase);
 
-/* What the peer did before somebody waited for it, is reported in the next turn of the loop. */
+/* Has an event that came too early reported in the next turn of the loop. */
 void connection_await_peer(struct connection *connection);
 
 /* For long answers: enlarges the socket's send buffer, so that its reader is woken less often. */

@@ -20,7 +20,7 @@ struct exchange {
         struct httpd *httpd;
         struct connection *connection;
         struct MHD_Connection *http;
-        const struct route *route; /* request.route from dispatch on; NULL: there is none */
+        const struct route *route; /* the same as request.route from dispatch on; NULL: not found */
         enum exchange_state state;
         bool is_suspended;
         bool is_gone;            /* the client has left, or no answer could be made */
