@@ -8,7 +8,8 @@ struct helper_link;
 
 struct helper_link_ops {
         /* Never waits, never calls back from inside. 0, or a negative errno: it was not sent. */
-        int (*send)(struct helper_link *link, const struct helper_head *request, size_t length);
+        int (*send)(struct helper_link *link, const struct helper_head *request, size_t length, const int *fds,
+                    size_t n_fds);
         void (*restart)(struct helper_link *link);
         struct helper_link *(*free)(struct helper_link *link); /* accepts NULL, returns NULL */
 };

@@ -25,12 +25,15 @@ static struct local *local_of(struct helper_link *link)
         return (struct local *)(void *)link;
 }
 
-static int local_send(struct helper_link *link, const struct helper_head *request, size_t length)
+static int local_send(struct helper_link *link, const struct helper_head *request, size_t length, const int *fds,
+                      size_t n_fds)
 {
         struct local *local = local_of(link);
         struct reply *reply = calloc(1, sizeof *reply);
 
         (void)length;
+        (void)fds;
+        (void)n_fds;
         if (reply == NULL)
                 return -ENOMEM;
         local->answer(local->arg, request, &reply->message, &reply->length);

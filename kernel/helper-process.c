@@ -202,11 +202,12 @@ static void on_silence(struct ev_loop *loop, ev_timer *watcher, int events)
                 kill_process(link);
 }
 
-static int process_send(struct helper_link *base, const struct helper_head *request, size_t length)
+static int process_send(struct helper_link *base, const struct helper_head *request, size_t length, const int *fds,
+                        size_t n_fds)
 {
         const struct process_link *link = link_of(base);
 
-        return link->fd < 0 ? -ENOTCONN : helper_send(link->fd, request, length);
+        return link->fd < 0 ? -ENOTCONN : helper_send_fds(link->fd, request, length, fds, n_fds);
 }
 
 static void process_restart(struct helper_link *base)

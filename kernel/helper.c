@@ -67,17 +67,21 @@ static void call_refuse(struct helper_call *call)
         call_arm(call, 0.);
 }
 
-static int send_numbered(struct helper *helper, struct helper_head *request, size_t length, uint64_t number)
+static int send_numbered(struct helper *helper, struct helper_head *request, size_t length, const int *fds,
+                         size_t n_fds, uint64_t number)
 {
         *request = (struct helper_head){ helper->kind->magic, helper->kind->version, request->verb, number };
-        return helper->link->ops->send(helper->link, request, length);
+        return helper->link->ops->send(helper->link, request, length, fds, n_fds);
 }
 
-int helper_call(struct helper *helper, struct helper_head *request, size_t length, double deadline_s, helper_done done,
-                void *arg, struct helper_call **ret_call)
+int helper_call_fds(struct helper *helper, struct helper_head *request, size_t length, const int *fds, size_t n_fds,
+                    double deadline_s, helper_done done, void *arg, struct helper_call **ret_call)
 {
-        struct helper_call *call = calloc(1, sizeof *call);
+        struct helper_call *call;
 
+        if (n_fds > HELPER_FDS_MAX)
+                return -EINVAL;
+        call = calloc(1, sizeof *call);
         if (call == NULL)
                 return -ENOMEM;
         *call = (struct helper_call){
@@ -87,11 +91,17 @@ int helper_call(struct helper *helper, struct helper_head *request, size_t lengt
         ev_timer_init(&call->deadline, on_deadline, deadline_s, 0.);
         call->deadline.data = call;
         call_arm(call, deadline_s);
-        if (send_numbered(helper, request, length, call->number) < 0)
+        if (send_numbered(helper, request, length, fds, n_fds, call->number) < 0)
                 call_refuse(call);
         if (ret_call != NULL)
                 *ret_call = call;
         return 0;
+}
+
+int helper_call(struct helper *helper, struct helper_head *request, size_t length, double deadline_s, helper_done done,
+                void *arg, struct helper_call **ret_call)
+{
+        return helper_call_fds(helper, request, length, NULL, 0, deadline_s, done, arg, ret_call);
 }
 
 struct helper_call *helper_cancel(struct helper_call *call)
@@ -103,7 +113,7 @@ struct helper_call *helper_cancel(struct helper_call *call)
 
 int helper_post(struct helper *helper, struct helper_head *request, size_t length)
 {
-        return send_numbered(helper, request, length, 0);
+        return send_numbered(helper, request, length, NULL, 0, 0);
 }
 
 void helper_restart(struct helper *helper)

@@ -54,6 +54,10 @@ typedef void (*helper_done)(void *arg, const void *reply, int err);
  * with the reply that has the request's number and verb. 0 or -ENOMEM. */
 int helper_call(struct helper *helper, struct helper_head *request, size_t length, double deadline_s, helper_done done,
                 void *arg, struct helper_call **ret_call);
+/* The same with descriptors (SCM_RIGHTS), which stay the caller's, who may close them at once. A local helper gets
+ * none. -EINVAL: more than HELPER_FDS_MAX. */
+int helper_call_fds(struct helper *helper, struct helper_head *request, size_t length, const int *fds, size_t n_fds,
+                    double deadline_s, helper_done done, void *arg, struct helper_call **ret_call);
 /* After this done never runs. NULL is fine; returns NULL. */
 struct helper_call *helper_cancel(struct helper_call *call);
 

@@ -2,6 +2,7 @@
  * its argv[0]. The verb of a request says what the helper does. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include <ev.h>
 
 #include "helper-link.h"
+#include "scope.h"
 
 #define HELPER_NAME "test-helper"
 #define SOON_S 0.05
@@ -26,14 +29,29 @@
 
 enum { MAGIC = 0x74736574, VERSION = 3 };
 
-enum verb { ECHO = 1, DIE, HANG, TOO_LONG, TOO_SHORT, NEXT_TIME, OTHER_VERB, OTHER_MAGIC, OTHER_VERSION, LOOK, VERBS };
+enum verb {
+        ECHO = 1,
+        DIE,
+        HANG,
+        TOO_LONG,
+        TOO_SHORT,
+        NEXT_TIME,
+        OTHER_VERB,
+        OTHER_MAGIC,
+        OTHER_VERSION,
+        LOOK,
+        WITH_FD,
+        SEE,
+        VERBS
+};
 
 struct message {
         struct helper_head head;
         int32_t number;  /* comes back */
         int32_t pid;     /* of the helper */
         int32_t oddness; /* of LOOK: what it has that it should not have */
-        int32_t unused;
+        int32_t n_fds;   /* that came with the request */
+        uint64_t inodes[HELPER_FDS_MAX];
 };
 
 /* ---- the helper ---- */
@@ -61,7 +79,19 @@ static int32_t find_oddness(void)
                sigismember(&mask, SIGUSR2) << 2 | (action.sa_handler != SIG_DFL) << 3;
 }
 
-static void serve(int fd, struct message *message)
+/* SEE answers with their inodes, or an oddness. */
+static void see(struct message *message, const struct helper_fds *fds)
+{
+        struct stat status;
+
+        message->n_fds = (int32_t)fds->n;
+        for (size_t i = 0; i < fds->n; i++) {
+                message->oddness |= fstat(fds->fds[i], &status) < 0 || fcntl(fds->fds[i], F_GETFD) != FD_CLOEXEC;
+                message->inodes[i] = status.st_ino;
+        }
+}
+
+static void serve(int fd, struct message *message, const struct helper_fds *fds)
 {
         static struct message held; /* the answer to NEXT_TIME: sent when the next request has come */
         size_t length = sizeof *message;
@@ -97,6 +127,12 @@ static void serve(int fd, struct message *message)
         case LOOK:
                 message->oddness = find_oddness();
                 break;
+        case WITH_FD:
+                (void)helper_send_fds(fd, message, length, &(const int){ STDIN_FILENO }, 1);
+                return;
+        case SEE:
+                see(message, fds);
+                break;
         default:
                 break;
         }
@@ -112,9 +148,11 @@ static int run_helper(int argc, char **argv)
         if (helper_find_socket(argc, argv, &socket.fd) < 0)
                 return 2;
         while (poll(&socket, 1, -1) == 1) {
-                if (helper_receive(socket.fd, &message, &length) != 1)
+                AUTO(helper_fds_close) struct helper_fds fds = { .n = 0 };
+
+                if (helper_receive_fds(socket.fd, &message, &length, &fds) != 1)
                         return 0;
-                serve(socket.fd, (struct message *)(void *)&message);
+                serve(socket.fd, (struct message *)(void *)&message, &fds);
         }
         return 1;
 }
@@ -366,8 +404,8 @@ static void malformed_messages_end_the_process(void **state)
                 int err;
                 unsigned restarts;
         } CASES[] = {
-                { TOO_LONG, ENOTCONN, 1 },      { TOO_SHORT, ENOTCONN, 1 },   { OTHER_MAGIC, ENOTCONN, 1 },
-                { OTHER_VERSION, ENOTCONN, 1 }, { OTHER_VERB, ETIMEDOUT, 0 },
+                { TOO_LONG, ENOTCONN, 1 },      { TOO_SHORT, ENOTCONN, 1 }, { OTHER_MAGIC, ENOTCONN, 1 },
+                { OTHER_VERSION, ENOTCONN, 1 }, { WITH_FD, ENOTCONN, 1 },   { OTHER_VERB, ETIMEDOUT, 0 },
         };
         struct world *world = *state;
 
@@ -385,6 +423,95 @@ static void malformed_messages_end_the_process(void **state)
                 assert_int_equal(world->ups, ups + CASES[i].restarts);
         }
         (void)echo(world);
+}
+
+/* The helper keeps none: the count of its descriptors stays. */
+static void descriptors_travel_with_a_request(void **state)
+{
+        struct world *world = *state;
+        struct message message = { .head.verb = SEE };
+        struct seen look = { 0 };
+        int fds[HELPER_FDS_MAX + 1];
+        struct stat status[HELPER_FDS_MAX];
+
+        begin(world, &PATIENT);
+        for (size_t i = 0; i <= HELPER_FDS_MAX; i++) {
+                fds[i] = open(i % 2 == 0 ? "/" : "/proc", O_PATH | O_CLOEXEC);
+                assert_true(fds[i] >= 0);
+                if (i < HELPER_FDS_MAX)
+                        assert_int_equal(fstat(fds[i], &status[i]), 0);
+        }
+        for (size_t n = 0; n <= HELPER_FDS_MAX; n++) {
+                struct seen seen = { 0 };
+
+                assert_int_equal(helper_call_fds(world->helper, &message.head, sizeof message, fds, n, AMPLE_S, on_done,
+                                                 &seen, NULL),
+                                 0);
+                for (size_t i = 0; n == HELPER_FDS_MAX && i <= HELPER_FDS_MAX; i++)
+                        close(fds[i]); /* they are on their way */
+                turn(world, &seen.calls, 1);
+                assert_int_equal(seen.reply.n_fds, n);
+                assert_int_equal(seen.reply.oddness, 0);
+                for (size_t i = 0; i < n; i++)
+                        assert_int_equal(seen.reply.inodes[i], status[i].st_ino);
+        }
+        assert_int_equal(helper_call_fds(world->helper, &message.head, sizeof message, fds, HELPER_FDS_MAX + 1, AMPLE_S,
+                                         on_done, NULL, NULL),
+                         -EINVAL);
+        (void)call(world, LOOK, 0, AMPLE_S, &look);
+        turn(world, &look.calls, 1);
+        assert_int_equal(look.reply.oddness, 0);
+}
+
+/* Sends as many as a message may have, or one more, which no call of ours does. */
+static void send_rights(int socket, size_t n)
+{
+        union {
+                struct cmsghdr head;
+                unsigned char bytes[CMSG_SPACE((HELPER_FDS_MAX + 1) * sizeof(int))];
+        } rights = {
+                .head = { .cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+        };
+        struct msghdr packet = { .msg_iov = &(struct iovec){ (char[]){ "request" }, 7 },
+                                 .msg_iovlen = 1,
+                                 .msg_control = &rights,
+                                 .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+
+        for (size_t i = 0; i < n; i++)
+                memcpy(CMSG_DATA(&rights.head) + i * sizeof(int), &(const int){ STDIN_FILENO }, sizeof(int));
+        assert_int_equal(sendmsg(socket, &packet, MSG_NOSIGNAL), 7);
+}
+
+static void refused_descriptors_are_closed(void **state)
+{
+        struct helper_message message;
+        struct helper_fds fds = { .n = 0 };
+        size_t length = 0;
+        int pair[2];
+        int before;
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        before = count_descriptors();
+        send_rights(pair[0], HELPER_FDS_MAX + 1);
+        assert_int_equal(helper_receive_fds(pair[1], &message, &length, &fds), -EBADMSG);
+        assert_int_equal(fds.n, 0);
+        send_rights(pair[0], 1);
+        assert_int_equal(helper_receive(pair[1], &message, &length), -EBADMSG);
+        assert_int_equal(helper_send_fds(pair[0], (const unsigned char[HELPER_MESSAGE_MAX + 1]){ 0 },
+                                         HELPER_MESSAGE_MAX + 1, &(const int){ STDIN_FILENO }, 1),
+                         0);
+        assert_int_equal(helper_receive_fds(pair[1], &message, &length, &fds), -EMSGSIZE);
+        assert_int_equal(count_descriptors(), before);
+        /* The control: what may come does, and is the receiver's to close. */
+        send_rights(pair[0], HELPER_FDS_MAX);
+        assert_int_equal(helper_receive_fds(pair[1], &message, &length, &fds), 1);
+        assert_int_equal(fds.n, HELPER_FDS_MAX);
+        assert_int_equal(count_descriptors(), before + HELPER_FDS_MAX);
+        helper_fds_close(&fds);
+        assert_int_equal(count_descriptors(), before);
+        close(pair[0]);
+        close(pair[1]);
 }
 
 static void a_cancelled_call_never_returns(void **state)
@@ -478,6 +605,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test_setup_teardown(one_that_is_silent_is_killed_and_started_again, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_late_answer_is_heard_and_ends_nothing, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(malformed_messages_end_the_process, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(descriptors_travel_with_a_request, set_up, tear_down),
+                cmocka_unit_test(refused_descriptors_are_closed),
                 cmocka_unit_test_setup_teardown(a_cancelled_call_never_returns, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(done_may_free_the_helper, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(other_programs_are_started_with_growing_delays, set_up, tear_down),
