@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -136,18 +137,38 @@ static int open_workspace(int pid)
         return root < 0 ? -1 : (int)syscall(SYS_openat2, root, &INSIDE_WORKSPACE[1], &how, sizeof how);
 }
 
-static int check_workspace(int pid, int users_fd, const char *user, struct fault *why)
+/* user NULL: users_fd itself is the directory. */
+static int find_directory(int users_fd, const char *user, struct stat *ret_status)
 {
-        AUTO(auto_close) int workspace = open_workspace(pid);
-        struct stat inside;
+        return user != NULL ? fstatat(users_fd, user, ret_status, AT_SYMLINK_NOFOLLOW) : fstat(users_fd, ret_status);
+}
+
+static int check_workspace(int workspace, int users_fd, const char *user, struct stat *ret_inside, struct fault *why)
+{
         struct stat outside;
 
-        if (workspace < 0 || fstat(workspace, &inside) < 0)
+        if (workspace < 0 || fstat(workspace, ret_inside) < 0)
                 return refuse(why, "its " INSIDE_WORKSPACE " cannot be opened");
-        if (fstatat(users_fd, user, &outside, AT_SYMLINK_NOFOLLOW) < 0)
+        if (find_directory(users_fd, user, &outside) < 0)
                 return refuse(why, "its user has no directory");
-        if (inside.st_dev != outside.st_dev || inside.st_ino != outside.st_ino)
-                return refuse(why, "its " INSIDE_WORKSPACE " is not its user's directory");
+        if (ret_inside->st_dev != outside.st_dev || ret_inside->st_ino != outside.st_ino)
+                return refuse(why, user != NULL ? "its " INSIDE_WORKSPACE " is not its user's directory"
+                                                : "its " INSIDE_WORKSPACE " is not the empty one of a spare container");
+        return 0;
+}
+
+/* As the mount shows them to the programs inside. */
+static int check_mount(int workspace, uint32_t uid, const struct stat *inside, struct fault *why)
+{
+        const unsigned long wanted = ST_NOSUID | ST_NODEV;
+        struct statvfs mount;
+
+        if (fstatvfs(workspace, &mount) < 0)
+                return refuse(why, "the mount on its " INSIDE_WORKSPACE " cannot be read");
+        if ((mount.f_flag & wanted) != wanted)
+                return refuse(why, "its " INSIDE_WORKSPACE " is not nosuid,nodev");
+        if (inside->st_uid != uid)
+                return refuse(why, "its " INSIDE_WORKSPACE " does not belong to the uid of its programs");
         return 0;
 }
 
@@ -164,12 +185,28 @@ static int conclude(int pidfd, int err, const struct fault *found, struct fault 
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why)
 {
         struct fault found = { 0 };
+        struct stat inside;
         int r = check_namespaces(pid, false, &found);
 
         if (r == 0)
                 r = check_network(pid, may_have_eth0, &found);
+        if (r == 0) {
+                AUTO(auto_close) int workspace = open_workspace(pid);
+
+                r = check_workspace(workspace, users_fd, user, &inside, &found);
+        }
+        return conclude(pidfd, r, &found, why);
+}
+
+int isolation_check_workspace(int pid, int pidfd, int users_fd, const char *user, uint32_t uid, struct fault *why)
+{
+        AUTO(auto_close) int workspace = open_workspace(pid);
+        struct fault found = { 0 };
+        struct stat inside;
+        int r = check_workspace(workspace, users_fd, user, &inside, &found);
+
         if (r == 0)
-                r = check_workspace(pid, users_fd, user, &found);
+                r = check_mount(workspace, uid, &inside, &found);
         return conclude(pidfd, r, &found, why);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fault.h"
 
@@ -11,9 +12,14 @@
 int isolation_judge_network(const char *routes, const char *addresses6, bool may_have_eth0, struct fault *why);
 
 /* For a live process: its mount, network, pid, IPC and UTS namespaces are not carreld's, its network is as above, and
- * its /workspace is the same inode as the directory of `user` below users_fd. pidfd must be of pid: afterwards it shows
- * whether the process still lives. FAULT_HARDENING_MISSING; FAULT_CARREL_LOST when it is gone. */
+ * its /workspace is the same inode as the directory of `user` below users_fd. user NULL: the container has no user yet,
+ * and its /workspace is the directory users_fd itself. pidfd must be of pid: afterwards it shows whether the process
+ * still lives. FAULT_HARDENING_MISSING; FAULT_CARREL_LOST when it is gone. */
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why);
+/* For a live process whose /workspace was just attached (attach.h): it is that same inode, its mount is nosuid and
+ * nodev, and through the mount it belongs to uid, which counts on the host. As above otherwise. Some ten
+ * microseconds. */
+int isolation_check_workspace(int pid, int pidfd, int users_fd, const char *user, uint32_t uid, struct fault *why);
 /* For the process that holds a container with a kernel of its own: its mount and network namespaces are not carreld's,
  * and the latter has no interface but lo. */
 int isolation_check_monitor(int pid, int pidfd, struct fault *why);

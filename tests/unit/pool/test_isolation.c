@@ -182,6 +182,75 @@ static void another_users_directory_is_refused(void **state)
         cell_close(&cell);
 }
 
+/* A container without a user has a given directory there. */
+static void a_spare_containers_directory_is_known(void **state)
+{
+        struct cell cell;
+        struct fault why = { 0 };
+        int alice, bob;
+
+        (void)state;
+        cell_open(&cell, OWN_ALL);
+        alice = openat(cell.users_fd, "alice", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        bob = openat(cell.users_fd, "bob", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        assert_true(alice >= 0 && bob >= 0);
+        if (isolation_check(cell.pid, cell.pidfd, alice, NULL, false, &why) < 0)
+                fail_msg("%s", why.message);
+        assert_true(isolation_check(cell.pid, cell.pidfd, bob, NULL, false, &why) < 0);
+        assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
+        close(alice);
+        close(bob);
+        cell_close(&cell);
+}
+
+/* In the root of the mount namespace, which is not the process's. */
+static void remount_cell(const struct cell *cell, unsigned long flags)
+{
+        char path[96];
+        int status = 0;
+        pid_t pid;
+
+        (void)snprintf(path, sizeof path, "%s/root/workspace", cell->place);
+        pid = fork();
+        if (pid == 0)
+                _exit(setns(cell->pidfd, CLONE_NEWNS) < 0 ||
+                      mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
+static void what_is_on_the_workspace_is_judged(void **state)
+{
+        static const struct {
+                unsigned long flags;
+                const char *user;
+                uint32_t uid;
+                const char *named; /* in the fault; NULL: accepted */
+        } ROWS[] = {
+                { MS_NOSUID | MS_NODEV, "alice", 0, NULL },
+                { MS_NOSUID | MS_NODEV, "bob", 0, "not its user's" },
+                { MS_NOSUID | MS_NODEV, "nobody", 0, "no directory" },
+                { MS_NOSUID | MS_NODEV, "alice", 1000, "does not belong" },
+                { MS_NOSUID, "alice", 0, "nosuid,nodev" },
+                { MS_NODEV, "alice", 0, "nosuid,nodev" },
+        };
+        struct cell cell;
+
+        (void)state;
+        cell_open(&cell, OWN_ALL);
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                struct fault why = { 0 };
+                int r;
+
+                remount_cell(&cell, ROWS[i].flags);
+                r = isolation_check_workspace(cell.pid, cell.pidfd, cell.users_fd, ROWS[i].user, ROWS[i].uid, &why);
+                assert_int_equal(r == 0, ROWS[i].named == NULL);
+                if (ROWS[i].named != NULL && strstr(why.message, ROWS[i].named) == NULL)
+                        fail_msg("\"%s\" is not in: %s", ROWS[i].named, why.message);
+        }
+        cell_close(&cell);
+}
+
 static void an_ended_process_is_lost(void **state)
 {
         struct cell cell;
@@ -192,14 +261,20 @@ static void an_ended_process_is_lost(void **state)
         cell_end(&cell);
         assert_true(isolation_check(cell.pid, cell.pidfd, cell.users_fd, "alice", false, &why) < 0);
         assert_int_equal(why.kind, FAULT_CARREL_LOST);
+        assert_true(isolation_check_workspace(cell.pid, cell.pidfd, cell.users_fd, "alice", 0, &why) < 0);
+        assert_int_equal(why.kind, FAULT_CARREL_LOST);
         cell_close(&cell);
 }
 
 int main(void)
 {
         static const struct CMUnitTest TESTS[] = {
-                cmocka_unit_test(the_network_is_judged),    cmocka_unit_test(a_world_of_its_own_is_accepted),
-                cmocka_unit_test(what_is_shared_is_told),   cmocka_unit_test(another_users_directory_is_refused),
+                cmocka_unit_test(the_network_is_judged),
+                cmocka_unit_test(a_world_of_its_own_is_accepted),
+                cmocka_unit_test(what_is_shared_is_told),
+                cmocka_unit_test(another_users_directory_is_refused),
+                cmocka_unit_test(a_spare_containers_directory_is_known),
+                cmocka_unit_test(what_is_on_the_workspace_is_judged),
                 cmocka_unit_test(an_ended_process_is_lost),
         };
 
