@@ -101,6 +101,11 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
         };
 }
 
+void daemon_mountd_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
+{
+        (void)snprintf(path, DAEMON_PATH_BYTES, "%s/carrel-mountd", config->helper_dir);
+}
+
 struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],
                                       char image_helper[static DAEMON_PATH_BYTES])
 {
@@ -312,6 +317,13 @@ static int check_netd(const struct config *config, struct fault *why)
         return check_helper(config, "carrel-netd", &status, why);
 }
 
+static int check_mountd(const struct config *config, struct fault *why)
+{
+        struct stat status;
+
+        return check_helper(config, "carrel-mountd", &status, why);
+}
+
 static int check_runtime_dir(const struct config *config, struct fault *why)
 {
         return check_claimable(config->runtime_dir, why);
@@ -335,7 +347,7 @@ static int check_spool_dir(const struct config *config, struct fault *why)
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
         static const check CHECKS[] = {
-                check_socket_group, check_admin_group, check_init,      check_image_helper, check_netd,
+                check_socket_group, check_admin_group, check_init,      check_image_helper, check_mountd, check_netd,
                 check_runtime_dir,  check_users_dir,   check_image_dir, check_spool_dir,    NULL
         };
 
