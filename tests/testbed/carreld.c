@@ -58,9 +58,14 @@ static void install_helpers(const char *build)
                 { "-m755", init, CARREL_HELPERS "/carrel-init-readable" },
                 { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
+                { "-m755", "attach/carrel-mountd", CARREL_HELPERS "/carrel-mountd" },
         };
 
-        for (size_t i = 0; i < sizeof HELPERS / sizeof *HELPERS; i++)
+        /* The previous version has no carrel-mountd, which is the last one. */
+        size_t n = sizeof HELPERS / sizeof *HELPERS;
+
+        n -= access(program_of(build, HELPERS[n - 1].source), F_OK) != 0;
+        for (size_t i = 0; i < n; i++)
                 MUST_RUN("install", "-D", HELPERS[i].mode, program_of(build, HELPERS[i].source), HELPERS[i].target);
 }
 
