@@ -54,7 +54,8 @@ struct exec_place {
 struct exec_backend {
         /* Whether it runs the execs of this container. Of several that do, the one that was registered first does. */
         bool (*serves)(const void *self, const char *container_id);
-        /* Contract of exec_start; the exec id is not in use and the container is not frozen. */
+        /* Contract of exec_start; the exec id is set and not in use, `environment` has all variables,
+         * and the container is not frozen. */
         int (*start)(void *self, const char *container_id, int container_pid, const struct exec_request *request,
                      const struct exec_sink *sink, void *arg, struct exec **ret_exec);
         bool (*is_frozen)(const void *self, const char *container_id);

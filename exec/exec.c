@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "exec-cgroup.h"
+#include "exec-environment.h"
+#include "exec-id.h"
 #include "exec-inside.h"
+#include "scope.h"
 
 static const struct exec_timing TIMING = {
         .arrive_s = 0.25,
@@ -144,7 +148,13 @@ unsigned execs_count(const struct execs *execs, const char *container_id)
 int exec_start(struct execs *execs, const char *container_id, int container_pid, const struct exec_request *request,
                const struct exec_sink *sink, void *arg, struct exec **ret_exec)
 {
+        static const char VARIABLE[] = "CARREL_EXEC_ID=";
         const struct exec_provider *provider = find_provider(execs, container_id);
+        struct exec_request complete = *request;
+        char variable[sizeof VARIABLE + EXEC_ID_BYTES];
+        char *id = variable + sizeof VARIABLE - 1;
+        AUTO(auto_free) const char **environment = NULL;
+        int r;
 
         if (request->exec_id != NULL && execs_find(execs, request->exec_id) != NULL)
                 return -EEXIST;
@@ -152,7 +162,16 @@ int exec_start(struct execs *execs, const char *container_id, int container_pid,
                 return -EOPNOTSUPP;
         if (execs_is_frozen(execs, container_id))
                 return -EBUSY;
-        return provider->backend->start(provider->self, container_id, container_pid, request, sink, arg, ret_exec);
+        memcpy(variable, VARIABLE, sizeof VARIABLE);
+        r = exec_id_choose(request->exec_id, id);
+        if (r < 0)
+                return r;
+        environment = exec_environment(request->defaults, variable, request->environment);
+        if (environment == NULL)
+                return -ENOMEM;
+        complete.exec_id = id;
+        complete.environment = environment;
+        return provider->backend->start(provider->self, container_id, container_pid, &complete, sink, arg, ret_exec);
 }
 
 /* ---- the user's handle ---- */

@@ -93,22 +93,12 @@ static void say_started(const struct child *child)
                 _exit(127);
 }
 
-static const char *find_variable(char *const *environment, const char *name)
-{
-        size_t length = strlen(name);
-
-        for (; *environment != NULL; environment++)
-                if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
-                        return *environment + length + 1;
-        return NULL;
-}
-
 /* Like execvp(3): executes the first program in PATH that it can, and remembers an EACCES on the way. Returns the
  * errno. */
 static int execute_in_path(const struct child *child)
 {
         const char *program = child->spec->argv[0];
-        const char *path = find_variable(child->environment, "PATH");
+        const char *path = environment_find(child->environment, "PATH");
         char file[PATH_ROOM];
         int worst = ENOENT;
 

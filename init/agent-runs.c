@@ -11,7 +11,7 @@
 
 #include "agent-run.h"
 
-enum { ENVIRONMENT_MAX = AGENT_TEXTS_MAX + 1024, CODE_NOT_STARTED = 126 };
+enum { CODE_NOT_STARTED = 126 };
 
 /* ---- the list ---- */
 
@@ -184,31 +184,6 @@ int runs_spec(struct agent *agent, uint32_t number, const void *chunk, size_t le
         return 0;
 }
 
-static bool is_overridden(const char *variable, const struct agent_spec *spec)
-{
-        size_t length = strcspn(variable, "=") + 1;
-
-        for (size_t i = 0; i < spec->n_environment; i++)
-                if (strncmp(spec->environment[i], variable, length) == 0)
-                        return true;
-        return false;
-}
-
-/* The variables of the container, replaced by those of the exec. */
-static char *const *merge_environment(const struct agent_spec *spec)
-{
-        static char *merged[ENVIRONMENT_MAX + 1];
-        size_t count = 0;
-
-        for (char **at = environ; *at != NULL && count < ENVIRONMENT_MAX - spec->n_environment; at++)
-                if (!is_overridden(*at, spec))
-                        merged[count++] = *at;
-        for (size_t i = 0; i < spec->n_environment; i++)
-                merged[count++] = spec->environment[i];
-        merged[count] = NULL;
-        return merged;
-}
-
 /* Assigns the descriptors, in the order of the protocol. */
 static void place_fds(struct child *child, const int *fds, size_t n_fds)
 {
@@ -281,7 +256,7 @@ static int begin(struct agent *agent, struct child *child, const struct agent_st
         if (run == NULL)
                 return -ENOMEM;
         child->spec = &spec;
-        child->environment = merge_environment(&spec);
+        child->environment = environment_merge(environ, &spec);
         launch(agent, run, child, start);
         return 0;
 }

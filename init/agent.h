@@ -1,7 +1,7 @@
 /* The inside of carrel-init: process 1 (carrel-init.c), its connection to carreld (agent-connection.c), the runs
- * (agent-runs.c), the processes of a run in framed mode (agent-family.c), the streams of a run (agent-streams.c), the
- * pumps that carry bytes (agent-pump.c), and the streams that outlive their exec (agent-kept.c). One thread and one
- * static state; runs as the carrel's user. */
+ * (agent-runs.c), their environment (agent-environment.c), the processes of a run in framed mode (agent-family.c), the
+ * streams of a run (agent-streams.c), the pumps that carry bytes (agent-pump.c), and the streams that outlive their
+ * exec (agent-kept.c). One thread and one static state; runs as the carrel's user. */
 #pragma once
 
 #include <poll.h>
@@ -131,6 +131,14 @@ bool pump_put(struct pump *pump, const void *bytes, size_t length);
 void pump_drain(struct pump *pump);
 /* Adds the descriptors that it waits for to polls; returns how many (0 to 2). */
 size_t pump_poll(const struct pump *pump, struct pollfd *polls);
+
+/* ---- agent-environment.c ---- */
+
+/* The value of a variable; NULL: it is not set. */
+const char *environment_find(char *const *environment, const char *name);
+/* The variables of the container, replaced by those of the exec. Unless the exec sets PATH, it is the container's, or a
+ * default, with HOME's .local/bin before it. NULL-terminated, and valid until the next call. */
+char *const *environment_merge(char *const *container, const struct agent_spec *spec);
 
 /* ---- agent-child.c: between fork and the program ---- */
 

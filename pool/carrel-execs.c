@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "clock.h"
+#include "inside.h"
 #include "pool-inside.h"
+#include "profile.h"
 #include "user-id.h"
 
 struct carrel_exec {
@@ -87,6 +89,21 @@ static struct carrel_exec *entry_new(struct carrel *carrel)
         return entry;
 }
 
+/* USER and LOGNAME are the name in the carrel's passwd (names.c). The container's own environment has none of these: it
+ * may exist before its user. */
+static int start_in_environment(struct carrel *carrel, const struct exec_request *request, const struct exec_sink *sink,
+                                void *arg, struct exec **ret_exec)
+{
+        char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
+        const char *const defaults[] = { "HOME=" PROFILE_WORKSPACE, "USER=user",   "LOGNAME=user",
+                                         "TMPDIR=" PROFILE_TMP,     user_variable, NULL };
+        struct exec_request complete = *request;
+
+        (void)snprintf(user_variable, sizeof user_variable, "CARREL_USER=%s", carrel->user);
+        complete.defaults = defaults;
+        return exec_start(carrel->pool->execs, carrel->id, carrel->pid, &complete, sink, arg, ret_exec);
+}
+
 static int start(struct carrel *carrel, const struct exec_request *request, const struct exec_sink *sink, void *arg,
                  struct exec **ret_exec)
 {
@@ -98,7 +115,7 @@ static int start(struct carrel *carrel, const struct exec_request *request, cons
                 return -ENOMEM;
         noted.on_end = on_end;
         noted.end_arg = entry;
-        r = exec_start(carrel->pool->execs, carrel->id, carrel->pid, request, &noted, arg, &entry->exec);
+        r = start_in_environment(carrel, request, &noted, arg, &entry->exec);
         if (r == 0) {
                 r = add_entry(entry, carrel);
                 if (r == 0) {

@@ -49,8 +49,10 @@ static const double EXEC_DRAIN_S = 2.0, EXEC_DRAIN_MAX_S = 86400.0;
 struct exec_request {
         const char *const *argv;        /* NULL-terminated, at least one, no NUL inside by construction */
         const char *const *environment; /* "K=V"; may be NULL */
-        const char *working_dir;        /* absolute; NULL: /workspace */
-        const void *input;              /* stdin, copied */
+        /* "K=V", for variables that environment does not set; may be NULL. CARREL_EXEC_ID is always one of them. */
+        const char *const *defaults;
+        const char *working_dir; /* absolute; NULL: /workspace */
+        const void *input;       /* stdin, copied */
         size_t input_length;
         double timeout_s; /* for its run, and separately for its wait for a turn; 0: no limit */
         /* How long output is read after the program's end from processes that it left in the background. It ends early

@@ -37,6 +37,10 @@ static int run_exec(struct engine *base, const char *id, const struct exec_comma
         if (engine->refusal != 0)
                 return engine->refusal;
         snprintf(engine->working_dir, sizeof engine->working_dir, "%s", command->working_dir);
+        engine->environment[0] = '\0';
+        for (const char *const *at = command->environment; *at != NULL; at++)
+                snprintf(engine->environment + strlen(engine->environment),
+                         sizeof engine->environment - strlen(engine->environment), "%s ", *at);
         open_call(engine, call, (int)engine->n_execs++, done, arg, ret_call);
         call->events = *events;
         ev_init(&call->turn, NULL);

@@ -30,6 +30,7 @@ struct double_engine {
         unsigned n_execs, n_inspects;
         int refusal;           /* what exec returns, 0: 0 */
         char working_dir[128]; /* of the last exec */
+        char environment[256]; /* of the last exec: each variable, and a blank */
 };
 
 void double_init(struct double_engine *engine, struct ev_loop *loop);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -48,6 +49,42 @@ static void both_streams_are_kept_apart(void **state)
         assert_false(world.result.is_output_truncated);
         assert_true(world.result.is_errors_truncated);
         assert_string_equal(world.engine.working_dir, "/workspace");
+        world_close(&world);
+}
+
+/* Those of the caller replace the others. */
+static void variables_of_an_exec(void **state)
+{
+        static const char *const DEFAULTS[] = { "HOME=/workspace", "USER=user", NULL };
+        static const char *const OWN[] = { "HOME=/tmp", "USERS=2", "A=", NULL };
+        static const char *const NUMBER[] = { "CARREL_EXEC_ID=7", NULL };
+        static const struct {
+                const char *const *defaults, *const *environment;
+                const char *expected;
+        } CASES[] = {
+                { NULL, NULL, "CARREL_EXEC_ID=mine " },
+                { DEFAULTS, NULL, "HOME=/workspace USER=user CARREL_EXEC_ID=mine " },
+                { DEFAULTS, OWN, "USER=user CARREL_EXEC_ID=mine HOME=/tmp USERS=2 A= " },
+                { DEFAULTS, NUMBER, "HOME=/workspace USER=user CARREL_EXEC_ID=7 " },
+        };
+        struct world world;
+        char expected[64];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                world_open(&world);
+                assert_int_equal(world_start(&world, NULL,
+                                             &(struct exec_request){ .exec_id = "mine",
+                                                                     .defaults = CASES[i].defaults,
+                                                                     .environment = CASES[i].environment }),
+                                 0);
+                assert_string_equal(world.engine.environment, CASES[i].expected);
+                world_close(&world);
+        }
+        world_open(&world);
+        assert_int_equal(world_start(&world, NULL, &(struct exec_request){ .exec_id = NULL }), 0);
+        snprintf(expected, sizeof expected, "CARREL_EXEC_ID=%s ", exec_id(world.exec));
+        assert_string_equal(world.engine.environment, expected);
         world_close(&world);
 }
 
@@ -156,6 +193,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(streaming),
                 cmocka_unit_test(both_streams_are_kept_apart),
+                cmocka_unit_test(variables_of_an_exec),
                 cmocka_unit_test(a_flood_is_bounded),
                 cmocka_unit_test(text_is_cut_between_characters),
                 cmocka_unit_test(what_is_kept_is_shared),
