@@ -126,6 +126,8 @@ static int check_container(const struct pool *pool, const struct container_info 
                 return refuse(why, "its name is not that of its user's carrel");
         if (table_find(&pool->table, user) != NULL)
                 return refuse(why, "its user has a carrel already");
+        if (table_find_slot(&pool->table, agent_slot_of(info, *ret_version)) != NULL)
+                return refuse(why, "another carrel has the directory of its agent");
         if (table_held(&pool->table) >= pool->options.max_carrels)
                 return refuse(why, "max_carrels is reached");
         return 0;
@@ -150,6 +152,7 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
         struct task *task = task_new(carrel);
 
         if (task == NULL || table_set_id(&pool->table, carrel, info->id) < 0 ||
+            table_set_slot(&pool->table, carrel, agent_slot_of(info, version)) < 0 ||
             userdir_owner(pool->users_fd, carrel->user, &pool->options.owner, &carrel->owner, NULL) < 0 ||
             spec_hash(spec, &pool->options, &carrel->owner, version, carrel->spec_hash) < 0 ||
             flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {

@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "inside.h"
 #include "pool-inside.h"
-#include "profile.h"
 #include "user-id.h"
 
 struct carrel_exec {
@@ -95,8 +94,8 @@ static int start_in_environment(struct carrel *carrel, const struct exec_request
                                 void *arg, struct exec **ret_exec)
 {
         char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
-        const char *const defaults[] = { "HOME=" PROFILE_WORKSPACE, "USER=user",   "LOGNAME=user",
-                                         "TMPDIR=" PROFILE_TMP,     user_variable, NULL };
+        const char *const defaults[] = { "HOME=" INSIDE_WORKSPACE, "USER=user",   "LOGNAME=user",
+                                         "TMPDIR=" INSIDE_TMP,     user_variable, NULL };
         struct exec_request complete = *request;
 
         (void)snprintf(user_variable, sizeof user_variable, "CARREL_USER=%s", carrel->user);

@@ -48,6 +48,14 @@ struct carrel *table_find_id(const struct table *table, const char *container_id
         return found;
 }
 
+struct carrel *table_find_slot(const struct table *table, const char *slot)
+{
+        struct carrel *found;
+
+        HASH_FIND(by_slot, table->slots, slot, strlen(slot), found);
+        return found;
+}
+
 int table_add(struct table *table, struct carrel *carrel, enum carrel_state state)
 {
         HASH_ADD(by_user, table->users, user, strlen(carrel->user), carrel);
@@ -63,6 +71,7 @@ void table_forget(struct table *table, struct carrel *carrel)
 {
         if (carrel->id[0] != '\0') /* keeps the id's text, which the end's event needs */
                 HASH_DELETE(by_id, table->ids, carrel);
+        (void)table_set_slot(table, carrel, "");
         HASH_DELETE(by_user, table->users, carrel);
         table->by_state[carrel->state]--;
         carrel_drop_process(carrel);
@@ -92,6 +101,22 @@ int table_set_id(struct table *table, struct carrel *carrel, const char *id)
         if (carrel->by_id.tbl != NULL)
                 return 0;
         carrel->id[0] = '\0';
+        return -ENOMEM;
+}
+
+int table_set_slot(struct table *table, struct carrel *carrel, const char *slot)
+{
+        if (carrel->agent_slot[0] != '\0')
+                HASH_DELETE(by_slot, table->slots, carrel);
+        carrel->agent_slot[0] = '\0';
+        if (slot[0] == '\0')
+                return 0;
+        if (table_find_slot(table, slot) != NULL || str_copy(carrel->agent_slot, sizeof carrel->agent_slot, slot) < 0)
+                return -EINVAL;
+        HASH_ADD(by_slot, table->slots, agent_slot, strlen(carrel->agent_slot), carrel);
+        if (carrel->by_slot.tbl != NULL)
+                return 0;
+        carrel->agent_slot[0] = '\0';
         return -ENOMEM;
 }
 

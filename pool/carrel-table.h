@@ -1,4 +1,4 @@
-/* Users -> carrels, container ids -> carrels, and the count of carrels by state. */
+/* Users -> carrels, container ids -> carrels, agents' slots -> carrels, and the count of carrels by state. */
 #pragma once
 
 #include "carrel.h"
@@ -7,6 +7,7 @@ struct table {
         struct ev_loop *loop;
         struct carrel *users;
         struct carrel *ids;
+        struct carrel *slots;
         bool is_sorted; /* the iteration order of users is that of their ids */
         unsigned by_state[CARREL_STATES];
         struct list deferred_free;
@@ -19,6 +20,7 @@ void table_release(struct table *table);
 
 struct carrel *table_find(const struct table *table, const char *user);
 struct carrel *table_find_id(const struct table *table, const char *container_id);
+struct carrel *table_find_slot(const struct table *table, const char *slot);
 
 /* Takes the carrel on success. 0 or -ENOMEM. */
 int table_add(struct table *table, struct carrel *carrel, enum carrel_state state);
@@ -30,6 +32,8 @@ void table_set_state(struct table *table, struct carrel *carrel, enum carrel_sta
 /* Sets the container id; "" clears it. 0, -ENOMEM, or -EINVAL for an id that does not fit or is another carrel's. After
  * an error the id is "". */
 int table_set_id(struct table *table, struct carrel *carrel, const char *id);
+/* The same for the agent's slot. */
+int table_set_slot(struct table *table, struct carrel *carrel, const char *slot);
 
 /* The number of carrels that count against max_carrels: all except LOST ones. */
 unsigned table_held(const struct table *table);

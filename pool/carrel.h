@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "agent-listener.h"
+#include "agent-slot.h"
 #include "cgroup.h"
 #include "engine.h"
 #include "list.h"
@@ -22,7 +23,8 @@ enum { CARREL_REASON_BYTES = 128 };
 struct carrel {
         struct pool *pool;
         UT_hash_handle by_user;
-        UT_hash_handle by_id; /* only while id is not "" */
+        UT_hash_handle by_id;   /* only while id is not "" */
+        UT_hash_handle by_slot; /* only while agent_slot is not "" */
         char user[USER_ID_MAX + 1];
         char name[ENGINE_NAME_BYTES]; /* of the container */
         enum carrel_state state;      /* table_set_state changes it */
@@ -30,7 +32,8 @@ struct carrel {
         struct list deferred_free;
 
         /* Of the current container, or the one that is being made. */
-        char id[CONTAINER_ID_BYTES]; /* table_set_id changes it */
+        char id[CONTAINER_ID_BYTES];       /* table_set_id changes it */
+        char agent_slot[AGENT_SLOT_BYTES]; /* names the agent's directory; table_set_slot changes it */
         char spec_hash[SPEC_HASH_BYTES];
         enum template_version template_version;
         struct carrel_spec spec;

@@ -140,7 +140,7 @@ static int ask_create(struct task *task, struct fault *why)
         struct pool_owner inside = carrel_inside(carrel);
         struct template template;
         int r = template_fill(&template, &pool->options, &carrel->owner, &inside, carrel->user, carrel->name,
-                              &carrel->spec, carrel->spec_hash, carrel->generation, why);
+                              carrel->agent_slot, &carrel->spec, carrel->spec_hash, carrel->generation, why);
 
         if (r < 0)
                 return r;
@@ -151,6 +151,19 @@ static int ask_create(struct task *task, struct fault *why)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot create a container: %s",
                                  strerrordesc_np(-r));
         return 0;
+}
+
+/* The slot that the previous container had is free only now that it has gone. */
+static enum flow_verdict listen_in_new_slot(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+        int r = pool_renew_agent_slot(task->carrel);
+
+        if (r == 0)
+                return step_listen(flow, subject);
+        (void)fault_set(flow_why(flow), FAULT_RESOURCE_EXHAUSTED, -r, "cannot name the agent's directory: %s",
+                        strerrordesc_np(-r));
+        return FLOW_FAIL;
 }
 
 static enum flow_verdict create_container(struct flow *flow, void *subject)
@@ -241,7 +254,7 @@ static enum flow_verdict start_container(struct flow *flow, void *subject)
 const struct step ENSURE_STEPS[] = {
         { "clear", clear_stale, NULL, 15.0 },
         { "directory", prepare_directory, NULL, 0 },
-        { "listen", step_listen, step_hang_up, 0 },
+        { "listen", listen_in_new_slot, step_hang_up, 0 },
         { "create", create_container, remove_container, 20.0 },
         { "confine", step_confine, NULL, 10.0 },
         { "start", start_container, NULL, 15.0 },

@@ -62,6 +62,10 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel);
 /* Sets the generation, also in the ledger; 0: the user's next one. */
 void pool_raise_generation(struct carrel *carrel, uint64_t generation);
 
+/* Removes the directory of the carrel's previous agent, if there is one, and gives the carrel a new slot. The previous
+ * container must be gone. 0 or a negative errno. */
+int pool_renew_agent_slot(struct carrel *carrel);
+
 /* STARTING -> READY, and watches the process. The age counts from since_ms, idleness from last_use_ms (CLOCK_BOOTTIME);
  * 0: now. */
 void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms);

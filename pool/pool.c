@@ -189,11 +189,11 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         return 0;
 }
 
-static bool is_user_held(void *arg, const char *name)
+static bool is_slot_held(void *arg, const char *name)
 {
         const struct pool *pool = arg;
 
-        return table_find(&pool->table, name) != NULL;
+        return table_find_slot(&pool->table, name) != NULL;
 }
 
 void pool_set_waiting(struct pool *pool, const struct fault *why)
@@ -204,7 +204,7 @@ void pool_set_waiting(struct pool *pool, const struct fault *why)
 void pool_set_reconciled(struct pool *pool)
 {
         pool->has_reconciled = true;
-        agents_prune(pool->execs, is_user_held, pool);
+        agents_prune(pool->execs, is_slot_held, pool);
         ledger_forget_recalled(pool->ledger);
 }
 
@@ -219,6 +219,26 @@ struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_
         return carrel;
 }
 
+static void forget_agent_slot(struct carrel *carrel)
+{
+        carrel_close_listener(carrel);
+        if (carrel->agent_slot[0] != '\0')
+                agent_listener_forget(carrel->pool->execs, carrel->agent_slot);
+        (void)table_set_slot(&carrel->pool->table, carrel, "");
+}
+
+int pool_renew_agent_slot(struct carrel *carrel)
+{
+        char slot[AGENT_SLOT_BYTES];
+        int r;
+
+        forget_agent_slot(carrel);
+        do
+                r = agent_slot_make(slot);
+        while (r == 0 && table_find_slot(&carrel->pool->table, slot) != NULL);
+        return r == 0 ? table_set_slot(&carrel->pool->table, carrel, slot) : r;
+}
+
 /* The floor keeps a user's generations rising after the user is forgotten. */
 void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
 {
@@ -227,8 +247,7 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         ledger_release(pool->ledger, carrel->slot);
         carrel->slot = -1;
         carrel_execs_detach(carrel);
-        carrel_close_listener(carrel);
-        agent_listener_forget(pool->execs, carrel->user);
+        forget_agent_slot(carrel);
         table_forget(&pool->table, carrel);
 }
 

@@ -201,7 +201,9 @@ static void hash_options(struct sha256_ctx *sha, const struct pool_options *opti
 int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, const struct pool_owner *owner,
               enum template_version version, char ret_hash[static SPEC_HASH_BYTES])
 {
-        static const char *const NAMES[] = { [TEMPLATE_1] = "carrel-template-1", [TEMPLATE_2] = "carrel-template-2" };
+        static const char *const NAMES[] = { [TEMPLATE_1] = "carrel-template-1",
+                                             [TEMPLATE_2] = "carrel-template-2",
+                                             [TEMPLATE_3] = "carrel-template-3" };
         struct sha256_ctx sha;
         uint8_t digest[(SPEC_HASH_BYTES - 1) / 2];
         AUTO(auto_free) char *json = spec_encode(spec);

@@ -10,7 +10,8 @@ enum template_version {
         TEMPLATE_NONE, /* unknown template */
         TEMPLATE_1,    /* 0.1.0's first carrels */
         TEMPLATE_2,
-        TEMPLATE_CURRENT = TEMPLATE_2
+        TEMPLATE_3, /* nothing of the user in the environment or in the path of the agent's directory */
+        TEMPLATE_CURRENT = TEMPLATE_3
 };
 
 /* Fills the unset fields of `asked` from `base` (a live carrel's spec, or the defaults), bounded by `ceiling`. A

@@ -287,8 +287,8 @@ enum flow_verdict step_listen(struct flow *flow, void *subject)
         carrel_close_listener(carrel);
         if (pool->options.agent == POOL_AGENT_NONE)
                 return FLOW_NEXT;
-        return agent_listener_new(&carrel->listener, pool->execs, carrel->user, flow_why(flow)) < 0 ? FLOW_FAIL
-                                                                                                    : FLOW_NEXT;
+        return agent_listener_new(&carrel->listener, pool->execs, carrel->agent_slot, flow_why(flow)) < 0 ? FLOW_FAIL
+                                                                                                          : FLOW_NEXT;
 }
 
 enum flow_verdict step_hang_up(struct flow *flow, void *subject)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent-slot.h"
 #include "orphan-call.h"
 #include "scope.h"
 #include "spec.h"
@@ -19,6 +20,7 @@ enum template_version survey_adoptable(const struct pool *pool, const struct con
         const char *claimed = container_label(info, LABEL_SPEC_HASH);
         const char *user = container_label(info, LABEL_USER);
         struct pool_owner owner;
+        enum template_version version;
 
         if ((info->status != CONTAINER_RUNNING && info->status != CONTAINER_PAUSED) || json == NULL ||
             claimed == NULL || template_generation(info) == 0 || !user_id_is_valid(user) ||
@@ -26,7 +28,8 @@ enum template_version survey_adoptable(const struct pool *pool, const struct con
             userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, NULL) < 0 ||
             (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
                 return TEMPLATE_NONE;
-        return spec_version_of(ret_spec, &pool->options, &owner, claimed);
+        version = spec_version_of(ret_spec, &pool->options, &owner, claimed);
+        return agent_slot_of(info, version) != NULL ? version : TEMPLATE_NONE;
 }
 
 static bool is_alive(const struct container_info *info)

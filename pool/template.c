@@ -83,17 +83,11 @@ static void fill_mounts(struct template *t, const struct pool_options *options)
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", true };
 }
 
-static void fill_process(struct template *t, const struct pool_owner *owner, const struct pool_owner *inside,
-                         const char *user)
+/* The environment is the image's: what a program needs to know of its user comes with each exec (carrel-execs.c). */
+static void fill_process(struct template *t, const struct pool_owner *owner, const struct pool_owner *inside)
 {
-        (void)snprintf(t->user_variable, sizeof t->user_variable, "CARREL_USER=%s", user);
         t->argv[0] = INSIDE_INIT;
-        t->environment[0] = "HOME=" INSIDE_WORKSPACE;
-        t->environment[1] = "USER=user"; /* as in the carrel's passwd */
-        t->environment[2] = "LOGNAME=user";
-        t->environment[3] = t->user_variable; /* PATH is the image's, or the engine's default */
         t->spec.argv = t->argv;
-        t->spec.environment = t->environment;
         t->spec.working_dir = INSIDE_WORKSPACE;
         t->spec.hostname =
                 "carrel"; /* not the user id: it may be longer than a host name, and programs need not see it */
@@ -114,7 +108,8 @@ static void fill_limits(struct template *t, const struct pool_options *options, 
         t->spec.cgroup_parent = options->cgroup_parent;
 }
 
-static void fill_labels(struct template *t, const char *pool, const char *user, const char *hash, uint64_t generation)
+static void fill_labels(struct template *t, const char *pool, const char *user, const char *slot, const char *hash,
+                        uint64_t generation)
 {
         (void)snprintf(t->generation, sizeof t->generation, "%" PRIu64, generation);
         t->labels[0] = (struct label){ LABEL_PRODUCT, PRODUCT };
@@ -123,6 +118,7 @@ static void fill_labels(struct template *t, const char *pool, const char *user, 
         t->labels[3] = (struct label){ LABEL_SPEC_HASH, hash };
         t->labels[4] = (struct label){ LABEL_SPEC, t->spec_json };
         t->labels[5] = (struct label){ LABEL_GENERATION, t->generation };
+        t->labels[6] = (struct label){ LABEL_SLOT, slot };
         t->spec.labels = t->labels;
         t->spec.n_labels = TEMPLATE_LABELS;
 }
@@ -136,9 +132,9 @@ static int name_path(char **ret_path, const char *directory, const char *name)
         return -ENOMEM;
 }
 
-static int name_agent_directory(struct template *t, const struct pool_options *options, const char *user)
+static int name_agent_directory(struct template *t, const struct pool_options *options, const char *slot)
 {
-        if (asprintf(&t->agent_directory, "%s/agents/%s/%s", options->runtime_dir, options->pool, user) < 0) {
+        if (asprintf(&t->agent_directory, "%s/agents/%s/%s", options->runtime_dir, options->pool, slot) < 0) {
                 t->agent_directory = NULL;
                 return -ENOMEM;
         }
@@ -149,8 +145,8 @@ static int name_agent_directory(struct template *t, const struct pool_options *o
 }
 
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
-                  const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
-                  const char *hash, uint64_t generation, struct fault *why)
+                  const struct pool_owner *inside, const char *user, const char *name, const char *slot,
+                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why)
 {
         struct template *t = ret_template;
 
@@ -164,7 +160,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                 template_release(t);
                 return template_check_dns(options->dns, why);
         }
-        if (options->agent != POOL_AGENT_NONE && name_agent_directory(t, options, user) < 0) {
+        if (options->agent != POOL_AGENT_NONE && name_agent_directory(t, options, slot) < 0) {
                 template_release(t);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }
@@ -172,9 +168,9 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
         fill_mounts(t, options);
-        fill_process(t, owner, inside, user);
+        fill_process(t, owner, inside);
         fill_limits(t, options, spec);
-        fill_labels(t, options->pool, user, hash, generation);
+        fill_labels(t, options->pool, user, slot, hash, generation);
         return 0;
 }
 

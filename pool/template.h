@@ -11,6 +11,7 @@
 #define LABEL_SPEC_HASH "io.carrel.spec-hash"
 #define LABEL_SPEC "io.carrel.spec"
 #define LABEL_GENERATION "io.carrel.generation"
+#define LABEL_SLOT "io.carrel.slot"
 #define PRODUCT "carrel"
 
 /* In the directory of the carrel's agent (names.h). */
@@ -20,7 +21,7 @@
 
 enum {
         TEMPLATE_UID = 1000, /* of `user`, where the engine maps ids */
-        TEMPLATE_LABELS = 6,
+        TEMPLATE_LABELS = 7,
         TEMPLATE_BINDS = 6,
         TEMPLATE_TMPFS = 1,
         TEMPLATE_DNS_MAX = 8,
@@ -37,10 +38,8 @@ struct template
         struct bind_mount binds[TEMPLATE_BINDS];
         struct tmpfs_mount tmpfs[TEMPLATE_TMPFS];
         const char *argv[2];
-        const char *environment[5];
         const char *dns[TEMPLATE_DNS_MAX + 1];
         char dns_text[TEMPLATE_DNS_BYTES];
-        char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
         char generation[24];
         char tmpfs_options[96];
         char *workspace;                  /* host path of the user's directory */
@@ -49,11 +48,11 @@ struct template
         char *spec_json;
 };
 
-/* owner: of the user's files on disk; inside: the ids of the user's programs. Borrows all arguments. Returns 0, or
- * -ENOMEM or -EINVAL with *why; then there is nothing to release. */
+/* owner: of the user's files on disk; inside: the ids of the user's programs; slot: the name of the agent's directory.
+ * Borrows all arguments. Returns 0, or -ENOMEM or -EINVAL with *why; then there is nothing to release. */
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
-                  const struct pool_owner *inside, const char *user, const char *name, const struct carrel_spec *spec,
-                  const char *hash, uint64_t generation, struct fault *why);
+                  const struct pool_owner *inside, const char *user, const char *name, const char *slot,
+                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why);
 void template_release(struct template *template);
 
 /* Appends the resolv.conf of a carrel with these resolvers, which template_check_dns has accepted. Podman writes no

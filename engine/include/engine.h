@@ -48,7 +48,7 @@ struct container_spec {
         const char *name;
         const char *image;
         const char *const *argv;        /* entrypoint and arguments, NULL-terminated */
-        const char *const *environment; /* "K=V", NULL-terminated */
+        const char *const *environment; /* "K=V", NULL-terminated; may be NULL */
         const char *working_dir;
         const char *hostname;
         uint32_t uid, gid; /* of the programs inside; never 0 */

@@ -409,7 +409,7 @@ int agent_listener_new(struct agent_listener **ret_listener, struct execs *execs
         if (r < 0) {
                 if (listener != NULL)
                         free_listener(&listener->deferred_free);
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot listen for the agent of %s: %s", name,
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot listen for the agent in %s: %s", name,
                                  strerror(-r));
         }
         ev_io_init(&listener->incoming, on_connection, listener->listen_fd, EV_READ);

@@ -12,7 +12,7 @@
 
 enum { FILE_NAME_BYTES = 256, RECORD_BYTES = ENGINE_ID_BYTES + AGENT_TOKEN_BYTES };
 
-/* No user's name begins with a dot, so the file cannot be taken for a user's directory. */
+/* No name of a directory begins with a dot, so the file cannot be taken for one. */
 static int file_name(const char *prefix, const char *name, char ret_name[static FILE_NAME_BYTES])
 {
         return snprintf(ret_name, FILE_NAME_BYTES, "%s%s", prefix, name) < FILE_NAME_BYTES ? 0 : -ENAMETOOLONG;
@@ -46,7 +46,7 @@ int agent_token_find(int directory, const char *name, const char *container_id,
         if (length < 0)
                 return -errno;
         if (length != sizeof record || strncmp(record, container_id, ENGINE_ID_BYTES) != 0)
-                return -ENOENT; /* it is of an earlier container of the user */
+                return -ENOENT; /* it is of an earlier container */
         memcpy(ret_token, record + ENGINE_ID_BYTES, AGENT_TOKEN_BYTES);
         return 0;
 }

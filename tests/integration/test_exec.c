@@ -1,10 +1,15 @@
 /* Programs in carrels, by the agent: how each ends, what is left of it, and what a carreld that dies does not lose. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "enclosure.h"
 #include "suite.h"
@@ -123,6 +128,135 @@ static void what_cannot_run_says_why(void **state)
                         fail_msg("%s: %s", CASES[i].body, answer.body);
                 answer_release(&answer);
         }
+        end_with_ada();
+}
+
+/* ---- the environment ---- */
+
+static void each_knows_its_user_and_itself(void **state)
+{
+        static const char *const USERS[] = { "ada", "bob" };
+
+        (void)state;
+        carreld_must_ensure("bob");
+        for (size_t i = 0; i < 2; i++) {
+                char path[64], expected[256], body[256];
+                struct answer answer;
+
+                snprintf(path, sizeof path, "/v1/carrels/%s/exec", USERS[i]);
+                snprintf(body, sizeof body,
+                         "{\"argv\":[\"sh\",\"-c\",\"echo $HOME $USER $LOGNAME $TMPDIR $CARREL_USER $CARREL_EXEC_ID; "
+                         "echo $PATH; pwd\"],\"exec_id\":\"own-%s\"}",
+                         USERS[i]);
+                answer = request(CARREL_SOCKET, "POST", path, body);
+                snprintf(expected, sizeof expected,
+                         "/workspace user user /tmp %s own-%s\n/workspace/.local/bin:/bin\n/workspace\n", USERS[i],
+                         USERS[i]);
+                expect_text(&answer, "stdout", expected);
+                answer_release(&answer);
+                answer = request(CARREL_SOCKET, "POST", path, "{\"argv\":[\"sh\",\"-c\",\"echo $CARREL_EXEC_ID\"]}");
+                snprintf(expected, sizeof expected, "%s\n", answer_text(&answer, "exec_id"));
+                expect_text(&answer, "stdout", expected);
+                answer_release(&answer);
+                answer =
+                        request(CARREL_SOCKET, "POST", path,
+                                "{\"argv\":[\"/bin/sh\",\"-c\",\"echo $HOME $USER $PATH $CARREL_USER\"],"
+                                "\"env\":{\"HOME\":\"/tmp\",\"USER\":\"me\",\"PATH\":\"/x\",\"CARREL_USER\":\"eve\"}}");
+                expect_text(&answer, "stdout", "/tmp me /x eve\n");
+                answer_release(&answer);
+        }
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/bob", NULL, 200);
+        end_with_ada();
+}
+
+/* Reads a file of /proc of the user's init; its NULs become newlines. */
+static void read_of_init(const char *user, const char *name, char *ret_text, size_t size)
+{
+        char path[64], container[64];
+        FILE *file;
+        size_t length;
+
+        snprintf(container, sizeof container, CARREL_PREFIX "%s", user);
+        snprintf(path, sizeof path, "/proc/%d/%s", engine_pid(container), name);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        length = fread(ret_text, 1, size - 1, file);
+        fclose(file);
+        assert_in_range(length, 1, size - 2);
+        for (size_t i = 0; i < length; i++)
+                if (ret_text[i] == '\0')
+                        ret_text[i] = '\n';
+        ret_text[length] = '\0';
+}
+
+/* A container may be given to a user after its start. */
+static void init_knows_no_user(void **state)
+{
+        static const char *const MOUNTS[] = { " /.carrel/home ", " /etc/passwd ", " /etc/resolv.conf " };
+        static char text[65536];
+
+        (void)state;
+        carreld_must_ensure("someone");
+        read_of_init("someone", "environ", text, sizeof text);
+        assert_non_null(strstr(text, "PATH="));
+        assert_null(strstr(text, "someone"));
+        assert_null(strstr(text, "USER="));
+        read_of_init("someone", "mountinfo", text, sizeof text);
+        assert_non_null(strstr(text, "someone /workspace ")); /* the user's directory itself */
+        for (size_t i = 0; i < sizeof MOUNTS / sizeof *MOUNTS; i++) {
+                char *end = strstr(text, MOUNTS[i]);
+                char *line = end;
+
+                assert_non_null(end);
+                while (line > text && line[-1] != '\n')
+                        line--;
+                *end = '\0';
+                if (strstr(line, "someone") != NULL)
+                        fail_msg("%s", line);
+                *end = ' ';
+        }
+        request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/someone", NULL, 200);
+        end_with_ada();
+}
+
+/* Mounts a tmpfs on /workspace inside, or removes it. */
+static void cover_workspace(const char *user, bool is_covered)
+{
+        char path[64], container[64];
+        pid_t child;
+        int status;
+        int fd;
+
+        snprintf(container, sizeof container, CARREL_PREFIX "%s", user);
+        snprintf(path, sizeof path, "/proc/%d/ns/mnt", engine_pid(container));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_return_code(fd, errno);
+        child = fork();
+        if (child == 0) {
+                if (setns(fd, CLONE_NEWNS) != 0 ||
+                    (is_covered ? mount("none", "/workspace", "tmpfs", 0, "mode=0777") : umount("/workspace")) != 0)
+                        _exit(errno);
+                _exit(0);
+        }
+        close(fd);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
+/* Init has started before the user's directory is mounted. */
+static void the_default_directory_is_looked_up_by_each(void **state)
+{
+        char text[64];
+
+        (void)state;
+        carreld_must_exec("ada", "touch below; ls -d below", text, sizeof text);
+        assert_string_equal(text, "below");
+        cover_workspace("ada", true);
+        carreld_must_exec("ada", "touch above; pwd; ls", text, sizeof text);
+        assert_string_equal(text, "/workspace\nabove");
+        cover_workspace("ada", false);
+        carreld_must_exec("ada", "ls -d below above 2>/dev/null; rm below", text, sizeof text);
+        assert_string_equal(text, "below");
         end_with_ada();
 }
 
@@ -405,6 +539,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 WITH_ADA(each_ends_with_its_cause),
                 WITH_ADA(what_cannot_run_says_why),
+                WITH_ADA(each_knows_its_user_and_itself),
+                WITH_ADA(init_knows_no_user),
+                WITH_ADA(the_default_directory_is_looked_up_by_each),
                 WITH_ADA(output_is_whole_whoever_holds_it),
                 WITH_ADA(a_group_goes_with_its_last_process),
                 WITH_ADA(too_many_wait_and_too_many_waiters_are_refused),

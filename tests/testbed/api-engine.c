@@ -349,25 +349,45 @@ static void expect_foreign_network(void)
         CLIENT("network", "inspect", "decoy-network");
 }
 
+/* Finds "KEY":"VALUE" among the labels in the engine's description of an image. */
+static void find_label(const struct answer *image, const char *key, char *ret_value, size_t size)
+{
+        char start[128];
+        const char *at;
+
+        snprintf(start, sizeof start, "\"%s\":\"", key);
+        at = image->status == 200 ? strstr(image->body, start) : NULL;
+        if (at == NULL)
+                fail_msg("no label %s: %d %s", key, image->status, image->body);
+        at += strlen(start);
+        assert_true(strcspn(at, "\"") < size);
+        snprintf(ret_value, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
 /* An image that is made from a container has its labels and its entrypoint. */
 static void forge(const char *user, const struct forgery *forgery)
 {
         struct answer made = request(engine_socket(), "GET", "/images/forged:latest/json", NULL);
-        char name[128], directory[256], home[256], network[64], pids[64];
+        char name[128], slot[64], directory[256], home[256], target[300], network[64], pids[64];
 
         snprintf(name, sizeof name, CARREL_PREFIX "%s", user);
         snprintf(directory, sizeof directory, "--volume=" CARREL_USERS "/%s:/workspace", forgery->owner);
-        snprintf(home, sizeof home, "--volume=" CARREL_RUNTIME "/agents/default/%s:/.carrel/home:ro", user);
         snprintf(network, sizeof network, "--network=%s", forgery->network);
         snprintf(pids, sizeof pids, "--pids-limit=%u", forgery->pids);
         if (made.status != 200)
                 CLIENT("commit", name, "forged:latest");
         answer_release(&made);
+        made = request(engine_socket(), "GET", "/images/forged:latest/json", NULL);
+        find_label(&made, LABEL_SLOT, slot, sizeof slot);
+        answer_release(&made);
+        snprintf(home, sizeof home, CARREL_RUNTIME "/agents/default/%s", slot);
+        snprintf(target, sizeof target, "--volume=%s:/.carrel/home:ro", home);
+        MUST_RUN("mkdir", "-p", home); /* carreld may have removed it with an earlier container */
         remove_container(name);
         CLIENT("run", "--detach", "--name", name, is_podman() ? "--read-only-tmpfs=false" : "--read-only",
                "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:nosuid,nodev",
                "--volume=" CARREL_HELPERS "/carrel-init:/.carrel/init:ro", "--memory=64m", "--memory-swap=64m",
-               cgroup_word(), network, directory, home, pids, "forged:latest");
+               cgroup_word(), network, directory, target, pids, "forged:latest");
 }
 
 /* ---- events ---- */

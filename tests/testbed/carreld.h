@@ -19,6 +19,7 @@
 #define LABEL_PRODUCT "io.carrel.product"
 #define LABEL_POOL "io.carrel.pool"
 #define LABEL_USER "io.carrel.user"
+#define LABEL_SLOT "io.carrel.slot"
 #define CARREL_PREFIX "carrel-"
 
 struct carreld;

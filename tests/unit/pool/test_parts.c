@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "agent-slot.h"
 #include "hardening.h"
 #include "judge-ensure.h"
 #include "listeners.h"
@@ -185,6 +186,9 @@ static void test_spec_version(void **state)
         assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_1, hash), 0);
         assert_string_equal(hash, "93bb59adbb6d6851b29a5ff83cb8768f");
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_2, hash), 0);
+        assert_string_equal(hash, "00e830c6d32818147c59d359a82f68d1");
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_2);
         assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
         /* With dns = auto: whatever the host's resolvers are; and what version 1 made where dns was not set. */
@@ -206,8 +210,13 @@ static void test_spec_version(void **state)
 static void test_template(void **state)
 {
         static const struct label LABELS[TEMPLATE_LABELS] = {
-                { "io.carrel.product", "carrel" }, { "io.carrel.pool", RIG_POOL }, { "io.carrel.user", "alice" },
-                { "io.carrel.spec-hash", "abc" },  { "io.carrel.spec", NULL },     { "io.carrel.generation", "7" },
+                { "io.carrel.product", "carrel" },
+                { "io.carrel.pool", RIG_POOL },
+                { "io.carrel.user", "alice" },
+                { "io.carrel.spec-hash", "abc" },
+                { "io.carrel.spec", NULL },
+                { "io.carrel.generation", "7" },
+                { "io.carrel.slot", "0123456789abcdef" },
         };
         static const struct pool_owner OWNER = { 2001, 2002 }, INSIDE = { 1000, 1001 };
         struct pool_options options = complete_options();
@@ -215,17 +224,14 @@ static void test_template(void **state)
         struct container_info info = { .n_labels = TEMPLATE_LABELS };
         struct carrel_spec decoded;
 
-        assert_int_equal(template_fill(&t, &options, &OWNER, &INSIDE, "alice", "carrel-alice", &FULL, "abc", 7, NULL),
+        assert_int_equal(template_fill(&t, &options, &OWNER, &INSIDE, "alice", "carrel-alice", "0123456789abcdef",
+                                       &FULL, "abc", 7, NULL),
                          0);
         assert_string_equal(t.spec.name, "carrel-alice");
         assert_string_equal(t.spec.image, "sandbox:1");
         assert_string_equal(t.spec.argv[0], "/.carrel/init");
         assert_null(t.spec.argv[1]);
-        assert_string_equal(t.spec.environment[0], "HOME=/workspace");
-        assert_string_equal(t.spec.environment[1], "USER=user");
-        assert_string_equal(t.spec.environment[2], "LOGNAME=user");
-        assert_string_equal(t.spec.environment[3], "CARREL_USER=alice");
-        assert_null(t.spec.environment[4]);
+        assert_null(t.spec.environment); /* a user's variables come with each exec */
         assert_string_equal(t.spec.working_dir, "/workspace");
         assert_string_equal(t.spec.hostname, "carrel");
         assert_int_equal(t.spec.uid, 1000);
@@ -264,6 +270,59 @@ static void test_template(void **state)
         assert_false(template_is_ours(&info, RIG_POOL, "bob"));
         assert_false(template_is_ours(&info, "another", "alice"));
         template_release(&t);
+}
+
+/* The text of a label is untrusted. Until template 3 the slot was the user's id. */
+static void test_agent_slots(void **state)
+{
+        static const struct {
+                enum template_version version;
+                const char *user, *slot;
+                const char *found;
+        } CASES[] = {
+                { TEMPLATE_3, "alice", "0123456789abcdef", "0123456789abcdef" },
+                { TEMPLATE_3, "alice", "../../../../etc/", NULL },
+                { TEMPLATE_3, "alice", "../x", NULL },
+                { TEMPLATE_3, "alice", "0123456789abcde/", NULL },
+                { TEMPLATE_3, "alice", ".123456789abcdef", NULL },
+                { TEMPLATE_3, "alice", "0123456789ABCDEF", NULL },
+                { TEMPLATE_3, "alice", "0123456789abcde", NULL },
+                { TEMPLATE_3, "alice", "0123456789abcdef0", NULL },
+                { TEMPLATE_3, "alice", "0123456789abcde\n", NULL },
+                { TEMPLATE_3, "alice", "bob", NULL },
+                { TEMPLATE_3, "alice", "", NULL },
+                { TEMPLATE_3, "alice", NULL, NULL },
+                { TEMPLATE_2, "alice", NULL, "alice" },
+                { TEMPLATE_1, "alice", NULL, "alice" },
+                { TEMPLATE_2, "alice", "0123456789abcdef", "alice" },
+                { TEMPLATE_2, "../x", NULL, NULL },
+                { TEMPLATE_1, "..", NULL, NULL },
+                { TEMPLATE_2, NULL, "0123456789abcdef", NULL },
+        };
+        char slots[2][AGENT_SLOT_BYTES];
+
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct label labels[2];
+                struct container_info info = { .labels = labels };
+                const char *found;
+
+                if (CASES[i].user != NULL)
+                        labels[info.n_labels++] = (struct label){ LABEL_USER, CASES[i].user };
+                if (CASES[i].slot != NULL)
+                        labels[info.n_labels++] = (struct label){ LABEL_SLOT, CASES[i].slot };
+                found = agent_slot_of(&info, CASES[i].version);
+                assert_int_equal(found != NULL, CASES[i].found != NULL);
+                if (found != NULL)
+                        assert_string_equal(found, CASES[i].found);
+        }
+        for (size_t i = 0; i < 2; i++) {
+                struct label label = { LABEL_SLOT, slots[i] };
+
+                assert_int_equal(agent_slot_make(slots[i]), 0);
+                assert_ptr_equal(agent_slot_of(&(struct container_info){ .labels = &label, .n_labels = 1 }, TEMPLATE_3),
+                                 slots[i]);
+        }
+        assert_string_not_equal(slots[0], slots[1]);
 }
 
 /* How often a file has a field (0: the name) with this value. */
@@ -334,8 +393,9 @@ static void test_dns(void **state)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
                 assert_int_equal(template_check_dns(CASES[i].dns, NULL) == 0, CASES[i].is_valid);
         options.dns = "";
-        assert_int_equal(
-                template_fill(&t, &options, &options.owner, &options.owner, "a", "carrel-a", &FULL, "abc", 1, NULL), 0);
+        assert_int_equal(template_fill(&t, &options, &options.owner, &options.owner, "a", "carrel-a", "b", &FULL, "abc",
+                                       1, NULL),
+                         0);
         assert_string_equal(t.spec.dns[0], "127.0.0.1"); /* never NULL: the engine would take the host's */
         assert_null(t.spec.dns[1]);
         template_release(&t);
@@ -649,15 +709,25 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),      cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches),  cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),     cmocka_unit_test(test_spec_version),
-                cmocka_unit_test(test_account_names), cmocka_unit_test(test_template),
-                cmocka_unit_test(test_dns),           cmocka_unit_test(test_options),
-                cmocka_unit_test(test_hardening),     cmocka_unit_test(test_judge_counts),
-                cmocka_unit_test(test_judge),         cmocka_unit_test(test_judge_names_the_obstacle),
-                cmocka_unit_test(test_admission),     cmocka_unit_test(test_listeners),
-                cmocka_unit_test(test_past),          cmocka_unit_test(test_names),
+                cmocka_unit_test(test_user_ids),
+                cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches),
+                cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),
+                cmocka_unit_test(test_spec_version),
+                cmocka_unit_test(test_account_names),
+                cmocka_unit_test(test_template),
+                cmocka_unit_test(test_agent_slots),
+                cmocka_unit_test(test_dns),
+                cmocka_unit_test(test_options),
+                cmocka_unit_test(test_hardening),
+                cmocka_unit_test(test_judge_counts),
+                cmocka_unit_test(test_judge),
+                cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),
+                cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_past),
+                cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests_name("pool_parts", tests, NULL, NULL);

@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent-slot.h"
 #include "rig.h"
+#include "spec.h"
+#include "template.h"
 
 enum { MOST = 16 };
 
@@ -252,6 +256,188 @@ static void test_adoption_fails(void **state)
         rig_close(&rig);
 }
 
+/* ---- the directories of agents ---- */
+
+/* No agent connects to the fake engine's containers, which serve without one after some patience. */
+static void open_with_agents(struct rig *rig)
+{
+        struct pool_options options = rig_options();
+
+        options.agent = POOL_AGENT_OPTIONAL;
+        options.defaults.policy = POLICY_NONE;
+        rig_open(rig, &options);
+}
+
+static const char *slot_of(const struct rig *rig, const char *user)
+{
+        return container_label(rig_container(rig, user), LABEL_SLOT);
+}
+
+static bool has_directory(const struct rig *rig, const char *slot)
+{
+        char path[256];
+
+        (void)snprintf(path, sizeof path, "%s/agents/" RIG_POOL "/%s", rig->directory, slot);
+        return access(path, F_OK) == 0;
+}
+
+static void make_directory(const struct rig *rig, const char *slot)
+{
+        char path[256];
+
+        (void)snprintf(path, sizeof path, "%s/agents/" RIG_POOL "/%s", rig->directory, slot);
+        assert_int_equal(mkdir(path, 0755), 0);
+}
+
+/* Adopts the user's container. */
+static struct answer adopt(struct rig *rig, const char *user)
+{
+        struct answer adopted = { 0 };
+
+        assert_int_equal(pool_adopt(rig->pool, rig_container(rig, user)->id, on_done, &adopted), 0);
+        rig_run_for(rig, 20.0);
+        assert_int_equal(adopted.count, 1);
+        return adopted;
+}
+
+static void test_slots(void **state)
+{
+        struct rig rig;
+        struct answer answer;
+        char slots[2][AGENT_SLOT_BYTES];
+
+        rig_need_root();
+        open_with_agents(&rig);
+        rig_must_ensure(&rig, "alice", &answer);
+        rig_must_ensure(&rig, "bob", &answer);
+        (void)snprintf(slots[0], sizeof slots[0], "%s", slot_of(&rig, "alice"));
+        assert_true(has_directory(&rig, slots[0]));
+        assert_true(has_directory(&rig, slot_of(&rig, "bob")));
+        assert_false(has_directory(&rig, "alice"));
+
+        /* The next container of the user has another. */
+        fake_kill(rig.engine, "carrel-alice", false);
+        rig_run_for(&rig, 1.0);
+        assert_int_equal(rig_state(&rig, "alice"), CARREL_LOST);
+        assert_true(has_directory(&rig, slots[0]));
+        rig_must_ensure(&rig, "alice", &answer);
+        (void)snprintf(slots[1], sizeof slots[1], "%s", slot_of(&rig, "alice"));
+        assert_string_not_equal(slots[1], slots[0]);
+        assert_true(has_directory(&rig, slots[1]));
+        assert_false(has_directory(&rig, slots[0]));
+
+        /* A later carreld keeps those that it has adopted. */
+        rig_restart(&rig);
+        make_directory(&rig, slots[0]);
+        make_directory(&rig, "alice");
+        answer = adopt(&rig, "alice");
+        assert_true(answer.is_success);
+        (void)snprintf(slots[0], sizeof slots[0], "%s", slot_of(&rig, "bob"));
+        assert_true(has_directory(&rig, slots[0]));
+        pool_set_reconciled(rig.pool);
+        assert_true(has_directory(&rig, slots[1]));
+        assert_false(has_directory(&rig, slots[0]));
+        assert_false(has_directory(&rig, "alice"));
+
+        rig_retire(&rig, "alice", &answer);
+        rig_run(&rig);
+        assert_true(answer.is_success);
+        assert_false(has_directory(&rig, slots[1]));
+        rig_close(&rig);
+}
+
+/* Replaces the user's container by one with other labels. slot NULL: without that label. */
+static void relabel(struct rig *rig, const char *user, enum template_version version, const char *slot)
+{
+        const struct container_info *old = rig_container(rig, user);
+        struct label labels[TEMPLATE_LABELS];
+        struct container_info info = { .status = old->status, .labels = labels };
+        struct pool_options options = rig->options;
+        char hash[SPEC_HASH_BYTES];
+
+        options.dns = options.runtime = options.cgroup_parent = ""; /* as options_copy does */
+        assert_int_equal(spec_hash(&options.defaults, &options, &options.owner, version, hash), 0);
+        (void)snprintf(info.name, sizeof info.name, "%s", old->name);
+        for (size_t i = 0; i < old->n_labels; i++) {
+                const char *value = old->labels[i].value;
+
+                if (strcmp(old->labels[i].key, LABEL_SPEC_HASH) == 0)
+                        value = hash;
+                if (strcmp(old->labels[i].key, LABEL_SLOT) == 0)
+                        value = slot;
+                if (value != NULL)
+                        labels[info.n_labels++] = (struct label){ strdup(old->labels[i].key), strdup(value) };
+        }
+        fake_vanish(rig->engine, info.name, true);
+        assert_int_equal(fake_plant(rig->engine, &info), 0);
+        for (size_t i = 0; i < info.n_labels; i++) {
+                free((char *)labels[i].key);
+                free((char *)labels[i].value);
+        }
+}
+
+static void test_slots_of_labels(void **state)
+{
+        static const struct {
+                enum template_version version;
+                const char *slot;
+                const char *directory; /* NULL: it is not adopted */
+        } CASES[] = {
+                { TEMPLATE_3, "0123456789abcdef", "0123456789abcdef" },
+                { TEMPLATE_3, NULL, NULL },
+                { TEMPLATE_3, "../x", NULL },
+                { TEMPLATE_3, "alice", NULL },
+                { TEMPLATE_2, NULL, "alice" },
+                { TEMPLATE_2, "../x", "alice" },
+                { TEMPLATE_1, NULL, "alice" },
+        };
+
+        rig_need_root();
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct rig rig;
+                struct answer answer;
+                struct seen seen;
+
+                open_with_agents(&rig);
+                rig_must_ensure(&rig, "alice", &answer);
+                relabel(&rig, "alice", CASES[i].version, CASES[i].slot);
+                rig_restart(&rig);
+                survey(&rig, &seen);
+                assert_int_equal(seen.n_containers, 1);
+                assert_int_equal(seen.containers[0].claim, CASES[i].directory != NULL ? CLAIM_ADOPTABLE : CLAIM_ORPHAN);
+                answer = adopt(&rig, "alice");
+                assert_int_equal(answer.is_success, CASES[i].directory != NULL);
+                pool_set_reconciled(rig.pool);
+                if (CASES[i].directory != NULL)
+                        assert_true(has_directory(&rig, CASES[i].directory));
+                rig_close(&rig);
+        }
+}
+
+/* Two containers that claim the same directory: the first that is adopted has it. */
+static void test_slot_of_another(void **state)
+{
+        struct rig rig;
+        struct answer answer;
+        char slot[AGENT_SLOT_BYTES];
+
+        rig_need_root();
+        open_with_agents(&rig);
+        rig_must_ensure(&rig, "alice", &answer);
+        rig_must_ensure(&rig, "bob", &answer);
+        (void)snprintf(slot, sizeof slot, "%s", slot_of(&rig, "alice"));
+        relabel(&rig, "bob", TEMPLATE_3, slot);
+        rig_restart(&rig);
+        answer = adopt(&rig, "alice");
+        assert_true(answer.is_success);
+        answer = adopt(&rig, "bob");
+        assert_false(answer.is_success);
+        assert_true(has_directory(&rig, slot));
+        assert_int_equal(rig_state(&rig, "alice"), CARREL_READY);
+        assert_int_equal(rig_state(&rig, "bob"), CARREL_STATES);
+        rig_close(&rig);
+}
+
 /* ---- execs ---- */
 
 struct ended {
@@ -489,6 +675,9 @@ int main(void)
                 cmocka_unit_test(test_adopt),
                 cmocka_unit_test(test_not_adoptable),
                 cmocka_unit_test(test_adoption_fails),
+                cmocka_unit_test(test_slots),
+                cmocka_unit_test(test_slots_of_labels),
+                cmocka_unit_test(test_slot_of_another),
                 cmocka_unit_test(test_exec_keeps_busy),
                 cmocka_unit_test(test_exec_ends_with_its_carrel),
                 cmocka_unit_test(test_exec_that_cannot_be_killed),
