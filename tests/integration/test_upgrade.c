@@ -59,6 +59,8 @@ static void serve_on(void)
         carreld_must_exec("ada", "cat /workspace/note", text, sizeof text);
         assert_string_equal(text, "kept");
         carreld_must_exec("ada", "echo more >>/workspace/note; id -u; cat", text, sizeof text);
+        carreld_must_exec("ada", "echo $HOME $USER $CARREL_USER; pwd", text, sizeof text);
+        assert_string_equal(text, "/workspace user ada\n/workspace");
         answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada/files/sent", "sent");
         if (answer.status != 200 && answer.status != 201)
                 fail_msg("%d %s", answer.status, answer.body);

@@ -90,8 +90,7 @@ static const char *const DEFAULTS[] = {
         "CARREL_IMAGE_DIR=" CARREL_IMAGES,
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 };
-/* The same ids inside and outside on every engine, whichever accounts this machine has. The previous version had them
- * as its defaults. */
+/* The same ids inside and outside on every engine, whichever accounts this machine has. */
 static const char *const OWNER[] = { "CARREL_UID=1000", "CARREL_GID=1000", "CARREL_UID_IS_SHARED=yes", NULL };
 static const char *const INHERITED[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
 
@@ -106,13 +105,13 @@ static size_t add_defaults(const char *const *settings, const char *const *defau
         return count;
 }
 
-static void compose_environment(const char *const *owner, const char *const *settings,
-                                const char *ret_environment[SETTINGS_MAX], char inherited[3][512])
+static void compose_environment(const char *const *settings, const char *ret_environment[SETTINGS_MAX],
+                                char inherited[3][512])
 {
         size_t count = 0;
 
         count = add_defaults(settings, DEFAULTS, sizeof DEFAULTS / sizeof *DEFAULTS, ret_environment, count);
-        count = add_defaults(settings, owner, SETTINGS_MAX, ret_environment, count);
+        count = add_defaults(settings, OWNER, SETTINGS_MAX, ret_environment, count);
         count = add_defaults(settings, engine_settings(), SETTINGS_MAX, ret_environment, count);
         for (; settings != NULL && *settings != NULL; settings++) {
                 assert_true(count < SETTINGS_MAX - 4);
@@ -127,7 +126,7 @@ static void compose_environment(const char *const *owner, const char *const *set
         ret_environment[count] = NULL;
 }
 
-static struct carreld *start(const char *build, const char *const *owner, const char *const *settings)
+static struct carreld *start(const char *build, const char *const *settings)
 {
         struct carreld *carreld = calloc(1, sizeof *carreld);
         const char *environment[SETTINGS_MAX];
@@ -142,7 +141,7 @@ static struct carreld *start(const char *build, const char *const *owner, const 
         fclose(empty);
         install_helpers(build);
         snprintf(program, sizeof program, "%s", program_of(build, "daemon/carreld"));
-        compose_environment(owner, settings, environment, inherited);
+        compose_environment(settings, environment, inherited);
         /* Stricter than the umask of any service manager: files that others must reach may not depend on it. */
         mask = umask(077);
         carreld->log_from = stat(CARRELD_LOG, &log) == 0 ? (long)log.st_size : 0;
@@ -153,12 +152,12 @@ static struct carreld *start(const char *build, const char *const *owner, const 
 
 struct carreld *carreld_new(const char *const *settings)
 {
-        return start("TESTBED_BUILD_DIR", OWNER, settings);
+        return start("TESTBED_BUILD_DIR", settings);
 }
 
 struct carreld *carreld_new_previous(const char *const *settings)
 {
-        return start("TESTBED_PREVIOUS_DIR", OWNER + 3, settings);
+        return start("TESTBED_PREVIOUS_DIR", settings);
 }
 
 /* carrel-netd writes into the same log, and its exit status is not checked elsewhere. */
