@@ -17,7 +17,7 @@ int isolation_judge_network(const char *routes, const char *addresses6, bool may
  * still lives. FAULT_HARDENING_MISSING; FAULT_CARREL_LOST when it is gone. */
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why);
 /* For a live process whose /workspace was just attached (attach.h): it is that same inode, its mount is nosuid and
- * nodev, and through the mount it belongs to uid, which counts on the host. As above otherwise. Some ten
+ * nodev, and through the mount it belongs to uid, which counts on the host. As above otherwise. Some twenty
  * microseconds. */
 int isolation_check_workspace(int pid, int pidfd, int users_fd, const char *user, uint32_t uid, struct fault *why);
 /* For the process that holds a container with a kernel of its own: its mount and network namespaces are not carreld's,
