@@ -152,6 +152,22 @@ void container_info_release(struct container_info *info)
         info->n_labels = 0;
 }
 
+int container_info_copy_labels(struct container_info *info, const struct label *labels, size_t n_labels)
+{
+        info->labels = calloc(n_labels + 1, sizeof *info->labels);
+        if (info->labels == NULL)
+                return -ENOMEM;
+        for (size_t i = 0; i < n_labels; i++) {
+                struct label *copy = &info->labels[info->n_labels++]; /* a half-copied label is freed too */
+
+                copy->key = strdup(labels[i].key);
+                copy->value = strdup(labels[i].value);
+                if (copy->key == NULL || copy->value == NULL)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 void container_infos_free(struct container_info *infos, size_t count)
 {
         for (size_t i = 0; i < count; i++)

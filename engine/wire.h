@@ -49,6 +49,8 @@ struct wire_event {
 int wire_decode_event(const char *json, size_t length, struct wire_event *ret_event);
 
 void container_info_release(struct container_info *info);
+/* Copies the labels into an info that has none. After -ENOMEM, container_info_release frees what was copied. */
+int container_info_copy_labels(struct container_info *info, const struct label *labels, size_t n_labels);
 void container_infos_free(struct container_info *infos, size_t count);
 
 /* Docker's multiplexed stream: each frame has an 8-byte header (stream, 0, 0, 0, length big-endian; "Attach to a

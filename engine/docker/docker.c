@@ -128,9 +128,10 @@ static bool on_unpause_refused(struct docker_call *call, const struct http_respo
 
 /* ---- requests ---- */
 
-enum operation { CREATE, INSPECT, LIST, PAUSE, REMOVE, RENAME, START, UNPAUSE };
+enum operation { CLAIM, CREATE, INSPECT, LIST, PAUSE, REMOVE, START, UNPAUSE };
 
 static const struct docker_step STEPS[] = {
+        [CLAIM] = { "POST", "rename a container", FAULT_NOT_FOUND, FAULT_NAME_TAKEN, .on_success = on_nothing },
         [CREATE] = { "POST", "create a container", FAULT_IMAGE_MISSING, FAULT_NAME_TAKEN, .on_success = on_created,
                      .on_refusal = on_create_refused },
         [INSPECT] = { "GET", "inspect a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_inspected },
@@ -139,7 +140,6 @@ static const struct docker_step STEPS[] = {
                     .on_refusal = on_pause_refused },
         [REMOVE] = { "DELETE", "remove a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_nothing,
                      .on_refusal = on_remove_refused },
-        [RENAME] = { "POST", "rename a container", FAULT_NOT_FOUND, FAULT_NAME_TAKEN, .on_success = on_nothing },
         [START] = { "POST", "start a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_nothing },
         [UNPAUSE] = { "POST", "unpause a container", FAULT_NOT_FOUND, FAULT_ENGINE_REFUSED, .on_success = on_nothing,
                       .on_refusal = on_unpause_refused },
@@ -216,12 +216,14 @@ static int docker_list(struct engine *engine, const char *label, const char *val
                      ret_call);
 }
 
-static int docker_rename(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
-                         struct engine_call **ret_call)
+/* The labels of a container cannot be changed. */
+static int docker_claim(struct engine *engine, const char *id, const char *name, const struct label *labels,
+                        size_t n_labels, engine_done done, void *arg, struct engine_call **ret_call)
 {
+        (void)labels, (void)n_labels;
         if (!docker_is_name(id) || !docker_is_name(name))
                 return -EINVAL;
-        return begin(engine, RENAME, id, docker_text("/containers/%s/rename?name=%s", id, name), NULL, done, arg,
+        return begin(engine, CLAIM, id, docker_text("/containers/%s/rename?name=%s", id, name), NULL, done, arg,
                      ret_call);
 }
 
@@ -289,7 +291,7 @@ static const struct engine_ops OPERATIONS = {
         .start = docker_start,
         .inspect = docker_inspect,
         .list = docker_list,
-        .rename = docker_rename,
+        .claim = docker_claim,
         .remove = docker_remove,
         .pause = docker_pause,
         .exec = docker_exec,

@@ -156,7 +156,7 @@ static void podman_free_extra(void *extra)
 static const char *const EVENT_ACTIONS[] = { "start", "died", "remove", "oom", "exec_died", NULL };
 
 static const struct docker_rule RULES[] = {
-        { 500, "is already in use", 409 }, /* create, rename: the name */
+        { 500, "is already in use", 409 }, /* create, claim: the name */
         { 500, "no such container", 404 }, /* removed between Podman's lookup and its action */
         { 500, "no such exec session", 404 },
         { 500, "could not be stopped", 409 }, /* remove: retried */

@@ -13,6 +13,34 @@ static int no_such(const char *what, struct fault *why)
         return fault_set(why, FAULT_NOT_FOUND, ENOENT, "No such container: %s", what);
 }
 
+static void swap_labels(struct container_info *a, struct container_info *b)
+{
+        struct label *labels = a->labels;
+        size_t n_labels = a->n_labels;
+
+        a->labels = b->labels;
+        a->n_labels = b->n_labels;
+        b->labels = labels;
+        b->n_labels = n_labels;
+}
+
+static int do_claim(struct fake_call *call, struct fault *why)
+{
+        struct fake_container *container = fake_store_find(call->store, call->target);
+        struct fake_container *claimed = call->made;
+        const struct fake_container *holder = fake_store_find(call->store, claimed->info.name);
+
+        if (container == NULL)
+                return no_such(call->target, why);
+        if (holder != NULL && holder != container)
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "Conflict. The name %s is in use", claimed->info.name);
+        if (fake_store_rename(call->store, container, claimed) < 0)
+                return fault_set(why, FAULT_ENGINE_REFUSED, ENOMEM, "out of memory");
+        if (call->store->can_relabel)
+                swap_labels(&container->info, &claimed->info);
+        return 0;
+}
+
 static int do_create(struct fake_call *call, struct fault *why)
 {
         struct fake_container *made = call->made;
@@ -70,20 +98,6 @@ static int do_list(struct fake_call *call, struct fault *why)
         }
         call->reply.containers = call->listed;
         call->reply.n_containers = count;
-        return 0;
-}
-
-static int do_rename(struct fake_call *call, struct fault *why)
-{
-        struct fake_container *container = fake_store_find(call->store, call->target);
-
-        if (container == NULL)
-                return no_such(call->target, why);
-        if (fake_store_find(call->store, call->text) != NULL)
-                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "Conflict. The name %s is in use", call->text);
-        HASH_DELETE(by_name, call->store->names, container);
-        (void)snprintf(container->info.name, sizeof container->info.name, "%s", call->text);
-        HASH_ADD(by_name, call->store->names, info.name, strlen(container->info.name), container);
         return 0;
 }
 
@@ -154,11 +168,11 @@ static int do_image_remove(struct fake_call *call, struct fault *why)
 }
 
 static int (*const EFFECTS[FAKE_OPS])(struct fake_call *call, struct fault *why) = {
+        [FAKE_CLAIM] = do_claim,
         [FAKE_CREATE] = do_create,
         [FAKE_START] = do_start,
         [FAKE_INSPECT] = do_inspect,
         [FAKE_LIST] = do_list,
-        [FAKE_RENAME] = do_rename,
         [FAKE_REMOVE] = do_remove,
         [FAKE_PAUSE] = do_pause,
         [FAKE_EXEC] = do_exec,

@@ -21,9 +21,9 @@ struct fake_call {
         engine_done done; /* NULL once cancelled; the effect still happens, as in a real engine */
         void *arg;
         char target[256];             /* id or name; the image; the label of a list */
-        char text[ENGINE_NAME_BYTES]; /* the new name; the label's value */
+        char text[ENGINE_NAME_BYTES]; /* the label's value */
         bool is_pause;
-        struct fake_container *made; /* create: not in the tables yet */
+        struct fake_container *made; /* create: not in the tables yet; claim: the new name and labels */
         char *output;                /* exec */
         struct exec_events exec_events;
         struct engine_reply reply;

@@ -135,18 +135,31 @@ static int call_begin(struct fake_call *call, struct engine_call **ret_call)
         return 0;
 }
 
+/* Takes call; made NULL is out of memory. */
+static int begin_with_container(struct fake_call *call, struct fake_container *made, struct engine_call **ret_call)
+{
+        if (call == NULL || made == NULL) {
+                fake_container_free(made);
+                if (call != NULL)
+                        call_free(call);
+                return -ENOMEM;
+        }
+        call->made = made;
+        return call_begin(call, ret_call);
+}
+
+static int fake_claim(struct engine *engine, const char *id, const char *name, const struct label *labels,
+                      size_t n_labels, engine_done done, void *arg, struct engine_call **ret_call)
+{
+        return begin_with_container(call_new(fake_of(engine), FAKE_CLAIM, id, done, arg),
+                                    fake_container_new(name, labels, n_labels), ret_call);
+}
+
 static int fake_create(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
                        struct engine_call **ret_call)
 {
-        struct fake_call *call = call_new(fake_of(engine), FAKE_CREATE, spec->image, done, arg);
-
-        if (call == NULL)
-                return -ENOMEM;
-        call->made = fake_container_new(spec->name, spec->labels, spec->n_labels);
-        if (call->made != NULL)
-                return call_begin(call, ret_call);
-        call_free(call);
-        return -ENOMEM;
+        return begin_with_container(call_new(fake_of(engine), FAKE_CREATE, spec->image, done, arg),
+                                    fake_container_new(spec->name, spec->labels, spec->n_labels), ret_call);
 }
 
 static int fake_start(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call)
@@ -160,26 +173,14 @@ static int fake_inspect(struct engine *engine, const char *id, engine_done done,
         return call_begin(call_new(fake_of(engine), FAKE_INSPECT, id, done, arg), ret_call);
 }
 
-static int begin_with_text(struct engine *engine, enum fake_op op, const char *target, const char *text,
-                           engine_done done, void *arg, struct engine_call **ret_call)
-{
-        struct fake_call *call = call_new(fake_of(engine), op, target, done, arg);
-
-        if (call != NULL)
-                (void)snprintf(call->text, sizeof call->text, "%s", text);
-        return call_begin(call, ret_call);
-}
-
 static int fake_list(struct engine *engine, const char *label, const char *value, engine_done done, void *arg,
                      struct engine_call **ret_call)
 {
-        return begin_with_text(engine, FAKE_LIST, label, value, done, arg, ret_call);
-}
+        struct fake_call *call = call_new(fake_of(engine), FAKE_LIST, label, done, arg);
 
-static int fake_rename(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
-                       struct engine_call **ret_call)
-{
-        return begin_with_text(engine, FAKE_RENAME, id, name, done, arg, ret_call);
+        if (call != NULL)
+                (void)snprintf(call->text, sizeof call->text, "%s", value);
+        return call_begin(call, ret_call);
 }
 
 static int fake_remove(struct engine *engine, const char *id, engine_done done, void *arg,
@@ -272,6 +273,7 @@ static void fake_about(const struct engine *engine, struct engine_about *ret_abo
 {
         *ret_about = (struct engine_about){ .kind = "fake", .version = "1", .api_version = "1" };
         ret_about->is_available = fake_of(engine)->is_available;
+        ret_about->can_relabel = fake_of(engine)->store.can_relabel;
 }
 
 static struct engine *fake_free(struct engine *engine)
@@ -289,11 +291,11 @@ static const struct engine_ops FAKE_ENGINE = {
         .kind = "fake",
         .free = fake_free,
         .about = fake_about,
+        .claim = fake_claim,
         .create = fake_create,
         .start = fake_start,
         .inspect = fake_inspect,
         .list = fake_list,
-        .rename = fake_rename,
         .remove = fake_remove,
         .pause = fake_pause,
         .exec = fake_exec,
@@ -341,6 +343,11 @@ void fake_set_available(struct engine *engine, bool is_available)
 void fake_unwatch(struct engine *engine)
 {
         fake_store_unwatch(&fake_of(engine)->store);
+}
+
+void fake_set_can_relabel(struct engine *engine, bool can_relabel)
+{
+        fake_of(engine)->store.can_relabel = can_relabel;
 }
 
 void fake_set_latency(struct engine *engine, double seconds)

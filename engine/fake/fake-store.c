@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "str.h"
+#include "wire.h"
 
 enum { KILLED_EXIT_CODE = 137 };
 
@@ -24,35 +25,16 @@ struct fake_container *fake_container_free(struct fake_container *container)
 {
         if (container == NULL)
                 return NULL;
-        for (size_t i = 0; i < container->info.n_labels; i++) {
-                free((char *)container->info.labels[i].key);
-                free((char *)container->info.labels[i].value);
-        }
-        free(container->info.labels);
+        container_info_release(&container->info);
         free(container);
         return NULL;
-}
-
-static int copy_labels(struct container_info *info, const struct label *labels, size_t n_labels)
-{
-        info->labels = calloc(n_labels + 1, sizeof *info->labels);
-        if (info->labels == NULL)
-                return -ENOMEM;
-        for (size_t i = 0; i < n_labels; i++) {
-                info->n_labels = i + 1; /* a half-copied label is freed too */
-                info->labels[i].key = strdup(labels[i].key);
-                info->labels[i].value = strdup(labels[i].value);
-                if (info->labels[i].key == NULL || info->labels[i].value == NULL)
-                        return -ENOMEM;
-        }
-        return 0;
 }
 
 struct fake_container *fake_container_new(const char *name, const struct label *labels, size_t n_labels)
 {
         struct fake_container *made = calloc(1, sizeof *made);
 
-        if (made == NULL || copy_labels(&made->info, labels, n_labels) < 0 ||
+        if (made == NULL || container_info_copy_labels(&made->info, labels, n_labels) < 0 ||
             str_copy(made->info.name, sizeof made->info.name, name) < 0)
                 return fake_container_free(made);
         return made;
@@ -91,6 +73,22 @@ static void drop(struct fake_store *store, struct fake_container *container)
         HASH_DELETE(by_name, store->names, container);
         /* NOLINTEND(clang-analyzer-core.NullDereference) */
         fake_container_free(container);
+}
+
+int fake_store_rename(struct fake_store *store, struct fake_container *container, struct fake_container *other)
+{
+        char before[ENGINE_NAME_BYTES];
+
+        HASH_DELETE(by_name, store->names, container);
+        memcpy(before, container->info.name, sizeof before);
+        memcpy(container->info.name, other->info.name, sizeof before);
+        memcpy(other->info.name, before, sizeof before);
+        HASH_ADD(by_name, store->names, info.name, strlen(container->info.name), container);
+        if (container->by_name.tbl != NULL)
+                return 0;
+        HASH_DELETE(by_id, store->ids, container);
+        fake_container_free(container);
+        return -ENOMEM;
 }
 
 bool fake_has_label(const struct container_info *info, const char *key, const char *value)
@@ -161,7 +159,7 @@ void fake_store_remove(struct fake_store *store, struct fake_container *containe
 
 void fake_store_init(struct fake_store *store, struct ev_loop *loop)
 {
-        *store = (struct fake_store){ .loop = loop };
+        *store = (struct fake_store){ .loop = loop, .can_relabel = true };
         list_init(&store->events);
         ev_timer_init(&store->event_turn, deliver_events, 0.0, 0.0);
         store->event_turn.data = store;

@@ -20,6 +20,7 @@ struct fake_store {
         struct fake_container *ids;
         struct fake_container *names;
         uint64_t last_id;
+        bool can_relabel;
         int next_pid;       /* for the next container that starts */
         struct list events; /* reported in order, in the loop's next iteration */
         ev_timer event_turn;
@@ -43,6 +44,8 @@ bool fake_has_label(const struct container_info *info, const char *key, const ch
 struct fake_container *fake_store_find(const struct fake_store *store, const char *id_or_name);
 /* Takes over the container on success, and gives it an id if it has none. Returns 0 or -ENOMEM. */
 int fake_store_insert(struct fake_store *store, struct fake_container *made);
+/* Swaps the names of the two, of which only the first is in the store. -ENOMEM: the first is lost. */
+int fake_store_rename(struct fake_store *store, struct fake_container *container, struct fake_container *other);
 void fake_store_kill(struct fake_store *store, struct fake_container *container, bool is_silent);
 /* Kills, removes and frees. */
 void fake_store_remove(struct fake_store *store, struct fake_container *container, bool is_silent);

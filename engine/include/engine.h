@@ -117,6 +117,7 @@ struct engine_about {
         bool is_available;    /* the breaker: false while pings fail */
         /* Each container has a user namespace, with host ids that no other container has. The pool verifies that. */
         bool has_user_namespaces;
+        bool can_relabel; /* whether claim replaces the labels */
         char detail[256]; /* for a person: why it is unavailable, or what it cannot do; or "" */
 };
 
@@ -138,7 +139,7 @@ struct engine_reply {
 };
 
 /* why is NULL on success; then reply is not NULL. Beside the two kinds above, a fault may be FAULT_NOT_FOUND (no such
- * container or exec), FAULT_NAME_TAKEN (create, rename: the name exists), FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE,
+ * container or exec), FAULT_NAME_TAKEN (create, claim: the name exists), FAULT_IMAGE_MISSING, FAULT_IMAGE_IN_USE,
  * FAULT_IMAGE_REFUSED (the archive is malformed) or FAULT_ENGINE_REFUSED (any other refusal, with the engine's
  * message). */
 typedef void (*engine_done)(void *arg, const struct engine_reply *reply, const struct fault *why);
@@ -193,8 +194,12 @@ struct engine_ops {
         /* Every container with label key=value, in any state; pid is 0 in a list. */
         int (*list)(struct engine *engine, const char *label, const char *value, engine_done done, void *arg,
                     struct engine_call **ret_call);
-        int (*rename)(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
-                      struct engine_call **ret_call);
+        /* Gives a container another name and, where the engine can change them (engine_about.can_relabel), these labels
+         * in place of its own; elsewhere they are ignored. Name and labels are copied. The change is whole: a crash
+         * leaves the old name and labels or the new ones. FAULT_NAME_TAKEN: another container has the name.
+         * FAULT_NOT_FOUND: there is no such container. */
+        int (*claim)(struct engine *engine, const char *id, const char *name, const struct label *labels,
+                     size_t n_labels, engine_done done, void *arg, struct engine_call **ret_call);
         /* Kills and removes the container and its anonymous volumes. It is done only when the container is gone and its
          * name is free (an answer "removal in progress" is polled to 404). A container that is gone already is a
          * success. */

@@ -10,7 +10,7 @@
 #include "oci-engine.h"
 #include "str.h"
 
-enum { RECORD_VERSION = 1, LABELS_MAX = 64, VARIABLES_MAX = 1024 };
+enum { RECORD_VERSION = 1, VARIABLES_MAX = 1024 };
 
 struct oci_container *oci_container_new(struct oci *oci)
 {
@@ -29,6 +29,8 @@ struct oci_container *oci_container_free(struct oci_container *container)
         if (container == NULL)
                 return NULL;
         list_remove(&container->node);
+        if (container->by_id.tbl != NULL)
+                HASH_DELETE(by_id, container->oci->ids, container);
         if (container->pidfd >= 0) {
                 ev_io_stop(container->oci->loop, &container->on_exit);
                 close(container->pidfd);
@@ -44,9 +46,29 @@ struct oci_container *oci_container_free(struct oci_container *container)
         return NULL;
 }
 
+void oci_container_exchange(struct container_info *a, struct container_info *b)
+{
+        struct container_info copy = *a;
+
+        memcpy(a->name, b->name, sizeof a->name);
+        a->labels = b->labels;
+        a->n_labels = b->n_labels;
+        memcpy(b->name, copy.name, sizeof b->name);
+        b->labels = copy.labels;
+        b->n_labels = copy.n_labels;
+}
+
 bool oci_container_is_id(const char *text)
 {
         return strlen(text) == OCI_ID_BYTES - 1 && strspn(text, "0123456789abcdef") == OCI_ID_BYTES - 1;
+}
+
+bool oci_container_is_name(const char *text)
+{
+        size_t length = text != NULL ? strlen(text) : 0;
+
+        return length > 0 && length < ENGINE_NAME_BYTES && text[0] != '.' &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length;
 }
 
 /* ---- encode ---- */
@@ -117,7 +139,7 @@ static int take_labels(struct container_info *info, const cJSON *labels)
         int count = cJSON_GetArraySize(labels);
         const cJSON *label;
 
-        if (!cJSON_IsObject(labels) || count > LABELS_MAX)
+        if (!cJSON_IsObject(labels) || count > OCI_LABELS_MAX)
                 return -EBADMSG;
         info->labels = calloc((size_t)count + 1, sizeof *info->labels);
         if (info->labels == NULL)
@@ -167,7 +189,7 @@ static bool is_cgroup_of(const char *cgroup, const char *id)
 
 static int take_texts(struct oci_container *container, const cJSON *record)
 {
-        if (!oci_container_is_id(text_of(record, "id")) || text_of(record, "name")[0] == '\0' ||
+        if (!oci_container_is_id(text_of(record, "id")) || !oci_container_is_name(text_of(record, "name")) ||
             !is_cgroup_of(text_of(record, "cgroup"), text_of(record, "id")) ||
             str_copy(container->info.id, sizeof container->info.id, text_of(record, "id")) < 0 ||
             str_copy(container->info.name, sizeof container->info.name, text_of(record, "name")) < 0 ||

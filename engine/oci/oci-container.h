@@ -4,16 +4,20 @@
 
 #include <ev.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 #include "image-reference.h"
 #include "list.h"
 #include "wire.h"
 
-enum { OCI_ID_BYTES = 65, OCI_CGROUP_BYTES = 320, OCI_RECORD_MAX = 256 * 1024 };
+enum { OCI_ID_BYTES = 65, OCI_CGROUP_BYTES = 320, OCI_RECORD_MAX = 256 * 1024, OCI_LABELS_MAX = 64 };
 
 struct oci;
 
 struct oci_container {
         struct list node;
+        UT_hash_handle by_id; /* its tbl is NULL: not among the engine's containers */
         struct oci *oci;
         struct container_info info; /* status, pid and exit code are only in memory; the rest is recorded */
         char image_id[IMAGE_ID_BYTES];
@@ -37,4 +41,9 @@ char *oci_container_encode(const struct oci_container *container);
 /* Fills a new container. 0, -EBADMSG or -ENOMEM; what was filled so far is released with the container. */
 int oci_container_decode(struct oci_container *container, const char *json, size_t length);
 
+/* Exchanges the names and the labels of the two. */
+void oci_container_exchange(struct container_info *a, struct container_info *b);
+
 bool oci_container_is_id(const char *text);
+/* Of letters, digits, '.', '_' and '-', not beginning with '.': it is a file's name, too (oci-names.c). */
+bool oci_container_is_name(const char *text);

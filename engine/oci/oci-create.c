@@ -58,22 +58,6 @@ static int choose_range(const struct oci *oci, uint32_t *ret_base, struct fault 
                          oci->userns_base);
 }
 
-static int copy_labels(struct container_info *info, const struct container_spec *spec)
-{
-        info->labels = calloc(spec->n_labels + 1, sizeof *info->labels);
-        if (info->labels == NULL)
-                return -ENOMEM;
-        for (; info->n_labels < spec->n_labels;) {
-                struct label *copy = &info->labels[info->n_labels];
-
-                copy->key = strdup(spec->labels[info->n_labels].key);
-                copy->value = strdup(spec->labels[info->n_labels++].value);
-                if (copy->key == NULL || copy->value == NULL)
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
 static int fill_container(struct oci_container *container, const struct container_spec *spec,
                           const struct stored_image *image)
 {
@@ -84,7 +68,7 @@ static int fill_container(struct oci_container *container, const struct containe
                 parent = "/carrel";
         if (r < 0 || (r = str_copy(container->info.name, sizeof container->info.name, spec->name)) < 0 ||
             (r = str_copy(container->image_id, sizeof container->image_id, image->id)) < 0 ||
-            (r = copy_labels(&container->info, spec)) < 0)
+            (r = container_info_copy_labels(&container->info, spec->labels, spec->n_labels)) < 0)
                 return r;
         if (snprintf(container->cgroup, sizeof container->cgroup, "%s%s/%s", parent[0] == '/' ? "" : "/", parent,
                      container->info.id) >= (int)sizeof container->cgroup)
@@ -136,7 +120,14 @@ static int pin_image(struct oci *oci, const struct oci_container *container, con
         return r == -ENOSPC || r == -EDQUOT || r == -EROFS ? 0 : r;
 }
 
-/* The record comes first: recovery finds everything else by it. */
+/* Under the lock. */
+static void discard(struct oci *oci, const struct oci_container *container)
+{
+        if (oci_store_remove(oci, container->info.id) == 0)
+                oci_names_drop(oci, container->info.name, container->info.id);
+}
+
+/* The record comes first: recovery finds everything else by it. Only its name is taken before (oci-names.c). */
 static int write_bundle(struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
                         const struct stored_image *image)
 {
@@ -147,7 +138,7 @@ static int write_bundle(struct oci *oci, const struct oci_container *container, 
         if (r == 0)
                 r = pin_image(oci, container, image);
         if (r == 0)
-                r = oci_store_write(oci, container->info.id, "state.json", record);
+                r = oci_store_write(oci, container->info.id, OCI_RECORD, record);
         if (r == 0)
                 r = write_resolver(oci, container, spec);
         if (r == 0)
@@ -155,22 +146,13 @@ static int write_bundle(struct oci *oci, const struct oci_container *container, 
         if (r == 0)
                 r = oci_store_write(oci, container->info.id, "config.json", config);
         if (r < 0) {
-                (void)oci_store_remove(oci, container->info.id);
+                discard(oci, container);
                 image_store_unpin(image->hold_fd, container->info.id);
         }
         return r;
 }
 
 /* ---- create ---- */
-
-static int fail_make(struct fault *why, int r)
-{
-        enum fault_kind kind = r == -ENOSPC || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EDQUOT
-                                       ? FAULT_RESOURCE_EXHAUSTED
-                                       : FAULT_INTERNAL;
-
-        return fault_set(why, kind, -r, "cannot store the record of the container: %s", strerrordesc_np(-r));
-}
 
 /* Made after the record, so that recovery clears the cgroups by it. */
 static int make_cgroup(struct oci *oci, const struct oci_container *container, const struct container_spec *spec,
@@ -179,7 +161,7 @@ static int make_cgroup(struct oci *oci, const struct oci_container *container, c
         int r = oci->makes_cgroups ? oci_cgroup_make(container->cgroup, spec, why) : 0;
 
         if (r < 0 && oci_cgroup_clear(container->cgroup) == 0)
-                (void)oci_store_remove(oci, container->info.id);
+                discard(oci, container);
         return r;
 }
 
@@ -190,17 +172,21 @@ static int make_container(struct oci *oci, struct oci_container *container, cons
         int r = oci_store_scan(oci);
 
         if (r < 0)
-                return fail_make(why, r);
-        if (oci_store_find(oci, spec->name) != NULL)
-                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", spec->name);
+                return oci_store_blame(r, why);
         if (oci->has_userns)
                 r = choose_range(oci, &container->userns_base, why);
         if (r < 0)
                 return r;
         r = fill_container(container, spec, image);
         if (r == 0)
+                r = oci_store_add(oci, container);
+        if (r == 0)
+                r = oci_names_take(oci, spec->name, container->info.id);
+        if (r == -EEXIST)
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", spec->name);
+        if (r == 0)
                 r = write_bundle(oci, container, spec, image);
-        return r < 0 ? fail_make(why, r) : make_cgroup(oci, container, spec, why);
+        return r < 0 ? oci_store_blame(r, why) : make_cgroup(oci, container, spec, why);
 }
 
 static int make(struct oci *oci, const struct container_spec *spec, char ret_id[static ENGINE_ID_BYTES],
@@ -214,24 +200,17 @@ static int make(struct oci *oci, const struct container_spec *spec, char ret_id[
                 return r;
         container = oci_container_new(oci);
         if (container == NULL)
-                return fail_make(why, -ENOMEM);
+                return oci_store_blame(-ENOMEM, why);
         r = oci_store_lock(oci);
-        r = r < 0 ? fail_make(why, r) : make_container(oci, container, spec, &image, why);
+        r = r < 0 ? oci_store_blame(r, why) : make_container(oci, container, spec, &image, why);
         oci_store_unlock(oci);
         if (r < 0) {
                 oci_container_free(container);
                 return r;
         }
         container->image_hold_fd = TAKE_FD(image.hold_fd);
-        list_append(&oci->containers, &container->node);
         memcpy(ret_id, container->info.id, ENGINE_ID_BYTES);
         return 0;
-}
-
-static bool is_name(const char *text)
-{
-        return text != NULL && text[0] != '\0' && strlen(text) < ENGINE_NAME_BYTES &&
-               strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(text);
 }
 
 int oci_create(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
@@ -241,7 +220,8 @@ int oci_create(struct engine *engine, const struct container_spec *spec, engine_
         struct oci_call *call;
         int r;
 
-        if (!is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->owner_uid == 0 || spec->owner_gid == 0 ||
+        if (!oci_container_is_name(spec->name) || spec->uid == 0 || spec->gid == 0 || spec->owner_uid == 0 ||
+            spec->owner_gid == 0 ||
             (oci->has_userns && (spec->uid >= PROFILE_USERNS_IDS || spec->gid >= PROFILE_USERNS_IDS)))
                 return -EINVAL;
         r = oci_call_new(&call, oci, "create a container", done, arg);

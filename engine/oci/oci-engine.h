@@ -13,6 +13,8 @@
 
 /* Below the state directory: the state of the runtimes. */
 #define OCI_RUNTIME_ROOT "runtime"
+/* In a container's directory: its record. */
+#define OCI_RECORD "state.json"
 
 struct oci_runtime {
         char path[256];
@@ -52,6 +54,8 @@ struct oci {
         int mount_namespace_fd; /* where runtimes run */
         int null_fd;            /* /dev/null by a read-only mount of its own */
         struct list containers;
+        struct oci_container *ids; /* the same by id */
+        bool has_index;            /* every record has been read once, so that each has the link of its name */
         struct list calls;
         unsigned n_execs; /* so far; numbers their names */
         /* watch */
@@ -209,7 +213,34 @@ int oci_store_make(struct oci *oci, const char *id);
 int oci_store_pin_image(const struct oci *oci, const struct oci_container *container, int hold_fd);
 /* Removes the directory, with the record last, and the runtime's state of the container. */
 int oci_store_remove(struct oci *oci, const char *id);
+/* Adds a container that has its id. The engine owns it afterwards. 0 or -ENOMEM. */
+int oci_store_add(struct oci *oci, struct oci_container *container);
+/* One that this process has read, by its id or its name, or NULL. */
 struct oci_container *oci_store_find(struct oci *oci, const char *id_or_name);
+/* The same, after a look at what other processes have made or renamed. Only from a callback of the loop: the info of
+ * any container may change. */
+struct oci_container *oci_store_seek(struct oci *oci, const char *id_or_name);
+/* Makes sure that every record has the link of its name. Under the lock. 0, or the negative errno of a scan. */
+int oci_store_index(struct oci *oci);
+/* Whether the record of that container has that name, read from disk under the lock: 1, or 0, also when there is no
+ * valid record; or a negative errno. */
+int oci_store_has_name(struct oci *oci, const char *id, const char *name);
+/* Makes a fault of a record that could not be read or written. Returns r. */
+int oci_store_blame(int r, struct fault *why);
+
+/* ---- oci-names.c: which container has a name. All but oci_names_read are called under the lock. ---- */
+
+int oci_names_open(struct oci *oci);
+/* 0; -EINVAL: not a name; -ENOENT; -EBADMSG: there is something else; or another negative errno. The container's record
+ * may have another name. */
+int oci_names_read(const struct oci *oci, const char *name, char ret_id[static OCI_ID_BYTES]);
+/* Gives the name to a container whose record will have it next. It may have it already. -EEXIST: the record of another
+ * has it. */
+int oci_names_take(struct oci *oci, const char *name, const char *id);
+/* Takes the name back, if it is that container's. */
+void oci_names_drop(struct oci *oci, const char *name, const char *id);
+/* Removes the links that a killed process has left. */
+void oci_names_sweep(struct oci *oci);
 
 /* ---- oci-cgroup.c ---- */
 
@@ -266,6 +297,8 @@ void oci_life_tell(struct oci_container *container, enum engine_event_kind kind)
 
 /* ---- operations ---- */
 
+int oci_claim(struct engine *engine, const char *id, const char *name, const struct label *labels, size_t n_labels,
+              engine_done done, void *arg, struct engine_call **ret_call);
 int oci_create(struct engine *engine, const struct container_spec *spec, engine_done done, void *arg,
                struct engine_call **ret_call);
 int oci_start(struct engine *engine, const char *id, engine_done done, void *arg, struct engine_call **ret_call);

@@ -31,6 +31,15 @@ static void finish(struct oci_call *call, struct oci_container *container)
                 oci_call_answer_now(call);
 }
 
+/* Without the lock, the name stays a link that leads nowhere, which takes no name. */
+static void release_name(const struct oci_container *container)
+{
+        if (oci_store_lock(container->oci) < 0)
+                return;
+        oci_names_drop(container->oci, container->info.name, container->info.id);
+        oci_store_unlock(container->oci);
+}
+
 /* A runtime that starts it, or an exec in it, ends soon. */
 static void clear_later(struct oci_call *call, const char *what)
 {
@@ -68,6 +77,7 @@ static void clear(struct oci_call *call)
         if (r == 0)
                 r = oci_store_remove(call->oci, container->info.id);
         if (r == 0) {
+                release_name(container);
                 if (container->image_hold_fd >= 0)
                         image_store_unpin(container->image_hold_fd, container->info.id);
                 finish(call, container);

@@ -11,8 +11,6 @@
 #include "oci-engine.h"
 #include "scope.h"
 
-#define RECORD "state.json"
-
 enum { PATH_BYTES = 512, DEPTH_MAX = 8 };
 
 int oci_store_path(const struct oci *oci, const char *id, const char *file, char *ret_path, size_t size)
@@ -168,20 +166,46 @@ int oci_store_remove(struct oci *oci, const char *id)
                 r = remove_tree(runtime, id, NULL);
                 close(runtime);
         }
-        return r < 0 ? r : remove_tree(oci->state_fd, id, RECORD);
+        return r < 0 ? r : remove_tree(oci->state_fd, id, OCI_RECORD);
 }
 
 /* ---- records ---- */
 
+int oci_store_blame(int r, struct fault *why)
+{
+        enum fault_kind kind = r == -ENOSPC || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EDQUOT
+                                       ? FAULT_RESOURCE_EXHAUSTED
+                                       : FAULT_INTERNAL;
+
+        return fault_set(why, kind, -r, "cannot read or store the record of the container: %s", strerrordesc_np(-r));
+}
+
+int oci_store_add(struct oci *oci, struct oci_container *container)
+{
+        HASH_ADD(by_id, oci->ids, info.id, strlen(container->info.id), container);
+        if (container->by_id.tbl == NULL)
+                return -ENOMEM;
+        list_append(&oci->containers, &container->node);
+        return 0;
+}
+
+static struct oci_container *find_by_id(struct oci *oci, const char *id)
+{
+        struct oci_container *container;
+
+        HASH_FIND(by_id, oci->ids, id, strlen(id), container);
+        return container;
+}
+
 struct oci_container *oci_store_find(struct oci *oci, const char *id_or_name)
 {
-        LIST_EACH (&oci->containers, at) {
-                struct oci_container *container = LIST_ENTRY(at, struct oci_container, node);
+        struct oci_container *container = find_by_id(oci, id_or_name);
+        char id[OCI_ID_BYTES];
 
-                if (strcmp(container->info.id, id_or_name) == 0 || strcmp(container->info.name, id_or_name) == 0)
-                        return container;
-        }
-        return NULL;
+        if (container != NULL || oci_names_read(oci, id_or_name, id) < 0)
+                return container;
+        container = find_by_id(oci, id);
+        return container != NULL && strcmp(container->info.name, id_or_name) == 0 ? container : NULL;
 }
 
 int oci_store_pin_image(const struct oci *oci, const struct oci_container *container, int hold_fd)
@@ -205,30 +229,69 @@ static void hold_image(struct oci_container *container)
                                           container->image_hold_fd); /* usually it is there */
 }
 
+/* directory: the container's. -ENOENT: it has no record; -EBADMSG: a damaged one; or another negative errno. */
+static int read_record(struct oci *oci, int directory, const char *id, struct oci_container **ret_container)
+{
+        AUTO(auto_free) char *text = NULL;
+        struct oci_container *container;
+        size_t length = 0;
+        int r = read_file(directory, OCI_RECORD, &text, &length);
+
+        if (r < 0)
+                return r;
+        container = oci_container_new(oci);
+        r = container != NULL ? oci_container_decode(container, text, length) : -ENOMEM;
+        if (r == 0 && strcmp(container->info.id, id) != 0)
+                r = -EBADMSG;
+        if (r < 0)
+                oci_container_free(container);
+        else
+                *ret_container = container;
+        return r;
+}
+
+int oci_store_has_name(struct oci *oci, const char *id, const char *name)
+{
+        AUTO(auto_close) int directory = open_container(oci, id);
+        struct oci_container *container;
+        int r = directory < 0 ? directory : read_record(oci, directory, id, &container);
+        bool has_name;
+
+        if (r < 0)
+                return r == -ENOENT || r == -EBADMSG ? 0 : r;
+        has_name = strcmp(container->info.name, name) == 0;
+        oci_container_free(container);
+        return has_name;
+}
+
+/* Takes the container. The records of previous versions have no links yet. */
+static int adopt(struct oci *oci, struct oci_container *container)
+{
+        int r = oci_names_take(oci, container->info.name, container->info.id);
+
+        if (r == 0 || r == -EEXIST) /* of two records with one name, the first keeps it */
+                r = oci_store_add(oci, container);
+        if (r < 0) {
+                oci_container_free(container);
+                return r;
+        }
+        (void)oci_life_attach(container);
+        hold_image(container);
+        return 0;
+}
+
 /* A damaged record is ignored, and kept: the place of its cgroup is lost with it. A record that cannot be read now is
  * an error, because it may hold a name and an id range. */
 static int load(struct oci *oci, const char *id)
 {
         AUTO(auto_close) int directory = open_container(oci, id);
-        AUTO(auto_free) char *text = NULL;
-        struct oci_container *container = NULL;
-        size_t length = 0;
-        int r = directory < 0 ? directory : read_file(directory, RECORD, &text, &length);
+        struct oci_container *container;
+        int r = directory < 0 ? directory : read_record(oci, directory, id, &container);
 
-        if (r == -ENOENT && directory >= 0) { /* killed before the record was written: there is nothing else */
-                (void)oci_store_remove(oci, id);
-                return 0;
-        }
         if (r == 0)
-                r = (container = oci_container_new(oci)) != NULL ? oci_container_decode(container, text, length)
-                                                                 : -ENOMEM;
-        if (r == 0 && strcmp(container->info.id, id) == 0) {
-                list_append(&oci->containers, &container->node);
-                (void)oci_life_attach(container);
-                hold_image(container);
-                return 0;
-        }
-        oci_container_free(container);
+                return adopt(oci, container);
+        if (r == -ENOENT && directory >= 0) /* killed before the record was written: there is nothing else */
+                (void)oci_store_remove(oci, id);
         return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO ? r : 0;
 }
 
@@ -263,12 +326,20 @@ int oci_store_scan(struct oci *oci)
         LIST_EACH (&oci->containers, at)
                 refresh(LIST_ENTRY(at, struct oci_container, node));
         while (r == 0 && (errno = 0, entry = readdir(directory)) != NULL)
-                if (oci_container_is_id(entry->d_name) && oci_store_find(oci, entry->d_name) == NULL)
+                if (oci_container_is_id(entry->d_name) && find_by_id(oci, entry->d_name) == NULL)
                         r = load(oci, entry->d_name);
         if (r == 0 && entry == NULL)
                 r = -errno;
         closedir(directory);
+        if (r == 0 && !oci->has_index)
+                oci_names_sweep(oci);
+        oci->has_index |= r == 0;
         return r;
+}
+
+int oci_store_index(struct oci *oci)
+{
+        return oci->has_index ? 0 : oci_store_scan(oci);
 }
 
 void oci_store_look(struct oci *oci)
@@ -277,6 +348,32 @@ void oci_store_look(struct oci *oci)
                 return;
         (void)oci_store_scan(oci); /* the next look finds what this one could not read */
         oci_store_unlock(oci);
+}
+
+/* Another process may have claimed a container that this one knows by a former name. */
+static void reread(struct oci *oci, const char *name)
+{
+        char id[OCI_ID_BYTES];
+        struct oci_container *container = oci_names_read(oci, name, id) == 0 ? find_by_id(oci, id) : NULL;
+        AUTO(auto_close) int directory = container != NULL ? open_container(oci, id) : -1;
+        struct oci_container *now;
+
+        if (directory < 0 || read_record(oci, directory, id, &now) < 0)
+                return;
+        oci_container_exchange(&container->info, &now->info);
+        oci_container_free(now);
+}
+
+struct oci_container *oci_store_seek(struct oci *oci, const char *id_or_name)
+{
+        struct oci_container *container;
+
+        oci_store_look(oci);
+        container = oci_store_find(oci, id_or_name);
+        if (container != NULL)
+                return container;
+        reread(oci, id_or_name);
+        return oci_store_find(oci, id_or_name);
 }
 
 int oci_store_open(struct oci *oci, struct fault *why)
@@ -294,7 +391,7 @@ int oci_store_open(struct oci *oci, struct fault *why)
         if (status.st_uid != geteuid() || (status.st_mode & 022) != 0)
                 return fault_set(why, FAULT_INTERNAL, EPERM,
                                  "%s has another owner, or others can write to it: remove it", oci->state_dir);
-        if (mkdirat(oci->state_fd, OCI_RUNTIME_ROOT, 0700) < 0 && errno != EEXIST)
+        if ((mkdirat(oci->state_fd, OCI_RUNTIME_ROOT, 0700) < 0 && errno != EEXIST) || oci_names_open(oci) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot write in %s: %s", oci->state_dir,
                                  strerrordesc_np(errno));
         return 0;

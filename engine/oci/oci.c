@@ -91,10 +91,8 @@ static void answer_inspect(struct oci_call *call)
 {
         struct oci_container *container = oci_store_find(call->oci, call->name);
 
-        if (container == NULL) { /* it may be another pool's */
-                oci_store_look(call->oci);
-                container = oci_store_find(call->oci, call->name);
-        }
+        if (container == NULL) /* it may be another pool's */
+                container = oci_store_seek(call->oci, call->name);
         if (container != NULL)
                 call->reply = (struct engine_reply){ .containers = &container->info, .n_containers = 1 };
         else
@@ -188,56 +186,6 @@ static int oci_list(struct engine *engine, const char *label, const char *value,
         return 0;
 }
 
-/* ---- rename ---- */
-
-static int rename_container(struct oci *oci, const char *id, const char *name, struct fault *why)
-{
-        struct oci_container *container = oci_store_find(oci, id);
-        char before[ENGINE_NAME_BYTES];
-        AUTO(auto_free) char *record = NULL;
-        int r;
-
-        if (container == NULL)
-                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "there is no container %s", id);
-        r = oci_store_scan(oci);
-        if (r < 0)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot read the records of the containers: %s",
-                                 strerrordesc_np(-r));
-        if (oci_store_find(oci, name) != NULL)
-                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "a container has the name %s", name);
-        memcpy(before, container->info.name, sizeof before);
-        (void)snprintf(container->info.name, sizeof container->info.name, "%s", name);
-        record = oci_container_encode(container);
-        r = record != NULL ? oci_store_write(oci, container->info.id, "state.json", record) : -ENOMEM;
-        if (r == 0)
-                return 0;
-        memcpy(container->info.name, before, sizeof before);
-        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot store a new name: %s", strerrordesc_np(-r));
-}
-
-static int oci_rename(struct engine *engine, const char *id, const char *name, engine_done done, void *arg,
-                      struct engine_call **ret_call)
-{
-        struct oci *oci = (struct oci *)engine;
-        struct oci_call *call;
-        int r;
-
-        if (name[0] == '\0' || strlen(name) >= ENGINE_NAME_BYTES)
-                return -EINVAL;
-        r = oci_call_new(&call, oci, "rename a container", done, arg);
-        if (r < 0)
-                return r;
-        if (oci_store_lock(oci) == 0) {
-                (void)rename_container(oci, id, name, &call->why);
-                oci_store_unlock(oci);
-        } else {
-                (void)fault_set(&call->why, FAULT_INTERNAL, EIO, "cannot lock the engine's directory");
-        }
-        oci_call_answer(call);
-        *ret_call = &call->base;
-        return 0;
-}
-
 /* ---- watch ---- */
 
 static void on_resync(struct ev_loop *loop, ev_timer *timer, int events)
@@ -273,6 +221,7 @@ static void oci_about(const struct engine *engine, struct engine_about *ret_abou
                 .kind = "oci",
                 .is_available = oci->unavailable.kind == FAULT_NONE,
                 .has_user_namespaces = oci->has_userns,
+                .can_relabel = true,
         };
 
         (void)snprintf(about.version, sizeof about.version, "%.15s %.40s", oci->runtime.name, oci->runtime.version);
@@ -319,11 +268,11 @@ static const struct engine_ops OCI_OPS = {
         .kind = "oci",
         .free = oci_free,
         .about = oci_about,
+        .claim = oci_claim,
         .create = oci_create,
         .start = oci_start,
         .inspect = oci_inspect,
         .list = oci_list,
-        .rename = oci_rename,
         .remove = oci_remove,
         .pause = oci_pause,
         .exec = oci_exec,

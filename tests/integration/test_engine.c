@@ -399,23 +399,47 @@ static void test_list(void **state)
         assert_string_equal(both.label, world->run_label);
 }
 
-static void test_rename(void **state)
+static struct answer claim(struct world *world, const char *id, const char *name)
+{
+        const struct label labels[] = { { LABEL, "claimed" } };
+        struct answer answer = { .loop = world->loop };
+
+        await_answer(world, &answer,
+                     world->engine->ops->claim(world->engine, id, name, labels, 1, on_answer, &answer, &answer.call));
+        return answer;
+}
+
+/* The labels of these engines cannot be changed. */
+static void test_claim(void **state)
 {
         struct world *world = *state;
-        struct answer answer = { .loop = world->loop };
-        struct answer conflict = { .loop = world->loop };
+        const struct engine_ops *ops = world->engine->ops;
+        struct engine_about about;
 
+        ops->about(world->engine, &about);
+        assert_false(about.can_relabel);
         start_one(world);
-        await_answer(world, &answer,
-                     world->engine->ops->rename(world->engine, NAME, OTHER_NAME, on_answer, &answer, &answer.call));
+        struct answer before = plain(world, ops->inspect, NAME);
+        must(&before);
+        struct answer answer = claim(world, before.container.id, OTHER_NAME);
         must(&answer);
-        struct answer inspected = plain(world, world->engine->ops->inspect, OTHER_NAME);
+        struct answer inspected = plain(world, ops->inspect, OTHER_NAME);
         must(&inspected);
+        assert_string_equal(inspected.container.id, before.container.id);
+        assert_string_equal(inspected.container.name, OTHER_NAME);
+        assert_int_equal(inspected.container.pid, before.container.pid);
+        assert_string_equal(inspected.label, world->run_label);
+        inspected = plain(world, ops->inspect, NAME);
+        assert_int_equal(inspected.why.kind, FAULT_NOT_FOUND);
+        answer = claim(world, NAME, "carrel-test-engine-c");
+        assert_int_equal(answer.why.kind, FAULT_NOT_FOUND);
         struct answer created = create(world, NAME, IMAGE);
         must(&created);
-        await_answer(world, &conflict,
-                     world->engine->ops->rename(world->engine, NAME, OTHER_NAME, on_answer, &conflict, &conflict.call));
-        assert_int_equal(conflict.why.kind, FAULT_NAME_TAKEN);
+        answer = claim(world, NAME, OTHER_NAME);
+        assert_int_equal(answer.why.kind, FAULT_NAME_TAKEN);
+        inspected = plain(world, ops->inspect, NAME);
+        must(&inspected);
+        assert_string_equal(inspected.container.id, created.id);
 }
 
 static void test_pause(void **state)
@@ -710,7 +734,7 @@ int main(void)
                 CASE(test_image_missing),
                 CASE(test_invalid_words),
                 CASE(test_list),
-                CASE(test_rename),
+                CASE(test_claim),
                 CASE(test_pause),
                 CASE(test_remove_of_paused),
                 CASE(test_removes_in_progress),

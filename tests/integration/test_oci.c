@@ -19,7 +19,7 @@ enum { CYCLES = 1000, SIDE_BY_SIDE = 4, PATH_BYTES = 512 };
 /* ---- what there is ---- */
 
 struct census {
-        size_t interfaces, mounts, cgroups, processes, descriptors, records, network_namespaces;
+        size_t interfaces, mounts, cgroups, processes, descriptors, records, names, network_namespaces;
 };
 
 static size_t count_entries(const char *path, size_t prefix_length, const char *prefix)
@@ -54,6 +54,7 @@ static struct census take_census(void)
         census.descriptors = count_entries(path, 0, "");
         census.interfaces = count_entries("/sys/class/net", strlen("carrel"), "carrel");
         census.records = count_entries(STATE_DIR, 0, "");
+        census.names = count_entries(STATE_DIR "/names", 0, "");
         census.processes = COUNT("ls -d /proc/[0-9]* | wc -l");
         census.network_namespaces = COUNT("readlink /proc/[0-9]*/ns/net | sort -u | wc -l");
         snprintf(script, sizeof script, "wc -l < /proc/%d/mountinfo", (int)carreld_pid(carreld));
@@ -68,7 +69,7 @@ static bool is_no_more(const struct census *now, const struct census *before)
         return now->interfaces <= before->interfaces && now->mounts <= before->mounts &&
                now->cgroups <= before->cgroups && now->processes <= before->processes &&
                now->descriptors <= before->descriptors && now->records <= before->records &&
-               now->network_namespaces <= before->network_namespaces;
+               now->names <= before->names && now->network_namespaces <= before->network_namespaces;
 }
 
 /* The kernel takes namespaces down a while after their last process. */
@@ -87,10 +88,10 @@ static void expect_no_more_than(const struct census *before)
                 return;
         now = take_census();
         fail_msg("left over: interfaces %zu -> %zu, mounts %zu -> %zu, cgroups %zu -> %zu, processes %zu -> %zu, "
-                 "descriptors %zu -> %zu, records %zu -> %zu, network namespaces %zu -> %zu",
+                 "descriptors %zu -> %zu, records %zu -> %zu, names %zu -> %zu, network namespaces %zu -> %zu",
                  before->interfaces, now.interfaces, before->mounts, now.mounts, before->cgroups, now.cgroups,
                  before->processes, now.processes, before->descriptors, now.descriptors, before->records, now.records,
-                 before->network_namespaces, now.network_namespaces);
+                 before->names, now.names, before->network_namespaces, now.network_namespaces);
 }
 
 /* ---- a thousand lives ---- */
@@ -237,6 +238,78 @@ static void what_a_kill_left_half_made_is_cleared(void **state)
         snprintf(cgroup, sizeof cgroup, "find /sys/fs/cgroup/ -path '*%s/*' -type d | wc -l", enclosure_cgroup());
         assert_int_equal(COUNT(cgroup), 0);
         assert_int_equal(count_entries("/sys/class/net", strlen("carrel"), "carrel"), 0);
+        suite_end();
+}
+
+/* ---- claim ---- */
+
+/* Runs the tool on carreld's records. */
+static void run_tool(struct output *ret_output, const char *verb, const char *name, const char *new_name,
+                     const char *label)
+{
+        process_run(ret_output,
+                    (const char *const[]){ built_program("tests/testbed/oci-tool"), STATE_DIR, "/run/testbed/images",
+                                           enclosure_cgroup(), verb, name, new_name, label, NULL });
+}
+
+static void expect_tool(int status, const char *part, const char *verb, const char *name, const char *new_name)
+{
+        static struct output output;
+
+        run_tool(&output, verb, name, new_name, "claimed=yes");
+        if (output.status != status || strstr(output.text, part) == NULL)
+                fail_msg("%s %s %s: %d %s", verb, name, new_name, output.status, output.text);
+}
+
+/* Its process goes on, and its neighbour is a user's carrel, whose name it does not get. */
+static void a_running_container_is_claimed(void **state)
+{
+        char before[80], after[80];
+        int pid;
+
+        (void)state;
+        carreld_must_ensure("ada");
+        engine_decoy("warm-1", "claimed=no", "other=label");
+        engine_id("warm-1", before);
+        pid = engine_pid("warm-1");
+        expect_tool(EXIT_FAILURE, "a container has the name " CARREL_PREFIX "ada", "claim", "warm-1",
+                    CARREL_PREFIX "ada");
+        assert_int_equal(engine_count("claimed=no"), 1);
+        expect_tool(EXIT_FAILURE, "there is no container warm-2", "claim", "warm-2", "claimed-1");
+        expect_tool(EXIT_SUCCESS, "", "claim", "warm-1", "claimed-1");
+        engine_id("claimed-1", after);
+        assert_string_equal(after, before);
+        assert_int_equal(engine_pid("claimed-1"), pid);
+        assert_int_equal(engine_count("claimed=yes"), 1);
+        assert_int_equal(engine_count("claimed=no"), 0);
+        assert_int_equal(engine_count("other=label"), 0);
+        assert_int_equal(engine_pid("warm-1"), 0);
+        engine_decoy("warm-1", "claimed=no", "other=label"); /* its former name is free */
+        engine_remove("warm-1");
+        engine_remove("claimed-1");
+        assert_int_equal(count_entries(STATE_DIR "/names", 0, ""), 1);
+        suite_end();
+}
+
+/* A carrel of a version that had no index of names: it is found and keeps its name. */
+static void a_record_without_a_link_keeps_its_name(void **state)
+{
+        static const char *const SETTINGS[] = { "CARREL_STARTUP=adopt", NULL };
+        char before[80], after[80];
+
+        (void)state;
+        suite_start(SETTINGS);
+        carreld_must_ensure("ada");
+        engine_id(CARREL_PREFIX "ada", before);
+        carreld = carreld_kill(carreld);
+        MUST_RUN("rm", "-r", STATE_DIR "/names");
+        suite_start(SETTINGS);
+        carreld_must_ensure("ada");
+        engine_id(CARREL_PREFIX "ada", after);
+        assert_string_equal(after, before);
+        engine_decoy("warm-1", "claimed=no", "other=label");
+        expect_tool(EXIT_FAILURE, "a container has the name", "claim", "warm-1", CARREL_PREFIX "ada");
+        engine_remove("warm-1");
         suite_end();
 }
 
@@ -452,6 +525,8 @@ int main(void)
                 WITH_CARRELD(what_is_counted_per_user_is_each_carrels_own),
                 WITH_CARRELD(only_harmless_devices_can_be_opened),
                 WITH_CARRELD(the_machines_own_programs),
+                WITH_CARRELD(a_running_container_is_claimed),
+                WITH_ENGINE(a_record_without_a_link_keeps_its_name),
                 WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
                 WITH_CARRELD(a_thousand_lives_leave_nothing),
         };

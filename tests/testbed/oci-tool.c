@@ -1,6 +1,7 @@
 /* The command-line client of the embedded engine. It works on the same records as carreld does.
  *
  *   oci-tool STATE_DIR IMAGE_DIR CGROUP run NAME LABEL=VALUE...     starts a container that only waits
+ *   oci-tool STATE_DIR IMAGE_DIR CGROUP claim NAME NEW_NAME LABEL=VALUE...
  *   oci-tool STATE_DIR IMAGE_DIR CGROUP remove NAME
  *   oci-tool STATE_DIR IMAGE_DIR CGROUP follow                      prints "create NAME" and "start NAME" */
 #include <cjson/cJSON.h>
@@ -46,6 +47,18 @@ static void await(struct tool *tool, int r, const char *what)
         exit(EXIT_FAILURE);
 }
 
+/* Cuts the texts "LABEL=VALUE". Returns how many there are. */
+static size_t split_labels(int n_labels, char **labels, struct label ret_labels[static LABELS_MAX])
+{
+        size_t n = 0;
+
+        for (; n < (size_t)n_labels && n < LABELS_MAX; n++) {
+                ret_labels[n].key = strsep(&labels[n], "=");
+                ret_labels[n].value = labels[n] != NULL ? labels[n] : "";
+        }
+        return n;
+}
+
 static int run(struct tool *tool, const char *name, int n_labels, char **labels)
 {
         static const char *const ARGV[] = { "/bin/sleep", "1000000", NULL };
@@ -65,7 +78,7 @@ static int run(struct tool *tool, const char *name, int n_labels, char **labels)
                 .owner_uid = 1000,
                 .owner_gid = 1000,
                 .labels = pairs,
-                .n_labels = (size_t)n_labels,
+                .n_labels = split_labels(n_labels, labels, pairs),
                 .dns = RESOLVERS,
                 .memory_bytes = 64 << 20,
                 .cpu_millis = 1000,
@@ -75,12 +88,19 @@ static int run(struct tool *tool, const char *name, int n_labels, char **labels)
                 .cgroup_parent = tool->cgroup,
         };
 
-        for (int i = 0; i < n_labels && i < LABELS_MAX; i++)
-                pairs[i] = (struct label){ strsep(&labels[i], "="), labels[i] != NULL ? labels[i] : "" };
-        for (int i = 0; i < n_labels; i++) /* strsep has moved the pointers to the values */
-                pairs[i].value = labels[i] != NULL ? labels[i] : "";
         await(tool, tool->engine->ops->create(tool->engine, &spec, on_done, tool, &call), "create a container");
         await(tool, tool->engine->ops->start(tool->engine, tool->id, on_done, tool, &call), "start a container");
+        return EXIT_SUCCESS;
+}
+
+static int claim(struct tool *tool, const char *name, const char *new_name, int n_labels, char **labels)
+{
+        struct label pairs[LABELS_MAX];
+        size_t n = split_labels(n_labels, labels, pairs);
+        struct engine_call *call;
+
+        await(tool, tool->engine->ops->claim(tool->engine, name, new_name, pairs, n, on_done, tool, &call),
+              "claim a container");
         return EXIT_SUCCESS;
 }
 
@@ -189,6 +209,8 @@ int main(int argc, char **argv)
         }
         if (strcmp(verb, "run") == 0)
                 status = run(&tool, argv[5], argc - 6, argv + 6);
+        else if (strcmp(verb, "claim") == 0 && argc > 6)
+                status = claim(&tool, argv[5], argv[6], argc - 7, argv + 7);
         else if (strcmp(verb, "remove") == 0)
                 status = remove_container(&tool, argv[5]);
         tool.engine->ops->free(tool.engine);

@@ -6,11 +6,11 @@
 #include "engine.h"
 
 enum fake_op {
+        FAKE_CLAIM,
         FAKE_CREATE,
         FAKE_START,
         FAKE_INSPECT,
         FAKE_LIST,
-        FAKE_RENAME,
         FAKE_REMOVE,
         FAKE_PAUSE,
         FAKE_EXEC,
@@ -42,6 +42,8 @@ void fake_set(struct engine *engine, enum fake_op op, enum fake_behaviour behavi
 void fake_set_available(struct engine *engine, bool is_available);
 /* Removes the watcher, so that another may come, as for a new daemon. */
 void fake_unwatch(struct engine *engine);
+/* Whether claim replaces labels (true, the default). false: it changes the name only, as Docker does. */
+void fake_set_can_relabel(struct engine *engine, bool can_relabel);
 /* Delays every answer by this time; 0 (the default): until the loop's next iteration. */
 void fake_set_latency(struct engine *engine, double seconds);
 /* Makes hanging calls of op answer, from the loop. Returns their number. */

@@ -214,7 +214,7 @@ static void turn_a_while(struct world *world)
 static const char *const ARGV[] = { "/bin/true", NULL };
 static const char *const DNS[] = { "10.9.8.7", NULL };
 
-enum operation { CREATE, START, INSPECT, LIST, RENAME, REMOVE, PAUSE, UNPAUSE, EXEC, IMAGE };
+enum operation { CREATE, START, INSPECT, LIST, CLAIM, REMOVE, PAUSE, UNPAUSE, EXEC, IMAGE };
 
 static void begin(struct world *world, enum operation operation)
 {
@@ -222,6 +222,7 @@ static void begin(struct world *world, enum operation operation)
                 .name = "a", .image = "image:1", .argv = ARGV, .uid = 1, .gid = 1, .dns = DNS
         };
         static const struct exec_command COMMAND = { .argv = ARGV };
+        static const struct label LABEL = { "k", "v" };
         static const struct exec_events EVENTS = { .on_output = on_output };
         struct engine *engine = world->engine;
         const struct engine_ops *ops = engine->ops;
@@ -242,8 +243,8 @@ static void begin(struct world *world, enum operation operation)
         case LIST:
                 r = ops->list(engine, "k", "v w", on_done, world, call);
                 break;
-        case RENAME:
-                r = ops->rename(engine, "a", "b", on_done, world, call);
+        case CLAIM:
+                r = ops->claim(engine, "a", "b", &LABEL, 1, on_done, world, call);
                 break;
         case REMOVE:
                 r = ops->remove(engine, "a", on_done, world, call);
@@ -276,7 +277,7 @@ static void test_requests(void **state)
                 { START, "POST /v1.41/containers/a/start HTTP/1.1" },
                 { INSPECT, "GET /v1.41/containers/a/json HTTP/1.1" },
                 { LIST, "GET /v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22k%3Dv%20w%22%5D%7D HTTP/1.1" },
-                { RENAME, "POST /v1.41/containers/a/rename?name=b HTTP/1.1" },
+                { CLAIM, "POST /v1.41/containers/a/rename?name=b HTTP/1.1" },
                 { REMOVE, "DELETE /v1.41/containers/a?force=1&v=1 HTTP/1.1" },
                 { PAUSE, "POST /v1.41/containers/a/pause HTTP/1.1" },
                 { UNPAUSE, "POST /v1.41/containers/a/unpause HTTP/1.1" },
@@ -352,7 +353,9 @@ static void test_refusals(void **state)
                 { INSPECT, NULL, FAULT_DEADLINE },
                 { LIST, ANSWER("200 OK", "[]"), FAULT_NONE },
                 { LIST, ANSWER("200 OK", "{}"), FAULT_ENGINE_UNAVAILABLE },
-                { RENAME, ANSWER("409 No", ""), FAULT_NAME_TAKEN },
+                { CLAIM, ANSWER("204 Done", ""), FAULT_NONE },
+                { CLAIM, ANSWER("404 No", ""), FAULT_NOT_FOUND },
+                { CLAIM, ANSWER("409 No", ""), FAULT_NAME_TAKEN },
                 { PAUSE, ANSWER("409 No", "{\"message\":\"Container a is already paused\"}"), FAULT_NONE },
                 { PAUSE, ANSWER("409 No", "{\"message\":\"Container a is not running\"}"), FAULT_ENGINE_REFUSED },
                 { UNPAUSE, ANSWER("500 No", "{\"message\":\"Container a is not paused\"}"), FAULT_NONE },
