@@ -1,8 +1,8 @@
 #include "share.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PART = 4, LITTLE = 64 };
 
@@ -79,7 +79,7 @@ struct sharer *sharer_join(struct sharers *sharers, const char *name)
         char key[SHARER_NAME_BYTES];
         struct sharer *sharer;
 
-        (void)snprintf(key, sizeof key, "%s", name);
+        *(char *)mempcpy(key, name, strnlen(name, sizeof key - 1)) = '\0';
         HASH_FIND_STR(sharers->by_name, key, sharer);
         if (sharer == NULL) {
                 sharer = calloc(1, sizeof *sharer);
