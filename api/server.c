@@ -1,7 +1,6 @@
 #include "server.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "metrics-table.h"
 #include "routes.h"
 #include "spool.h"
+#include "str.h"
 
 enum { CONNECTIONS_DEFAULT = 1200 };
 static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60, PROGRESS_DEADLINE_S = 30;
@@ -27,9 +27,9 @@ static void on_drop(void *context)
 static void on_request(void *arg, const struct route *route, unsigned status)
 {
         const struct api *api = arg;
-        char text[8];
+        char text[STR_U64_BYTES];
 
-        (void)snprintf(text, sizeof text, "%u", status);
+        (void)str_u64(status, text);
         metrics_add(api->metrics, METRIC_HTTP_REQUESTS, 1, route == NULL ? "none" : route->label,
                     status == 0 ? "cut" : text, NULL);
 }

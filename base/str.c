@@ -97,6 +97,20 @@ int str_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret_b
         return 0;
 }
 
+size_t str_u64(uint64_t number, char text[static STR_U64_BYTES])
+{
+        char digits[STR_U64_BYTES];
+        size_t at = sizeof digits;
+
+        digits[--at] = '\0';
+        do {
+                digits[--at] = (char)('0' + number % 10);
+                number /= 10;
+        } while (number > 0);
+        memcpy(text, digits + at, sizeof digits - at);
+        return sizeof digits - at - 1;
+}
+
 const char *str_size(uint64_t bytes, char ret_text[static STR_SIZE_BYTES])
 {
         static const char UNITS[] = "\0kmgtpe";
@@ -221,6 +235,11 @@ static int buffer_reserve(struct buffer *buffer, size_t extra)
 failed:
         buffer->has_failed = true;
         return -ENOMEM;
+}
+
+char *buffer_room(struct buffer *buffer, size_t extra)
+{
+        return buffer_reserve(buffer, extra) < 0 ? NULL : buffer->data + buffer->length;
 }
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length)

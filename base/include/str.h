@@ -19,6 +19,10 @@ __attribute__((warn_unused_result)) int str_parse_decimal(const char *text, doub
 __attribute__((warn_unused_result)) int str_parse_size(const char *text, uint64_t min, uint64_t max,
                                                        uint64_t *ret_bytes);
 
+enum { STR_U64_BYTES = 21 };
+/* Writes the number in decimal, with a NUL. Returns its length. */
+size_t str_u64(uint64_t number, char text[static STR_U64_BYTES]);
+
 enum { STR_SIZE_BYTES = 8 };
 /* Formats a size for people: "512m", "1.4g"; at most four digits, rounded, in 1024-based units. Returns ret_text. */
 const char *str_size(uint64_t bytes, char ret_text[static STR_SIZE_BYTES]);
@@ -50,6 +54,9 @@ struct buffer {
         bool has_failed; /* an allocation failed: the content is incomplete */
 };
 
+/* Where `extra` bytes can be written after the content; then the caller adds to length, and a NUL unless more follows.
+ * NULL: out of memory. */
+char *buffer_room(struct buffer *buffer, size_t extra);
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length); /* 0 or -ENOMEM */
 int buffer_text(struct buffer *buffer, const char *text);
 int buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -144,6 +144,21 @@ static void test_show_size(void **state)
         }
 }
 
+static void test_show_number(void **state)
+{
+        static const struct {
+                uint64_t number;
+                const char *text;
+        } CASES[] = { { 0, "0" }, { 9, "9" }, { 10, "10" }, { UINT64_MAX, "18446744073709551615" } };
+
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                char text[STR_U64_BYTES];
+
+                assert_int_equal(str_u64(CASES[i].number, text), strlen(CASES[i].text));
+                assert_string_equal(text, CASES[i].text);
+        }
+}
+
 static void test_parse_size(void **state)
 {
         uint64_t bytes = UNTOUCHED;
@@ -296,11 +311,12 @@ static void test_buffer_failure(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse_u64),        cmocka_unit_test(test_parse_decimal),
-                cmocka_unit_test(test_parse_size),       cmocka_unit_test(test_show_size),
-                cmocka_unit_test(test_compare_and_copy), cmocka_unit_test(test_decode_utf8),
-                cmocka_unit_test(test_unprintable),      cmocka_unit_test(test_distance),
-                cmocka_unit_test(test_buffer),           cmocka_unit_test(test_buffer_failure),
+                cmocka_unit_test(test_parse_u64),      cmocka_unit_test(test_parse_decimal),
+                cmocka_unit_test(test_parse_size),     cmocka_unit_test(test_show_size),
+                cmocka_unit_test(test_show_number),    cmocka_unit_test(test_compare_and_copy),
+                cmocka_unit_test(test_decode_utf8),    cmocka_unit_test(test_unprintable),
+                cmocka_unit_test(test_distance),       cmocka_unit_test(test_buffer),
+                cmocka_unit_test(test_buffer_failure),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
