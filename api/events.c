@@ -1,6 +1,5 @@
 #include "events.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,15 +30,15 @@ static void count(struct metrics *metrics, const struct pool_event *event)
 }
 
 /* A line about the stream itself. */
-static cJSON *render_notice(const char *name, uint64_t seq, const char *reason)
+static struct json *render_notice(const char *name, uint64_t seq, const char *reason)
 {
         char time[CLOCK_TEXT_BYTES];
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         clock_format_utc(clock_wall_ms(), time);
         put_text(&object, "event", name);
         put_number(&object, "seq", (double)seq);
-        put_child(&object, "time", cJSON_CreateString(time));
+        put_text(&object, "time", time);
         if (reason != NULL)
                 put_text(&object, "reason", reason);
         return object;

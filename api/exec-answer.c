@@ -1,7 +1,6 @@
 /* The answer of a buffered exec. Large outputs are encoded while they are sent, from the memory that holds them. */
 #include "exec-answer.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,12 +57,11 @@ static uint64_t encoded_length(const struct exec_result *result, bool is_text)
 }
 
 /* The text of an object without its end (suffix is appended) or without its beginning. */
-static char *cut_open(cJSON *object, const char *suffix)
+static char *cut_open(struct json *object, const char *suffix)
 {
         struct buffer text = { 0 };
-        char *printed = object == NULL ? NULL : cJSON_PrintUnformatted(object);
+        char *printed = json_take(object);
 
-        cJSON_Delete(object);
         if (printed != NULL && suffix != NULL) {
                 (void)buffer_append(&text, printed, strlen(printed) - 1);
                 (void)buffer_text(&text, suffix);
@@ -79,7 +77,7 @@ static char *cut_open(cJSON *object, const char *suffix)
 
 static int frame_answer(struct exec_answer *answer, const struct exec_result *result)
 {
-        cJSON *head = cJSON_CreateObject(), *tail = cJSON_CreateObject();
+        struct json *head = json_object(), *tail = json_object();
 
         render_exec_end(&head, result);
         render_exec_streams(&tail, result, answer->is_text);
@@ -179,13 +177,8 @@ static void answer_large(struct request *request, const struct exec_result *resu
 
 void answer_exec_result(struct request *request, const struct exec_result *result, const struct job *job)
 {
-        char *texts[2] = { NULL, NULL };
-
-        if (result->output_length + result->errors_length > WHOLE_BYTES) {
+        if (result->output_length + result->errors_length > WHOLE_BYTES)
                 answer_large(request, result, job);
-                return;
-        }
-        answer_json(request, HTTP_OK, render_exec_result(result, texts));
-        free(texts[0]);
-        free(texts[1]);
+        else
+                answer_json(request, HTTP_OK, render_exec_result(result));
 }

@@ -1,6 +1,5 @@
 #include "exec-format.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "answer.h"
@@ -8,7 +7,8 @@
 #include "exec-feed.h"
 #include "exec-frames.h"
 #include "exec-lines.h"
-#include "json-scope.h"
+#include "put.h"
+#include "scope.h"
 #include "stream.h"
 
 /* ---- detached ---- */
@@ -32,12 +32,11 @@ const struct exec_format EXEC_BUFFERED = { .name = 'b', .is_replayable = true, .
 static int push_line(struct exec_feed *feed, const struct exec_event *event)
 {
         struct stream *stream = feed->request->stream;
-        AUTO(auto_free) char *data = NULL;
 
         if (event->kind == EXEC_EVENT_START)
                 return stream_push(stream, exec_line_start(event->seq, feed->exec_id));
         return stream_push(stream, exec_line_output(event->seq, event->kind == EXEC_EVENT_OUTPUT ? 1 : 2, event->bytes,
-                                                    event->length, &data));
+                                                    event->length));
 }
 
 static void cut_lines(struct exec_feed *feed, const char *reason)
@@ -108,9 +107,8 @@ static int push_frame(struct exec_feed *feed, const struct exec_event *event)
 /* When out of memory, the stream ends without its report, so the client knows that it was cut. */
 static void end_frames(struct exec_feed *feed, const struct exec_result *result, const struct fault *why)
 {
-        AUTO(auto_json)
-        cJSON *report = result != NULL ? exec_report_exit(result) : exec_report_error(feed->exec_id, why);
-        AUTO(auto_free) char *text = report == NULL ? NULL : cJSON_PrintUnformatted(report);
+        AUTO(auto_free)
+        char *text = json_take(result != NULL ? exec_report_exit(result) : exec_report_error(feed->exec_id, why));
 
         if (text != NULL)
                 (void)push_bytes(feed, EXEC_FRAME_REPORT, text, strlen(text));

@@ -1,6 +1,5 @@
 #include "exec-lines.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "base64.h"
@@ -11,25 +10,25 @@
 
 enum { LONG_TEXT_BYTES = 16 << 10 };
 
-static cJSON *begin_report(const char *name)
+static struct json *begin_report(const char *name)
 {
-        cJSON *report = cJSON_CreateObject();
+        struct json *report = json_object();
 
         put_text(&report, "event", name);
         return report;
 }
 
-static cJSON *begin_line(const char *name, uint64_t seq)
+static struct json *begin_line(const char *name, uint64_t seq)
 {
-        cJSON *line = begin_report(name);
+        struct json *line = begin_report(name);
 
         put_number(&line, "seq", (double)seq);
         return line;
 }
 
-cJSON *exec_line_start(uint64_t seq, const char *exec_id)
+struct json *exec_line_start(uint64_t seq, const char *exec_id)
 {
-        cJSON *line = begin_line("start", seq);
+        struct json *line = begin_line("start", seq);
 
         put_text(&line, "exec_id", exec_id);
         return line;
@@ -44,63 +43,57 @@ static bool is_shown_as_text(const char *bytes, size_t length)
         return utf8_scan_is_text(&scan) && (length <= LONG_TEXT_BYTES || scan.n_escapes <= length / 3);
 }
 
-cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length, char **ret_data)
+struct json *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length)
 {
         bool is_text = is_shown_as_text(bytes, length);
-        cJSON *line = begin_line(stream == 1 ? "stdout" : "stderr", seq);
+        struct json *line = begin_line(stream == 1 ? "stdout" : "stderr", seq);
 
-        *ret_data = is_text ? strndup(bytes, length) : base64_encode(bytes, length);
-        if (*ret_data == NULL)
-                put_child(&line, "data", NULL);
-        put_text(&line, "data", *ret_data);
+        render_output(&line, "data", bytes, length, is_text);
         put_text(&line, "encoding", is_text ? "utf-8" : "base64");
         return line;
 }
 
-static void put_error(cJSON **line, const char *exec_id, const struct fault *why)
+static void put_error(struct json **line, const char *exec_id, const struct fault *why)
 {
-        cJSON *body = error_render(why);
-
         put_text(line, "exec_id", exec_id);
-        put_child(line, "error", cJSON_DetachItemFromObject(body, "error"));
-        cJSON_Delete(body);
+        put_child(line, "error", error_object(why));
 }
 
-cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result)
+struct json *exec_line_exit(uint64_t seq, const struct exec_result *result)
 {
-        cJSON *line = begin_line("exit", seq);
+        struct json *line = begin_line("exit", seq);
 
         render_exec_end(&line, result);
         return line;
 }
 
-cJSON *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why)
+struct json *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why)
 {
-        cJSON *line = begin_line("error", seq);
+        struct json *line = begin_line("error", seq);
 
         put_error(&line, exec_id, why);
         return line;
 }
 
-cJSON *exec_report_exit(const struct exec_result *result)
+struct json *exec_report_exit(const struct exec_result *result)
 {
-        cJSON *report = begin_report("exit");
+        struct json *report = begin_report("exit");
 
         render_exec_end(&report, result);
         return report;
 }
 
-cJSON *exec_report_error(const char *exec_id, const struct fault *why)
+struct json *exec_report_error(const char *exec_id, const struct fault *why)
 {
-        cJSON *report = begin_report("error");
+        struct json *report = begin_report("error");
 
         put_error(&report, exec_id, why);
         return report;
 }
 
-cJSON *exec_line_cut(uint64_t seq, const char *reason)
+struct json *exec_line_cut(uint64_t seq, const char *reason)
 {
-        cJSON *line = begin_line("cut", seq);
+        struct json *line = begin_line("cut", seq);
 
         put_text(&line, "reason", reason);
         return line;

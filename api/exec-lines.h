@@ -1,5 +1,4 @@
-/* The events of an exec as NDJSON lines (docs/api.md). Each tree borrows its texts, so print it while they are valid.
- * NULL when out of memory. */
+/* The events of an exec as NDJSON lines (docs/api.md). NULL when out of memory. */
 #pragma once
 
 #include <stddef.h>
@@ -8,17 +7,16 @@
 #include "exec.h"
 #include "fault.h"
 
-struct cJSON;
+struct json;
 
-struct cJSON *exec_line_start(uint64_t seq, const char *exec_id);
-/* stream is 1 or 2. Bytes that are not text become base64. The caller frees *ret_data, which may be NULL, after
- * printing. */
-struct cJSON *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length, char **ret_data);
-struct cJSON *exec_line_exit(uint64_t seq, const struct exec_result *result);
+struct json *exec_line_start(uint64_t seq, const char *exec_id);
+/* stream is 1 or 2. Bytes that are not text become base64. */
+struct json *exec_line_output(uint64_t seq, int stream, const char *bytes, size_t length);
+struct json *exec_line_exit(uint64_t seq, const struct exec_result *result);
 /* There is no result: nothing was started, or the outcome is unknown. */
-struct cJSON *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why);
+struct json *exec_line_error(uint64_t seq, const char *exec_id, const struct fault *why);
 /* The last two without seq, for frames. */
-struct cJSON *exec_report_exit(const struct exec_result *result);
-struct cJSON *exec_report_error(const char *exec_id, const struct fault *why);
+struct json *exec_report_exit(const struct exec_result *result);
+struct json *exec_report_error(const char *exec_id, const struct fault *why);
 /* The stream ends before the exec does. */
-struct cJSON *exec_line_cut(uint64_t seq, const char *reason);
+struct json *exec_line_cut(uint64_t seq, const char *reason);

@@ -1,12 +1,10 @@
 #include "file-answer.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
 #include "put.h"
 #include "str.h"
 #include "utf8.h"
@@ -93,28 +91,25 @@ static const char *kind_name(char kind)
         return NULL;
 }
 
-static void put_name(cJSON **entry, const char *name)
+static void put_name(struct json **entry, const char *name)
 {
-        char *encoded;
+        size_t length = strlen(name);
 
-        if (utf8_is_text(name, strlen(name))) {
-                put_child(entry, "name", cJSON_CreateString(name));
-                return;
-        }
-        encoded = base64_encode(name, strlen(name));
-        put_child(entry, "name_b64", encoded == NULL ? NULL : cJSON_CreateString(encoded));
-        free(encoded);
+        if (utf8_is_text(name, length))
+                put_bytes(entry, "name", name, length);
+        else
+                put_base64(entry, "name_b64", name, length);
 }
 
 /* record ends with a NUL. */
-static cJSON *render_entry(const char *record, int *ret_problem)
+static struct json *render_entry(const char *record, int *ret_problem)
 {
         char kind;
         unsigned mode;
         long long size, mtime;
         int head = 0;
         char text[8];
-        cJSON *entry;
+        struct json *entry;
 
         *ret_problem = -EPROTO;
         if (sscanf(record, "%c %5o %19lld %19lld %n", &kind, &mode, &size, &mtime, &head) != 4 || head == 0 ||
@@ -125,16 +120,16 @@ static cJSON *render_entry(const char *record, int *ret_problem)
         while (head >= 2 && record[head - 2] == ' ')
                 head--;
         (void)snprintf(text, sizeof text, "%04o", mode);
-        entry = cJSON_CreateObject();
+        entry = json_object();
         put_name(&entry, record + head);
         put_text(&entry, "kind", kind_name(kind));
-        put_child(&entry, "mode", cJSON_CreateString(text));
+        put_text(&entry, "mode", text);
         put_number(&entry, "size", (double)size);
         put_number(&entry, "mtime", (double)mtime);
         return entry;
 }
 
-cJSON *file_list_next(const char **records, const char *end, int *ret_problem)
+struct json *file_list_next(const char **records, const char *end, int *ret_problem)
 {
         const char *record = *records, *stop = memchr(record, '\0', (size_t)(end - record));
 

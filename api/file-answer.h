@@ -7,7 +7,7 @@
 
 #include "fault.h"
 
-struct cJSON;
+struct json;
 
 enum { FILE_LINE_MAX_BYTES = 512, FILE_NUMBERS_MAX = 5, FILE_LIST_MAX_ENTRIES = 10000 };
 
@@ -31,4 +31,4 @@ __attribute__((warn_unused_result)) int file_answer_parse(const char *line, size
 /* Reads the record at *records, which is before end, and moves *records past it. A record is "KIND MODE SIZE MTIME
  * NAME" and a NUL. Returns {"name","kind","mode","size","mtime"}; a name that is not text is in "name_b64". NULL:
  * *ret_problem is -ENOMEM or -EPROTO (malformed). */
-struct cJSON *file_list_next(const char **records, const char *end, int *ret_problem);
+struct json *file_list_next(const char **records, const char *end, int *ret_problem);

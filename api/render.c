@@ -1,11 +1,9 @@
 #include "render.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
 #include "clock.h"
 #include "errors.h"
 #include "jobs.h"
@@ -13,9 +11,9 @@
 #include "server.h"
 #include "utf8.h"
 
-static cJSON *render_limits(const struct carrel_spec *spec)
+static struct json *render_limits(const struct carrel_spec *spec)
 {
-        cJSON *limits = cJSON_CreateObject();
+        struct json *limits = json_object();
 
         put_number(&limits, "memory", (double)spec->memory_bytes);
         put_number(&limits, "cpus", (double)spec->cpu_millis / 1000);
@@ -23,17 +21,17 @@ static cJSON *render_limits(const struct carrel_spec *spec)
         return limits;
 }
 
-static void put_time(cJSON **object, const char *key, int64_t wall_ms)
+static void put_time(struct json **object, const char *key, int64_t wall_ms)
 {
         char text[CLOCK_TEXT_BYTES];
 
         clock_format_utc(wall_ms, text);
-        put_child(object, key, wall_ms == 0 ? cJSON_CreateNull() : cJSON_CreateString(text));
+        put_text(object, key, wall_ms == 0 ? NULL : text);
 }
 
-cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome)
+struct json *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "user", carrel->user);
         put_text(&object, "container", carrel->container);
@@ -58,7 +56,7 @@ cJSON *render_carrel(const struct carrel_view *carrel, const char *engine, const
 }
 
 /* null: unknown. */
-static void put_background(cJSON **object, const struct carrel_view *carrel)
+static void put_background(struct json **object, const struct carrel_view *carrel)
 {
         unsigned tasks = 0;
 
@@ -68,29 +66,29 @@ static void put_background(cJSON **object, const struct carrel_view *carrel)
                 put_text(object, "background", NULL);
 }
 
-cJSON *render_looked_at(const struct carrel_view *carrel, const char *engine)
+struct json *render_looked_at(const struct carrel_view *carrel, const char *engine)
 {
-        cJSON *object = render_carrel(carrel, engine, NULL);
+        struct json *object = render_carrel(carrel, engine, NULL);
 
         put_background(&object, carrel);
         put_bool(&object, "frozen", carrel_is_frozen(carrel));
         return object;
 }
 
-cJSON *render_ensured(const struct pool_ensured *ensured, const char *engine)
+struct json *render_ensured(const struct pool_ensured *ensured, const char *engine)
 {
-        cJSON *object = render_carrel(&ensured->carrel, engine, ensure_outcome_name(ensured->outcome));
-        cJSON *killed = cJSON_CreateArray();
+        struct json *object = render_carrel(&ensured->carrel, engine, ensure_outcome_name(ensured->outcome));
+        struct json *killed = json_array();
 
         for (size_t i = 0; ensured->killed != NULL && i < ensured->killed->n; i++)
-                put_child(&killed, NULL, cJSON_CreateString(ensured->killed->ids[i]));
+                put_text(&killed, NULL, ensured->killed->ids[i]);
         put_child(&object, "killed", killed);
         return object;
 }
 
-cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
+struct json *render_why(const struct carrel_view *carrel, const char *reaper)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "user", carrel->user);
         put_text(&object, "state", carrel_state_name(carrel->state));
@@ -105,28 +103,28 @@ cJSON *render_why(const struct carrel_view *carrel, const char *reaper)
         return object;
 }
 
-cJSON *render_past(const struct pool_past *past)
+struct json *render_past(const struct pool_past *past)
 {
         static const char *const SENTENCES[POOL_EVENT_KINDS] = {
                 [POOL_ENSURE_FAILED] = "has no carrel: the last ensure failed",
                 [POOL_RETIRED] = "has no carrel: the last one was removed",
                 [POOL_LOST] = "has no carrel: the last one was lost",
         };
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
         char reason[sizeof past->detail + 64];
 
         (void)snprintf(reason, sizeof reason, "%s: %s", SENTENCES[past->kind], past->detail);
         put_text(&object, "user", past->user);
         put_text(&object, "state", "absent");
-        put_child(&object, "reason", cJSON_CreateString(reason));
+        put_text(&object, "reason", reason);
         put_text(&object, "last_fault", past->kind == POOL_ENSURE_FAILED ? past->detail : "");
         put_time(&object, "since", past->wall_ms);
         return object;
 }
 
-cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms)
+struct json *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_ms)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "event", pool_event_name(event->kind));
         put_number(&object, "seq", (double)seq);
@@ -142,9 +140,9 @@ cJSON *render_event(const struct pool_event *event, uint64_t seq, int64_t wall_m
         return object;
 }
 
-cJSON *render_exec(const struct exec_view *exec, const char *user)
+struct json *render_exec(const struct exec_view *exec, const char *user)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "exec_id", exec->exec_id);
         put_text(&object, "user", user);
@@ -157,10 +155,9 @@ cJSON *render_exec(const struct exec_view *exec, const char *user)
         return object;
 }
 
-cJSON *render_job(const struct job_view *view)
+struct json *render_job(const struct job_view *view)
 {
-        cJSON *object = cJSON_CreateObject();
-        cJSON *error;
+        struct json *object = json_object();
 
         put_text(&object, "exec_id", view->exec_id);
         put_text(&object, "user", view->user);
@@ -173,21 +170,18 @@ cJSON *render_job(const struct job_view *view)
         put_number(&object, "next_seq", (double)view->next_seq);
         if (view->result != NULL)
                 render_exec_outcome(&object, view->result);
-        if (view->why == NULL)
-                return object;
-        error = error_render(view->why);
-        put_child(&object, "error", cJSON_DetachItemFromObject(error, "error"));
-        cJSON_Delete(error);
+        if (view->why != NULL)
+                put_child(&object, "error", error_object(view->why));
         return object;
 }
 
-void render_exec_end(cJSON **object, const struct exec_result *result)
+void render_exec_end(struct json **object, const struct exec_result *result)
 {
         put_text(object, "exec_id", result->exec_id);
         render_exec_outcome(object, result);
 }
 
-void render_exec_outcome(cJSON **object, const struct exec_result *result)
+void render_exec_outcome(struct json **object, const struct exec_result *result)
 {
         put_text(object, "cause", exec_cause_name(result->cause));
         put_number(object, "exit_code", result->exit_code);
@@ -198,15 +192,15 @@ void render_exec_outcome(cJSON **object, const struct exec_result *result)
                 put_text(object, "message", result->message);
 }
 
-/* The bytes of one stream as a C string for JSON. bytes may be NULL when length is 0. */
-static char *encode_output(const char *bytes, size_t length, bool is_text)
+void render_output(struct json **object, const char *key, const char *bytes, size_t length, bool is_text)
 {
-        if (!is_text)
-                return base64_encode(bytes, length);
-        return length == 0 ? strdup("") : strndup(bytes, length);
+        if (is_text)
+                put_bytes(object, key, bytes, length);
+        else
+                put_base64(object, key, bytes, length);
 }
 
-void render_exec_streams(cJSON **object, const struct exec_result *result, bool is_text)
+void render_exec_streams(struct json **object, const struct exec_result *result, bool is_text)
 {
         put_text(object, "encoding", is_text ? "utf-8" : "base64");
         put_bool(object, "truncated", result->is_output_truncated || result->is_errors_truncated);
@@ -214,38 +208,36 @@ void render_exec_streams(cJSON **object, const struct exec_result *result, bool 
         put_bool(object, "stderr_truncated", result->is_errors_truncated);
 }
 
-cJSON *render_exec_result(const struct exec_result *result, char *ret_texts[2])
+struct json *render_exec_result(const struct exec_result *result)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
         bool is_text = utf8_is_text(result->output, result->output_length) &&
                        utf8_is_text(result->errors, result->errors_length);
 
-        ret_texts[0] = encode_output(result->output, result->output_length, is_text);
-        ret_texts[1] = encode_output(result->errors, result->errors_length, is_text);
         render_exec_end(&object, result);
-        if (ret_texts[0] == NULL || ret_texts[1] == NULL)
-                put_child(&object, "stdout", NULL);
-        put_text(&object, "stdout", ret_texts[0]);
-        put_text(&object, "stderr", ret_texts[1]);
+        render_output(&object, "stdout", result->output, result->output_length, is_text);
+        render_output(&object, "stderr", result->errors, result->errors_length, is_text);
         render_exec_streams(&object, result, is_text);
         return object;
 }
 
-cJSON *render_image(const struct pool_image *image)
+struct json *render_image(const struct pool_image *image)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "reference", image->reference);
         put_text(&object, "id", image->id);
-        put_child(&object, "size_bytes",
-                  image->bytes == 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)image->bytes));
+        if (image->bytes == 0)
+                put_text(&object, "size_bytes", NULL);
+        else
+                put_number(&object, "size_bytes", (double)image->bytes);
         put_time(&object, "created_at", image->created_wall_ms);
         return object;
 }
 
-cJSON *render_sweep(const struct sweep_report *report)
+struct json *render_sweep(const struct sweep_report *report)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_number(&object, "kept", report->kept);
         put_number(&object, "adopted", report->adopted);
@@ -255,45 +247,41 @@ cJSON *render_sweep(const struct sweep_report *report)
         return object;
 }
 
-static cJSON *render_engine(const char *kind, const struct api_state *state)
+static struct json *render_engine(const char *kind, const struct api_state *state)
 {
-        cJSON *engine = cJSON_CreateObject();
+        struct json *engine = json_object();
 
-        put_child(&engine, "kind", cJSON_CreateString(kind));
-        put_child(&engine, "version", cJSON_CreateString(state->engine_version));
-        put_child(&engine, "api_version", cJSON_CreateString(state->engine_api_version));
+        put_text(&engine, "kind", kind);
+        put_text(&engine, "version", state->engine_version);
+        put_text(&engine, "api_version", state->engine_api_version);
         put_bool(&engine, "is_available", state->is_engine_available != 0);
-        put_child(&engine, "detail", cJSON_CreateString(state->engine_detail));
+        put_text(&engine, "detail", state->engine_detail);
         return engine;
 }
 
-static cJSON *render_engines(const struct api_state *state)
+static struct json *render_engines(const struct api_state *state)
 {
-        cJSON *engines = cJSON_CreateArray();
+        struct json *engines = json_array();
 
         for (size_t i = 0; i < state->n_engines; i++) {
-                cJSON *engine = cJSON_CreateObject();
+                struct json *engine = json_object();
 
-                put_child(&engine, "kind", cJSON_CreateString(state->engines[i].kind));
+                put_text(&engine, "kind", state->engines[i].kind);
                 put_bool(&engine, "is_chosen", state->engines[i].is_chosen != 0);
-                put_child(&engine, "reason", cJSON_CreateString(state->engines[i].reason));
-                if (!cJSON_AddItemToArray(engines, engine)) {
-                        cJSON_Delete(engine);
-                        cJSON_Delete(engines);
-                        return NULL;
-                }
+                put_text(&engine, "reason", state->engines[i].reason);
+                put_child(&engines, NULL, engine);
         }
         return engines;
 }
 
-static cJSON *render_policy(const struct api_state *state)
+static struct json *render_policy(const struct api_state *state)
 {
-        cJSON *policy = cJSON_CreateObject();
-        cJSON *flows = cJSON_CreateObject();
+        struct json *policy = json_object();
+        struct json *flows = json_object();
 
         put_bool(&policy, "is_in_force", state->is_policy_in_force != 0);
         put_bool(&policy, "can_connect", state->can_connect != 0);
-        put_child(&policy, "detail", cJSON_CreateString(state->policy_detail));
+        put_text(&policy, "detail", state->policy_detail);
         put_number(&policy, "heals", (double)state->policy_heals);
         put_number(&policy, "alarms", (double)state->policy_alarms);
         put_number(&policy, "dropped_packets", (double)state->policy_dropped_packets);
@@ -302,17 +290,17 @@ static cJSON *render_policy(const struct api_state *state)
         put_number(&flows, "table_size", state->flows_table_size);
         put_number(&flows, "refused_packets", (double)state->flows_refused_packets);
         put_child(&policy, "flows", flows);
-        put_child(&policy, "resolvers", cJSON_CreateString(state->resolvers));
+        put_text(&policy, "resolvers", state->resolvers);
         return policy;
 }
 
-static cJSON *render_disks(const struct api_state *state)
+static struct json *render_disks(const struct api_state *state)
 {
-        cJSON *disks = cJSON_CreateArray();
+        struct json *disks = json_array();
 
         for (size_t i = 0; i < state->n_disks; i++) {
                 const struct space *space = &state->disks[i].space;
-                cJSON *disk = cJSON_CreateObject();
+                struct json *disk = json_object();
 
                 put_text(&disk, "setting", state->disks[i].setting);
                 put_number(&disk, "size_bytes", (double)space->size_bytes);
@@ -325,20 +313,20 @@ static cJSON *render_disks(const struct api_state *state)
         return disks;
 }
 
-static cJSON *render_runtime_dir(const struct file_system *system)
+static struct json *render_runtime_dir(const struct file_system *system)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
-        put_child(&object, "file_system", cJSON_CreateString(system->name));
+        put_text(&object, "file_system", system->name);
         put_bool(&object, "is_in_memory", system->is_in_memory);
         return object;
 }
 
-static cJSON *render_stats(const struct pool_stats *stats)
+static struct json *render_stats(const struct pool_stats *stats)
 {
-        cJSON *object = cJSON_CreateObject();
-        cJSON *carrels = cJSON_CreateObject();
-        cJSON *ensures = cJSON_CreateObject();
+        struct json *object = json_object();
+        struct json *carrels = json_object();
+        struct json *ensures = json_object();
 
         for (int state = 0; state < CARREL_STATES; state++)
                 put_number(&carrels, carrel_state_name((enum carrel_state)state), stats->by_state[state]);
@@ -356,14 +344,12 @@ static cJSON *render_stats(const struct pool_stats *stats)
         return object;
 }
 
-cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
+struct json *render_info(const struct api_info *info, const struct pool_stats *stats)
 {
         struct api_state state = { 0 };
-        cJSON *object = cJSON_CreateObject();
-        cJSON *settings;
+        struct json *object = json_object();
 
         info->describe(info->arg, &state);
-        settings = state.settings_json == NULL ? NULL : cJSON_Parse(state.settings_json);
         put_text(&object, "version", info->version);
         put_text(&object, "pool", info->pool);
         put_child(&object, "engine", render_engine(info->engine, &state));
@@ -372,6 +358,6 @@ cJSON *render_info(const struct api_info *info, const struct pool_stats *stats)
         put_child(&object, "disks", render_disks(&state));
         put_child(&object, "runtime_dir", render_runtime_dir(&state.runtime_fs));
         put_child(&object, "stats", render_stats(stats));
-        put_child(&object, "settings", settings == NULL ? cJSON_CreateNull() : settings);
+        put_json(&object, "settings", state.settings_json == NULL ? "null" : state.settings_json);
         return object;
 }

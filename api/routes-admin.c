@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 
 #include "answer.h"
@@ -13,13 +12,13 @@ void handle_reap(struct request *request)
 {
         double idle_s;
         struct fault why;
-        cJSON *answer;
+        struct json *answer;
 
         if (parse_reap(request->body.data, request->body.length, &idle_s, &why) < 0) {
                 answer_fault(request, &why);
                 return;
         }
-        answer = cJSON_CreateObject();
+        answer = json_object();
         put_number(&answer, "retiring", reaper_reap(api_of(request)->reaper, idle_s));
         answer_json(request, HTTP_OK, answer);
 }

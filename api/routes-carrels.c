@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,16 +72,16 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
 static int add_carrels(void *arg, struct buffer *text)
 {
         struct listing *listing = arg;
-        cJSON *tail;
+        struct json *tail;
 
         if (!listing->list.has_begun)
-                piece_list_begin(&listing->list, text, cJSON_CreateObject(), "carrels");
+                piece_list_begin(&listing->list, text, json_object(), "carrels");
         listing->text = text;
         listing->n_looked = 0;
         pool_each(api_of(listing->request)->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);
         if (listing->n_looked == PIECE_ITEMS && !listing->has_more)
                 return 1;
-        tail = cJSON_CreateObject();
+        tail = json_object();
         put_text(&tail, "next", listing->has_more ? listing->shown : NULL);
         piece_list_end(text, tail);
         return 0;
@@ -169,14 +168,14 @@ void handle_touch(struct request *request)
 static void on_removed(void *arg, const struct fault *why)
 {
         struct request *request = arg;
-        cJSON *answer;
+        struct json *answer;
 
         api_context_of(request)->wait = NULL;
         if (why != NULL) {
                 answer_fault(request, why);
                 return;
         }
-        answer = cJSON_CreateObject();
+        answer = json_object();
         put_text(&answer, "user", request->parameter);
         put_text(&answer, "outcome", "removed");
         answer_json(request, HTTP_OK, answer);

@@ -1,5 +1,4 @@
 /* /v1/execs: running execs, and execs that are kept as jobs. */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,20 +23,17 @@
 
 struct exec_search {
         struct request *request;
-        cJSON *found;
+        struct json *found;
 };
 
 static void look_at_exec(void *arg, const struct exec_view *view)
 {
         struct exec_search *search = arg;
         struct request *request = search->request;
-        cJSON *object;
 
         if (search->found != NULL || !str_equal(view->exec_id, request->parameter))
                 return;
-        object = render_exec(view, pool_exec_user(api_of(request)->pool, view->exec_id));
-        search->found = cJSON_Duplicate(object, true);
-        cJSON_Delete(object);
+        search->found = render_exec(view, pool_exec_user(api_of(request)->pool, view->exec_id));
 }
 
 static void answer_unknown(struct request *request)
@@ -192,15 +188,15 @@ static bool add_next(struct exec_listing *listing, struct buffer *text)
 static int add_execs(void *arg, struct buffer *text)
 {
         struct exec_listing *listing = arg;
-        cJSON *tail;
+        struct json *tail;
 
         if (!listing->list.has_begun)
-                piece_list_begin(&listing->list, text, cJSON_CreateObject(), "execs");
+                piece_list_begin(&listing->list, text, json_object(), "execs");
         listing->n_added = 0;
         for (unsigned n = 0; n < LOOKS_MOST && listing->n_added < PIECE_ITEMS; n++) {
                 if (add_next(listing, text))
                         continue;
-                tail = cJSON_CreateObject();
+                tail = json_object();
                 put_bool(&tail, "truncated", listing->is_truncated);
                 piece_list_end(text, tail);
                 return listing->has_failed ? -ENOMEM : 0;
@@ -322,7 +318,7 @@ static int signal_exec(struct request *request, int signal, struct fault *why)
 void handle_exec_signal(struct request *request)
 {
         struct fault why;
-        cJSON *answer;
+        struct json *answer;
         int signal;
 
         if (parse_signal(request->body.data, request->body.length, &signal, &why) < 0 ||
@@ -330,7 +326,7 @@ void handle_exec_signal(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
-        answer = cJSON_CreateObject();
+        answer = json_object();
         put_text(&answer, "exec_id", request->parameter);
         put_number(&answer, "signal", signal);
         answer_json(request, HTTP_OK, answer);

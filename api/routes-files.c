@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -212,7 +211,7 @@ static int add_entries(void *arg, struct buffer *text)
         int problem = 0;
 
         if (work->next_record == NULL) {
-                cJSON *head = cJSON_CreateObject();
+                struct json *head = json_object();
 
                 put_text(&head, "path", work->path);
                 put_bool(&head, "truncated", work->n_entries >= FILE_LIST_MAX_ENTRIES);
@@ -220,7 +219,7 @@ static int add_entries(void *arg, struct buffer *text)
                 work->next_record = work->listing.data;
         }
         for (unsigned i = 0; i < PIECE_ITEMS && work->next_record < end; i++) {
-                cJSON *entry = file_list_next(&work->next_record, end, &problem);
+                struct json *entry = file_list_next(&work->next_record, end, &problem);
 
                 if (entry == NULL)
                         return problem;
@@ -228,7 +227,7 @@ static int add_entries(void *arg, struct buffer *text)
         }
         if (work->next_record < end)
                 return 1;
-        piece_list_end(text, cJSON_CreateObject());
+        piece_list_end(text, json_object());
         return 0;
 }
 
@@ -279,7 +278,7 @@ void handle_file_get(struct request *request)
 
 static void on_changed(struct file_work *work, const struct file_answer *answer)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         (void)answer;
         put_text(&object, "path", work->path);
@@ -348,7 +347,7 @@ void handle_archive_get(struct request *request)
 
 static void on_unpacked(struct file_work *work, const struct file_answer *answer)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
         put_text(&object, "path", work->path);
         put_number(&object, "entries", (double)answer->numbers[0]);

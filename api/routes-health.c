@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 
 #include "answer.h"
@@ -10,9 +9,9 @@
 #include "metrics-table.h"
 #include "put.h"
 
-static cJSON *render_status(const char *status)
+static struct json *render_status(const char *status)
 {
-        cJSON *answer = cJSON_CreateObject();
+        struct json *answer = json_object();
 
         put_text(&answer, "status", status);
         return answer;
@@ -40,13 +39,13 @@ static const struct lack RECONCILED_LACK = { "reconciled", FAULT_ENGINE_UNAVAILA
 
 static void answer_not_ready(struct request *request, const struct lack *const *lacks)
 {
-        cJSON *missing = cJSON_CreateArray();
-        cJSON *answer;
+        struct json *missing = json_array();
+        struct json *answer;
         struct fault why;
 
         (void)fault_set(&why, lacks[0]->kind, EAGAIN, "not ready: %s", lacks[0]->sentence);
         for (size_t i = 0; lacks[i] != NULL; i++)
-                put_child(&missing, NULL, cJSON_CreateStringReference(lacks[i]->name));
+                put_text(&missing, NULL, lacks[i]->name);
         answer = error_render(&why);
         put_child(&answer, "missing", missing);
         answer_error(request, HTTP_SERVICE_UNAVAILABLE, &why, NULL, answer);

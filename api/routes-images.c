@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "answer.h"
@@ -29,8 +28,8 @@ static void await(struct request *request, int r, struct image_work *work, const
 static void on_listed(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
 {
         struct request *request = arg;
-        cJSON *answer = cJSON_CreateObject();
-        cJSON *array = cJSON_CreateArray();
+        struct json *answer = json_object();
+        struct json *array = json_array();
 
         request->release = NULL;
         for (size_t i = 0; why == NULL && i < count; i++)
@@ -40,7 +39,7 @@ static void on_listed(void *arg, const struct pool_image *images, size_t count, 
                 answer_json(request, HTTP_OK, answer);
                 return;
         }
-        cJSON_Delete(answer);
+        json_free(answer);
         answer_fault(request, why);
 }
 
@@ -62,7 +61,7 @@ static void on_found(void *arg, const struct pool_image *images, size_t count, c
                 answer_fault_as(request, why->kind == FAULT_IMAGE_MISSING ? HTTP_NOT_FOUND : error_status(why->kind),
                                 why, NULL);
         else
-                answer_json(request, HTTP_OK, count > 0 ? render_image(images) : cJSON_CreateObject());
+                answer_json(request, HTTP_OK, count > 0 ? render_image(images) : json_object());
 }
 
 void handle_image_inspect(struct request *request)
@@ -90,14 +89,14 @@ void handle_image_load(struct request *request)
 static void on_removed(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
 {
         struct request *request = arg;
-        cJSON *answer;
+        struct json *answer;
 
         if (why != NULL) {
                 on_found(arg, images, count, why);
                 return;
         }
         request->release = NULL;
-        answer = cJSON_CreateObject();
+        answer = json_object();
         put_text(&answer, "reference", request->parameter);
         put_text(&answer, "outcome", "removed");
         answer_json(request, HTTP_OK, answer);

@@ -13,6 +13,7 @@
 #include "handlers.h"
 #include "httpd.h"
 #include "parse.h"
+#include "put.h"
 #include "scope.h"
 #include "status-line.h"
 #include "upgrade.h"
@@ -87,12 +88,11 @@ static void send_status(struct session *session, const char *status, enum websoc
         websocket_close(session->socket, code);
 }
 
-/* Takes tree. */
-static void tell_end(struct session *session, cJSON *tree, enum websocket_code code)
+/* Takes json. */
+static void tell_end(struct session *session, struct json *json, enum websocket_code code)
 {
-        char *status = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+        char *status = json_take(json);
 
-        cJSON_Delete(tree);
         if (session->socket == NULL) {
                 session->status = status;
                 return;

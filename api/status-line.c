@@ -1,41 +1,40 @@
 #include "status-line.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 
 #include "errors.h"
 #include "put.h"
 #include "render.h"
 
-static cJSON *begin(const char *status)
+static struct json *begin(const char *status)
 {
-        cJSON *object = cJSON_CreateObject();
+        struct json *object = json_object();
 
-        put_child(&object, "metadata", cJSON_CreateObject());
+        put_child(&object, "metadata", json_object());
         put_text(&object, "status", status);
         return object;
 }
 
 /* {"causes":[{"reason":"ExitCode","message":"3"}]}: where clients of Kubernetes find the exit code. */
-static cJSON *exit_code_details(int exit_code)
+static struct json *exit_code_details(int exit_code)
 {
-        cJSON *details = cJSON_CreateObject();
-        cJSON *causes = cJSON_CreateArray();
-        cJSON *cause = cJSON_CreateObject();
+        struct json *details = json_object();
+        struct json *causes = json_array();
+        struct json *cause = json_object();
         char text[16];
 
         (void)snprintf(text, sizeof text, "%d", exit_code);
         put_text(&cause, "reason", "ExitCode");
-        put_child(&cause, "message", cJSON_CreateString(text));
+        put_text(&cause, "message", text);
         put_child(&causes, NULL, cause);
         put_child(&details, "causes", causes);
         return details;
 }
 
-cJSON *status_line_result(const struct exec_result *result)
+struct json *status_line_result(const struct exec_result *result)
 {
         bool is_success = result->cause == EXEC_EXIT && result->exit_code == 0;
-        cJSON *object = begin(is_success ? "Success" : "Failure");
+        struct json *object = begin(is_success ? "Success" : "Failure");
 
         if (!is_success) {
                 put_text(&object, "reason", "NonZeroExitCode");
@@ -46,14 +45,12 @@ cJSON *status_line_result(const struct exec_result *result)
         return object;
 }
 
-cJSON *status_line_fault(const struct fault *why)
+struct json *status_line_fault(const struct fault *why)
 {
-        cJSON *object = begin("Failure");
-        cJSON *body = error_render(why);
+        struct json *object = begin("Failure");
 
         put_text(&object, "reason", "InternalError");
         put_text(&object, "message", why->message);
-        put_child(&object, "error", cJSON_DetachItemFromObject(body, "error"));
-        cJSON_Delete(body);
+        put_child(&object, "error", error_object(why));
         return object;
 }

@@ -1,11 +1,11 @@
 /* The result of an exec for channel 3 of v5.channel.k8s.io: a metav1.Status of Kubernetes, with our own fields added.
- * Free with cJSON_Delete; NULL when out of memory. */
+ * NULL when out of memory. */
 #pragma once
 
 #include "exec.h"
 #include "fault.h"
 
-struct cJSON;
+struct json;
 
-struct cJSON *status_line_result(const struct exec_result *result);
-struct cJSON *status_line_fault(const struct fault *why);
+struct json *status_line_result(const struct exec_result *result);
+struct json *status_line_fault(const struct fault *why);

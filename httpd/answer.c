@@ -1,6 +1,5 @@
 #include "answer.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "errors.h"
 #include "exchange.h"
+#include "put.h"
 #include "stream.h"
 
 /* Takes body. */
@@ -25,17 +25,9 @@ static struct MHD_Response *make_response(char *body, const char *content_type)
         return response;
 }
 
-static struct MHD_Response *make_json(cJSON *tree)
+void answer_json(struct request *request, unsigned status, struct json *json)
 {
-        char *body = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
-
-        cJSON_Delete(tree);
-        return make_response(body, ANSWER_JSON);
-}
-
-void answer_json(struct request *request, unsigned status, cJSON *tree)
-{
-        struct MHD_Response *response = make_json(tree);
+        struct MHD_Response *response = make_response(json_take(json), ANSWER_JSON);
 
         if (response != NULL)
                 exchange_answer(exchange_of(request), status, response);
@@ -44,9 +36,9 @@ void answer_json(struct request *request, unsigned status, cJSON *tree)
 }
 
 void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
-                  cJSON *tree)
+                  struct json *json)
 {
-        struct MHD_Response *response = make_json(tree);
+        struct MHD_Response *response = make_response(json_take(json), ANSWER_JSON);
         unsigned retry_after_s = error_retry_after_s(why, status);
         char seconds[16];
 

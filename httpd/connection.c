@@ -1,6 +1,5 @@
 #include "connection.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "answer.h"
 #include "errors.h"
 #include "peers.h"
+#include "put.h"
 #include "scope.h"
 
 static bool has_supplementary_group(int fd, gid_t group)
@@ -197,11 +197,9 @@ void connection_widen(struct connection *connection)
  * is full does not get them. */
 static void say(int fd, unsigned status, const struct fault *why)
 {
-        cJSON *tree = error_render(why);
-        AUTO(auto_free) char *body = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+        AUTO(auto_free) char *body = json_take(error_render(why));
         struct buffer answer = { 0 };
 
-        cJSON_Delete(tree);
         if (body == NULL)
                 return;
         (void)buffer_format(&answer, "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",

@@ -1,9 +1,6 @@
 #include "errors.h"
 
-#include <cjson/cJSON.h>
-#include <stdio.h>
-
-#include "utf8.h"
+#include "put.h"
 
 enum { DEFAULT_RETRY_AFTER_S = 1 };
 
@@ -60,18 +57,20 @@ unsigned error_retry_after_s(const struct fault *why, unsigned status)
         return status == 429 || status == 503 ? DEFAULT_RETRY_AFTER_S : 0;
 }
 
-cJSON *error_render(const struct fault *why)
+struct json *error_object(const struct fault *why)
 {
-        char message[sizeof why->message];
-        cJSON *body = cJSON_CreateObject();
-        cJSON *error = cJSON_AddObjectToObject(body, "error");
+        struct json *error = json_object();
 
-        (void)snprintf(message, sizeof message, "%s", why->message);
-        utf8_mend(message);
-        if (cJSON_AddStringToObject(error, "code", fault_code(why->kind)) != NULL &&
-            cJSON_AddStringToObject(error, "message", message) != NULL &&
-            cJSON_AddBoolToObject(error, "retryable", fault_is_retryable(why->kind)) != NULL)
-                return body;
-        cJSON_Delete(body);
-        return NULL;
+        put_text(&error, "code", fault_code(why->kind));
+        put_text(&error, "message", why->message);
+        put_bool(&error, "retryable", fault_is_retryable(why->kind));
+        return error;
+}
+
+struct json *error_render(const struct fault *why)
+{
+        struct json *body = json_object();
+
+        put_child(&body, "error", error_object(why));
+        return body;
 }

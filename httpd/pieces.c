@@ -1,12 +1,12 @@
 #include "pieces.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "answer.h"
 #include "exchange.h"
+#include "put.h"
 #include "scope.h"
 #include "stream.h"
 
@@ -91,13 +91,12 @@ int answer_pieces(struct request *request, int64_t size, const struct pieces *pi
 
 /* ---- a list ---- */
 
-/* The members of an object, without its braces; frees tree. */
-static void add_members(struct buffer *text, cJSON *tree, const char *before, const char *after)
+/* The members of an object, without its braces; takes object. */
+static void add_members(struct buffer *text, struct json *object, const char *before, const char *after)
 {
-        AUTO(auto_free) char *members = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+        AUTO(auto_free) char *members = json_take(object);
         size_t length = members == NULL ? 0 : strlen(members);
 
-        cJSON_Delete(tree);
         if (length < 2) {
                 text->has_failed = true;
         } else if (length > 2) {
@@ -107,7 +106,7 @@ static void add_members(struct buffer *text, cJSON *tree, const char *before, co
         }
 }
 
-void piece_list_begin(struct piece_list *list, struct buffer *text, cJSON *head, const char *name)
+void piece_list_begin(struct piece_list *list, struct buffer *text, struct json *head, const char *name)
 {
         *list = (struct piece_list){ .has_begun = true };
         (void)buffer_text(text, "{");
@@ -115,22 +114,21 @@ void piece_list_begin(struct piece_list *list, struct buffer *text, cJSON *head,
         (void)buffer_format(text, "\"%s\":[", name);
 }
 
-void piece_list_add(struct piece_list *list, struct buffer *text, cJSON *item)
+void piece_list_add(struct piece_list *list, struct buffer *text, struct json *item)
 {
-        AUTO(auto_free) char *members = item == NULL ? NULL : cJSON_PrintUnformatted(item);
+        AUTO(auto_free) char *text_of_item = json_take(item);
 
-        cJSON_Delete(item);
-        if (members == NULL) {
+        if (text_of_item == NULL) {
                 text->has_failed = true;
                 return;
         }
         if (list->has_items)
                 (void)buffer_text(text, ",");
-        (void)buffer_text(text, members);
+        (void)buffer_text(text, text_of_item);
         list->has_items = true;
 }
 
-void piece_list_end(struct buffer *text, cJSON *tail)
+void piece_list_end(struct buffer *text, struct json *tail)
 {
         (void)buffer_text(text, "]");
         add_members(text, tail, ",", "");

@@ -1,12 +1,12 @@
 #include "stream.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exchange.h"
+#include "put.h"
 #include "scope.h"
 
 /* The buffer of libmicrohttpd for a body without chunks. With chunks libmicrohttpd chooses the size of each. */
@@ -83,21 +83,20 @@ static int append(struct stream *stream, const void *bytes, size_t length, size_
         return 0;
 }
 
-static int push(struct stream *stream, cJSON *tree, size_t limit_bytes)
+static int push(struct stream *stream, struct json *json, size_t limit_bytes)
 {
-        AUTO(auto_free) char *line = tree == NULL ? NULL : cJSON_PrintUnformatted(tree);
+        AUTO(auto_free) char *line = json_take(json);
         size_t length = line == NULL ? 0 : strlen(line);
 
-        cJSON_Delete(tree);
         if (line == NULL)
                 return -ENOMEM;
         line[length] = '\n';
         return append(stream, line, length + 1, limit_bytes);
 }
 
-int stream_push(struct stream *stream, cJSON *tree)
+int stream_push(struct stream *stream, struct json *json)
 {
-        return push(stream, tree, stream->limit_bytes);
+        return push(stream, json, stream->limit_bytes);
 }
 
 int stream_push_bytes(struct stream *stream, const void *bytes, size_t length)
@@ -105,9 +104,9 @@ int stream_push_bytes(struct stream *stream, const void *bytes, size_t length)
         return append(stream, bytes, length, stream->limit_bytes);
 }
 
-int stream_push_last(struct stream *stream, cJSON *tree)
+int stream_push_last(struct stream *stream, struct json *json)
 {
-        return push(stream, tree, SIZE_MAX);
+        return push(stream, json, SIZE_MAX);
 }
 
 void stream_end(struct stream *stream)

@@ -6,7 +6,7 @@
 
 #include "request.h"
 
-struct cJSON;
+struct json;
 
 enum http_status {
         HTTP_SWITCHING_PROTOCOLS = 101,
@@ -29,8 +29,8 @@ struct answer_header {
         const char *name, *value; /* copied */
 };
 
-/* Prints and frees tree. NULL (out of memory) is answered with FAULT_RESOURCE_EXHAUSTED. */
-void answer_json(struct request *request, unsigned status, struct cJSON *tree);
+/* Takes json. NULL (out of memory) is answered with FAULT_RESOURCE_EXHAUSTED. */
+void answer_json(struct request *request, unsigned status, struct json *json);
 /* Takes the buffer's content. */
 void answer_text(struct request *request, const char *content_type, struct buffer *text);
 
@@ -38,9 +38,9 @@ void answer_fault(struct request *request, const struct fault *why);
 /* With another status than error_status has, and a header or NULL. */
 void answer_fault_as(struct request *request, unsigned status, const struct fault *why,
                      const struct answer_header *header);
-/* The same with its own body: error_render's, with more members. Frees tree. */
+/* The same with its own body: error_render's, with more members. Takes json. */
 void answer_error(struct request *request, unsigned status, const struct fault *why, const struct answer_header *header,
-                  struct cJSON *tree);
+                  struct json *json);
 void answer_no_memory(struct request *request);
 
 enum { ANSWER_SIZE_UNKNOWN = -1 };

@@ -5,7 +5,7 @@
 
 #include "fault.h"
 
-struct cJSON;
+struct json;
 
 /* 400 to 507. FAULT_REQUEST_TOO_LARGE is 413 and FAULT_DEADLINE 504. For a request's head and its arrival the server
  * answers the same kinds with 431 and 408. */
@@ -17,6 +17,8 @@ bool error_closes_connection(enum fault_kind kind);
 /* Seconds for Retry-After: at least 1 for 429 and 503, else retry_after_s of the fault (0: no header). */
 unsigned error_retry_after_s(const struct fault *why, unsigned status);
 
-/* {"error":{"code","message","retryable"}}, to be freed with cJSON_Delete; NULL when out of memory. Bytes of the
- * message that are not UTF-8 (a cut character) become '?'. */
-struct cJSON *error_render(const struct fault *why);
+/* {"code","message","retryable"}; NULL when out of memory. Bytes of the message that are not UTF-8 (a cut character)
+ * become '?'. */
+struct json *error_object(const struct fault *why);
+/* {"error":error_object} */
+struct json *error_render(const struct fault *why);

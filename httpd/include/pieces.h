@@ -7,7 +7,7 @@
 
 #include "request.h"
 
-struct cJSON;
+struct json;
 
 struct pieces {
         /* Adds the next piece, about 64 KiB or some dozens of items. Returns 1, 0 when it was the last, or a negative
@@ -31,8 +31,8 @@ struct piece_list {
         bool has_begun, has_items;
 };
 /* The members before the array, and the array's beginning. Takes head, an object. */
-void piece_list_begin(struct piece_list *list, struct buffer *text, struct cJSON *head, const char *name);
+void piece_list_begin(struct piece_list *list, struct buffer *text, struct json *head, const char *name);
 /* Takes item; NULL is an error. */
-void piece_list_add(struct piece_list *list, struct buffer *text, struct cJSON *item);
+void piece_list_add(struct piece_list *list, struct buffer *text, struct json *item);
 /* The array's end, and the members after it. Takes tail, an object. */
-void piece_list_end(struct buffer *text, struct cJSON *tail);
+void piece_list_end(struct buffer *text, struct json *tail);

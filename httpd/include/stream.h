@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct cJSON;
+struct json;
 struct request;
 struct stream;
 
@@ -23,13 +23,13 @@ __attribute__((warn_unused_result)) int stream_new(struct stream **ret_stream, s
                                                    size_t limit_bytes, void (*on_drained)(void *arg), void *arg);
 struct stream *stream_free(struct stream *stream);
 
-/* Adds a line, and frees tree (NULL: out of memory). 0, -ENOBUFS (over the limit; nothing was added) or -ENOMEM.
+/* Adds a line, and takes json (NULL: out of memory). 0, -ENOBUFS (over the limit; nothing was added) or -ENOMEM.
  * After stream_end nothing is added. */
-int stream_push(struct stream *stream, struct cJSON *tree);
+int stream_push(struct stream *stream, struct json *json);
 /* Adds bytes as they are; the body is not NDJSON then. The same errors. */
 int stream_push_bytes(struct stream *stream, const void *bytes, size_t length);
 /* stream_push without the limit, for a last line. */
-int stream_push_last(struct stream *stream, struct cJSON *tree);
+int stream_push_last(struct stream *stream, struct json *json);
 /* Bytes without a queue: while the queue is empty, pull writes to target itself. size is at least
  * STREAM_PULL_LEAST_BYTES. pull returns the number of bytes, or 0 when it has none now; then the producer calls
  * stream_wake when it has some. It may push to the stream and end it from inside. The body is not NDJSON then, and the

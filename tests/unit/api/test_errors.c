@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "errors.h"
 #include "exec.h"
 #include "judge.h"
+#include "put.h"
 #include "routes.h"
 #include "scope.h"
 #include "str.h"
@@ -163,18 +163,15 @@ static void test_messages_are_escaped(void **state)
         for (size_t i = 0; i < sizeof MESSAGES / sizeof *MESSAGES; i++) {
                 struct fault why = { .kind = FAULT_NOT_FOUND };
                 char expected[256];
-                cJSON *tree;
                 char *text;
 
                 (void)snprintf(why.message, sizeof why.message, "%s", MESSAGES[i].message);
                 (void)snprintf(expected, sizeof expected,
                                "{\"error\":{\"code\":\"not_found\",\"message\":\"%s\",\"retryable\":false}}",
                                MESSAGES[i].json);
-                tree = error_render(&why);
-                text = cJSON_PrintUnformatted(tree);
+                text = json_take(error_render(&why));
                 assert_string_equal(text, expected);
                 free(text);
-                cJSON_Delete(tree);
         }
 }
 
