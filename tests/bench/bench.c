@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,51 +133,110 @@ int bench_show(struct bench *bench, struct row *rows, size_t count)
 
 /* ---- main ---- */
 
-static bool parse_arguments(struct bench *bench, int argc, char **argv)
+static void show_usage(FILE *out, const struct bench_program *program)
 {
+        fprintf(out, "usage: %s [OPTION]...%s\n", program->name, program->needs_no_carreld ? "" : " SOCKET");
+        fprintf(out, "%s\n\n", program->about);
+        if (program->count_meaning != NULL)
+                fprintf(out, "  -c COUNT    %s, 1 to %zu (default %zu)\n", program->count_meaning, program->count_max,
+                        program->count_default);
+        if (!program->needs_no_carreld)
+                fputs("  -d DOCKER   socket of a Docker Engine, for the baseline (default: no baseline)\n"
+                      "  -i IMAGE    image of the baseline's containers (default carrel-sandbox:latest)\n",
+                      out);
+        fputs("  -h, --help  show this\n"
+              "  -j FILE     write the rows to FILE, as a JSON array\n"
+              "  -n SCALE    multiply the repetitions, 1 to 1000 (default 1)\n",
+              out);
+        if (!program->needs_no_carreld)
+                fputs("  SOCKET      socket of the carreld to measure\n", out);
+}
+
+static size_t parse_number(const char *text, size_t max)
+{
+        char *end;
+        unsigned long number = strtoul(text, &end, 10);
+
+        return *end == '\0' && number <= max ? number : 0;
+}
+
+/* 1: show the usage; 0: go on; -EINVAL. */
+static int parse_arguments(const struct bench_program *program, struct bench *bench, int argc, char **argv)
+{
+        static const struct option LONG[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+        int n_sockets = program->needs_no_carreld ? 0 : 1;
         int option;
 
-        while ((option = getopt(argc, argv, "d:i:j:n:")) != -1) {
-                if (option == 'd')
+        while ((option = getopt_long(argc, argv, "c:d:hi:j:n:", LONG, NULL)) != -1) {
+                if (option == 'h')
+                        return 1;
+                if (option == 'c' && program->count_meaning != NULL)
+                        bench->count = parse_number(optarg, program->count_max);
+                else if (option == 'd')
                         bench->docker_socket = optarg;
                 else if (option == 'i')
                         bench->image = optarg;
                 else if (option == 'j')
                         bench->json_path = optarg;
                 else if (option == 'n')
-                        bench->scale = strtoul(optarg, NULL, 10);
+                        bench->scale = parse_number(optarg, 1000);
                 else
-                        return false;
+                        return -EINVAL;
         }
-        if (optind + 1 != argc || bench->scale < 1 || bench->scale > 1000)
-                return false;
+        if (optind + n_sockets != argc || bench->scale == 0 || (program->count_meaning != NULL && bench->count == 0))
+                return -EINVAL;
         bench->socket_path = argv[optind];
         if (bench->docker_socket != NULL)
                 snprintf(bench->docker_host, sizeof bench->docker_host, "unix://%s", bench->docker_socket);
-        return true;
+        return 0;
+}
+
+static int connect_and_run(const struct bench_program *program, struct bench *bench)
+{
+        int r;
+
+        if (program->needs_no_carreld)
+                return program->run(bench);
+        bench->fd = plain_connect(bench->socket_path);
+        if (bench->fd < 0) {
+                fprintf(stderr, "%s: %s: %s (is carreld running?)\n", program->name, bench->socket_path,
+                        strerror(-bench->fd));
+                return bench->fd;
+        }
+        r = program->run(bench);
+        close(bench->fd);
+        return r;
+}
+
+int bench_run_program(const struct bench_program *program, int argc, char **argv)
+{
+        struct bench *bench = calloc(1, sizeof *bench);
+        int r, status = EXIT_SUCCESS;
+
+        if (bench == NULL)
+                return EXIT_FAILURE;
+        *bench = (struct bench){ .name = program->name,
+                                 .image = "carrel-sandbox:latest",
+                                 .scale = 1,
+                                 .count = program->count_default,
+                                 .fd = -1 };
+        r = parse_arguments(program, bench, argc, argv);
+        if (r != 0)
+                show_usage(r > 0 ? stdout : stderr, program);
+        if (r < 0)
+                status = 2;
+        else if (r == 0 && connect_and_run(program, bench) != 0)
+                status = EXIT_FAILURE;
+        free(bench);
+        return status;
 }
 
 int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench *bench))
 {
-        struct bench *bench = calloc(1, sizeof *bench);
-        int r;
+        const struct bench_program program = { .name = name,
+                                               .about = "Measures a running carreld. The columns are those of "
+                                                        "docs/performance.md.",
+                                               .run = run };
 
-        if (bench == NULL)
-                return 1;
-        *bench = (struct bench){ .name = name, .image = "carrel-sandbox:latest", .scale = 1, .fd = -1 };
-        if (!parse_arguments(bench, argc, argv)) {
-                fprintf(stderr, "usage: %s [-d DOCKER_SOCKET] [-i IMAGE] [-j JSON_FILE] [-n 1..1000] SOCKET\n", name);
-                free(bench);
-                return 2;
-        }
-        bench->fd = plain_connect(bench->socket_path);
-        if (bench->fd < 0) {
-                fprintf(stderr, "%s: %s: %s (is carreld running?)\n", name, bench->socket_path, strerror(-bench->fd));
-                free(bench);
-                return 1;
-        }
-        r = run(bench);
-        close(bench->fd);
-        free(bench);
-        return r != 0;
+        return bench_run_program(&program, argc, argv);
 }

@@ -1,11 +1,9 @@
 /* Code that the benchmarks share: their arguments, the docker CLI as a baseline, and plans that become rows.
- *
- *   bench_* [-d DOCKER_SOCKET] [-i IMAGE] [-j JSON_FILE] [-n SCALE] CARREL_SOCKET
- *
- * SCALE multiplies the repetitions (default 1). The programs measure and do not judge. Rows that cannot be measured are
+ * Each program shows its options with --help. The programs measure and do not judge. Rows that cannot be measured are
  * left out of the table and named on stderr. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "plain-http.h"
@@ -14,7 +12,8 @@
 struct bench {
         const char *name; /* of the program */
         const char *socket_path, *docker_socket, *image, *json_path;
-        size_t scale;
+        size_t scale; /* of the repetitions */
+        size_t count; /* of the program's option -c */
         char docker_host[256];
         int fd; /* the keep-alive connection */
         struct plain_answer answer;
@@ -52,5 +51,16 @@ void bench_run_plan(struct bench *bench, const struct bench_plan *plan, struct r
 /* Prints the rows, writes the JSON that was asked for, and frees the samples. */
 int bench_show(struct bench *bench, struct row *rows, size_t count);
 
-/* The main() of a program. run is called with an open connection. */
+struct bench_program {
+        const char *name;
+        const char *about;         /* lines for --help */
+        const char *count_meaning; /* of the option -c, for --help; NULL: the program has no such option */
+        size_t count_default, count_max;
+        bool needs_no_carreld;
+        int (*run)(struct bench *bench); /* with an open connection, if it needs a carreld */
+};
+
+/* The main() of a program. */
+int bench_run_program(const struct bench_program *program, int argc, char **argv);
+/* The same, for a program with nothing to add. */
 int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench *bench));

@@ -3,28 +3,29 @@
 #include <cJSON.h>
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 int samples_open(struct samples *ret_samples, size_t capacity)
 {
-        double *ms = calloc(capacity, sizeof *ms);
+        double *values = calloc(capacity, sizeof *values);
 
-        if (ms == NULL)
+        if (values == NULL)
                 return -ENOMEM;
-        *ret_samples = (struct samples){ .ms = ms, .capacity = capacity };
+        *ret_samples = (struct samples){ .values = values, .capacity = capacity };
         return 0;
 }
 
 void samples_close(struct samples *samples)
 {
-        free(samples->ms);
+        free(samples->values);
         *samples = (struct samples){ 0 };
 }
 
-void samples_add(struct samples *samples, double ms)
+void samples_add(struct samples *samples, double value)
 {
         if (samples->count < samples->capacity)
-                samples->ms[samples->count++] = ms;
+                samples->values[samples->count++] = value;
 }
 
 static int compare(const void *a, const void *b)
@@ -40,9 +41,9 @@ double samples_percentile(struct samples *samples, double percent)
 
         if (samples->count == 0)
                 return 0.0;
-        qsort(samples->ms, samples->count, sizeof *samples->ms, compare);
+        qsort(samples->values, samples->count, sizeof *samples->values, compare);
         rank = (size_t)ceil(percent / 100.0 * (double)samples->count);
-        return samples->ms[rank > 0 ? rank - 1 : 0];
+        return samples->values[rank > 0 ? rank - 1 : 0];
 }
 
 /* The percentile at which a row is compared. */
@@ -67,12 +68,17 @@ static double rate_gb_s(const struct row *row, double ms)
         return ms > 0 ? row->bytes / ms / 1e6 : 0.0;
 }
 
+static const char *unit_of(const struct row *row)
+{
+        return row->unit != NULL ? row->unit : "ms";
+}
+
 static void print_row(FILE *out, struct row *row)
 {
         double p50 = samples_percentile(&row->ours, 50.0);
         double ratio = ratio_of(row);
 
-        fprintf(out, "%-36s %7zu %9.3f %9.3f %9.3f", row->operation, row->ours.count, p50,
+        fprintf(out, "%-36s %-4s %7zu %9.3f %9.3f %9.3f", row->operation, unit_of(row), row->ours.count, p50,
                 samples_percentile(&row->ours, 95.0), samples_percentile(&row->ours, 99.0));
         if (ratio > 0)
                 fprintf(out, "   %-22s %9.3f %7.1fx", row->baseline,
@@ -89,10 +95,34 @@ static void print_row(FILE *out, struct row *row)
 
 void rows_print(FILE *out, struct row *rows, size_t count)
 {
-        fprintf(out, "%-36s %7s %9s %9s %9s   %-22s %9s %8s\n", "operation (ms)", "n", "p50", "p95", "p99", "baseline",
-                "p50", "ratio");
+        fprintf(out, "%-36s %-4s %7s %9s %9s %9s   %-22s %9s %8s\n", "operation", "unit", "n", "p50", "p95", "p99",
+                "baseline", "p50", "ratio");
         for (size_t i = 0; i < count; i++)
                 print_row(out, &rows[i]);
+}
+
+/* 0: the least. */
+static const double SPREAD[] = { 0, 5, 25, 50, 75, 95, 99, 100 };
+
+static bool add_spread(cJSON *item, const char *key, struct samples *samples)
+{
+        cJSON *array = cJSON_AddArrayToObject(item, key);
+
+        for (size_t i = 0; array != NULL && i < sizeof SPREAD / sizeof *SPREAD; i++)
+                if (!cJSON_AddItemToArray(array, cJSON_CreateNumber(samples_percentile(samples, SPREAD[i]))))
+                        return false;
+        return array != NULL;
+}
+
+static bool add_baseline(cJSON *item, struct row *row)
+{
+        return cJSON_AddStringToObject(item, "baseline", row->baseline) &&
+               cJSON_AddNumberToObject(item, "baseline_n", (double)row->theirs.count) &&
+               cJSON_AddNumberToObject(item, "baseline_p50", samples_percentile(&row->theirs, 50.0)) &&
+               cJSON_AddNumberToObject(item, "baseline_p99", samples_percentile(&row->theirs, 99.0)) &&
+               cJSON_AddNumberToObject(item, "compared_percentile", compared_percent(row)) &&
+               cJSON_AddNumberToObject(item, "ratio", ratio_of(row)) &&
+               add_spread(item, "baseline_spread", &row->theirs);
 }
 
 static int add_row(cJSON *array, struct row *row)
@@ -104,10 +134,12 @@ static int add_row(cJSON *array, struct row *row)
                 return -ENOMEM;
         }
         if (!cJSON_AddStringToObject(item, "operation", row->operation) ||
+            !cJSON_AddStringToObject(item, "unit", unit_of(row)) ||
             !cJSON_AddNumberToObject(item, "n", (double)row->ours.count) ||
-            !cJSON_AddNumberToObject(item, "p50_ms", samples_percentile(&row->ours, 50.0)) ||
-            !cJSON_AddNumberToObject(item, "p95_ms", samples_percentile(&row->ours, 95.0)) ||
-            !cJSON_AddNumberToObject(item, "p99_ms", samples_percentile(&row->ours, 99.0)))
+            !cJSON_AddNumberToObject(item, "p50", samples_percentile(&row->ours, 50.0)) ||
+            !cJSON_AddNumberToObject(item, "p95", samples_percentile(&row->ours, 95.0)) ||
+            !cJSON_AddNumberToObject(item, "p99", samples_percentile(&row->ours, 99.0)) ||
+            !add_spread(item, "spread", &row->ours))
                 return -ENOMEM;
         if (row->bytes > 0 &&
             !cJSON_AddNumberToObject(item, "gb_per_s", rate_gb_s(row, samples_percentile(&row->ours, 50.0))))
@@ -117,12 +149,7 @@ static int add_row(cJSON *array, struct row *row)
                 return -ENOMEM;
         if (row->theirs.count == 0)
                 return 0;
-        if (!cJSON_AddStringToObject(item, "baseline", row->baseline) ||
-            !cJSON_AddNumberToObject(item, "baseline_n", (double)row->theirs.count) ||
-            !cJSON_AddNumberToObject(item, "baseline_p50_ms", samples_percentile(&row->theirs, 50.0)) ||
-            !cJSON_AddNumberToObject(item, "baseline_p99_ms", samples_percentile(&row->theirs, 99.0)))
-                return -ENOMEM;
-        return 0;
+        return add_baseline(item, row) ? 0 : -ENOMEM;
 }
 
 static int write_text(const char *path, const char *text)

@@ -1,11 +1,11 @@
-/* Durations of one operation, and their output as a table and as JSON. */
+/* Durations or sizes of one operation, and their output as a table and as JSON. */
 #pragma once
 
 #include <stddef.h>
 #include <stdio.h>
 
 struct samples {
-        double *ms;
+        double *values;
         size_t count, capacity;
 };
 
@@ -13,12 +13,13 @@ struct samples {
 int samples_open(struct samples *ret_samples, size_t capacity);
 void samples_close(struct samples *samples);
 /* A value beyond the capacity is dropped. */
-void samples_add(struct samples *samples, double ms);
+void samples_add(struct samples *samples, double value);
 /* Nearest rank, percent in (0, 100]; 0 without values. Sorts. */
 double samples_percentile(struct samples *samples, double percent);
 
 struct row {
         const char *operation;
+        const char *unit;     /* of the samples; NULL: ms */
         const char *baseline; /* the command of the baseline; NULL: no baseline */
         struct samples ours, theirs;
         double bytes;                    /* moved in each; 0: the rate is not shown */
@@ -26,7 +27,7 @@ struct row {
         int is_neighbour; /* theirs is the same without the disturbance: p99 is compared, and how many times as long */
 };
 
-/* One line each: operation, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rates. */
+/* One line each: operation, unit, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rates. */
 void rows_print(FILE *out, struct row *rows, size_t count);
-/* The same as a JSON array. 0 or a negative errno. */
+/* The same as a JSON array, with the percentiles SPREAD of both ("spread"). 0 or a negative errno. */
 int rows_write_json(const char *path, struct row *rows, size_t count);
