@@ -11,7 +11,7 @@
 #include "list.h"
 #include "scope.h"
 
-#define CALL_DEADLINE_S 5.0
+#define CALL_DEADLINE_S 1.0
 
 struct attach {
         struct helper *helper;
