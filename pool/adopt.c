@@ -92,9 +92,11 @@ static void on_adopt_done(void *subject, const struct fault *why)
 
         list_init(&waits);
         list_move_all(&carrel->waiters, &waits);
-        task->flow = NULL; /* it frees itself */
+        task->flow = NULL;                                                 /* it frees itself */
+        if (why == NULL && task->recalled_generation > carrel->generation) /* the label is of before a claim */
+                pool_raise_generation(carrel, task->recalled_generation);
         if (why == NULL)
-                pool_carrel_ready(carrel, process_began_ms(carrel->pid), carrel->last_use_ms);
+                pool_carrel_ready(carrel, CARREL_READY, process_began_ms(carrel->pid), carrel->last_use_ms);
         task_free(task);
         retire_after_start(carrel, why != NULL);
         if (why == NULL)
@@ -116,7 +118,7 @@ static int refuse(struct fault *why, const char *sentence)
 static int check_container(const struct pool *pool, const struct container_info *info, const char *wanted_id,
                            struct carrel_spec *ret_spec, enum template_version *ret_version, struct fault *why)
 {
-        const char *user = container_label(info, LABEL_USER);
+        const char *user = template_user(info, pool->options.prefix);
         size_t prefix = strlen(pool->options.prefix);
 
         *ret_version = survey_adoptable(pool, info, ret_spec);
@@ -133,15 +135,17 @@ static int check_container(const struct pool *pool, const struct container_info 
         return 0;
 }
 
-/* Reads the earlier carreld's entry in the ledger. Must come before the slot is claimed. */
-static void recall_times(struct carrel *carrel)
+/* Reads the earlier carreld's entry in the ledger. Must come before the slot is claimed. Returns the entry's
+ * generation, or 0. */
+static uint64_t recall(struct carrel *carrel)
 {
         struct ledger_entry entry;
 
         if (!ledger_recall(carrel->pool->ledger, carrel->user, clock_boottime_ms(), &entry))
-                return;
+                return 0;
         carrel->last_use_ms = entry.last_use_ms;
         carrel->lease_until_ms = entry.lease_until_ms;
+        return entry.generation;
 }
 
 /* On failure the caller forgets the carrel. */
@@ -165,7 +169,7 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
         task->on_done = orphan_call->on_done;
         task->arg = orphan_call->arg;
         carrel_set_reason(carrel, "adopted from an earlier carreld");
-        recall_times(carrel);
+        task->recalled_generation = recall(carrel);
         pool_raise_generation(carrel, template_generation(info));
         return 0;
 }
@@ -188,7 +192,7 @@ static void on_inspected(void *arg, const struct engine_reply *reply, const stru
         else
                 r = check_container(pool, reply->containers, orphan_call->container_id, &spec, &version, &own);
         if (r == 0) {
-                carrel = pool_add_carrel(pool, container_label(reply->containers, LABEL_USER), CARREL_STARTING);
+                carrel = pool_add_carrel(pool, template_user(reply->containers, pool->options.prefix), CARREL_STARTING);
                 r = carrel != NULL ? enter(carrel, reply->containers, &spec, version, orphan_call, &own)
                                    : fault_set(&own, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         }

@@ -18,7 +18,7 @@
 
 static const char *const STATE_NAMES[CARREL_STATES] = {
         [CARREL_QUEUED] = "queued",     [CARREL_STARTING] = "starting", [CARREL_READY] = "ready",
-        [CARREL_RETIRING] = "retiring", [CARREL_LOST] = "lost",
+        [CARREL_RETIRING] = "retiring", [CARREL_LOST] = "lost",         [CARREL_WARM] = "warm",
 };
 
 const char *carrel_state_name(enum carrel_state state)
@@ -30,6 +30,7 @@ static const char *const OUTCOME_NAMES[OUTCOMES] = {
         [OUTCOME_CREATED] = "created",
         [OUTCOME_REUSED] = "reused",
         [OUTCOME_REPLACED] = "replaced",
+        [OUTCOME_CLAIMED] = "claimed",
 };
 
 const char *ensure_outcome_name(enum ensure_outcome outcome)
@@ -47,6 +48,7 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         carrel->pidfd = -1;
         carrel->slot = -1;
         list_init(&carrel->deferred_free);
+        list_init(&carrel->warm);
         list_init(&carrel->execs);
         list_init(&carrel->waiters);
         list_init(&carrel->retirers);
@@ -63,6 +65,7 @@ struct carrel *carrel_free(struct carrel *carrel)
         carrel_close_listener(carrel);
         carrel_drop_process(carrel);
         list_remove(&carrel->deferred_free);
+        list_remove(&carrel->warm);
         free(carrel);
         return NULL;
 }
@@ -118,6 +121,23 @@ void carrel_drop_process(struct carrel *carrel)
         free(TAKE(carrel->sockets_file));
 }
 
+void carrel_take_process(struct carrel *carrel, struct carrel *from)
+{
+        if (ev_is_active(&from->death))
+                ev_io_stop(from->pool->loop, &from->death);
+        carrel->pid = from->pid;
+        carrel->pidfd = TAKE_FD(from->pidfd);
+        carrel->tasks_file = TAKE(from->tasks_file);
+        carrel->sockets_file = TAKE(from->sockets_file);
+        carrel->host_base = from->host_base;
+        carrel->link = from->link;
+        carrel->listener = TAKE(from->listener);
+        carrel->template_version = from->template_version;
+        carrel->started_wall_ms = from->started_wall_ms;
+        from->pid = 0;
+        from->host_base = 0;
+}
+
 void carrel_close_listener(struct carrel *carrel)
 {
         carrel->listener = agent_listener_free(carrel->listener);
@@ -132,6 +152,15 @@ struct pool_owner carrel_inside(const struct carrel *carrel)
         if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2)
                 return (struct pool_owner){ TEMPLATE_UID, TEMPLATE_UID };
         return carrel->owner;
+}
+
+int carrel_template(const struct carrel *carrel, struct template *ret_template, struct fault *why)
+{
+        struct pool_owner inside = carrel_inside(carrel);
+
+        return template_fill(ret_template, &carrel->pool->options, &carrel->owner, &inside,
+                             carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot, &carrel->spec,
+                             carrel->spec_hash, carrel->generation, why);
 }
 
 void carrel_touch(struct carrel *carrel)
@@ -213,6 +242,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
                 .sockets_file = is_ready ? carrel->sockets_file : NULL,
+                .is_warm = carrel->is_warm,
                 .has_agent = agent_listener_is_greeted(carrel->listener),
                 .address = carrel->link.address,
                 .interface = carrel->link.interface,

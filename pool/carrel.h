@@ -17,6 +17,7 @@
 
 struct flow;
 struct task;
+struct template;
 
 enum { CARREL_REASON_BYTES = 128 };
 
@@ -28,7 +29,9 @@ struct carrel {
         char user[USER_ID_MAX + 1];
         char name[ENGINE_NAME_BYTES]; /* of the container */
         enum carrel_state state;      /* table_set_state changes it */
+        bool is_warm;                 /* of no user yet, or the rest of one that was claimed (warm.h) */
         bool is_free_deferred;        /* out of the table, freed at the loop's next turn */
+        struct list warm;             /* in pool->warm.carrels, when is_warm */
         struct list deferred_free;
 
         /* Of the current container, or the one that is being made. */
@@ -85,10 +88,15 @@ void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop
 void carrel_close_listener(struct carrel *carrel);
 /* Stops holding and watching the process. */
 void carrel_drop_process(struct carrel *carrel);
+/* Moves the process, its agent and its network link from one carrel to another, which has none. */
+void carrel_take_process(struct carrel *carrel, struct carrel *from);
 
 /* The ids that the user's programs have inside: TEMPLATE_UID where the engine maps ids, else the owner of the user's
  * files. A container of TEMPLATE_1 always has the latter. */
 struct pool_owner carrel_inside(const struct carrel *carrel);
+
+/* Fills the template of its container (template.h); release it. 0, or a negative errno with *why. */
+int carrel_template(const struct carrel *carrel, struct template *ret_template, struct fault *why);
 
 /* Sets the time of the last use to now, in memory and in the ledger. */
 void carrel_touch(struct carrel *carrel);

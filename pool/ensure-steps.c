@@ -25,7 +25,7 @@ static void on_cleared(void *arg, const struct engine_reply *reply, const struct
         task_resume(task, why);
 }
 
-static enum flow_verdict clear_stale(struct flow *flow, void *subject)
+enum flow_verdict step_clear(struct flow *flow, void *subject)
 {
         struct task *task = subject;
         struct engine *engine = task->carrel->pool->engine;
@@ -37,7 +37,7 @@ static enum flow_verdict clear_stale(struct flow *flow, void *subject)
         return task_asked(task, engine->ops->remove(engine, task->stale_id, on_cleared, task, &task->call));
 }
 
-static enum flow_verdict prepare_directory(struct flow *flow, void *subject)
+enum flow_verdict step_directory(struct flow *flow, void *subject)
 {
         const struct task *task = subject;
         struct carrel *carrel = task->carrel;
@@ -73,7 +73,7 @@ static int settle_taken(struct task *task, const struct engine_reply *reply, str
         const struct carrel *carrel = task->carrel;
         struct engine *engine = carrel->pool->engine;
 
-        if (reply->n_containers != 1 || !template_is_ours(reply->containers, carrel->pool->options.pool, carrel->user))
+        if (reply->n_containers != 1 || !template_is_ours(reply->containers, &carrel->pool->options, carrel->user))
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST,
                                  "a container of another owner has the name %s: remove or rename it, "
                                  "or set another prefix",
@@ -137,10 +137,8 @@ static int ask_create(struct task *task, struct fault *why)
 {
         const struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
-        struct pool_owner inside = carrel_inside(carrel);
         struct template template;
-        int r = template_fill(&template, &pool->options, &carrel->owner, &inside, carrel->user, carrel->name,
-                              carrel->agent_slot, &carrel->spec, carrel->spec_hash, carrel->generation, why);
+        int r = carrel_template(carrel, &template, why);
 
         if (r < 0)
                 return r;
@@ -200,7 +198,7 @@ static void on_left_found(void *arg, const struct engine_reply *reply, const str
         struct task *task = arg;
         const struct carrel *carrel = task->carrel;
         bool is_this_flows = why == NULL && reply->n_containers == 1 &&
-                             template_is_ours(reply->containers, carrel->pool->options.pool, carrel->user) &&
+                             template_is_ours(reply->containers, &carrel->pool->options, carrel->user) &&
                              template_generation(reply->containers) == carrel->generation;
         struct fault own = { 0 };
 
@@ -217,13 +215,13 @@ static void on_left_found(void *arg, const struct engine_reply *reply, const str
         task_resume(task, why);
 }
 
-static enum flow_verdict remove_container(struct flow *flow, void *subject)
+enum flow_verdict step_remove_container(struct flow *flow, void *subject)
 {
         struct task *task = subject;
         struct carrel *carrel = task->carrel;
         struct engine *engine = carrel->pool->engine;
 
-        if (task->creates == 0)
+        if (task->creates == 0 && carrel->id[0] == '\0')
                 return FLOW_NEXT;
         task->is_undo_unclean = true; /* until the engine confirms the removal */
         carrel_drop_process(carrel);
@@ -252,10 +250,24 @@ static enum flow_verdict start_container(struct flow *flow, void *subject)
 }
 
 const struct step ENSURE_STEPS[] = {
-        { "clear", clear_stale, NULL, 15.0 },
-        { "directory", prepare_directory, NULL, 0 },
+        { "clear", step_clear, NULL, 15.0 },
+        { "directory", step_directory, NULL, 0 },
         { "listen", listen_in_new_slot, step_hang_up, 0 },
-        { "create", create_container, remove_container, 20.0 },
+        { "create", create_container, step_remove_container, 20.0 },
+        { "confine", step_confine, NULL, 10.0 },
+        { "start", start_container, NULL, 15.0 },
+        { "identify", step_identify, NULL, 10.0 },
+        { "verify", step_verify, NULL, 15.0 },
+        { "seal", step_remount, NULL, 15.0 },
+        { "plug", step_plug, NULL, 15.0 },
+        { "greet", step_greet, NULL, 15.0 },
+        { "confirm", step_confirm, NULL, 10.0 },
+        { 0 },
+};
+
+const struct step WARM_STEPS[] = {
+        { "listen", listen_in_new_slot, step_hang_up, 0 },
+        { "create", create_container, step_remove_container, 20.0 },
         { "confine", step_confine, NULL, 10.0 },
         { "start", start_container, NULL, 15.0 },
         { "identify", step_identify, NULL, 10.0 },

@@ -1,7 +1,15 @@
-/* The steps of the flow ENSURE. Their subject is a struct task. */
+/* The steps of the flows ENSURE and WARM, and those that CLAIM shares with them. Their subject is a struct task. */
 #pragma once
 
 #include "flow.h"
 
-/* Ends with a NULL name. */
+/* Both end with a NULL name. WARM makes a carrel without a user: nothing is cleared, and there is no directory. */
 extern const struct step ENSURE_STEPS[];
+extern const struct step WARM_STEPS[];
+
+/* Removes the user's previous container, whose execs end. */
+enum flow_verdict step_clear(struct flow *flow, void *subject);
+/* Makes and checks the user's directory, and computes the spec hash. */
+enum flow_verdict step_directory(struct flow *flow, void *subject);
+/* An undo: removes the container that the flow made or took, if there may be one. */
+enum flow_verdict step_remove_container(struct flow *flow, void *subject);

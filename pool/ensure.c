@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "carrel-execs.h"
+#include "claim.h"
 #include "clock.h"
 #include "ensure-steps.h"
 #include "judge-ensure.h"
@@ -14,6 +15,7 @@
 #include "spec.h"
 #include "task.h"
 #include "user-id.h"
+#include "userdir.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -65,7 +67,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .unconnectable = find_unconnectable(pool, carrel, asked),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
-                .n_held = table_held(&pool->table),
+                .n_held = table_held(&pool->table) - warm_held(&pool->warm),
                 .max_carrels = pool->options.max_carrels,
                 .admission = admission_peek(&pool->admission),
                 .queue_retry_after_s = admission_retry_after_s(&pool->admission),
@@ -90,19 +92,22 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
 /* ---- starting ---- */
 
 static void on_ensure_done(void *subject, const struct fault *why);
+static void on_claim_done(void *subject, const struct fault *why);
 
 static const struct flow_plan ENSURE = { "ensure", ENSURE_STEPS, task_abandon, on_ensure_done };
+static const struct flow_plan CLAIM = { "claim", CLAIM_STEPS, task_abandon, on_claim_done };
 
-/* Starts the flow of a task that admission has granted. On failure nothing has changed. */
-static int begin(struct task *task, struct fault *why)
+/* Starts a flow: a claim, or a cold start that admission has granted. On failure nothing has changed. */
+static int begin(struct task *task, const struct flow_plan *plan, struct fault *why)
 {
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
-        int r = flow_start(&task->flow, pool->loop, &ENSURE, task, pool->observer);
+        int r = flow_start(&task->flow, pool->loop, plan, task, pool->observer);
 
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start a carrel: out of memory");
-        memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
+        if (carrel->id[0] != '\0') /* after a failed claim it is empty */
+                memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
         (void)table_set_id(&pool->table, carrel, "");
         carrel_drop_process(carrel);
         table_set_state(&pool->table, carrel, CARREL_STARTING);
@@ -114,6 +119,7 @@ static int begin(struct task *task, struct fault *why)
         carrel->started_wall_ms = 0;
         carrel->oom_ms = 0;
         pool_raise_generation(carrel, 0);
+        warm_make_room(&pool->warm);
         return 0;
 }
 
@@ -143,28 +149,52 @@ void ensure_unwanted(struct carrel *carrel)
                 ensure_withdraw(carrel);
 }
 
+/* Asks admission for a cold start, which begins or is queued. */
+static int start_cold(struct task *task, struct fault *why)
+{
+        struct carrel *carrel = task->carrel;
+        struct admission *admission = &carrel->pool->admission;
+        enum admission_answer answer;
+        int r = 0;
+
+        table_set_state(&carrel->pool->table, carrel, CARREL_QUEUED);
+        carrel_set_reason(carrel, "waits until fewer starts run");
+        answer = admission_request(admission, &task->queued);
+        if (answer == ADMISSION_GRANTED)
+                r = begin(task, &ENSURE, why);
+        if (r < 0)
+                admission_release(admission);
+        if (answer == ADMISSION_REFUSED)
+                r = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are queued");
+        return r;
+}
+
+/* Whether a warm carrel is what this start would make. */
+static bool can_claim(const struct task *task)
+{
+        const struct carrel *carrel = task->carrel;
+        const struct pool *pool = carrel->pool;
+        struct pool_owner owner;
+        char hash[SPEC_HASH_BYTES];
+
+        return !list_is_empty(&pool->warm.carrels) &&
+               userdir_owner(pool->users_fd, carrel->user, &pool->options.owner, &owner, NULL) == 0 &&
+               spec_hash(&task->spec, &pool->options, &owner, TEMPLATE_CURRENT, hash) == 0 &&
+               warm_find(&pool->warm, hash) != NULL;
+}
+
 /* Gives the carrel a task, which starts or is queued. `from` QUEUED: the carrel was made for this task. */
 static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum carrel_state from, struct fault *why)
 {
-        struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
-        enum admission_answer answer;
-        int r = 0;
+        int r;
 
         if (task == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         task->spec = *spec;
         task->from = from;
         task->outcome = from == CARREL_QUEUED ? OUTCOME_CREATED : OUTCOME_REPLACED;
-        table_set_state(&pool->table, carrel, CARREL_QUEUED);
-        carrel_set_reason(carrel, "waits until fewer starts run");
-        answer = admission_request(&pool->admission, &task->queued);
-        if (answer == ADMISSION_GRANTED)
-                r = begin(task, why);
-        if (r < 0)
-                admission_release(&pool->admission);
-        if (answer == ADMISSION_REFUSED) /* judge() has refused this case already */
-                r = fault_set(why, FAULT_QUEUE_FULL, EAGAIN, "too many starts are queued");
+        r = can_claim(task) ? begin(task, &CLAIM, why) : start_cold(task, why);
         if (r < 0)
                 drop_task(task);
         return r;
@@ -289,9 +319,11 @@ static void settle_failure(struct task *task, const struct fault *why)
 }
 
 /* Settles the state before any callback: a callback may make any request. */
-static void on_ensure_done(void *subject, const struct fault *why)
+static void finish(struct task *task, const struct fault *why)
 {
-        struct task *task = subject;
+        static const enum pool_event_kind EVENTS[OUTCOMES] = {
+                [OUTCOME_CREATED] = POOL_CREATED, [OUTCOME_REPLACED] = POOL_REPLACED, [OUTCOME_CLAIMED] = POOL_CLAIMED
+        };
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
         enum ensure_outcome outcome = task->outcome;
@@ -303,11 +335,8 @@ static void on_ensure_done(void *subject, const struct fault *why)
 
         list_init(&waits);
         list_move_all(&carrel->waiters, &waits);
-        task->flow = NULL; /* it frees itself */
-        admission_release(&pool->admission);
-        ev_timer_start(pool->loop, &pool->grant);
         if (why == NULL)
-                pool_carrel_ready(carrel, 0, 0);
+                pool_carrel_ready(carrel, CARREL_READY, 0, 0);
         else
                 settle_failure(task, why);
         task_free(task);
@@ -317,8 +346,45 @@ static void on_ensure_done(void *subject, const struct fault *why)
         if (why != NULL)
                 pool_tell(pool, POOL_ENSURE_FAILED, carrel, why->message, duration_s);
         else
-                pool_tell(pool, outcome == OUTCOME_CREATED ? POOL_CREATED : POOL_REPLACED, carrel, detail, duration_s);
+                pool_tell(pool, EVENTS[outcome], carrel, detail, duration_s);
         ensure_hand_out(carrel, &waits, outcome, killed, why);
+}
+
+static void on_ensure_done(void *subject, const struct fault *why)
+{
+        struct task *task = subject;
+        struct pool *pool = task->carrel->pool;
+
+        task->flow = NULL; /* it frees itself */
+        admission_release(&pool->admission);
+        ev_timer_start(pool->loop, &pool->grant);
+        warm_kick(&pool->warm);
+        finish(task, why);
+}
+
+/* The waiters of a failed claim get a cold start. Its container was removed, or is an orphan for the next sweep. A
+ * container that was to be cleared first and could not be is cleared again by that start. */
+static void on_claim_done(void *subject, const struct fault *why)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct fault own = { 0 };
+
+        task->flow = NULL; /* it frees itself */
+        if (why == NULL && task->outcome == OUTCOME_CREATED)
+                task->outcome = OUTCOME_CLAIMED;
+        if (why != NULL && why->kind != FAULT_CANCELLED) {
+                carrel->pool->claim_failures++;
+                pool_tell(carrel->pool, POOL_CLAIM_FAILED, carrel, why->message, clock_boottime_s() - task->began_s);
+                task->from = task->stale_id[0] != '\0' ? CARREL_LOST : CARREL_QUEUED;
+                task->is_undo_unclean = false;
+                task->has_died = false;
+                if (start_cold(task, &own) == 0)
+                        return;
+                table_set_state(&carrel->pool->table, carrel, CARREL_STARTING);
+                why = &own;
+        }
+        finish(task, why);
 }
 
 void ensure_grant(struct ev_loop *loop, ev_timer *timer, int events)
@@ -331,7 +397,7 @@ void ensure_grant(struct ev_loop *loop, ev_timer *timer, int events)
                 struct fault why = { 0 };
                 struct list waits;
 
-                if (begin(task, &why) == 0)
+                if (begin(task, &ENSURE, &why) == 0)
                         continue;
                 list_init(&waits);
                 list_move_all(&task->carrel->waiters, &waits);

@@ -12,6 +12,7 @@
 #include "past.h"
 #include "pool-options.h"
 #include "pool.h"
+#include "warm.h"
 
 struct carrel_exec;
 
@@ -30,6 +31,7 @@ struct pool {
         const struct flow_observer *observer;
         struct pool_options options;
         int users_fd;
+        int vacant_fd;                /* the empty directory on /workspace in a warm carrel */
         struct cgroup_mounts cgroups; /* of the host; not set with POOL_HARDENING_TRUSTED */
         struct ledger *ledger;
         struct table table;
@@ -41,11 +43,13 @@ struct pool {
         struct survey_task survey;
         struct list orphan_calls; /* struct orphan_call: engine calls for containers of no carrel */
         struct list image_works;  /* struct image_work */
+        struct warm warm;
         unsigned n_image_loads;
         uint64_t generation_floor;
         uint64_t last_ready_number;
         uint64_t ensures[OUTCOMES];
         uint64_t ensure_failures;
+        uint64_t claim_failures;
         unsigned n_waiters;
         struct fault waits_for; /* until has_reconciled: why the last try failed; FAULT_NONE: no try has failed */
         bool has_reconciled;
@@ -62,14 +66,16 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel);
 /* Sets the generation, also in the ledger; 0: the user's next one. */
 void pool_raise_generation(struct carrel *carrel, uint64_t generation);
 
-/* Removes the directory of the carrel's previous agent, if there is one, and gives the carrel a new slot. The previous
+/* Removes the directory of the carrel's previous agent, if there is one. Its container must be gone. */
+void pool_drop_agent_slot(struct carrel *carrel);
+/* The same, and gives the carrel a new slot. The previous
  * container must be gone. 0 or a negative errno. */
 int pool_renew_agent_slot(struct carrel *carrel);
 
-/* STARTING -> READY, and watches the process. The age counts from since_ms, idleness from last_use_ms (CLOCK_BOOTTIME);
- * 0: now. */
-void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms);
-/* READY -> LOST, and ends its execs. No effect in any other state. */
+/* STARTING -> READY or WARM, and watches the process. The age counts from since_ms, idleness from last_use_ms
+ * (CLOCK_BOOTTIME); 0: now. */
+void pool_carrel_ready(struct carrel *carrel, enum carrel_state state, int64_t since_ms, int64_t last_use_ms);
+/* READY or WARM -> LOST, and ends its execs. No effect in any other state. */
 void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom);
 
 void pool_tell(struct pool *pool, enum pool_event_kind kind, const struct carrel *carrel, const char *detail,

@@ -7,14 +7,16 @@
 #include "engine.h"
 #include "template.h"
 #include "user-id.h"
+#include "warm-targets.h"
 
-enum { N_TEXTS = 9 };
+enum { N_TEXTS = 10 };
 
 static void list_texts(struct pool_options *options, const char **ret_texts[static N_TEXTS])
 {
         const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,        &options->users_dir,
                                         &options->runtime_dir, &options->init_path,     &options->dns,
-                                        &options->runtime,     &options->cgroup_parent, &options->dns_setting };
+                                        &options->runtime,     &options->cgroup_parent, &options->dns_setting,
+                                        &options->warm };
 
         memcpy(ret_texts, texts, sizeof texts);
 }
@@ -66,6 +68,7 @@ static int check_names(const struct pool_options *options, struct fault *why)
 int options_check(const struct pool_options *options, struct fault *why)
 {
         const struct carrel_spec *spec = &options->defaults;
+        struct warm_targets targets;
         int r = check_names(options, why);
 
         if (r < 0)
@@ -79,7 +82,8 @@ int options_check(const struct pool_options *options, struct fault *why)
                 return wrong(why, "tmp_size, shm_size and nofile must be above 0");
         if (options->max_carrels == 0 || options->max_concurrent_starts == 0 || !(options->ensure_timeout_s > 0))
                 return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s must be above 0");
-        return template_check_dns(options->dns, why);
+        r = warm_targets_parse(options->warm, spec->image, options->max_carrels, &targets, why);
+        return r < 0 ? r : template_check_dns(options->dns, why);
 }
 
 int pool_check(const struct pool_options *options, struct fault *why)

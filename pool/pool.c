@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent-listener.h"
@@ -11,6 +13,7 @@
 #include "ensure.h"
 #include "orphan-call.h"
 #include "pool-inside.h"
+#include "scope.h"
 #include "spare-dirs.h"
 #include "survey.h"
 #include "task.h"
@@ -22,6 +25,23 @@
 enum { LEASE_MAX_S = 86400 };
 
 /* ---- the life of a pool ---- */
+
+/* Makes <runtime_dir>/vacant, which only root can change. */
+static int open_vacant(struct pool *pool, struct fault *why)
+{
+        AUTO(auto_free) char *path = NULL;
+
+        if (asprintf(&path, "%s/" TEMPLATE_VACANT, pool->options.runtime_dir) < 0) {
+                path = NULL; /* asprintf leaves it undefined on failure */
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
+        if (mkdir(path, 0755) == 0 || errno == EEXIST)
+                pool->vacant_fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (pool->vacant_fd < 0)
+                return fault_set(why, FAULT_SETTING_INVALID, errno, "cannot make the directory %s: %s", path,
+                                 strerrordesc_np(errno));
+        return 0;
+}
 
 static int open_state(struct pool *pool, const struct pool_options *options, struct fault *why)
 {
@@ -36,6 +56,8 @@ static int open_state(struct pool *pool, const struct pool_options *options, str
                 spare_dirs_fill(pool->users_fd);
                 r = ledger_open(&pool->ledger, pool->options.runtime_dir, pool->options.pool, NULL, why);
         }
+        if (r == 0)
+                r = open_vacant(pool, why);
         if (r == 0 && options->hardening != POOL_HARDENING_TRUSTED && cgroup_read_mounts(&pool->cgroups) < 0)
                 r = fault_set(why, FAULT_INTERNAL, EIO, "cannot read where the control groups are mounted");
         if (r < 0)
@@ -54,10 +76,12 @@ static struct pool *pool_alloc(struct ev_loop *loop)
                 return NULL;
         pool->loop = loop;
         pool->users_fd = -1;
+        pool->vacant_fd = -1;
         table_init(&pool->table, loop);
         listeners_init(&pool->listeners);
         list_init(&pool->orphan_calls);
         list_init(&pool->image_works);
+        warm_init(&pool->warm, pool);
         admission_init(&pool->admission, 1, 0);
         ev_timer_init(&pool->grant, ensure_grant, 0.0, 0.0);
         pool->grant.data = pool;
@@ -138,6 +162,7 @@ struct pool *pool_free(struct pool *pool)
         (void)fault_set(&why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
         pool->is_closing = true; /* an answered waiter may ask again, and is refused */
         ev_timer_stop(pool->loop, &pool->grant);
+        warm_release(&pool->warm);
         if (pool->execs != NULL)
                 execs_on_left_behind(pool->execs, NULL, NULL);
         survey_cancel(pool);
@@ -153,6 +178,8 @@ struct pool *pool_free(struct pool *pool)
         options_release(&pool->options);
         if (pool->users_fd >= 0)
                 close(pool->users_fd);
+        if (pool->vacant_fd >= 0)
+                close(pool->vacant_fd);
         free(pool);
         return NULL;
 }
@@ -173,6 +200,8 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.max_execs = options->max_execs;
         wanted.max_queued_execs = options->max_queued_execs;
         wanted.exec_wait_s = options->exec_wait_s;
+        wanted.warm = options->warm;
+        wanted.warm_max_age_s = options->warm_max_age_s;
         if (options_copy(&copy, &wanted) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         r = options_check(&copy, why);
@@ -185,6 +214,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         pool->admission.max_starts = copy.max_concurrent_starts;
         pool->admission.max_queued = copy.max_queued_starts;
         limit_execs(pool);
+        warm_configure(&pool->warm);
         ev_timer_start(pool->loop, &pool->grant);
         return 0;
 }
@@ -206,6 +236,13 @@ void pool_set_reconciled(struct pool *pool)
         pool->has_reconciled = true;
         agents_prune(pool->execs, is_slot_held, pool);
         ledger_forget_recalled(pool->ledger);
+        warm_configure(&pool->warm);
+}
+
+void pool_use_attach(struct pool *pool, struct attach *attach)
+{
+        pool->warm.attach = attach;
+        warm_configure(&pool->warm);
 }
 
 /* ---- for the parts ---- */
@@ -219,7 +256,7 @@ struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_
         return carrel;
 }
 
-static void forget_agent_slot(struct carrel *carrel)
+void pool_drop_agent_slot(struct carrel *carrel)
 {
         carrel_close_listener(carrel);
         if (carrel->agent_slot[0] != '\0')
@@ -232,7 +269,7 @@ int pool_renew_agent_slot(struct carrel *carrel)
         char slot[AGENT_SLOT_BYTES];
         int r;
 
-        forget_agent_slot(carrel);
+        pool_drop_agent_slot(carrel);
         do
                 r = agent_slot_make(slot);
         while (r == 0 && table_find_slot(&carrel->pool->table, slot) != NULL);
@@ -247,7 +284,7 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         ledger_release(pool->ledger, carrel->slot);
         carrel->slot = -1;
         carrel_execs_detach(carrel);
-        forget_agent_slot(carrel);
+        pool_drop_agent_slot(carrel);
         table_forget(&pool->table, carrel);
 }
 
@@ -271,15 +308,15 @@ static void on_death(struct ev_loop *loop, ev_io *io, int events)
         pool_carrel_lost(carrel, "its process 1 ended", false);
 }
 
-void pool_carrel_ready(struct carrel *carrel, int64_t since_ms, int64_t last_use_ms)
+void pool_carrel_ready(struct carrel *carrel, enum carrel_state state, int64_t since_ms, int64_t last_use_ms)
 {
         struct pool *pool = carrel->pool;
 
-        table_set_state(&pool->table, carrel, CARREL_READY);
+        table_set_state(&pool->table, carrel, state);
         carrel->ready_ms = since_ms > 0 ? since_ms : clock_boottime_ms();
         carrel->ready_number = ++pool->last_ready_number;
         carrel->last_fault[0] = '\0';
-        carrel_set_reason(carrel, "is running");
+        carrel_set_reason(carrel, state == CARREL_WARM ? "waits for a user" : "is running");
         carrel->last_use_ms = last_use_ms > 0 ? last_use_ms : clock_boottime_ms();
         ledger_set_times(pool->ledger, carrel->slot, carrel->last_use_ms, carrel->lease_until_ms);
         carrel_watch_process(carrel, on_death);
@@ -295,7 +332,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
 
         if (carrel->state == CARREL_QUEUED && carrel->task->from == CARREL_READY)
                 carrel->task->from = CARREL_LOST; /* its queued start replaces it */
-        else if (carrel->state == CARREL_READY)
+        else if (carrel->state == CARREL_READY || carrel->state == CARREL_WARM)
                 table_set_state(&pool->table, carrel, CARREL_LOST);
         else
                 return;
@@ -306,6 +343,8 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         execs_container_lost(pool->execs, id, is_oom);
         carrel_close_listener(carrel);
         listeners_tell(&pool->listeners, &event);
+        if (carrel->is_warm)
+                warm_kick(&pool->warm);
 }
 
 void pool_tell(struct pool *pool, enum pool_event_kind kind, const struct carrel *carrel, const char *detail,
@@ -413,6 +452,9 @@ void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
                 .waiters = pool->n_waiters,
                 .execs = carrel_execs_count(pool),
                 .ensure_failures = pool->ensure_failures,
+                .warm_wanted = pool->warm.targets.total,
+                .warm_failures = pool->warm.failures,
+                .claim_failures = pool->claim_failures,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
                 .has_reconciled = pool->has_reconciled,
         };

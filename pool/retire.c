@@ -77,7 +77,7 @@ static void on_retire_done(void *subject, const struct fault *why)
 
 static const struct flow_plan RETIRE = { "retire", STEPS, task_abandon, on_retire_done };
 
-/* Starts the flow of a READY or LOST carrel. */
+/* Starts the flow of a READY, WARM or LOST carrel. */
 static int begin(struct carrel *carrel, const char *reason, struct fault *why)
 {
         struct pool *pool = carrel->pool;
@@ -93,6 +93,13 @@ static int begin(struct carrel *carrel, const char *reason, struct fault *why)
         table_set_state(&pool->table, carrel, CARREL_RETIRING);
         carrel_set_reason(carrel, reason);
         return 0;
+}
+
+void retire_carrel(struct carrel *carrel, const char *reason)
+{
+        struct fault why;
+
+        (void)begin(carrel, reason, &why);
 }
 
 void retire_after_start(struct carrel *carrel, bool is_unclean)

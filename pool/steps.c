@@ -43,7 +43,7 @@ static int check_identity(const struct carrel *carrel, const struct engine_reply
         const struct container_info *info = reply->containers;
 
         if (reply->n_containers != 1 || strcmp(info->id, carrel->id) != 0 ||
-            !template_is_ours(info, carrel->pool->options.pool, carrel->user) ||
+            !template_is_ours(info, &carrel->pool->options, carrel->user) ||
             template_generation(info) != carrel->generation)
                 return fault_set(why, FAULT_ENGINE_REFUSED, EBADMSG, "the engine's answer describes another container");
         if (info->status != CONTAINER_RUNNING)
@@ -159,8 +159,9 @@ static int verify_whole(struct carrel *carrel, struct fault *why)
         int r = verify_ids(carrel, why);
 
         if (r == 0)
-                r = isolation_check(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
-                                    carrel->spec.policy == POLICY_INTERNET, why);
+                r = isolation_check(carrel->pid, carrel->pidfd,
+                                    carrel->is_warm ? carrel->pool->vacant_fd : carrel->pool->users_fd,
+                                    carrel->is_warm ? NULL : carrel->user, carrel->spec.policy == POLICY_INTERNET, why);
         if (r == 0)
                 r = verify_limits(carrel, why);
         if (r == 0)
@@ -226,7 +227,8 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
 /* A carrel of an earlier template is checked for that template's promises. */
 static int check_mounts(const struct carrel *carrel, struct fault *why)
 {
-        return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2, why);
+        return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2,
+                                      carrel->is_warm, why);
 }
 
 static void on_remounted(void *arg, const struct fault *why)

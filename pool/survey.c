@@ -18,13 +18,13 @@ enum template_version survey_adoptable(const struct pool *pool, const struct con
 {
         const char *json = container_label(info, LABEL_SPEC);
         const char *claimed = container_label(info, LABEL_SPEC_HASH);
-        const char *user = container_label(info, LABEL_USER);
+        const char *user = template_user(info, pool->options.prefix);
         struct pool_owner owner;
         enum template_version version;
 
         if ((info->status != CONTAINER_RUNNING && info->status != CONTAINER_PAUSED) || json == NULL ||
             claimed == NULL || template_generation(info) == 0 || !user_id_is_valid(user) ||
-            !template_is_ours(info, pool->options.pool, NULL) || spec_decode(json, ret_spec) < 0 ||
+            !template_is_ours(info, &pool->options, NULL) || spec_decode(json, ret_spec) < 0 ||
             userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, NULL) < 0 ||
             (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
                 return TEMPLATE_NONE;
@@ -37,14 +37,24 @@ static bool is_alive(const struct container_info *info)
         return info->status == CONTAINER_RUNNING || info->status == CONTAINER_PAUSED;
 }
 
-static enum survey_claim claim_of(const struct pool *pool, const struct container_info *info, const char *user)
+/* By its id, as a claim changes the name; or by its name, while the id is not known. */
+static const struct carrel *find_carrel(const struct pool *pool, const struct container_info *info)
 {
-        const struct carrel *carrel = user[0] != '\0' ? table_find(&pool->table, user) : NULL;
+        const char *user = template_user(info, pool->options.prefix);
+        const struct carrel *carrel = table_find_id(&pool->table, info->id);
+
+        return carrel != NULL || user == NULL ? carrel : table_find(&pool->table, user);
+}
+
+static enum survey_claim claim_of(const struct pool *pool, const struct container_info *info)
+{
+        const struct carrel *carrel = find_carrel(pool, info);
+        bool is_held = carrel != NULL && (carrel->state == CARREL_READY || carrel->state == CARREL_WARM);
         struct carrel_spec spec;
 
         if (carrel != NULL && carrel->task != NULL)
                 return CLAIM_IN_FLOW;
-        if (carrel != NULL && carrel->state == CARREL_READY && strcmp(carrel->id, info->id) == 0)
+        if (is_held && strcmp(carrel->id, info->id) == 0)
                 return CLAIM_OURS;
         if (carrel != NULL)
                 return CLAIM_ORPHAN;
@@ -58,14 +68,14 @@ static size_t judge_list(const struct pool *pool, const struct engine_reply *rep
 
         for (size_t i = 0; i < reply->n_containers; i++) {
                 const struct container_info *info = &reply->containers[i];
-                const char *user = container_label(info, LABEL_USER);
+                const char *user = template_user(info, pool->options.prefix);
                 struct survey_container *found = &ret_found[count];
 
-                if (!template_is_ours(info, pool->options.pool, NULL) ||
+                if (!template_is_ours(info, &pool->options, NULL) ||
                     str_copy(found->id, sizeof found->id, info->id) < 0 ||
                     str_copy(found->user, sizeof found->user, user_id_is_valid(user) ? user : "") < 0)
                         continue;
-                found->claim = claim_of(pool, info, found->user);
+                found->claim = claim_of(pool, info);
                 found->is_running = is_alive(info);
                 count++;
         }
@@ -102,6 +112,8 @@ static size_t find_missing(struct pool *pool, const struct survey_container *sor
                         continue;
                 if (carrel->state == CARREL_READY && !is_listed(carrel, sorted, count, true))
                         ret_missing[n_missing++] = carrel->user;
+                else if (carrel->state == CARREL_WARM && !is_listed(carrel, sorted, count, true))
+                        pool_carrel_lost(carrel, "the engine does not list its container", false);
                 else if (carrel->state == CARREL_LOST && !is_listed(carrel, sorted, count, false))
                         pool_forget_carrel(pool, carrel);
         }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "clock.h"
 #include "pool-inside.h"
 #include "remount.h"
@@ -42,6 +43,7 @@ void task_abandon(void *subject)
         task->call = engine_cancel(task->call);
         task->net_call = netpolicy_cancel(task->net_call);
         task->remount = remount_cancel(task->remount);
+        task->attach_call = attach_cancel(task->attach_call);
         agent_listener_leave(task->carrel->listener);
         if (ev_is_active(&task->patience))
                 ev_timer_stop(task->carrel->pool->loop, &task->patience);

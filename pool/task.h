@@ -18,17 +18,19 @@ struct task {
         struct engine_call *call;
         struct netpolicy_call *net_call;
         struct remount *remount;
+        struct attach_call *attach_call;
         ev_timer patience; /* bounds the wait for an optional agent */
         ev_timer look;     /* the next verification of a container whose hardening is not complete yet */
         double look_delay_s, looking_since_s;
         char stale_id[CONTAINER_ID_BYTES]; /* the container to clear first; "" once it is gone */
         char reason[CARREL_REASON_BYTES];
-        struct exec_ids *killed; /* in the container that was cleared; NULL: no exec was */
-        unsigned creates;        /* requests to create, so far */
-        bool has_died;           /* the engine has reported the container's end */
-        bool is_paused;          /* adoption: the engine reported the container as paused */
-        bool is_undo_unclean;    /* a container of this flow may still exist */
-        pool_on_done on_done;    /* of an adoption; may be NULL */
+        struct exec_ids *killed;      /* in the container that was cleared; NULL: no exec was */
+        unsigned creates;             /* requests to create, so far */
+        bool has_died;                /* the engine has reported the container's end */
+        uint64_t recalled_generation; /* adoption: of the ledger */
+        bool is_paused;               /* adoption: the engine reported the container as paused */
+        bool is_undo_unclean;         /* a container of this flow may still exist */
+        pool_on_done on_done;         /* of an adoption; may be NULL */
         void *arg;
 };
 

@@ -65,12 +65,12 @@ int template_resolv_conf(struct buffer *buffer, const char *dns)
         return profile_resolv_conf(buffer, addresses);
 }
 
-static void fill_mounts(struct template *t, const struct pool_options *options)
+static void fill_mounts(struct template *t, const struct pool_options *options, const char *user)
 {
         (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, PROFILE_TMP_OPTIONS, options->tmp_bytes);
         t->tmpfs[0] = (struct tmpfs_mount){ INSIDE_TMP, t->tmpfs_options };
         t->binds[0] = (struct bind_mount){ options->init_path, INSIDE_INIT, true };
-        t->binds[1] = (struct bind_mount){ t->workspace, INSIDE_WORKSPACE, false };
+        t->binds[1] = (struct bind_mount){ t->workspace, INSIDE_WORKSPACE, user == NULL };
         t->spec.tmpfs = t->tmpfs;
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
@@ -114,13 +114,13 @@ static void fill_labels(struct template *t, const char *pool, const char *user, 
         (void)snprintf(t->generation, sizeof t->generation, "%" PRIu64, generation);
         t->labels[0] = (struct label){ LABEL_PRODUCT, PRODUCT };
         t->labels[1] = (struct label){ LABEL_POOL, pool };
-        t->labels[2] = (struct label){ LABEL_USER, user };
-        t->labels[3] = (struct label){ LABEL_SPEC_HASH, hash };
-        t->labels[4] = (struct label){ LABEL_SPEC, t->spec_json };
-        t->labels[5] = (struct label){ LABEL_GENERATION, t->generation };
-        t->labels[6] = (struct label){ LABEL_SLOT, slot };
+        t->labels[2] = (struct label){ LABEL_SPEC_HASH, hash };
+        t->labels[3] = (struct label){ LABEL_SPEC, t->spec_json };
+        t->labels[4] = (struct label){ LABEL_GENERATION, t->generation };
+        t->labels[5] = (struct label){ LABEL_SLOT, slot };
+        t->labels[6] = (struct label){ LABEL_USER, user };
         t->spec.labels = t->labels;
-        t->spec.n_labels = TEMPLATE_LABELS;
+        t->spec.n_labels = user != NULL ? TEMPLATE_LABELS : TEMPLATE_LABELS - 1;
 }
 
 /* asprintf(3) leaves its result undefined on failure. */
@@ -151,7 +151,9 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         struct template *t = ret_template;
 
         *t = (struct template){ .spec_json = spec_encode(spec) };
-        if (t->spec_json == NULL || asprintf(&t->workspace, "%s/%s", options->users_dir, user) < 0) {
+        if (t->spec_json == NULL ||
+            asprintf(&t->workspace, "%s/%s", user != NULL ? options->users_dir : options->runtime_dir,
+                     user != NULL ? user : TEMPLATE_VACANT) < 0) {
                 t->workspace = NULL; /* asprintf leaves it undefined on failure */
                 template_release(t);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
@@ -167,7 +169,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         t->spec.name = name;
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
-        fill_mounts(t, options);
+        fill_mounts(t, options, user);
         fill_process(t, owner, inside);
         fill_limits(t, options, spec);
         fill_labels(t, options->pool, user, slot, hash, generation);
@@ -193,10 +195,21 @@ static bool label_is(const struct container_info *info, const char *key, const c
         return found != NULL && strcmp(found, value) == 0;
 }
 
-bool template_is_ours(const struct container_info *info, const char *pool, const char *user)
+const char *template_user(const struct container_info *info, const char *prefix)
 {
-        return label_is(info, LABEL_PRODUCT, PRODUCT) && label_is(info, LABEL_POOL, pool) &&
-               (user == NULL || label_is(info, LABEL_USER, user));
+        const char *user = container_label(info, LABEL_USER);
+
+        if (user == NULL && str_has_prefix(info->name, prefix))
+                user = info->name + strlen(prefix);
+        return user;
+}
+
+bool template_is_ours(const struct container_info *info, const struct pool_options *options, const char *user)
+{
+        const char *found = template_user(info, options->prefix);
+
+        return label_is(info, LABEL_PRODUCT, PRODUCT) && label_is(info, LABEL_POOL, options->pool) &&
+               (user == NULL || (found != NULL && strcmp(found, user) == 0));
 }
 
 uint64_t template_generation(const struct container_info *info)

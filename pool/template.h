@@ -15,6 +15,8 @@
 #define PRODUCT "carrel"
 
 /* In the directory of the carrel's agent (names.h). */
+/* In runtime_dir: the empty directory that is on /workspace in a warm carrel. */
+#define TEMPLATE_VACANT "vacant"
 #define TEMPLATE_PASSWD "passwd"
 #define TEMPLATE_GROUP "group"
 #define TEMPLATE_RESOLVERS "resolv.conf"
@@ -49,7 +51,8 @@ struct template
 };
 
 /* owner: of the user's files on disk; inside: the ids of the user's programs; slot: the name of the agent's directory.
- * Borrows all arguments. Returns 0, or -ENOMEM or -EINVAL with *why; then there is nothing to release. */
+ * user NULL: a warm
+ * carrel. Borrows all arguments. Returns 0, or -ENOMEM or -EINVAL with *why; then there is nothing to release. */
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
                   const struct pool_owner *inside, const char *user, const char *name, const char *slot,
                   const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why);
@@ -62,7 +65,10 @@ int template_resolv_conf(struct buffer *buffer, const char *dns);
 /* Accepts at most TEMPLATE_DNS_MAX IPv4 or IPv6 addresses separated by commas, and "". 0 or -EINVAL. */
 int template_check_dns(const char *dns, struct fault *why);
 
-/* Whether the labels are those of a carrel of this pool and user (NULL: any user). */
-bool template_is_ours(const struct container_info *info, const char *pool, const char *user);
+/* Whose container this is: the user of its label. A warm one has no such label. After a claim it gets one where the
+ * engine can change labels; elsewhere its name, after the prefix, is the user's. Untrusted text; NULL: neither. */
+const char *template_user(const struct container_info *info, const char *prefix);
+/* Whether the labels are those of a carrel of this pool, and it is this user's (NULL: any user's, or warm). */
+bool template_is_ours(const struct container_info *info, const struct pool_options *options, const char *user);
 /* The generation of the label; 0: no such label, or not a number. */
 uint64_t template_generation(const struct container_info *info);

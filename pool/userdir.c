@@ -75,14 +75,16 @@ int userdir_open(const char *users_dir, int *ret_fd, struct fault *why)
         return 0;
 }
 
-static int open_beneath(int users_fd, const char *user)
+int userdir_open_user(int users_fd, const char *user)
 {
         const struct open_how how = {
                 .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
         };
 
-        return (int)syscall(SYS_openat2, users_fd, user, &how, sizeof how);
+        int fd = (int)syscall(SYS_openat2, users_fd, user, &how, sizeof how);
+
+        return fd < 0 ? -errno : fd;
 }
 
 static bool is_empty(int fd)
@@ -186,13 +188,13 @@ int userdir_prepare(int users_fd, const char *user, const struct pool_owner *now
         if (r < 0 && r != -EEXIST)
                 return fault_set(why, r == -EROFS ? FAULT_SETTING_INVALID : FAULT_RESOURCE_EXHAUSTED, -r,
                                  "cannot make the directory of %s in users_dir: %s", user, strerrordesc_np(-r));
-        fd = open_beneath(users_fd, user);
-        if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-                return fault_set(why, FAULT_INTERNAL, errno, "the directory of %s is a file or a link: move it away",
+        fd = userdir_open_user(users_fd, user);
+        if (fd == -ELOOP || fd == -ENOTDIR)
+                return fault_set(why, FAULT_INTERNAL, -fd, "the directory of %s is a file or a link: move it away",
                                  user);
         if (fd < 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "cannot open the directory of %s: %s", user,
-                                 strerrordesc_np(errno));
+                return fault_set(why, FAULT_INTERNAL, -fd, "cannot open the directory of %s: %s", user,
+                                 strerrordesc_np(-fd));
         if (fstat(fd, &status) < 0)
                 return fault_set(why, FAULT_INTERNAL, errno, "fstat of the directory of %s", user);
         r = judge_owner(&status, user, now, &owner, why);

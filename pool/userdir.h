@@ -19,6 +19,9 @@ enum { OWNER_BEFORE = 1000 };
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
                   struct fault *why);
 
+/* Opens <users_dir>/<user> without following a link. A descriptor, or a negative errno. */
+int userdir_open_user(int users_fd, const char *user);
+
 /* Makes <users_dir>/<user> if it is absent, and makes sure that it is a directory of such an owner with mode 0700.
  * Its group must be that of `now` or OWNER_BEFORE too.
  * Never changes anything below it, and changes the owner only if the directory is empty and root's. A file, a link or

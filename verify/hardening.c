@@ -303,7 +303,7 @@ static bool is_device(const struct mount_line *line, const char *device)
         return strlen(device) == line->device_length && strncmp(line->device, device, line->device_length) == 0;
 }
 
-int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, struct fault *why)
+int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, bool is_vacant, struct fault *why)
 {
         bool has_root = false;
         bool has_workspace = false;
@@ -330,7 +330,7 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
                                          "%.*s inside is a device node of the host",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
                 has_root |= is_at(&line, "/");
-                has_workspace |= is_at(&line, INSIDE_WORKSPACE) && !has_option(&line, "ro");
+                has_workspace |= is_at(&line, INSIDE_WORKSPACE) && has_option(&line, "ro") == is_vacant;
         }
         if (!has_root || !has_workspace)
                 return fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks its %s",
@@ -370,7 +370,7 @@ static int name_devices(char ret_text[static 32])
         return 0;
 }
 
-int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct fault *why)
+int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, bool is_vacant, struct fault *why)
 {
         char hosts_devices[32];
         AUTO(auto_free) char *mountinfo = read_proc(pid, "mountinfo");
@@ -386,6 +386,6 @@ int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct faul
         if (has_own_devices && (r = name_devices(hosts_devices)) < 0)
                 return fault_set(why, FAULT_HARDENING_MISSING, -r, "cannot read the host's /dev/null: %s",
                                  strerrordesc_np(-r));
-        r = hardening_judge_mounts(mountinfo, has_own_devices ? hosts_devices : NULL, why);
+        r = hardening_judge_mounts(mountinfo, has_own_devices ? hosts_devices : NULL, is_vacant, why);
         return r == 0 ? hardening_judge_cwd(mountinfo, cwd, why) : r;
 }

@@ -10,6 +10,7 @@
 #include "exec.h"
 #include "fault.h"
 
+struct attach;
 struct engine;
 struct engine_event;
 struct ev_loop;
@@ -46,16 +47,17 @@ enum carrel_state {
         CARREL_READY,
         CARREL_RETIRING,
         CARREL_LOST, /* known dead; removed by the next ensure or sweep */
+        CARREL_WARM, /* waits for a user, who gets it by a claim */
         CARREL_STATES
 };
 const char *carrel_state_name(enum carrel_state state);
 
-enum ensure_outcome { OUTCOME_CREATED, OUTCOME_REUSED, OUTCOME_REPLACED, OUTCOMES };
+enum ensure_outcome { OUTCOME_CREATED, OUTCOME_REUSED, OUTCOME_REPLACED, OUTCOME_CLAIMED, OUTCOMES };
 const char *ensure_outcome_name(enum ensure_outcome outcome);
 
 /* A snapshot of one carrel, valid during the callback. */
 struct carrel_view {
-        const char *user;
+        const char *user;         /* of a warm carrel: its name, which begins with a dot */
         const char *container;    /* name */
         const char *container_id; /* "" before it is created */
         const char *spec_hash;
@@ -71,6 +73,7 @@ struct carrel_view {
         const char *tasks_file;   /* for carrel_background */
         const char *sockets_file; /* for carrel_socket_bytes */
         const struct pool *pool;  /* for carrel_is_frozen */
+        bool is_warm;             /* of no user */
         bool has_agent;           /* the agent runs its execs; else the engine does */
         const char *address;      /* IPv4, or "" */
         const char *interface;    /* on the host, or "" */
@@ -109,6 +112,9 @@ enum pool_event_kind {
         POOL_CREATED,
         POOL_REPLACED,
         POOL_REUSED,
+        POOL_CLAIMED,
+        POOL_CLAIM_FAILED, /* the ensure goes on with a cold start */
+        POOL_WARM_FAILED,  /* a warm carrel could not be made */
         POOL_ENSURE_FAILED,
         POOL_RETIRED,
         POOL_RETIRE_FAILED,
@@ -176,6 +182,8 @@ struct pool_options {
         uint64_t tmp_bytes, shm_bytes;
         struct pool_owner owner; /* of new users' directories; programs inside run as it where the engine maps no ids */
         uint32_t nofile;
+        const char *warm;      /* warm carrels, as warm_targets_parse takes them; NULL or "": none */
+        double warm_max_age_s; /* they are replaced after this; 0: never */
         unsigned max_carrels;
         unsigned max_concurrent_starts;
         unsigned max_queued_starts;
@@ -195,10 +203,13 @@ __attribute__((warn_unused_result)) int pool_new(struct pool **ret_pool, struct 
 /* Answers all waiters with FAULT_CANCELLED. Containers are left as they are. */
 struct pool *pool_free(struct pool *pool);
 
+/* Makes claims possible: carrel-mountd mounts the users' directories. Borrowed until pool_free. */
+void pool_use_attach(struct pool *pool, struct attach *attach);
+
 /* Checks options as pool_new and pool_reconfigure do, and changes nothing. No text may be NULL. */
 int pool_check(const struct pool_options *options, struct fault *why);
 
-/* Takes over the options that may change while running (SIGHUP): defaults, admission, execs, dns. */
+/* Takes over the options that may change while running (SIGHUP): defaults, admission, execs, dns, warm. */
 int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why);
 
 /* Adds a listener; listeners are called in the order of their addition. Returns 0 or -ENOMEM. pool_unlisten takes the
@@ -262,6 +273,8 @@ struct pool_stats {
         unsigned execs;
         uint64_t ensures[OUTCOMES];
         uint64_t ensure_failures;
+        unsigned warm_wanted; /* by the setting */
+        uint64_t warm_failures, claim_failures;
         bool is_engine_available;
         bool is_policy_in_force;
         bool has_reconciled;

@@ -21,8 +21,10 @@ int hardening_judge_counts(const char *limits, struct fault *why);
  *
  * hosts_devices: "MAJOR:MINOR" of the file system with the host's device nodes. No mount may show it, unless another
  * mount covers that one: a lock or watch on such an inode would reach the host and the other carrels. NULL: neither
- * this is checked, nor that /sys/fs/cgroup is read-only (both came with TEMPLATE_2). Pure. */
-int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, struct fault *why);
+ * this is checked, nor that /sys/fs/cgroup is read-only (both came with TEMPLATE_2).
+ *
+ * is_vacant: the container has no user yet, and /workspace is read-only. Pure. */
+int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, bool is_vacant, struct fault *why);
 
 /* Checks that the process's working directory is in one of its own mounts. A runtime that leaks a descriptor of the
  * host can be made to start it in a directory of the host, from which the whole host is open (CVE-2024-21626: runc
@@ -30,7 +32,7 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, str
 int hardening_judge_cwd(const char *mountinfo, uint64_t mount_id, struct fault *why);
 
 /* The two checks above, for a live process, as hardening_check. */
-int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, struct fault *why);
+int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, bool is_vacant, struct fault *why);
 
 /* As hardening_judge, for the process that holds a container with a kernel of its own (gVisor's sentry): NoNewPrivs is
  * 1, Seccomp is 2. For the rest, carrel relies on that kernel. Pure. */

@@ -210,18 +210,17 @@ static void test_spec_version(void **state)
 static void test_template(void **state)
 {
         static const struct label LABELS[TEMPLATE_LABELS] = {
-                { "io.carrel.product", "carrel" },
-                { "io.carrel.pool", RIG_POOL },
+                { "io.carrel.product", "carrel" }, { "io.carrel.pool", RIG_POOL },
+                { "io.carrel.spec-hash", "abc" },  { "io.carrel.spec", NULL },
+                { "io.carrel.generation", "7" },   { "io.carrel.slot", "0123456789abcdef" },
                 { "io.carrel.user", "alice" },
-                { "io.carrel.spec-hash", "abc" },
-                { "io.carrel.spec", NULL },
-                { "io.carrel.generation", "7" },
-                { "io.carrel.slot", "0123456789abcdef" },
         };
         static const struct pool_owner OWNER = { 2001, 2002 }, INSIDE = { 1000, 1001 };
         struct pool_options options = complete_options();
         struct template t;
         struct container_info info = { .n_labels = TEMPLATE_LABELS };
+        const struct pool_options ours = { .pool = RIG_POOL, .prefix = RIG_PREFIX },
+                                  others = { .pool = "another", .prefix = RIG_PREFIX };
         struct carrel_spec decoded;
 
         assert_int_equal(template_fill(&t, &options, &OWNER, &INSIDE, "alice", "carrel-alice", "0123456789abcdef",
@@ -265,10 +264,40 @@ static void test_template(void **state)
         info.labels = t.labels;
         assert_int_equal(spec_decode(container_label(&info, LABEL_SPEC), &decoded), 0);
         assert_int_equal(template_generation(&info), 7);
-        assert_true(template_is_ours(&info, RIG_POOL, "alice"));
-        assert_true(template_is_ours(&info, RIG_POOL, NULL));
-        assert_false(template_is_ours(&info, RIG_POOL, "bob"));
-        assert_false(template_is_ours(&info, "another", "alice"));
+        assert_true(template_is_ours(&info, &ours, "alice"));
+        assert_true(template_is_ours(&info, &ours, NULL));
+        assert_false(template_is_ours(&info, &ours, "bob"));
+        assert_false(template_is_ours(&info, &others, "alice"));
+        template_release(&t);
+}
+
+/* Its user is nowhere in it; after a claim the name has it where labels cannot change. */
+static void test_warm_template(void **state)
+{
+        struct pool_options options = complete_options();
+        struct container_info info = { .n_labels = TEMPLATE_LABELS - 1, .name = RIG_PREFIX ".warm-1" };
+        struct template t;
+
+        options.pool = RIG_POOL;
+        options.prefix = RIG_PREFIX;
+        options.runtime_dir = "/run/carrel";
+        assert_int_equal(template_fill(&t, &options, &options.owner, &options.owner, NULL, info.name,
+                                       "0123456789abcdef", &FULL, "abc", 7, NULL),
+                         0);
+        assert_int_equal(t.spec.n_labels, TEMPLATE_LABELS - 1);
+        info.labels = t.labels;
+        assert_null(container_label(&info, LABEL_USER));
+        assert_string_equal(t.spec.binds[1].source, "/run/carrel/vacant");
+        assert_string_equal(t.spec.binds[1].target, "/workspace");
+        assert_true(t.spec.binds[1].is_read_only);
+        assert_true(template_is_ours(&info, &options, NULL));
+        assert_true(template_is_ours(&info, &options, ".warm-1"));
+        assert_false(template_is_ours(&info, &options, "alice"));
+        (void)snprintf(info.name, sizeof info.name, RIG_PREFIX "alice");
+        assert_true(template_is_ours(&info, &options, "alice"));
+        (void)snprintf(info.name, sizeof info.name, "other-alice");
+        assert_null(template_user(&info, RIG_PREFIX));
+        assert_false(template_is_ours(&info, &options, "alice"));
         template_release(&t);
 }
 
@@ -709,25 +738,16 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_user_ids),
-                cmocka_unit_test(test_spec_resolve),
-                cmocka_unit_test(test_spec_matches),
-                cmocka_unit_test(test_spec_label),
-                cmocka_unit_test(test_spec_hash),
-                cmocka_unit_test(test_spec_version),
-                cmocka_unit_test(test_account_names),
-                cmocka_unit_test(test_template),
-                cmocka_unit_test(test_agent_slots),
-                cmocka_unit_test(test_dns),
-                cmocka_unit_test(test_options),
-                cmocka_unit_test(test_hardening),
-                cmocka_unit_test(test_judge_counts),
-                cmocka_unit_test(test_judge),
-                cmocka_unit_test(test_judge_names_the_obstacle),
-                cmocka_unit_test(test_admission),
-                cmocka_unit_test(test_listeners),
-                cmocka_unit_test(test_past),
-                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_user_ids),      cmocka_unit_test(test_spec_resolve),
+                cmocka_unit_test(test_spec_matches),  cmocka_unit_test(test_spec_label),
+                cmocka_unit_test(test_spec_hash),     cmocka_unit_test(test_spec_version),
+                cmocka_unit_test(test_account_names), cmocka_unit_test(test_template),
+                cmocka_unit_test(test_warm_template), cmocka_unit_test(test_agent_slots),
+                cmocka_unit_test(test_dns),           cmocka_unit_test(test_options),
+                cmocka_unit_test(test_hardening),     cmocka_unit_test(test_judge_counts),
+                cmocka_unit_test(test_judge),         cmocka_unit_test(test_judge_names_the_obstacle),
+                cmocka_unit_test(test_admission),     cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_past),          cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests_name("pool_parts", tests, NULL, NULL);

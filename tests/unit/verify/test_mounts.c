@@ -88,7 +88,7 @@ static void mounts_are_judged(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
                 struct fault why = { 0 };
-                int r = hardening_judge_mounts(CASES[i].mounts, "0:6", &why);
+                int r = hardening_judge_mounts(CASES[i].mounts, "0:6", false, &why);
 
                 if (CASES[i].named == NULL && r < 0)
                         fail_msg("%s: refused: %s", CASES[i].name, why.message);
@@ -104,8 +104,26 @@ static void an_earlier_promise_is_not_widened(void **state)
         (void)state;
         assert_int_equal(hardening_judge_mounts(ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs t rw\n"
                                                                "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n",
-                                                NULL, NULL),
+                                                NULL, false, NULL),
                          0);
+}
+
+/* A container without a user has an empty directory on /workspace, which it cannot change. */
+static void a_vacant_workspace_is_read_only(void **state)
+{
+        static const char VACANT[] = "5 2 0:1 /vacant /workspace ro,nosuid,nodev - tmpfs t rw\n";
+        static const char CLAIMED[] = "5 2 0:1 /vacant /workspace ro,nosuid,nodev - tmpfs t rw\n"
+                                      "6 5 8:1 /ada /workspace rw,nosuid,nodev - ext4 d rw\n";
+        char mounts[512];
+
+        (void)state;
+        (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, VACANT);
+        assert_int_equal(hardening_judge_mounts(mounts, NULL, true, NULL), 0);
+        assert_true(hardening_judge_mounts(mounts, NULL, false, NULL) < 0);
+        (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, WORKSPACE);
+        assert_true(hardening_judge_mounts(mounts, NULL, true, NULL) < 0);
+        (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, CLAIMED);
+        assert_int_equal(hardening_judge_mounts(mounts, NULL, false, NULL), 0);
 }
 
 static void a_place_outside_is_refused(void **state)
@@ -278,6 +296,7 @@ int main(void)
                 cmocka_unit_test(a_place_outside_is_refused),
                 cmocka_unit_test(mounts_are_judged),
                 cmocka_unit_test(an_earlier_promise_is_not_widened),
+                cmocka_unit_test(a_vacant_workspace_is_read_only),
                 cmocka_unit_test_setup_teardown(a_remount_makes_the_mount_nosuid_and_nodev, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_failed_remount_is_reported, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_link_is_not_followed, make_cell, drop_cell),

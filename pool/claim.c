@@ -1,0 +1,146 @@
+#include "claim.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "ensure-steps.h"
+#include "isolation.h"
+#include "pool-inside.h"
+#include "scope.h"
+#include "task.h"
+#include "template.h"
+#include "userdir.h"
+#include "warm.h"
+
+/* ---- take ---- */
+
+/* Moves everything that belongs to the container, and forgets the warm carrel. Without memory that is retired. */
+static int take_over(struct carrel *carrel, struct carrel *warm)
+{
+        struct table *table = &carrel->pool->table;
+        char id[CONTAINER_ID_BYTES];
+        char slot[AGENT_SLOT_BYTES];
+        int r;
+
+        pool_drop_agent_slot(carrel);
+        memcpy(id, warm->id, sizeof id);
+        memcpy(slot, warm->agent_slot, sizeof slot);
+        (void)table_set_id(table, warm, "");
+        (void)table_set_slot(table, warm, "");
+        r = table_set_id(table, carrel, id);
+        if (r == 0)
+                r = table_set_slot(table, carrel, slot);
+        carrel_take_process(carrel, warm);
+        pool_forget_carrel(carrel->pool, warm);
+        return r;
+}
+
+static enum flow_verdict take(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct carrel *warm = warm_find(&carrel->pool->warm, carrel->spec_hash);
+        int r = warm != NULL && !carrel_has_ended(warm) ? take_over(carrel, warm) : -ENOENT;
+
+        if (r < 0) {
+                (void)fault_set(flow_why(flow), FAULT_NOT_FOUND, -r, "there is no warm carrel to take: %s",
+                                strerrordesc_np(-r));
+                return FLOW_FAIL;
+        }
+        warm_kick(&carrel->pool->warm);
+        return FLOW_NEXT;
+}
+
+/* ---- attach ---- */
+
+static void on_attached(void *arg, const struct fault *why)
+{
+        struct task *task = arg;
+
+        task->attach_call = NULL;
+        task_resume(task, why);
+}
+
+static enum flow_verdict attach(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+        struct pool_owner inside = carrel_inside(carrel);
+        AUTO(auto_close) int directory_fd = userdir_open_user(carrel->pool->users_fd, carrel->user);
+        const struct attach_request request = {
+                .pidfd = carrel->pidfd,
+                .directory_fd = directory_fd,
+                .owner_uid = carrel->owner.uid,
+                .owner_gid = carrel->owner.gid,
+                .uid = carrel->host_base + inside.uid,
+                .gid = carrel->host_base + inside.gid,
+        };
+
+        if (directory_fd < 0) {
+                (void)fault_set(flow_why(flow), FAULT_INTERNAL, -directory_fd, "cannot open the directory of %s: %s",
+                                carrel->user, strerrordesc_np(-directory_fd));
+                return FLOW_FAIL;
+        }
+        return task_asked(task,
+                          attach_start(carrel->pool->warm.attach, &request, on_attached, task, &task->attach_call));
+}
+
+/* ---- prove ---- */
+
+static enum flow_verdict prove(struct flow *flow, void *subject)
+{
+        const struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+        struct pool_owner inside = carrel_inside(carrel);
+
+        if (carrel->pool->options.hardening == POOL_HARDENING_TRUSTED)
+                return FLOW_NEXT;
+        return isolation_check_workspace(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
+                                         carrel->host_base + inside.uid, flow_why(flow)) < 0
+                       ? FLOW_FAIL
+                       : FLOW_NEXT;
+}
+
+/* ---- name ---- */
+
+static void on_named(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct task *task = arg;
+        struct fault own = { 0 };
+
+        (void)reply;
+        task->call = NULL;
+        if (why == NULL && (task->has_died || carrel_has_ended(task->carrel))) {
+                (void)fault_set(&own, FAULT_CARREL_LOST, ESRCH, "the container ended during the claim");
+                why = &own;
+        }
+        task_resume(task, why);
+}
+
+static enum flow_verdict name(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+        const struct carrel *carrel = task->carrel;
+        struct engine *engine = carrel->pool->engine;
+        struct template template;
+        int r = carrel_template(carrel, &template, flow_why(flow));
+
+        if (r < 0)
+                return FLOW_FAIL;
+        r = engine->ops->claim(engine, carrel->id, carrel->name, template.spec.labels, template.spec.n_labels, on_named,
+                               task, &task->call);
+        template_release(&template);
+        return task_asked(task, r);
+}
+
+const struct step CLAIM_STEPS[] = {
+        { "clear", step_clear, NULL, 15.0 },
+        { "directory", step_directory, NULL, 0 },
+        { "take", take, step_remove_container, 20.0 },
+        { "attach", attach, NULL, 2.0 },
+        { "prove", prove, NULL, 0 },
+        { "name", name, NULL, 5.0 },
+        { 0 },
+};

@@ -1,0 +1,324 @@
+#include "warm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "attach.h"
+#include "clock.h"
+#include "ensure-steps.h"
+#include "pool-inside.h"
+#include "retire.h"
+#include "spec.h"
+#include "task.h"
+
+/* The pause between two starts, which leaves a core to the users; between two looks at the ages; and after failures. */
+#define PAUSE_S 0.02
+#define LOOK_S 5.0
+#define BACKOFF_FIRST_S 1.0
+#define BACKOFF_MOST_S 60.0
+
+static void plan_look(struct warm *warm, double after_s)
+{
+        struct ev_loop *loop = warm->pool->loop;
+
+        ev_timer_stop(loop, &warm->tick);
+        ev_timer_set(&warm->tick, after_s, 0.0);
+        ev_timer_start(loop, &warm->tick);
+}
+
+/* Where the carrels' ids are mapped, mounts must be, too. */
+static bool can_attach(const struct warm *warm)
+{
+        struct engine *engine = warm->pool->engine;
+        struct engine_about about = { 0 };
+
+        if (warm->attach == NULL || !attach_is_available(warm->attach))
+                return false;
+        engine->ops->about(engine, &about);
+        return !about.has_user_namespaces || attach_can_map(warm->attach);
+}
+
+/* ---- making one ---- */
+
+static void note_failure(struct warm *warm, struct carrel *carrel, const struct fault *why)
+{
+        warm->failures++;
+        warm->backoff_s = warm->backoff_s > 0 ? warm->backoff_s * 2 : BACKOFF_FIRST_S;
+        if (warm->backoff_s > BACKOFF_MOST_S)
+                warm->backoff_s = BACKOFF_MOST_S;
+        pool_tell(warm->pool, POOL_WARM_FAILED, carrel, why->message, 0);
+}
+
+static void on_warm_done(void *subject, const struct fault *why)
+{
+        struct task *task = subject;
+        struct carrel *carrel = task->carrel;
+        struct pool *pool = carrel->pool;
+        struct warm *warm = &pool->warm;
+
+        task->flow = NULL; /* it frees itself */
+        task_free(task);
+        warm->n_starting--;
+        if (why == NULL) {
+                warm->backoff_s = 0;
+                pool_carrel_ready(carrel, CARREL_WARM, 0, 0);
+        } else {
+                note_failure(warm, carrel, why);
+        }
+        retire_after_start(carrel, why != NULL);
+        warm_kick(warm);
+}
+
+static const struct flow_plan WARM = { "warm", WARM_STEPS, task_abandon, on_warm_done };
+
+/* A name that no user, and no earlier carreld, has given. */
+static int name_one(char ret_user[static USER_ID_MAX + 1])
+{
+        uint64_t number;
+
+        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+                return -EIO;
+        (void)snprintf(ret_user, USER_ID_MAX + 1, WARM_USER_PREFIX "%016" PRIx64, number);
+        return 0;
+}
+
+static int spec_of_target(const struct pool *pool, const struct warm_target *target, struct carrel_spec *ret_spec,
+                          struct fault *why)
+{
+        const struct carrel_spec *defaults = &pool->options.defaults;
+        struct carrel_spec asked = { 0 };
+
+        memcpy(asked.image, target->image, sizeof asked.image);
+        return spec_resolve(&asked, defaults, defaults, ret_spec, why);
+}
+
+static int begin(struct warm *warm, struct carrel *carrel, const struct carrel_spec *spec, struct fault *why)
+{
+        struct pool *pool = warm->pool;
+        struct task *task = task_new(carrel);
+        int r = task == NULL ? -ENOMEM : 0;
+
+        carrel->is_warm = true;
+        carrel->spec = *spec;
+        carrel->owner = pool->options.owner;
+        carrel->template_version = TEMPLATE_CURRENT;
+        carrel->generation = ++pool->generation_floor;
+        if (r == 0)
+                r = spec_hash(spec, &pool->options, &carrel->owner, TEMPLATE_CURRENT, carrel->spec_hash);
+        if (r == 0)
+                r = flow_start(&task->flow, pool->loop, &WARM, task, pool->observer);
+        if (r < 0) {
+                task_free(task);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot make a warm carrel: %s",
+                                 strerrordesc_np(-r));
+        }
+        task->spec = *spec;
+        list_append(&warm->carrels, &carrel->warm);
+        warm->n_starting++;
+        carrel_set_reason(carrel, "is being made, for a user to come");
+        return 0;
+}
+
+static int start_one(struct warm *warm, const struct warm_target *target, struct fault *why)
+{
+        char user[USER_ID_MAX + 1];
+        struct carrel_spec spec;
+        struct carrel *carrel = NULL;
+        int r = spec_of_target(warm->pool, target, &spec, why);
+
+        if (r < 0)
+                return r;
+        if (name_one(user) == 0)
+                carrel = pool_add_carrel(warm->pool, user, CARREL_STARTING);
+        if (carrel == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        r = begin(warm, carrel, &spec, why);
+        if (r < 0)
+                pool_forget_carrel(warm->pool, carrel);
+        return r;
+}
+
+/* ---- looking ---- */
+
+static bool is_of(const struct carrel *carrel, const char *image)
+{
+        return strcmp(carrel->spec.image, image) == 0;
+}
+
+static unsigned count_of(const struct warm *warm, const struct warm_target *target)
+{
+        unsigned count = 0;
+
+        LIST_EACH (&warm->carrels, node) {
+                const struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+
+                count += (carrel->state == CARREL_WARM || carrel->state == CARREL_STARTING) &&
+                         is_of(carrel, target->image);
+        }
+        return count;
+}
+
+/* The next image of which one is missing; NULL: none. */
+static const struct warm_target *find_missing(const struct warm *warm)
+{
+        for (size_t i = 0; i < warm->targets.n; i++)
+                if (count_of(warm, &warm->targets.at[i]) < warm->targets.at[i].count)
+                        return &warm->targets.at[i];
+        return NULL;
+}
+
+/* Whether this moment is one for a start: nothing of a user's is kept waiting by it. */
+static bool is_quiet(const struct warm *warm)
+{
+        const struct pool *pool = warm->pool;
+        struct engine_about about = { 0 };
+
+        if (!pool->has_reconciled || pool->is_closing || warm->n_starting > 0 || pool->admission.in_flight > 0 ||
+            pool->admission.n_queued > 0 || !netpolicy_is_in_force(pool->netpolicy) || !can_attach(warm))
+                return false;
+        pool->engine->ops->about(pool->engine, &about);
+        return about.is_available && table_held(&pool->table) < pool->options.max_carrels;
+}
+
+/* Why a warm carrel is of no use any more; NULL: it is. */
+static const char *find_fault(const struct warm *warm, const struct carrel *carrel, int64_t now_ms)
+{
+        const struct pool *pool = warm->pool;
+        const struct warm_target *target = NULL;
+        struct carrel_spec spec;
+        char hash[SPEC_HASH_BYTES];
+
+        if (carrel->state == CARREL_LOST)
+                return "lost";
+        for (size_t i = 0; i < warm->targets.n && target == NULL; i++)
+                target = is_of(carrel, warm->targets.at[i].image) ? &warm->targets.at[i] : NULL;
+        if (target == NULL || count_of(warm, target) > target->count)
+                return "surplus";
+        if (spec_of_target(pool, target, &spec, NULL) < 0 ||
+            spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, hash) < 0 ||
+            strcmp(hash, carrel->spec_hash) != 0)
+                return "outdated";
+        if (pool->options.warm_max_age_s > 0 &&
+            (double)(now_ms - carrel->ready_ms) / 1000.0 >= pool->options.warm_max_age_s)
+                return "too_old";
+        return NULL;
+}
+
+static void retire_unfit(struct warm *warm)
+{
+        int64_t now_ms = clock_boottime_ms();
+
+        LIST_EACH (&warm->carrels, node) {
+                struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+                const char *fault = carrel->state == CARREL_WARM || carrel->state == CARREL_LOST
+                                            ? find_fault(warm, carrel, now_ms)
+                                            : NULL;
+
+                if (fault != NULL)
+                        retire_carrel(carrel, fault);
+        }
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct warm *warm = timer->data;
+        const struct warm_target *missing;
+        struct fault why = { 0 };
+
+        (void)loop, (void)events;
+        retire_unfit(warm);
+        missing = is_quiet(warm) ? find_missing(warm) : NULL;
+        if (missing != NULL && start_one(warm, missing, &why) < 0) {
+                warm->backoff_s = BACKOFF_MOST_S;
+                warm->failures++;
+        }
+        if (warm->targets.n > 0 || !list_is_empty(&warm->carrels))
+                plan_look(warm, warm->backoff_s > 0 ? warm->backoff_s : LOOK_S);
+}
+
+/* ---- for the parts ---- */
+
+void warm_init(struct warm *warm, struct pool *pool)
+{
+        *warm = (struct warm){ .pool = pool };
+        list_init(&warm->carrels);
+        ev_timer_init(&warm->tick, on_tick, 0.0, 0.0);
+        warm->tick.data = warm;
+}
+
+void warm_release(struct warm *warm)
+{
+        ev_timer_stop(warm->pool->loop, &warm->tick);
+}
+
+void warm_configure(struct warm *warm)
+{
+        const struct pool_options *options = &warm->pool->options;
+
+        /* options_check has accepted it. */
+        (void)warm_targets_parse(options->warm, options->defaults.image, options->max_carrels, &warm->targets, NULL);
+        warm->backoff_s = 0;
+        plan_look(warm, 0.0);
+}
+
+void warm_kick(struct warm *warm)
+{
+        bool is_soon = ev_is_active(&warm->tick) && ev_timer_remaining(warm->pool->loop, &warm->tick) <= PAUSE_S;
+
+        if (warm->targets.n > 0 && warm->backoff_s == 0 && !is_soon)
+                plan_look(warm, PAUSE_S);
+}
+
+struct carrel *warm_find(const struct warm *warm, const char *spec_hash)
+{
+        if (!can_attach(warm))
+                return NULL;
+        LIST_EACH (&warm->carrels, node) {
+                struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+
+                if (carrel->state == CARREL_WARM && strcmp(carrel->spec_hash, spec_hash) == 0)
+                        return carrel;
+        }
+        return NULL;
+}
+
+void warm_make_room(struct warm *warm)
+{
+        if (table_held(&warm->pool->table) <= warm->pool->options.max_carrels)
+                return;
+        LIST_EACH (&warm->carrels, node) {
+                struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+
+                if (carrel->state == CARREL_WARM) {
+                        retire_carrel(carrel, "surplus");
+                        return;
+                }
+        }
+}
+
+void warm_image_changed(struct warm *warm, const char *reference)
+{
+        char resolved[IMAGE_REFERENCE_BYTES];
+
+        LIST_EACH (&warm->carrels, node) {
+                struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+
+                if (carrel->state == CARREL_WARM && image_reference_resolve(carrel->spec.image, resolved, NULL) == 0 &&
+                    strcmp(resolved, reference) == 0)
+                        retire_carrel(carrel, "outdated");
+        }
+        warm->backoff_s = 0; /* it may have been missing */
+        warm_kick(warm);
+}
+
+unsigned warm_held(const struct warm *warm)
+{
+        unsigned held = 0;
+
+        LIST_EACH (&warm->carrels, node)
+                held += LIST_ENTRY(node, struct carrel, warm)->state != CARREL_LOST;
+        return held;
+}

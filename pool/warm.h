@@ -1,0 +1,44 @@
+/* Warm carrels: whole ones (started, plugged, greeted and verified) that no user has had yet. A claim (claim.h) gives
+ * one to a user. They are made one at a time while no user's start runs or waits, at most some 50 a second, and later
+ * after each failure. In the table a warm carrel has a name that
+ * no user can have: it begins with a dot. */
+#pragma once
+
+#include <ev.h>
+
+#include "list.h"
+#include "warm-targets.h"
+
+struct attach;
+struct carrel;
+struct fault;
+struct pool;
+
+#define WARM_USER_PREFIX ".warm-"
+
+struct warm {
+        struct pool *pool;
+        struct attach *attach; /* NULL: no carrel can be claimed */
+        struct warm_targets targets;
+        struct list carrels; /* struct carrel, oldest first, in every state from STARTING on */
+        unsigned n_starting;
+        ev_timer tick;
+        double backoff_s; /* 0: the last one could be made */
+        uint64_t failures;
+};
+
+void warm_init(struct warm *warm, struct pool *pool);
+void warm_release(struct warm *warm);
+/* Takes over targets that the options name (checked by options_check), and looks at once. */
+void warm_configure(struct warm *warm);
+
+/* Looks soon whether a warm carrel is missing. Cheap; call it when one was taken or a start has ended. */
+void warm_kick(struct warm *warm);
+/* The oldest carrel in WARM with this spec hash; NULL: no carrel has it. */
+struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
+/* Retires one warm carrel, if there are more carrels than max_carrels. */
+void warm_make_room(struct warm *warm);
+/* Retires those of this image, as another one has its name now. reference: with its tag. */
+void warm_image_changed(struct warm *warm, const char *reference);
+/* Carrels that count against max_carrels but give way to a user's. */
+unsigned warm_held(const struct warm *warm);

@@ -1,0 +1,334 @@
+/* Warm carrels and claims on the fake engine: who gets one, and what happens when a step fails. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "images.h"
+#include "warm-targets.h"
+
+/* ---- the setting ---- */
+
+static void test_targets_are_parsed(void **state)
+{
+        struct warm_targets targets;
+        struct fault why;
+
+        (void)state;
+        assert_int_equal(warm_targets_parse("", "box", 10, &targets, &why), 0);
+        assert_int_equal(targets.n, 0);
+        assert_int_equal(warm_targets_parse("4", "box", 10, &targets, &why), 0);
+        assert_int_equal(targets.n, 1);
+        assert_string_equal(targets.at[0].image, "box");
+        assert_int_equal(targets.at[0].count, 4);
+        assert_int_equal(warm_targets_parse("debian:12:3, host:5000/node:2 ,none:0", "box", 10, &targets, &why), 0);
+        assert_int_equal(targets.n, 2);
+        assert_string_equal(targets.at[0].image, "debian:12");
+        assert_int_equal(targets.at[0].count, 3);
+        assert_string_equal(targets.at[1].image, "host:5000/node");
+        assert_int_equal(targets.total, 5);
+}
+
+static void test_wrong_targets_are_refused(void **state)
+{
+        static const struct {
+                const char *text, *sentence;
+        } CASES[] = {
+                { "x", "a number" },
+                { "-1", "a number" },
+                { "4 4", "a number" },
+                { "box:", "a number" },
+                { "debian:latest", "a number" },
+                { ":4", "empty" },
+                { "box:1,box:2", "twice" },
+                { "box:1,", "a number" },
+                { "11", "max_carrels (10)" },
+                { "a:6,b:5", "max_carrels (10)" },
+                { "99999999999", "a number" },
+                { "a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1,j:1,k:1,l:1,m:1,n:1,o:1,p:1,q:1", "at most 16" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct warm_targets targets = { .n = 99 };
+                struct fault why = { 0 };
+
+                if (warm_targets_parse(CASES[i].text, "box", 10, &targets, &why) >= 0)
+                        fail_msg("\"%s\" was accepted", CASES[i].text);
+                if (strstr(why.message, CASES[i].sentence) == NULL)
+                        fail_msg("\"%s\": %s", CASES[i].text, why.message);
+                assert_int_equal(targets.n, 99);
+        }
+}
+
+/* ---- claims ---- */
+
+struct warm_rig {
+        struct rig rig;
+        struct attach *attach;
+};
+
+static void open_warm(struct warm_rig *warm, const char *targets)
+{
+        struct pool_options options = rig_options();
+
+        rig_need_root();
+        options.warm = targets;
+        options.warm_max_age_s = 3600;
+        rig_open(&warm->rig, &options);
+        assert_int_equal(attach_new_fake(&warm->attach, warm->rig.loop), 0);
+        pool_use_attach(warm->rig.pool, warm->attach);
+        rig_run_for(&warm->rig, 2);
+}
+
+static void close_warm(struct warm_rig *warm)
+{
+        rig_close(&warm->rig);
+        attach_free(warm->attach);
+}
+
+static unsigned count(const struct warm_rig *warm, enum carrel_state state)
+{
+        struct pool_stats stats;
+
+        pool_stats(warm->rig.pool, &stats);
+        return stats.by_state[state];
+}
+
+static void test_a_claim_needs_no_start(void **state)
+{
+        struct warm_rig warm;
+        struct answer answer;
+        unsigned creates;
+
+        (void)state;
+        open_warm(&warm, "2");
+        assert_int_equal(count(&warm, CARREL_WARM), 2);
+        creates = fake_calls(warm.rig.engine, FAKE_CREATE);
+        assert_int_equal(creates, 2);
+        rig_ensure(&warm.rig, "alice", &answer);
+        while (answer.count == 0)
+                rig_run_for(&warm.rig, 0.001);
+        assert_true(answer.is_success);
+        assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), creates);
+        assert_string_equal(rig_container(&warm.rig, "alice")->id, answer.container_id);
+        assert_string_equal(container_label(rig_container(&warm.rig, "alice"), "io.carrel.user"), "alice");
+        assert_int_equal(warm.rig.events[POOL_CLAIMED], 1);
+        rig_run_for(&warm.rig, 2); /* it is replaced */
+        assert_int_equal(count(&warm, CARREL_WARM), 2);
+        assert_int_equal(count(&warm, CARREL_READY), 1);
+        assert_int_equal(fake_containers(warm.rig.engine), 3);
+        close_warm(&warm);
+}
+
+static void test_another_spec_is_not_claimed(void **state)
+{
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        struct warm_rig warm;
+        struct answer answer;
+
+        (void)state;
+        open_warm(&warm, "1");
+        rig_ensure_spec(&warm.rig, "alice", &SMALL, CONFLICT_FAIL, &answer);
+        rig_run_for(&warm.rig, 2);
+        assert_true(answer.is_success);
+        assert_int_equal(answer.outcome, OUTCOME_CREATED);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        close_warm(&warm);
+}
+
+/* Each failure of a step destroys that carrel, and the caller gets a cold one. */
+static void test_a_failed_claim_takes_the_cold_road(void **state)
+{
+        (void)state;
+        for (int fault = 0; fault < 4; fault++) {
+                struct warm_rig warm;
+                struct answer answer;
+                char taken[CONTAINER_ID_BYTES];
+
+                open_warm(&warm, "1");
+                if (fault == 0)
+                        attach_fake_set(warm.attach, ATTACH_FAKE_FAILS);
+                if (fault == 1)
+                        attach_fake_set(warm.attach, ATTACH_FAKE_HANGS);
+                if (fault == 2)
+                        fake_set(warm.rig.engine, FAKE_CLAIM, FAKE_REFUSE, 1);
+                if (fault == 3)
+                        fake_set(warm.rig.engine, FAKE_CLAIM, FAKE_DO_AND_FAIL, 1);
+                taken[0] = '\0';
+                rig_ensure(&warm.rig, "alice", &answer);
+                rig_run_for(&warm.rig, 20);
+                assert_true(answer.is_success);
+                assert_int_equal(answer.outcome, OUTCOME_CREATED);
+                assert_int_equal(warm.rig.events[POOL_CLAIM_FAILED], 1);
+                assert_int_equal(rig_user_containers(&warm.rig, "alice"), 1);
+                assert_int_equal(count(&warm, CARREL_READY), 1);
+                assert_string_not_equal(answer.container_id, taken);
+                attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
+                rig_run_for(&warm.rig, 2);
+                assert_int_equal(fake_containers(warm.rig.engine), 1 + count(&warm, CARREL_WARM));
+                close_warm(&warm);
+        }
+}
+
+static bool note_name(void *arg, const struct carrel_view *view)
+{
+        assert_true(view->is_warm);
+        (void)snprintf(arg, ENGINE_NAME_BYTES, "%s", view->container);
+        return true;
+}
+
+static void test_a_dead_warm_carrel_is_replaced(void **state)
+{
+        struct warm_rig warm;
+        struct answer answer;
+        char name[ENGINE_NAME_BYTES];
+
+        (void)state;
+        open_warm(&warm, "1");
+        pool_each(warm.rig.pool, "", 1, note_name, name);
+        fake_kill(warm.rig.engine, name, false);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(count(&warm, CARREL_LOST), 0);
+        assert_int_equal(fake_containers(warm.rig.engine), 1);
+        rig_must_ensure(&warm.rig, "alice", &answer);
+        assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        close_warm(&warm);
+}
+
+static void test_a_pool_that_cannot_fill_backs_off(void **state)
+{
+        struct warm_rig warm;
+        struct answer answer;
+
+        (void)state;
+        open_warm(&warm, FAKE_MISSING_IMAGE ":2");
+        rig_run_for(&warm.rig, 300);
+        assert_int_equal(count(&warm, CARREL_WARM), 0);
+        assert_in_range(warm.rig.events[POOL_WARM_FAILED], 2, 12);
+        rig_must_ensure(&warm.rig, "alice", &answer); /* of the default image */
+        assert_int_equal(answer.outcome, OUTCOME_CREATED);
+        close_warm(&warm);
+}
+
+static void test_a_changed_setting_retires_the_rest(void **state)
+{
+        struct warm_rig warm;
+        struct pool_options options;
+        struct fault why;
+
+        (void)state;
+        open_warm(&warm, "3");
+        assert_int_equal(count(&warm, CARREL_WARM), 3);
+        options = warm.rig.options;
+        options.warm = "1";
+        assert_int_equal(pool_reconfigure(warm.rig.pool, &options, &why), 0);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        options.defaults.memory_bytes /= 2; /* another template */
+        assert_int_equal(pool_reconfigure(warm.rig.pool, &options, &why), 0);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 4);
+        options.warm = "";
+        assert_int_equal(pool_reconfigure(warm.rig.pool, &options, &why), 0);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(fake_containers(warm.rig.engine), 0);
+        close_warm(&warm);
+}
+
+static void on_loaded(void *arg, const struct pool_image *images, size_t count, const struct fault *why)
+{
+        (void)images, (void)why;
+        *(size_t *)arg = count;
+}
+
+static void test_a_new_image_replaces_them(void **state)
+{
+        struct warm_rig warm;
+        struct image_work *work = NULL;
+        struct fault why = { 0 };
+        size_t loaded = 0;
+        int fd = memfd_create("image", MFD_CLOEXEC);
+
+        (void)state;
+        assert_true(fd >= 0);
+        open_warm(&warm, "1");
+        if (pool_images_load(warm.rig.pool, fd, RIG_IMAGE, "auto", on_loaded, &loaded, &work, &why) < 0)
+                fail_msg("%s", why.message);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(loaded, 1);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 2);
+        close(fd);
+        close_warm(&warm);
+}
+
+static void test_an_old_one_is_replaced(void **state)
+{
+        struct warm_rig warm;
+
+        (void)state;
+        open_warm(&warm, "1");
+        rig_run_for(&warm.rig, 3700);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 2);
+        close_warm(&warm);
+}
+
+/* They never keep a user out. */
+static void test_they_give_way_at_max_carrels(void **state)
+{
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        struct warm_rig warm;
+        struct pool_options options = rig_options();
+        struct answer answers[4];
+
+        (void)state;
+        rig_need_root();
+        options.warm = "2";
+        options.max_carrels = 3;
+        rig_open(&warm.rig, &options);
+        assert_int_equal(attach_new_fake(&warm.attach, warm.rig.loop), 0);
+        pool_use_attach(warm.rig.pool, warm.attach);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(count(&warm, CARREL_WARM), 2);
+        for (unsigned i = 0; i < 3; i++) {
+                char user[8];
+
+                (void)snprintf(user, sizeof user, "u%u", i);
+                rig_ensure_spec(&warm.rig, user, &SMALL, CONFLICT_FAIL, &answers[i]);
+                rig_run_for(&warm.rig, 2);
+                assert_true(answers[i].is_success);
+        }
+        assert_int_equal(count(&warm, CARREL_READY), 3);
+        assert_int_equal(count(&warm, CARREL_WARM), 0);
+        assert_int_equal(fake_containers(warm.rig.engine), 3);
+        rig_ensure_spec(&warm.rig, "late", &SMALL, CONFLICT_FAIL, &answers[3]);
+        assert_int_equal(answers[3].why.kind, FAULT_POOL_FULL);
+        close_warm(&warm);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_targets_are_parsed),
+                cmocka_unit_test(test_wrong_targets_are_refused),
+                cmocka_unit_test(test_a_claim_needs_no_start),
+                cmocka_unit_test(test_another_spec_is_not_claimed),
+                cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
+                cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
+                cmocka_unit_test(test_a_pool_that_cannot_fill_backs_off),
+                cmocka_unit_test(test_a_changed_setting_retires_the_rest),
+                cmocka_unit_test(test_a_new_image_replaces_them),
+                cmocka_unit_test(test_an_old_one_is_replaced),
+                cmocka_unit_test(test_they_give_way_at_max_carrels),
+        };
+
+        return cmocka_run_group_tests_name("claim", tests, NULL, NULL);
+}
