@@ -16,10 +16,24 @@ static int read_user_id(char target[USER_ID_MAX + 1], const char *value, struct 
         return r;
 }
 
+/* The name of a warm carrel begins with a dot. */
 static int read_after(void *target, const char *value, const char *name, struct fault *why)
 {
+        struct list_query *query = target;
+        bool is_warm = value[0] == '.';
+
         (void)name;
-        return read_user_id(((struct list_query *)target)->after, value, why);
+        if (!is_warm)
+                return read_user_id(query->after, value, why);
+        if (user_id_check(value + 1, strlen(value + 1), why) < 0 ||
+            str_copy(query->after, sizeof query->after, value) < 0)
+                return fault_set(why, FAULT_USER_ID_INVALID, EINVAL, "after is no user id, and no warm carrel's name");
+        return 0;
+}
+
+static int read_all(void *target, const char *value, const char *name, struct fault *why)
+{
+        return query_flag(value, name, &((struct list_query *)target)->has_all, why);
 }
 
 static int read_user(void *target, const char *value, const char *name, struct fault *why)
@@ -115,7 +129,11 @@ static int read_format(void *target, const char *value, const char *name, struct
 }
 
 const struct query_parameter CARREL_LIST_QUERY[] = {
-        { "after", read_after, false }, { "limit", read_limit, false }, { "state", read_state, false }, { 0 }
+        { "after", read_after, false },
+        { "all", read_all, false },
+        { "limit", read_limit, false },
+        { "state", read_state, false },
+        { 0 },
 };
 const struct query_parameter EXEC_LIST_QUERY[] = { { "state", read_exec_state, false },
                                                    { "user", read_user, false },

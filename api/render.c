@@ -334,6 +334,9 @@ static struct json *render_stats(const struct pool_stats *stats)
                 put_number(&ensures, ensure_outcome_name((enum ensure_outcome)outcome),
                            (double)stats->ensures[outcome]);
         put_child(&object, "carrels", carrels);
+        put_number(&object, "warm_wanted", stats->warm_wanted);
+        put_number(&object, "warm_failures", (double)stats->warm_failures);
+        put_number(&object, "claim_failures", (double)stats->claim_failures);
         put_number(&object, "starts_in_flight", stats->starts_in_flight);
         put_number(&object, "starts_queued", stats->starts_queued);
         put_number(&object, "waiters", stats->waiters);

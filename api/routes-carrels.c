@@ -57,7 +57,8 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
 
         listing->n_looked++;
         (void)snprintf(listing->seen, sizeof listing->seen, "%s", view->user);
-        if (state >= 0 && view->state != (enum carrel_state)state)
+        if ((state >= 0 && view->state != (enum carrel_state)state) ||
+            (view->is_warm && !listing->query.has_all && state != CARREL_WARM))
                 return true;
         listing->has_more = listing->n_shown == listing->query.limit;
         if (listing->has_more)

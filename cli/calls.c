@@ -190,7 +190,7 @@ static void take_page(cJSON *page, cJSON *carrels)
         }
 }
 
-int cli_list_carrels(struct cli *cli, const char *state, cJSON *carrels)
+int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *carrels)
 {
         AUTO(auto_buffer) struct buffer after = { 0 };
         bool has_more = true;
@@ -201,6 +201,7 @@ int cli_list_carrels(struct cli *cli, const char *state, cJSON *carrels)
 
                 (void)buffer_text(&path, "/v1/carrels?limit=1000");
                 (void)api_path_query(&path, "state", state);
+                (void)api_path_query(&path, "all", has_all ? "1" : NULL);
                 if (api_path_query(&path, "after", after.data) < 0 || path.has_failed)
                         return cli_no_memory(cli);
                 int status = cli_call(cli, "GET", path.data, NULL, &page);

@@ -42,7 +42,7 @@ int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id
 int cli_call_each(struct cli *cli, const struct cli_action *action, char *const *ids, cJSON *answers);
 
 /* All carrels (of a state, or NULL: of any), page by page, appended to the array `carrels`. Exit status. */
-int cli_list_carrels(struct cli *cli, const char *state, cJSON *carrels);
+int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *carrels);
 
 /* Reports it; STATUS_FAILED. */
 int cli_no_memory(const struct cli *cli);

@@ -5,13 +5,15 @@
 
 struct ls_values {
         const char *state;
+        bool has_all;
 };
 
-static const char *const STATES[] = { "lost", "queued", "ready", "retiring", "starting", NULL };
+static const char *const STATES[] = { "lost", "queued", "ready", "retiring", "starting", "warm", NULL };
 
 static const struct option_spec OPTIONS[] = {
+        { 'a', "all", OPTION_FLAG, offsetof(struct ls_values, has_all), .help = "warm carrels, too" },
         { 's', "state", OPTION_CHOICE, offsetof(struct ls_values, state), .choices = STATES, .argument = "STATE",
-          .help = "only carrels in STATE: lost, queued, ready, retiring, starting" },
+          .help = "only carrels in STATE: lost, queued, ready, retiring, starting, warm" },
         { .name = NULL },
 };
 
@@ -36,7 +38,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
 
         if (carrels == NULL)
                 return cli_no_memory(cli);
-        int status = cli_list_carrels(cli, ls->state, carrels);
+        int status = cli_list_carrels(cli, ls->state, ls->has_all, carrels);
         if (status != STATUS_OK)
                 return status;
         if (cli_is_json(cli))
@@ -48,7 +50,9 @@ const struct verb CMD_LS = {
         .name = "ls",
         .operands = "",
         .summary = "List the carrels, sorted by user id",
-        .help = "Listing does not reset the idle timer. -q prints the user ids.",
+        .help = "Listing does not reset the idle timer. -q prints the user ids. A warm carrel has no user yet: its "
+                "name\n"
+                "begins with a dot.",
         .examples = "  carrel ls\n  carrel ls --state ready -q",
         .options = OPTIONS,
         .values_size = sizeof(struct ls_values),

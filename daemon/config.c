@@ -214,6 +214,11 @@ static const struct setting TABLE[] = {
         { "users_dir", SETTING_TEXT, AT(users_dir), "/var/lib/carrel/users", 1, 200, NULL,
           "directory of the users' directories; every ancestor must belong to root and be unwritable by others",
           check_path },
+        { "warm", SETTING_TEXT, AT(warm), "", 0, 4000, NULL,
+          "warm carrels to keep for the next users: a number, or image:number for each image, separated by commas",
+          NULL },
+        { "warm_max_age_s", SETTING_DECIMAL, AT(warm_max_age_s), "3600", 0, 31536000, NULL,
+          "seconds after which an unused warm carrel is replaced; 0: never", NULL },
         { .key = NULL },
 };
 
@@ -251,6 +256,8 @@ static const char *const RELOADABLE[] = {
         "policy",
         "reap_interval_s",
         "sweep_interval_s",
+        "warm",
+        "warm_max_age_s",
 };
 
 const struct setting *config_table(void)

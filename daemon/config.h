@@ -46,6 +46,7 @@ struct config {
         char *gid;
         char *helper_dir;
         double idle_ttl_s;
+        double warm_max_age_s;
         char *image;
         char *image_dir;
         char *spool_dir;
@@ -84,6 +85,7 @@ struct config {
         int userns;
         uint64_t userns_base;
         char *users_dir;
+        char *warm;
 
         /* No setting: the addresses that dns stands for on this host, as of the time that it was read. */
         char resolvers[CONFIG_RESOLVERS_BYTES];

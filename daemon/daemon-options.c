@@ -40,6 +40,11 @@ static const struct own_kernel *find_own_kernel(const char *runtime)
         return NULL;
 }
 
+bool daemon_has_own_kernel(const struct config *config)
+{
+        return find_own_kernel(config->runtime) != NULL;
+}
+
 struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
                                         char init_path[static DAEMON_PATH_BYTES])
 {
@@ -71,6 +76,8 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 .max_queued_execs = (unsigned)config->max_queued_execs,
                 .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
+                .warm = config->warm,
+                .warm_max_age_s = config->warm_max_age_s,
         };
 
         if (config->engine != CONFIG_ENGINE_FAKE) {

@@ -10,6 +10,7 @@
 #include "flow.h"
 #include "pool.h"
 
+struct attach;
 struct turns;
 
 struct daemon {
@@ -26,6 +27,7 @@ struct daemon {
         struct engine *engine;
         struct engine_verdicts engines;
         struct netpolicy *netpolicy;
+        struct attach *attach; /* NULL: no warm carrels are wanted */
         struct execs *execs;
         struct pool *pool;
         struct job_registry *registry;
@@ -49,6 +51,9 @@ struct daemon {
 int phases_up(struct daemon *daemon);
 /* Takes all down in reverse. */
 void phases_down(struct daemon *daemon);
+
+/* Starts carrel-mountd if warm carrels are wanted and possible, and gives it to the pool. */
+int daemon_start_attach(struct daemon *daemon, struct fault *why);
 
 /* SIGHUP: reads the settings again and hands the reloadable ones over. The running ones stay when it fails. */
 int reload_settings(struct daemon *daemon, struct fault *why);

@@ -8,6 +8,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent-listener.h"
+#include "attach.h"
 #include "daemon-options.h"
 #include "daemon.h"
 #include "engine-execs.h"
@@ -356,6 +357,27 @@ static void free_engine(struct daemon *daemon)
                 daemon->engine = daemon->engine->ops->free(daemon->engine);
 }
 
+int daemon_start_attach(struct daemon *daemon, struct fault *why)
+{
+        const struct config *config = &daemon->config;
+        char path[DAEMON_PATH_BYTES];
+        int r = 0;
+
+        if (daemon->attach != NULL || config->warm[0] == '\0')
+                return 0;
+        if (daemon_has_own_kernel(config)) {
+                log_event(daemon->log, LOG_LEVEL_WARNING, "no_warm_carrels", "reason",
+                          "a runtime with a kernel of its own takes no mount after the start: warm is ignored", NULL);
+                return 0;
+        }
+        daemon_mountd_path(config, path);
+        r = config->engine == CONFIG_ENGINE_FAKE ? attach_new_fake(&daemon->attach, daemon->loop)
+                                                 : attach_new(&daemon->attach, daemon->loop, path, why);
+        if (r == 0)
+                pool_use_attach(daemon->pool, daemon->attach);
+        return r;
+}
+
 static int make_pool(struct daemon *daemon, struct fault *why)
 {
         char init_path[DAEMON_PATH_BYTES];
@@ -363,12 +385,15 @@ static int make_pool(struct daemon *daemon, struct fault *why)
         int r = pool_new(&daemon->pool, daemon->loop, daemon->engine, daemon->netpolicy, daemon->execs, &options,
                          &daemon->observer, why);
 
-        return r < 0 ? r : pool_listen(daemon->pool, journal_on_event, daemon->log);
+        if (r == 0)
+                r = pool_listen(daemon->pool, journal_on_event, daemon->log);
+        return r < 0 ? r : daemon_start_attach(daemon, why);
 }
 
 static void free_pool(struct daemon *daemon)
 {
         daemon->pool = pool_free(daemon->pool);
+        daemon->attach = attach_free(daemon->attach);
 }
 
 static int make_jobs(struct daemon *daemon, struct fault *why)

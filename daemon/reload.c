@@ -85,6 +85,8 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         jobs_reconfigure(daemon->jobs, &jobs);
         struct pool_options pool = daemon_pool_options(&daemon->config, &daemon->owner, path);
         r = pool_reconfigure(daemon->pool, &pool, why);
+        if (r == 0)
+                r = daemon_start_attach(daemon, why);
         if (r < 0)
                 return r;
         struct netpolicy_options network = daemon_netpolicy_options(&daemon->config, path);

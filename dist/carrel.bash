@@ -45,7 +45,7 @@ _carrel_kind() {
         *:--on-conflict) kind='fail replace replace_idle' ;;
         image:-f | *:--format) kind='auto docker oci rootfs' ;;
         ps:-s | ps:--state) kind='all ended failed running waiting' ;;
-        ls:-s | ls:--state) kind='lost queued ready retiring starting' ;;
+        ls:-s | ls:--state) kind='lost queued ready retiring starting warm' ;;
         kill:-s | kill:--signal) kind='CONT HUP INT KILL QUIT STOP TERM USR1 USR2' ;;
         *:--memory | *:--limit) kind='256m 512m 1g 2g' ;;
         exec:-w | shell:-w | *:--workdir) kind='/tmp /workspace' ;;

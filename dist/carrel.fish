@@ -121,7 +121,8 @@ complete -c carrel -n '__carrel_is logs' -s a -l after -x -d 'only events after 
 complete -c carrel -n '__carrel_is logs' -s f -l follow -d 'follow until the program ends'
 complete -c carrel -n '__carrel_is logs' -s n -l tail -x -d 'only the last lines'
 complete -c carrel -n '__carrel_is logs' -l raw -d 'pass escape sequences on'
-complete -c carrel -n '__carrel_is ls' -s s -l state -x -a 'lost queued ready retiring starting' -d state
+complete -c carrel -n '__carrel_is ls' -s a -l all -d 'warm carrels, too'
+complete -c carrel -n '__carrel_is ls' -s s -l state -x -a 'lost queued ready retiring starting warm' -d state
 complete -c carrel -n '__carrel_is ps' -s s -l state -x -a 'all ended failed running waiting' -d state
 complete -c carrel -n '__carrel_is ps' -s a -l all -d 'also waiting and finished ones'
 complete -c carrel -n '__carrel_is reap' -s i -l idle -x -d seconds

@@ -44,7 +44,7 @@ _carrel_value() {
         *:--on-conflict) compadd fail replace replace_idle ;;
         image:-f|*:--format) compadd auto docker oci rootfs ;;
         ps:-s|ps:--state) compadd all ended failed running waiting ;;
-        ls:-s|ls:--state) compadd lost queued ready retiring starting ;;
+        ls:-s|ls:--state) compadd lost queued ready retiring starting warm ;;
         kill:-s|kill:--signal) compadd CONT HUP INT KILL QUIT STOP TERM USR1 USR2 ;;
         *:--memory|*:--limit) compadd 256m 512m 1g 2g ;;
         exec:-w|shell:-w|*:--workdir) compadd /tmp /workspace ;;

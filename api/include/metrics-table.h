@@ -18,6 +18,9 @@ enum carrel_metric {
         METRIC_FLOWS_TABLE_SIZE,
         METRIC_FLOWS_REFUSED,
         METRIC_ENGINE_UP,
+        METRIC_WARM_WANTED,
+        METRIC_WARM_FAILURES,
+        METRIC_CLAIM_FAILURES,
         METRIC_STARTS_IN_FLIGHT, /* pool_stats at the scrape; and so the next two */
         METRIC_STARTS_QUEUED,
         METRIC_EXECS_RUNNING,
