@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent-channel.h"
+#include "clock.h"
 
 /* READS_AT_ONCE limits how much of one stream is read in one turn of the loop, so that a flood does not delay others.
  */
@@ -50,11 +51,33 @@ static bool make_pipe(const struct agent_channel *channel, int ours, int ends[st
 
 /* ---- output ---- */
 
+static double take_turn(struct agent_output *output)
+{
+        return output_pace_take(&output->pace, clock_boottime_s());
+}
+
+static void on_rested(struct ev_loop *loop, ev_timer *timer, int events)
+{
+        struct agent_output *output = timer->data;
+
+        (void)events;
+        if (!output->is_paused)
+                ev_io_start(loop, &output->readable);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
         struct agent_output *output = io->data;
+        double wait_s = take_turn(output);
 
-        (void)loop, (void)events;
+        (void)events;
+        if (wait_s > 0) {
+                ev_io_stop(loop, io);
+                ev_timer_set(&output->rest, wait_s, 0);
+                ev_timer_start(loop, &output->rest);
+                return;
+        }
+        output->is_emptied = false;
         if (!output->sink.on_readable(output->sink.arg))
                 (void)agent_output_read(output);
 }
@@ -66,6 +89,8 @@ void agent_output_init(struct agent_output *output, struct agent_channel *channe
                 (struct agent_output){ .channel = channel, .sink = *sink, .stream = stream, .fd = -1, .is_open = true };
         ev_io_init(&output->readable, on_readable, -1, EV_READ);
         output->readable.data = output;
+        ev_timer_init(&output->rest, on_rested, 0, 0);
+        output->rest.data = output;
 }
 
 int agent_output_pipe(struct agent_output *output, int *ret_other)
@@ -109,6 +134,7 @@ void agent_output_close(struct agent_output *output)
 {
         refuse_more(output);
         ev_io_stop(loop_of(output->channel), &output->readable);
+        ev_timer_stop(loop_of(output->channel), &output->rest);
         if (output->fd >= 0)
                 close(output->fd);
         output->fd = -1;
@@ -153,10 +179,11 @@ static void end_output(struct agent_output *output)
         output->sink.on_end(output->sink.arg);
 }
 
-/* Large writers get half as many wake-ups. The kernel refuses when root's pipes have too many pages, which does no
- * harm. */
+/* Large writers get half as many wake-ups, and no rests. The kernel refuses when root's pipes have too many pages,
+ * which does no harm. */
 static void widen(struct agent_output *output)
 {
+        output_pace_forgive(&output->pace);
         if (!output->is_large)
                 (void)fcntl(output->fd, F_SETPIPE_SZ, LARGE_PIPE_BYTES);
         output->is_large = true;
@@ -188,6 +215,8 @@ size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size)
 
         if (output->fd < 0)
                 return 0;
+        if (output->is_emptied && output->owed == 0 && !output->is_bounded && take_turn(output) > 0)
+                return 0;
         if (output->is_bounded && size > output->owed)
                 size = output->owed;
         length = size > 0 ? read(output->fd, bytes, size) : 0;
@@ -199,6 +228,7 @@ size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size)
         }
         if (length >= 1 << 16)
                 widen(output);
+        output->is_emptied = (size_t)length < size;
         output->owed -= (size_t)length < output->owed ? (size_t)length : output->owed;
         return (size_t)length;
 }
@@ -248,9 +278,9 @@ void agent_output_pause(struct agent_output *output, bool is_paused)
                 ev_io_stop(loop_of(output->channel), &output->readable);
         else if (output->fd >= 0 && output->readable.fd < 0)
                 return; /* before agent_output_go, which starts it */
-        else if (output->fd >= 0)
+        else if (output->fd >= 0 && !ev_is_active(&output->rest))
                 ev_io_start(loop_of(output->channel), &output->readable);
-        else if (!is_paused)
+        else if (output->fd < 0 && !is_paused)
                 deliver_held(output);
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "output-pace.h"
 #include "str.h"
 
 struct agent_channel;
@@ -32,6 +33,9 @@ struct agent_output {
         bool is_bounded; /* only `owed` bytes may be pulled */
         size_t owed;     /* bytes that were in the pipe at agent_output_owe and were not pulled yet */
         ev_io readable;
+        ev_timer rest; /* active: `readable` is stopped until then */
+        struct output_pace pace;
+        bool is_emptied;             /* this wake has emptied the pipe */
         struct buffer held;          /* framed: came while paused, at most the window */
         uint32_t number, uncredited; /* framed: bytes that no CREDIT has confirmed yet */
         bool has_end;                /* framed: END has come */

@@ -22,6 +22,7 @@ static const struct {
         { "exec true beside a fork bomb",
           "{\"argv\":[\"sh\",\"-c\",\"b() { b | b & }; b; sleep 2\"],\"timeout_s\":10}" },
         { "exec true beside a memory hog", "{\"argv\":[\"tail\",\"/dev/zero\"],\"timeout_s\":10}" },
+        { "exec true beside endless single lines", "{\"argv\":[\"sh\",\"-c\",\"while :; do echo x; done\"]}" },
         { "exec true beside an endless writer", "{\"argv\":[\"yes\"]}" },
         { "exec true beside a CPU burner", "{\"argv\":[\"sh\",\"-c\",\"while :; do :; done\"]}" },
 };
@@ -86,7 +87,10 @@ static void run_beside(struct bench *bench, bench_operation run, size_t hog, str
 
 size_t neighbours_run(struct bench *bench, bench_operation run, struct row *ret_rows)
 {
+        size_t count = 0;
+
         for (size_t i = 0; i < HOGS_COUNT; i++)
-                run_beside(bench, run, i, &ret_rows[i]);
-        return HOGS_COUNT;
+                if (bench_is_wanted(bench, HOGS[i].name))
+                        run_beside(bench, run, i, &ret_rows[count++]);
+        return count;
 }

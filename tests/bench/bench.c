@@ -131,6 +131,11 @@ int bench_show(struct bench *bench, struct row *rows, size_t count)
         return r;
 }
 
+bool bench_is_wanted(const struct bench *bench, const char *operation)
+{
+        return bench->only == NULL || strstr(operation, bench->only) != NULL;
+}
+
 /* ---- main ---- */
 
 static void show_usage(FILE *out, const struct bench_program *program)
@@ -149,7 +154,9 @@ static void show_usage(FILE *out, const struct bench_program *program)
               "  -n SCALE    multiply the repetitions, 1 to 1000 (default 1)\n",
               out);
         if (!program->needs_no_carreld)
-                fputs("  SOCKET      socket of the carreld to measure\n", out);
+                fputs("  -o TEXT     measure only the operations whose name has TEXT (bench_exec only)\n"
+                      "  SOCKET      socket of the carreld to measure\n",
+                      out);
 }
 
 static size_t parse_number(const char *text, size_t max)
@@ -167,7 +174,7 @@ static int parse_arguments(const struct bench_program *program, struct bench *be
         int n_sockets = program->needs_no_carreld ? 0 : 1;
         int option;
 
-        while ((option = getopt_long(argc, argv, "c:d:hi:j:n:", LONG, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "c:d:hi:j:n:o:", LONG, NULL)) != -1) {
                 if (option == 'h')
                         return 1;
                 if (option == 'c' && program->count_meaning != NULL)
@@ -180,6 +187,8 @@ static int parse_arguments(const struct bench_program *program, struct bench *be
                         bench->json_path = optarg;
                 else if (option == 'n')
                         bench->scale = parse_number(optarg, 1000);
+                else if (option == 'o')
+                        bench->only = optarg;
                 else
                         return -EINVAL;
         }

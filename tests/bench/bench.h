@@ -12,8 +12,9 @@
 struct bench {
         const char *name; /* of the program */
         const char *socket_path, *docker_socket, *image, *json_path;
-        size_t scale; /* of the repetitions */
-        size_t count; /* of the program's option -c */
+        const char *only; /* part of the wanted operations' names; NULL: all */
+        size_t scale;     /* of the repetitions */
+        size_t count;     /* of the program's option -c */
         char docker_host[256];
         int fd; /* the keep-alive connection */
         struct plain_answer answer;
@@ -34,6 +35,8 @@ struct bench_plan {
 };
 
 double bench_now_ms(void);
+/* Whether the option -o selects it. */
+bool bench_is_wanted(const struct bench *bench, const char *operation);
 void bench_complain(const struct bench *bench, const char *name, int error);
 
 /* Asks carreld over fd. -EREMOTEIO: the status is not 2xx. */

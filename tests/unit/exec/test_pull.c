@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent-rig.h"
+#include "clock.h"
 
 static const struct exec_request PULLED = { .is_streaming = true, .is_pulled = true };
 
@@ -105,6 +106,49 @@ static void output_that_is_not_pulled_waits(void **state)
         world_pull(&rig.world, 64); /* finds the end, too */
         assert_string_equal(rig.world.streamed, "1words");
         assert_int_equal(rig.world.n_answers, 1);
+        close_rig(&rig);
+}
+
+/* The reads of its burst are spent, so that it would wait in its pipe for a minute. The end of the program does not. */
+static void a_rest_does_not_hold_up_the_end(void **state)
+{
+        struct rig rig;
+        struct agent_exec *exec;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        exec = (struct agent_exec *)rig.world.exec;
+        exec->outputs[0].pace =
+                (struct output_pace){ .spent = OUTPUT_PACE_BURST + 60 * OUTPUT_PACE_PER_S, .at_s = clock_boottime_s() };
+        rig.world.is_pulling = true;
+        put(rig.fds[0], "lines");
+        while (!ev_is_active(&exec->outputs[0].rest) && !rig.world.has_barked)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_int_equal(rig.world.n_readables, 0);
+        put(rig.fds[0], "more");
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 0, 0);
+        world_await_answers(&rig.world, 1);
+        assert_string_equal(rig.world.streamed, "1linesmore");
+        close_rig(&rig);
+}
+
+/* A short one, without an end. */
+static void a_rest_ends(void **state)
+{
+        struct rig rig;
+        struct agent_exec *exec;
+
+        (void)state;
+        begin(&rig, &PULLED);
+        exec = (struct agent_exec *)rig.world.exec;
+        exec->outputs[0].pace = (struct output_pace){ .spent = OUTPUT_PACE_BURST + 50, .at_s = clock_boottime_s() };
+        put(rig.fds[0], "lines");
+        await_readable(&rig, 1);
+        assert_false(ev_is_active(&exec->outputs[0].rest));
+        world_pull(&rig.world, 64);
+        assert_string_equal(rig.world.streamed, "1lines");
+        close_fds(&rig);
         close_rig(&rig);
 }
 
@@ -261,6 +305,8 @@ static void frames_are_pushed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_rest_does_not_hold_up_the_end),
+                cmocka_unit_test(a_rest_ends),
                 cmocka_unit_test(a_pull_brings_output),
                 cmocka_unit_test(streams_take_turns),
                 cmocka_unit_test(output_that_is_not_pulled_waits),
