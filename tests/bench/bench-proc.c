@@ -52,6 +52,19 @@ double proc_available_bytes(void)
         return kilobytes(text, "MemAvailable:");
 }
 
+double proc_kernel_bytes(void)
+{
+        static const char *const KEYS[] = { "\nSUnreclaim:", "\nKernelStack:", "\nPageTables:", "\nPercpu:",
+                                            "\nShmem:" };
+        char text[TEXT_BYTES];
+        double bytes = 0;
+
+        read_text("/proc/meminfo", text);
+        for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+                bytes += kilobytes(text, KEYS[i]);
+        return bytes;
+}
+
 double proc_pss_bytes(pid_t pid)
 {
         char text[TEXT_BYTES];

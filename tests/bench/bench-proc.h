@@ -6,6 +6,9 @@
 
 /* MemAvailable in bytes; 0: unknown. */
 double proc_available_bytes(void);
+/* The memory that the kernel and tmpfs hold and cannot give back, of all users of the machine, in bytes. Programs that
+ * start and end change it less than MemAvailable. */
+double proc_kernel_bytes(void);
 /* The proportional share of a process's resident memory (Pss) in bytes; 0: it has ended. */
 double proc_pss_bytes(pid_t pid);
 /* Its private memory that no file backs (RssAnon) in bytes; 0: it has ended. */

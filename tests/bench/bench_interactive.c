@@ -212,7 +212,7 @@ struct plan {
 static const struct plan PLANS[] = {
         { "new user to `echo hi`, sequential", "docker run + exec", NULL, SEQUENTIAL, 40, 10 },
         { "the same, one every 200 ms", "docker run + exec", NULL, STAGGERED, 40, 10 },
-        { "the same, a burst", "burst of 20", "the burst's time per user", BURST, 0, BURST_BASELINE },
+        { "the same, all at once", "docker, 20 at once", "all at once, time per user", BURST, 0, BURST_BASELINE },
 };
 enum { PLANS_COUNT = sizeof PLANS / sizeof PLANS[0] };
 

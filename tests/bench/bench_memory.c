@@ -15,15 +15,16 @@ enum {
         NAME_BYTES = 64,
         PATH_BYTES = 128,
         ID_BYTES = 80,
-        BATCH = 10, /* containers for each sample of the machine's memory, as one is too few to see */
+        BATCH = 5, /* containers for each sample of the machine's memory, as one is too few to see */
         CONTAINERS = 20,
         CONTAINERS_MAX = 900,
 };
 
-enum row_number { ROW_MACHINE, ROW_PROCESSES, ROW_CHARGED, ROW_DAEMON, ROW_PER_CARREL, ROWS };
+enum row_number { ROW_MACHINE, ROW_KERNEL, ROW_PROCESSES, ROW_CHARGED, ROW_DAEMON, ROW_PER_CARREL, ROWS };
 
 static const struct row EMPTY_ROWS[ROWS] = {
         [ROW_MACHINE] = { .operation = "idle carrel, of the machine's memory", .unit = "MB", .baseline = "docker run" },
+        [ROW_KERNEL] = { .operation = "idle carrel, of the kernel's memory", .unit = "MB", .baseline = "docker run" },
         [ROW_PROCESSES] = { .operation = "idle carrel, its processes (Pss)", .unit = "MB", .baseline = "docker run" },
         [ROW_CHARGED] = { .operation = "idle carrel, charged to its cgroup", .unit = "MB", .baseline = "docker run" },
         [ROW_DAEMON] = { .operation = "the daemon and its helpers (Pss)",
@@ -138,18 +139,26 @@ static int docker_identify(struct bench *bench, size_t number, char ret_id[stati
 
 /* Adds a sample for each batch. The memory of programs that have just ended is free only a moment later, so the batches
  * vary, and their median counts. */
-static int measure_batches(struct bench *bench, const struct side *side, struct samples *ret_samples)
+static int measure_batches(struct bench *bench, const struct side *side, struct samples *ret_machine,
+                           struct samples *ret_kernel)
 {
-        double before_bytes = proc_available_bytes(), after_bytes;
-        int r = samples_open(ret_samples, side->count / BATCH + 1);
+        double available_bytes = proc_available_bytes(), kernel_bytes = proc_kernel_bytes();
+        int r = samples_open(ret_machine, side->count / BATCH + 1);
 
+        if (r == 0)
+                r = samples_open(ret_kernel, side->count / BATCH + 1);
         for (size_t i = 0; i < side->count && r == 0; i++) {
+                double available_now_bytes = 0, kernel_now_bytes = 0;
+
                 r = side->start(bench, i);
                 if (r != 0 || (i + 1) % BATCH != 0)
                         continue;
-                after_bytes = proc_available_bytes();
-                samples_add(ret_samples, megabytes(before_bytes - after_bytes) / BATCH);
-                before_bytes = after_bytes;
+                available_now_bytes = proc_available_bytes();
+                kernel_now_bytes = proc_kernel_bytes();
+                samples_add(ret_machine, megabytes(available_bytes - available_now_bytes) / BATCH);
+                samples_add(ret_kernel, megabytes(kernel_now_bytes - kernel_bytes) / BATCH);
+                available_bytes = available_now_bytes;
+                kernel_bytes = kernel_now_bytes;
         }
         return r;
 }
@@ -202,7 +211,7 @@ static int measure(struct bench *bench, const struct side *side, struct samples 
                 r = side->remove(bench, 0);
         private_bytes = proc_private_bytes(side->daemon);
         if (r == 0)
-                r = measure_batches(bench, side, ret_samples[ROW_MACHINE]);
+                r = measure_batches(bench, side, ret_samples[ROW_MACHINE], ret_samples[ROW_KERNEL]);
         if (r == 0)
                 r = measure_each(bench, side, ret_samples[ROW_PROCESSES], ret_samples[ROW_CHARGED]);
         if (r == 0)
@@ -235,15 +244,17 @@ static int run_all(struct bench *bench)
                 ours[i] = &rows[i].ours;
                 theirs[i] = &rows[i].theirs;
         }
-        r = measure(bench, &carreld, ours);
-        if (r != 0)
-                bench_complain(bench, "idle carrels", r);
+        /* The baseline comes first: it has few containers, so their memory, which is freed late, disturbs little. */
         if (bench->docker_socket != NULL) {
                 docker.daemon = listener_of(bench->docker_socket);
                 r = measure(bench, &docker, theirs);
                 if (r != 0)
                         bench_complain(bench, "docker run", r);
+                bench_reconnect(bench);
         }
+        r = measure(bench, &carreld, ours);
+        if (r != 0)
+                bench_complain(bench, "idle carrels", r);
         return bench_show(bench, rows, ROWS);
 }
 
@@ -252,10 +263,13 @@ int main(int argc, char **argv)
         static const struct bench_program PROGRAM = {
                 .name = "bench_memory",
                 .about = "Measures the memory of idle carrels and of carreld, next to 20 containers of `docker run`.\n"
-                         "It reads /proc, so it must see all processes, as root. Rows: MemAvailable, a sample for\n"
-                         "each 10 containers; the Pss of each container's processes (its shim too); the charge of\n"
-                         "its memory cgroup; the Pss of the daemon and its children; and how much its private\n"
-                         "memory grew with each container. The rest of the machine must be quiet.",
+                         "It reads /proc, so it must see all processes, as root. Rows:\n"
+                         "- MemAvailable, a sample for each 5 containers; other programs change it, too;\n"
+                         "- what the kernel and tmpfs hold (SUnreclaim, KernelStack, PageTables, Percpu, Shmem);\n"
+                         "- the Pss of each container's processes, its shim included;\n"
+                         "- the charge of its memory cgroup, which includes a part of the kernel's memory;\n"
+                         "- the Pss of the daemon and its children;\n"
+                         "- how much the daemon's private memory grew with each container.",
                 .count_meaning = "idle carrels",
                 .count_default = 200,
                 .count_max = CONTAINERS_MAX,
