@@ -75,6 +75,7 @@ void table_forget(struct table *table, struct carrel *carrel)
         HASH_DELETE(by_user, table->users, carrel);
         table->by_state[carrel->state]--;
         carrel_drop_process(carrel);
+        list_remove(&carrel->warm); /* it is freed later, and until then no other claim may take it */
         carrel->is_free_deferred = true;
         list_append(&table->deferred_free, &carrel->deferred_free);
         if (!ev_is_active(&table->sweep))

@@ -98,6 +98,28 @@ static unsigned count(const struct warm_rig *warm, enum carrel_state state)
         return stats.by_state[state];
 }
 
+static void test_claims_of_one_turn_take_a_carrel_each(void **state)
+{
+        static const char *const USERS[] = { "alice", "bob", "carol" };
+        enum { N = sizeof USERS / sizeof *USERS };
+        struct warm_rig warm;
+        struct answer answers[N];
+
+        (void)state;
+        open_warm(&warm, "3");
+        assert_int_equal(count(&warm, CARREL_WARM), N);
+        for (size_t i = 0; i < N; i++)
+                rig_ensure(&warm.rig, USERS[i], &answers[i]);
+        rig_run_for(&warm.rig, 2);
+        for (size_t i = 0; i < N; i++) {
+                assert_true(answers[i].is_success);
+                assert_int_equal(answers[i].outcome, OUTCOME_CLAIMED);
+                assert_string_equal(rig_container(&warm.rig, USERS[i])->id, answers[i].container_id);
+        }
+        assert_int_equal(warm.rig.events[POOL_CLAIMED], N);
+        close_warm(&warm);
+}
+
 static void test_a_claim_needs_no_start(void **state)
 {
         struct warm_rig warm;
@@ -319,6 +341,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_targets_are_parsed),
                 cmocka_unit_test(test_wrong_targets_are_refused),
+                cmocka_unit_test(test_claims_of_one_turn_take_a_carrel_each),
                 cmocka_unit_test(test_a_claim_needs_no_start),
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
