@@ -31,21 +31,40 @@ enum {
         PIN_PATH_BYTES = CGROUP_PATH_BYTES + sizeof PIN
 };
 
+struct freezer {
+        const char *file, *freeze, *thaw;
+        const char *state, *is_frozen;
+};
+
+static const struct freezer FREEZERS[] = {
+        [EXEC_CGROUP_FREEZER] = { "freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN" },
+        [EXEC_CGROUP_UNIFIED] = { "cgroup.freeze", "1", "0", "cgroup.events", "frozen 1" },
+};
+
+void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum exec_cgroup_kind kind, const char *path)
+{
+        struct exec_cgroups cgroups = EXEC_CGROUPS_NONE;
+
+        cgroups.directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (cgroups.directory >= 0) {
+                cgroups.kind = kind;
+                cgroups.state = openat(cgroups.directory, FREEZERS[kind].state, O_RDONLY | O_CLOEXEC);
+        }
+        *ret_cgroups = cgroups;
+}
+
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id)
 {
-        struct exec_cgroups cgroups = { .kind = EXEC_CGROUP_NONE, .directory = -1 };
         struct cgroup cgroup;
 
-        if (init > 0 && cgroup_find(mounts, init, container_id, &cgroup) == 0) {
-                const char *place = cgroup.freezer_dir[0] != '\0' ? cgroup.freezer_dir : cgroup.unified_dir;
-
-                if (place[0] != '\0')
-                        cgroups.directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (cgroups.directory >= 0)
-                        cgroups.kind = cgroup.freezer_dir[0] != '\0' ? EXEC_CGROUP_FREEZER : EXEC_CGROUP_UNIFIED;
-        }
-        *ret_cgroups = cgroups;
+        *ret_cgroups = EXEC_CGROUPS_NONE;
+        if (init <= 0 || cgroup_find(mounts, init, container_id, &cgroup) != 0)
+                return;
+        if (cgroup.freezer_dir[0] != '\0')
+                exec_cgroups_open_at(ret_cgroups, EXEC_CGROUP_FREEZER, cgroup.freezer_dir);
+        else if (cgroup.unified_dir[0] != '\0')
+                exec_cgroups_open_at(ret_cgroups, EXEC_CGROUP_UNIFIED, cgroup.unified_dir);
 }
 
 void exec_cgroups_close(struct exec_cgroups *cgroups)
@@ -53,18 +72,12 @@ void exec_cgroups_close(struct exec_cgroups *cgroups)
         exec_cgroups_drop_spares(cgroups);
         if (cgroups->directory >= 0)
                 close(cgroups->directory);
-        *cgroups = (struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1 };
+        if (cgroups->state >= 0)
+                close(cgroups->state);
+        *cgroups = EXEC_CGROUPS_NONE;
 }
 
 /* ---- files ---- */
-
-static int read_at(int directory, const char *name, size_t most, char **ret_text)
-{
-        char path[64 + EXEC_CGROUP_NAME_BYTES];
-
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", directory, name);
-        return proc_file_read(path, most, ret_text);
-}
 
 static int write_at(int directory, const char *name, const char *text)
 {
@@ -184,9 +197,10 @@ static bool signal_member(const struct exec_cgroup *cgroup, pid_t pid, int signa
 /* A threaded group does not list its processes. They are among those of its domain, the container's group. */
 static int read_candidates(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, char **ret_text)
 {
-        int r = read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+        int r = proc_file_read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 
-        return r != -EOPNOTSUPP ? r : read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+        return r != -EOPNOTSUPP ? r
+                                : proc_file_read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 }
 
 int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, int signal)
@@ -204,24 +218,14 @@ int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgr
 
 /* ---- killing ---- */
 
-struct freezer {
-        const char *file, *freeze, *thaw;
-        const char *state, *is_frozen;
-};
-
-static const struct freezer FREEZERS[] = {
-        [EXEC_CGROUP_FREEZER] = { "freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN" },
-        [EXEC_CGROUP_UNIFIED] = { "cgroup.freeze", "1", "0", "cgroup.events", "frozen 1" },
-};
-
+/* The file stays open, as every exec asks. It gives its text again at offset 0 (seq_file.rst); the file of a removed
+ * group gives ENODEV. */
 bool exec_cgroups_is_frozen(const struct exec_cgroups *cgroups)
 {
-        const struct freezer *freezer = &FREEZERS[cgroups->kind];
-        AUTO(auto_free) char *state = NULL;
+        char state[FREEZER_STATE_BYTES] = "";
 
-        return cgroups->kind != EXEC_CGROUP_NONE &&
-               read_at(cgroups->directory, freezer->state, FREEZER_STATE_BYTES, &state) == 0 &&
-               strstr(state, freezer->is_frozen) != NULL;
+        return cgroups->state >= 0 && pread(cgroups->state, state, sizeof state - 1, 0) > 0 &&
+               strstr(state, FREEZERS[cgroups->kind].is_frozen) != NULL;
 }
 
 int exec_cgroups_thaw(const struct exec_cgroups *cgroups)
@@ -236,14 +240,14 @@ static void await_frozen(const struct freezer *freezer, int directory)
         for (int i = 0; i < FREEZE_LOOKS; i++) {
                 AUTO(auto_free) char *state = NULL;
 
-                if (read_at(directory, freezer->state, FREEZER_STATE_BYTES, &state) != 0 ||
+                if (proc_file_read_at(directory, freezer->state, FREEZER_STATE_BYTES, &state) != 0 ||
                     strstr(state, freezer->is_frozen) != NULL)
                         return;
         }
 }
 
 /* The next pass kills a process that froze late. A killed process dies when it is thawed. */
-static void kill_by_freezer(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
+static void kill_by_freezer(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         const struct freezer *freezer = &FREEZERS[cgroups->kind];
 
@@ -252,10 +256,10 @@ static void kill_by_freezer(const struct exec_cgroups *cgroups, const struct exe
         for (int pass = 0; pass < FREEZE_PASSES; pass++)
                 if (exec_cgroup_signal(cgroups, cgroup, SIGKILL) <= 0)
                         break;
-        (void)write_at(cgroup->directory, freezer->file, freezer->thaw);
+        cgroup->is_left_frozen = write_at(cgroup->directory, freezer->file, freezer->thaw) != 0;
 }
 
-void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup)
+void exec_cgroup_kill(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
         if (cgroup->directory < 0 || cgroups->kind == EXEC_CGROUP_NONE)
                 return;
@@ -325,27 +329,17 @@ bool exec_cgroup_retire(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup
 static bool has_members(int directory)
 {
         AUTO(auto_free) char *text = NULL;
-        int r = read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
+        int r = proc_file_read_at(directory, "cgroup.procs", MEMBERS_MAX_BYTES, &text);
 
         if (r == -EOPNOTSUPP)
-                r = read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
+                r = proc_file_read_at(directory, "cgroup.threads", MEMBERS_MAX_BYTES, &text);
         return r != 0 || text[0] != '\0';
-}
-
-/* A group that was frozen to kill it and could not be thawed would stop the next program for ever. */
-static bool is_thawed(const struct exec_cgroups *cgroups, int directory)
-{
-        const struct freezer *freezer = &FREEZERS[cgroups->kind];
-        AUTO(auto_free) char *state = NULL;
-
-        return read_at(directory, freezer->file, FREEZER_STATE_BYTES, &state) == 0 &&
-               str_has_prefix(state, freezer->thaw);
 }
 
 bool exec_cgroup_spare(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
-        if (cgroup->name[0] == '\0' || cgroups->n_spares == EXEC_CGROUPS_SPARE_MAX || has_members(cgroup->directory) ||
-            !is_thawed(cgroups, cgroup->directory))
+        if (cgroup->name[0] == '\0' || cgroups->n_spares == EXEC_CGROUPS_SPARE_MAX || cgroup->is_left_frozen ||
+            has_members(cgroup->directory))
                 return false;
         cgroups->spares[cgroups->n_spares++] = *cgroup;
         *cgroup = EXEC_CGROUP_NONE_YET;

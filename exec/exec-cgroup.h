@@ -30,6 +30,7 @@ struct exec_cgroup {
         char name[EXEC_CGROUP_NAME_BYTES]; /* "": no group */
         int directory;                     /* -1: not open */
         int join;                          /* the file through which a process joins; -1: not open */
+        bool is_left_frozen;               /* a kill froze it and could not thaw it: the next program would not run */
 };
 #define EXEC_CGROUP_NONE_YET ((struct exec_cgroup){ .directory = -1, .join = -1 })
 
@@ -40,10 +41,12 @@ enum { EXEC_CGROUPS_SPARE_MAX = 4 };
 struct exec_cgroups {
         enum exec_cgroup_kind kind;
         int directory;      /* the container's group; -1 with NONE */
+        int state;          /* the file that says whether it is frozen; -1: not open */
         unsigned n_retired; /* since empty retired groups were last looked for */
         struct exec_cgroup spares[EXEC_CGROUPS_SPARE_MAX];
         unsigned n_spares;
 };
+#define EXEC_CGROUPS_NONE ((struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1, .state = -1 })
 
 /* cgroup v1: keeps one empty group of the host frozen. When the first group is frozen and when the last one is thawed,
  * the kernel switches a slow path for all processes (freezer_active in kernel/cgroup/legacy_freezer.c), and the caller
@@ -56,6 +59,8 @@ void exec_cgroups_unpin(const struct cgroup_mounts *mounts);
  * cgroups. */
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id);
+/* The same with the path of the container's group. */
+void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum exec_cgroup_kind kind, const char *path);
 void exec_cgroups_close(struct exec_cgroups *cgroups);
 
 /* Whether another program has frozen the container's group, or a group above it. Then nothing inside runs, and the
@@ -74,9 +79,10 @@ bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgr
  * it, or a negative errno. */
 int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, int signal);
 /* Kills every member. Call it again until exec_cgroup_remove returns 0. */
-void exec_cgroup_kill(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup);
-/* Keeps the group of a finished exec as a spare if it is empty. Returns whether it was kept. (An agent that kept the
- * join file could put a process into it. That process belongs to the same carrel, and ends with the next exec.) */
+void exec_cgroup_kill(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
+/* Keeps the group of a finished exec as a spare if it is empty and not left frozen. Returns whether it was kept. (An
+ * agent that kept the join file could put a process into it. That process belongs to the same carrel, and ends with the
+ * next exec.) */
 bool exec_cgroup_spare(struct exec_cgroups *cgroups, struct exec_cgroup *cgroup);
 /* Closes the files; the group itself stays. */
 void exec_cgroup_close(struct exec_cgroup *cgroup);

@@ -29,9 +29,9 @@ static int read_all(int fd, size_t max_bytes, struct buffer *text)
         }
 }
 
-int proc_file_read(const char *path, size_t max_bytes, char **ret_text)
+int proc_file_read_at(int directory, const char *path, size_t max_bytes, char **ret_text)
 {
-        AUTO(auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        AUTO(auto_close) int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         struct buffer text = { 0 };
         char *taken;
         int r;
@@ -48,6 +48,11 @@ int proc_file_read(const char *path, size_t max_bytes, char **ret_text)
                 return -ENOMEM;
         *ret_text = taken;
         return 0;
+}
+
+int proc_file_read(const char *path, size_t max_bytes, char **ret_text)
+{
+        return proc_file_read_at(AT_FDCWD, path, max_bytes, ret_text);
 }
 
 int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text)

@@ -329,7 +329,7 @@ static void on_tidy(struct ev_loop *loop, ev_timer *timer, int events)
         channel->was_busy = false;
 }
 
-static void settle(struct agent_channel *channel)
+void agent_channel_settle(struct agent_channel *channel)
 {
         ev_idle_stop(channel->execs->loop, &channel->settle);
         while (channel->n_ended > 0) {
@@ -343,7 +343,7 @@ static void settle(struct agent_channel *channel)
 static void on_settle(struct ev_loop *loop, ev_idle *idle, int events)
 {
         (void)loop, (void)events;
-        settle(idle->data);
+        agent_channel_settle(idle->data);
 }
 
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup)
@@ -353,7 +353,7 @@ void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgr
         if (cgroup->name[0] == '\0')
                 return;
         if (channel->n_ended == ENDED_GROUPS_MAX)
-                settle(channel);
+                agent_channel_settle(channel);
         channel->ended[channel->n_ended++] = *cgroup;
         *cgroup = EXEC_CGROUP_NONE_YET;
         ev_idle_start(channel->execs->loop, &channel->settle);
@@ -444,7 +444,7 @@ struct agent_channel *agent_channel_close(struct agent_channel *channel)
                 return NULL;
         hang_up(channel);
         ev_timer_stop(channel->execs->loop, &channel->gone);
-        settle(channel);
+        agent_channel_settle(channel);
         ev_timer_stop(channel->execs->loop, &channel->tidy);
         HASH_ITER(hh, channel->sessions, session, next)
         {

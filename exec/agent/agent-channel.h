@@ -100,6 +100,8 @@ void agent_channel_break(struct agent_channel *channel, enum exec_left_behind wh
 /* Takes the group of a finished exec. Processes in the background stay, and the group with them; an empty group serves
  * the next exec. The work is done after the answer, when the loop is idle. */
 void agent_channel_retire(struct agent_channel *channel, struct exec_cgroup *cgroup);
+/* Does that work now. */
+void agent_channel_settle(struct agent_channel *channel);
 
 /* Sends the packet in agents->out; fds are borrowed. 0, -EPIPE (the agent is gone), -ENOMEM, -ENOBUFS (the agent does
  * not read, and the queue for it is full). */

@@ -69,7 +69,7 @@ static void send_signal(const struct agent_exec *exec, int signal)
         (void)agent_channel_send(exec->channel, NULL, 0);
 }
 
-int agent_exec_signal_all(const struct agent_exec *exec, int signal)
+int agent_exec_signal_all(struct agent_exec *exec, int signal)
 {
         if (exec->cgroup.directory >= 0 && (exec->seen & SAW_STARTED))
                 return signal == SIGKILL ? (exec_cgroup_kill(&exec->channel->cgroups, &exec->cgroup), 1)

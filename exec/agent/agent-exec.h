@@ -64,7 +64,7 @@ void agent_exec_init_timers(struct agent_exec *exec);
 /* Limits the wait for a turn to wait_s (0: without end), and to the exec's timeout. */
 void agent_exec_await_turn(struct agent_exec *exec, double wait_s);
 /* Sends signal to every process of it. Returns how many got it, or a negative errno. */
-int agent_exec_signal_all(const struct agent_exec *exec, int signal);
+int agent_exec_signal_all(struct agent_exec *exec, int signal);
 /* Contracts of struct exec_backend. */
 void agent_exec_cancel(struct exec *base);
 void agent_exec_lose(struct exec *base, bool is_oom);

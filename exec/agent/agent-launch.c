@@ -59,9 +59,19 @@ static int pack_pipes(struct agent_exec *exec, struct start_fds *start_fds)
         return r;
 }
 
+/* A busy loop has no idle turn to look at the groups of finished execs. Looking is cheaper than making a group. */
+static int take_group(struct agent_exec *exec, int *ret_join_fd)
+{
+        struct exec_cgroups *cgroups = &exec->channel->cgroups;
+
+        if (cgroups->n_spares == 0)
+                agent_channel_settle(exec->channel);
+        return exec_cgroup_make(cgroups, &exec->cgroup, ret_join_fd);
+}
+
 static int pack(struct agent_exec *exec, struct start_fds *start_fds)
 {
-        int r = exec_cgroup_make(&exec->channel->cgroups, &exec->cgroup, &start_fds->fds[0]);
+        int r = take_group(exec, &start_fds->fds[0]);
 
         if (r == 0) {
                 exec->flags |= AGENT_START_JOIN;

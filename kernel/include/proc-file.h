@@ -8,6 +8,8 @@
 /* The whole file, NUL-terminated and malloc'd. -E2BIG: longer than max_bytes; -ENOMEM; else the errno of open or
  * read (a process that has ended gives -ENOENT or -ESRCH). */
 int proc_file_read(const char *path, size_t max_bytes, char **ret_text);
+/* The same of a file in an open directory. */
+int proc_file_read_at(int directory, const char *path, size_t max_bytes, char **ret_text);
 /* /proc/<pid>/<name>. */
 int proc_pid_read(pid_t pid, const char *name, size_t max_bytes, char **ret_text);
 

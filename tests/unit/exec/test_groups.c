@@ -55,8 +55,7 @@ static int setup(void **state)
                        fixture->cell.id);
         if (mkdir(fixture->path, 0755) != 0)
                 return -1;
-        fixture->groups.kind = hierarchy->kind;
-        fixture->groups.directory = open(fixture->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        exec_cgroups_open_at(&fixture->groups, hierarchy->kind, fixture->path);
         fixture->is_ready = true;
         return 0;
 }
@@ -282,6 +281,50 @@ static void a_spare_group_kills_as_a_new_one(void **state)
         cell_exec_end(&exec);
 }
 
+static void freeze(const struct fixture *fixture)
+{
+        bool is_v1 = fixture->groups.kind == EXEC_CGROUP_FREEZER;
+        int fd = openat(fixture->groups.directory, is_v1 ? "freezer.state" : "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_true(dprintf(fd, is_v1 ? "FROZEN" : "1") > 0);
+        close(fd);
+}
+
+/* Each time: the file of the state stays open. */
+static void a_frozen_container_is_seen(void **state)
+{
+        struct fixture *fixture = fixture_of(state);
+        bool is_frozen = false;
+
+        for (int i = 0; i < 2; i++) {
+                assert_false(exec_cgroups_is_frozen(&fixture->groups));
+                freeze(fixture);
+                for (int j = 0; !is_frozen && j < TRIES; j++)
+                        is_frozen = exec_cgroups_is_frozen(&fixture->groups);
+                assert_true(is_frozen);
+                assert_int_equal(exec_cgroups_thaw(&fixture->groups), 0);
+                for (int j = 0; is_frozen && j < TRIES; j++)
+                        is_frozen = exec_cgroups_is_frozen(&fixture->groups);
+        }
+        assert_false(is_frozen);
+}
+
+/* A kill freezes a group and thaws it: it serves again. If it could not be thawed, the next program would not run. */
+static void a_group_that_is_left_frozen_is_no_spare(void **state)
+{
+        struct fixture *fixture = fixture_of(state);
+        struct exec_cgroup group = make_group(fixture);
+
+        exec_cgroup_kill(&fixture->groups, &group);
+        assert_false(group.is_left_frozen);
+        assert_true(exec_cgroup_spare(&fixture->groups, &group));
+        group = make_group(fixture);
+        group.is_left_frozen = true;
+        assert_false(exec_cgroup_spare(&fixture->groups, &group));
+        assert_int_equal(exec_cgroup_remove(&fixture->groups, &group), 0);
+}
+
 /* Then a program moves itself without waiting for the kernel. */
 static void groups_of_v2_are_threaded(void **state)
 {
@@ -338,6 +381,8 @@ int main(void)
                 TEST(what_is_retired_lives, &UNIFIED),
                 TEST(empty_groups_serve_again, &UNIFIED),
                 TEST(a_spare_group_kills_as_a_new_one, &UNIFIED),
+                TEST(a_frozen_container_is_seen, &UNIFIED),
+                TEST(a_group_that_is_left_frozen_is_no_spare, &UNIFIED),
                 TEST(groups_of_v2_are_threaded, &UNIFIED),
                 TEST(members_die, &FREEZER),
                 TEST(signals_are_counted, &FREEZER),
@@ -345,9 +390,11 @@ int main(void)
                 TEST(what_is_retired_lives, &FREEZER),
                 TEST(empty_groups_serve_again, &FREEZER),
                 TEST(a_spare_group_kills_as_a_new_one, &FREEZER),
+                TEST(a_frozen_container_is_seen, &FREEZER),
+                TEST(a_group_that_is_left_frozen_is_no_spare, &FREEZER),
                 TEST(a_freezer_is_pinned, &FREEZER),
         };
-        const size_t n_unified = 7, n_freezer = 7;
+        const size_t n_unified = 9, n_freezer = 9;
         size_t n = (is_mounted(&UNIFIED) ? n_unified : 0) + (is_mounted(&FREEZER) ? n_freezer : 0);
 
         /* A hierarchy that is not mounted is not reported as skipped: a machine with v1 or v2 alone has nothing to test
