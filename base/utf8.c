@@ -1,5 +1,6 @@
 #include "utf8.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -37,11 +38,13 @@ int utf8_step(const void *text, size_t length)
         return 0;
 }
 
+/* In each byte of a word: 1, and the bit that ASCII leaves clear. */
+static const uint64_t ONES = UINT64_C(0x0101010101010101);
+static const uint64_t HIGHS = UINT64_C(0x8080808080808080);
+
 /* The number of leading bytes that are ASCII and not NUL, in whole words. Most output is only that. */
 static size_t count_plain_words(const char *at, size_t length)
 {
-        const uint64_t ONES = UINT64_C(0x0101010101010101);
-        const uint64_t HIGHS = UINT64_C(0x8080808080808080);
         size_t n = 0;
 
         for (; length - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
@@ -105,23 +108,61 @@ static unsigned escapes_of(unsigned char byte)
         return byte < 0x20 ? JSON_ESCAPE_MAX - 1 : 0;
 }
 
-/* The number of leading bytes that JSON takes unescaped, in whole words of ASCII. */
-static size_t count_bare_words(const char *at, size_t length)
+/* The first byte is the lowest one. */
+static uint64_t load_word(const char *at)
 {
-        const uint64_t ONES = UINT64_C(0x0101010101010101);
-        const uint64_t HIGHS = UINT64_C(0x8080808080808080);
+        uint64_t word;
+
+        memcpy(&word, at, sizeof word);
+        return le64toh(word);
+}
+
+/* Sets the high bit of bytes that need an escape: of those below 0x20, and of those equal to '"' or '\\'. The
+ * subtractions borrow from the bytes above such a byte, so only the lowest bit that is set is sure. */
+static uint64_t flag_escapes(uint64_t word)
+{
+        uint64_t quotes = word ^ ONES * '"', slashes = word ^ ONES * '\\';
+
+        return ((word - ONES * 0x20) | (quotes - ONES) | (slashes - ONES)) & ~word & HIGHS;
+}
+
+static size_t first_flagged(uint64_t flags)
+{
+        return (size_t)__builtin_ctzll(flags) / 8;
+}
+
+/* The number of leading bytes that are ASCII and need no escape. */
+static size_t count_bare(const char *at, size_t length)
+{
         size_t n = 0;
 
         for (; length - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
-                uint64_t word, quotes, slashes;
+                uint64_t word = load_word(at + n);
+                uint64_t flags = flag_escapes(word) | (word & HIGHS);
 
-                memcpy(&word, at + n, sizeof word);
-                quotes = word ^ ONES * '"';
-                slashes = word ^ ONES * '\\';
-                /* The subtraction sets the high bit of a byte below 0x20, and of one equal to '"' or '\\'. */
-                if ((((word - ONES * 0x20) | (quotes - ONES) | (slashes - ONES) | word) & HIGHS) != 0)
-                        break;
+                if (flags != 0)
+                        return n + first_flagged(flags);
         }
+        while (n < length && (unsigned char)at[n] < 0x80 && escapes_of((unsigned char)at[n]) == 0)
+                n++;
+        return n;
+}
+
+/* Copies the leading bytes that need no escape, and returns their number. Other bytes of the target may change too:
+ * whole words are copied before they are judged. */
+static size_t copy_bare(char *target, const char *at, size_t length)
+{
+        size_t n = 0;
+
+        for (; length - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+                uint64_t flags = flag_escapes(load_word(at + n));
+
+                memcpy(target + n, at + n, sizeof flags);
+                if (flags != 0)
+                        return n + first_flagged(flags);
+        }
+        for (; n < length && escapes_of((unsigned char)at[n]) == 0; n++)
+                target[n] = at[n];
         return n;
 }
 
@@ -141,17 +182,33 @@ static size_t finish_tail(struct utf8_scan *scan, const char *at, size_t length)
         return taken;
 }
 
-/* Handles a few bytes of ASCII of which at least one needs an escape, as in a flood of such bytes. */
+/* Where one byte needs an escape, others follow soon: a word of ASCII, byte by byte. */
 static size_t scan_ascii(struct utf8_scan *scan, const char *at, size_t length)
 {
         size_t n = 0;
 
-        for (; n < length && n < 4 * sizeof(uint64_t); n++) {
-                unsigned char byte = (unsigned char)at[n];
+        for (; n < length && n < sizeof(uint64_t) && (unsigned char)at[n] < 0x80; n++) {
+                scan->is_broken |= at[n] == '\0';
+                scan->n_escapes += escapes_of((unsigned char)at[n]);
+        }
+        return n;
+}
 
-                if (byte == 0 || byte >= 0x80)
-                        break;
-                scan->n_escapes += escapes_of(byte);
+/* The characters up to the next of ASCII. */
+static size_t scan_characters(struct utf8_scan *scan, const char *at, size_t length)
+{
+        size_t n = 0;
+
+        while (n < length && (unsigned char)at[n] >= 0x80 && !scan->is_broken) {
+                int step = utf8_step(at + n, length - n);
+
+                if (step < 0) {
+                        scan->n_tail = length - n;
+                        memcpy(scan->tail, at + n, scan->n_tail);
+                        return length;
+                }
+                scan->is_broken = step == 0;
+                n += (size_t)step;
         }
         return n;
 }
@@ -163,22 +220,9 @@ void utf8_scan(struct utf8_scan *scan, const void *bytes, size_t length)
         if (scan->n_tail > 0 && !scan->is_broken)
                 at += finish_tail(scan, at, length);
         while (at < end && !scan->is_broken) {
-                size_t bare = count_bare_words(at, (size_t)(end - at));
-                int step;
-
-                at += bare;
+                at += count_bare(at, (size_t)(end - at));
                 at += scan_ascii(scan, at, (size_t)(end - at));
-                if (at == end)
-                        break;
-                step = utf8_step(at, (size_t)(end - at));
-                if (step < 0) {
-                        scan->n_tail = (size_t)(end - at);
-                        memcpy(scan->tail, at, scan->n_tail);
-                        break;
-                }
-                scan->is_broken = step == 0 || *at == '\0';
-                scan->n_escapes += escapes_of((unsigned char)*at);
-                at += step;
+                at += scan_characters(scan, at, (size_t)(end - at));
         }
 }
 
@@ -206,19 +250,20 @@ size_t json_escape(char *target, size_t size, const char *bytes, size_t length, 
 {
         size_t taken = 0, written = 0;
 
-        while (taken < length && size - written >= JSON_ESCAPE_MAX) {
+        for (;;) {
                 size_t room = size - written < length - taken ? size - written : length - taken;
-                size_t bare = count_bare_words(bytes + taken, room);
+                size_t bare = copy_bare(target + written, bytes + taken, room);
+                unsigned char byte;
 
-                memcpy(target + written, bytes + taken, bare);
                 taken += bare;
                 written += bare;
-                if (taken == length || size - written < JSON_ESCAPE_MAX)
+                if (bare == room)
                         break;
-                if (escapes_of((unsigned char)bytes[taken]) == 0)
-                        target[written++] = bytes[taken++];
-                else
-                        written += escape_byte(target + written, (unsigned char)bytes[taken++]);
+                byte = (unsigned char)bytes[taken];
+                if (size - written < 1 + escapes_of(byte))
+                        break;
+                written += escape_byte(target + written, byte);
+                taken++;
         }
         *ret_taken = taken;
         return written;

@@ -28,8 +28,8 @@ bool utf8_scan_is_text(const struct utf8_scan *scan);
 
 enum { JSON_ESCAPE_MAX = 6 };
 /* Escapes bytes for a JSON string (RFC 8259, section 7), as many as fit into size, which is at least JSON_ESCAPE_MAX.
- * The bytes must be UTF-8 without a NUL. Returns the number of bytes written; *ret_taken is the number of bytes
- * escaped. */
+ * The bytes must be UTF-8 without a NUL. All of them fit into length plus the n_escapes of a scan. Returns the number
+ * of bytes written, *ret_taken the number of bytes escaped; the rest of target up to size may change. */
 size_t json_escape(char *target, size_t size, const char *bytes, size_t length, size_t *ret_taken);
 
 /* Replaces each byte of a C string that is not UTF-8 with '?'. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,124 @@ static void test_escapes(void **state)
         }
 }
 
+/* ---- against a reference that works byte by byte ---- */
+
+enum { RANDOM_TEXTS = 20000, RANDOM_BYTES = 100, ESCAPED_BYTES = JSON_ESCAPE_MAX * RANDOM_BYTES };
+
+/* The same numbers in every run (xorshift). */
+static uint64_t next_random(uint64_t *seed)
+{
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        return *seed;
+}
+
+/* From few and from many kinds of characters, so that there are long runs and dense escapes; at times not UTF-8. */
+static size_t make_text(uint64_t *seed, char text[static RANDOM_BYTES])
+{
+        static const char *const CHARACTERS[] = {
+                "a",       "plain text", "\n",           "\"", "\\", "\x01",         "\x1f",
+                "\x7f",    "\xc3\xbc",   "\xe2\x82\xac", "/",  "\t", "\xed\x9f\xbf", "\xf0\x9f\x98\x80",
+                "\xe2\x82"
+        };
+        size_t n_kinds = 1 + next_random(seed) % (sizeof CHARACTERS / sizeof *CHARACTERS);
+        size_t wanted = next_random(seed) % RANDOM_BYTES, length = 0;
+
+        for (;;) {
+                const char *character = CHARACTERS[next_random(seed) % n_kinds];
+
+                if (length + strlen(character) > wanted)
+                        return length;
+                memcpy(text + length, character, strlen(character));
+                length += strlen(character);
+        }
+}
+
+static size_t escape_slowly(char *target, unsigned char byte)
+{
+        static const char *const SHORT[256] = { ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
+                                                ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\" };
+
+        if (SHORT[byte] != NULL)
+                return (size_t)sprintf(target, "%s", SHORT[byte]);
+        return (size_t)sprintf(target, byte < 0x20 ? "\\u%04x" : "%c", byte);
+}
+
+static bool is_text_slowly(const char *text, size_t length)
+{
+        while (length > 0) {
+                int step = utf8_step(text, length);
+
+                if (step <= 0 || *text == '\0')
+                        return false;
+                text += step;
+                length -= (size_t)step;
+        }
+        return true;
+}
+
+static void scan_in_pieces(uint64_t *seed, struct utf8_scan *scan, const char *text, size_t length)
+{
+        while (length > 0) {
+                size_t piece = 1 + next_random(seed) % length;
+
+                utf8_scan(scan, text, piece);
+                text += piece;
+                length -= piece;
+        }
+}
+
+/* Each call writes as much as fits, and nothing beyond. */
+static void check_escapes(uint64_t *seed, const char *text, size_t length, size_t n_escapes)
+{
+        char escaped[ESCAPED_BYTES + 1], slow[ESCAPED_BYTES + 1];
+        size_t n_slow = 0, n = 0;
+
+        for (size_t i = 0; i < length; i++)
+                n_slow += escape_slowly(slow + n_slow, (unsigned char)text[i]);
+        assert_int_equal(n_slow, length + n_escapes);
+        for (size_t at = 0; at < length;) {
+                size_t left = n_slow - n;
+                size_t room = left < JSON_ESCAPE_MAX ? left : JSON_ESCAPE_MAX + next_random(seed) % (left + 1);
+                size_t taken, written;
+
+                room = room < left ? room : left;
+                memset(escaped, '#', sizeof escaped);
+                written = json_escape(escaped, room, text + at, length - at, &taken);
+                assert_true(written <= room && escaped[room] == '#');
+                assert_memory_equal(escaped, slow + n, written);
+                at += taken;
+                n += written;
+                if (at < length)
+                        assert_true(written + escape_slowly(escaped, (unsigned char)text[at]) > room);
+        }
+        assert_int_equal(n, n_slow);
+}
+
+static void test_scans_and_escapes_as_the_reference(void **state)
+{
+        uint64_t seed = 1;
+        unsigned n_texts = 0;
+
+        (void)state;
+        for (int i = 0; i < RANDOM_TEXTS; i++) {
+                char text[RANDOM_BYTES];
+                size_t length = make_text(&seed, text);
+                struct utf8_scan scan = { 0 };
+
+                if (next_random(&seed) % 8 == 0 && length > 0)
+                        text[next_random(&seed) % length] = (char)next_random(&seed);
+                scan_in_pieces(&seed, &scan, text, length);
+                assert_int_equal(utf8_scan_is_text(&scan), is_text_slowly(text, length));
+                assert_int_equal(utf8_is_text(text, length), is_text_slowly(text, length));
+                if (utf8_scan_is_text(&scan))
+                        check_escapes(&seed, text, length, scan.n_escapes);
+                n_texts += utf8_scan_is_text(&scan);
+        }
+        assert_in_range(n_texts, RANDOM_TEXTS / 20, RANDOM_TEXTS - RANDOM_TEXTS / 20);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -148,6 +267,7 @@ int main(void)
                 cmocka_unit_test(test_texts),
                 cmocka_unit_test(test_scans),
                 cmocka_unit_test(test_escapes),
+                cmocka_unit_test(test_scans_and_escapes_as_the_reference),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
