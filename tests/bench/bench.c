@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,17 @@
 
 enum { ARGUMENTS_MAX = 16 };
 
+static double clock_ms(clockid_t clock)
+{
+        struct timespec now = { 0 };
+
+        (void)clock_gettime(clock, &now);
+        return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
 double bench_now_ms(void)
 {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+        return clock_ms(CLOCK_MONOTONIC);
 }
 
 void bench_complain(const struct bench *bench, const char *name, int error)
@@ -80,20 +86,27 @@ int bench_docker(struct bench *bench, const char *const words[])
 
 /* ---- the runs ---- */
 
+static double cpu_ms(const struct bench *bench)
+{
+        return bench->is_counting_cpu ? clock_ms(bench->cpu) : 0;
+}
+
 int bench_measure(struct bench *bench, bench_operation prepare, bench_operation run, size_t repetitions,
                   struct samples *ret_samples)
 {
         int r = samples_open(ret_samples, repetitions);
 
         for (size_t i = 0; i < repetitions && r == 0; i++) {
-                double begin_ms;
+                double begin_ms, begin_cpu_ms;
 
                 if (prepare != NULL)
                         (void)prepare(bench); /* nothing to remove is fine */
+                begin_cpu_ms = cpu_ms(bench);
                 begin_ms = bench_now_ms();
                 r = run(bench);
                 if (r == 0)
                         samples_add(ret_samples, bench_now_ms() - begin_ms);
+                ret_samples->cpu_ms += cpu_ms(bench) - begin_cpu_ms;
         }
         return r;
 }
@@ -154,9 +167,12 @@ static void show_usage(FILE *out, const struct bench_program *program)
               "  -n SCALE    multiply the repetitions, 1 to 1000 (default 1)\n",
               out);
         if (!program->needs_no_carreld)
-                fputs("  -o TEXT     measure only the operations whose name has TEXT (bench_exec only)\n"
-                      "  SOCKET      socket of the carreld to measure\n",
+                fputs("  -o TEXT     measure only the operations whose name has TEXT (bench_exec only)\n", out);
+        if (program->can_count_cpu)
+                fputs("  -p PID      process of the carreld: show its CPU time for each run, all threads together\n",
                       out);
+        if (!program->needs_no_carreld)
+                fputs("  SOCKET      socket of the carreld to measure\n", out);
 }
 
 static size_t parse_number(const char *text, size_t max)
@@ -167,6 +183,17 @@ static size_t parse_number(const char *text, size_t max)
         return *end == '\0' && number <= max ? number : 0;
 }
 
+/* clock_getcpuclockid(3) takes 0 as this process. */
+static bool count_cpu_of(struct bench *bench, const char *text)
+{
+        pid_t pid = (pid_t)parse_number(text, INT_MAX);
+
+        bench->is_counting_cpu = pid > 0 && clock_getcpuclockid(pid, &bench->cpu) == 0;
+        if (!bench->is_counting_cpu)
+                fprintf(stderr, "%s: -p %s: there is no such process\n", bench->name, text);
+        return bench->is_counting_cpu;
+}
+
 /* 1: show the usage; 0: go on; -EINVAL. */
 static int parse_arguments(const struct bench_program *program, struct bench *bench, int argc, char **argv)
 {
@@ -174,7 +201,7 @@ static int parse_arguments(const struct bench_program *program, struct bench *be
         int n_sockets = program->needs_no_carreld ? 0 : 1;
         int option;
 
-        while ((option = getopt_long(argc, argv, "c:d:hi:j:n:o:", LONG, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "c:d:hi:j:n:o:p:", LONG, NULL)) != -1) {
                 if (option == 'h')
                         return 1;
                 if (option == 'c' && program->count_meaning != NULL)
@@ -189,7 +216,7 @@ static int parse_arguments(const struct bench_program *program, struct bench *be
                         bench->scale = parse_number(optarg, 1000);
                 else if (option == 'o')
                         bench->only = optarg;
-                else
+                else if (option != 'p' || !program->can_count_cpu || !count_cpu_of(bench, optarg))
                         return -EINVAL;
         }
         if (optind + n_sockets != argc || bench->scale == 0 || (program->count_meaning != NULL && bench->count == 0))
@@ -245,6 +272,7 @@ int bench_main(const char *name, int argc, char **argv, int (*run)(struct bench 
         const struct bench_program program = { .name = name,
                                                .about = "Measures a running carreld. The columns are those of "
                                                         "docs/performance.md.",
+                                               .can_count_cpu = true,
                                                .run = run };
 
         return bench_run_program(&program, argc, argv);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "plain-http.h"
 #include "samples.h"
@@ -15,6 +16,8 @@ struct bench {
         const char *only; /* part of the wanted operations' names; NULL: all */
         size_t scale;     /* of the repetitions */
         size_t count;     /* of the program's option -c */
+        bool is_counting_cpu;
+        clockid_t cpu; /* of carreld, if it is counted */
         char docker_host[256];
         int fd; /* the keep-alive connection */
         struct plain_answer answer;
@@ -47,7 +50,7 @@ void bench_reconnect(struct bench *bench);
 /* Runs docker -H <socket> with the words, which end with NULL, and discards its output. */
 int bench_docker(struct bench *bench, const char *const words[]);
 
-/* samples are opened even on failure. */
+/* samples are opened even on failure. Their CPU time leaves out what prepare takes. */
 int bench_measure(struct bench *bench, bench_operation prepare, bench_operation run, size_t repetitions,
                   struct samples *ret_samples);
 void bench_run_plan(struct bench *bench, const struct bench_plan *plan, struct row *ret_row);
@@ -60,6 +63,7 @@ struct bench_program {
         const char *count_meaning; /* of the option -c, for --help; NULL: the program has no such option */
         size_t count_default, count_max;
         bool needs_no_carreld;
+        bool can_count_cpu;              /* it has the option -p */
         int (*run)(struct bench *bench); /* with an open connection, if it needs a carreld */
 };
 

@@ -73,6 +73,12 @@ static const char *unit_of(const struct row *row)
         return row->unit != NULL ? row->unit : "ms";
 }
 
+/* Not of a neighbour, because carreld also works for the one that disturbs. */
+static double cpu_of_run(const struct row *row)
+{
+        return row->ours.count > 0 && !row->is_neighbour ? row->ours.cpu_ms / (double)row->ours.count : 0.0;
+}
+
 static void print_row(FILE *out, struct row *row)
 {
         double p50 = samples_percentile(&row->ours, 50.0);
@@ -90,6 +96,8 @@ static void print_row(FILE *out, struct row *row)
         if (row->theirs_per_s > 0)
                 fprintf(out, "   %6.0f/s of %6.0f/s: %.2f", row->ours_per_s, row->theirs_per_s,
                         row->ours_per_s / row->theirs_per_s);
+        if (cpu_of_run(row) > 0)
+                fprintf(out, "   carreld: %.3f ms CPU", cpu_of_run(row));
         fputc('\n', out);
 }
 
@@ -146,6 +154,8 @@ static int add_row(cJSON *array, struct row *row)
                 return -ENOMEM;
         if (row->theirs_per_s > 0 && (!cJSON_AddNumberToObject(item, "per_s", row->ours_per_s) ||
                                       !cJSON_AddNumberToObject(item, "baseline_per_s", row->theirs_per_s)))
+                return -ENOMEM;
+        if (cpu_of_run(row) > 0 && !cJSON_AddNumberToObject(item, "carreld_cpu_ms", cpu_of_run(row)))
                 return -ENOMEM;
         if (row->theirs.count == 0)
                 return 0;

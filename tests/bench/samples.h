@@ -7,6 +7,7 @@
 struct samples {
         double *values;
         size_t count, capacity;
+        double cpu_ms; /* of carreld, for all runs together; 0: not counted */
 };
 
 /* Room for capacity values; 0 or -ENOMEM. */
@@ -27,7 +28,8 @@ struct row {
         int is_neighbour; /* theirs is the same without the disturbance: p99 is compared, and how many times as long */
 };
 
-/* One line each: operation, unit, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rates. */
+/* One line each: operation, unit, n, p50, p95, p99, baseline p50 (neighbours: p99), ratio, rates, carreld's CPU time
+ * for each run. */
 void rows_print(FILE *out, struct row *rows, size_t count);
 /* The same as a JSON array, with the percentiles SPREAD of both ("spread"). 0 or a negative errno. */
 int rows_write_json(const char *path, struct row *rows, size_t count);
