@@ -43,11 +43,6 @@ static bool path_fits(const char *template, const char *path, struct parts *part
         return *template == '\0' && *path == '\0';
 }
 
-static bool method_fits(const struct route *route, const char *method)
-{
-        return str_equal(route->method, method) || (str_equal(method, "HEAD") && str_equal(route->method, "GET"));
-}
-
 static int read_parameter(const struct route_table *table, const struct parts *parts,
                           char target[ROUTE_PARAMETER_BYTES], struct fault *why)
 {
@@ -80,13 +75,14 @@ static void list_methods(const struct route_table *table, const char *path, char
 int route_find(const struct route_table *table, const char *method, const char *path, struct route_match *ret_match,
                struct fault *why)
 {
+        const char *wanted = str_equal(method, "HEAD") ? "GET" : method;
         struct route_match match = { 0 };
 
         for (const struct route *route = table->routes; route->method != NULL; route++) {
                 struct parts parts = { 0 };
                 int r;
 
-                if (!method_fits(route, method) || !path_fits(route->path, path, &parts))
+                if (!str_equal(route->method, wanted) || !path_fits(route->path, path, &parts))
                         continue;
                 match.route = route;
                 match.rest = parts.rest;
