@@ -3,6 +3,7 @@
  * nothing else (bare-server.h). Both are measured in turns, and the fastest round of each counts, because other load on
  * the machine only makes a round slower. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +32,18 @@ static const struct plan {
         { "64 connections", 64, 60000, false },    { "new connection for each", 1, 5000, true },
         { "the same, 8 at once", 8, 10000, true },
 };
-enum { PLANS_COUNT = sizeof PLANS / sizeof PLANS[0], ROUNDS_DEFAULT = 5, ROUNDS_MAX = 100, SCALE_MAX = 100 };
+enum {
+        PLANS_COUNT = sizeof PLANS / sizeof PLANS[0],
+        ALL_ROWS = PLANS_COUNT + 1,
+        ROUNDS_DEFAULT = 5,
+        ROUNDS_MAX = 100,
+        SCALE_MAX = 100
+};
 
 struct arguments {
         const char *socket_path, *json_path;
-        size_t scale, rounds, only;
+        size_t scale, rounds;
+        size_t row; /* from 1, or ALL_ROWS */
 };
 
 static void complain(const char *name, int error)
@@ -91,7 +99,7 @@ static int run_plans(const struct arguments *arguments, const char *bare_path)
         int r = 0;
 
         for (size_t i = 0; i < PLANS_COUNT && r == 0; i++) {
-                if (arguments->only != 0 && arguments->only != i + 1)
+                if (arguments->row != ALL_ROWS && arguments->row != i + 1)
                         continue;
                 r = run_plan(&PLANS[i], arguments, bare_path, &rows[n++]);
                 if (r < 0)
@@ -139,9 +147,10 @@ static int run_all(const struct arguments *arguments)
 
 /* ---- main ---- */
 
-static const char USAGE[] = "usage: bench_requests [-j FILE] [-n SCALE] [-o ROW] [-r ROUNDS] SOCKET\n"
+static const char USAGE[] = "usage: bench_requests [OPTION]... SOCKET\n"
                             "Measures the requests a second of the carreld at SOCKET, next to a bare server.\n"
                             "\n"
+                            "  -h, --help  show this\n"
                             "  -j FILE     write the rows to FILE, as a JSON array\n"
                             "  -n SCALE    multiply the requests of each round, 1 to 100 (default 1)\n"
                             "  -o ROW      measure only this row, counted from 1 (default all)\n"
@@ -159,33 +168,38 @@ static size_t parse_number(const char *text, size_t max)
         return *end == '\0' && number <= max ? number : 0;
 }
 
-static bool parse_arguments(struct arguments *arguments, int argc, char **argv)
+/* 1: show the usage; 0: go on; -EINVAL. */
+static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
+        static const struct option LONG[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
         int option;
 
-        while ((option = getopt(argc, argv, "j:n:o:r:")) != -1) {
+        while ((option = getopt_long(argc, argv, "hj:n:o:r:", LONG, NULL)) != -1) {
+                if (option == 'h')
+                        return 1;
                 if (option == 'j')
                         arguments->json_path = optarg;
                 else if (option == 'n')
                         arguments->scale = parse_number(optarg, SCALE_MAX);
                 else if (option == 'o')
-                        arguments->only = parse_number(optarg, PLANS_COUNT);
+                        arguments->row = parse_number(optarg, PLANS_COUNT);
                 else if (option == 'r')
                         arguments->rounds = parse_number(optarg, ROUNDS_MAX);
                 else
-                        return false;
+                        return -EINVAL;
         }
         arguments->socket_path = argv[optind];
-        return optind + 1 == argc && arguments->scale > 0 && arguments->rounds > 0;
+        return optind + 1 == argc && arguments->scale > 0 && arguments->rounds > 0 && arguments->row > 0 ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)
 {
-        struct arguments arguments = { .scale = 1, .rounds = ROUNDS_DEFAULT };
+        struct arguments arguments = { .scale = 1, .rounds = ROUNDS_DEFAULT, .row = ALL_ROWS };
+        int r = parse_arguments(&arguments, argc, argv);
 
-        if (!parse_arguments(&arguments, argc, argv)) {
-                (void)fputs(USAGE, stderr);
-                return 2;
+        if (r != 0) {
+                (void)fputs(USAGE, r > 0 ? stdout : stderr);
+                return r > 0 ? 0 : 2;
         }
         return run_all(&arguments) < 0;
 }
