@@ -285,6 +285,7 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         carrel->slot = -1;
         carrel_execs_detach(carrel);
         pool_drop_agent_slot(carrel);
+        list_remove(&carrel->warm); /* it lives until the loop's next turn, and must not be claimed again */
         table_forget(&pool->table, carrel);
 }
 

@@ -147,6 +147,68 @@ static void test_a_claim_needs_no_start(void **state)
         close_warm(&warm);
 }
 
+/* Both run in one turn of the loop, so the first carrel is forgotten and not yet freed when the second is taken. */
+static void test_claims_of_one_turn_get_a_carrel_each(void **state)
+{
+        struct warm_rig warm;
+        struct answer answers[3];
+
+        (void)state;
+        open_warm(&warm, "2");
+        rig_ensure(&warm.rig, "alice", &answers[0]);
+        rig_ensure(&warm.rig, "bob", &answers[1]);
+        rig_ensure(&warm.rig, "carol", &answers[2]);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(answers[0].outcome, OUTCOME_CLAIMED);
+        assert_int_equal(answers[1].outcome, OUTCOME_CLAIMED);
+        assert_true(answers[2].is_success);
+        assert_int_equal(answers[2].outcome, OUTCOME_CREATED);
+        assert_string_not_equal(answers[0].container_id, answers[1].container_id);
+        assert_string_equal(rig_container(&warm.rig, "alice")->id, answers[0].container_id);
+        assert_string_equal(rig_container(&warm.rig, "bob")->id, answers[1].container_id);
+        assert_int_equal(count(&warm, CARREL_READY), 3);
+        assert_int_equal(count(&warm, CARREL_WARM), 2);
+        assert_int_equal(fake_containers(warm.rig.engine), 5);
+        close_warm(&warm);
+}
+
+struct newcomer {
+        struct warm_rig warm;
+        struct answer answer;
+        bool has_come;
+};
+
+static void ensure_on_retirement(void *arg, const struct pool_event *event)
+{
+        struct newcomer *newcomer = arg;
+
+        if (event->kind != POOL_RETIRED || newcomer->has_come)
+                return;
+        newcomer->has_come = true;
+        rig_ensure(&newcomer->warm.rig, "alice", &newcomer->answer);
+}
+
+/* A forgotten warm carrel is no longer counted, also in the turn of the loop in which it is forgotten. */
+static void test_a_forgotten_one_keeps_no_user_out(void **state)
+{
+        struct newcomer newcomer = { 0 };
+        struct rig *rig = &newcomer.warm.rig;
+        struct pool_options options;
+        struct fault why;
+
+        (void)state;
+        open_warm(&newcomer.warm, "1");
+        assert_int_equal(pool_listen(rig->pool, ensure_on_retirement, &newcomer), 0);
+        options = rig->options;
+        options.warm = "";
+        assert_int_equal(pool_reconfigure(rig->pool, &options, &why), 0);
+        rig_run_for(rig, 2);
+        assert_true(newcomer.has_come);
+        assert_string_equal(newcomer.answer.why.message, "");
+        assert_true(newcomer.answer.is_success);
+        close_warm(&newcomer.warm);
+}
+
 static void test_another_spec_is_not_claimed(void **state)
 {
         static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
@@ -343,6 +405,8 @@ int main(void)
                 cmocka_unit_test(test_wrong_targets_are_refused),
                 cmocka_unit_test(test_claims_of_one_turn_take_a_carrel_each),
                 cmocka_unit_test(test_a_claim_needs_no_start),
+                cmocka_unit_test(test_claims_of_one_turn_get_a_carrel_each),
+                cmocka_unit_test(test_a_forgotten_one_keeps_no_user_out),
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
                 cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
