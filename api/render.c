@@ -322,6 +322,18 @@ static struct json *render_runtime_dir(const struct file_system *system)
         return object;
 }
 
+static struct json *render_warm(const struct pool_warm_stats *warm)
+{
+        struct json *object = json_object();
+
+        put_number(&object, "wanted", warm->wanted);
+        put_number(&object, "ready", warm->ready);
+        put_number(&object, "failures", (double)warm->failures);
+        put_number(&object, "claim_failures", (double)warm->claim_failures);
+        put_text(&object, "detail", warm->detail);
+        return object;
+}
+
 static struct json *render_stats(const struct pool_stats *stats)
 {
         struct json *object = json_object();
@@ -334,9 +346,7 @@ static struct json *render_stats(const struct pool_stats *stats)
                 put_number(&ensures, ensure_outcome_name((enum ensure_outcome)outcome),
                            (double)stats->ensures[outcome]);
         put_child(&object, "carrels", carrels);
-        put_number(&object, "warm_wanted", stats->warm_wanted);
-        put_number(&object, "warm_failures", (double)stats->warm_failures);
-        put_number(&object, "claim_failures", (double)stats->claim_failures);
+        put_child(&object, "warm", render_warm(&stats->warm));
         put_number(&object, "starts_in_flight", stats->starts_in_flight);
         put_number(&object, "starts_queued", stats->starts_queued);
         put_number(&object, "waiters", stats->waiters);

@@ -86,9 +86,9 @@ static void set_stats(struct metrics *metrics, const struct pool_stats *stats)
         for (int outcome = 0; outcome < OUTCOMES; outcome++)
                 metrics_set(metrics, METRIC_ENSURES, (double)stats->ensures[outcome],
                             ensure_outcome_name((enum ensure_outcome)outcome), NULL, NULL);
-        metrics_set(metrics, METRIC_WARM_WANTED, stats->warm_wanted, NULL, NULL, NULL);
-        metrics_set(metrics, METRIC_WARM_FAILURES, (double)stats->warm_failures, NULL, NULL, NULL);
-        metrics_set(metrics, METRIC_CLAIM_FAILURES, (double)stats->claim_failures, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_WARM_WANTED, stats->warm.wanted, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_WARM_FAILURES, (double)stats->warm.failures, NULL, NULL, NULL);
+        metrics_set(metrics, METRIC_CLAIM_FAILURES, (double)stats->warm.claim_failures, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_STARTS_IN_FLIGHT, stats->starts_in_flight, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_STARTS_QUEUED, stats->starts_queued, NULL, NULL, NULL);
         metrics_set(metrics, METRIC_EXECS_RUNNING, stats->execs, NULL, NULL, NULL);

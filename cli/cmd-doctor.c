@@ -8,6 +8,7 @@
 #include "doctor-disks.h"
 #include "doctor-findings.h"
 #include "doctor-inside.h"
+#include "doctor-warm.h"
 #include "interrupt.h"
 #include "scope.h"
 #include "verbs.h"
@@ -128,7 +129,7 @@ static void check_info(struct doctor *doctor)
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_RUNTIME, "carreld does not report it");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_WARM, "carreld does not report it");
                 return;
         }
         check_engine(doctor, info);
@@ -148,6 +149,7 @@ static void check_info(struct doctor *doctor)
         check_flows(doctor, info);
         doctor_judge_disks(&doctor->findings, info);
         doctor_judge_runtime(&doctor->findings, info);
+        doctor_judge_warm(&doctor->findings, info);
 }
 
 static bool check_ensure(struct doctor *doctor)

@@ -20,6 +20,9 @@ static const struct field FIELDS[] = {
         { "carrels starting", "stats.carrels.starting", FIELD_TEXT },
         { "carrels retiring", "stats.carrels.retiring", FIELD_TEXT },
         { "carrels lost", "stats.carrels.lost", FIELD_TEXT },
+        { "carrels warm", "stats.warm.ready", FIELD_TEXT },
+        { "warm wanted", "stats.warm.wanted", FIELD_TEXT },
+        { "warm detail", "stats.warm.detail", FIELD_TEXT },
         { "execs", "stats.execs", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },
 };

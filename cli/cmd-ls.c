@@ -43,16 +43,17 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 return status;
         if (cli_is_json(cli))
                 return cli_shown(cli, view_json(cli, answer));
-        return cli_show_list(cli, FIELDS, "user", carrels, "there is no carrel; `carrel ensure USER` makes one");
+        return cli_show_list(cli, FIELDS, "user", carrels,
+                             ls->state != NULL ? "there is no carrel in this state"
+                                               : "there is no carrel; `carrel ensure USER` makes one");
 }
 
 const struct verb CMD_LS = {
         .name = "ls",
         .operands = "",
         .summary = "List the carrels, sorted by user id",
-        .help = "Listing does not reset the idle timer. -q prints the user ids. A warm carrel has no user yet: its "
-                "name\n"
-                "begins with a dot.",
+        .help = "Listing does not reset the idle timer. -q prints the user ids. A warm carrel has no user yet:\n"
+                "its name begins with a dot.",
         .examples = "  carrel ls\n  carrel ls --state ready -q",
         .options = OPTIONS,
         .values_size = sizeof(struct ls_values),

@@ -13,6 +13,7 @@ enum doctor_check {
         CHECK_FLOWS,
         CHECK_DISKS,
         CHECK_RUNTIME,
+        CHECK_WARM,
         CHECK_ENSURE,
         CHECK_USER,
         CHECK_CAPABILITIES,

@@ -238,7 +238,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .started_wall_ms = carrel->started_wall_ms,
                 .idle_ms = carrel->n_execs > 0 ? 0 : since(carrel->last_use_ms, now_ms),
                 .lease_left_ms = carrel->lease_until_ms > now_ms ? carrel->lease_until_ms - now_ms : 0,
-                .age_ms = is_ready ? since(carrel->ready_ms, now_ms) : 0,
+                .age_ms = is_ready || carrel->state == CARREL_WARM ? since(carrel->ready_ms, now_ms) : 0,
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
                 .sockets_file = is_ready ? carrel->sockets_file : NULL,

@@ -10,14 +10,24 @@ struct listener {
 };
 
 static const char *const EVENT_NAMES[POOL_EVENT_KINDS] = {
-        [POOL_CREATED] = "carrel_created",      [POOL_REPLACED] = "carrel_replaced",
-        [POOL_REUSED] = "carrel_reused",        [POOL_CLAIMED] = "carrel_claimed",
-        [POOL_CLAIM_FAILED] = "claim_failed",   [POOL_WARM_FAILED] = "warm_failed",
-        [POOL_ENSURE_FAILED] = "ensure_failed", [POOL_RETIRED] = "carrel_retired",
-        [POOL_RETIRE_FAILED] = "retire_failed", [POOL_LOST] = "carrel_lost",
-        [POOL_ADOPTED] = "carrel_adopted",      [POOL_ORPHAN_REMOVED] = "orphan_removed",
-        [POOL_EXEC_ENDED] = "exec_ended",       [POOL_POLICY_CHANGED] = "policy_changed",
-        [POOL_ENGINE_LOST] = "engine_lost",     [POOL_ENGINE_BACK] = "engine_back",
+        [POOL_CREATED] = "carrel_created",
+        [POOL_REPLACED] = "carrel_replaced",
+        [POOL_REUSED] = "carrel_reused",
+        [POOL_CLAIMED] = "carrel_claimed",
+        [POOL_CLAIM_FAILED] = "claim_failed",
+        [POOL_WARM_FAILED] = "warm_failed",
+        [POOL_WARM_IMAGE_MISSING] = "warm_image_missing",
+        [POOL_WARM_FILLED] = "warm_filled",
+        [POOL_ENSURE_FAILED] = "ensure_failed",
+        [POOL_RETIRED] = "carrel_retired",
+        [POOL_RETIRE_FAILED] = "retire_failed",
+        [POOL_LOST] = "carrel_lost",
+        [POOL_ADOPTED] = "carrel_adopted",
+        [POOL_ORPHAN_REMOVED] = "orphan_removed",
+        [POOL_EXEC_ENDED] = "exec_ended",
+        [POOL_POLICY_CHANGED] = "policy_changed",
+        [POOL_ENGINE_LOST] = "engine_lost",
+        [POOL_ENGINE_BACK] = "engine_back",
 };
 
 const char *pool_event_name(enum pool_event_kind kind)

@@ -453,15 +453,13 @@ void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
                 .waiters = pool->n_waiters,
                 .execs = carrel_execs_count(pool),
                 .ensure_failures = pool->ensure_failures,
-                .warm_wanted = pool->warm.targets.total,
-                .warm_failures = pool->warm.failures,
-                .claim_failures = pool->claim_failures,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
                 .has_reconciled = pool->has_reconciled,
         };
 
         pool->engine->ops->about(pool->engine, &about);
         stats.is_engine_available = about.is_available;
+        warm_stats(&pool->warm, &stats.warm);
         memcpy(stats.by_state, pool->table.by_state, sizeof stats.by_state);
         memcpy(stats.ensures, pool->ensures, sizeof stats.ensures);
         *ret_stats = stats;

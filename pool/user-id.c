@@ -21,6 +21,9 @@ int user_id_check(const char *id, size_t length, struct fault *why)
         if (length > USER_ID_MAX)
                 return fault_set(why, FAULT_USER_ID_INVALID, EINVAL, "the user id has %zu characters, at most %d fit",
                                  length, USER_ID_MAX);
+        if (length > strlen(WARM_USER_PREFIX) && memcmp(id, WARM_USER_PREFIX, strlen(WARM_USER_PREFIX)) == 0)
+                return fault_set(why, FAULT_USER_ID_INVALID, EINVAL,
+                                 "this is the name of a warm carrel, which has no user yet: it is only listed");
         if (!is_letter_or_digit(id[0]))
                 return fault_set(why, FAULT_USER_ID_INVALID, EINVAL, "a user id begins with a letter or a digit");
         for (size_t i = 1; i < length; i++)

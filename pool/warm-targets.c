@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine.h"
 #include "str.h"
 
 /* The longest text of the setting. */
@@ -27,6 +28,8 @@ static int add(struct warm_targets *targets, char *word, const char *default_ima
         char *colon = strrchr(word, ':');
         const char *image = colon != NULL ? word : default_image;
         struct warm_target *target = &targets->at[targets->n];
+        char resolved[IMAGE_REFERENCE_BYTES];
+        struct fault unusable;
         uint64_t count;
 
         if (str_parse_u64(colon != NULL ? colon + 1 : word, 0, UINT16_MAX, &count) < 0)
@@ -38,6 +41,8 @@ static int add(struct warm_targets *targets, char *word, const char *default_ima
                 *colon = '\0';
         if (image[0] == '\0' || str_copy(target->image, sizeof target->image, image) < 0)
                 return wrong(why, "the name of an image is empty or too long");
+        if (image_reference_resolve(image, resolved, &unusable) < 0)
+                return wrong(why, unusable.message);
         if (is_known(targets, image))
                 return wrong(why, "an image is named twice");
         target->count = (unsigned)count;

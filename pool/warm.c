@@ -13,6 +13,7 @@
 #include "retire.h"
 #include "spec.h"
 #include "task.h"
+#include "user-id.h"
 
 /* The pause between two starts, which leaves a core to the users; between two looks at the ages; and after failures. */
 #define PAUSE_S 0.02
@@ -29,7 +30,7 @@ static void plan_look(struct warm *warm, double after_s)
         ev_timer_start(loop, &warm->tick);
 }
 
-/* Where the carrels' ids are mapped, mounts must be, too. */
+/* Whether the user's directory could be attached to a carrel. Where ids are mapped, mounts must be, too. */
 static bool can_attach(const struct warm *warm)
 {
         struct engine *engine = warm->pool->engine;
@@ -41,15 +42,58 @@ static bool can_attach(const struct warm *warm)
         return !about.has_user_namespaces || attach_can_map(warm->attach);
 }
 
+static const char *explain_attach(const struct warm *warm)
+{
+        return warm->attach != NULL ? attach_obstacle(warm->attach) : "this runtime takes no mount after the start";
+}
+
 /* ---- making one ---- */
 
-static void note_failure(struct warm *warm, struct carrel *carrel, const struct fault *why)
+static void tell(const struct warm *warm, enum pool_event_kind kind, const char *user, const char *detail)
 {
+        const struct pool_event event = { .kind = kind, .user = user, .container_id = "", .detail = detail };
+
+        listeners_tell(&warm->pool->listeners, &event);
+}
+
+/* NULL: the setting does not name the image any more. */
+static struct warm_try *find_try(struct warm *warm, const char *image)
+{
+        for (size_t i = 0; i < warm->targets.n; i++)
+                if (strcmp(warm->targets.at[i].image, image) == 0)
+                        return &warm->tries[i];
+        return NULL;
+}
+
+static void note_success(struct warm *warm, const char *image)
+{
+        struct warm_try *try = find_try(warm, image);
+
+        if (try != NULL)
+                *try = (struct warm_try){ 0 };
+}
+
+static void note_failure(struct warm *warm, const char *user, const char *image, const struct fault *why)
+{
+        struct warm_try *try = find_try(warm, image);
+        bool is_missing = why->kind == FAULT_IMAGE_MISSING;
+        struct fault told = *why;
+
+        if (is_missing)
+                (void)fault_set(&told, why->kind, why->err,
+                                "the setting warm names the image %s, which is not there: get it with carrel image "
+                                "load, pull or build, or correct warm",
+                                image);
         warm->failures++;
-        warm->backoff_s = warm->backoff_s > 0 ? warm->backoff_s * 2 : BACKOFF_FIRST_S;
-        if (warm->backoff_s > BACKOFF_MOST_S)
-                warm->backoff_s = BACKOFF_MOST_S;
-        pool_tell(warm->pool, POOL_WARM_FAILED, carrel, why->message, 0);
+        if (try != NULL) {
+                try->backoff_s = try->backoff_s > 0 ? try->backoff_s * 2 : BACKOFF_FIRST_S;
+                if (try->backoff_s > BACKOFF_MOST_S)
+                        try->backoff_s = BACKOFF_MOST_S;
+                try->retry_at_s = clock_boottime_s() + try->backoff_s;
+                (void)snprintf(try->failure, sizeof try->failure, "%s", told.message);
+                warm->has_failed = true;
+        }
+        tell(warm, is_missing ? POOL_WARM_IMAGE_MISSING : POOL_WARM_FAILED, user, told.message);
 }
 
 static void on_warm_done(void *subject, const struct fault *why)
@@ -63,10 +107,10 @@ static void on_warm_done(void *subject, const struct fault *why)
         task_free(task);
         warm->n_starting--;
         if (why == NULL) {
-                warm->backoff_s = 0;
+                note_success(warm, carrel->spec.image);
                 pool_carrel_ready(carrel, CARREL_WARM, 0, 0);
         } else {
-                note_failure(warm, carrel, why);
+                note_failure(warm, carrel->user, carrel->spec.image, why);
         }
         retire_after_start(carrel, why != NULL);
         warm_kick(warm);
@@ -148,26 +192,77 @@ static bool is_of(const struct carrel *carrel, const char *image)
         return strcmp(carrel->spec.image, image) == 0;
 }
 
-static unsigned count_of(const struct warm *warm, const struct warm_target *target)
+/* state CARREL_STATES: those that are ready or being made. */
+static unsigned count_of(const struct warm *warm, const struct warm_target *target, enum carrel_state state)
 {
         unsigned count = 0;
 
         LIST_EACH (&warm->carrels, node) {
                 const struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
+                bool is_counted = state == CARREL_STATES
+                                          ? carrel->state == CARREL_WARM || carrel->state == CARREL_STARTING
+                                          : carrel->state == state;
 
-                count += (carrel->state == CARREL_WARM || carrel->state == CARREL_STARTING) &&
-                         is_of(carrel, target->image);
+                count += is_counted && is_of(carrel, target->image);
         }
         return count;
 }
 
-/* The next image of which one is missing; NULL: none. */
-static const struct warm_target *find_missing(const struct warm *warm)
+static bool is_short(const struct warm *warm, size_t i)
+{
+        return count_of(warm, &warm->targets.at[i], CARREL_STATES) < warm->targets.at[i].count;
+}
+
+/* The next image of which one is missing, and may be made now; NULL: none. */
+static const struct warm_target *find_missing(const struct warm *warm, double now_s)
 {
         for (size_t i = 0; i < warm->targets.n; i++)
-                if (count_of(warm, &warm->targets.at[i]) < warm->targets.at[i].count)
+                if (warm->tries[i].retry_at_s <= now_s && is_short(warm, i))
                         return &warm->targets.at[i];
         return NULL;
+}
+
+static bool is_any_short(const struct warm *warm)
+{
+        for (size_t i = 0; i < warm->targets.n; i++)
+                if (is_short(warm, i))
+                        return true;
+        return false;
+}
+
+/* In how many seconds the next image may be tried again; at most LOOK_S. */
+static double find_pause(const struct warm *warm, double now_s)
+{
+        double pause_s = LOOK_S;
+
+        for (size_t i = 0; i < warm->targets.n; i++) {
+                double left_s = warm->tries[i].retry_at_s - now_s;
+
+                if (left_s > 0 && left_s < pause_s)
+                        pause_s = left_s;
+        }
+        return pause_s;
+}
+
+/* Why none can be made whatever its image; NULL: it can. about: the engine's, and holds the sentence. */
+static const char *find_obstacle(const struct warm *warm, struct engine_about *about)
+{
+        const struct pool *pool = warm->pool;
+
+        pool->engine->ops->about(pool->engine, about);
+        if (!about->is_available)
+                return about->detail[0] != '\0' ? about->detail : "the engine does not answer";
+        if (!pool->has_reconciled)
+                return pool->waits_for.kind != FAULT_NONE ? pool->waits_for.message
+                                                          : "the containers of the last run are not reconciled yet";
+        if (!netpolicy_is_in_force(pool->netpolicy))
+                return "the egress policy is not in force";
+        return can_attach(warm) ? NULL : explain_attach(warm);
+}
+
+static bool is_at_max(const struct pool *pool)
+{
+        return table_held(&pool->table) >= pool->options.max_carrels;
 }
 
 /* Whether this moment is one for a start: nothing of a user's is kept waiting by it. */
@@ -176,11 +271,8 @@ static bool is_quiet(const struct warm *warm)
         const struct pool *pool = warm->pool;
         struct engine_about about = { 0 };
 
-        if (!pool->has_reconciled || pool->is_closing || warm->n_starting > 0 || pool->admission.in_flight > 0 ||
-            pool->admission.n_queued > 0 || !netpolicy_is_in_force(pool->netpolicy) || !can_attach(warm))
-                return false;
-        pool->engine->ops->about(pool->engine, &about);
-        return about.is_available && table_held(&pool->table) < pool->options.max_carrels;
+        return !pool->is_closing && warm->n_starting == 0 && pool->admission.in_flight == 0 &&
+               pool->admission.n_queued == 0 && !is_at_max(pool) && find_obstacle(warm, &about) == NULL;
 }
 
 /* Why a warm carrel is of no use any more; NULL: it is. */
@@ -195,7 +287,7 @@ static const char *find_fault(const struct warm *warm, const struct carrel *carr
                 return "lost";
         for (size_t i = 0; i < warm->targets.n && target == NULL; i++)
                 target = is_of(carrel, warm->targets.at[i].image) ? &warm->targets.at[i] : NULL;
-        if (target == NULL || count_of(warm, target) > target->count)
+        if (target == NULL || count_of(warm, target, CARREL_STATES) > target->count)
                 return "surplus";
         if (spec_of_target(pool, target, &spec, NULL) < 0 ||
             spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, hash) < 0 ||
@@ -222,21 +314,53 @@ static void retire_unfit(struct warm *warm)
         }
 }
 
+/* No other event reports it. A restart of the helper takes a moment. */
+static void watch_attach(struct warm *warm, double now_s)
+{
+        if (warm->targets.n == 0 || can_attach(warm)) {
+                warm->unattachable_since_s = 0;
+                warm->is_unattachable_told = false;
+        } else if (warm->unattachable_since_s <= 0) {
+                warm->unattachable_since_s = now_s;
+        } else if (!warm->is_unattachable_told && now_s - warm->unattachable_since_s >= LOOK_S) {
+                warm->is_unattachable_told = true;
+                warm->has_failed = true;
+                tell(warm, POOL_WARM_FAILED, "", explain_attach(warm));
+        }
+}
+
+/* Ends the alarm of a failure. */
+static void watch_filling(struct warm *warm)
+{
+        struct pool_warm_stats stats;
+        char detail[48];
+
+        if (!warm->has_failed)
+                return;
+        warm_stats(warm, &stats);
+        if (stats.ready < stats.wanted)
+                return;
+        warm->has_failed = false;
+        (void)snprintf(detail, sizeof detail, "%u of %u warm carrels are ready", stats.ready, stats.wanted);
+        tell(warm, POOL_WARM_FILLED, "", detail);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct warm *warm = timer->data;
+        double now_s = clock_boottime_s();
         const struct warm_target *missing;
         struct fault why = { 0 };
 
         (void)loop, (void)events;
         retire_unfit(warm);
-        missing = is_quiet(warm) ? find_missing(warm) : NULL;
-        if (missing != NULL && start_one(warm, missing, &why) < 0) {
-                warm->backoff_s = BACKOFF_MOST_S;
-                warm->failures++;
-        }
+        watch_attach(warm, now_s);
+        watch_filling(warm);
+        missing = is_quiet(warm) ? find_missing(warm, now_s) : NULL;
+        if (missing != NULL && start_one(warm, missing, &why) < 0)
+                note_failure(warm, "", missing->image, &why);
         if (warm->targets.n > 0 || !list_is_empty(&warm->carrels))
-                plan_look(warm, warm->backoff_s > 0 ? warm->backoff_s : LOOK_S);
+                plan_look(warm, find_pause(warm, now_s));
 }
 
 /* ---- for the parts ---- */
@@ -260,7 +384,7 @@ void warm_configure(struct warm *warm)
 
         /* options_check has accepted it. */
         (void)warm_targets_parse(options->warm, options->defaults.image, options->max_carrels, &warm->targets, NULL);
-        warm->backoff_s = 0;
+        memset(warm->tries, 0, sizeof warm->tries);
         plan_look(warm, 0.0);
 }
 
@@ -268,7 +392,7 @@ void warm_kick(struct warm *warm)
 {
         bool is_soon = ev_is_active(&warm->tick) && ev_timer_remaining(warm->pool->loop, &warm->tick) <= PAUSE_S;
 
-        if (warm->targets.n > 0 && warm->backoff_s == 0 && !is_soon)
+        if (warm->targets.n > 0 && !is_soon)
                 plan_look(warm, PAUSE_S);
 }
 
@@ -310,8 +434,41 @@ void warm_image_changed(struct warm *warm, const char *reference)
                     strcmp(resolved, reference) == 0)
                         retire_carrel(carrel, "outdated");
         }
-        warm->backoff_s = 0; /* it may have been missing */
+        for (size_t i = 0; i < warm->targets.n; i++) /* it may have been missing */
+                warm->tries[i].retry_at_s = 0;
         warm_kick(warm);
+}
+
+/* The last failure is no reason while max_carrels allows no try. */
+static void explain(const struct warm *warm, char *ret_detail, size_t size)
+{
+        struct engine_about about = { 0 };
+        const char *reason = find_obstacle(warm, &about);
+
+        if (reason == NULL && is_at_max(warm->pool) && is_any_short(warm)) {
+                (void)snprintf(ret_detail, size, "max_carrels (%u) is reached", warm->pool->options.max_carrels);
+                return;
+        }
+        for (size_t i = 0; i < warm->targets.n && reason == NULL; i++)
+                if (warm->tries[i].failure[0] != '\0')
+                        reason = warm->tries[i].failure;
+        (void)snprintf(ret_detail, size, "%s", reason != NULL ? reason : "");
+}
+
+void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats)
+{
+        struct pool_warm_stats stats = { .wanted = warm->targets.total,
+                                         .failures = warm->failures,
+                                         .claim_failures = warm->pool->claim_failures };
+
+        for (size_t i = 0; i < warm->targets.n; i++) {
+                unsigned ready = count_of(warm, &warm->targets.at[i], CARREL_WARM);
+
+                stats.ready += ready < warm->targets.at[i].count ? ready : warm->targets.at[i].count;
+        }
+        if (stats.ready < stats.wanted)
+                explain(warm, stats.detail, sizeof stats.detail);
+        *ret_stats = stats;
 }
 
 unsigned warm_held(const struct warm *warm)

@@ -1,7 +1,7 @@
 /* Warm carrels: whole ones (started, plugged, greeted and verified) that no user has had yet. A claim (claim.h) gives
- * one to a user. They are made one at a time while no user's start runs or waits, at most some 50 a second, and later
- * after each failure. In the table a warm carrel has a name that
- * no user can have: it begins with a dot. */
+ * one to a user. They are made one at a time while no user's start runs or waits, at most some 50 a second. An image of
+ * which one could not be made waits longer after each failure; the others do not wait for it. In the table a warm
+ * carrel has a name that no user can have: it begins with a dot. */
 #pragma once
 
 #include <ev.h>
@@ -14,17 +14,25 @@ struct carrel;
 struct fault;
 struct pool;
 
-#define WARM_USER_PREFIX ".warm-"
+/* How it goes with one target. */
+struct warm_try {
+        double backoff_s;  /* 0: the last one could be made */
+        double retry_at_s; /* CLOCK_BOOTTIME */
+        char failure[256]; /* of the last one; "": it could be made */
+};
 
 struct warm {
         struct pool *pool;
         struct attach *attach; /* NULL: no carrel can be claimed */
         struct warm_targets targets;
-        struct list carrels; /* struct carrel, oldest first, in every state from STARTING on */
+        struct warm_try tries[WARM_TARGETS_MAX]; /* of targets.at */
+        struct list carrels;                     /* struct carrel, oldest first, in every state from STARTING on */
         unsigned n_starting;
         ev_timer tick;
-        double backoff_s; /* 0: the last one could be made */
         uint64_t failures;
+        double unattachable_since_s; /* CLOCK_BOOTTIME; 0: directories can be attached */
+        bool is_unattachable_told;
+        bool has_failed; /* since it was full the last time */
 };
 
 void warm_init(struct warm *warm, struct pool *pool);
@@ -40,5 +48,7 @@ struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
 void warm_make_room(struct warm *warm);
 /* Retires those of this image, as another one has its name now. reference: with its tag. */
 void warm_image_changed(struct warm *warm, const char *reference);
+/* How many are wanted and ready, and why some are missing. */
+void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats);
 /* Carrels that count against max_carrels but give way to a user's. */
 unsigned warm_held(const struct warm *warm);

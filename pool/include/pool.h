@@ -68,7 +68,7 @@ struct carrel_view {
         int64_t started_wall_ms; /* 0: not started */
         int64_t idle_ms;         /* 0 while busy */
         int64_t lease_left_ms;   /* 0: none */
-        int64_t age_ms;          /* since READY; of an adopted carrel since its process began */
+        int64_t age_ms;          /* since READY or WARM; of an adopted carrel since its process began */
         unsigned execs;
         const char *tasks_file;   /* for carrel_background */
         const char *sockets_file; /* for carrel_socket_bytes */
@@ -113,8 +113,10 @@ enum pool_event_kind {
         POOL_REPLACED,
         POOL_REUSED,
         POOL_CLAIMED,
-        POOL_CLAIM_FAILED, /* the ensure goes on with a cold start */
-        POOL_WARM_FAILED,  /* a warm carrel could not be made */
+        POOL_CLAIM_FAILED,       /* the ensure goes on with a cold start */
+        POOL_WARM_FAILED,        /* a warm carrel could not be made */
+        POOL_WARM_IMAGE_MISSING, /* the same, because its image does not exist */
+        POOL_WARM_FILLED,        /* after a failure: all warm carrels are there */
         POOL_ENSURE_FAILED,
         POOL_RETIRED,
         POOL_RETIRE_FAILED,
@@ -265,6 +267,13 @@ bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void 
 void pool_each(const struct pool *pool, const char *after, size_t limit,
                bool (*visit)(void *arg, const struct carrel_view *view), void *arg);
 
+struct pool_warm_stats {
+        unsigned wanted; /* by the setting */
+        unsigned ready;  /* of those; a surplus does not count */
+        uint64_t failures, claim_failures;
+        char detail[256]; /* why some cannot be made: a sentence. "": all are ready, or the rest is being made */
+};
+
 struct pool_stats {
         unsigned by_state[CARREL_STATES];
         unsigned starts_in_flight;
@@ -273,8 +282,7 @@ struct pool_stats {
         unsigned execs;
         uint64_t ensures[OUTCOMES];
         uint64_t ensure_failures;
-        unsigned warm_wanted; /* by the setting */
-        uint64_t warm_failures, claim_failures;
+        struct pool_warm_stats warm;
         bool is_engine_available;
         bool is_policy_in_force;
         bool has_reconciled;

@@ -4,5 +4,8 @@
 
 #include "pool.h"
 
+/* In the table a warm carrel has a name that no user can have. */
+#define WARM_USER_PREFIX ".warm-"
+
 /* user_id_check for NUL-terminated text. False for NULL. */
 bool user_id_is_valid(const char *id);

@@ -5,6 +5,7 @@
 
 #include "doctor-disks.h"
 #include "doctor-inside.h"
+#include "doctor-warm.h"
 #include "view.h"
 
 static struct doctor_findings open_findings(void)
@@ -253,11 +254,40 @@ static void records_on_a_disk_are_found(void **state)
         }
 }
 
+static void missing_warm_carrels_are_found(void **state)
+{
+#define WARM(wanted, ready, detail)                                                                                    \
+        "{\"stats\":{\"warm\":{\"wanted\":" wanted ",\"ready\":" ready ",\"detail\":\"" detail "\"}}}"
+        static const struct {
+                const char *info, *result, *detail;
+        } CASES[] = {
+                { WARM("4", "4", ""), "OK", "4 of 4 are ready" },
+                { WARM("4", "1", ""), "OK", "1 of 4 are ready, the rest is being made" },
+                { WARM("4", "1", "max_carrels is reached"), "FAIL", "1 of 4 are ready: max_carrels is reached" },
+                { WARM("0", "0", ""), "SKIP", "the setting warm asks for none" },
+                { "{\"stats\":{}}", "SKIP", "carreld does not report it" }, /* an older carreld */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+                cJSON *info = cJSON_Parse(CASES[i].info);
+
+                assert_non_null(info);
+                doctor_judge_warm(&findings, info);
+                assert_string_equal(result_of(&findings, 0), CASES[i].result);
+                assert_string_equal(view_text(cJSON_GetArrayItem(findings.array, 0), "detail"), CASES[i].detail);
+                cJSON_Delete(info);
+                cJSON_Delete(findings.array);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_hardened_carrel_passes),
                 cmocka_unit_test(a_full_disk_is_found),
+                cmocka_unit_test(missing_warm_carrels_are_found),
                 cmocka_unit_test(records_on_a_disk_are_found),
                 cmocka_unit_test(each_weakness_is_found),
                 cmocka_unit_test(silence_is_no_pass),

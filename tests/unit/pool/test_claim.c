@@ -44,6 +44,8 @@ static void test_wrong_targets_are_refused(void **state)
                 { "debian:latest", "a number" },
                 { ":4", "empty" },
                 { "box:1,box:2", "twice" },
+                { "the box:2", "an image is named" },
+                { "../box:2", "an image is named" },
                 { "box:1,", "a number" },
                 { "11", "max_carrels (10)" },
                 { "a:6,b:5", "max_carrels (10)" },
@@ -285,16 +287,105 @@ static void test_a_dead_warm_carrel_is_replaced(void **state)
         close_warm(&warm);
 }
 
+/* Expects the numbers that /v1/info shows, and a part of the reason; "": no reason. */
+static void expect_warm(const struct warm_rig *warm, unsigned ready, unsigned wanted, const char *part)
+{
+        struct pool_stats stats;
+
+        pool_stats(warm->rig.pool, &stats);
+        assert_int_equal(stats.warm.ready, ready);
+        assert_int_equal(stats.warm.wanted, wanted);
+        if (part[0] == '\0' ? stats.warm.detail[0] != '\0' : strstr(stats.warm.detail, part) == NULL)
+                fail_msg("\"%s\", not \"%s\"", stats.warm.detail, part);
+}
+
+static void set_warm(struct warm_rig *warm, const char *targets)
+{
+        struct pool_options options = warm->rig.options;
+        struct fault why;
+
+        options.warm = targets;
+        assert_int_equal(pool_reconfigure(warm->rig.pool, &options, &why), 0);
+}
+
+/* Reported while they last, and without a try or a failure in the meantime. */
+static void test_obstacles_are_reported(void **state)
+{
+        struct warm_rig warm;
+        unsigned creates;
+
+        (void)state;
+        open_warm(&warm, "1");
+        expect_warm(&warm, 1, 1, "");
+        creates = fake_calls(warm.rig.engine, FAKE_CREATE);
+        netpolicy_fake_set(warm.rig.netpolicy, false);
+        expect_warm(&warm, 1, 1, ""); /* the one that is there can be claimed */
+        set_warm(&warm, "2");
+        rig_run_for(&warm.rig, 60);
+        expect_warm(&warm, 1, 2, "the egress policy is not in force");
+        netpolicy_fake_set(warm.rig.netpolicy, true);
+        fake_set_available(warm.rig.engine, false);
+        rig_run_for(&warm.rig, 60);
+        expect_warm(&warm, 1, 2, "engine");
+        fake_set_available(warm.rig.engine, true);
+        attach_fake_set(warm.attach, ATTACH_FAKE_IS_DOWN);
+        rig_run_for(&warm.rig, 1);
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 0); /* a restart is no alarm */
+        rig_run_for(&warm.rig, 60);
+        expect_warm(&warm, 1, 2, "carrel-mountd is being restarted");
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), creates);
+        attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
+        rig_run_for(&warm.rig, 10);
+        expect_warm(&warm, 2, 2, "");
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
+        rig_run_for(&warm.rig, 60);
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 1);
+        close_warm(&warm);
+}
+
+static void test_a_failure_is_reported_until_it_is_full(void **state)
+{
+        struct warm_rig warm;
+
+        (void)state;
+        open_warm(&warm, "1");
+        fake_set(warm.rig.engine, FAKE_CREATE, FAKE_REFUSE, 2);
+        set_warm(&warm, "2");
+        rig_run_for(&warm.rig, 0.5);
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 1);
+        expect_warm(&warm, 1, 2, "refuses");
+        rig_run_for(&warm.rig, 30);
+        expect_warm(&warm, 2, 2, "");
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 2);
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
+        close_warm(&warm);
+}
+
+/* And no other image waits for it. */
 static void test_a_pool_that_cannot_fill_backs_off(void **state)
 {
         struct warm_rig warm;
         struct answer answer;
 
         (void)state;
-        open_warm(&warm, FAKE_MISSING_IMAGE ":2");
+        open_warm(&warm, FAKE_MISSING_IMAGE ":2, " RIG_IMAGE ":1");
+        assert_int_equal(warm.rig.events[POOL_WARM_IMAGE_MISSING], 2); /* at once, and after a second */
         rig_run_for(&warm.rig, 300);
-        assert_int_equal(count(&warm, CARREL_WARM), 0);
-        assert_in_range(warm.rig.events[POOL_WARM_FAILED], 2, 12);
+        assert_in_range(warm.rig.events[POOL_WARM_IMAGE_MISSING], 4, 12);
+        expect_warm(&warm, 1, 3, FAKE_MISSING_IMAGE ", which is not there");
+        rig_must_ensure(&warm.rig, "bob", &answer);
+        assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        rig_run_for(&warm.rig, 1);
+        expect_warm(&warm, 1, 3, "correct warm");
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 0);
+        set_warm(&warm, RIG_IMAGE ":1");
+        rig_run_for(&warm.rig, 1);
+        expect_warm(&warm, 1, 1, "");
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
+        set_warm(&warm, FAKE_MISSING_IMAGE ":2");
+        rig_run_for(&warm.rig, 12);
         rig_must_ensure(&warm.rig, "alice", &answer); /* of the default image */
         assert_int_equal(answer.outcome, OUTCOME_CREATED);
         close_warm(&warm);
@@ -395,6 +486,8 @@ static void test_they_give_way_at_max_carrels(void **state)
         assert_int_equal(fake_containers(warm.rig.engine), 3);
         rig_ensure_spec(&warm.rig, "late", &SMALL, CONFLICT_FAIL, &answers[3]);
         assert_int_equal(answers[3].why.kind, FAULT_POOL_FULL);
+        expect_warm(&warm, 0, 2, "max_carrels (3) is reached");
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 0);
         close_warm(&warm);
 }
 
@@ -410,6 +503,8 @@ int main(void)
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
                 cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
+                cmocka_unit_test(test_obstacles_are_reported),
+                cmocka_unit_test(test_a_failure_is_reported_until_it_is_full),
                 cmocka_unit_test(test_a_pool_that_cannot_fill_backs_off),
                 cmocka_unit_test(test_a_changed_setting_retires_the_rest),
                 cmocka_unit_test(test_a_new_image_replaces_them),
