@@ -154,23 +154,26 @@ static size_t run_launches(enum schedule schedule, struct launch *launches, size
 
 /* Adds each launch to the samples, and the time from the first one's begin to the last one's end, divided by their
  * number, to per_launch. */
-static void collect(struct bench *bench, const struct launch *launches, size_t count, struct samples *each,
+static void collect(const struct bench *bench, const struct launch *launches, size_t count, struct samples *each,
                     struct samples *per_launch)
 {
         double end_ms = 0;
+        size_t n_failed = 0;
 
         for (size_t i = 0; i < count; i++) {
                 double ended_ms = launches[i].due_ms + launches[i].took_ms;
 
                 if (launches[i].r != 0) {
-                        memcpy(bench->answer.body, launches[i].bench->answer.body, sizeof bench->answer.body);
-                        bench_complain(bench, "a launch", launches[i].r);
+                        if (n_failed++ == 0)
+                                bench_complain(launches[i].bench, "a launch", launches[i].r);
                         continue;
                 }
                 samples_add(each, launches[i].took_ms);
                 if (ended_ms > end_ms)
                         end_ms = ended_ms;
         }
+        if (n_failed > 0)
+                (void)fprintf(stderr, "%s: %zu of %zu launches failed\n", bench->name, n_failed, count);
         if (each->count > 0 && per_launch != NULL)
                 samples_add(per_launch, (end_ms - launches[0].due_ms) / (double)each->count);
 }

@@ -2,6 +2,8 @@
  * users and containers are named bench-memory-* and removed. */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@ enum {
         PATH_BYTES = 128,
         ID_BYTES = 80,
         BATCH = 5, /* containers for each sample of the machine's memory, as one is too few to see */
-        CONTAINERS = 20,
+        CONTAINERS = 40,
         CONTAINERS_MAX = 900,
 };
 
@@ -201,6 +203,23 @@ static int measure_daemon(const struct side *side, double private_bytes, struct 
         return 0;
 }
 
+/* The kernel frees the memory of earlier containers late. Waits until it has not changed much for a second and a half;
+ * half a minute at most. */
+static void settle(void)
+{
+        enum { PAUSE_MS = 500, CALM_MOST_BYTES = 1000000, CALM_PAUSES = 3, PAUSES_MOST = 60 };
+        double last_bytes = proc_kernel_bytes();
+
+        for (int calm = 0, i = 0; calm < CALM_PAUSES && i < PAUSES_MOST; i++) {
+                double now_bytes;
+
+                (void)poll(NULL, 0, PAUSE_MS);
+                now_bytes = proc_kernel_bytes();
+                calm = fabs(now_bytes - last_bytes) < CALM_MOST_BYTES ? calm + 1 : 0;
+                last_bytes = now_bytes;
+        }
+}
+
 /* One container is made and removed first: the first one pays for caches that all share. */
 static int measure(struct bench *bench, const struct side *side, struct samples *ret_samples[static ROWS])
 {
@@ -210,6 +229,7 @@ static int measure(struct bench *bench, const struct side *side, struct samples 
         if (r == 0)
                 r = side->remove(bench, 0);
         private_bytes = proc_private_bytes(side->daemon);
+        settle();
         if (r == 0)
                 r = measure_batches(bench, side, ret_samples[ROW_MACHINE], ret_samples[ROW_KERNEL]);
         if (r == 0)
@@ -262,7 +282,7 @@ int main(int argc, char **argv)
 {
         static const struct bench_program PROGRAM = {
                 .name = "bench_memory",
-                .about = "Measures the memory of idle carrels and of carreld, next to 20 containers of `docker run`.\n"
+                .about = "Measures the memory of idle carrels and of carreld, next to 40 containers of `docker run`.\n"
                          "It reads /proc, so it must see all processes, as root. Rows:\n"
                          "- MemAvailable, a sample for each 5 containers; other programs change it, too;\n"
                          "- what the kernel and tmpfs hold (SUnreclaim, KernelStack, PageTables, Percpu, Shmem);\n"
