@@ -19,10 +19,10 @@ const char DOCTOR_INSIDE_SCRIPT[] =
         "write Tmp " INSIDE_TMP "/.carrel-doctor\n"
         "write Workspace " INSIDE_WORKSPACE "/.carrel-doctor\n"
         "show() { if [ -r \"$2\" ]; then read -r value <\"$2\"; echo \"$1: $value\"; fi; }\n"
-        "show Pids /sys/fs/cgroup/pids.max\n"
-        "show Pids /sys/fs/cgroup/pids/pids.max\n"
-        "show Memory /sys/fs/cgroup/memory.max\n"
-        "show Memory /sys/fs/cgroup/memory/memory.limit_in_bytes\n"
+        "show Pids " INSIDE_CGROUPS "/pids.max\n"
+        "show Pids " INSIDE_CGROUPS "/pids/pids.max\n"
+        "show Memory " INSIDE_CGROUPS "/memory.max\n"
+        "show Memory " INSIDE_CGROUPS "/memory/memory.limit_in_bytes\n"
         "while read -r inside host count; do echo \"Ids: $host\"; done </proc/self/uid_map\n";
 
 const char DOCTOR_EGRESS_SCRIPT[] = "has() { command -v \"$1\" >/dev/null 2>&1; }\n"

@@ -71,11 +71,11 @@ static const struct profile_rlimit RLIMITS[] = {
 static const struct profile_mount MOUNTS[] = {
         { "/proc", "proc", "nosuid,noexec,nodev", PROFILE_OCI, PROFILE_KERNELS },
         { "/dev", "tmpfs", "nosuid,strictatime,mode=755,size=64k", PROFILE_OCI, PROFILE_KERNELS },
-        { PROFILE_TERMINALS, "devpts", "nosuid,noexec,newinstance," PROFILE_TERMINALS_OPTIONS, PROFILE_OCI,
+        { INSIDE_TERMINALS, "devpts", "nosuid,noexec,newinstance," PROFILE_TERMINALS_OPTIONS, PROFILE_OCI,
           PROFILE_AS_ABOVE },
         { "/dev/mqueue", "mqueue", "nosuid,noexec,nodev", PROFILE_OCI, PROFILE_AS_ABOVE },
         { "/sys", "sysfs", "nosuid,noexec,nodev,ro", PROFILE_OCI, PROFILE_AS_ABOVE },
-        { PROFILE_CGROUPS, "cgroup", "nosuid,noexec,nodev,relatime,ro", PROFILE_OCI, PROFILE_USERS },
+        { INSIDE_CGROUPS, "cgroup", "nosuid,noexec,nodev,relatime,ro", PROFILE_OCI, PROFILE_USERS },
         { INSIDE_WORKSPACE, NULL, NULL, 0, PROFILE_USERS },
         { INSIDE_TMP, NULL, NULL, 0, PROFILE_USERS },
         { "/run", "tmpfs", "ro,noexec,size=65536,mode=0755", PROFILE_PODMAN, PROFILE_AS_ABOVE },
@@ -110,17 +110,17 @@ static const struct profile_path PATHS[] = {
 static const struct profile_sysctl SYSCTLS[] = {
         { "net.ipv4.ip_unprivileged_port_start", INSIDE_PORT_START, NULL, false },
         { "net.ipv4.ping_group_range", INSIDE_PING_GROUPS, "0 65535", false },
-        { "net.ipv6.conf.all.disable_ipv6", "1", NULL, true },
-        { "net.ipv6.conf.default.disable_ipv6", "1", NULL, true },
+        { "net.ipv6.conf.all.disable_ipv6", INSIDE_DISABLE_IPV6, NULL, true },
+        { "net.ipv6.conf.default.disable_ipv6", INSIDE_DISABLE_IPV6, NULL, true },
         { 0 },
 };
 
 /* The devices that a carrel may open (OCI runtime specification, "Default Devices"). It can make no node (no
  * CAP_MKNOD). */
 static const struct profile_device DEVICES[] = {
-        { "/dev/null", 1, 3, true },   { "/dev/zero", 1, 5, true },           { "/dev/full", 1, 7, true },
-        { "/dev/random", 1, 8, true }, { "/dev/urandom", 1, 9, true },        { "/dev/tty", 5, 0, true },
-        { "/dev/ptmx", 5, 2, false },  { PROFILE_TERMINALS, 136, -1, false }, { 0 },
+        { "/dev/null", 1, 3, true },   { "/dev/zero", 1, 5, true },          { "/dev/full", 1, 7, true },
+        { "/dev/random", 1, 8, true }, { "/dev/urandom", 1, 9, true },       { "/dev/tty", 5, 0, true },
+        { "/dev/ptmx", 5, 2, false },  { INSIDE_TERMINALS, 136, -1, false }, { 0 },
 };
 
 static const struct profile_option BARE[] = {

@@ -38,7 +38,7 @@ static int open_terminal(const struct child *child)
                 return slave;
         if (ioctl(child->terminal, TIOCGPTN, &number) < 0)
                 fail(child, AGENT_STAGE_TTY, errno);
-        (void)snprintf(path, sizeof path, "/dev/pts/%u", number);
+        (void)snprintf(path, sizeof path, INSIDE_TERMINALS "/%u", number);
         slave = open(path, O_RDWR | O_NOCTTY);
         if (slave < 0)
                 fail(child, AGENT_STAGE_TTY, errno);

@@ -318,13 +318,13 @@ int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, boo
                                          "%.*s is writable inside, or lacks nosuid or nodev: take an image without a "
                                          "VOLUME there",
                                          (int)(line.target_length < 128 ? line.target_length : 128), line.target);
-                if (is_at(&line, PROFILE_TERMINALS) && !has_bound(&line))
+                if (is_at(&line, INSIDE_TERMINALS) && !has_bound(&line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
-                                         PROFILE_TERMINALS
+                                         INSIDE_TERMINALS
                                          " has no limit inside: one carrel could take all terminals of the host");
-                if (hosts_devices != NULL && is_at(&line, PROFILE_CGROUPS) && !has_option(&line, "ro") &&
+                if (hosts_devices != NULL && is_at(&line, INSIDE_CGROUPS) && !has_option(&line, "ro") &&
                     !is_covered(mountinfo, &line))
-                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, PROFILE_CGROUPS " is writable inside");
+                        return fault_set(why, FAULT_HARDENING_MISSING, EPERM, INSIDE_CGROUPS " is writable inside");
                 if (hosts_devices != NULL && is_device(&line, hosts_devices) && !is_covered(mountinfo, &line))
                         return fault_set(why, FAULT_HARDENING_MISSING, EPERM,
                                          "%.*s inside is a device node of the host",

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "inside.h"
 #include "profile.h"
 #include "scope.h"
 
@@ -33,11 +34,11 @@ static int bound_terminals(const struct stat *hosts)
 {
         struct stat status;
 
-        if (stat(PROFILE_TERMINALS, &status) < 0)
+        if (stat(INSIDE_TERMINALS, &status) < 0)
                 return errno == ENOENT ? 0 : errno;
         if (status.st_dev == hosts->st_dev)
                 return EXDEV;
-        if (mount("devpts", PROFILE_TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, PROFILE_TERMINALS_OPTIONS) < 0)
+        if (mount("devpts", INSIDE_TERMINALS, NULL, MS_REMOUNT | MS_NOSUID | MS_NOEXEC, PROFILE_TERMINALS_OPTIONS) < 0)
                 return errno;
         return 0;
 }
@@ -64,8 +65,8 @@ static int close_cgroups(void)
 {
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
 
-        if (syscall(SYS_mount_setattr, AT_FDCWD, PROFILE_CGROUPS, AT_SYMLINK_NOFOLLOW, &attributes,
-                    sizeof attributes) == 0)
+        if (syscall(SYS_mount_setattr, AT_FDCWD, INSIDE_CGROUPS, AT_SYMLINK_NOFOLLOW, &attributes, sizeof attributes) ==
+            0)
                 return 0;
         return errno == ENOENT || errno == EINVAL ? 0 : errno; /* it does not exist, or is no mount */
 }
@@ -83,7 +84,7 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
         /* If the daemon were killed now, this child would keep its lock and sockets open. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
         (void)close_range((unsigned)pidfd + 1, UINT_MAX, 0);
-        (void)stat(PROFILE_TERMINALS, &terminals);
+        (void)stat(INSIDE_TERMINALS, &terminals);
         (void)stat("/dev/null", &null);
         for (const struct profile_option *option = PROFILE.bare; option->word != NULL; option++)
                 attributes.attr_set |= option->attribute;

@@ -14,9 +14,6 @@ struct buffer;
  */
 enum profile_engine { PROFILE_DOCKER = 1, PROFILE_PODMAN = 2, PROFILE_OCI = 4 };
 
-#define PROFILE_CGROUPS "/sys/fs/cgroup"
-#define PROFILE_TERMINALS "/dev/pts"
-
 /* Options of every mount that a user can write to. Docker's API has none for a bind mount: verify/remount.c sets them.
  */
 #define PROFILE_BARE "nosuid,nodev"

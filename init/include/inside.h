@@ -17,6 +17,10 @@
 #define INSIDE_TMP "/tmp"
 /* POSIX shared memory (shm_overview(7)), a tmpfs too. */
 #define INSIDE_SHM "/dev/shm"
+/* Its control groups, read-only. */
+#define INSIDE_CGROUPS "/sys/fs/cgroup"
+/* Its own instance of devpts (pts(4)). */
+#define INSIDE_TERMINALS "/dev/pts"
 
 /* The carrel's end of its veth: the only interface except lo. */
 #define INSIDE_INTERFACE "eth0"
@@ -24,3 +28,5 @@
 #define INSIDE_PORT_START "0"
 /* net.ipv4.ping_group_range: every group may use ping sockets (icmp(7)), up to the kernel's GID_T_MAX. */
 #define INSIDE_PING_GROUPS "0 2147483647"
+/* net.ipv6.conf.*.disable_ipv6: there is no IPv6. */
+#define INSIDE_DISABLE_IPV6 "1"

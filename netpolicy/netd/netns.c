@@ -42,7 +42,7 @@ static int set_sysctls(void)
         static const struct {
                 const char *path, *value;
         } SYSCTLS[] = {
-                { "ipv6/conf/all/disable_ipv6", "1" },
+                { "ipv6/conf/all/disable_ipv6", INSIDE_DISABLE_IPV6 },
                 { "ipv4/ip_unprivileged_port_start", INSIDE_PORT_START },
         };
         int r = 0;

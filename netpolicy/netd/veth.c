@@ -81,7 +81,7 @@ static int guard_interface(const char *name)
         if (r < 0)
                 return r;
         (void)snprintf(path, sizeof path, "ipv6/conf/%s/disable_ipv6", name);
-        r = sysctl_set(path, "1");
+        r = sysctl_set(path, INSIDE_DISABLE_IPV6);
         return r == -ENOENT ? 0 : r;
 }
 
