@@ -237,9 +237,12 @@ static size_t run_plan(struct bench *bench, const struct plan *plan, struct row 
                                  has_total ? &ret_rows[1].ours : NULL);
         if (r != 0)
                 bench_complain(bench, plan->name, r);
-        if (bench->docker_socket != NULL)
-                r = run_schedule(bench, plan->schedule, docker_launch, docker_remove, plan->baseline_count,
-                                 &ret_rows[0].theirs, has_total ? &ret_rows[1].theirs : NULL);
+        if (bench->docker_socket == NULL)
+                return has_total ? 2 : 1;
+        r = run_schedule(bench, plan->schedule, docker_launch, docker_remove, plan->baseline_count, &ret_rows[0].theirs,
+                         has_total ? &ret_rows[1].theirs : NULL);
+        if (r != 0)
+                bench_complain(bench, plan->baseline, r);
         return has_total ? 2 : 1;
 }
 

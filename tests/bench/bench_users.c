@@ -289,14 +289,14 @@ static int run_all(struct bench *bench)
                         rows[i * ROWS + k] = (struct row){ .operation = SIZES[i].operations[k], .unit = UNITS[k] };
                 if (r == 0)
                         r = measure_size(&rig, SIZES[i].users, REPETITIONS * bench->scale, begin_bytes,
-                                         rows + i * ROWS);
+                                         &rows[i * ROWS]);
         }
         if (r == 0)
                 r = compare_with_smallest(rows);
         if (r != 0)
                 (void)fprintf(stderr, "bench_users: %s %s\n", strerror(-r), rig.why.message);
         close_rig(&rig);
-        return bench_show(bench, rows, SIZES_COUNT * ROWS);
+        return bench_show(bench, rows, sizeof rows / sizeof *rows);
 }
 
 int main(int argc, char **argv)
