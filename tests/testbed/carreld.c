@@ -34,8 +34,10 @@ static const char *program_of(const char *variable, const char *relative)
         static char path[512];
         const char *build = getenv(variable);
 
-        if (build == NULL)
+        if (build == NULL) {
                 fail_msg("%s is not set: run this with ./dev test", variable);
+                return "";
+        }
         assert_true(snprintf(path, sizeof path, "%s/%s", build, relative) < (int)sizeof path);
         return path;
 }
