@@ -31,8 +31,9 @@ static const struct {
                             "mount a tmpfs on runtime_dir, or set runtime_dir in carrel.conf(5) to a directory on a "
                             "tmpfs (below /run); remove the carrels first, and restart carreld" },
         [CHECK_WARM] = { "warm carrels",
-                         "get a missing image (`carrel image load`, `pull` or `build`), raise max_carrels, or correct "
-                         "warm in carrel.conf(5) and reload carreld; its log has each failure (warm_failed)" },
+                         "remove that reason: get a missing image (`carrel image load`, `pull` or `build`), or set a "
+                         "higher max_carrels, a larger network_cidr or a smaller warm in carrel.conf(5). carreld's log "
+                         "has each failure (warm_failed)" },
         [CHECK_ENSURE] = { "ensure", "fix the reported error, then repeat with `carrel ensure USER`" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account other than root" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },

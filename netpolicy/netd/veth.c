@@ -285,8 +285,9 @@ static int plug_new(const struct plug *plug, struct link_place *ret_place, struc
                 return 0;
         }
         return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOSPC,
-                         "no free address in network_cidr: tried %u slots after slot %u", (unsigned)tries,
-                         (unsigned)plug->known->last);
+                         tries < plug->slots ? "no free address in network_cidr: the next %u are all in use"
+                                             : "no free address in network_cidr: all %u are in use",
+                         (unsigned)tries);
 }
 
 int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slots, struct link_place *ret_place,

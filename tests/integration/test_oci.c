@@ -241,6 +241,67 @@ static void what_a_kill_left_half_made_is_cleared(void **state)
         suite_end();
 }
 
+/* ---- kill -9 of the runtime ---- */
+
+#define RUNTIME_SCRIPT "/run/testbed/bin/crun"
+#define KILL_AFTER "/run/testbed/kill-after"
+
+/* crun, which is killed, and its caller with it, after as many seconds as KILL_AFTER says: once. */
+static const char MORTAL_CRUN[] = "#!/bin/sh\n"
+                                  "case \" $* \" in *' run '*) ;; *) exec crun \"$@\" ;; esac\n"
+                                  "after=$(cat " KILL_AFTER " 2>/dev/null) || exec crun \"$@\"\n"
+                                  "rm " KILL_AFTER "\n"
+                                  "crun \"$@\" &\n"
+                                  "sleep $after\n"
+                                  "kill -9 $! $$\n";
+
+static void write_text(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        fputs(text, file);
+        assert_int_equal(fclose(file), 0);
+}
+
+static bool is_full(void *arg)
+{
+        return carreld_metric("carrel_carrels{state=\"warm\"}") == *(const double *)arg;
+}
+
+/* From before it has made anything until long after its end. */
+static void a_runtime_killed_during_a_refill_leaves_nothing(void **state)
+{
+        static const char *const AFTER_S[] = { "0", "0.001", "0.002", "0.004", "0.006", "0.009", "0.015", "0.2" };
+        enum { KILLS = sizeof AFTER_S / sizeof *AFTER_S };
+        double warm = 2;
+        struct census before = { 0 };
+
+        (void)state;
+        MUST_RUN("mkdir", "-p", "/run/testbed/bin");
+        write_text(RUNTIME_SCRIPT, MORTAL_CRUN);
+        assert_int_equal(chmod(RUNTIME_SCRIPT, 0755), 0);
+        SUITE_START("CARREL_RUNTIME=" RUNTIME_SCRIPT, "CARREL_WARM=2", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m");
+        assert_true(wait_until(is_full, &warm, PATIENCE_S));
+        for (size_t i = 0; i <= KILLS; i++) { /* the first refill is not killed: the control */
+                struct answer answer;
+
+                if (i > 0)
+                        write_text(KILL_AFTER, AFTER_S[i - 1]);
+                answer = carreld_ensure("ada");
+                assert_string_equal(answer_text(&answer, "outcome"), "claimed");
+                answer_release(&answer);
+                request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada", NULL, 200);
+                assert_true(wait_until(is_full, &warm, PATIENCE_S));
+                assert_int_equal(access(KILL_AFTER, F_OK), -1);
+                if (i == 0)
+                        before = take_census();
+        }
+        assert_true(carreld_metric("carrel_warm_failures_total") == KILLS);
+        expect_no_more_than(&before);
+        suite_end();
+}
+
 /* ---- claim ---- */
 
 /* Runs the tool on carreld's records. */
@@ -528,6 +589,7 @@ int main(void)
                 WITH_CARRELD(a_running_container_is_claimed),
                 WITH_ENGINE(a_record_without_a_link_keeps_its_name),
                 WITH_ENGINE(what_a_kill_left_half_made_is_cleared),
+                WITH_ENGINE(a_runtime_killed_during_a_refill_leaves_nothing),
                 WITH_CARRELD(a_thousand_lives_leave_nothing),
         };
 

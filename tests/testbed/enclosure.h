@@ -11,7 +11,8 @@
 
 /* Runs `run` inside a new enclosure and returns the exit status for main(). If no enclosure can be made (not root, or
  * the programs of the engine in TESTBED_ENGINE are missing) it prints a TAP skip with the reason; with CARREL_MUST_RUN
- * set, a failure. TESTBED_ONLY and TESTBED_SKIP are patterns (with * and ?) of the tests to run or to leave out. */
+ * set, a failure. TESTBED_ONLY and TESTBED_SKIP are patterns (with * and ?) of the tests to run or to leave out.
+ * TESTBED_CLAIMS is how many claims test_claim makes for one of its tests. */
 int enclosure_run(int (*run)(void));
 
 /* The cgroup for the engine's containers, as a path below the root of each hierarchy. The supervisor removes it. */
