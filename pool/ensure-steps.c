@@ -32,7 +32,8 @@ enum flow_verdict step_clear(struct flow *flow, void *subject)
 
         if (task->stale_id[0] == '\0')
                 return FLOW_NEXT;
-        task->killed = carrel_execs_ids(task->carrel);
+        if (task->killed == NULL) /* else a claim that failed afterwards has done so */
+                task->killed = carrel_execs_ids(task->carrel);
         execs_container_lost(task->carrel->pool->execs, task->stale_id, false);
         return task_asked(task, engine->ops->remove(engine, task->stale_id, on_cleared, task, &task->call));
 }

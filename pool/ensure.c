@@ -119,7 +119,8 @@ static int begin(struct task *task, const struct flow_plan *plan, struct fault *
         carrel->started_wall_ms = 0;
         carrel->oom_ms = 0;
         pool_raise_generation(carrel, 0);
-        warm_make_room(&pool->warm);
+        if (plan == &ENSURE) /* a claim adds no container */
+                warm_make_room(&pool->warm);
         return 0;
 }
 
@@ -362,18 +363,20 @@ static void on_ensure_done(void *subject, const struct fault *why)
         finish(task, why);
 }
 
-/* The waiters of a failed claim get a cold start. Its container was removed, or is an orphan for the next sweep. A
- * container that was to be cleared first and could not be is cleared again by that start. */
+/* The waiters of a failed claim get a cold start, unless the carrel is to be removed. Its container was removed, or is
+ * an orphan for the next sweep. A container that was to be cleared first and could not be is cleared again by that
+ * start. */
 static void on_claim_done(void *subject, const struct fault *why)
 {
         struct task *task = subject;
         struct carrel *carrel = task->carrel;
+        bool is_wanted = list_is_empty(&carrel->retirers);
         struct fault own = { 0 };
 
         task->flow = NULL; /* it frees itself */
         if (why == NULL && task->outcome == OUTCOME_CREATED)
                 task->outcome = OUTCOME_CLAIMED;
-        if (why != NULL && why->kind != FAULT_CANCELLED) {
+        if (why != NULL && is_wanted && why->kind != FAULT_CANCELLED) {
                 carrel->pool->claim_failures++;
                 pool_tell(carrel->pool, POOL_CLAIM_FAILED, carrel, why->message, clock_boottime_s() - task->began_s);
                 task->from = task->stale_id[0] != '\0' ? CARREL_LOST : CARREL_QUEUED;

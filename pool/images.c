@@ -49,7 +49,7 @@ static void on_done(void *arg, const struct engine_reply *reply, const struct fa
         work->call = NULL;
         if (why == NULL && reply->image != NULL)
                 image = view_of(reply->image);
-        if (why == NULL && work->is_load)
+        if (why == NULL && reply->image != NULL && work->is_load)
                 warm_image_changed(&work->pool->warm, image.reference);
         answer(work, &image, why == NULL && reply->image != NULL ? 1 : 0, why);
 }

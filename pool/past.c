@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "str.h"
+#include "user-id.h"
 
 struct past_entry {
         struct pool_past end; /* its user is the key */
@@ -30,7 +31,7 @@ void past_note(struct past *past, const struct pool_event *event, int64_t wall_m
 {
         struct past_entry *entry;
 
-        if (!is_end(event->kind) || event->user[0] == '\0')
+        if (!is_end(event->kind) || !user_id_is_valid(event->user))
                 return;
         entry = find(past, event->user);
         if (entry == NULL && HASH_COUNT(past->users) >= PAST_USERS_MAX)

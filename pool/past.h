@@ -15,8 +15,8 @@ struct past {
         struct past_entry *users; /* by user, the oldest note first (uthash keeps the order) */
 };
 
-/* Notes an event that ends a carrel: a failed ensure, a removal, a loss. Ignores other events, and any when out of
- * memory. */
+/* Notes an event that ends a carrel: a failed ensure, a removal, a loss. Ignores other events, those of warm
+ * carrels, and any when out of memory. */
 void past_note(struct past *past, const struct pool_event *event, int64_t wall_ms);
 /* NULL: nothing is known. Valid until the next past_note. */
 const struct pool_past *past_find(const struct past *past, const char *user);

@@ -285,7 +285,6 @@ void pool_forget_carrel(struct pool *pool, struct carrel *carrel)
         carrel->slot = -1;
         carrel_execs_detach(carrel);
         pool_drop_agent_slot(carrel);
-        list_remove(&carrel->warm); /* it lives until the loop's next turn, and must not be claimed again */
         table_forget(&pool->table, carrel);
 }
 
@@ -345,7 +344,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
         carrel_close_listener(carrel);
         listeners_tell(&pool->listeners, &event);
         if (carrel->is_warm)
-                warm_kick(&pool->warm);
+                warm_note_loss(&pool->warm, carrel);
 }
 
 void pool_tell(struct pool *pool, enum pool_event_kind kind, const struct carrel *carrel, const char *detail,

@@ -396,6 +396,16 @@ void warm_kick(struct warm *warm)
                 plan_look(warm, PAUSE_S);
 }
 
+void warm_note_loss(struct warm *warm, const struct carrel *carrel)
+{
+        struct warm_try *try = find_try(warm, carrel->spec.image);
+        double retry_at_s = clock_boottime_s() + BACKOFF_FIRST_S;
+
+        if (try != NULL && try->retry_at_s < retry_at_s)
+                try->retry_at_s = retry_at_s;
+        warm_kick(warm);
+}
+
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash)
 {
         if (!can_attach(warm))
@@ -430,9 +440,12 @@ void warm_image_changed(struct warm *warm, const char *reference)
         LIST_EACH (&warm->carrels, node) {
                 struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
 
-                if (carrel->state == CARREL_WARM && image_reference_resolve(carrel->spec.image, resolved, NULL) == 0 &&
-                    strcmp(resolved, reference) == 0)
+                if (image_reference_resolve(carrel->spec.image, resolved, NULL) < 0 || strcmp(resolved, reference) != 0)
+                        continue;
+                if (carrel->state == CARREL_WARM)
                         retire_carrel(carrel, "outdated");
+                else if (carrel->state == CARREL_STARTING)
+                        carrel->spec_hash[0] = '\0'; /* no claim takes it, and the next look finds it outdated */
         }
         for (size_t i = 0; i < warm->targets.n; i++) /* it may have been missing */
                 warm->tries[i].retry_at_s = 0;

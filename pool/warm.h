@@ -42,11 +42,14 @@ void warm_configure(struct warm *warm);
 
 /* Looks soon whether a warm carrel is missing. Cheap; call it when one was taken or a start has ended. */
 void warm_kick(struct warm *warm);
+/* One has ended, which is replaced a moment later: where each one ends, they must not be made without a pause. */
+void warm_note_loss(struct warm *warm, const struct carrel *carrel);
 /* The oldest carrel in WARM with this spec hash; NULL: no carrel has it. */
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
 /* Retires one warm carrel, if there are more carrels than max_carrels. */
 void warm_make_room(struct warm *warm);
-/* Retires those of this image, as another one has its name now. reference: with its tag. */
+/* Retires those of this image, as another one has its name now, and those that are being made once they have started.
+ * reference: with its tag. */
 void warm_image_changed(struct warm *warm, const char *reference);
 /* How many are wanted and ready, and why some are missing. */
 void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats);

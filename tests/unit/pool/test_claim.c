@@ -73,17 +73,22 @@ struct warm_rig {
         struct attach *attach;
 };
 
+static void open_warm_with(struct warm_rig *warm, const char *targets, struct pool_options *options)
+{
+        rig_need_root();
+        options->warm = targets;
+        options->warm_max_age_s = 3600;
+        rig_open(&warm->rig, options);
+        assert_int_equal(attach_new_fake(&warm->attach, warm->rig.loop), 0);
+        pool_use_attach(warm->rig.pool, warm->attach);
+        rig_run_for(&warm->rig, 2);
+}
+
 static void open_warm(struct warm_rig *warm, const char *targets)
 {
         struct pool_options options = rig_options();
 
-        rig_need_root();
-        options.warm = targets;
-        options.warm_max_age_s = 3600;
-        rig_open(&warm->rig, &options);
-        assert_int_equal(attach_new_fake(&warm->attach, warm->rig.loop), 0);
-        pool_use_attach(warm->rig.pool, warm->attach);
-        rig_run_for(&warm->rig, 2);
+        open_warm_with(warm, targets, &options);
 }
 
 static void close_warm(struct warm_rig *warm)
@@ -146,31 +151,6 @@ static void test_a_claim_needs_no_start(void **state)
         assert_int_equal(count(&warm, CARREL_WARM), 2);
         assert_int_equal(count(&warm, CARREL_READY), 1);
         assert_int_equal(fake_containers(warm.rig.engine), 3);
-        close_warm(&warm);
-}
-
-/* Both run in one turn of the loop, so the first carrel is forgotten and not yet freed when the second is taken. */
-static void test_claims_of_one_turn_get_a_carrel_each(void **state)
-{
-        struct warm_rig warm;
-        struct answer answers[3];
-
-        (void)state;
-        open_warm(&warm, "2");
-        rig_ensure(&warm.rig, "alice", &answers[0]);
-        rig_ensure(&warm.rig, "bob", &answers[1]);
-        rig_ensure(&warm.rig, "carol", &answers[2]);
-        rig_run_for(&warm.rig, 2);
-        assert_int_equal(answers[0].outcome, OUTCOME_CLAIMED);
-        assert_int_equal(answers[1].outcome, OUTCOME_CLAIMED);
-        assert_true(answers[2].is_success);
-        assert_int_equal(answers[2].outcome, OUTCOME_CREATED);
-        assert_string_not_equal(answers[0].container_id, answers[1].container_id);
-        assert_string_equal(rig_container(&warm.rig, "alice")->id, answers[0].container_id);
-        assert_string_equal(rig_container(&warm.rig, "bob")->id, answers[1].container_id);
-        assert_int_equal(count(&warm, CARREL_READY), 3);
-        assert_int_equal(count(&warm, CARREL_WARM), 2);
-        assert_int_equal(fake_containers(warm.rig.engine), 5);
         close_warm(&warm);
 }
 
@@ -261,6 +241,84 @@ static void test_a_failed_claim_takes_the_cold_road(void **state)
         }
 }
 
+/* Who asks for the end of a carrel while its failed claim is unwound gets that, and not a cold start. */
+static void test_a_removal_during_a_failed_claim_is_obeyed(void **state)
+{
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        struct warm_rig warm;
+        struct answer alice, bob, removal;
+        struct pool_options options = rig_options();
+
+        (void)state;
+        options.max_concurrent_starts = 1;
+        open_warm_with(&warm, "1", &options);
+        attach_fake_set(warm.attach, ATTACH_FAKE_FAILS);
+        fake_set(warm.rig.engine, FAKE_REMOVE, FAKE_HANG, 1);
+        rig_ensure(&warm.rig, "alice", &alice);
+        rig_run_for(&warm.rig, 1);
+        fake_set(warm.rig.engine, FAKE_START, FAKE_HANG, 1);
+        rig_ensure_spec(&warm.rig, "bob", &SMALL, CONFLICT_FAIL, &bob); /* takes the only place for a cold start */
+        rig_retire(&warm.rig, "alice", &removal);
+        assert_int_equal(fake_release(warm.rig.engine, FAKE_REMOVE), 1);
+        rig_run_for(&warm.rig, 1);
+        rig_leave(&alice);
+        rig_run(&warm.rig);
+        assert_true(removal.is_success);
+        assert_int_equal(rig_state(&warm.rig, "alice"), CARREL_STATES);
+        assert_int_equal(rig_user_containers(&warm.rig, "alice"), 0);
+        close_warm(&warm);
+}
+
+static void ignore_end(void *arg, const struct exec_result *result, const struct fault *why)
+{
+        (void)arg, (void)result, (void)why;
+}
+
+struct killed {
+        bool is_answered;
+        size_t n;
+};
+
+static void note_killed(void *arg, const struct pool_ensured *ensured, const struct fault *why)
+{
+        struct killed *killed = arg;
+
+        if (why != NULL)
+                fail_msg("%s", why->message);
+        killed->is_answered = true;
+        killed->n = ensured->killed != NULL ? ensured->killed->n : 0;
+}
+
+/* The programs that a replacement ended are reported, also if the claim failed after that. */
+static void test_killed_programs_are_reported_after_a_failed_claim(void **state)
+{
+        static const char *const ARGV[] = { "sleep", NULL };
+        static const struct exec_request REQUEST = { .argv = ARGV, .timeout_s = 20, .max_output_bytes = 64 };
+        static const struct exec_sink SINK = { .on_done = ignore_end };
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        const struct carrel_spec plain = { .memory_bytes = rig_options().defaults.memory_bytes };
+        struct warm_rig warm;
+        struct answer answer;
+        struct killed killed = { 0 };
+        struct pool_wait *wait;
+        struct exec *exec;
+        struct fault why;
+
+        (void)state;
+        open_warm(&warm, "1");
+        rig_ensure_spec(&warm.rig, "alice", &SMALL, CONFLICT_FAIL, &answer);
+        rig_run_for(&warm.rig, 2);
+        fake_set(warm.rig.engine, FAKE_EXEC, FAKE_HANG, 1);
+        assert_int_equal(pool_exec(warm.rig.pool, "alice", &REQUEST, &SINK, NULL, &exec, &why), 0);
+        fake_set(warm.rig.engine, FAKE_REMOVE, FAKE_REFUSE, 1);
+        pool_ensure(warm.rig.pool, "alice", &plain, CONFLICT_REPLACE, note_killed, &killed, &wait);
+        rig_run_for(&warm.rig, 2);
+        assert_true(killed.is_answered);
+        assert_int_equal(warm.rig.events[POOL_CLAIM_FAILED], 1);
+        assert_int_equal(killed.n, 1);
+        close_warm(&warm);
+}
+
 static bool note_name(void *arg, const struct carrel_view *view)
 {
         assert_true(view->is_warm);
@@ -284,6 +342,30 @@ static void test_a_dead_warm_carrel_is_replaced(void **state)
         assert_int_equal(fake_containers(warm.rig.engine), 1);
         rig_must_ensure(&warm.rig, "alice", &answer);
         assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        close_warm(&warm);
+}
+
+static bool kill_if_warm(void *arg, const struct carrel_view *view)
+{
+        struct warm_rig *warm = arg;
+
+        if (view->state == CARREL_WARM)
+                fake_kill(warm->rig.engine, view->container, false);
+        return true;
+}
+
+/* Where each one is killed soon (a machine without memory), they are not made as fast as possible. */
+static void test_one_that_dies_at_once_is_not_replaced_at_once(void **state)
+{
+        struct warm_rig warm;
+
+        (void)state;
+        open_warm(&warm, "1");
+        for (unsigned i = 0; i < 500; i++) {
+                pool_each(warm.rig.pool, "", SIZE_MAX, kill_if_warm, &warm);
+                rig_run_for(&warm.rig, 0.02);
+        }
+        assert_in_range(fake_calls(warm.rig.engine, FAKE_CREATE), 3, 12);
         close_warm(&warm);
 }
 
@@ -444,6 +526,42 @@ static void test_a_new_image_replaces_them(void **state)
         close_warm(&warm);
 }
 
+/* Also one that was being made of the former image when the new one came. */
+static void test_a_new_image_replaces_one_that_is_being_made(void **state)
+{
+        struct warm_rig warm;
+        struct image_work *work = NULL;
+        struct fault why = { 0 };
+        struct answer answer;
+        size_t loaded = 0;
+        int fd = memfd_create("image", MFD_CLOEXEC);
+
+        (void)state;
+        assert_true(fd >= 0);
+        open_warm(&warm, "");
+        fake_set_latency(warm.rig.engine, 0.2);
+        set_warm(&warm, "1");
+        rig_run_for(&warm.rig, 0.3);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 1);
+        assert_int_equal(count(&warm, CARREL_STARTING), 1);
+        if (pool_images_load(warm.rig.pool, fd, RIG_IMAGE, "auto", on_loaded, &loaded, &work, &why) < 0)
+                fail_msg("%s", why.message);
+        rig_run_for(&warm.rig, 0.25);
+        assert_int_equal(loaded, 1);
+        assert_int_equal(count(&warm, CARREL_STARTING), 1);
+        while (count(&warm, CARREL_STARTING) == 1)
+                rig_run_for(&warm.rig, 0.001);
+        rig_ensure(&warm.rig, "alice", &answer); /* at once: it gets nothing of the former image */
+        rig_run_for(&warm.rig, 2);
+        assert_true(answer.is_success);
+        assert_int_equal(answer.outcome, OUTCOME_CREATED);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 3);
+        close(fd);
+        close_warm(&warm);
+}
+
 static void test_an_old_one_is_replaced(void **state)
 {
         struct warm_rig warm;
@@ -491,6 +609,28 @@ static void test_they_give_way_at_max_carrels(void **state)
         close_warm(&warm);
 }
 
+/* A claim adds no container, so it needs no room. */
+static void test_the_last_one_is_claimed_at_max_carrels(void **state)
+{
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        struct warm_rig warm;
+        struct pool_options options = rig_options();
+        struct answer answers[2];
+
+        (void)state;
+        options.max_carrels = 2;
+        open_warm_with(&warm, "1", &options);
+        rig_ensure_spec(&warm.rig, "alice", &SMALL, CONFLICT_FAIL, &answers[0]);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        rig_ensure(&warm.rig, "bob", &answers[1]);
+        rig_run_for(&warm.rig, 2);
+        assert_true(answers[1].is_success);
+        assert_int_equal(answers[1].outcome, OUTCOME_CLAIMED);
+        assert_int_equal(fake_containers(warm.rig.engine), 2);
+        close_warm(&warm);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -498,18 +638,22 @@ int main(void)
                 cmocka_unit_test(test_wrong_targets_are_refused),
                 cmocka_unit_test(test_claims_of_one_turn_take_a_carrel_each),
                 cmocka_unit_test(test_a_claim_needs_no_start),
-                cmocka_unit_test(test_claims_of_one_turn_get_a_carrel_each),
                 cmocka_unit_test(test_a_forgotten_one_keeps_no_user_out),
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
+                cmocka_unit_test(test_a_removal_during_a_failed_claim_is_obeyed),
+                cmocka_unit_test(test_killed_programs_are_reported_after_a_failed_claim),
                 cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
                 cmocka_unit_test(test_obstacles_are_reported),
                 cmocka_unit_test(test_a_failure_is_reported_until_it_is_full),
+                cmocka_unit_test(test_one_that_dies_at_once_is_not_replaced_at_once),
                 cmocka_unit_test(test_a_pool_that_cannot_fill_backs_off),
                 cmocka_unit_test(test_a_changed_setting_retires_the_rest),
                 cmocka_unit_test(test_a_new_image_replaces_them),
+                cmocka_unit_test(test_a_new_image_replaces_one_that_is_being_made),
                 cmocka_unit_test(test_an_old_one_is_replaced),
                 cmocka_unit_test(test_they_give_way_at_max_carrels),
+                cmocka_unit_test(test_the_last_one_is_claimed_at_max_carrels),
         };
 
         return cmocka_run_group_tests_name("claim", tests, NULL, NULL);

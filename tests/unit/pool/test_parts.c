@@ -709,6 +709,8 @@ static void test_past(void **state)
         assert_int_equal(past_find(&past, "ada")->wall_ms, 3);
         assert_string_equal(past_find(&past, "ada")->detail, "idle");
         note(&past, POOL_LOST, "bob", "oom", 4);
+        note(&past, POOL_RETIRED, ".warm-1", "too_old", 4);
+        assert_null(past_find(&past, ".warm-1"));
         note(&past, POOL_RETIRED, "ada", "again", 5);
         for (int i = 0; i < PAST_USERS_MAX - 1; i++) {
                 (void)snprintf(user, sizeof user, "u%d", i);
