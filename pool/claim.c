@@ -49,6 +49,7 @@ static enum flow_verdict take(struct flow *flow, void *subject)
                                 strerrordesc_np(-r));
                 return FLOW_FAIL;
         }
+        task->has_taken = true;
         warm_kick(&carrel->pool->warm);
         return FLOW_NEXT;
 }

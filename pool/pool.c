@@ -209,6 +209,8 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
                 options_release(&copy);
                 return r;
         }
+        if (!str_equal(copy.dns, pool->options.dns))
+                warm_resolvers_changed(&pool->warm);
         options_release(&pool->options);
         pool->options = copy;
         pool->admission.max_starts = copy.max_concurrent_starts;

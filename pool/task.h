@@ -26,6 +26,7 @@ struct task {
         char reason[CARREL_REASON_BYTES];
         struct exec_ids *killed;      /* in the container that was cleared; NULL: no exec was */
         unsigned creates;             /* requests to create, so far */
+        bool has_taken;               /* the container of a warm carrel */
         bool has_died;                /* the engine has reported the container's end */
         uint64_t recalled_generation; /* adoption: of the ledger */
         bool is_paused;               /* adoption: the engine reported the container as paused */

@@ -49,6 +49,13 @@ static const char *explain_attach(const struct warm *warm)
 
 /* ---- making one ---- */
 
+static double next_backoff_s(double last_s)
+{
+        double next_s = last_s > 0 ? last_s * 2 : BACKOFF_FIRST_S;
+
+        return next_s < BACKOFF_MOST_S ? next_s : BACKOFF_MOST_S;
+}
+
 static void tell(const struct warm *warm, enum pool_event_kind kind, const char *user, const char *detail)
 {
         const struct pool_event event = { .kind = kind, .user = user, .container_id = "", .detail = detail };
@@ -86,9 +93,7 @@ static void note_failure(struct warm *warm, const char *user, const char *image,
                                 image);
         warm->failures++;
         if (try != NULL) {
-                try->backoff_s = try->backoff_s > 0 ? try->backoff_s * 2 : BACKOFF_FIRST_S;
-                if (try->backoff_s > BACKOFF_MOST_S)
-                        try->backoff_s = BACKOFF_MOST_S;
+                try->backoff_s = next_backoff_s(try->backoff_s);
                 try->retry_at_s = clock_boottime_s() + try->backoff_s;
                 (void)snprintf(try->failure, sizeof try->failure, "%s", told.message);
                 warm->has_failed = true;
@@ -406,9 +411,19 @@ void warm_note_loss(struct warm *warm, const struct carrel *carrel)
         warm_kick(warm);
 }
 
+void warm_note_claim(struct warm *warm, bool has_failed)
+{
+        int64_t now_ms = clock_boottime_ms();
+
+        if (has_failed && now_ms < warm->claims_from_ms) /* it ran beside the one that made the pause */
+                return;
+        warm->claim_pause_s = has_failed ? next_backoff_s(warm->claim_pause_s) : 0;
+        warm->claims_from_ms = has_failed ? now_ms + (int64_t)(warm->claim_pause_s * 1000) : 0;
+}
+
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash)
 {
-        if (!can_attach(warm))
+        if (!can_attach(warm) || clock_boottime_ms() < warm->claims_from_ms)
                 return NULL;
         LIST_EACH (&warm->carrels, node) {
                 struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
@@ -433,6 +448,20 @@ void warm_make_room(struct warm *warm)
         }
 }
 
+static void outdate(struct carrel *carrel)
+{
+        if (carrel->state == CARREL_WARM)
+                retire_carrel(carrel, "outdated");
+        else if (carrel->state == CARREL_STARTING)
+                carrel->spec_hash[0] = '\0'; /* no claim takes it, and the next look finds it outdated */
+}
+
+void warm_resolvers_changed(struct warm *warm)
+{
+        LIST_EACH (&warm->carrels, node)
+                outdate(LIST_ENTRY(node, struct carrel, warm));
+}
+
 void warm_image_changed(struct warm *warm, const char *reference)
 {
         char resolved[IMAGE_REFERENCE_BYTES];
@@ -442,10 +471,7 @@ void warm_image_changed(struct warm *warm, const char *reference)
 
                 if (image_reference_resolve(carrel->spec.image, resolved, NULL) < 0 || strcmp(resolved, reference) != 0)
                         continue;
-                if (carrel->state == CARREL_WARM)
-                        retire_carrel(carrel, "outdated");
-                else if (carrel->state == CARREL_STARTING)
-                        carrel->spec_hash[0] = '\0'; /* no claim takes it, and the next look finds it outdated */
+                outdate(carrel);
         }
         for (size_t i = 0; i < warm->targets.n; i++) /* it may have been missing */
                 warm->tries[i].retry_at_s = 0;

@@ -32,7 +32,9 @@ struct warm {
         uint64_t failures;
         double unattachable_since_s; /* CLOCK_BOOTTIME; 0: directories can be attached */
         bool is_unattachable_told;
-        bool has_failed; /* since it was full the last time */
+        bool has_failed;        /* since it was full the last time */
+        double claim_pause_s;   /* the last pause of claims; 0: the last claim succeeded */
+        int64_t claims_from_ms; /* until then warm_find finds none */
 };
 
 void warm_init(struct warm *warm, struct pool *pool);
@@ -44,13 +46,19 @@ void warm_configure(struct warm *warm);
 void warm_kick(struct warm *warm);
 /* One has ended, which is replaced a moment later: where each one ends, they must not be made without a pause. */
 void warm_note_loss(struct warm *warm, const struct carrel *carrel);
-/* The oldest carrel in WARM with this spec hash; NULL: no carrel has it. */
+/* A claim that took a carrel has ended. After a failure none is tried for a second, later for longer: where no
+ * directory can be attached, each ensure would otherwise destroy a carrel. */
+void warm_note_claim(struct warm *warm, bool has_failed);
+/* The oldest carrel in WARM with this spec hash; NULL: no carrel has it, or none can be claimed now. */
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
 /* Retires one warm carrel, if there are more carrels than max_carrels. */
 void warm_make_room(struct warm *warm);
 /* Retires those of this image, as another one has its name now, and those that are being made once they have started.
  * reference: with its tag. */
 void warm_image_changed(struct warm *warm, const char *reference);
+/* Retires all in the same way: their resolv.conf has the former resolvers, which with `dns = auto` are not in the spec
+ * hash. */
+void warm_resolvers_changed(struct warm *warm);
 /* How many are wanted and ready, and why some are missing. */
 void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats);
 /* Carrels that count against max_carrels but give way to a user's. */

@@ -241,6 +241,57 @@ static void test_a_failed_claim_takes_the_cold_road(void **state)
         }
 }
 
+/* Where no directory can be attached, not every ensure costs a warm carrel; and claims come back. */
+static void test_claims_that_fail_are_not_tried_each_time(void **state)
+{
+        struct warm_rig warm;
+        struct answer answer;
+
+        (void)state;
+        open_warm(&warm, "1");
+        attach_fake_set(warm.attach, ATTACH_FAKE_FAILS);
+        for (unsigned i = 0; i < 40; i++) {
+                rig_ensure(&warm.rig, "alice", &answer);
+                rig_run_for(&warm.rig, 0.25);
+                assert_true(answer.is_success);
+                assert_int_equal(answer.outcome, OUTCOME_CREATED);
+                rig_retire(&warm.rig, "alice", &answer);
+                rig_run_for(&warm.rig, 0.25);
+        }
+        assert_in_range(warm.rig.events[POOL_CLAIM_FAILED], 2, 5);
+        attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
+        rig_run_for(&warm.rig, 61);
+        for (unsigned i = 0; i < 2; i++) {
+                rig_ensure(&warm.rig, i == 0 ? "alice" : "bob", &answer);
+                rig_run_for(&warm.rig, 1);
+                assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        }
+        close_warm(&warm);
+}
+
+/* One end of the helper fails all claims that run: that is one failure. */
+static void test_claims_that_fail_together_make_one_pause(void **state)
+{
+        static const char *const USERS[] = { "alice", "bob", "carol", "dave" };
+        enum { N = sizeof USERS / sizeof *USERS };
+        struct warm_rig warm;
+        struct answer answers[N + 1];
+
+        (void)state;
+        open_warm(&warm, "4");
+        attach_fake_set(warm.attach, ATTACH_FAKE_FAILS);
+        for (size_t i = 0; i < N; i++)
+                rig_ensure(&warm.rig, USERS[i], &answers[i]);
+        rig_run_for(&warm.rig, 0.1);
+        assert_int_equal(warm.rig.events[POOL_CLAIM_FAILED], N);
+        attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
+        rig_run_for(&warm.rig, 1);
+        assert_true(count(&warm, CARREL_WARM) > 0);
+        rig_must_ensure(&warm.rig, "eve", &answers[N]);
+        assert_int_equal(answers[N].outcome, OUTCOME_CLAIMED);
+        close_warm(&warm);
+}
+
 /* Who asks for the end of a carrel while its failed claim is unwound gets that, and not a cold start. */
 static void test_a_removal_during_a_failed_claim_is_obeyed(void **state)
 {
@@ -562,6 +613,29 @@ static void test_a_new_image_replaces_one_that_is_being_made(void **state)
         close_warm(&warm);
 }
 
+/* With `dns = auto` the setting, and so the spec hash, stays the same. */
+static void test_new_resolvers_replace_them(void **state)
+{
+        struct warm_rig warm;
+        struct pool_options options = rig_options();
+        struct fault why;
+
+        (void)state;
+        options.dns = "192.0.2.1";
+        options.dns_setting = "auto";
+        open_warm_with(&warm, "1", &options);
+        options = warm.rig.options;
+        assert_int_equal(pool_reconfigure(warm.rig.pool, &options, &why), 0);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 1);
+        options.dns = "192.0.2.2";
+        assert_int_equal(pool_reconfigure(warm.rig.pool, &options, &why), 0);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 2);
+        close_warm(&warm);
+}
+
 static void test_an_old_one_is_replaced(void **state)
 {
         struct warm_rig warm;
@@ -641,6 +715,8 @@ int main(void)
                 cmocka_unit_test(test_a_forgotten_one_keeps_no_user_out),
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
+                cmocka_unit_test(test_claims_that_fail_are_not_tried_each_time),
+                cmocka_unit_test(test_claims_that_fail_together_make_one_pause),
                 cmocka_unit_test(test_a_removal_during_a_failed_claim_is_obeyed),
                 cmocka_unit_test(test_killed_programs_are_reported_after_a_failed_claim),
                 cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
@@ -651,6 +727,7 @@ int main(void)
                 cmocka_unit_test(test_a_changed_setting_retires_the_rest),
                 cmocka_unit_test(test_a_new_image_replaces_them),
                 cmocka_unit_test(test_a_new_image_replaces_one_that_is_being_made),
+                cmocka_unit_test(test_new_resolvers_replace_them),
                 cmocka_unit_test(test_an_old_one_is_replaced),
                 cmocka_unit_test(test_they_give_way_at_max_carrels),
                 cmocka_unit_test(test_the_last_one_is_claimed_at_max_carrels),
