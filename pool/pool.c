@@ -102,10 +102,17 @@ static void remember(void *arg, const struct pool_event *event)
 static void on_left_behind(void *arg, const char *container_id, enum exec_left_behind why)
 {
         struct pool *pool = arg;
-        const struct carrel *carrel = table_find_id(&pool->table, container_id);
+        struct carrel *carrel = table_find_id(&pool->table, container_id);
 
-        if (carrel != NULL)
+        if (carrel == NULL)
+                return;
+        if (!carrel->is_warm) {
                 pool_retire(pool, carrel->user, exec_left_behind_name(why), NULL, NULL, NULL);
+                return;
+        }
+        if (carrel->task != NULL) /* its start must fail */
+                carrel->task->has_died = true;
+        pool_carrel_lost(carrel, exec_left_behind_name(why), false);
 }
 
 int pool_new(struct pool **ret_pool, struct ev_loop *loop, struct engine *engine, struct netpolicy *netpolicy,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "exec-inside.h"
 #include "images.h"
 #include "warm-targets.h"
 
@@ -103,6 +104,15 @@ static unsigned count(const struct warm_rig *warm, enum carrel_state state)
 
         pool_stats(warm->rig.pool, &stats);
         return stats.by_state[state];
+}
+
+static void set_warm(struct warm_rig *warm, const char *targets)
+{
+        struct pool_options options = warm->rig.options;
+        struct fault why;
+
+        options.warm = targets;
+        assert_int_equal(pool_reconfigure(warm->rig.pool, &options, &why), 0);
 }
 
 static void test_claims_of_one_turn_take_a_carrel_each(void **state)
@@ -405,6 +415,60 @@ static bool kill_if_warm(void *arg, const struct carrel_view *view)
         return true;
 }
 
+static bool note_id(void *arg, const struct carrel_view *view)
+{
+        (void)snprintf(arg, CONTAINER_ID_BYTES, "%s", view->container_id);
+        return false;
+}
+
+/* A claim would give its user a container that runs no program. */
+static void test_one_whose_agent_has_gone_is_replaced(void **state)
+{
+        struct warm_rig warm;
+        struct answer answer;
+        char id[CONTAINER_ID_BYTES];
+        struct execs *execs;
+
+        (void)state;
+        open_warm(&warm, "1");
+        execs = warm.rig.execs;
+        pool_each(warm.rig.pool, "", 1, note_id, id);
+        execs->on_left_behind(execs->left_behind_arg, id, LEFT_AGENT_LOST);
+        assert_int_equal(count(&warm, CARREL_WARM), 0);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_containers(warm.rig.engine), 1);
+        rig_must_ensure(&warm.rig, "alice", &answer);
+        assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
+        assert_string_not_equal(answer.container_id, id);
+        close_warm(&warm);
+}
+
+/* As long as it is made, too. */
+static void test_one_whose_agent_goes_during_its_start_is_no_warm_one(void **state)
+{
+        struct warm_rig warm;
+        char id[CONTAINER_ID_BYTES] = "";
+        struct execs *execs;
+
+        (void)state;
+        open_warm(&warm, "");
+        execs = warm.rig.execs;
+        fake_set_latency(warm.rig.engine, 0.2);
+        set_warm(&warm, "1");
+        while (id[0] == '\0') {
+                rig_run_for(&warm.rig, 0.01);
+                pool_each(warm.rig.pool, "", 1, note_id, id);
+        }
+        execs->on_left_behind(execs->left_behind_arg, id, LEFT_AGENT_LOST);
+        rig_run_for(&warm.rig, 12);
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 1);
+        assert_int_equal(count(&warm, CARREL_WARM), 1);
+        assert_int_equal(fake_containers(warm.rig.engine), 1);
+        assert_int_equal(fake_calls(warm.rig.engine, FAKE_CREATE), 2);
+        close_warm(&warm);
+}
+
 /* Where each one is killed soon (a machine without memory), they are not made as fast as possible. */
 static void test_one_that_dies_at_once_is_not_replaced_at_once(void **state)
 {
@@ -430,15 +494,6 @@ static void expect_warm(const struct warm_rig *warm, unsigned ready, unsigned wa
         assert_int_equal(stats.warm.wanted, wanted);
         if (part[0] == '\0' ? stats.warm.detail[0] != '\0' : strstr(stats.warm.detail, part) == NULL)
                 fail_msg("\"%s\", not \"%s\"", stats.warm.detail, part);
-}
-
-static void set_warm(struct warm_rig *warm, const char *targets)
-{
-        struct pool_options options = warm->rig.options;
-        struct fault why;
-
-        options.warm = targets;
-        assert_int_equal(pool_reconfigure(warm->rig.pool, &options, &why), 0);
 }
 
 /* Reported while they last, and without a try or a failure in the meantime. */
@@ -722,6 +777,8 @@ int main(void)
                 cmocka_unit_test(test_a_dead_warm_carrel_is_replaced),
                 cmocka_unit_test(test_obstacles_are_reported),
                 cmocka_unit_test(test_a_failure_is_reported_until_it_is_full),
+                cmocka_unit_test(test_one_whose_agent_has_gone_is_replaced),
+                cmocka_unit_test(test_one_whose_agent_goes_during_its_start_is_no_warm_one),
                 cmocka_unit_test(test_one_that_dies_at_once_is_not_replaced_at_once),
                 cmocka_unit_test(test_a_pool_that_cannot_fill_backs_off),
                 cmocka_unit_test(test_a_changed_setting_retires_the_rest),
