@@ -302,7 +302,7 @@ static void test_claims_that_fail_together_make_one_pause(void **state)
         close_warm(&warm);
 }
 
-/* Who asks for the end of a carrel while its failed claim is unwound gets that, and not a cold start. */
+/* A caller who asks for the end of a carrel while its failed claim is unwound gets that, and not a cold start. */
 static void test_a_removal_during_a_failed_claim_is_obeyed(void **state)
 {
         static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
