@@ -292,22 +292,30 @@ static void a_mount_helper_that_dies_costs_only_time(void **state)
         suite_end();
 }
 
+static void find_warm(char *ret_name, size_t size)
+{
+        struct answer list = request(CARREL_SOCKET, "GET", "/v1/carrels?state=warm", NULL);
+        const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(list.json, "carrels"), 0);
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(first, "container"));
+
+        assert_non_null(name);
+        snprintf(ret_name, size, "%s", name);
+        answer_release(&list);
+}
+
 /* Neither a dead warm carrel nor one that somebody removed is given to a user. */
 static void what_others_do_to_warm_carrels_hurts_no_user(void **state)
 {
         (void)state;
         begin();
         for (int i = 0; i < 2; i++) {
-                struct answer list = request(CARREL_SOCKET, "GET", "/v1/carrels?state=warm", NULL);
-                const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(list.json, "carrels"), 0);
-                const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(first, "container"));
+                char name[128];
 
-                assert_non_null(name);
+                find_warm(name, sizeof name);
                 if (i == 0)
                         assert_int_equal(kill(engine_pid(name), SIGKILL), 0);
                 else
                         engine_remove(name);
-                answer_release(&list);
                 for (int user = 0; user < WARM; user++) {
                         char id[24], text[32];
 
@@ -319,6 +327,52 @@ static void what_others_do_to_warm_carrels_hurts_no_user(void **state)
                 }
                 await_warm(WARM);
         }
+        suite_end();
+}
+
+static double warm_number(const char *key, char *ret_detail, size_t size)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
+        const cJSON *warm = cJSON_GetObjectItem(cJSON_GetObjectItem(answer.json, "stats"), "warm");
+        const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(warm, "detail"));
+        double number = cJSON_GetNumberValue(cJSON_GetObjectItem(warm, key));
+
+        snprintf(ret_detail, size, "%s", detail != NULL ? detail : "");
+        answer_release(&answer);
+        return number;
+}
+
+static bool is_explained(void *arg)
+{
+        char detail[256];
+
+        (void)arg;
+        return warm_number("ready", detail, sizeof detail) < WARM && detail[0] != '\0';
+}
+
+/* The reason is shown while it lasts, and the failures are few: there is no busy loop. */
+static void an_engine_that_is_down_is_named_until_it_is_back(void **state)
+{
+        char name[128], detail[256];
+        int pid;
+
+        (void)state;
+        begin();
+        find_warm(name, sizeof name);
+        pid = engine_pid(name);
+        assert_true(pid > 1);
+        engine_stop(engine, SIGKILL);
+        (void)kill(pid, SIGKILL); /* some engines have ended it */
+        assert_true(wait_until(is_explained, NULL, PATIENCE_S));
+        (void)warm_number("ready", detail, sizeof detail);
+        if (strstr(detail, engine_kind()) == NULL)
+                fail_msg("%s", detail);
+        engine_start(engine);
+        await_warm(WARM);
+        assert_true(warm_number("failures", detail, sizeof detail) < 10);
+        assert_string_equal(detail, "");
+        expect_outcome("ada", "claimed");
+        remove_user("ada");
         suite_end();
 }
 
@@ -334,6 +388,7 @@ int main(void)
                 WITH_ENGINE(a_failure_at_any_step_takes_the_cold_road),
                 WITH_ENGINE(a_mount_helper_that_dies_costs_only_time),
                 WITH_ENGINE(what_others_do_to_warm_carrels_hurts_no_user),
+                WITH_ENGINE_DAEMON(an_engine_that_is_down_is_named_until_it_is_back),
         };
 
         return suite_run(&(struct suite){ .name = "claim", .kind = SUITE_ENGINE, SUITE_TESTS(tests) });
