@@ -12,11 +12,9 @@ void doctor_judge_warm(struct doctor_findings *findings, const cJSON *info)
                 doctor_note(findings, CHECK_WARM, VERDICT_SKIP, "carreld does not report it");
         else if (wanted == 0)
                 doctor_note(findings, CHECK_WARM, VERDICT_SKIP, "the setting warm asks for none");
-        else if (ready >= wanted)
-                doctor_note(findings, CHECK_WARM, VERDICT_OK, "%.0f of %.0f are ready", ready, wanted);
-        else if (detail[0] == '\0')
-                doctor_note(findings, CHECK_WARM, VERDICT_OK, "%.0f of %.0f are ready, the rest is being made", ready,
-                            wanted);
-        else
+        else if (detail[0] != '\0')
                 doctor_note(findings, CHECK_WARM, VERDICT_FAIL, "%.0f of %.0f are ready: %s", ready, wanted, detail);
+        else
+                doctor_note(findings, CHECK_WARM, VERDICT_OK, "%.0f of %.0f are ready%s", ready, wanted,
+                            ready < wanted ? ", the rest is being made" : "");
 }

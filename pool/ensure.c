@@ -375,7 +375,7 @@ static void on_claim_done(void *subject, const struct fault *why)
 
         task->flow = NULL; /* it frees itself */
         if (task->has_taken && (why == NULL || (why->kind != FAULT_CANCELLED && why->kind != FAULT_CARREL_LOST)))
-                warm_note_claim(&carrel->pool->warm, why != NULL);
+                warm_note_claim(&carrel->pool->warm, why);
         if (why == NULL && task->outcome == OUTCOME_CREATED)
                 task->outcome = OUTCOME_CLAIMED;
         if (why != NULL && is_wanted && why->kind != FAULT_CANCELLED) {

@@ -343,7 +343,7 @@ static void watch_filling(struct warm *warm)
         if (!warm->has_failed)
                 return;
         warm_stats(warm, &stats);
-        if (stats.ready < stats.wanted)
+        if (stats.ready < stats.wanted || (stats.wanted > 0 && !can_attach(warm)))
                 return;
         warm->has_failed = false;
         (void)snprintf(detail, sizeof detail, "%u of %u warm carrels are ready", stats.ready, stats.wanted);
@@ -390,6 +390,8 @@ void warm_configure(struct warm *warm)
         /* options_check has accepted it. */
         (void)warm_targets_parse(options->warm, options->defaults.image, options->max_carrels, &warm->targets, NULL);
         memset(warm->tries, 0, sizeof warm->tries);
+        warm->claim_pause_s = 0;
+        warm->claims_from_ms = 0;
         plan_look(warm, 0.0);
 }
 
@@ -411,14 +413,16 @@ void warm_note_loss(struct warm *warm, const struct carrel *carrel)
         warm_kick(warm);
 }
 
-void warm_note_claim(struct warm *warm, bool has_failed)
+void warm_note_claim(struct warm *warm, const struct fault *why)
 {
         int64_t now_ms = clock_boottime_ms();
+        bool has_failed = why != NULL;
 
         if (has_failed && now_ms < warm->claims_from_ms) /* it ran beside the one that made the pause */
                 return;
         warm->claim_pause_s = has_failed ? next_backoff_s(warm->claim_pause_s) : 0;
         warm->claims_from_ms = has_failed ? now_ms + (int64_t)(warm->claim_pause_s * 1000) : 0;
+        (void)snprintf(warm->claim_failure, sizeof warm->claim_failure, "%s", has_failed ? why->message : "");
 }
 
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash)
@@ -479,7 +483,7 @@ void warm_image_changed(struct warm *warm, const char *reference)
 }
 
 /* The last failure is no reason while max_carrels allows no try. */
-static void explain(const struct warm *warm, char *ret_detail, size_t size)
+static void explain_missing(const struct warm *warm, char *ret_detail, size_t size)
 {
         struct engine_about about = { 0 };
         const char *reason = find_obstacle(warm, &about);
@@ -494,6 +498,15 @@ static void explain(const struct warm *warm, char *ret_detail, size_t size)
         (void)snprintf(ret_detail, size, "%s", reason != NULL ? reason : "");
 }
 
+/* One failure alone may be an accident. */
+static void explain_unclaimed(const struct warm *warm, char *ret_detail, size_t size)
+{
+        if (!can_attach(warm))
+                (void)snprintf(ret_detail, size, "%s", explain_attach(warm));
+        else if (warm->claim_pause_s > BACKOFF_FIRST_S)
+                (void)snprintf(ret_detail, size, "claims fail, so ensures start cold: %.200s", warm->claim_failure);
+}
+
 void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats)
 {
         struct pool_warm_stats stats = { .wanted = warm->targets.total,
@@ -506,7 +519,9 @@ void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats)
                 stats.ready += ready < warm->targets.at[i].count ? ready : warm->targets.at[i].count;
         }
         if (stats.ready < stats.wanted)
-                explain(warm, stats.detail, sizeof stats.detail);
+                explain_missing(warm, stats.detail, sizeof stats.detail);
+        if (stats.wanted > 0 && stats.detail[0] == '\0')
+                explain_unclaimed(warm, stats.detail, sizeof stats.detail);
         *ret_stats = stats;
 }
 

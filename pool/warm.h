@@ -35,6 +35,7 @@ struct warm {
         bool has_failed;        /* since it was full the last time */
         double claim_pause_s;   /* the last pause of claims; 0: the last claim succeeded */
         int64_t claims_from_ms; /* until then warm_find finds none */
+        char claim_failure[256];
 };
 
 void warm_init(struct warm *warm, struct pool *pool);
@@ -46,9 +47,9 @@ void warm_configure(struct warm *warm);
 void warm_kick(struct warm *warm);
 /* One has ended, which is replaced a moment later: where each one ends, they must not be made without a pause. */
 void warm_note_loss(struct warm *warm, const struct carrel *carrel);
-/* A claim that took a carrel has ended. After a failure none is tried for a second, later for longer: where no
- * directory can be attached, each ensure would otherwise destroy a carrel. */
-void warm_note_claim(struct warm *warm, bool has_failed);
+/* A claim that took a carrel has ended; why NULL: well. After a failure none is tried for a second, later for longer:
+ * where no directory can be attached, each ensure would otherwise destroy a carrel. */
+void warm_note_claim(struct warm *warm, const struct fault *why);
 /* The oldest carrel in WARM with this spec hash; NULL: no carrel has it, or none can be claimed now. */
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
 /* Retires one warm carrel, if there are more carrels than max_carrels. */
@@ -59,7 +60,7 @@ void warm_image_changed(struct warm *warm, const char *reference);
 /* Retires all in the same way: their resolv.conf has the former resolvers, which with `dns = auto` are not in the spec
  * hash. */
 void warm_resolvers_changed(struct warm *warm);
-/* How many are wanted and ready, and why some are missing. */
+/* How many are wanted and ready, and why some are missing or cannot be claimed. */
 void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats);
 /* Carrels that count against max_carrels but give way to a user's. */
 unsigned warm_held(const struct warm *warm);

@@ -271,7 +271,7 @@ struct pool_warm_stats {
         unsigned wanted; /* by the setting */
         unsigned ready;  /* of those; a surplus does not count */
         uint64_t failures, claim_failures;
-        char detail[256]; /* why some cannot be made: a sentence. "": all are ready, or the rest is being made */
+        char detail[256]; /* why some cannot be made or claimed: a sentence. "": they can */
 };
 
 struct pool_stats {

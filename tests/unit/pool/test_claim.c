@@ -106,6 +106,18 @@ static unsigned count(const struct warm_rig *warm, enum carrel_state state)
         return stats.by_state[state];
 }
 
+/* Expects the numbers that /v1/info shows, and a part of the reason; "": no reason. */
+static void expect_warm(const struct warm_rig *warm, unsigned ready, unsigned wanted, const char *part)
+{
+        struct pool_stats stats;
+
+        pool_stats(warm->rig.pool, &stats);
+        assert_int_equal(stats.warm.ready, ready);
+        assert_int_equal(stats.warm.wanted, wanted);
+        if (part[0] == '\0' ? stats.warm.detail[0] != '\0' : strstr(stats.warm.detail, part) == NULL)
+                fail_msg("\"%s\", not \"%s\"", stats.warm.detail, part);
+}
+
 static void set_warm(struct warm_rig *warm, const char *targets)
 {
         struct pool_options options = warm->rig.options;
@@ -269,6 +281,7 @@ static void test_claims_that_fail_are_not_tried_each_time(void **state)
                 rig_run_for(&warm.rig, 0.25);
         }
         assert_in_range(warm.rig.events[POOL_CLAIM_FAILED], 2, 5);
+        expect_warm(&warm, 1, 1, "claims fail, so ensures start cold: the directory cannot be attached");
         attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
         rig_run_for(&warm.rig, 61);
         for (unsigned i = 0; i < 2; i++) {
@@ -276,6 +289,7 @@ static void test_claims_that_fail_are_not_tried_each_time(void **state)
                 rig_run_for(&warm.rig, 1);
                 assert_int_equal(answer.outcome, OUTCOME_CLAIMED);
         }
+        expect_warm(&warm, 1, 1, "");
         close_warm(&warm);
 }
 
@@ -484,18 +498,6 @@ static void test_one_that_dies_at_once_is_not_replaced_at_once(void **state)
         close_warm(&warm);
 }
 
-/* Expects the numbers that /v1/info shows, and a part of the reason; "": no reason. */
-static void expect_warm(const struct warm_rig *warm, unsigned ready, unsigned wanted, const char *part)
-{
-        struct pool_stats stats;
-
-        pool_stats(warm->rig.pool, &stats);
-        assert_int_equal(stats.warm.ready, ready);
-        assert_int_equal(stats.warm.wanted, wanted);
-        if (part[0] == '\0' ? stats.warm.detail[0] != '\0' : strstr(stats.warm.detail, part) == NULL)
-                fail_msg("\"%s\", not \"%s\"", stats.warm.detail, part);
-}
-
 /* Reported while they last, and without a try or a failure in the meantime. */
 static void test_obstacles_are_reported(void **state)
 {
@@ -530,6 +532,14 @@ static void test_obstacles_are_reported(void **state)
         rig_run_for(&warm.rig, 60);
         assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
         assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 1);
+        attach_fake_set(warm.attach, ATTACH_FAKE_IS_DOWN); /* they are there, but cannot be claimed */
+        expect_warm(&warm, 2, 2, "carrel-mountd is being restarted");
+        rig_run_for(&warm.rig, 60);
+        assert_int_equal(warm.rig.events[POOL_WARM_FAILED], 2);
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 1);
+        attach_fake_set(warm.attach, ATTACH_FAKE_WORKS);
+        rig_run_for(&warm.rig, 10);
+        assert_int_equal(warm.rig.events[POOL_WARM_FILLED], 2);
         close_warm(&warm);
 }
 
