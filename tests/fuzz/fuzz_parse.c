@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "exec-query.h"
 #include "file-answer.h"
 #include "file-query.h"
 #include "list-query.h"
 #include "parse.h"
+#include "put.h"
 #include "url.h"
 
 static size_t touched;
@@ -148,11 +147,11 @@ static void fuzz_files(const char *text, size_t length)
         if (file_answer_parse(text, length, &answer) == 0)
                 touch(answer.why.message);
         for (const char *at = text, *end = text + length; at < end;) {
-                cJSON *entry = file_list_next(&at, end, &problem);
+                struct json *entry = file_list_next(&at, end, &problem);
 
                 if (entry == NULL && problem == -EPROTO)
                         break;
-                cJSON_Delete(entry);
+                (void)json_free(entry);
         }
 }
 
