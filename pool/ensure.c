@@ -55,6 +55,41 @@ static const char *find_unconnectable(const struct pool *pool, const struct carr
         return netpolicy_can_connect(pool->netpolicy) ? NULL : NETPOLICY_POWERLESS;
 }
 
+/* Fills what the carrel is to be: a live one keeps what the request leaves open. */
+static int resolve(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
+                   struct carrel_spec *ret_spec, struct fault *why)
+{
+        bool is_live = carrel != NULL && carrel->state == CARREL_READY;
+
+        return spec_resolve(&asked->spec, is_live ? &carrel->spec : &pool->options.defaults, &pool->options.defaults,
+                            ret_spec, why);
+}
+
+/* Whether a warm carrel is what a start of this spec would make. */
+static bool can_claim(const struct pool *pool, const char *user, const struct carrel_spec *spec)
+{
+        struct pool_owner owner;
+        char hash[SPEC_HASH_BYTES];
+
+        return !list_is_empty(&pool->warm.carrels) &&
+               userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, NULL) == 0 &&
+               spec_hash(spec, &pool->options, &owner, TEMPLATE_CURRENT, hash) == 0 &&
+               warm_find(&pool->warm, hash) != NULL;
+}
+
+/* Admission's answer to a cold start; GRANTED for a claim that would be refused otherwise, as it needs no place. */
+static enum admission_answer ask_admission(const struct pool *pool, const struct carrel *carrel,
+                                           const struct pool_wait *asked)
+{
+        enum admission_answer answer = admission_peek(&pool->admission);
+        struct carrel_spec spec;
+
+        if (answer == ADMISSION_REFUSED && resolve(pool, carrel, asked, &spec, NULL) == 0 &&
+            can_claim(pool, asked->user, &spec))
+                return ADMISSION_GRANTED;
+        return answer;
+}
+
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
                                  struct fault *why)
 {
@@ -69,7 +104,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .on_conflict = asked->on_conflict,
                 .n_held = table_held(&pool->table) - warm_held(&pool->warm),
                 .max_carrels = pool->options.max_carrels,
-                .admission = admission_peek(&pool->admission),
+                .admission = ask_admission(pool, carrel, asked),
                 .queue_retry_after_s = admission_retry_after_s(&pool->admission),
         };
 
@@ -170,20 +205,6 @@ static int start_cold(struct task *task, struct fault *why)
         return r;
 }
 
-/* Whether a warm carrel is what this start would make. */
-static bool can_claim(const struct task *task)
-{
-        const struct carrel *carrel = task->carrel;
-        const struct pool *pool = carrel->pool;
-        struct pool_owner owner;
-        char hash[SPEC_HASH_BYTES];
-
-        return !list_is_empty(&pool->warm.carrels) &&
-               userdir_owner(pool->users_fd, carrel->user, &pool->options.owner, &owner, NULL) == 0 &&
-               spec_hash(&task->spec, &pool->options, &owner, TEMPLATE_CURRENT, hash) == 0 &&
-               warm_find(&pool->warm, hash) != NULL;
-}
-
 /* Gives the carrel a task, which starts or is queued. `from` QUEUED: the carrel was made for this task. */
 static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum carrel_state from, struct fault *why)
 {
@@ -195,7 +216,7 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
         task->spec = *spec;
         task->from = from;
         task->outcome = from == CARREL_QUEUED ? OUTCOME_CREATED : OUTCOME_REPLACED;
-        r = can_claim(task) ? begin(task, &CLAIM, why) : start_cold(task, why);
+        r = can_claim(carrel->pool, carrel->user, spec) ? begin(task, &CLAIM, why) : start_cold(task, why);
         if (r < 0)
                 drop_task(task);
         return r;
@@ -203,10 +224,8 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
 
 static int start(struct pool *pool, struct carrel **carrel, const struct pool_wait *asked, struct fault *why)
 {
-        bool is_live = *carrel != NULL && (*carrel)->state == CARREL_READY;
-        const struct carrel_spec *base = is_live ? &(*carrel)->spec : &pool->options.defaults;
         struct carrel_spec spec;
-        int r = spec_resolve(&asked->spec, base, &pool->options.defaults, &spec, why);
+        int r = resolve(pool, *carrel, asked, &spec, why);
 
         if (r < 0)
                 return r;
@@ -379,13 +398,19 @@ static void on_claim_done(void *subject, const struct fault *why)
         if (why == NULL && task->outcome == OUTCOME_CREATED)
                 task->outcome = OUTCOME_CLAIMED;
         if (why != NULL && is_wanted && why->kind != FAULT_CANCELLED) {
-                carrel->pool->claim_failures++;
-                pool_tell(carrel->pool, POOL_CLAIM_FAILED, carrel, why->message, clock_boottime_s() - task->began_s);
+                /* Another claim that came first took the last one: nothing is wrong. */
+                bool has_failed = task->has_taken || why->kind != FAULT_NOT_FOUND;
+                double duration_s = clock_boottime_s() - task->began_s;
+
+                carrel->pool->claim_failures += has_failed;
                 task->from = task->stale_id[0] != '\0' ? CARREL_LOST : CARREL_QUEUED;
                 task->is_undo_unclean = false;
                 task->has_died = false;
-                if (start_cold(task, &own) == 0)
+                if (start_cold(task, &own) == 0) {
+                        if (has_failed)
+                                pool_tell(carrel->pool, POOL_CLAIM_FAILED, carrel, why->message, duration_s);
                         return;
+                }
                 table_set_state(&carrel->pool->table, carrel, CARREL_STARTING);
                 why = &own;
         }

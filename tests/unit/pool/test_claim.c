@@ -176,6 +176,56 @@ static void test_a_claim_needs_no_start(void **state)
         close_warm(&warm);
 }
 
+/* The others start cold, which is no failure. */
+static void test_one_is_claimed_once(void **state)
+{
+        struct warm_rig warm;
+        struct answer answers[3];
+        struct pool_stats stats;
+
+        (void)state;
+        open_warm(&warm, "1");
+        rig_ensure(&warm.rig, "alice", &answers[0]);
+        rig_ensure(&warm.rig, "bob", &answers[1]);
+        rig_ensure(&warm.rig, "carol", &answers[2]);
+        rig_run_for(&warm.rig, 2);
+        assert_int_equal(answers[0].outcome, OUTCOME_CLAIMED);
+        for (size_t i = 1; i < 3; i++) {
+                assert_true(answers[i].is_success);
+                assert_int_equal(answers[i].outcome, OUTCOME_CREATED);
+        }
+        pool_stats(warm.rig.pool, &stats);
+        assert_int_equal(stats.warm.claim_failures, 0);
+        assert_int_equal(warm.rig.events[POOL_CLAIM_FAILED], 0);
+        close_warm(&warm);
+}
+
+/* A claim needs no place among the starts, so it is not refused when they and their queue are full. */
+static void test_a_full_queue_does_not_keep_from_a_claim(void **state)
+{
+        static const struct carrel_spec SMALL = { .memory_bytes = 67108864 };
+        static const char *const USERS[] = { "bob", "carol", "dave" };
+        struct pool_options options = rig_options();
+        struct warm_rig warm;
+        struct answer answers[3], alice;
+
+        (void)state;
+        options.max_concurrent_starts = 1;
+        options.max_queued_starts = 1;
+        open_warm_with(&warm, "1", &options);
+        fake_set(warm.rig.engine, FAKE_START, FAKE_HANG, 1);
+        for (size_t i = 0; i < 3; i++)
+                rig_ensure_spec(&warm.rig, USERS[i], &SMALL, CONFLICT_FAIL, &answers[i]);
+        assert_int_equal(answers[2].why.kind, FAULT_QUEUE_FULL);
+        rig_ensure(&warm.rig, "alice", &alice);
+        rig_run_for(&warm.rig, 1);
+        assert_string_equal(alice.why.message, "");
+        assert_true(alice.is_success);
+        assert_int_equal(alice.outcome, OUTCOME_CLAIMED);
+        rig_run(&warm.rig);
+        close_warm(&warm);
+}
+
 struct newcomer {
         struct warm_rig warm;
         struct answer answer;
@@ -777,6 +827,8 @@ int main(void)
                 cmocka_unit_test(test_wrong_targets_are_refused),
                 cmocka_unit_test(test_claims_of_one_turn_take_a_carrel_each),
                 cmocka_unit_test(test_a_claim_needs_no_start),
+                cmocka_unit_test(test_one_is_claimed_once),
+                cmocka_unit_test(test_a_full_queue_does_not_keep_from_a_claim),
                 cmocka_unit_test(test_a_forgotten_one_keeps_no_user_out),
                 cmocka_unit_test(test_another_spec_is_not_claimed),
                 cmocka_unit_test(test_a_failed_claim_takes_the_cold_road),
