@@ -32,8 +32,8 @@ static const struct {
                             "tmpfs (below /run); remove the carrels first, and restart carreld" },
         [CHECK_WARM] = { "warm carrels",
                          "remove that reason: get a missing image (`carrel image load`, `pull` or `build`), or set a "
-                         "higher max_carrels, a larger network_cidr or a smaller warm in carrel.conf(5). carreld's log "
-                         "has each failure (warm_failed)" },
+                         "higher max_carrels, a larger network_cidr or a smaller warm in carrel.conf(5); carrel-mountd "
+                         "must be in helper_dir. carreld's log has each failure (warm_failed, claim_failed)" },
         [CHECK_ENSURE] = { "ensure", "fix the reported error, then repeat with `carrel ensure USER`" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account other than root" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },
