@@ -25,11 +25,12 @@ void netpolicy_local_answer(struct netpolicy_local *local, const struct protocol
                             struct protocol_reply *ret_reply)
 {
         struct protocol_reply *reply = ret_reply;
+        bool is_link = request->head.verb == PROTOCOL_PLUG || request->head.verb == PROTOCOL_OPEN;
 
         *reply = (struct protocol_reply){ .head = request->head };
         if (!local->is_in_force) {
                 refuse(reply, EAGAIN, "the egress policy is not in force (fake)");
-        } else if (request->head.verb == PROTOCOL_PLUG && local->is_powerless) {
+        } else if (is_link && local->is_powerless) {
                 refuse(reply, EPERM, NETPOLICY_POWERLESS);
         } else if (request->head.verb == PROTOCOL_PLUG) {
                 unsigned plug = ++local->plugs % 65534 + 1;

@@ -421,17 +421,37 @@ int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *ar
         return call_start(netpolicy, &request, done, arg, ret_call);
 }
 
-int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
-                   struct netpolicy_call **ret_call)
+static int call_checked(struct netpolicy *netpolicy, struct protocol_request *request, netpolicy_done done, void *arg,
+                        struct netpolicy_call **ret_call)
 {
-        struct protocol_request request = make_request(PROTOCOL_PLUG);
         struct fault why;
 
-        request.plug.pid = pid;
-        if (str_copy(request.plug.container_id, sizeof request.plug.container_id, container_id) < 0 ||
-            protocol_check_request(&request, protocol_request_size(request.head.verb), &why) < 0)
+        if (protocol_check_request(request, protocol_request_size(request->head.verb), &why) < 0)
                 return -EINVAL;
-        return call_start(netpolicy, &request, done, arg, ret_call);
+        return call_start(netpolicy, request, done, arg, ret_call);
+}
+
+int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, bool is_closed, netpolicy_done done,
+                   void *arg, struct netpolicy_call **ret_call)
+{
+        struct protocol_request request = make_request(PROTOCOL_PLUG);
+
+        request.plug.pid = pid;
+        request.plug.is_closed = is_closed;
+        if (str_copy(request.plug.container_id, sizeof request.plug.container_id, container_id) < 0)
+                return -EINVAL;
+        return call_checked(netpolicy, &request, done, arg, ret_call);
+}
+
+int netpolicy_open(struct netpolicy *netpolicy, int pid, const char *interface, netpolicy_done done, void *arg,
+                   struct netpolicy_call **ret_call)
+{
+        struct protocol_request request = make_request(PROTOCOL_OPEN);
+
+        request.open.pid = pid;
+        if (str_copy(request.open.interface, sizeof request.open.interface, interface) < 0)
+                return -EINVAL;
+        return call_checked(netpolicy, &request, done, arg, ret_call);
 }
 
 int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options *options, netpolicy_done done,

@@ -54,7 +54,39 @@ static enum flow_verdict take(struct flow *flow, void *subject)
         return FLOW_NEXT;
 }
 
-/* ---- attach ---- */
+/* ---- attach: both helpers work at the same time ---- */
+
+static void on_opened(void *arg, const struct netpolicy_link *link, const struct fault *why)
+{
+        struct task *task = arg;
+
+        (void)link;
+        task->net_call = NULL;
+        if (task->is_open_awaited)
+                task_resume(task, why);
+        else if (why != NULL)
+                task->open_why = *why;
+}
+
+/* A carrel that step_plug_closed has not plugged needs no opening. */
+static int ask_open(struct task *task)
+{
+        const struct carrel *carrel = task->carrel;
+
+        if (carrel->spec.policy == POLICY_NONE || carrel->pid == 0)
+                return 0;
+        return netpolicy_open(carrel->pool->netpolicy, carrel->pid, carrel->link.interface, on_opened, task,
+                              &task->net_call);
+}
+
+static enum flow_verdict forget_open(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+
+        (void)flow;
+        task->net_call = netpolicy_cancel(task->net_call);
+        return FLOW_NEXT;
+}
 
 static void on_attached(void *arg, const struct fault *why)
 {
@@ -78,14 +110,17 @@ static enum flow_verdict attach(struct flow *flow, void *subject)
                 .uid = carrel->host_base + inside.uid,
                 .gid = carrel->host_base + inside.gid,
         };
+        int r;
 
         if (directory_fd < 0) {
                 (void)fault_set(flow_why(flow), FAULT_INTERNAL, -directory_fd, "cannot open the directory of %s: %s",
                                 carrel->user, strerrordesc_np(-directory_fd));
                 return FLOW_FAIL;
         }
-        return task_asked(task,
-                          attach_start(carrel->pool->warm.attach, &request, on_attached, task, &task->attach_call));
+        r = ask_open(task);
+        if (r == 0)
+                r = attach_start(carrel->pool->warm.attach, &request, on_attached, task, &task->attach_call);
+        return task_asked(task, r);
 }
 
 /* ---- prove ---- */
@@ -136,12 +171,29 @@ static enum flow_verdict name(struct flow *flow, void *subject)
         return task_asked(task, r);
 }
 
+/* ---- open ---- */
+
+/* The answer may have come before this step. */
+static enum flow_verdict await_open(struct flow *flow, void *subject)
+{
+        struct task *task = subject;
+
+        task->is_open_awaited = task->net_call != NULL;
+        if (task->is_open_awaited)
+                return FLOW_WAIT;
+        if (task->open_why.kind == FAULT_NONE)
+                return FLOW_NEXT;
+        (void)fault_pass(flow_why(flow), &task->open_why);
+        return FLOW_FAIL;
+}
+
 const struct step CLAIM_STEPS[] = {
         { "clear", step_clear, NULL, 15.0 },
         { "directory", step_directory, NULL, 0 },
         { "take", take, step_remove_container, 20.0 },
-        { "attach", attach, NULL, 2.0 },
+        { "attach", attach, forget_open, 2.0 },
         { "prove", prove, NULL, 0 },
         { "name", name, NULL, 5.0 },
+        { "open", await_open, NULL, 2.0 },
         { 0 },
 };

@@ -8,9 +8,11 @@
  *
  *   clear, directory    as for a cold start
  *   take                moves the container of a warm carrel to the user's; its undo removes that container
- *   attach              mounts the user's directory on /workspace inside
+ *   attach              mounts the user's directory on /workspace inside, while the closed network link is opened
  *   prove               reads back from the kernel that it is that directory, and that the process lives
  *   name                gives the container the user's name and labels
+ *   open                waits until packets pass
  *
- * The last two are in this order, so that a container with the user's name has the user's directory. */
+ * prove comes before name, so that a container with the user's name has the user's directory. Until the last step has
+ * succeeded, only our own init runs inside, and an adoption opens a link that is still closed. */
 extern const struct step CLAIM_STEPS[];

@@ -274,7 +274,7 @@ const struct step WARM_STEPS[] = {
         { "identify", step_identify, NULL, 10.0 },
         { "verify", step_verify, NULL, 15.0 },
         { "seal", step_remount, NULL, 15.0 },
-        { "plug", step_plug, NULL, 15.0 },
+        { "plug", step_plug_closed, NULL, 15.0 },
         { "greet", step_greet, NULL, 15.0 },
         { "confirm", step_confirm, NULL, 10.0 },
         { 0 },

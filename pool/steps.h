@@ -19,5 +19,7 @@ enum flow_verdict step_hang_up(struct flow *flow, void *subject);
 enum flow_verdict step_greet(struct flow *flow, void *subject);
 /* Plugs the container's network link, unless its policy is "none". */
 enum flow_verdict step_plug(struct flow *flow, void *subject);
+/* The same, but nothing passes until a claim opens the link. */
+enum flow_verdict step_plug_closed(struct flow *flow, void *subject);
 /* Confirms again that the policy is in force, and that the container still lives. */
 enum flow_verdict step_confirm(struct flow *flow, void *subject);

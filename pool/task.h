@@ -19,8 +19,10 @@ struct task {
         struct netpolicy_call *net_call;
         struct remount *remount;
         struct attach_call *attach_call;
-        ev_timer patience; /* bounds the wait for an optional agent */
-        ev_timer look;     /* the next verification of a container whose hardening is not complete yet */
+        struct fault open_why; /* claim: of the link that net_call opened; FAULT_NONE: none */
+        bool is_open_awaited;  /* claim: its step open waits for net_call */
+        ev_timer patience;     /* bounds the wait for an optional agent */
+        ev_timer look;         /* the next verification of a container whose hardening is not complete yet */
         double look_delay_s, looking_since_s;
         char stale_id[CONTAINER_ID_BYTES]; /* the container to clear first; "" once it is gone */
         char reason[CARREL_REASON_BYTES];

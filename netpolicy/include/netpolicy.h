@@ -81,9 +81,17 @@ bool netpolicy_is_in_force(const struct netpolicy *netpolicy);
 int netpolicy_confirm(struct netpolicy *netpolicy, netpolicy_done done, void *arg, struct netpolicy_call **ret_call);
 /* Connects the network namespace of process pid with a routed veth. The helper refuses the host's namespace, and a pid
  * whose cgroup path does not contain container_id (it was reused). The interface ends with the namespace. A second plug
- * of the same namespace returns the same link, and completes one that a killed helper left unfinished. -EINVAL: a pid
- * below 2, or an id that is not 12 to 128 of [A-Za-z0-9_.-]. */
-int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, netpolicy_done done, void *arg,
+ * of the same namespace returns the same link, and completes one that a killed helper left unfinished. is_closed: the
+ * host's end stays down and has no route, so nothing passes until it is opened, or plugged again without is_closed; a
+ * link that is open stays open. -EINVAL: a pid below 2, or an id that is not 12 to 128 of [A-Za-z0-9_.-]. */
+int netpolicy_plug(struct netpolicy *netpolicy, int pid, const char *container_id, bool is_closed, netpolicy_done done,
+                   void *arg, struct netpolicy_call **ret_call);
+/* Opens a link that was plugged closed; one that is open stays open. When done succeeds, packets pass. The helper
+ * refuses an interface that is not this pool's, or whose other end is not in the network namespace of process pid. It
+ * does not enter that namespace, which is why this is fast. done gets no link. -EINVAL: a pid below 2, or no name of an
+ * interface.
+ */
+int netpolicy_open(struct netpolicy *netpolicy, int pid, const char *interface, netpolicy_done done, void *arg,
                    struct netpolicy_call **ret_call);
 /* Applies new policy texts (SIGHUP). They are in force when done succeeds, and a restarted helper applies them too.
  * Open connections to newly denied targets are cut. -EINVAL: netpolicy_check says why. -EPERM: another pool or
@@ -94,7 +102,8 @@ int netpolicy_apply(struct netpolicy *netpolicy, const struct netpolicy_options 
 struct netpolicy_call *netpolicy_cancel(struct netpolicy_call *call);
 
 /* For a process without CAP_NET_ADMIN. It connects no carrel, so there are no packets to filter, and the policy counts
- * as in force. netpolicy_plug fails with FAULT_POLICY_NOT_IN_FORCE and says why. Returns 0 or -ENOMEM. */
+ * as in force. netpolicy_plug and netpolicy_open fail with FAULT_POLICY_NOT_IN_FORCE and say why. Returns 0 or -ENOMEM.
+ */
 __attribute__((warn_unused_result)) int netpolicy_new_powerless(struct netpolicy **ret_netpolicy, struct ev_loop *loop);
 /* Whether netpolicy_plug can succeed: false for a powerless one. */
 bool netpolicy_can_connect(const struct netpolicy *netpolicy);

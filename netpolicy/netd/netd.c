@@ -93,8 +93,20 @@ static int plug(struct netd *netd, const struct protocol_plug *wanted, struct li
         if (r == 0)
                 r = target_open(wanted->pid, wanted->container_id, &netns_fd, why);
         if (r == 0)
-                r = link_plug(netns_fd, enforcer_policy(netd->enforcer), &netd->slots, ret_place, why);
+                r = link_plug(netns_fd, wanted->is_closed != 0, enforcer_policy(netd->enforcer), &netd->slots,
+                              ret_place, why);
         return r;
+}
+
+/* A user waits for it, so the last check must do: run() serves no request while one is due. */
+static int open_link(const struct netd *netd, const struct protocol_open *wanted, struct fault *why)
+{
+        const struct enforcer_state *state = enforcer_state(netd->enforcer);
+
+        if (!state->is_in_force)
+                return fault_set(why, FAULT_POLICY_NOT_IN_FORCE, EAGAIN, "the egress policy is not in force: %s",
+                                 state->detail);
+        return link_open(wanted->pid, wanted->interface, enforcer_policy(netd->enforcer), why);
 }
 
 static int apply(struct netd *netd, const struct protocol_apply *wanted, struct fault *why)
@@ -120,6 +132,9 @@ static int serve(struct netd *netd, const struct protocol_request *request, size
                 break;
         case PROTOCOL_CONFIRM:
                 r = check(netd, &why);
+                break;
+        case PROTOCOL_OPEN:
+                r = open_link(netd, &request->open, &why);
                 break;
         default:
                 r = plug(netd, &request->plug, &place, &why);

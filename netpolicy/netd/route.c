@@ -1,20 +1,26 @@
 #include "route.h"
 
 #include <arpa/inet.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/addr.h>
+#include <netlink/attr.h>
 #include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
-#include <stdio.h>
+#include <netlink/socket.h>
+#include <time.h>
 
 #include "scope.h"
-#include "str.h"
+
+enum { AWAIT_TRIES = 2000 };
 
 static void put_link(struct rtnl_link **link)
 {
@@ -73,22 +79,136 @@ int route_make_veth(struct nl_sock *socket, const char *name, const char *peer_n
         return r;
 }
 
+/* ---- questions ---- */
+
+/* on_answer gets the one answer. Frees the question; NULL is fine. */
+static int ask(struct nl_sock *socket, struct nl_msg *question, int (*on_answer)(struct nl_msg *answer, void *arg),
+               void *arg)
+{
+        int r = question == NULL ? -NLE_NOMEM : nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_answer, arg);
+
+        if (r == 0)
+                r = nl_send_auto(socket, question);
+        if (r >= 0)
+                r = nl_recvmsgs_default(socket);
+        if (r >= 0)
+                r = nl_wait_for_ack(socket);
+        (void)nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+        nlmsg_free(question);
+        return r < 0 ? r : 0;
+}
+
+/* The head is of the type's own struct. NULL: out of memory. */
+static struct nl_msg *make_question(int type, const void *head, size_t size)
+{
+        struct nl_msg *question = nlmsg_alloc_simple(type, 0);
+
+        if (question != NULL && nlmsg_append(question, (void *)(uintptr_t)head, size, NLMSG_ALIGNTO) < 0) {
+                nlmsg_free(question);
+                return NULL;
+        }
+        return question;
+}
+
+static bool is_veth(struct nlattr *info)
+{
+        struct nlattr *parts[IFLA_INFO_MAX + 1];
+
+        return info != NULL && nla_parse_nested(parts, IFLA_INFO_MAX, info, NULL) == 0 &&
+               parts[IFLA_INFO_KIND] != NULL && nla_strcmp(parts[IFLA_INFO_KIND], "veth") == 0;
+}
+
+static int on_link(struct nl_msg *answer, void *arg)
+{
+        const struct ifinfomsg *head = nlmsg_data(nlmsg_hdr(answer));
+        struct route_link *link = arg;
+        struct nlattr *parts[IFLA_MAX + 1];
+
+        if (nlmsg_parse(nlmsg_hdr(answer), sizeof *head, parts, IFLA_MAX, NULL) < 0 || parts[IFLA_IFNAME] == NULL)
+                return NL_OK;
+        *link = (struct route_link){ .ifindex = head->ifi_index, .peer_netns = -1 };
+        (void)nla_strlcpy(link->name, parts[IFLA_IFNAME], sizeof link->name);
+        link->is_up = (head->ifi_flags & IFF_UP) != 0;
+        link->can_send = parts[IFLA_OPERSTATE] != NULL && nla_get_u8(parts[IFLA_OPERSTATE]) == IF_OPER_UP;
+        if (parts[IFLA_LINK] == NULL || !is_veth(parts[IFLA_LINKINFO]))
+                return NL_OK;
+        link->peer = (int)nla_get_u32(parts[IFLA_LINK]);
+        if (parts[IFLA_LINK_NETNSID] != NULL)
+                link->peer_netns = nla_get_s32(parts[IFLA_LINK_NETNSID]);
+        return NL_OK;
+}
+
+/* netns negative: in this namespace. */
+static int find_link(struct nl_sock *socket, int netns, const char *name, int ifindex, struct route_link *ret_link)
+{
+        const struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = name == NULL ? ifindex : 0 };
+        struct nl_msg *question = make_question(RTM_GETLINK, &head, sizeof head);
+        struct route_link found = { 0 };
+        int r;
+
+        if (question != NULL && (nla_put_u32(question, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0 ||
+                                 (netns >= 0 && nla_put_s32(question, IFLA_TARGET_NETNSID, netns) < 0) ||
+                                 (name != NULL && nla_put_string(question, IFLA_IFNAME, name) < 0))) {
+                nlmsg_free(question);
+                return -NLE_NOMEM;
+        }
+        r = ask(socket, question, on_link, &found);
+        if (r == 0 && found.ifindex == 0)
+                r = -NLE_OBJ_NOTFOUND;
+        if (r == 0)
+                *ret_link = found;
+        return r;
+}
+
 int route_find_link(struct nl_sock *socket, const char *name, int ifindex, struct route_link *ret_link)
 {
-        AUTO(put_link) struct rtnl_link *link = NULL;
-        struct route_link found = { 0 };
-        int r = rtnl_link_get_kernel(socket, ifindex, name, &link);
-
-        if (r < 0)
-                return r;
-        if (str_copy(found.name, sizeof found.name, rtnl_link_get_name(link)) < 0)
-                return -NLE_RANGE;
-        found.ifindex = rtnl_link_get_ifindex(link);
-        found.is_up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
-        found.peer = rtnl_link_is_veth(link) ? rtnl_link_get_link(link) : 0;
-        *ret_link = found;
-        return 0;
+        return find_link(socket, -1, name, ifindex, ret_link);
 }
+
+int route_await_peer(struct nl_sock *socket, const struct route_link *link)
+{
+        const struct timespec pause = { .tv_nsec = 100000 };
+        struct route_link peer = { 0 };
+        int r = 0;
+
+        for (int i = 0; i < AWAIT_TRIES && r == 0 && !peer.can_send; i++) {
+                if (i > 0)
+                        (void)nanosleep(&pause, NULL);
+                r = find_link(socket, link->peer_netns, NULL, link->peer, &peer);
+        }
+        return r == 0 && !peer.can_send ? -NLE_AGAIN : r;
+}
+
+static int on_netns(struct nl_msg *answer, void *arg)
+{
+        struct nlattr *parts[NETNSA_MAX + 1];
+
+        if (nlmsg_parse(nlmsg_hdr(answer), sizeof(struct rtgenmsg), parts, NETNSA_MAX, NULL) == 0 &&
+            parts[NETNSA_NSID] != NULL)
+                *(int *)arg = nla_get_s32(parts[NETNSA_NSID]);
+        return NL_OK;
+}
+
+int route_find_netns(struct nl_sock *socket, int pid, int *ret_netns)
+{
+        const struct rtgenmsg head = { .rtgen_family = AF_UNSPEC };
+        struct nl_msg *question = make_question(RTM_GETNSID, &head, sizeof head);
+        int netns = NETNSA_NSID_NOT_ASSIGNED;
+        int r;
+
+        if (question != NULL && nla_put_u32(question, NETNSA_PID, (uint32_t)pid) < 0) {
+                nlmsg_free(question);
+                return -NLE_NOMEM;
+        }
+        r = ask(socket, question, on_netns, &netns);
+        if (r == 0 && netns < 0)
+                r = -NLE_OBJ_NOTFOUND;
+        if (r == 0)
+                *ret_netns = netns;
+        return r;
+}
+
+/* ---- changes ---- */
 
 int route_delete_link(struct nl_sock *socket, int ifindex)
 {
@@ -100,7 +220,7 @@ int route_delete_link(struct nl_sock *socket, int ifindex)
         return rtnl_link_delete(socket, link);
 }
 
-int route_set_up(struct nl_sock *socket, int ifindex)
+static int set_flags(struct nl_sock *socket, int ifindex, bool is_up)
 {
         AUTO(put_link) struct rtnl_link *now = rtnl_link_alloc();
         AUTO(put_link) struct rtnl_link *wanted = rtnl_link_alloc();
@@ -108,8 +228,21 @@ int route_set_up(struct nl_sock *socket, int ifindex)
         if (now == NULL || wanted == NULL)
                 return -NLE_NOMEM;
         rtnl_link_set_ifindex(now, ifindex);
-        rtnl_link_set_flags(wanted, IFF_UP);
+        if (is_up)
+                rtnl_link_set_flags(wanted, IFF_UP);
+        else
+                rtnl_link_unset_flags(wanted, IFF_UP);
         return rtnl_link_change(socket, now, wanted, 0);
+}
+
+int route_set_up(struct nl_sock *socket, int ifindex)
+{
+        return set_flags(socket, ifindex, true);
+}
+
+int route_set_down(struct nl_sock *socket, int ifindex)
+{
+        return set_flags(socket, ifindex, false);
 }
 
 int route_add_address(struct nl_sock *socket, int ifindex, uint32_t address, bool is_link_scope)

@@ -31,6 +31,7 @@ enum {
 struct plug {
         struct nl_sock *host, *inside;
         int netns_fd;
+        bool is_closed;
         const struct policy *policy;
         struct policy_names names;
         struct link_slots *known;
@@ -50,7 +51,7 @@ static int refuse(struct fault *why, const char *what, int error)
                          nl_geterror(error));
 }
 
-static int plug_open(struct plug *plug, struct fault *why)
+static int connect_host(struct plug *plug, struct fault *why)
 {
         uint32_t hosts = ~cidr_mask(plug->policy->network.length) - 1; /* without the first and last address */
         int r;
@@ -64,6 +65,15 @@ static int plug_open(struct plug *plug, struct fault *why)
                 return refuse(why, "netlink", r);
         policy_name(plug->policy, &plug->names);
         plug->slots = hosts < SLOTS_MAX ? hosts : SLOTS_MAX;
+        return 0;
+}
+
+static int plug_begin(struct plug *plug, struct fault *why)
+{
+        int r = connect_host(plug, why);
+
+        if (r < 0)
+                return r;
         plug->mtu = route_outside_mtu(plug->host, MTU_USUAL);
         if (plug->mtu < MTU_LEAST || plug->mtu > MTU_MOST)
                 plug->mtu = plug->mtu < MTU_LEAST ? MTU_LEAST : MTU_MOST;
@@ -104,15 +114,19 @@ static int set_up_inside(const struct plug *plug, uint32_t address)
         return r;
 }
 
+/* The kernel takes no route by an interface that is down. */
+static int open_host(const struct plug *plug, int ifindex, uint32_t address)
+{
+        int r = route_set_up(plug->host, ifindex);
+
+        return r == 0 ? route_claim_host(plug->host, ifindex, address) : r;
+}
+
 static int set_up_host(const struct plug *plug, int ifindex, uint32_t address)
 {
         int r = route_add_address(plug->host, ifindex, GATEWAY, true);
 
-        if (r == 0)
-                r = route_set_up(plug->host, ifindex);
-        if (r == 0)
-                r = route_claim_host(plug->host, ifindex, address);
-        return r;
+        return r == 0 && !plug->is_closed ? open_host(plug, ifindex, address) : r;
 }
 
 /* ---- flows of the previous owner of an address ---- */
@@ -290,12 +304,13 @@ static int plug_new(const struct plug *plug, struct link_place *ret_place, struc
                          (unsigned)tries);
 }
 
-int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slots, struct link_place *ret_place,
-              struct fault *why)
+int link_plug(int netns_fd, bool is_closed, const struct policy *policy, struct link_slots *slots,
+              struct link_place *ret_place, struct fault *why)
 {
-        AUTO(plug_release) struct plug plug = { .netns_fd = netns_fd, .policy = policy, .known = slots };
+        AUTO(plug_release)
+        struct plug plug = { .netns_fd = netns_fd, .is_closed = is_closed, .policy = policy, .known = slots };
         struct route_link inside;
-        int r = plug_open(&plug, why);
+        int r = plug_begin(&plug, why);
 
         if (r < 0)
                 return r;
@@ -305,4 +320,38 @@ int link_plug(int netns_fd, const struct policy *policy, struct link_slots *slot
         if (r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
                 return refuse(why, INSIDE_INTERFACE, r);
         return plug_new(&plug, ret_place, why);
+}
+
+/* ---- opening ---- */
+
+/* Whether its other end is in the namespace of that process. */
+static bool leads_to(const struct plug *plug, const struct route_link *outside, int pid)
+{
+        int netns = -1;
+
+        return outside->peer != 0 && outside->peer_netns >= 0 && route_find_netns(plug->host, pid, &netns) == 0 &&
+               netns == outside->peer_netns;
+}
+
+/* Its flows ended when it was plugged. While it is closed, none can begin. */
+int link_open(int pid, const char *interface, const struct policy *policy, struct fault *why)
+{
+        AUTO(plug_release) struct plug plug = { .policy = policy };
+        struct route_link outside;
+        uint32_t slot = 0;
+        int r = connect_host(&plug, why);
+
+        if (r < 0)
+                return r;
+        if (!has_slot(&plug, interface, &slot) || route_find_link(plug.host, interface, 0, &outside) < 0 ||
+            !leads_to(&plug, &outside, pid))
+                return fault_set(why, FAULT_CARREL_LOST, ESRCH, "%s is not the link of the carrel of process %d",
+                                 interface, pid);
+        r = open_host(&plug, outside.ifindex, policy->network.address + slot);
+        if (r == 0)
+                r = route_await_peer(plug.host, &outside);
+        if (r == 0)
+                return 0;
+        (void)route_set_down(plug.host, outside.ifindex);
+        return refuse(why, interface, r);
 }

@@ -35,9 +35,22 @@ static int check_plug(const struct protocol_plug *plug, struct fault *why)
 
         if (plug->pid <= 1)
                 return refuse(why, "pid");
+        if (plug->is_closed > 1)
+                return refuse(why, "is_closed");
         if (length < PROTOCOL_ID_LEAST || length == sizeof plug->container_id ||
             strspn(plug->container_id, ID_CHARACTERS) != length)
                 return refuse(why, "the container id must be 12 to 128 letters, digits, _, . or -");
+        return 0;
+}
+
+static int check_open(const struct protocol_open *request, struct fault *why)
+{
+        size_t length = strnlen(request->interface, sizeof request->interface);
+
+        if (request->pid <= 1)
+                return refuse(why, "pid");
+        if (length == 0 || length == sizeof request->interface || strspn(request->interface, ID_CHARACTERS) != length)
+                return refuse(why, "interface");
         return 0;
 }
 
@@ -47,9 +60,10 @@ size_t protocol_request_size(uint16_t verb)
                 [PROTOCOL_APPLY] = sizeof(struct protocol_apply),
                 [PROTOCOL_CONFIRM] = 0,
                 [PROTOCOL_PLUG] = sizeof(struct protocol_plug),
+                [PROTOCOL_OPEN] = sizeof(struct protocol_open),
         };
 
-        if (verb < PROTOCOL_APPLY || verb > PROTOCOL_PLUG)
+        if (verb < PROTOCOL_APPLY || verb > PROTOCOL_OPEN)
                 return 0;
         return offsetof(struct protocol_request, apply) + BODIES[verb];
 }
@@ -64,6 +78,8 @@ int protocol_check_request(const struct protocol_request *request, size_t length
                 return check_apply(&request->apply, why);
         case PROTOCOL_CONFIRM:
                 return 0;
+        case PROTOCOL_OPEN:
+                return check_open(&request->open, why);
         default:
                 return check_plug(&request->plug, why);
         }

@@ -10,7 +10,7 @@
 
 enum {
         PROTOCOL_MAGIC = 0x6c637263,
-        PROTOCOL_VERSION = 2,
+        PROTOCOL_VERSION = 3,
         PROTOCOL_ID_BYTES = 132, /* of a container's id: 12 to 128 of [A-Za-z0-9_.-] */
         PROTOCOL_ID_LEAST = 12,
         PROTOCOL_INTERVAL_LEAST_MS = 50,
@@ -21,6 +21,7 @@ enum protocol_verb {
         PROTOCOL_APPLY = 1, /* puts a policy in force and keeps it in force */
         PROTOCOL_CONFIRM,   /* compares the rules with the kernel now */
         PROTOCOL_PLUG,      /* connects a process's network namespace */
+        PROTOCOL_OPEN,      /* opens a link that was plugged closed */
         PROTOCOL_REPORT,    /* not a request: sent after every check */
 };
 
@@ -33,6 +34,12 @@ struct protocol_apply {
 struct protocol_plug {
         int32_t pid;
         char container_id[PROTOCOL_ID_BYTES];
+        uint32_t is_closed; /* 0 or 1 */
+};
+
+struct protocol_open {
+        int32_t pid;
+        char interface[16];
 };
 
 struct protocol_request {
@@ -40,6 +47,7 @@ struct protocol_request {
         union {
                 struct protocol_apply apply;
                 struct protocol_plug plug;
+                struct protocol_open open;
         };
 };
 

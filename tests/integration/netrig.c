@@ -310,15 +310,33 @@ enum fault_kind rig_apply(struct rig *rig, const char *deny)
         return await_call(rig, &awaited);
 }
 
-enum fault_kind rig_plug(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link)
+static enum fault_kind plug(struct rig *rig, int pid, const char *id, bool is_closed, struct netpolicy_link *ret_link)
 {
         struct awaited awaited = { 0 };
 
-        assert_int_equal(netpolicy_plug(rig->policy, pid, id, on_done, &awaited, NULL), 0);
+        assert_int_equal(netpolicy_plug(rig->policy, pid, id, is_closed, on_done, &awaited, NULL), 0);
         (void)await_call(rig, &awaited);
         if (ret_link != NULL)
                 *ret_link = awaited.link;
         return awaited.kind;
+}
+
+enum fault_kind rig_plug(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link)
+{
+        return plug(rig, pid, id, false, ret_link);
+}
+
+enum fault_kind rig_plug_closed(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link)
+{
+        return plug(rig, pid, id, true, ret_link);
+}
+
+enum fault_kind rig_open(struct rig *rig, int pid, const char *interface)
+{
+        struct awaited awaited = { 0 };
+
+        assert_int_equal(netpolicy_open(rig->policy, pid, interface, on_done, &awaited, NULL), 0);
+        return await_call(rig, &awaited);
 }
 
 struct netpolicy_link rig_must_plug(struct rig *rig, const struct node *node)

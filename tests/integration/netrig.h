@@ -120,6 +120,9 @@ struct netpolicy_status rig_status(struct rig *rig);
 enum fault_kind rig_confirm(struct rig *rig);
 enum fault_kind rig_apply(struct rig *rig, const char *deny);
 enum fault_kind rig_plug(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link);
+/* The same, closed; and the opening of such a link. */
+enum fault_kind rig_plug_closed(struct rig *rig, int pid, const char *id, struct netpolicy_link *ret_link);
+enum fault_kind rig_open(struct rig *rig, int pid, const char *interface);
 /* Plugs it; the test fails when that fails. */
 struct netpolicy_link rig_must_plug(struct rig *rig, const struct node *node);
 /* The pid of the helper process of this test; 0: no helper runs. */

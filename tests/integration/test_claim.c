@@ -1,14 +1,19 @@
 /* Warm carrels and claims on a real engine: whose files are inside, what the one before leaves, and what happens when
  * something dies on the way. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
 
+#include "outside.h"
 #include "suite.h"
 
 enum { WARM = 3, CLAIMS = 24, CLAIMS_MAX = 100000 };
@@ -148,6 +153,147 @@ static void nothing_of_another_user_is_inside(void **state)
         suite_end();
 }
 
+/* ---- the network ---- */
+
+/* It stays in the namespace in which it was made. */
+static int open_socket_inside(int pid)
+{
+        char path[64];
+        int home, inside, fd;
+
+        snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+        home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        inside = open(path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(setns(inside, CLONE_NEWNET), 0);
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(setns(home, CLONE_NEWNET), 0);
+        assert_true(fd >= 0);
+        close(inside);
+        close(home);
+        return fd;
+}
+
+static void send_outside(int fd)
+{
+        struct sockaddr_in target = { .sin_family = AF_INET, .sin_port = htons(OUTSIDE_PORT) };
+
+        assert_int_equal(inet_pton(AF_INET, OUTSIDE_ALLOWED, &target.sin_addr), 1);
+        (void)sendto(fd, "x", 1, 0, (struct sockaddr *)&target, sizeof target);
+}
+
+static unsigned long packets_from(const char *interface)
+{
+        static struct output output;
+        unsigned long packets = 0;
+        char *line;
+
+        RUN(&output, "cat", "/proc/net/dev");
+        line = strstr(output.text, interface);
+        assert_non_null(line);
+        assert_int_equal(sscanf(line + strlen(interface), ": %*u %lu", &packets), 1);
+        return packets;
+}
+
+/* The interface of an address is named after its place in the network (docs/netpolicy.md). */
+static void name_interface(const char *address, char ret_interface[static 16])
+{
+        unsigned high = 0, low = 0;
+
+        if (sscanf(address, "10.213.%3u.%3u", &high, &low) != 2)
+                fail_msg("no address of a carrel: %s", address);
+        snprintf(ret_interface, 16, "carrel%u", high << 8 | low);
+}
+
+static bool is_up(const char *interface)
+{
+        static struct output output;
+
+        RUN(&output, "ip", "-oneline", "link", "show", "up", "dev", interface);
+        assert_int_equal(output.status, 0);
+        return output.text[0] != '\0';
+}
+
+/* Returns the pid of a warm carrel. */
+static int look_at_warm(char ret_address[static 16])
+{
+        struct answer list = request(CARREL_SOCKET, "GET", "/v1/carrels?state=warm", NULL);
+        const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(list.json, "carrels"), 0);
+        int pid;
+
+        assert_non_null(first);
+        snprintf(ret_address, 16, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(first, "address")));
+        pid = engine_pid(cJSON_GetStringValue(cJSON_GetObjectItem(first, "container")));
+        answer_release(&list);
+        return pid;
+}
+
+/* Not even the host's root can send from a warm carrel. The claim opens it, and its user's first packet passes. */
+static void nothing_leaves_before_the_claim(void **state)
+{
+        struct outside *outside = outside_new();
+        char interface[16], address[16], text[256];
+        struct answer claimed;
+        int fd;
+
+        (void)state;
+        SUITE_START("CARREL_WARM=1", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m");
+        await_warm(1);
+        fd = open_socket_inside(look_at_warm(address));
+        name_interface(address, interface);
+        send_outside(fd);
+        assert_false(is_up(interface));
+        assert_int_equal(packets_from(interface), 0);
+        claimed = carreld_ensure("ada");
+        assert_string_equal(answer_text(&claimed, "outcome"), "claimed");
+        assert_string_equal(answer_text(&claimed, "address"), address);
+        answer_release(&claimed);
+        carreld_must_exec("ada", "nc " OUTSIDE_ALLOWED " 7777 </dev/null", text, sizeof text);
+        assert_string_equal(text, OUTSIDE_GREETING);
+        assert_true(is_up(interface));
+        send_outside(fd);
+        assert_true(packets_from(interface) > 0);
+        close(fd);
+        remove_user("ada");
+        suite_end();
+        outside_free(outside);
+}
+
+/* Its address leads elsewhere. */
+static void a_link_that_cannot_be_opened_takes_the_cold_road(void **state)
+{
+        char address[16];
+
+        (void)state;
+        SUITE_START("CARREL_WARM=1", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m");
+        await_warm(1);
+        (void)look_at_warm(address);
+        MUST_RUN("ip", "route", "add", address, "dev", "lo");
+        expect_outcome("ada", "created");
+        MUST_RUN("ip", "route", "del", address, "dev", "lo");
+        assert_true(carreld_metric("carrel_claim_failures_total") == 1);
+        assert_int_equal(engine_count(LABEL_USER "=ada"), 1);
+        remove_user("ada");
+        suite_end();
+}
+
+static void policy_none_is_claimed_too(void **state)
+{
+        struct answer answer;
+        char text[256];
+
+        (void)state;
+        SUITE_START("CARREL_WARM=1", "CARREL_POLICY=none", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m");
+        await_warm(1);
+        answer = carreld_ensure("ada");
+        assert_string_equal(answer_text(&answer, "outcome"), "claimed");
+        answer_release(&answer);
+        carreld_must_exec("ada", "ls /sys/class/net 2>/dev/null || tail -n +3 /proc/net/dev | cut -d: -f1", text,
+                          sizeof text);
+        assert_null(strstr(text, "eth0"));
+        remove_user("ada");
+        suite_end();
+}
+
 /* ---- adoption ---- */
 
 static void a_claimed_carrel_is_adopted_and_warm_ones_are_cleared(void **state)
@@ -177,7 +323,7 @@ static void a_claimed_carrel_is_adopted_and_warm_ones_are_cleared(void **state)
 
 /* ---- faults ---- */
 
-static const char *const CLAIM_STEPS[] = { "clear", "directory", "take", "attach", "prove", "name" };
+static const char *const CLAIM_STEPS[] = { "clear", "directory", "take", "attach", "prove", "name", "open" };
 static const char *const WARM_STEPS[] = { "listen", "create", "confine", "start", "identify",
                                           "verify", "seal",   "plug",    "greet", "confirm" };
 static const char *const MOMENTS[] = { "before", "after" };
@@ -382,6 +528,9 @@ int main(void)
                 WITH_ENGINE(a_claimed_carrel_is_its_users),
                 WITH_ENGINE(many_claims_have_the_right_directory),
                 WITH_ENGINE(nothing_of_another_user_is_inside),
+                WITH_ENGINE(nothing_leaves_before_the_claim),
+                WITH_ENGINE(a_link_that_cannot_be_opened_takes_the_cold_road),
+                WITH_ENGINE(policy_none_is_claimed_too),
                 WITH_ENGINE(a_claimed_carrel_is_adopted_and_warm_ones_are_cleared),
                 WITH_ENGINE(killed_at_every_step_of_a_claim),
                 WITH_ENGINE(killed_at_every_step_of_a_refill),

@@ -1,7 +1,9 @@
 /* The policy when others change the rules and when the helper is stopped or killed, and processes that the helper
  * refuses to plug. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -437,12 +439,160 @@ static void wrong_processes_are_refused(void **state)
         assert_int_equal(rig_plug(&rig, unconfined->pid, unconfined->id, NULL), FAULT_INTERNAL);
         NODE_MUST_RUN(taken, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other");
         assert_int_equal(rig_plug(&rig, taken->pid, taken->id, NULL), FAULT_INTERNAL);
-        assert_int_equal(netpolicy_plug(rig.policy, 0, id, on_never, NULL, NULL), -EINVAL);
-        assert_int_equal(netpolicy_plug(rig.policy, pid, "short", on_never, NULL, NULL), -EINVAL);
-        assert_int_equal(netpolicy_plug(rig.policy, pid, "../../etc/passwd", on_never, NULL, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(rig.policy, 0, id, false, on_never, NULL, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(rig.policy, pid, "short", false, on_never, NULL, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(rig.policy, pid, "../../etc/passwd", false, on_never, NULL, NULL), -EINVAL);
         (void)node_free(unconfined);
         (void)node_free(taken);
 }
+
+/* ---- closed plugs ---- */
+
+static unsigned long packets_of(pid_t pid, const char *interface)
+{
+        unsigned long in = 0, out = 0;
+        char path[64], line[256];
+        FILE *file;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/net/dev", (int)pid);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof line, file) != NULL) {
+                char *colon = strchr(line, ':');
+
+                if (colon == NULL)
+                        continue;
+                *colon = '\0';
+                if (strcmp(line + strspn(line, " "), interface) == 0)
+                        assert_int_equal(sscanf(colon + 1, "%*u %lu %*u %*u %*u %*u %*u %*u %*u %lu", &in, &out), 2);
+        }
+        (void)fclose(file);
+        return in + out;
+}
+
+static long send_one(const void *to)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(RIG_PORT) };
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        (void)inet_pton(AF_INET, to, &address.sin_addr);
+        (void)sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof address);
+        close(fd);
+        return 1;
+}
+
+static void send_both_ways(const struct node *node, const struct netpolicy_link *link)
+{
+        assert_int_equal(node_run(node, send_one, RIG_ALLOWED, sizeof RIG_ALLOWED), 1);
+        assert_int_equal(send_one(link->address), 1);
+}
+
+static bool is_link_closed(const struct netpolicy_link *link)
+{
+        struct output output;
+        bool is_up;
+
+        RUN(&output, "ip", "-oneline", "link", "show", "up", "dev", link->interface);
+        is_up = output.text[0] != '\0';
+        RUN(&output, "ip", "-oneline", "route", "show", link->address);
+        return !is_up && output.text[0] == '\0';
+}
+
+static struct netpolicy_link must_plug_closed(const struct node *node)
+{
+        struct netpolicy_link link;
+
+        assert_int_equal(rig_plug_closed(&rig, node->pid, node->id, &link), FAULT_NONE);
+        assert_true(is_link_closed(&link));
+        return link;
+}
+
+static void a_closed_link_passes_nothing_until_it_is_opened(void **state)
+{
+        struct probe target = rig_probe(RIG_ALLOWED, RIG_PORT, true);
+        struct node *node = node_new(true);
+        struct netpolicy_link link = must_plug_closed(node);
+        struct netpolicy_link again;
+
+        (void)state;
+        send_both_ways(node, &link);
+        assert_int_equal(packets_of(node->pid, "eth0"), 0);
+        assert_int_equal(packets_of(getpid(), link.interface), 0);
+        assert_int_equal(rig_plug_closed(&rig, node->pid, node->id, &again), FAULT_NONE);
+        assert_string_equal(again.interface, link.interface);
+        assert_true(is_link_closed(&link));
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_NONE);
+        assert_int_equal(node_run(node, probe_tcp, &target, sizeof target), 1);
+        send_both_ways(node, &link);
+        assert_true(packets_of(node->pid, "eth0") > 0);
+        assert_true(packets_of(getpid(), link.interface) > 0);
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_NONE);
+        assert_int_equal(rig_plug_closed(&rig, node->pid, node->id, &again), FAULT_NONE);
+        assert_true(is_open(node));
+        (void)node_free(node);
+}
+
+static void a_plug_opens_a_closed_link(void **state)
+{
+        struct node *node = node_new(true);
+        struct netpolicy_link link = must_plug_closed(node);
+        struct netpolicy_link again = rig_must_plug(&rig, node);
+
+        (void)state;
+        assert_string_equal(again.interface, link.interface);
+        assert_string_equal(again.address, link.address);
+        assert_true(is_open(node));
+        (void)node_free(node);
+}
+
+/* Neither another carrel's link is opened, nor an interface that carrel-netd did not make. */
+static void only_the_carrels_own_link_is_opened(void **state)
+{
+        static const char *const WRONG[] = { "lo", "eth0", "carrel0", "carrel65000", "carrel64999", "carrel64998" };
+        struct node *node = node_new(true);
+        struct node *other = node_new(true);
+        struct node *unconfined = node_new(false);
+        struct netpolicy_link link = must_plug_closed(node);
+        struct netpolicy_link link_of_other = must_plug_closed(other);
+
+        (void)state;
+        MUST_RUN("ip", "link", "add", "carrel64999", "type", "veth", "peer", "name", "carrel64998");
+        for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+                assert_int_equal(rig_open(&rig, node->pid, WRONG[i]), FAULT_CARREL_LOST);
+        assert_int_equal(rig_open(&rig, node->pid, link_of_other.interface), FAULT_CARREL_LOST);
+        assert_int_equal(rig_open(&rig, unconfined->pid, link.interface), FAULT_CARREL_LOST);
+        assert_int_equal(rig_open(&rig, INT_MAX, link.interface), FAULT_CARREL_LOST); /* there is no such process */
+        MUST_RUN("ip", "link", "del", "carrel64999");
+        MUST_RUN("ip", "route", "add", link.address, "dev", "lo");
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_INTERNAL);
+        MUST_RUN("ip", "route", "del", link.address, "dev", "lo");
+        assert_true(is_link_closed(&link));
+        assert_true(is_link_closed(&link_of_other));
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_NONE);
+        assert_true(is_open(node));
+        (void)node_free(unconfined);
+        (void)node_free(other);
+        (void)node_free(node);
+}
+
+/* The helper keeps nothing about a closed link. */
+static void a_new_helper_opens_the_links_of_the_last_one(void **state)
+{
+        struct node *node = node_new(true);
+        struct netpolicy_link link = must_plug_closed(node);
+
+        (void)state;
+        assert_int_equal(kill(rig_helper_pid(), SIGKILL), 0);
+        rig_await(&rig, rig_not_in_force);
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_POLICY_NOT_IN_FORCE);
+        assert_true(is_link_closed(&link));
+        rig_await(&rig, rig_in_force);
+        assert_int_equal(rig_open(&rig, node->pid, link.interface), FAULT_NONE);
+        assert_true(is_open(node));
+        (void)node_free(node);
+}
+
+/* ---- ends ---- */
 
 static bool interface_is_gone(void *name)
 {
@@ -526,6 +676,10 @@ int main(void)
                 cmocka_unit_test(half_a_plug_is_completed),
                 cmocka_unit_test(the_helper_has_only_what_it_needs),
                 cmocka_unit_test(wrong_processes_are_refused),
+                cmocka_unit_test(a_closed_link_passes_nothing_until_it_is_opened),
+                cmocka_unit_test(a_plug_opens_a_closed_link),
+                cmocka_unit_test(only_the_carrels_own_link_is_opened),
+                cmocka_unit_test(a_new_helper_opens_the_links_of_the_last_one),
                 cmocka_unit_test(a_link_dies_with_its_carrel),
                 cmocka_unit_test(two_pools_live_side_by_side),
                 cmocka_unit_test(a_full_network_says_so),

@@ -81,12 +81,47 @@ static void a_fake_plugs_different_links(void **state)
         struct seen first = { 0 };
         struct seen second = { 0 };
 
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", on_done, &first, NULL), 0);
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", on_done, &second, NULL), 0);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", false, on_done, &first, NULL), 0);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", false, on_done, &second, NULL), 0);
         turn(fixture, &second, 1);
         assert_int_equal(first.calls, 1);
         assert_string_not_equal(first.link.interface, second.link.interface);
         assert_string_not_equal(first.link.address, second.link.address);
+}
+
+static void a_fake_opens_links(void **state)
+{
+        struct fixture *fixture = *state;
+        struct seen plugged = { 0 };
+        struct seen opened = { .kind = FAULT_INTERNAL };
+
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", true, on_done, &plugged, NULL), 0);
+        turn(fixture, &plugged, 1);
+        assert_int_equal(netpolicy_open(fixture->netpolicy, 2, plugged.link.interface, on_done, &opened, NULL), 0);
+        turn(fixture, &opened, 1);
+        assert_int_equal(opened.kind, FAULT_NONE);
+        assert_string_equal(opened.link.interface, "");
+        netpolicy_fake_set(fixture->netpolicy, false);
+        assert_int_equal(netpolicy_open(fixture->netpolicy, 2, "carrel1", on_done, &opened, NULL), 0);
+        turn(fixture, &opened, 2);
+        assert_int_equal(opened.kind, FAULT_POLICY_NOT_IN_FORCE);
+}
+
+static void the_powerless_one_connects_nothing(void **state)
+{
+        struct fixture *fixture = *state;
+        struct netpolicy *powerless = NULL;
+        struct seen seen = { 0 };
+
+        assert_int_equal(netpolicy_new_powerless(&powerless, fixture->loop), 0);
+        assert_int_equal(netpolicy_plug(powerless, 2, "0123456789ab", true, on_done, &seen, NULL), 0);
+        turn(fixture, &seen, 1);
+        assert_int_equal(seen.kind, FAULT_POLICY_NOT_IN_FORCE);
+        seen.kind = FAULT_NONE;
+        assert_int_equal(netpolicy_open(powerless, 2, "carrel1", on_done, &seen, NULL), 0);
+        turn(fixture, &seen, 2);
+        assert_int_equal(seen.kind, FAULT_POLICY_NOT_IN_FORCE);
+        powerless = netpolicy_free(powerless);
 }
 
 static void a_fake_can_be_out_of_force(void **state)
@@ -99,7 +134,7 @@ static void a_fake_can_be_out_of_force(void **state)
         assert_false(netpolicy_is_in_force(fixture->netpolicy));
         netpolicy_status(fixture->netpolicy, &status);
         assert_int_equal(status.alarms, 1);
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", on_done, &seen, NULL), 0);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "0123456789ab", false, on_done, &seen, NULL), 0);
         turn(fixture, &seen, 1);
         assert_int_equal(seen.kind, FAULT_POLICY_NOT_IN_FORCE);
         netpolicy_fake_set(fixture->netpolicy, true);
@@ -142,9 +177,12 @@ static void bad_arguments_are_refused(void **state)
         struct netpolicy_options bad = { "/x", "default", "10.213.0.0/16", "nonsense", "", "", 1.0 };
         struct seen seen = { 0 };
 
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 1, "0123456789ab", on_done, &seen, NULL), -EINVAL);
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "", on_done, &seen, NULL), -EINVAL);
-        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "a/b/c/d/e/f/g", on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 1, "0123456789ab", false, on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "", false, on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_plug(fixture->netpolicy, 2, "a/b/c/d/e/f/g", false, on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_open(fixture->netpolicy, 1, "carrel1", on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_open(fixture->netpolicy, 2, "", on_done, &seen, NULL), -EINVAL);
+        assert_int_equal(netpolicy_open(fixture->netpolicy, 2, "carrel1234567890", on_done, &seen, NULL), -EINVAL);
         assert_int_equal(netpolicy_apply(fixture->netpolicy, &bad, on_done, &seen, NULL), -EINVAL);
         ev_run(fixture->loop, EVRUN_NOWAIT);
         assert_int_equal(seen.calls, 0);
@@ -189,6 +227,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_fake_is_in_force, make, release),
                 cmocka_unit_test_setup_teardown(a_fake_plugs_different_links, make, release),
+                cmocka_unit_test_setup_teardown(a_fake_opens_links, make, release),
+                cmocka_unit_test_setup_teardown(the_powerless_one_connects_nothing, make, release),
                 cmocka_unit_test_setup_teardown(a_fake_can_be_out_of_force, make, release),
                 cmocka_unit_test_setup_teardown(cancelled_calls_never_return, make, release),
                 cmocka_unit_test_setup_teardown(done_may_free_everything, make, release),

@@ -20,6 +20,9 @@ static struct protocol_request make_request(uint16_t verb)
         } else if (verb == PROTOCOL_PLUG) {
                 request.plug.pid = 4711;
                 memcpy(request.plug.container_id, "0123456789ab", sizeof "0123456789ab");
+        } else if (verb == PROTOCOL_OPEN) {
+                request.open.pid = 4711;
+                memcpy(request.open.interface, "carrel7", sizeof "carrel7");
         }
         return request;
 }
@@ -32,7 +35,7 @@ static int check(const struct protocol_request *request)
 static void good_requests_pass(void **state)
 {
         (void)state;
-        for (int i = PROTOCOL_APPLY; i <= PROTOCOL_PLUG; i++) {
+        for (int i = PROTOCOL_APPLY; i <= PROTOCOL_OPEN; i++) {
                 uint16_t verb = (uint16_t)i;
                 struct protocol_request request = make_request(verb);
 
@@ -50,7 +53,7 @@ static void good_requests_pass(void **state)
 
 static void bad_verbs_are_refused(void **state)
 {
-        static const uint16_t VERBS[] = { 0, PROTOCOL_REPORT, 5, UINT16_MAX };
+        static const uint16_t VERBS[] = { 0, PROTOCOL_REPORT, PROTOCOL_REPORT + 1, UINT16_MAX };
 
         (void)state;
         for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
@@ -60,6 +63,26 @@ static void bad_verbs_are_refused(void **state)
                 for (size_t length = 0; length <= sizeof request; length++)
                         assert_int_equal(protocol_check_request(&request, length, NULL), -EPROTO);
         }
+}
+
+static void bad_opens_are_refused(void **state)
+{
+        static const char *const INTERFACES[] = { "", "carrel/7", "carrel 7", "carrel7\n" };
+        struct protocol_request request = make_request(PROTOCOL_OPEN);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof INTERFACES / sizeof *INTERFACES; i++) {
+                memset(request.open.interface, 0, sizeof request.open.interface);
+                memcpy(request.open.interface, INTERFACES[i], strlen(INTERFACES[i]));
+                assert_int_equal(check(&request), -EPROTO);
+        }
+        memset(request.open.interface, 'a', sizeof request.open.interface); /* no end */
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_OPEN);
+        request.open.pid = 1;
+        assert_int_equal(check(&request), -EPROTO);
+        request.open.pid = -2;
+        assert_int_equal(check(&request), -EPROTO);
 }
 
 static void bad_bodies_are_refused(void **state)
@@ -75,6 +98,11 @@ static void bad_bodies_are_refused(void **state)
                 assert_int_equal(check(&request), -EPROTO);
         }
         memset(request.plug.container_id, 'a', sizeof request.plug.container_id); /* no end */
+        assert_int_equal(check(&request), -EPROTO);
+        request = make_request(PROTOCOL_PLUG);
+        request.plug.is_closed = 1;
+        assert_int_equal(check(&request), 0);
+        request.plug.is_closed = 2;
         assert_int_equal(check(&request), -EPROTO);
         request = make_request(PROTOCOL_PLUG);
         for (size_t i = 0; i < sizeof PIDS / sizeof *PIDS; i++) {
@@ -125,9 +153,8 @@ static void replies_are_checked(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(good_requests_pass),
-                cmocka_unit_test(bad_verbs_are_refused),
-                cmocka_unit_test(bad_bodies_are_refused),
+                cmocka_unit_test(good_requests_pass),    cmocka_unit_test(bad_verbs_are_refused),
+                cmocka_unit_test(bad_opens_are_refused), cmocka_unit_test(bad_bodies_are_refused),
                 cmocka_unit_test(replies_are_checked),
         };
 
