@@ -56,13 +56,20 @@ struct carrel *table_find_slot(const struct table *table, const char *slot)
         return found;
 }
 
+static void count(struct table *table, const struct carrel *carrel, enum carrel_state state, int change)
+{
+        table->by_state[state] += (unsigned)change;
+        if (carrel->is_warm && state != CARREL_LOST)
+                table->n_warm += (unsigned)change;
+}
+
 int table_add(struct table *table, struct carrel *carrel, enum carrel_state state)
 {
         HASH_ADD(by_user, table->users, user, strlen(carrel->user), carrel);
         if (carrel->by_user.tbl == NULL)
                 return -ENOMEM;
         carrel->state = state;
-        table->by_state[state]++;
+        count(table, carrel, state, 1);
         table->is_sorted = HASH_CNT(by_user, table->users) == 1;
         return 0;
 }
@@ -73,7 +80,7 @@ void table_forget(struct table *table, struct carrel *carrel)
                 HASH_DELETE(by_id, table->ids, carrel);
         (void)table_set_slot(table, carrel, "");
         HASH_DELETE(by_user, table->users, carrel);
-        table->by_state[carrel->state]--;
+        count(table, carrel, carrel->state, -1);
         carrel_drop_process(carrel);
         list_remove(&carrel->warm); /* it is freed later, and until then no other claim may take it */
         carrel->is_free_deferred = true;
@@ -84,8 +91,8 @@ void table_forget(struct table *table, struct carrel *carrel)
 
 void table_set_state(struct table *table, struct carrel *carrel, enum carrel_state state)
 {
-        table->by_state[carrel->state]--;
-        table->by_state[state]++;
+        count(table, carrel, carrel->state, -1);
+        count(table, carrel, state, 1);
         carrel->state = state;
 }
 

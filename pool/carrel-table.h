@@ -10,6 +10,7 @@ struct table {
         struct carrel *slots;
         bool is_sorted; /* the iteration order of users is that of their ids */
         unsigned by_state[CARREL_STATES];
+        unsigned n_warm; /* of those that table_held counts: they give way to a user's */
         struct list deferred_free;
         ev_prepare sweep;
 };

@@ -45,6 +45,7 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         if (carrel == NULL)
                 return NULL;
         carrel->pool = pool;
+        carrel->is_warm = str_has_prefix(user, WARM_USER_PREFIX);
         carrel->pidfd = -1;
         carrel->slot = -1;
         list_init(&carrel->deferred_free);

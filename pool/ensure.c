@@ -102,7 +102,7 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 .unconnectable = find_unconnectable(pool, carrel, asked),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
-                .n_held = table_held(&pool->table) - warm_held(&pool->warm),
+                .n_held = table_held(&pool->table) - pool->table.n_warm,
                 .max_carrels = pool->options.max_carrels,
                 .admission = ask_admission(pool, carrel, asked),
                 .queue_retry_after_s = admission_retry_after_s(&pool->admission),

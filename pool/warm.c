@@ -150,7 +150,6 @@ static int begin(struct warm *warm, struct carrel *carrel, const struct carrel_s
         struct task *task = task_new(carrel);
         int r = task == NULL ? -ENOMEM : 0;
 
-        carrel->is_warm = true;
         carrel->spec = *spec;
         carrel->owner = pool->options.owner;
         carrel->template_version = TEMPLATE_CURRENT;
@@ -280,40 +279,57 @@ static bool is_quiet(const struct warm *warm)
                pool->admission.n_queued == 0 && !is_at_max(pool) && find_obstacle(warm, &about) == NULL;
 }
 
-/* Why a warm carrel is of no use any more; NULL: it is. */
-static const char *find_fault(const struct warm *warm, const struct carrel *carrel, int64_t now_ms)
+/* What the warm carrels of one image must be. */
+struct wanted {
+        char spec_hash[SPEC_HASH_BYTES]; /* "": unknown, as memory has run out */
+        unsigned surplus;                /* more than the setting asks for */
+};
+
+static void describe_wanted(const struct warm *warm, size_t i, struct wanted *ret_wanted)
 {
         const struct pool *pool = warm->pool;
-        const struct warm_target *target = NULL;
+        const struct warm_target *target = &warm->targets.at[i];
+        unsigned count = count_of(warm, target, CARREL_STATES);
         struct carrel_spec spec;
-        char hash[SPEC_HASH_BYTES];
 
+        *ret_wanted = (struct wanted){ .surplus = count > target->count ? count - target->count : 0 };
+        if (spec_of_target(pool, target, &spec, NULL) < 0 ||
+            spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, ret_wanted->spec_hash) < 0)
+                ret_wanted->spec_hash[0] = '\0';
+}
+
+/* Why a warm carrel is of no use any more; NULL: it is. wanted NULL: the setting does not name its image. */
+static const char *find_fault(const struct carrel *carrel, const struct wanted *wanted, double max_age_s,
+                              int64_t now_ms)
+{
         if (carrel->state == CARREL_LOST)
                 return "lost";
-        for (size_t i = 0; i < warm->targets.n && target == NULL; i++)
-                target = is_of(carrel, warm->targets.at[i].image) ? &warm->targets.at[i] : NULL;
-        if (target == NULL || count_of(warm, target, CARREL_STATES) > target->count)
+        if (wanted == NULL || wanted->surplus > 0)
                 return "surplus";
-        if (spec_of_target(pool, target, &spec, NULL) < 0 ||
-            spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, hash) < 0 ||
-            strcmp(hash, carrel->spec_hash) != 0)
+        if (strcmp(carrel->spec_hash, wanted->spec_hash) != 0)
                 return "outdated";
-        if (pool->options.warm_max_age_s > 0 &&
-            (double)(now_ms - carrel->ready_ms) / 1000.0 >= pool->options.warm_max_age_s)
-                return "too_old";
-        return NULL;
+        return max_age_s > 0 && (double)(now_ms - carrel->ready_ms) / 1000.0 >= max_age_s ? "too_old" : NULL;
 }
 
 static void retire_unfit(struct warm *warm)
 {
+        struct wanted wanted[WARM_TARGETS_MAX];
         int64_t now_ms = clock_boottime_ms();
 
+        for (size_t i = 0; i < warm->targets.n; i++)
+                describe_wanted(warm, i, &wanted[i]);
         LIST_EACH (&warm->carrels, node) {
                 struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
-                const char *fault = carrel->state == CARREL_WARM || carrel->state == CARREL_LOST
-                                            ? find_fault(warm, carrel, now_ms)
-                                            : NULL;
+                struct wanted *its = NULL;
+                const char *fault;
 
+                if (carrel->state != CARREL_WARM && carrel->state != CARREL_LOST)
+                        continue;
+                for (size_t i = 0; i < warm->targets.n && its == NULL; i++)
+                        its = is_of(carrel, warm->targets.at[i].image) ? &wanted[i] : NULL;
+                fault = find_fault(carrel, its, warm->pool->options.warm_max_age_s, now_ms);
+                if (fault != NULL && its != NULL && its->surplus > 0 && carrel->state == CARREL_WARM)
+                        its->surplus--;
                 if (fault != NULL)
                         retire_carrel(carrel, fault);
         }
@@ -523,13 +539,4 @@ void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats)
         if (stats.wanted > 0 && stats.detail[0] == '\0')
                 explain_unclaimed(warm, stats.detail, sizeof stats.detail);
         *ret_stats = stats;
-}
-
-unsigned warm_held(const struct warm *warm)
-{
-        unsigned held = 0;
-
-        LIST_EACH (&warm->carrels, node)
-                held += LIST_ENTRY(node, struct carrel, warm)->state != CARREL_LOST;
-        return held;
 }

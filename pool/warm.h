@@ -62,5 +62,3 @@ void warm_image_changed(struct warm *warm, const char *reference);
 void warm_resolvers_changed(struct warm *warm);
 /* How many are wanted and ready, and why some are missing or cannot be claimed. */
 void warm_stats(const struct warm *warm, struct pool_warm_stats *ret_stats);
-/* Carrels that count against max_carrels but give way to a user's. */
-unsigned warm_held(const struct warm *warm);
