@@ -339,7 +339,7 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
                 .kind = POOL_LOST, .user = carrel->user, .container_id = id, .detail = reason
         };
 
-        if (carrel->state == CARREL_QUEUED && carrel->task->from == CARREL_READY)
+        if (carrel->state == CARREL_QUEUED && carrel->task != NULL && carrel->task->from == CARREL_READY)
                 carrel->task->from = CARREL_LOST; /* its queued start replaces it */
         else if (carrel->state == CARREL_READY || carrel->state == CARREL_WARM)
                 table_set_state(&pool->table, carrel, CARREL_LOST);

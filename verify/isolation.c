@@ -202,7 +202,7 @@ int isolation_check_workspace(int pid, int pidfd, int users_fd, const char *user
 {
         AUTO(auto_close) int workspace = open_workspace(pid);
         struct fault found = { 0 };
-        struct stat inside;
+        struct stat inside = { 0 };
         int r = check_workspace(workspace, users_fd, user, &inside, &found);
 
         if (r == 0)
