@@ -378,6 +378,8 @@ static void on_ensure_done(void *subject, const struct fault *why)
         task->flow = NULL; /* it frees itself */
         admission_release(&pool->admission);
         ev_timer_start(pool->loop, &pool->grant);
+        if (why != NULL && why->kind == FAULT_RESOURCE_EXHAUSTED)
+                warm_give_way(&pool->warm);
         warm_kick(&pool->warm);
         finish(task, why);
 }

@@ -18,6 +18,8 @@
 /* The pause between two starts, which leaves a core to the users; between two looks at the ages; and after failures. */
 #define PAUSE_S 0.02
 #define LOOK_S 5.0
+/* How long a user has for another try, in which no new one takes what a warm carrel has given back. */
+#define GIVE_WAY_S 10.0
 #define BACKOFF_FIRST_S 1.0
 #define BACKOFF_MOST_S 60.0
 
@@ -275,11 +277,12 @@ static bool is_quiet(const struct warm *warm)
         const struct pool *pool = warm->pool;
         struct engine_about about = { 0 };
 
-        return !pool->is_closing && warm->n_starting == 0 && pool->admission.in_flight == 0 &&
-               pool->admission.n_queued == 0 && !is_at_max(pool) && find_obstacle(warm, &about) == NULL;
+        return !pool->is_closing && clock_boottime_s() >= warm->quiet_from_s && warm->n_starting == 0 &&
+               pool->admission.in_flight == 0 && pool->admission.n_queued == 0 && !is_at_max(pool) &&
+               find_obstacle(warm, &about) == NULL;
 }
 
-/* What the warm carrels of one image must be. */
+/* Requirements for the warm carrels of one image. */
 struct wanted {
         char spec_hash[SPEC_HASH_BYTES]; /* "": unknown, as memory has run out */
         unsigned surplus;                /* more than the setting asks for */
@@ -454,10 +457,8 @@ struct carrel *warm_find(const struct warm *warm, const char *spec_hash)
         return NULL;
 }
 
-void warm_make_room(struct warm *warm)
+static void retire_one(struct warm *warm)
 {
-        if (table_held(&warm->pool->table) <= warm->pool->options.max_carrels)
-                return;
         LIST_EACH (&warm->carrels, node) {
                 struct carrel *carrel = LIST_ENTRY(node, struct carrel, warm);
 
@@ -466,6 +467,18 @@ void warm_make_room(struct warm *warm)
                         return;
                 }
         }
+}
+
+void warm_make_room(struct warm *warm)
+{
+        if (table_held(&warm->pool->table) > warm->pool->options.max_carrels)
+                retire_one(warm);
+}
+
+void warm_give_way(struct warm *warm)
+{
+        warm->quiet_from_s = clock_boottime_s() + GIVE_WAY_S;
+        retire_one(warm);
 }
 
 static void outdate(struct carrel *carrel)

@@ -28,6 +28,7 @@ struct warm {
         struct warm_try tries[WARM_TARGETS_MAX]; /* of targets.at */
         struct list carrels;                     /* struct carrel, oldest first, in every state from STARTING on */
         unsigned n_starting;
+        double quiet_from_s; /* CLOCK_BOOTTIME: until then none is made */
         ev_timer tick;
         uint64_t failures;
         double unattachable_since_s; /* CLOCK_BOOTTIME; 0: directories can be attached */
@@ -54,6 +55,8 @@ void warm_note_claim(struct warm *warm, const struct fault *why);
 struct carrel *warm_find(const struct warm *warm, const char *spec_hash);
 /* Retires one warm carrel, if there are more carrels than max_carrels. */
 void warm_make_room(struct warm *warm);
+/* Retires one warm carrel, and makes none for some seconds: a user's start found no address, or another shortage. */
+void warm_give_way(struct warm *warm);
 /* Retires those of this image, as another one has its name now, and those that are being made once they have started.
  * reference: with its tag. */
 void warm_image_changed(struct warm *warm, const char *reference);

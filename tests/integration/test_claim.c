@@ -449,6 +449,36 @@ static void find_warm(char *ret_name, size_t size)
         answer_release(&list);
 }
 
+static bool has_shortage(void *arg)
+{
+        (void)arg;
+        return carreld_metric("carrel_warm_failures_total") > 0;
+}
+
+static bool is_small_one_made(void *arg)
+{
+        struct answer answer = request_within(CARREL_SOCKET, "PUT", "/v1/carrels/ada",
+                                              "{\"limits\":{\"memory\":\"48m\"}}", PATIENCE_S);
+        bool is_so = answer.status == 200;
+
+        (void)arg;
+        if (!is_so && strcmp(answer_text(&answer, "error.code"), "resource_exhausted") != 0)
+                fail_msg("%d %s", answer.status, answer.body);
+        answer_release(&answer);
+        return is_so;
+}
+
+/* A network with fewer addresses than warm carrels: a user who asks for another carrel gets one. */
+static void warm_carrels_give_their_addresses_to_users(void **state)
+{
+        (void)state;
+        SUITE_START("CARREL_WARM=20", "CARREL_NETWORK_CIDR=10.213.0.0/28", "CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m");
+        assert_true(wait_until(has_shortage, NULL, PATIENCE_S));
+        assert_true(wait_until(is_small_one_made, NULL, PATIENCE_S));
+        remove_user("ada");
+        suite_end();
+}
+
 /* Neither a dead warm carrel nor one that somebody removed is given to a user. */
 static void what_others_do_to_warm_carrels_hurts_no_user(void **state)
 {
@@ -536,6 +566,7 @@ int main(void)
                 WITH_ENGINE(killed_at_every_step_of_a_refill),
                 WITH_ENGINE(a_failure_at_any_step_takes_the_cold_road),
                 WITH_ENGINE(a_mount_helper_that_dies_costs_only_time),
+                WITH_ENGINE(warm_carrels_give_their_addresses_to_users),
                 WITH_ENGINE(what_others_do_to_warm_carrels_hurts_no_user),
                 WITH_ENGINE_DAEMON(an_engine_that_is_down_is_named_until_it_is_back),
         };
