@@ -2,6 +2,7 @@
  * something dies on the way. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -479,6 +481,17 @@ static void warm_carrels_give_their_addresses_to_users(void **state)
         suite_end();
 }
 
+/* carreld may not have noticed the death by then. */
+static void kill_and_await(pid_t pid)
+{
+        struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+        assert_true(ended.fd >= 0);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(poll(&ended, 1, (int)(PATIENCE_S * 1000)), 1);
+        close(ended.fd);
+}
+
 /* Neither a dead warm carrel nor one that somebody removed is given to a user. */
 static void what_others_do_to_warm_carrels_hurts_no_user(void **state)
 {
@@ -489,7 +502,7 @@ static void what_others_do_to_warm_carrels_hurts_no_user(void **state)
 
                 find_warm(name, sizeof name);
                 if (i == 0)
-                        assert_int_equal(kill(engine_pid(name), SIGKILL), 0);
+                        kill_and_await(engine_pid(name));
                 else
                         engine_remove(name);
                 for (int user = 0; user < WARM; user++) {

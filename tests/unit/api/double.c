@@ -342,14 +342,14 @@ const char *carrel_policy_name(enum carrel_policy policy)
 
 const char *carrel_state_name(enum carrel_state state)
 {
-        static const char *const NAMES[] = { "queued", "starting", "ready", "retiring", "lost" };
+        static const char *const NAMES[] = { "queued", "starting", "ready", "retiring", "lost", "warm" };
 
         return NAMES[state];
 }
 
 const char *ensure_outcome_name(enum ensure_outcome outcome)
 {
-        static const char *const NAMES[] = { "created", "reused", "replaced" };
+        static const char *const NAMES[] = { "created", "reused", "replaced", "claimed" };
 
         return NAMES[outcome];
 }
