@@ -68,7 +68,7 @@ static void on_opened(void *arg, const struct netpolicy_link *link, const struct
                 task->open_why = *why;
 }
 
-/* A carrel that step_plug_closed has not plugged needs no opening. */
+/* A carrel that step_plug has not plugged needs no opening. */
 static int ask_open(struct task *task)
 {
         const struct carrel *carrel = task->carrel;

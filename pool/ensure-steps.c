@@ -251,6 +251,7 @@ static enum flow_verdict start_container(struct flow *flow, void *subject)
 }
 
 const struct step ENSURE_STEPS[] = {
+        /* WARM_STEPS leaves these two out. */
         { "clear", step_clear, NULL, 15.0 },
         { "directory", step_directory, NULL, 0 },
         { "listen", listen_in_new_slot, step_hang_up, 0 },
@@ -261,20 +262,6 @@ const struct step ENSURE_STEPS[] = {
         { "verify", step_verify, NULL, 15.0 },
         { "seal", step_remount, NULL, 15.0 },
         { "plug", step_plug, NULL, 15.0 },
-        { "greet", step_greet, NULL, 15.0 },
-        { "confirm", step_confirm, NULL, 10.0 },
-        { 0 },
-};
-
-const struct step WARM_STEPS[] = {
-        { "listen", listen_in_new_slot, step_hang_up, 0 },
-        { "create", create_container, step_remove_container, 20.0 },
-        { "confine", step_confine, NULL, 10.0 },
-        { "start", start_container, NULL, 15.0 },
-        { "identify", step_identify, NULL, 10.0 },
-        { "verify", step_verify, NULL, 15.0 },
-        { "seal", step_remount, NULL, 15.0 },
-        { "plug", step_plug_closed, NULL, 15.0 },
         { "greet", step_greet, NULL, 15.0 },
         { "confirm", step_confirm, NULL, 10.0 },
         { 0 },

@@ -3,9 +3,10 @@
 
 #include "flow.h"
 
-/* Both end with a NULL name. WARM makes a carrel without a user: nothing is cleared, and there is no directory. */
+/* Ends with a NULL name. */
 extern const struct step ENSURE_STEPS[];
-extern const struct step WARM_STEPS[];
+/* WARM makes a carrel without a user: nothing is cleared, and there is no directory. */
+#define WARM_STEPS (&ENSURE_STEPS[2])
 
 /* Removes the user's previous container, whose execs end. */
 enum flow_verdict step_clear(struct flow *flow, void *subject);

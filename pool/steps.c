@@ -268,27 +268,16 @@ static void on_plugged(void *arg, const struct netpolicy_link *link, const struc
         task_resume(task, why);
 }
 
-static enum flow_verdict plug(struct task *task, bool is_closed)
+enum flow_verdict step_plug(struct flow *flow, void *subject)
 {
+        struct task *task = subject;
         const struct carrel *carrel = task->carrel;
 
         /* Without a process there is no namespace to plug. Only containers of the fake engine get here without one. */
         if (carrel->spec.policy == POLICY_NONE || carrel->pid == 0)
                 return FLOW_NEXT;
-        return task_asked(task, netpolicy_plug(carrel->pool->netpolicy, carrel->pid, carrel->id, is_closed, on_plugged,
-                                               task, &task->net_call));
-}
-
-enum flow_verdict step_plug(struct flow *flow, void *subject)
-{
-        (void)flow;
-        return plug(subject, false);
-}
-
-enum flow_verdict step_plug_closed(struct flow *flow, void *subject)
-{
-        (void)flow;
-        return plug(subject, true);
+        return task_asked(task, netpolicy_plug(carrel->pool->netpolicy, carrel->pid, carrel->id, carrel->is_warm,
+                                               on_plugged, task, &task->net_call));
 }
 
 enum flow_verdict step_listen(struct flow *flow, void *subject)

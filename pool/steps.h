@@ -17,9 +17,8 @@ enum flow_verdict step_listen(struct flow *flow, void *subject);
 enum flow_verdict step_hang_up(struct flow *flow, void *subject);
 /* Waits until the agent connects, and checks that it is the container's process 1. */
 enum flow_verdict step_greet(struct flow *flow, void *subject);
-/* Plugs the container's network link, unless its policy is "none". */
+/* Plugs the container's network link, unless its policy is "none". That of a warm carrel is closed: nothing passes
+ * until a claim opens it. */
 enum flow_verdict step_plug(struct flow *flow, void *subject);
-/* The same, but nothing passes until a claim opens the link. */
-enum flow_verdict step_plug_closed(struct flow *flow, void *subject);
 /* Confirms again that the policy is in force, and that the container still lives. */
 enum flow_verdict step_confirm(struct flow *flow, void *subject);
