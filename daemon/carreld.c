@@ -13,6 +13,7 @@
 #include "log.h"
 #include "owner.h"
 #include "scope.h"
+#include "str.h"
 
 #define DEFAULT_CONFIG CARREL_CONFIG_DIR "/carrel.conf"
 
@@ -126,13 +127,13 @@ static const char USAGE[] = "Usage: carreld [--config FILE] [--check [--quiet]]\
 
 static int print_settings(const struct config *config)
 {
-        for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
-                AUTO(auto_free) char *value = settings_format(setting, config);
+        struct buffer text = { 0 };
+        bool is_good;
 
-                if (value == NULL || printf("%s = %s\n", setting->key, value) < 0)
-                        return EXIT_FAILURE;
-        }
-        return EXIT_SUCCESS;
+        settings_write(config_table(), config_kinds(), config, &text);
+        is_good = !text.has_failed && fputs(text.data, stdout) >= 0;
+        buffer_free(&text);
+        return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* The actions of the command line other than a run. */

@@ -222,6 +222,10 @@ static const struct setting TABLE[] = {
         { .key = NULL },
 };
 
+static const struct settings_kind KINDS[] = {
+        { .kind = NULL },
+};
+
 /* CARREL_* variables that are not settings of carreld: failpoints and what the CLI, the tests and ./dev use. */
 static const char *const NOT_SETTINGS[] = { "DEV_STATE", "FAILPOINT", "MUST_RUN", NULL };
 
@@ -265,6 +269,11 @@ const struct setting *config_table(void)
         return TABLE;
 }
 
+const struct settings_kind *config_kinds(void)
+{
+        return KINDS;
+}
+
 void config_find_resolvers(struct config *config)
 {
         _Static_assert((int)RESOLVERS_BYTES <= (int)CONFIG_RESOLVERS_BYTES, "what is found has room");
@@ -288,7 +297,7 @@ int config_load(struct config *ret_config, const char *path, bool is_required, c
         if (r < 0)
                 return r;
         if (is_required || !is_missing)
-                file = settings_read_file(TABLE, &config, path, listener, why);
+                file = settings_read_file(TABLE, KINDS, &config, path, listener, why);
         if (file < 0 && listener == NULL)
                 return file;
         variables =
@@ -304,7 +313,7 @@ int config_load(struct config *ret_config, const char *path, bool is_required, c
 
 void config_release(struct config *config)
 {
-        settings_release(TABLE, config);
+        settings_release(TABLE, KINDS, config);
 }
 
 bool config_is_reloadable(const char *key)

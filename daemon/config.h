@@ -94,6 +94,8 @@ struct config {
 
 /* The table, ended by a NULL key. */
 const struct setting *config_table(void);
+/* The kinds of named sections, ended by a NULL kind. A reload takes over all sections. */
+const struct settings_kind *config_kinds(void);
 
 /* Defaults, then the file, then CARREL_* of environment. A missing file is an error only when is_required.
  * Returns 0 or a negative errno with the first failure in why. With a listener it goes on after a failure, and

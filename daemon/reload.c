@@ -29,7 +29,8 @@ static void warn_of_restart(struct daemon *daemon, const struct config *next)
         }
 }
 
-/* Copies only the reloadable fields of `next` into the running settings: the others keep the values in force. */
+/* Exchanges only the reloadable fields and the sections with those of `next` into the running settings: the others keep
+ * the values in force. */
 static void take_over(struct config *current, struct config *next)
 {
         for (const struct setting *setting = config_table(); setting->key != NULL; setting++) {
@@ -45,6 +46,14 @@ static void take_over(struct config *current, struct config *next)
                 memcpy(kept, to, size);
                 memcpy(to, from, size);
                 memcpy(from, kept, size);
+        }
+        for (const struct settings_kind *kind = config_kinds(); kind->kind != NULL; kind++) {
+                struct settings_list *to = (void *)((char *)current + kind->offset);
+                struct settings_list *from = (void *)((char *)next + kind->offset);
+                struct settings_list kept = *to;
+
+                *to = *from;
+                *from = kept;
         }
         config_find_resolvers(current); /* the host's resolvers may have changed */
 }

@@ -62,9 +62,15 @@ char *__wrap_strdup(const char *text)
         return strikes() ? NULL : __real_strdup(text);
 }
 
+struct group {
+        char *name;
+        char *lines;
+};
+
 struct values {
         char *text;
         uint64_t number;
+        struct settings_list groups;
 };
 
 static const struct setting TABLE[] = {
@@ -73,9 +79,19 @@ static const struct setting TABLE[] = {
         { 0 },
 };
 
+static const struct setting GROUP[] = {
+        { "lines", SETTING_LINES, offsetof(struct group, lines), NULL, 1, 99, NULL, "", NULL },
+        { 0 },
+};
+
+static const struct settings_kind KINDS[] = {
+        { "group", GROUP, offsetof(struct values, groups), sizeof(struct group), 3 },
+        { 0 },
+};
+
 static void read_settings(void)
 {
-        static const char TEXT[] = "text = a,\n b\nnumber = 3\n";
+        static const char TEXT[] = "text = a,\n b\nnumber = 3\n[group a]\nlines = x\nlines = y\n[group b]\n";
         AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
         struct values values = { 0 };
         struct fault why = { 0 };
@@ -86,16 +102,22 @@ static void read_settings(void)
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         r = settings_defaults(TABLE, &values, &why);
         if (r == 0)
-                r = settings_read_file(TABLE, &values, path, NULL, &why);
+                r = settings_read_file(TABLE, KINDS, &values, path, NULL, &why);
         if (r == 0) {
                 AUTO(auto_free) char *text = settings_format(&TABLE[1], &values);
 
+                struct buffer all = { 0 };
+
                 assert_true(text == NULL || strcmp(text, "a, b") == 0);
+                settings_write(TABLE, KINDS, &values, &all);
+                assert_true(all.has_failed || strcmp(all.data, "number = 3\ntext = a, b\n\n[group a]\nlines = x\n"
+                                                               "lines = y\n\n[group b]\n") == 0);
+                buffer_free(&all);
         } else {
                 assert_int_equal(r, -ENOMEM);
                 assert_int_equal(why.err, ENOMEM);
         }
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
 }
 
 static void write_records(void)

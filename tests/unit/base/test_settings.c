@@ -25,6 +25,21 @@ struct values {
         uint64_t uid;
         double idle_ttl_s;
         int engine;
+        struct settings_list groups, rooms;
+};
+
+struct group {
+        char *name;
+        char *image;
+        char *lines;
+        uint64_t pids;
+        double cpus;
+        int engine;
+};
+
+struct room {
+        char *name;
+        uint64_t doors;
 };
 
 static const char *check_path(const char *value)
@@ -45,6 +60,26 @@ static const struct setting TABLE[] = {
         { 0 },
 };
 
+static const struct setting GROUP[] = {
+        { "cpus", SETTING_DECIMAL, offsetof(struct group, cpus), NULL, 0.1, 8, NULL, "cpus", NULL },
+        { "engine", SETTING_CHOICE, offsetof(struct group, engine), NULL, 0, 0, ENGINES, "engine", NULL },
+        { "image", SETTING_TEXT, offsetof(struct group, image), NULL, 1, 20, NULL, "image", NULL },
+        { "lines", SETTING_LINES, offsetof(struct group, lines), NULL, 1, 20, NULL, "lines", check_path },
+        { "pids", SETTING_NUMBER, offsetof(struct group, pids), NULL, 1, 99, NULL, "pids", NULL },
+        { 0 },
+};
+
+static const struct setting ROOM[] = {
+        { "doors", SETTING_NUMBER, offsetof(struct room, doors), "1", 1, 9, NULL, "doors", NULL },
+        { 0 },
+};
+
+static const struct settings_kind KINDS[] = {
+        { "group", GROUP, offsetof(struct values, groups), sizeof(struct group), 3 },
+        { "room", ROOM, offsetof(struct values, rooms), sizeof(struct room), 1 },
+        { 0 },
+};
+
 static void set_up(struct values *values)
 {
         struct fault why = { 0 };
@@ -62,7 +97,7 @@ static int read_text(struct values *values, const char *text, size_t length, str
         assert_true(fd >= 0);
         assert_int_equal(write(fd, text, length), length);
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        return settings_read_file(TABLE, values, path, NULL, why);
+        return settings_read_file(TABLE, KINDS, values, path, NULL, why);
 }
 
 static void test_defaults(void **state)
@@ -76,8 +111,8 @@ static void test_defaults(void **state)
         assert_int_equal(values.uid, 1000);
         assert_true(values.idle_ttl_s == 300);
         assert_int_equal(values.engine, 0);
-        settings_release(TABLE, &values);
-        settings_release(TABLE, &values); /* a second time frees nothing */
+        settings_release(TABLE, KINDS, &values);
+        settings_release(TABLE, KINDS, &values); /* a second time frees nothing */
         assert_null(values.socket);
 }
 
@@ -103,7 +138,7 @@ static void test_file(void **state)
                                    "idle_ttl_s : 0.5 ; a comment after\n"
                                    "memory = 512m\n"
                                    "deny = 10.0.0.0/8,\n"
-                                   "\t172.16.0.0/12,\n"
+                                   "\t172.16.0.0/12, ; a comment; of two parts\n"
                                    "\n"
                                    "# between the lines of one value\n"
                                    "       192.168.0.0/16\n"
@@ -120,12 +155,15 @@ static void test_file(void **state)
         assert_int_equal(values.memory_bytes, 512 << 20);
         assert_string_equal(values.deny, "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16");
         assert_string_equal(values.socket, "/run/x");
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
 }
 
 #define LONG_LINE                                                                                                      \
         "deny = 1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"  \
         "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+
+#define SECTIONS "a section is [carrel] or [group NAME] or [room NAME]"
+#define NAMES "a name has 1 to 32 letters, digits, '.', '_' and '-', and begins with a letter or a digit"
 
 /* Refused texts, and the end of the sentence after the file's name. */
 static const struct refusal {
@@ -149,7 +187,33 @@ static const struct refusal {
         { "socket = /a\tb\n", ":1: socket holds a control character" },
         { "uid = 1\n[carrel]\nuid = 2\n", ":3: uid is set a second time" },
         { "uid = 1\n[carrel]\n  uid = 2\n", ":3: uid is set a second time" },
-        { "[other]\nuid = 1\n", ":2: only the section [carrel] has settings, or none at all" },
+        { "[other]\nuid = 1\n", ":1: unknown section [other]; " SECTIONS },
+        { "[ carrel]\nuid = 1\n", ":1: unknown section [ carrel]; " SECTIONS },
+        { "[carrel x]\n", ":1: unknown section [carrel x]; " SECTIONS },
+        { "\xef\xbb\xbf[\x1b\xff]\n", ":1: unknown section [??]; " SECTIONS },
+        { "uid = 1\n[groups a]\n", ":2: unknown section [groups a]; " SECTIONS },
+        { "[group]\n", ":1: [group NAME]: " NAMES },
+        { "[group ]\n", ":1: [group NAME]: " NAMES },
+        { "[group -a]\n", ":1: [group NAME]: " NAMES },
+        { "[group a b]\n", ":1: [group NAME]: " NAMES },
+        { "[group a:b]\n", ":1: [group NAME]: " NAMES },
+        { "[group \xc3\xa4]\n", ":1: [group NAME]: " NAMES },
+        { "[group a123456789012345678901234567890123]\n", ":1: [group NAME]: " NAMES },
+        { "[group a12345678901234567890123456789012345678901234567890123456789012345678901234567890]\n",
+          ":1: [group NAME]: " NAMES },
+        { "[group a]\n[room a]\n\n[group a]\n", ":4: [group a] is there a second time" },
+        { "[group a]\n[group b]\n[group A]\n[group c]\n", ":4: more than 3 sections [group NAME]" },
+        { "[room a]\n[room b]\n", ":2: more than 1 sections [room NAME]" },
+        { "[group a]\npids = 1\npids = 2\n", ":3: pids is set a second time" },
+        { "[group a]\npids = 0\n", ":2: pids must be a whole number from 1 to 99" },
+        { "[group a]\npids = 0\n[group b]\n", ":2: pids must be a whole number from 1 to 99" },
+        { "[group a]\nuid = 2\n", ":2: unknown key uid; did you mean pids?" },
+        { "[group a]\ndoors = 2\n", ":2: unknown key doors" },
+        { "[group a]\nimage =\n", ":2: image must be 1 to 20 bytes long" },
+        { "[group a]\nlines = /a\nlines = b\n", ":3: lines must be an absolute path" },
+        { "[group a]\nlines = /abcdefgh\nlines = /abcdefghi\n", ":3: lines must be 1 to 20 bytes long" },
+        { "[group a]\n[carrel]\npids = 1\n", ":3: unknown key pids; did you mean uid?" },
+        { "[group a\n", ":1: expected key = value" },
         { "idle_tll_s = 1\n", ":1: unknown key idle_tll_s; did you mean idle_ttl_s?" },
         { "UID = 1\n", ":1: unknown key UID; did you mean uid?" },
         { "colour = red\n", ":1: unknown key colour" },
@@ -178,8 +242,153 @@ static void test_refusals(void **state)
                 assert_non_null(sentence);
                 assert_string_equal(sentence, refusal->sentence);
                 assert_int_equal(values.uid == 1000 || values.uid == 1, 1); /* never the refused one */
-                settings_release(TABLE, &values);
+                settings_release(TABLE, KINDS, &values);
         }
+}
+
+/* A section may be empty, indented, and left for [carrel] and back to no other. */
+static void test_named_sections(void **state)
+{
+        static const char TEXT[] = "\xef\xbb\xbf[group a]\n"
+                                   "pids = 5\n"
+                                   "lines = /x\n"
+                                   "image =\n"
+                                   "  one\n"
+                                   "  two\n"
+                                   "lines = /y ; a comment\n"
+                                   "[group empty]\n"
+                                   "   [carrel]\n"
+                                   "uid = 7\n"
+                                   "[room  a] and more\n"
+                                   "[group   0-._Z45678901234567890123456789] ; a comment\n"
+                                   "engine = auto\n"
+                                   "cpus = 0.5\n"
+                                   " [group x]\n" /* continues the value */
+                                   "[carrel]\n"
+                                   "engine = docker\n";
+        struct values values;
+        struct fault why = { 0 };
+        const struct group *group;
+
+        set_up(&values);
+        assert_int_equal(read_text(&values, TEXT, strlen(TEXT), &why), -EINVAL);
+        assert_non_null(strstr(why.message, ":14: cpus must be a number"));
+        settings_release(TABLE, KINDS, &values);
+        set_up(&values);
+        AUTO(auto_free) char *correct = strdup(TEXT);
+        assert_non_null(correct);
+        memset(strstr(correct, " [group x]"), '#', 10);
+        if (read_text(&values, correct, strlen(correct), &why) < 0)
+                fail_msg("%s", why.message);
+        assert_int_equal(values.uid, 7);
+        assert_int_equal(values.engine, 1);
+        assert_int_equal(values.groups.count, 3);
+        assert_int_equal(values.rooms.count, 1);
+        group = settings_find(&KINDS[0], &values, "a");
+        assert_non_null(group);
+        assert_int_equal(group->pids, 5);
+        assert_string_equal(group->image, "one two");
+        assert_string_equal(group->lines, "/x\n/y\n");
+        assert_int_equal(group->engine, -1);
+        group = settings_find(&KINDS[0], &values, "0-._Z45678901234567890123456789");
+        assert_non_null(group);
+        assert_int_equal(group->engine, 0);
+        assert_true(group->cpus == 0.5);
+        group = settings_find(&KINDS[0], &values, "empty");
+        assert_non_null(group);
+        for (const struct setting *setting = GROUP; setting->key != NULL; setting++)
+                assert_false(settings_is_set(setting, group));
+        assert_int_equal(((const struct room *)settings_find(&KINDS[1], &values, "a"))->doors, 1);
+        assert_null(settings_find(&KINDS[1], &values, "empty"));
+        settings_release(TABLE, KINDS, &values);
+        assert_int_equal(values.groups.count, 0);
+        settings_release(TABLE, KINDS, &values);
+}
+
+/* The written file is read again as the same; only settings with a value are written. */
+static void test_write_round_trip(void **state)
+{
+        static const char TEXT[] = "deny = \n"
+                                   "engine = auto\n"
+                                   "idle_ttl_s = 300\n"
+                                   "memory = 2g\n"
+                                   "socket = /run/s\n"
+                                   "uid = 1000\n"
+                                   "\n[group b]\n"
+                                   "cpus = 1.5\n"
+                                   "engine = podman\n"
+                                   "image = i\n"
+                                   "lines = /b\n"
+                                   "lines = /a\n"
+                                   "pids = 9\n"
+                                   "\n[group a]\n"
+                                   "\n[room a]\n"
+                                   "doors = 1\n";
+        struct values values;
+        struct fault why = { 0 };
+        struct buffer text = { 0 };
+
+        set_up(&values);
+        if (read_text(&values, TEXT, strlen(TEXT), &why) < 0)
+                fail_msg("%s", why.message);
+        settings_write(TABLE, KINDS, &values, &text);
+        assert_false(text.has_failed);
+        assert_string_equal(text.data, TEXT);
+        buffer_free(&text);
+        settings_release(TABLE, KINDS, &values);
+}
+
+struct heard {
+        char text[1024];
+};
+
+static void hear(void *arg, const struct fault *why)
+{
+        struct heard *heard = arg;
+        size_t length = strlen(heard->text);
+
+        (void)snprintf(heard->text + length, sizeof heard->text - length, "%s\n", strchr(why->message, ':'));
+}
+
+/* The keys of a refused section are skipped, and the sections after it are read. */
+static void test_every_problem_of_sections(void **state)
+{
+        static const char TEXT[] = "[grup a]\npids = 5\nuid = 3\n[group a]\npids = x\n[group a]\npids = 7\n"
+                                   "[group b]\npids = 8\n[carrel]\nuid = 9\n";
+        AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
+        struct heard heard = { 0 };
+        const struct fault_listener listener = { hear, &heard };
+        struct values values;
+        char path[64];
+
+        set_up(&values);
+        assert_int_equal(write(fd, TEXT, strlen(TEXT)), strlen(TEXT));
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        assert_int_equal(settings_read_file(TABLE, KINDS, &values, path, &listener, NULL), -EINVAL);
+        assert_string_equal(heard.text, ":1: unknown section [grup a]; " SECTIONS "\n"
+                                        ":5: pids must be a whole number from 1 to 99\n"
+                                        ":6: [group a] is there a second time\n");
+        assert_int_equal(values.uid, 9);
+        assert_int_equal(values.groups.count, 2);
+        assert_int_equal(((const struct group *)settings_find(&KINDS[0], &values, "a"))->pids, 0);
+        assert_int_equal(((const struct group *)settings_find(&KINDS[0], &values, "b"))->pids, 8);
+        settings_release(TABLE, KINDS, &values);
+}
+
+/* Without kinds, there are no named sections. */
+static void test_no_kinds(void **state)
+{
+        AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
+        struct values values;
+        struct fault why = { 0 };
+        char path[64];
+
+        set_up(&values);
+        assert_int_equal(write(fd, "[group a]\n", 10), 10);
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        assert_int_equal(settings_read_file(TABLE, NULL, &values, path, NULL, &why), -EINVAL);
+        assert_string_equal(strchr(why.message, ':'), ":1: unknown section [group a]; a section is [carrel]");
+        settings_release(TABLE, NULL, &values);
 }
 
 static void test_nul_byte(void **state)
@@ -192,7 +401,7 @@ static void test_nul_byte(void **state)
         assert_int_equal(read_text(&values, TEXT, sizeof TEXT - 1, &why), -EINVAL);
         assert_non_null(strstr(why.message, ":1: the line holds a NUL byte"));
         assert_int_equal(values.uid, 1000);
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
 }
 
 static void test_long_value_over_many_lines(void **state)
@@ -211,7 +420,7 @@ static void test_long_value_over_many_lines(void **state)
                 (void)buffer_format(&text, "  10.%d.0.0/16,\n", i + 50);
         assert_int_equal(read_text(&values, text.data, text.length, &why), -ERANGE);
         assert_non_null(strstr(why.message, ":1: deny must be 0 to 1000 bytes long"));
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
         buffer_free(&text);
 }
 
@@ -222,16 +431,16 @@ static void test_unreadable_file(void **state)
         char path[300];
 
         set_up(&values);
-        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL, &why), -ENOENT);
+        assert_int_equal(settings_read_file(TABLE, KINDS, &values, "/nonexistent/carrel.conf", NULL, &why), -ENOENT);
         assert_string_equal(why.message, "/nonexistent/carrel.conf: cannot be opened: No such file or directory");
-        assert_int_equal(settings_read_file(TABLE, &values, "/nonexistent/carrel.conf", NULL, NULL), -ENOENT);
-        assert_true(settings_read_file(TABLE, &values, "/proc/self", NULL, &why) < 0); /* a directory */
+        assert_int_equal(settings_read_file(TABLE, KINDS, &values, "/nonexistent/carrel.conf", NULL, NULL), -ENOENT);
+        assert_true(settings_read_file(TABLE, KINDS, &values, "/proc/self", NULL, &why) < 0); /* a directory */
         memset(path, 'x', sizeof path);
         memcpy(path + sizeof path - 12, "/carrel.conf", 12);
         path[sizeof path - 1] = '\0';
-        assert_true(settings_read_file(TABLE, &values, path, NULL, &why) < 0);
+        assert_true(settings_read_file(TABLE, KINDS, &values, path, NULL, &why) < 0);
         assert_non_null(strstr(why.message, "/carrel.con: cannot be opened")); /* the tail of a long path stays */
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
 }
 
 static const char *const IGNORED[] = { "SOCKET_PATH", "FAILPOINT", NULL };
@@ -259,7 +468,7 @@ static void test_environment(void **state)
         assert_true(values.idle_ttl_s == 1.25);
         assert_string_equal(values.deny, "a=b, c");
         assert_int_equal(values.engine, 1);
-        settings_release(TABLE, &values);
+        settings_release(TABLE, KINDS, &values);
 }
 
 static const struct refusal VARIABLES[] = {
@@ -271,6 +480,7 @@ static const struct refusal VARIABLES[] = {
         { "CARREL_uid=1", "environment: unknown variable CARREL_uid; did you mean CARREL_UID?" },
         { "CARREL_=1", "environment: unknown variable CARREL_" },
         { "CARREL_SOCKET_PATHS=1", "environment: unknown variable CARREL_SOCKET_PATHS" },
+        { "CARREL_GROUP_A_PIDS=1", "environment: unknown variable CARREL_GROUP_A_PIDS" }, /* of a section */
 };
 
 static void test_refused_variables(void **state)
@@ -285,7 +495,7 @@ static void test_refused_variables(void **state)
                             0);
                 assert_string_equal(why.message, VARIABLES[i].sentence);
                 assert_int_equal(why.kind, FAULT_SETTING_INVALID);
-                settings_release(TABLE, &values);
+                settings_release(TABLE, KINDS, &values);
         }
 }
 
@@ -315,8 +525,8 @@ static void test_format_round_trip(void **state)
         assert_true(again.idle_ttl_s == values.idle_ttl_s);
         assert_int_equal(again.engine, values.engine);
         buffer_free(&text);
-        settings_release(TABLE, &values);
-        settings_release(TABLE, &again);
+        settings_release(TABLE, KINDS, &values);
+        settings_release(TABLE, KINDS, &again);
 }
 
 int main(void)
@@ -326,6 +536,10 @@ int main(void)
                 cmocka_unit_test(test_bad_default),
                 cmocka_unit_test(test_file),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_named_sections),
+                cmocka_unit_test(test_write_round_trip),
+                cmocka_unit_test(test_every_problem_of_sections),
+                cmocka_unit_test(test_no_kinds),
                 cmocka_unit_test(test_nul_byte),
                 cmocka_unit_test(test_long_value_over_many_lines),
                 cmocka_unit_test(test_unreadable_file),

@@ -272,7 +272,7 @@ static void every_problem_is_heard(void **state)
                                    "memory = 1z\nuid 7\npids = 100\ncpus = 2\n";
         static const char *const NAMED[] = { ":1: idle_ttl_s must",
                                              ":3: unknown key idel_ttl_s; did you mean idle_ttl_s?",
-                                             ":5: only the section",
+                                             ":4: unknown section [other]; a section is [carrel]",
                                              ":7: memory must be a size",
                                              ":9: pids is set a second time",
                                              ":8: expected key = value",
