@@ -181,6 +181,23 @@ void render_exec_end(struct json **object, const struct exec_result *result)
         render_exec_outcome(object, result);
 }
 
+/* null: nobody counted it. */
+static void put_exec_usage(struct json **object, const struct exec_usage *usage)
+{
+        struct json *counts;
+
+        if (!usage->is_known) {
+                put_text(object, "usage", NULL);
+                return;
+        }
+        counts = json_object();
+        put_number(&counts, "cpu_us", (double)(usage->user_us + usage->system_us));
+        put_number(&counts, "user_us", (double)usage->user_us);
+        put_number(&counts, "system_us", (double)usage->system_us);
+        put_number(&counts, "memory_peak_bytes", (double)usage->peak_bytes);
+        put_child(object, "usage", counts);
+}
+
 void render_exec_outcome(struct json **object, const struct exec_result *result)
 {
         put_text(object, "cause", exec_cause_name(result->cause));
@@ -188,6 +205,7 @@ void render_exec_outcome(struct json **object, const struct exec_result *result)
         put_number(object, "signal", result->signal);
         put_seconds(object, "duration_ms", result->duration_s * 1e6);
         put_bool(object, "streams_open", result->is_open);
+        put_exec_usage(object, &result->usage);
         if (result->message != NULL)
                 put_text(object, "message", result->message);
 }

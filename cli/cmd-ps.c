@@ -24,9 +24,17 @@ static const struct field RUNNING[] = {
         { "COMMAND", "command", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
 };
 static const struct field ANY[] = {
-        { "EXEC", "exec_id", FIELD_ID },   { "USER", "user", FIELD_ID },         { "STATE", "state", FIELD_TEXT },
-        { "CAUSE", "cause", FIELD_TEXT },  { "EXIT", "exit_code", FIELD_TEXT },  { "ERROR", "error.code", FIELD_TEXT },
-        { "AGE", "age_s", FIELD_SECONDS }, { "COMMAND", "command", FIELD_TEXT }, { NULL, NULL, FIELD_TEXT },
+        { "EXEC", "exec_id", FIELD_ID },
+        { "USER", "user", FIELD_ID },
+        { "STATE", "state", FIELD_TEXT },
+        { "CAUSE", "cause", FIELD_TEXT },
+        { "EXIT", "exit_code", FIELD_TEXT },
+        { "ERROR", "error.code", FIELD_TEXT },
+        { "CPU", "usage.cpu_us", FIELD_MICROSECONDS },
+        { "PEAK", "usage.memory_peak_bytes", FIELD_BYTES },
+        { "AGE", "age_s", FIELD_SECONDS },
+        { "COMMAND", "command", FIELD_TEXT },
+        { NULL, NULL, FIELD_TEXT },
 };
 
 static int run(struct cli *cli, const void *values, char **operands, int n_operands)

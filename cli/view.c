@@ -73,6 +73,8 @@ static void format_number(struct buffer *text, enum field_kind kind, double valu
 {
         if (kind == FIELD_SECONDS)
                 format_seconds(text, value);
+        else if (kind == FIELD_MICROSECONDS)
+                (void)buffer_format(text, "%.3fs", value / 1e6);
         else if (kind == FIELD_BYTES)
                 format_bytes(text, value);
         else

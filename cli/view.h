@@ -8,11 +8,12 @@
 struct cli;
 
 enum field_kind {
-        FIELD_ID,      /* a text that is typed again: never cut */
-        FIELD_DIGEST,  /* "sha256:" and 64 digits: the first 12 of them */
-        FIELD_TEXT,    /* texts as they are, numbers in full, true and false as yes and no */
-        FIELD_SECONDS, /* "3m20s" */
-        FIELD_BYTES    /* "512m", "1.4g" */
+        FIELD_ID,           /* a text that is typed again: never cut */
+        FIELD_DIGEST,       /* "sha256:" and 64 digits: the first 12 of them */
+        FIELD_TEXT,         /* texts as they are, numbers in full, true and false as yes and no */
+        FIELD_SECONDS,      /* "3m20s" */
+        FIELD_MICROSECONDS, /* "1.250s" */
+        FIELD_BYTES         /* "512m", "1.4g" */
 };
 
 struct field {

@@ -165,6 +165,7 @@ void exec_report(struct exec *exec, const struct exec_end *end)
                 .is_errors_truncated = exec->errors.is_truncated,
                 .is_open = exec->is_open,
                 .message = exec->message,
+                .usage = exec->usage,
                 .is_text = utf8_scan_is_text(&exec->output.scan) && utf8_scan_is_text(&exec->errors.scan),
                 .n_escapes = exec->output.scan.n_escapes + exec->errors.scan.n_escapes,
                 .taken_from = exec,

@@ -95,8 +95,9 @@ struct exec {
         bool is_pulled;
         bool is_paused; /* by exec_pause, or because its output waits for exec_read */
         struct exec_output output, errors;
-        double drain_s;               /* greater than 0 */
-        const char *message;          /* of the result, static; or NULL */
+        double drain_s;      /* greater than 0 */
+        const char *message; /* of the result, static; or NULL */
+        struct exec_usage usage;
         bool is_open;                 /* when reading ended, a process could still write */
         struct sharer *sharer;        /* of execs->outputs; NULL: nothing is kept yet */
         uint64_t kept_bytes;          /* of execs->outputs that this exec holds */

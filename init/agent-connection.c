@@ -124,6 +124,7 @@ static int greet(struct agent *agent, const uint8_t *packet)
             welcome.version > AGENT_VERSION)
                 return -EBADMSG;
         agent->is_welcome = true;
+        agent->version = welcome.version;
         agent->is_framed = (welcome.flags & AGENT_WELCOME_FRAMED) != 0;
         memcpy(agent->token, welcome.token, sizeof agent->token);
         agent->patience_ms = 0; /* after a loss the waits begin with the shortest again */

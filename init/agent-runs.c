@@ -82,7 +82,8 @@ static void tell(struct agent *agent, struct run *run)
 
 static void end(struct run *run, uint32_t is_signal, int value)
 {
-        run->exited = (struct agent_exited){ is_signal, (uint32_t)value };
+        run->exited.is_signal = is_signal;
+        run->exited.value = (uint32_t)value;
         run->has_ended = true;
         pump_close(&run->pumps[AGENT_STREAM_IN]);
 }
@@ -94,7 +95,22 @@ static void refuse(struct run *run, enum agent_stage stage, int error)
         end(run, 0, CODE_NOT_STARTED);
 }
 
-void runs_reaped(struct agent *agent, pid_t pid, int status)
+static uint64_t in_us(struct timeval time)
+{
+        return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+/* ru_maxrss is in KiB (getrusage(2)). */
+static struct agent_usage count(const struct rusage *usage)
+{
+        return (struct agent_usage){
+                .user_us = in_us(usage->ru_utime),
+                .system_us = in_us(usage->ru_stime),
+                .peak_bytes = (uint64_t)usage->ru_maxrss * 1024,
+        };
+}
+
+void runs_reaped(struct agent *agent, pid_t pid, int status, const struct rusage *usage)
 {
         struct run *run = agent->runs;
 
@@ -103,6 +119,8 @@ void runs_reaped(struct agent *agent, pid_t pid, int status)
         if (run == NULL)
                 return;
         run->pid = 0;
+        run->exited.has_usage = agent->version >= AGENT_VERSION_USAGE;
+        run->exited.usage = count(usage);
         if (WIFSIGNALED(status))
                 end(run, 1, WTERMSIG(status));
         else

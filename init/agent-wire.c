@@ -5,6 +5,7 @@
 
 enum { FROM_DAEMON = 1 << AGENT_FROM_DAEMON, FROM_INSIDE = 1 << AGENT_FROM_INSIDE, FROM_BOTH = 3 };
 enum { SIGNAL_MOST = 64 };
+enum { EXITED_BYTES = 8, EXITED_USAGE_BYTES = 24 };
 
 /* Every kind of message, and its bounds. */
 static const struct form {
@@ -21,7 +22,7 @@ static const struct form {
         { AGENT_START, "start", FROM_DAEMON, true, AGENT_START_HEAD_BYTES, AGENT_PAYLOAD_MAX, AGENT_FDS_MAX },
         { AGENT_STARTED, "started", FROM_INSIDE, true, 0, 0, 0 },
         { AGENT_FAILED, "failed", FROM_INSIDE, true, 8, 8, 0 },
-        { AGENT_EXITED, "exited", FROM_INSIDE, true, 8, 8, 0 },
+        { AGENT_EXITED, "exited", FROM_INSIDE, true, EXITED_BYTES, EXITED_BYTES + EXITED_USAGE_BYTES, 0 },
         { AGENT_SIGNAL, "signal", FROM_DAEMON, true, 4, 4, 0 },
         { AGENT_RESIZE, "resize", FROM_DAEMON, true, 4, 4, 0 },
         { AGENT_GONE, "gone", FROM_INSIDE, true, 0, 0, 0 },
@@ -68,6 +69,17 @@ static void store32(uint8_t *at, uint32_t value)
 {
         store16(at, value & 0xffff);
         store16(at + 2, value >> 16);
+}
+
+static uint64_t load64(const uint8_t *at)
+{
+        return load32(at) | (uint64_t)load32(at + 4) << 32;
+}
+
+static void store64(uint8_t *at, uint64_t value)
+{
+        store32(at, (uint32_t)value);
+        store32(at + 4, (uint32_t)(value >> 32));
 }
 
 /* ---- the header ---- */
@@ -166,22 +178,26 @@ void agent_write_started(struct agent_packet *packet, uint32_t number)
         begin(packet, AGENT_STARTED, number, 0, 0);
 }
 
-static void write_pair(struct agent_packet *packet, enum agent_kind kind, uint32_t number, uint32_t a, uint32_t b)
-{
-        uint8_t *payload = begin(packet, kind, number, 0, 8);
-
-        store32(payload, a);
-        store32(payload + 4, b);
-}
-
 void agent_write_failed(struct agent_packet *packet, uint32_t number, const struct agent_failed *failed)
 {
-        write_pair(packet, AGENT_FAILED, number, failed->stage, failed->error);
+        uint8_t *payload = begin(packet, AGENT_FAILED, number, 0, 8);
+
+        store32(payload, failed->stage);
+        store32(payload + 4, failed->error);
 }
 
 void agent_write_exited(struct agent_packet *packet, uint32_t number, const struct agent_exited *exited)
 {
-        write_pair(packet, AGENT_EXITED, number, exited->is_signal, exited->value);
+        size_t length = EXITED_BYTES + (exited->has_usage ? EXITED_USAGE_BYTES : 0);
+        uint8_t *payload = begin(packet, AGENT_EXITED, number, 0, length);
+
+        store32(payload, exited->is_signal);
+        store32(payload + 4, exited->value);
+        if (!exited->has_usage)
+                return;
+        store64(payload + 8, exited->usage.user_us);
+        store64(payload + 16, exited->usage.system_us);
+        store64(payload + 24, exited->usage.peak_bytes);
 }
 
 void agent_write_gone(struct agent_packet *packet, uint32_t number)
@@ -296,10 +312,29 @@ int agent_read_failed(const void *packet, struct agent_failed *ret_failed)
         return 0;
 }
 
+static int read_usage(const uint8_t *payload, struct agent_usage *ret_usage)
+{
+        struct agent_usage usage = { load64(payload), load64(payload + 8), load64(payload + 16) };
+
+        if (usage.user_us > AGENT_USAGE_MOST || usage.system_us > AGENT_USAGE_MOST ||
+            usage.peak_bytes > AGENT_USAGE_MOST)
+                return -EBADMSG;
+        *ret_usage = usage;
+        return 0;
+}
+
 int agent_read_exited(const void *packet, struct agent_exited *ret_exited)
 {
-        struct agent_exited exited = { load32(payload_of(packet)), load32(payload_of(packet) + 4) };
+        const uint8_t *payload = payload_of(packet);
+        size_t length = payload_length(packet);
+        struct agent_exited exited = {
+                .is_signal = load32(payload),
+                .value = load32(payload + 4),
+                .has_usage = length == EXITED_BYTES + EXITED_USAGE_BYTES,
+        };
 
+        if (length != EXITED_BYTES && (!exited.has_usage || read_usage(payload + EXITED_BYTES, &exited.usage) < 0))
+                return -EBADMSG;
         if (exited.is_signal > 1 || exited.value > (exited.is_signal ? SIGNAL_MOST : 255) ||
             (exited.is_signal && exited.value == 0))
                 return -EBADMSG;

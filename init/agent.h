@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "agent-wire.h"
@@ -22,6 +23,7 @@ struct run;
 struct agent {
         int connection; /* -1: not connected */
         bool is_welcome;
+        unsigned version;                 /* of the protocol, after WELCOME */
         bool is_framed;                   /* framed mode; agent-family.c finds the processes of a run */
         bool has_children;                /* runs and orphans, as we are process 1, including zombies */
         uint8_t token[AGENT_TOKEN_BYTES]; /* a later carreld recognises us by it */
@@ -69,8 +71,8 @@ int runs_data(struct agent *agent, uint32_t number, unsigned stream, const void 
 int runs_end(struct agent *agent, uint32_t number, unsigned stream);
 int runs_credit(struct agent *agent, uint32_t number, unsigned stream, uint32_t bytes);
 
-/* A child has ended: the first process of a run, or an orphan. */
-void runs_reaped(struct agent *agent, pid_t pid, int status);
+/* A child has ended: the first process of a run, or an orphan. usage is that of wait4(2). */
+void runs_reaped(struct agent *agent, pid_t pid, int status, const struct rusage *usage);
 /* Sends the messages that wait for room, and frees the runs that are over. */
 void runs_settle(struct agent *agent);
 /* Kills every run, and reports no end of them. */

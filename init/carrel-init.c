@@ -89,14 +89,15 @@ static bool await_signals(sigset_t *ret_waiting)
 
 static void reap_all(struct agent *agent)
 {
+        struct rusage usage;
         int status;
         pid_t pid;
 
         has_child_news = 0;
         do {
-                pid = waitpid(-1, &status, WNOHANG);
+                pid = wait4(-1, &status, WNOHANG, &usage);
                 if (pid > 0)
-                        runs_reaped(agent, pid, status);
+                        runs_reaped(agent, pid, status, &usage);
         } while (pid > 0);
         agent->has_children = pid == 0;
 }

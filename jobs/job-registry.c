@@ -51,6 +51,14 @@ static const struct slot_file_format FORMAT = {
         .slots_max = 1 << 18,
 };
 
+/* Of an exec with a result, the end of `message`: the file keeps its layout, so that an upgrade keeps the records. */
+struct slot_usage {
+        uint64_t mark; /* USAGE_MARK, else this is not usage; it is no text */
+        uint64_t user_us, system_us, peak_bytes;
+};
+static const uint64_t USAGE_MARK = 0x0165676173755f01;
+enum { USAGE_AT = JOB_MESSAGE_BYTES - sizeof(struct slot_usage) };
+
 struct job_registry {
         struct slot_file *file;
 };
@@ -136,6 +144,25 @@ static int64_t not_after(int64_t time_ms, int64_t now_ms)
         return time_ms < now_ms ? time_ms : now_ms;
 }
 
+static void read_usage(const struct slot *slot, struct exec_usage *ret_usage)
+{
+        struct slot_usage usage;
+
+        memcpy(&usage, slot->message + USAGE_AT, sizeof usage);
+        if (slot->state == JOB_ENDED && usage.mark == USAGE_MARK)
+                *ret_usage = (struct exec_usage){ true, usage.user_us, usage.system_us, usage.peak_bytes };
+}
+
+/* The message of a result is cut to make room. */
+static void write_usage(struct slot *slot, const struct exec_usage *usage)
+{
+        struct slot_usage target = { 0 };
+
+        if (usage->is_known)
+                target = (struct slot_usage){ USAGE_MARK, usage->user_us, usage->system_us, usage->peak_bytes };
+        memcpy(slot->message + USAGE_AT, &target, sizeof target);
+}
+
 static void read_end(const struct slot *slot, int64_t now_ms, struct job_end *ret_end)
 {
         *ret_end = (struct job_end){
@@ -152,7 +179,8 @@ static void read_end(const struct slot *slot, int64_t now_ms, struct job_end *re
                 .err = slot->err,
                 .retry_after_s = slot->retry_after_s,
         };
-        memcpy(ret_end->message, slot->message, sizeof ret_end->message);
+        (void)snprintf(ret_end->message, sizeof ret_end->message, "%s", slot->message);
+        read_usage(slot, &ret_end->usage);
 }
 
 static bool read_slot(const struct slot *slot, int64_t now_ms, struct job_entry *ret_entry)
@@ -279,7 +307,9 @@ void job_registry_end(struct job_registry *registry, int number, const struct jo
         slot->err = end->err;
         slot->retry_after_s = end->retry_after_s;
         slot->lost = (end->is_output_lost ? 1U : 0) | (end->is_errors_lost ? 2U : 0);
-        write_text(slot->message, sizeof slot->message, end->message);
+        write_text(slot->message, end->state == JOB_ENDED ? USAGE_AT : sizeof slot->message, end->message);
+        if (end->state == JOB_ENDED)
+                write_usage(slot, &end->usage);
         hit("end", "torn");
         seal(&slot->end_checksum, end_checksum_of(slot));
         hit("end", "after");

@@ -31,6 +31,7 @@ static void set_result(struct job *job, const struct job_end *end)
                 .is_output_truncated = end->is_output_lost,
                 .is_errors_truncated = end->is_errors_lost,
                 .duration_s = end->duration_s,
+                .usage = end->usage,
                 .message = end->message[0] != '\0' ? job->why.message : SILENT,
         };
         memcpy(job->result.exec_id, job->id, sizeof job->result.exec_id);

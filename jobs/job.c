@@ -214,6 +214,7 @@ static void record_end(const struct job *job, enum job_state state)
                 end.exit_code = job->result.exit_code;
                 end.signal = job->result.signal;
                 end.duration_s = job->result.duration_s;
+                end.usage = job->result.usage;
                 end.is_output_lost = is_lost(&job->outputs[0]);
                 end.is_errors_lost = is_lost(&job->outputs[1]);
                 message = job->result.message;

@@ -61,6 +61,12 @@ static int on_exited(struct agent_exec *exec, const void *packet)
         if ((exec->seen & SAW_EXITED) || agent_read_exited(packet, &exec->exited) < 0)
                 return -EBADMSG;
         exec->seen |= SAW_EXITED;
+        exec->base.usage = (struct exec_usage){
+                .is_known = exec->exited.has_usage,
+                .user_us = exec->exited.usage.user_us,
+                .system_us = exec->exited.usage.system_us,
+                .peak_bytes = exec->exited.usage.peak_bytes,
+        };
         if (!exec->channel->is_framed) /* else processes in the background may still write, and GONE comes */
                 agent_session_end(&exec->session);
         agent_input_close(&exec->input);

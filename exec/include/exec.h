@@ -68,6 +68,15 @@ struct exec_request {
         uint16_t rows, cols;       /* 0: 24 x 80 */
 };
 
+/* Counted by the kernel for the first process of an exec and all descendants that were waited for (wait4(2)), as the
+ * agent reports it. Descendants that nobody waited for are not in it: those in the background, and those that a
+ * deadline killed together with their parent. */
+struct exec_usage {
+        bool is_known;               /* else the numbers are 0 */
+        uint64_t user_us, system_us; /* CPU time */
+        uint64_t peak_bytes;         /* the largest resident set that one of these processes had */
+};
+
 struct exec_result {
         char exec_id[EXEC_ID_BYTES];
         enum exec_cause cause;
@@ -81,6 +90,7 @@ struct exec_result {
         bool is_errors_truncated;
         bool is_open; /* a process in the background can still write; later output is not in here */
         double duration_s;
+        struct exec_usage usage;
         const char *message; /* a sentence about this end for a person, static; or NULL */
         /* When not streaming, of both outputs together: whether they are UTF-8 without a NUL, and how many bytes JSON
          * escapes add (utf8.h). */

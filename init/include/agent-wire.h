@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 enum {
-        AGENT_VERSION = 2, /* the latest; both sides also speak all earlier versions from AGENT_VERSION_MIN on */
+        AGENT_VERSION = 3, /* the latest; both sides also speak all earlier versions from AGENT_VERSION_MIN on */
         AGENT_VERSION_MIN = 1,
         AGENT_VERSION_KEEP = 2,   /* the first with KEEP */
+        AGENT_VERSION_USAGE = 3,  /* the first with usage in EXITED */
         AGENT_MAGIC = 0x4c525243, /* "CRRL" */
         AGENT_HEADER_BYTES = 12,
         AGENT_MESSAGE_MAX = 65536,
@@ -105,9 +106,18 @@ struct agent_failed {
         uint32_t error; /* errno */
 };
 
+/* The answer of wait4(2) for the exec's first process and of the descendants that it waited for. */
+struct agent_usage {
+        uint64_t user_us, system_us; /* CPU time */
+        uint64_t peak_bytes;         /* the largest resident set that one of these processes had */
+};
+static const uint64_t AGENT_USAGE_MOST = (uint64_t)1 << 52; /* of each number */
+
 struct agent_exited {
         uint32_t is_signal; /* 0 or 1 */
         uint32_t value;     /* exit code 0 to 255, or signal 1 to 64 */
+        bool has_usage;     /* from AGENT_VERSION_USAGE on, if a program ran */
+        struct agent_usage usage;
 };
 
 struct agent_resize {

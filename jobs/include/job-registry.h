@@ -25,6 +25,7 @@ struct job_end {
         enum exec_cause cause;
         int exit_code, signal;
         double duration_s;
+        struct exec_usage usage;
         bool is_output_lost, is_errors_lost; /* there was output, or it had been cut */
         /* JOB_FAILED */
         enum fault_kind kind;

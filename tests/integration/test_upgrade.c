@@ -74,6 +74,7 @@ static void serve_on(void)
         answer_release(&answer);
         answer = carreld_exec("ada", "echo out; echo err >&2; exit 7", 20.0);
         assert_int_equal(answer_number(&answer, "exit_code"), 7);
+        assert_non_null(strstr(answer.body, "\"usage\":")); /* null if its agent is too old */
         assert_string_equal(answer_text(&answer, "stdout"), "out\n");
         assert_string_equal(answer_text(&answer, "stderr"), "err\n");
         answer_release(&answer);

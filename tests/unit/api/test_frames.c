@@ -15,9 +15,16 @@
 #define ACCEPT "Accept: " EXEC_FRAMES_TYPE "\r\n"
 #define REPORT                                                                                                         \
         "{\"event\":\"exit\",\"exec_id\":\"e1\",\"cause\":\"exit\",\"exit_code\":3,\"signal\":0,\"duration_ms\":21.4," \
-        "\"streams_open\":false}"
+        "\"streams_open\":false,\"usage\":{\"cpu_us\":1500005,\"user_us\":1500000,\"system_us\":5,"                    \
+        "\"memory_peak_bytes\":104857600}}"
 
-static const struct exec_result DONE = { .exec_id = "e1", .cause = EXEC_EXIT, .exit_code = 3, .duration_s = 0.0214 };
+static const struct exec_result DONE = {
+        .exec_id = "e1",
+        .cause = EXEC_EXIT,
+        .exit_code = 3,
+        .duration_s = 0.0214,
+        .usage = { true, 1500000, 5, 104857600 },
+};
 
 static void test_heads(void **state)
 {

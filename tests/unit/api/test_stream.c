@@ -342,7 +342,7 @@ static void test_stream(void **state)
                             "{\"event\":\"stdout\",\"seq\":3,\"data\":\"\xc3\xbc\xc3\x9f\\n\",\"encoding\":\"utf-8\"}\n"
                             "{\"event\":\"stdout\",\"seq\":4,\"data\":\"4oI=\",\"encoding\":\"base64\"}\n"
                             "{\"event\":\"exit\",\"seq\":5,\"exec_id\":\"e1\",\"cause\":\"exit\",\"exit_code\":3,"
-                            "\"signal\":0,\"duration_ms\":21.4,\"streams_open\":false}\n");
+                            "\"signal\":0,\"duration_ms\":21.4,\"streams_open\":false,\"usage\":null}\n");
         response_free(&response);
         assert_int_equal(rig->pool.exec_cancels, 0);
         rig_free(rig);

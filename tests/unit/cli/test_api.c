@@ -208,14 +208,23 @@ static void fields_are_formatted(void **state)
                 enum field_kind kind;
                 const char *text;
         } CASES[] = {
-                { "text", FIELD_TEXT, "hello" },   { "missing", FIELD_TEXT, "-" },
-                { "a.b", FIELD_TEXT, "7" },        { "a.c", FIELD_TEXT, "-" },
-                { "text.x", FIELD_TEXT, "-" },     { "yes", FIELD_TEXT, "yes" },
-                { "no", FIELD_TEXT, "no" },        { "null", FIELD_TEXT, "-" },
-                { "a", FIELD_TEXT, "{\"b\":7}" },  { "seconds", FIELD_SECONDS, "1m30s" },
-                { "day", FIELD_SECONDS, "1d01h" }, { "hour", FIELD_SECONDS, "1h02m" },
-                { "a.b", FIELD_SECONDS, "7s" },    { "size", FIELD_BYTES, "512m" },
-                { "odd", FIELD_BYTES, "1k" },      { "minus", FIELD_SECONDS, "0s" },
+                { "text", FIELD_TEXT, "hello" },
+                { "missing", FIELD_TEXT, "-" },
+                { "a.b", FIELD_TEXT, "7" },
+                { "a.c", FIELD_TEXT, "-" },
+                { "text.x", FIELD_TEXT, "-" },
+                { "yes", FIELD_TEXT, "yes" },
+                { "no", FIELD_TEXT, "no" },
+                { "null", FIELD_TEXT, "-" },
+                { "a", FIELD_TEXT, "{\"b\":7}" },
+                { "seconds", FIELD_SECONDS, "1m30s" },
+                { "day", FIELD_SECONDS, "1d01h" },
+                { "hour", FIELD_SECONDS, "1h02m" },
+                { "seconds", FIELD_MICROSECONDS, "0.000s" },
+                { "a.b", FIELD_SECONDS, "7s" },
+                { "size", FIELD_BYTES, "512m" },
+                { "odd", FIELD_BYTES, "1k" },
+                { "minus", FIELD_SECONDS, "0s" },
         };
         cJSON *object = cJSON_Parse("{\"text\":\"hello\",\"a\":{\"b\":7},\"yes\":true,\"no\":false,\"null\":null,"
                                     "\"seconds\":90.9,\"day\":90000,\"hour\":3725,\"size\":536870912,\"odd\":1025,"

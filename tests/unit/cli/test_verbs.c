@@ -317,14 +317,14 @@ static void answers_are_shown(void **state)
                   "",
                   "GET /v1/execs?user=a HTTP/1.1" },
                 { { "ps", "-a", "a" },
-                  { OK_JSON
-                    "{\"execs\":[{\"exec_id\":\"9b\",\"user\":\"a\",\"state\":\"ended\",\"cause\":\"exit\","
-                    "\"exit_code\":3,\"age_s\":61,\"command\":\"make all\"},{\"exec_id\":\"9c\",\"state\":\"failed\","
-                    "\"error\":{\"code\":\"pool_full\"}}],\"truncated\":true}" },
+                  { OK_JSON "{\"execs\":[{\"exec_id\":\"9b\",\"user\":\"a\",\"state\":\"ended\",\"cause\":\"exit\","
+                            "\"exit_code\":3,\"usage\":{\"cpu_us\":2500000,\"memory_peak_bytes\":104857600},"
+                            "\"age_s\":61,\"command\":\"make all\"},{\"exec_id\":\"9c\",\"state\":\"failed\","
+                            "\"error\":{\"code\":\"pool_full\"}}],\"truncated\":true}" },
                   0,
-                  "EXEC  USER  STATE   CAUSE  EXIT  ERROR      AGE    COMMAND\n"
-                  "9b    a     ended   exit   3     -          1m01s  make all\n"
-                  "9c    -     failed  -      -     pool_full  -      -\n",
+                  "EXEC  USER  STATE   CAUSE  EXIT  ERROR      CPU     PEAK  AGE    COMMAND\n"
+                  "9b    a     ended   exit   3     -          2.500s  100m  1m01s  make all\n"
+                  "9c    -     failed  -      -     pool_full  -       -     -      -\n",
                   "carrel: there are more; these are the latest\n",
                   "GET /v1/execs?user=a&state=all HTTP/1.1" },
                 { { "ps", "--state", "failed", "-o", "json" },

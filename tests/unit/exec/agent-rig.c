@@ -100,7 +100,7 @@ void say_outputs_end(int agent, uint32_t number)
 
 void say_exited(int agent, uint32_t number, uint32_t is_signal, uint32_t value)
 {
-        agent_write_exited(&said, number, &(struct agent_exited){ is_signal, value });
+        agent_write_exited(&said, number, &(struct agent_exited){ .is_signal = is_signal, .value = value });
         say(agent);
 }
 

@@ -171,6 +171,33 @@ static void a_signal_is_reported_exactly(void **state)
         close_rig(&rig);
 }
 
+/* An agent of an earlier version reports none. */
+static void usage_is_that_of_the_agent(void **state)
+{
+        static const struct agent_exited ENDS[] = { { .value = 1 },
+                                                    { .has_usage = true, .usage = { 1500000, 20, 104857600 } } };
+        struct rig rig;
+
+        (void)state;
+        open_rig(&rig, false);
+        for (uint32_t number = 1; number <= 2; number++) {
+                const struct exec_usage *usage = &rig.world.result.usage;
+
+                begin_exec(&rig, &(struct exec_request){ 0 });
+                assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+                close_fds(&rig);
+                say_started(rig.agent, number);
+                agent_write_exited(&said, number, &ENDS[number - 1]);
+                say(rig.agent);
+                world_await_answers(&rig.world, number);
+                assert_int_equal(usage->is_known, number == 2);
+                assert_int_equal(usage->user_us, ENDS[number - 1].usage.user_us);
+                assert_int_equal(usage->system_us, ENDS[number - 1].usage.system_us);
+                assert_int_equal(usage->peak_bytes, ENDS[number - 1].usage.peak_bytes);
+        }
+        close_rig(&rig);
+}
+
 static void a_failed_start_is_explained_on_stderr(void **state)
 {
         struct rig rig;
@@ -462,14 +489,14 @@ static void a_client_leaves_behind_held_frames(void **state)
 
 static void lie_in_the_length(int agent)
 {
-        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0 });
         said.length--;
         say(agent);
 }
 
 static void lie_about_an_unknown_kind(int agent)
 {
-        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0 });
         said.bytes[0] = 99;
         say(agent);
 }
@@ -517,7 +544,7 @@ static void lie_with_a_descriptor(int agent)
         struct cmsghdr *head = CMSG_FIRSTHDR(&message);
         const int fd = STDERR_FILENO;
 
-        agent_write_exited(&said, 1, &(struct agent_exited){ 0, 0 });
+        agent_write_exited(&said, 1, &(struct agent_exited){ 0 });
         said.bytes[2] = 1; /* and says so */
         piece.iov_len = said.length;
         head->cmsg_level = SOL_SOCKET;
@@ -655,6 +682,7 @@ int main(void)
                 cmocka_unit_test(a_writer_in_the_background_keeps_a_reader),
                 cmocka_unit_test(an_agent_that_does_not_read_gets_no_pipes),
                 cmocka_unit_test(a_signal_is_reported_exactly),
+                cmocka_unit_test(usage_is_that_of_the_agent),
                 cmocka_unit_test(a_failed_start_is_explained_on_stderr),
                 cmocka_unit_test(a_deadline_is_term_then_kill),
                 cmocka_unit_test(a_pipe_that_is_never_empty_holds_nobody_up),

@@ -85,16 +85,56 @@ static void reports_are_read_as_written(void **state)
         assert_int_equal(agent_read_failed(packet.bytes, &failed), 0);
         assert_int_equal(failed.stage, AGENT_STAGE_EXEC);
         assert_int_equal(failed.error, ENOENT);
-        agent_write_exited(&packet, 1, &(struct agent_exited){ 1, 9 });
+        agent_write_exited(&packet, 1, &(struct agent_exited){ .is_signal = 1, .value = 9 });
         assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
         assert_int_equal(agent_read_exited(packet.bytes, &exited), 0);
         assert_int_equal(exited.is_signal, 1);
         assert_int_equal(exited.value, 9);
+        assert_false(exited.has_usage);
+}
+
+static const struct agent_exited COUNTED = { .has_usage = true, .usage = { 1, (uint64_t)1 << 40, (uint64_t)1 << 52 } };
+
+static void usage_is_read_as_written(void **state)
+{
+        struct agent_exited exited = { 0 };
+
+        (void)state;
+        agent_write_exited(&packet, 1, &COUNTED);
+        assert_int_equal(packet.length, AGENT_HEADER_BYTES + 32);
+        assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
+        assert_int_equal(agent_read_exited(packet.bytes, &exited), 0);
+        assert_true(exited.has_usage);
+        assert_int_equal(exited.usage.user_us, COUNTED.usage.user_us);
+        assert_int_equal(exited.usage.system_us, COUNTED.usage.system_us);
+        assert_int_equal(exited.usage.peak_bytes, COUNTED.usage.peak_bytes);
+}
+
+/* Each number over its bound, and a payload of every length between that without usage and that with it. */
+static void usage_out_of_range_is_refused(void **state)
+{
+        struct agent_exited exited;
+
+        (void)state;
+        for (size_t i = 0; i < 3; i++) {
+                agent_write_exited(&packet, 1, &COUNTED);
+                memset(packet.bytes + AGENT_HEADER_BYTES + 8 + 8 * i, 0xff, 8);
+                assert_int_equal(agent_read_exited(packet.bytes, &exited), -EBADMSG);
+        }
+        for (unsigned length = 9; length < 32; length++) {
+                agent_write_exited(&packet, 1, &COUNTED);
+                packet.length = AGENT_HEADER_BYTES + length;
+                packet.bytes[8] = (uint8_t)length;
+                assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
+                assert_int_equal(agent_read_exited(packet.bytes, &exited), -EBADMSG);
+        }
 }
 
 static void reports_out_of_range_are_refused(void **state)
 {
-        static const struct agent_exited EXITS[] = { { 0, 256 }, { 1, 0 }, { 1, 65 }, { 2, 1 } };
+        static const struct agent_exited EXITS[] = {
+                { .value = 256 }, { .is_signal = 1 }, { .is_signal = 1, .value = 65 }, { .is_signal = 2, .value = 1 }
+        };
         static const struct agent_failed FAILURES[] = { { AGENT_STAGES, 2 }, { 0, 0 }, { 0, 4096 } };
         struct agent_exited exited;
         struct agent_failed failed;
@@ -194,12 +234,12 @@ static void broken_packets_are_refused(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof CHANGES / sizeof CHANGES[0]; i++) {
-                agent_write_exited(&packet, 1, &(struct agent_exited){ 0, 0 });
+                agent_write_exited(&packet, 1, &(struct agent_exited){ 0 });
                 assert_int_equal(judge(AGENT_FROM_INSIDE, 0), 0);
                 set_byte(CHANGES[i].at, CHANGES[i].value);
                 assert_int_equal(judge(AGENT_FROM_INSIDE, 0), -EBADMSG);
         }
-        agent_write_exited(&packet, 1, &(struct agent_exited){ 0, 0 });
+        agent_write_exited(&packet, 1, &(struct agent_exited){ 0 });
         assert_int_equal(judge(AGENT_FROM_DAEMON, 0), -EBADMSG);
         assert_int_equal(judge(AGENT_FROM_INSIDE, 1), -EBADMSG);
         assert_int_equal(agent_wire_check(AGENT_FROM_INSIDE, packet.bytes, packet.length, 0, true, &header), -EBADMSG);
@@ -335,6 +375,8 @@ int main(void)
                 cmocka_unit_test(start_is_read_as_written),
                 cmocka_unit_test(start_with_a_lie_is_refused),
                 cmocka_unit_test(reports_are_read_as_written),
+                cmocka_unit_test(usage_is_read_as_written),
+                cmocka_unit_test(usage_out_of_range_is_refused),
                 cmocka_unit_test(reports_out_of_range_are_refused),
                 cmocka_unit_test(orders_are_read_as_written),
                 cmocka_unit_test(bytes_are_read_as_written),

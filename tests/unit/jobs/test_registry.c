@@ -40,6 +40,7 @@ static const struct job_end END = {
         .exit_code = 143,
         .signal = 15,
         .duration_s = 1.5,
+        .usage = { true, 1000000, 5, 104857600 },
         .is_errors_lost = true,
 };
 static const struct job_end FAILED = {
@@ -141,6 +142,10 @@ static void expect_end(const struct job_end *end, const struct job_end *expected
         assert_int_equal(end->exit_code, expected->exit_code);
         assert_int_equal(end->signal, expected->signal);
         assert_true(end->duration_s == expected->duration_s);
+        assert_int_equal(end->usage.is_known, expected->usage.is_known);
+        assert_int_equal(end->usage.user_us, expected->usage.user_us);
+        assert_int_equal(end->usage.system_us, expected->usage.system_us);
+        assert_int_equal(end->usage.peak_bytes, expected->usage.peak_bytes);
         assert_int_equal(end->is_output_lost, expected->is_output_lost);
         assert_int_equal(end->is_errors_lost, expected->is_errors_lost);
         assert_int_equal(end->kind, expected->kind);
@@ -231,6 +236,29 @@ static void test_texts(void **state)
         registry = reopen(BOOT, &found);
         assert_int_equal(strlen(found.entry.program), sizeof entry.program - 2);
         assert_string_equal(found.entry.end.message, "a?b");
+        job_registry_forget(registry, found.slot);
+        job_registry_close(registry);
+}
+
+/* A message as long as its field in a slot that had usage before, then a result without usage in the same slot. */
+static void test_usage_shares_its_place(void **state)
+{
+        struct job_end results[] = { END, FAILED, END };
+        struct job_registry *registry = must_open(BOOT);
+        struct found found = { 0 };
+
+        (void)state;
+        job_registry_recall(registry, NOW_MS, keep, &found);
+        int slot = must_enter(registry, &WHO);
+        memset(results[1].message, 'm', sizeof results[1].message - 1);
+        results[2].usage = (struct exec_usage){ 0 };
+        for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+                job_registry_end(registry, slot, &results[i]);
+                job_registry_close(registry);
+                registry = reopen(BOOT, &found);
+                assert_true(found.entry.has_end);
+                expect_end(&found.entry.end, &results[i]);
+        }
         job_registry_forget(registry, found.slot);
         job_registry_close(registry);
 }
@@ -473,6 +501,7 @@ int main(void)
                 cmocka_unit_test(test_recalls),
                 cmocka_unit_test(test_without),
                 cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_usage_shares_its_place),
                 cmocka_unit_test(test_killed_between_any_two_writes),
                 cmocka_unit_test(test_every_byte),
                 cmocka_unit_test(test_foreign_files),

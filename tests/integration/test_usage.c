@@ -1,0 +1,84 @@
+/* The usage that carreld reports, compared with what the programs themselves have counted. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+
+static const char *const SETTINGS[] = { "CARREL_MEMORY=512m", "CARREL_IDLE_TTL_S=10000", NULL };
+
+static void set_up(void)
+{
+        char path[] = CARREL_USERS "/ada/probe";
+
+        carreld_must_ensure("ada");
+        MUST_RUN("install", "-m755", built_program("tests/integration/usage-probe"), path);
+}
+
+/* Counters are compared with a part of the expected value, and no wall clock is read. */
+static void expect_near(const char *what, double is, double expected, double tolerance)
+{
+        if (!(fabs(is - expected) <= tolerance))
+                fail_msg("%s is %.0f, not %.0f +- %.0f", what, is, expected, tolerance);
+}
+
+/* ---- of one exec ---- */
+
+enum { MIB = 1 << 20 };
+
+static void expect_used(const struct answer *answer)
+{
+        double own_us = strtod(answer_text(answer, "stdout"), NULL);
+
+        assert_int_equal(answer_number(answer, "exit_code"), 0);
+        assert_true(own_us >= 1e6);
+        expect_near("usage.cpu_us", answer_number(answer, "usage.cpu_us"), own_us, own_us * 0.02);
+        expect_near("usage.user_us + system_us",
+                    answer_number(answer, "usage.user_us") + answer_number(answer, "usage.system_us"),
+                    answer_number(answer, "usage.cpu_us"), 0);
+        expect_near("usage.memory_peak_bytes", answer_number(answer, "usage.memory_peak_bytes"), 101.0 * MIB,
+                    2.0 * MIB);
+}
+
+static void an_exec_says_what_it_used(void **state)
+{
+        /* The program itself, and a child that is waited for. */
+        static const char *const SCRIPTS[] = { "exec ./probe 1000 100", "./probe 1000 100; exit 0" };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof SCRIPTS / sizeof *SCRIPTS; i++) {
+                struct answer answer = carreld_exec("ada", SCRIPTS[i], 60.0);
+
+                expect_used(&answer);
+                answer_release(&answer);
+        }
+}
+
+/* Each exec has its own counters. */
+static void an_exec_has_no_usage_of_the_one_before(void **state)
+{
+        struct answer answer = carreld_exec("ada", "exec ./probe 0 0", 60.0);
+
+        (void)state;
+        assert_int_equal(answer_number(&answer, "exit_code"), 0);
+        assert_in_range((long)answer_number(&answer, "usage.cpu_us"), 1, 500000);
+        assert_in_range((long)answer_number(&answer, "usage.memory_peak_bytes"), 1, 16 * MIB);
+        answer_release(&answer);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_exec_says_what_it_used),
+                cmocka_unit_test(an_exec_has_no_usage_of_the_one_before),
+        };
+
+        return suite_run(&(struct suite){
+                .name = "usage",
+                .kind = SUITE_CARRELD,
+                .settings = SETTINGS,
+                .set_up = set_up,
+                SUITE_TESTS(tests),
+        });
+}
