@@ -179,11 +179,10 @@ static void end_output(struct agent_output *output)
         output->sink.on_end(output->sink.arg);
 }
 
-/* Large writers get half as many wake-ups, and no rests. The kernel refuses when root's pipes have too many pages,
+/* Large writers get half as many wake-ups. The kernel refuses when root's pipes have too many pages,
  * which does no harm. */
 static void widen(struct agent_output *output)
 {
-        output_pace_forgive(&output->pace);
         if (!output->is_large)
                 (void)fcntl(output->fd, F_SETPIPE_SZ, LARGE_PIPE_BYTES);
         output->is_large = true;
@@ -202,6 +201,7 @@ bool agent_output_read(struct agent_output *output)
                         end_output(output);
                         return false;
                 }
+                output_pace_pay(&output->pace, (size_t)length);
                 if (length >= 1 << 16)
                         widen(output);
                 output->sink.on_bytes(output->sink.arg, output->stream, bytes, (size_t)length);
@@ -226,6 +226,7 @@ size_t agent_output_pull(struct agent_output *output, void *bytes, size_t size)
                 end_output(output);
                 return 0;
         }
+        output_pace_pay(&output->pace, (size_t)length);
         if (length >= 1 << 16)
                 widen(output);
         output->is_emptied = (size_t)length < size;

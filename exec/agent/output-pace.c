@@ -2,9 +2,10 @@
 
 double output_pace_take(struct output_pace *pace, double now_s)
 {
-        double spent = pace->spent - (now_s - pace->at_s) * OUTPUT_PACE_PER_S;
+        double repaid = (now_s - pace->at_s) * OUTPUT_PACE_PER_S;
 
-        pace->spent = spent > 0 ? spent : 0;
+        if (pace->spent > 0)
+                pace->spent = pace->spent > repaid ? pace->spent - repaid : 0;
         pace->at_s = now_s;
         if (pace->spent + 1 > OUTPUT_PACE_BURST)
                 return (pace->spent + 1 - OUTPUT_PACE_BURST) / OUTPUT_PACE_PER_S;
@@ -12,7 +13,9 @@ double output_pace_take(struct output_pace *pace, double now_s)
         return 0;
 }
 
-void output_pace_forgive(struct output_pace *pace)
+void output_pace_pay(struct output_pace *pace, size_t bytes)
 {
-        pace->spent = 0;
+        double spent = pace->spent - (double)bytes / OUTPUT_PACE_READ_BYTES;
+
+        pace->spent = spent > -OUTPUT_PACE_SAVED ? spent : -OUTPUT_PACE_SAVED;
 }
