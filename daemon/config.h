@@ -39,6 +39,7 @@ struct config {
         double exec_keep_s;
         uint64_t exec_records;
         uint64_t exec_ring_bytes;
+        double exec_timeout_s;
         double exec_wait_s;
         uint64_t file_max_bytes;
         uint64_t flows_max;

@@ -74,6 +74,7 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 .max_queued_starts = (unsigned)config->max_queued_starts,
                 .max_execs = (unsigned)config->max_execs,
                 .max_queued_execs = (unsigned)config->max_queued_execs,
+                .exec_timeout_s = config->exec_timeout_s,
                 .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
                 .warm = config->warm,

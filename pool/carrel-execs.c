@@ -155,6 +155,7 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
               void *arg, struct exec **ret_exec, struct fault *why)
 {
         struct carrel *carrel = user_id_is_valid(user) ? table_find(&pool->table, user) : NULL;
+        struct exec_request limited = *request;
         int r;
 
         if (pool->is_closing)
@@ -164,7 +165,9 @@ int pool_exec(struct pool *pool, const char *user, const struct exec_request *re
         if (carrel->state != CARREL_READY)
                 return fault_set(why, FAULT_CARREL_LOST, EAGAIN, "the carrel of %s is %s: ensure it first", user,
                                  carrel_state_name(carrel->state));
-        r = start(carrel, request, sink, arg, ret_exec);
+        if (limited.timeout_s == 0)
+                limited.timeout_s = pool->options.exec_timeout_s;
+        r = start(carrel, &limited, sink, arg, ret_exec);
         return r < 0 ? refuse_start(r, why) : 0;
 }
 

@@ -206,6 +206,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.ensure_timeout_s = options->ensure_timeout_s;
         wanted.max_execs = options->max_execs;
         wanted.max_queued_execs = options->max_queued_execs;
+        wanted.exec_timeout_s = options->exec_timeout_s;
         wanted.exec_wait_s = options->exec_wait_s;
         wanted.warm = options->warm;
         wanted.warm_max_age_s = options->warm_max_age_s;

@@ -194,6 +194,7 @@ struct pool_options {
         enum pool_agent agent;
         unsigned max_execs;        /* running in one carrel */
         unsigned max_queued_execs; /* waiting in one carrel */
+        double exec_timeout_s;     /* timeout_s of requests that have none; 0: none */
         double exec_wait_s;        /* how long an exec may wait */
 };
 
@@ -245,7 +246,7 @@ struct pool_wait *pool_leave(struct pool_wait *wait);
 int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why);
 
 /* Starts a program in the user's READY carrel, which is in use until the exec ends. Call pool_ensure first. Otherwise
- * as exec_start. */
+ * as exec_start. A request without timeout_s gets the pool's exec_timeout_s. */
 int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
               void *arg, struct exec **ret_exec, struct fault *why);
 /* Cancels the exec (exec_cancel) and ends its use of the carrel. Returns NULL. */

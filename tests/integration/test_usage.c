@@ -6,7 +6,8 @@
 
 #include "suite.h"
 
-static const char *const SETTINGS[] = { "CARREL_MEMORY=512m", "CARREL_IDLE_TTL_S=10000", NULL };
+static const char *const SETTINGS[] = { "CARREL_MEMORY=512m", "CARREL_EXEC_TIMEOUT_S=1", "CARREL_IDLE_TTL_S=10000",
+                                        NULL };
 
 static void set_up(void)
 {
@@ -67,11 +68,42 @@ static void an_exec_has_no_usage_of_the_one_before(void **state)
         answer_release(&answer);
 }
 
+/* ---- the default deadline ---- */
+
+static bool has_ended(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/v1/execs/deadline", NULL);
+        bool is_over = strcmp(answer_text(&answer, "state"), "ended") == 0;
+
+        if (is_over)
+                snprintf(arg, 16, "%s", answer_text(&answer, "cause"));
+        answer_release(&answer);
+        return is_over;
+}
+
+static void a_deadline_holds_for_execs_that_name_none(void **state)
+{
+        char cause[16] = "";
+        struct answer answer = carreld_exec("ada", "sleep 1000", 0);
+
+        (void)state;
+        assert_string_equal(answer_text(&answer, "cause"), "timeout");
+        answer_release(&answer);
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec",
+                       "{\"argv\":[\"sleep\",\"1000\"],\"exec_id\":\"deadline\",\"detach\":true}", 202);
+        assert_true(wait_until(has_ended, cause, PATIENCE_S));
+        assert_string_equal(cause, "timeout");
+        answer = carreld_exec("ada", "sleep 1.5", 60.0);
+        assert_string_equal(answer_text(&answer, "cause"), "exit");
+        answer_release(&answer);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_exec_says_what_it_used),
                 cmocka_unit_test(an_exec_has_no_usage_of_the_one_before),
+                cmocka_unit_test(a_deadline_holds_for_execs_that_name_none),
         };
 
         return suite_run(&(struct suite){

@@ -619,6 +619,43 @@ static void test_exec_that_cannot_be_killed(void **state)
         rig_close(&rig);
 }
 
+/* exec_timeout_s is a default and no ceiling, and a reload takes it over. */
+static void test_exec_default_timeout(void **state)
+{
+        static const struct {
+                double default_s, own_s;
+                bool has_ended_in_20_s;
+        } CASES[] = { { 0, 0, false }, { 5, 0, true }, { 5, 100, false }, { 100, 5, true } };
+        struct rig rig;
+        struct answer answer;
+        struct fault why;
+
+        rig_need_root();
+        rig_open(&rig, NULL);
+        rig_must_ensure(&rig, "alice", &answer);
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+                struct pool_options options = rig.options;
+                struct exec_request request = ECHO;
+                struct ended ended = { 0 };
+                struct exec *exec;
+
+                options.exec_timeout_s = CASES[i].default_s;
+                request.timeout_s = CASES[i].own_s;
+                assert_int_equal(pool_reconfigure(rig.pool, &options, &why), 0);
+                fake_set(rig.engine, FAKE_EXEC, FAKE_HANG, 1);
+                assert_int_equal(pool_exec(rig.pool, "alice", &request, &SINK, &ended, &exec, &why), 0);
+                rig_run_for(&rig, 4.0);
+                assert_int_equal(ended.count, 0);
+                rig_run_for(&rig, 16.0);
+                assert_int_equal(ended.count, CASES[i].has_ended_in_20_s);
+                if (ended.count > 0)
+                        assert_int_equal(ended.cause, EXEC_TIMEOUT);
+                else
+                        pool_exec_cancel(rig.pool, exec);
+        }
+        rig_close(&rig);
+}
+
 static void test_exec_cancel(void **state)
 {
         struct rig rig;
@@ -682,6 +719,7 @@ int main(void)
                 cmocka_unit_test(test_exec_ends_with_its_carrel),
                 cmocka_unit_test(test_exec_that_cannot_be_killed),
                 cmocka_unit_test(test_exec_cancel),
+                cmocka_unit_test(test_exec_default_timeout),
                 cmocka_unit_test(test_pidfd),
         };
 
