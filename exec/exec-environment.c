@@ -32,7 +32,7 @@ const char **exec_environment(const char *const *defaults, const char *id_variab
         if (variables == NULL)
                 return NULL;
         for (; defaults != NULL && *defaults != NULL; defaults++)
-                if (!is_overridden(*defaults, chosen))
+                if (!is_overridden(*defaults, defaults + 1) && !is_overridden(*defaults, chosen))
                         variables[n++] = *defaults;
         if (!is_overridden(id_variable, chosen))
                 variables[n++] = id_variable;

@@ -3,6 +3,7 @@
 
 #include "exec.h"
 
-/* Those of `defaults` and id_variable that `chosen` does not set, and then `chosen`. malloc'd and NULL-terminated, and
- * points to the texts of the arguments, of which the lists may be NULL. NULL: out of memory. */
+/* Those of `defaults` (of one name, the last) and id_variable that `chosen` does not set, and then `chosen`. malloc'd
+ * and NULL-terminated, and points to the texts of the arguments, of which the lists may be NULL. NULL: out of memory.
+ */
 const char **exec_environment(const char *const *defaults, const char *id_variable, const char *const *chosen);

@@ -9,6 +9,8 @@
 #include "clock.h"
 #include "inside.h"
 #include "pool-inside.h"
+#include "profiles.h"
+#include "scope.h"
 #include "user-id.h"
 
 struct carrel_exec {
@@ -89,15 +91,22 @@ static struct carrel_exec *entry_new(struct carrel *carrel)
 }
 
 /* USER and LOGNAME are the name in the carrel's passwd (names.c). The container's own environment has none of these: it
- * may exist before its user. */
+ * may exist before its user, and a reload may change its profile. */
 static int start_in_environment(struct carrel *carrel, const struct exec_request *request, const struct exec_sink *sink,
                                 void *arg, struct exec **ret_exec)
 {
+        enum { N_OWN = 5 };
+        const struct pool_profile *profile = profiles_find(&carrel->pool->options, carrel->spec.profile);
+        AUTO(auto_free) char *environment = strdup(profile != NULL ? profile->environment : "");
         char user_variable[sizeof "CARREL_USER=" + USER_ID_MAX];
-        const char *const defaults[] = { "HOME=" INSIDE_WORKSPACE, "USER=user",   "LOGNAME=user",
-                                         "TMPDIR=" INSIDE_TMP,     user_variable, NULL };
+        const char *defaults[N_OWN + PROFILE_VARIABLES_MAX + 1] = {
+                "HOME=" INSIDE_WORKSPACE, "USER=user", "LOGNAME=user", "TMPDIR=" INSIDE_TMP, user_variable,
+        };
         struct exec_request complete = *request;
 
+        if (environment == NULL)
+                return -ENOMEM;
+        (void)profiles_split(environment, defaults + N_OWN); /* the rest of the array stays NULL */
         (void)snprintf(user_variable, sizeof user_variable, "CARREL_USER=%s", carrel->user);
         complete.defaults = defaults;
         return exec_start(carrel->pool->execs, carrel->id, carrel->pid, &complete, sink, arg, ret_exec);

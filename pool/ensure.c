@@ -10,6 +10,7 @@
 #include "ensure-steps.h"
 #include "judge-ensure.h"
 #include "pool-inside.h"
+#include "profiles.h"
 #include "retire.h"
 #include "scope.h"
 #include "spec.h"
@@ -37,15 +38,9 @@ static const struct carrel_spec *spec_of(const struct carrel *carrel)
         return carrel->task != NULL ? &carrel->task->spec : &carrel->spec;
 }
 
-/* Why the policy of the request, or of the live carrel if the request has none, cannot be served. NULL: it can. */
-static const char *find_unconnectable(const struct pool *pool, const struct carrel *carrel,
-                                      const struct pool_wait *asked)
+/* Why this policy cannot be served. NULL: it can. */
+static const char *find_unconnectable(const struct pool *pool, enum carrel_policy policy)
 {
-        enum carrel_policy policy = asked->spec.policy;
-
-        if (policy == POLICY_UNSET)
-                policy = carrel != NULL && carrel->state != CARREL_LOST ? spec_of(carrel)->policy
-                                                                        : pool->options.defaults.policy;
         if (policy == POLICY_NONE)
                 return NULL;
         if (pool->options.agent == POOL_AGENT_OPTIONAL)
@@ -55,14 +50,37 @@ static const char *find_unconnectable(const struct pool *pool, const struct carr
         return netpolicy_can_connect(pool->netpolicy) ? NULL : NETPOLICY_POWERLESS;
 }
 
-/* Fills what the carrel is to be: a live one keeps what the request leaves open. */
-static int resolve(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
+/* Fills what the carrel is to be: a live one keeps what the request leaves open, unless it gets another profile. */
+static int resolve(const struct pool *pool, const struct carrel *carrel, const struct carrel_spec *asked,
                    struct carrel_spec *ret_spec, struct fault *why)
 {
-        bool is_live = carrel != NULL && carrel->state == CARREL_READY;
+        const struct pool_options *options = &pool->options;
+        const struct carrel_spec *live = carrel != NULL && carrel->state == CARREL_READY ? &carrel->spec : NULL;
+        const char *name = asked->profile[0] != '\0' ? asked->profile : live != NULL ? live->profile : options->profile;
+        const struct pool_profile *profile = profiles_find(options, name);
 
-        return spec_resolve(&asked->spec, is_live ? &carrel->spec : &pool->options.defaults, &pool->options.defaults,
-                            ret_spec, why);
+        if (name[0] != '\0' && profile == NULL)
+                return profiles_refuse(options, name, why);
+        if (live != NULL && strcmp(live->profile, name) != 0)
+                live = NULL;
+        return spec_resolve(asked, live, profile, &options->defaults, ret_spec, why);
+}
+
+/* The policy that the request is for, which a carrel that serves it has already. wanted NULL: it cannot be made. */
+static enum carrel_policy find_policy(const struct carrel *carrel, const struct carrel_spec *asked,
+                                      const struct carrel_spec *wanted)
+{
+        if (carrel != NULL && carrel->state != CARREL_LOST && spec_matches(asked, spec_of(carrel)))
+                return spec_of(carrel)->policy;
+        return wanted != NULL ? wanted->policy : POLICY_NONE;
+}
+
+/* Whether the profile that the request names has other values by now. */
+static bool is_outdated(const struct pool *pool, const struct carrel *carrel, const struct carrel_spec *asked)
+{
+        const struct pool_profile *profile = profiles_find(&pool->options, asked->profile);
+
+        return profile != NULL && !spec_matches_profile(asked, profile, &carrel->spec);
 }
 
 /* Whether a warm carrel is what a start of this spec would make. */
@@ -78,14 +96,11 @@ static bool can_claim(const struct pool *pool, const char *user, const struct ca
 }
 
 /* Admission's answer to a cold start; GRANTED for a claim that would be refused otherwise, as it needs no place. */
-static enum admission_answer ask_admission(const struct pool *pool, const struct carrel *carrel,
-                                           const struct pool_wait *asked)
+static enum admission_answer ask_admission(const struct pool *pool, const char *user, const struct carrel_spec *wanted)
 {
         enum admission_answer answer = admission_peek(&pool->admission);
-        struct carrel_spec spec;
 
-        if (answer == ADMISSION_REFUSED && resolve(pool, carrel, asked, &spec, NULL) == 0 &&
-            can_claim(pool, asked->user, &spec))
+        if (answer == ADMISSION_REFUSED && wanted != NULL && can_claim(pool, user, wanted))
                 return ADMISSION_GRANTED;
         return answer;
 }
@@ -95,16 +110,23 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
 {
         struct engine_about about;
         char busy[sizeof why->message];
+        struct carrel_spec resolved = { 0 };
+        bool is_named = asked->spec.profile[0] != '\0';
+        const struct carrel_spec *wanted =
+                resolve(pool, carrel, &asked->spec, &resolved, is_named ? why : NULL) == 0 ? &resolved : NULL;
+
+        if (is_named && wanted == NULL) /* also where the carrel that runs has this profile */
+                return ENSURE_REFUSE;
         struct ensure_facts facts = {
                 .is_closing = pool->is_closing,
                 .has_reconciled = pool->has_reconciled,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
-                .unconnectable = find_unconnectable(pool, carrel, asked),
+                .unconnectable = find_unconnectable(pool, find_policy(carrel, &asked->spec, wanted)),
                 .has_carrel = carrel != NULL,
                 .on_conflict = asked->on_conflict,
                 .n_held = table_held(&pool->table) - pool->table.n_warm,
                 .max_carrels = pool->options.max_carrels,
-                .admission = ask_admission(pool, carrel, asked),
+                .admission = ask_admission(pool, asked->user, wanted),
                 .queue_retry_after_s = admission_retry_after_s(&pool->admission),
         };
 
@@ -112,12 +134,15 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 facts.state = carrel->state;
                 facts.is_frozen = carrel->state == CARREL_READY && execs_is_frozen(pool->execs, carrel->id);
                 facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
-                if (facts.state == CARREL_READY && !facts.is_match)
+                facts.is_outdated =
+                        facts.state == CARREL_READY && facts.is_match && is_outdated(pool, carrel, &asked->spec);
+                if (facts.state == CARREL_READY && (!facts.is_match || facts.is_outdated))
                         facts.in_the_way = carrel_in_use(carrel, busy, sizeof busy);
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
         /* A reuse does not need the engine, and is too frequent to query it. */
-        if (facts.has_reconciled && facts.has_carrel && facts.is_match && facts.state == CARREL_READY)
+        if (facts.has_reconciled && facts.has_carrel && facts.is_match && !facts.is_outdated &&
+            facts.state == CARREL_READY)
                 facts.is_engine_available = true;
         else
                 ask_engine(pool, &facts, &about);
@@ -225,7 +250,7 @@ static int enter(struct carrel *carrel, const struct carrel_spec *spec, enum car
 static int start(struct pool *pool, struct carrel **carrel, const struct pool_wait *asked, struct fault *why)
 {
         struct carrel_spec spec;
-        int r = resolve(pool, *carrel, asked, &spec, why);
+        int r = resolve(pool, *carrel, &asked->spec, &spec, why);
 
         if (r < 0)
                 return r;

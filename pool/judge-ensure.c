@@ -34,6 +34,15 @@ static enum ensure_verdict judge_start(const struct ensure_facts *facts, struct 
         return ENSURE_START;
 }
 
+/* A carrel that the request does not find fault with is replaced only if nothing notices. */
+static bool is_replaced_for_profile(const struct ensure_facts *facts)
+{
+        struct fault unused;
+
+        return facts->is_outdated && facts->in_the_way == NULL && facts->on_conflict != CONFLICT_FAIL &&
+               judge_start(facts, &unused) == ENSURE_START;
+}
+
 enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault *why)
 {
         if (facts->is_closing)
@@ -54,7 +63,7 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
                 return refuse(why, FAULT_CARREL_FROZEN, EBUSY, RETRY_FULL_S, CARREL_FROZEN);
         if (facts->has_carrel && facts->state == CARREL_READY) {
                 if (facts->is_match)
-                        return ENSURE_REUSE;
+                        return is_replaced_for_profile(facts) ? ENSURE_START : ENSURE_REUSE;
                 if (facts->on_conflict == CONFLICT_FAIL)
                         return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0, "the user's carrel runs with another spec");
                 if (facts->on_conflict == CONFLICT_REPLACE_IDLE && facts->in_the_way != NULL)

@@ -15,9 +15,11 @@ struct ensure_facts {
         enum carrel_state state; /* when has_carrel */
         bool is_frozen;          /* READY: frozen from outside, nothing in it runs */
         bool is_match;           /* the spec matches that of the live carrel (READY) or of the running start */
+        bool is_outdated;        /* READY and a match, but its profile has other values by now */
         bool is_task_open;       /* the running start has not failed */
         enum on_conflict on_conflict;
-        const char *in_the_way; /* READY and no match: a sentence that says what uses the carrel; NULL: it is idle */
+        const char *in_the_way; /* READY, and no match or outdated: a sentence that says what uses the carrel; NULL: it
+                                   is idle */
         unsigned n_held, max_carrels;
         enum admission_answer admission;
         unsigned queue_retry_after_s;

@@ -5,18 +5,19 @@
 #include <string.h>
 
 #include "engine.h"
+#include "profiles.h"
 #include "template.h"
 #include "user-id.h"
 #include "warm-targets.h"
 
-enum { N_TEXTS = 10 };
+enum { N_TEXTS = 11 };
 
 static void list_texts(struct pool_options *options, const char **ret_texts[static N_TEXTS])
 {
         const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,        &options->users_dir,
                                         &options->runtime_dir, &options->init_path,     &options->dns,
                                         &options->runtime,     &options->cgroup_parent, &options->dns_setting,
-                                        &options->warm };
+                                        &options->warm,        &options->profile };
 
         memcpy(ret_texts, texts, sizeof texts);
 }
@@ -28,6 +29,7 @@ void options_release(struct pool_options *options)
         list_texts(options, texts);
         for (size_t i = 0; i < N_TEXTS; i++)
                 free((char *)*texts[i]);
+        profiles_release(options);
         *options = (struct pool_options){ 0 };
 }
 
@@ -42,6 +44,7 @@ int options_copy(struct pool_options *ret_options, const struct pool_options *op
                 *texts[i] = strdup(*texts[i] != NULL ? *texts[i] : "");
                 has_all = has_all && *texts[i] != NULL;
         }
+        has_all = profiles_copy(&copy) == 0 && has_all;
         *ret_options = copy;
         if (has_all)
                 return 0;
@@ -82,7 +85,10 @@ int options_check(const struct pool_options *options, struct fault *why)
                 return wrong(why, "tmp_size, shm_size and nofile must be above 0");
         if (options->max_carrels == 0 || options->max_concurrent_starts == 0 || !(options->ensure_timeout_s > 0))
                 return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s must be above 0");
-        r = warm_targets_parse(options->warm, spec->image, options->max_carrels, &targets, why);
+        r = profiles_check(options, why);
+        if (r < 0)
+                return r;
+        r = warm_targets_of(options, &targets, why);
         return r < 0 ? r : template_check_dns(options->dns, why);
 }
 

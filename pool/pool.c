@@ -198,6 +198,9 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         int r;
 
         wanted.defaults = options->defaults;
+        wanted.profiles = options->profiles;
+        wanted.n_profiles = options->n_profiles;
+        wanted.profile = options->profile;
         wanted.dns = options->dns;
         wanted.dns_setting = options->dns_setting;
         wanted.max_carrels = options->max_carrels;

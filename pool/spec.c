@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "scope.h"
+#include "settings.h"
 #include "str.h"
 
 /* Docker's least memory is 6 MiB ("Minimum memory limit allowed is 6MB", Engine API), its least CPU quota 1 ms of
@@ -38,45 +39,96 @@ static bool is_image_reference(const char *image)
 }
 
 static int resolve_limit(const char *what, uint64_t asked, uint64_t base, uint64_t least, uint64_t ceiling,
-                         uint64_t *ret_value, struct fault *why)
+                         const struct pool_profile *profile, uint64_t *ret_value, struct fault *why)
 {
+        char bounds[POOL_PROFILE_BYTES + 16];
         char sizes[3][STR_SIZE_BYTES];
 
-        if (asked == 0) {
-                *ret_value = base < ceiling ? base : ceiling;
+        if (asked == 0 || (asked >= least && asked <= ceiling)) {
+                *ret_value = asked != 0 ? asked : base < ceiling ? base : ceiling;
                 return 0;
         }
-        if ((asked < least || asked > ceiling) && str_equal(what, "memory"))
-                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "memory is %s, this pool allows %s to %s",
-                                 str_size(asked, sizes[0]), str_size(least, sizes[1]), str_size(ceiling, sizes[2]));
-        if (asked < least || asked > ceiling)
-                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE,
-                                 "%s is %" PRIu64 ", this pool allows %" PRIu64 " to %" PRIu64, what, asked, least,
-                                 ceiling);
-        *ret_value = asked;
+        (void)snprintf(bounds, sizeof bounds, "%s%s", profile != NULL ? "the profile " : "this pool",
+                       profile != NULL ? profile->name : "");
+        if (str_equal(what, "memory"))
+                return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "memory is %s, %s allows %s to %s",
+                                 str_size(asked, sizes[0]), bounds, str_size(least, sizes[1]),
+                                 str_size(ceiling, sizes[2]));
+        return fault_set(why, FAULT_REQUEST_INVALID, ERANGE, "%s is %" PRIu64 ", %s allows %" PRIu64 " to %" PRIu64,
+                         what, asked, bounds, least, ceiling);
+}
+
+/* Sets the fields that `over` sets. */
+static void overlay(struct carrel_spec *spec, const struct carrel_spec *over)
+{
+        if (over->image[0] != '\0')
+                memcpy(spec->image, over->image, sizeof spec->image);
+        if (over->policy != POLICY_UNSET)
+                spec->policy = over->policy;
+        if (over->memory_bytes != 0)
+                spec->memory_bytes = over->memory_bytes;
+        if (over->cpu_millis != 0)
+                spec->cpu_millis = over->cpu_millis;
+        if (over->pids != 0)
+                spec->pids = over->pids;
+        if (over->profile[0] != '\0')
+                memcpy(spec->profile, over->profile, sizeof spec->profile);
+}
+
+static bool is_wider(enum carrel_policy policy, enum carrel_policy bound)
+{
+        return policy == POLICY_INTERNET && bound == POLICY_NONE;
+}
+
+/* `set`: the fields of the profile. */
+static int check_choices(const struct carrel_spec *asked, const struct carrel_spec *set, struct fault *why)
+{
+        if (!is_image_reference(asked->image))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not a valid image reference");
+        if (asked->image[0] != '\0' && set->image[0] != '\0' && strcmp(asked->image, set->image) != 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, EPERM,
+                                 "the profile %s names its image, %.120s: leave the image out", set->profile,
+                                 set->image);
+        if (is_wider(asked->policy, set->policy))
+                return fault_set(why, FAULT_REQUEST_INVALID, EPERM,
+                                 "the profile %s has the policy none: it can only be narrowed", set->profile);
         return 0;
 }
 
-int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base, const struct carrel_spec *ceiling,
-                 struct carrel_spec *ret_spec, struct fault *why)
+int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *live, const struct pool_profile *profile,
+                 const struct carrel_spec *defaults, struct carrel_spec *ret_spec, struct fault *why)
 {
-        struct carrel_spec resolved = *base;
+        struct carrel_spec set = { 0 };
+        struct carrel_spec most = *defaults;
+        struct carrel_spec resolved;
         uint64_t pids = 0;
         int r;
 
-        if (!is_image_reference(asked->image))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the image is not a valid image reference");
-        if (asked->image[0] != '\0')
-                memcpy(resolved.image, asked->image, sizeof resolved.image);
+        if (profile != NULL) {
+                set = profile->spec;
+                (void)snprintf(set.profile, sizeof set.profile, "%s", profile->name);
+        }
+        overlay(&most, &set);
+        resolved = live != NULL ? *live : most;
+        if (asked->profile[0] != '\0')
+                overlay(&resolved, &set);
+        r = check_choices(asked, &set, why);
+        if (r < 0)
+                return r;
+        if (asked->image[0] != '\0' || set.image[0] != '\0')
+                memcpy(resolved.image, set.image[0] != '\0' ? set.image : asked->image, sizeof resolved.image);
         if (asked->policy != POLICY_UNSET)
                 resolved.policy = asked->policy;
-        r = resolve_limit("memory", asked->memory_bytes, base->memory_bytes, MEMORY_LEAST_BYTES, ceiling->memory_bytes,
-                          &resolved.memory_bytes, why);
+        if (is_wider(resolved.policy, set.policy))
+                resolved.policy = set.policy;
+        memcpy(resolved.profile, set.profile, sizeof resolved.profile);
+        r = resolve_limit("memory", asked->memory_bytes, resolved.memory_bytes, MEMORY_LEAST_BYTES, most.memory_bytes,
+                          profile, &resolved.memory_bytes, why);
         if (r == 0)
-                r = resolve_limit("cpu_millis", asked->cpu_millis, base->cpu_millis, CPU_LEAST_MILLIS,
-                                  ceiling->cpu_millis, &resolved.cpu_millis, why);
+                r = resolve_limit("cpu_millis", asked->cpu_millis, resolved.cpu_millis, CPU_LEAST_MILLIS,
+                                  most.cpu_millis, profile, &resolved.cpu_millis, why);
         if (r == 0)
-                r = resolve_limit("pids", asked->pids, base->pids, PIDS_LEAST, ceiling->pids, &pids, why);
+                r = resolve_limit("pids", asked->pids, resolved.pids, PIDS_LEAST, most.pids, profile, &pids, why);
         if (r < 0)
                 return r;
         resolved.pids = (uint32_t)pids;
@@ -90,7 +142,17 @@ bool spec_matches(const struct carrel_spec *asked, const struct carrel_spec *liv
                (asked->policy == POLICY_UNSET || asked->policy == live->policy) &&
                (asked->memory_bytes == 0 || asked->memory_bytes == live->memory_bytes) &&
                (asked->cpu_millis == 0 || asked->cpu_millis == live->cpu_millis) &&
-               (asked->pids == 0 || asked->pids == live->pids);
+               (asked->pids == 0 || asked->pids == live->pids) &&
+               (asked->profile[0] == '\0' || strcmp(asked->profile, live->profile) == 0);
+}
+
+bool spec_matches_profile(const struct carrel_spec *asked, const struct pool_profile *profile,
+                          const struct carrel_spec *live)
+{
+        struct carrel_spec set = profile->spec;
+
+        overlay(&set, asked);
+        return spec_matches(&set, live);
 }
 
 char *spec_encode(const struct carrel_spec *spec)
@@ -102,7 +164,8 @@ char *spec_encode(const struct carrel_spec *spec)
             cJSON_AddStringToObject(json, "policy", carrel_policy_name(spec->policy)) != NULL &&
             cJSON_AddNumberToObject(json, "memory_bytes", (double)spec->memory_bytes) != NULL &&
             cJSON_AddNumberToObject(json, "cpu_millis", (double)spec->cpu_millis) != NULL &&
-            cJSON_AddNumberToObject(json, "pids", (double)spec->pids) != NULL)
+            cJSON_AddNumberToObject(json, "pids", (double)spec->pids) != NULL &&
+            (spec->profile[0] == '\0' || cJSON_AddStringToObject(json, "profile", spec->profile) != NULL))
                 text = cJSON_PrintUnformatted(json);
         cJSON_Delete(json);
         return text;
@@ -125,6 +188,18 @@ static enum carrel_policy policy_from_name(const char *name)
         return str_equal(name, carrel_policy_name(POLICY_NONE)) ? POLICY_NONE : POLICY_UNSET;
 }
 
+/* A carrel without a profile has no such key, nor has any of a carreld that knew none. */
+static bool decode_profile(const cJSON *json, struct carrel_spec *spec)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "profile");
+        const char *profile = cJSON_GetStringValue(item);
+
+        if (item == NULL)
+                return true;
+        return profile != NULL && settings_check_name(profile) == NULL &&
+               str_copy(spec->profile, sizeof spec->profile, profile) == 0;
+}
+
 static bool decode_fields(const cJSON *json, struct carrel_spec *spec)
 {
         const char *image = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "image"));
@@ -139,7 +214,7 @@ static bool decode_fields(const cJSON *json, struct carrel_spec *spec)
             !decode_number(json, "pids", UINT32_MAX, &pids))
                 return false;
         spec->pids = (uint32_t)pids;
-        return true;
+        return decode_profile(json, spec);
 }
 
 int spec_decode(const char *json, struct carrel_spec *ret_spec)

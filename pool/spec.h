@@ -14,14 +14,19 @@ enum template_version {
         TEMPLATE_CURRENT = TEMPLATE_3
 };
 
-/* Fills the unset fields of `asked` from `base` (a live carrel's spec, or the defaults), bounded by `ceiling`. A
- * requested limit above the ceiling or below the engines' minimum, and a malformed image reference, are
- * FAULT_REQUEST_INVALID. Returns 0 or a negative errno; *ret_spec is untouched then. */
-int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *base, const struct carrel_spec *ceiling,
-                 struct carrel_spec *ret_spec, struct fault *why);
+/* Fills the unset fields of `asked`: from the profile (NULL: none) if `asked` names it, then from `live` (the spec of a
+ * READY carrel with this profile; NULL: none), then from the profile and the pool's defaults. Never above the profile's
+ * limits, which are the pool's where it has none, nor outside its policy and image: a request that is, a limit below
+ * the engines' minimum, and a malformed image reference, are FAULT_REQUEST_INVALID. Returns 0 or a negative errno;
+ * *ret_spec is untouched then. */
+int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *live, const struct pool_profile *profile,
+                 const struct carrel_spec *defaults, struct carrel_spec *ret_spec, struct fault *why);
 
 /* Whether each field that `asked` sets is equal in `live`. */
 bool spec_matches(const struct carrel_spec *asked, const struct carrel_spec *live);
+/* The same, with the fields that the profile sets and `asked` leaves open. */
+bool spec_matches_profile(const struct carrel_spec *asked, const struct pool_profile *profile,
+                          const struct carrel_spec *live);
 
 /* The label io.carrel.spec: canonical JSON (fixed order, no space). malloc'd; NULL when out of memory. */
 char *spec_encode(const struct carrel_spec *spec);

@@ -65,26 +65,32 @@ static void tell(const struct warm *warm, enum pool_event_kind kind, const char 
         listeners_tell(&warm->pool->listeners, &event);
 }
 
-/* NULL: the setting does not name the image any more. */
-static struct warm_try *find_try(struct warm *warm, const char *image)
+static bool is_of(const struct warm_target *target, const char *image, const char *profile)
+{
+        return strcmp(target->image, image) == 0 && strcmp(target->profile, profile) == 0;
+}
+
+/* NULL: the settings do not name the image with this profile any more. */
+static struct warm_try *find_try(struct warm *warm, const char *image, const char *profile)
 {
         for (size_t i = 0; i < warm->targets.n; i++)
-                if (strcmp(warm->targets.at[i].image, image) == 0)
+                if (is_of(&warm->targets.at[i], image, profile))
                         return &warm->tries[i];
         return NULL;
 }
 
-static void note_success(struct warm *warm, const char *image)
+static void note_success(struct warm *warm, const struct carrel *carrel)
 {
-        struct warm_try *try = find_try(warm, image);
+        struct warm_try *try = find_try(warm, carrel->spec.image, carrel->spec.profile);
 
         if (try != NULL)
                 *try = (struct warm_try){ 0 };
 }
 
-static void note_failure(struct warm *warm, const char *user, const char *image, const struct fault *why)
+static void note_failure(struct warm *warm, const char *user, const char *image, const char *profile,
+                         const struct fault *why)
 {
-        struct warm_try *try = find_try(warm, image);
+        struct warm_try *try = find_try(warm, image, profile);
         bool is_missing = why->kind == FAULT_IMAGE_MISSING;
         struct fault told = *why;
 
@@ -114,10 +120,10 @@ static void on_warm_done(void *subject, const struct fault *why)
         task_free(task);
         warm->n_starting--;
         if (why == NULL) {
-                note_success(warm, carrel->spec.image);
+                note_success(warm, carrel);
                 pool_carrel_ready(carrel, CARREL_WARM, 0, 0);
         } else {
-                note_failure(warm, carrel->user, carrel->spec.image, why);
+                note_failure(warm, carrel->user, carrel->spec.image, carrel->spec.profile, why);
         }
         retire_after_start(carrel, why != NULL);
         warm_kick(warm);
@@ -134,16 +140,6 @@ static int name_one(char ret_user[static USER_ID_MAX + 1])
                 return -EIO;
         (void)snprintf(ret_user, USER_ID_MAX + 1, WARM_USER_PREFIX "%016" PRIx64, number);
         return 0;
-}
-
-static int spec_of_target(const struct pool *pool, const struct warm_target *target, struct carrel_spec *ret_spec,
-                          struct fault *why)
-{
-        const struct carrel_spec *defaults = &pool->options.defaults;
-        struct carrel_spec asked = { 0 };
-
-        memcpy(asked.image, target->image, sizeof asked.image);
-        return spec_resolve(&asked, defaults, defaults, ret_spec, why);
 }
 
 static int begin(struct warm *warm, struct carrel *carrel, const struct carrel_spec *spec, struct fault *why)
@@ -177,7 +173,7 @@ static int start_one(struct warm *warm, const struct warm_target *target, struct
         char user[USER_ID_MAX + 1];
         struct carrel_spec spec;
         struct carrel *carrel = NULL;
-        int r = spec_of_target(warm->pool, target, &spec, why);
+        int r = warm_target_spec(&warm->pool->options, target, &spec, why);
 
         if (r < 0)
                 return r;
@@ -193,11 +189,6 @@ static int start_one(struct warm *warm, const struct warm_target *target, struct
 
 /* ---- looking ---- */
 
-static bool is_of(const struct carrel *carrel, const char *image)
-{
-        return strcmp(carrel->spec.image, image) == 0;
-}
-
 /* state CARREL_STATES: those that are ready or being made. */
 static unsigned count_of(const struct warm *warm, const struct warm_target *target, enum carrel_state state)
 {
@@ -209,7 +200,7 @@ static unsigned count_of(const struct warm *warm, const struct warm_target *targ
                                           ? carrel->state == CARREL_WARM || carrel->state == CARREL_STARTING
                                           : carrel->state == state;
 
-                count += is_counted && is_of(carrel, target->image);
+                count += is_counted && is_of(target, carrel->spec.image, carrel->spec.profile);
         }
         return count;
 }
@@ -296,7 +287,7 @@ static void describe_wanted(const struct warm *warm, size_t i, struct wanted *re
         struct carrel_spec spec;
 
         *ret_wanted = (struct wanted){ .surplus = count > target->count ? count - target->count : 0 };
-        if (spec_of_target(pool, target, &spec, NULL) < 0 ||
+        if (warm_target_spec(&pool->options, target, &spec, NULL) < 0 ||
             spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, ret_wanted->spec_hash) < 0)
                 ret_wanted->spec_hash[0] = '\0';
 }
@@ -329,7 +320,7 @@ static void retire_unfit(struct warm *warm)
                 if (carrel->state != CARREL_WARM && carrel->state != CARREL_LOST)
                         continue;
                 for (size_t i = 0; i < warm->targets.n && its == NULL; i++)
-                        its = is_of(carrel, warm->targets.at[i].image) ? &wanted[i] : NULL;
+                        its = is_of(&warm->targets.at[i], carrel->spec.image, carrel->spec.profile) ? &wanted[i] : NULL;
                 fault = find_fault(carrel, its, warm->pool->options.warm_max_age_s, now_ms);
                 if (fault != NULL && its != NULL && its->surplus > 0 && carrel->state == CARREL_WARM)
                         its->surplus--;
@@ -382,7 +373,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
         watch_filling(warm);
         missing = is_quiet(warm) ? find_missing(warm, now_s) : NULL;
         if (missing != NULL && start_one(warm, missing, &why) < 0)
-                note_failure(warm, "", missing->image, &why);
+                note_failure(warm, "", missing->image, missing->profile, &why);
         if (warm->targets.n > 0 || !list_is_empty(&warm->carrels))
                 plan_look(warm, find_pause(warm, now_s));
 }
@@ -407,7 +398,7 @@ void warm_configure(struct warm *warm)
         const struct pool_options *options = &warm->pool->options;
 
         /* options_check has accepted it. */
-        (void)warm_targets_parse(options->warm, options->defaults.image, options->max_carrels, &warm->targets, NULL);
+        (void)warm_targets_of(options, &warm->targets, NULL);
         memset(warm->tries, 0, sizeof warm->tries);
         warm->claim_pause_s = 0;
         warm->claims_from_ms = 0;
@@ -424,7 +415,7 @@ void warm_kick(struct warm *warm)
 
 void warm_note_loss(struct warm *warm, const struct carrel *carrel)
 {
-        struct warm_try *try = find_try(warm, carrel->spec.image);
+        struct warm_try *try = find_try(warm, carrel->spec.image, carrel->spec.profile);
         double retry_at_s = clock_boottime_s() + BACKOFF_FIRST_S;
 
         if (try != NULL && try->retry_at_s < retry_at_s)

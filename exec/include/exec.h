@@ -49,7 +49,8 @@ static const double EXEC_DRAIN_S = 2.0, EXEC_DRAIN_MAX_S = 86400.0;
 struct exec_request {
         const char *const *argv;        /* NULL-terminated, at least one, no NUL inside by construction */
         const char *const *environment; /* "K=V"; may be NULL */
-        /* "K=V", for variables that environment does not set; may be NULL. CARREL_EXEC_ID is always one of them. */
+        /* "K=V", for variables that environment does not set; of one name, the last counts. May be NULL. CARREL_EXEC_ID
+         * is always one of them. */
         const char *const *defaults;
         const char *working_dir; /* absolute; NULL: /workspace */
         const void *input;       /* stdin, copied */

@@ -19,7 +19,13 @@ struct netpolicy;
 struct pool;
 struct pool_wait;
 
-enum { USER_ID_MAX = 64, SPEC_HASH_BYTES = 33, POOL_IMAGE_BYTES = 256, CONTAINER_ID_BYTES = 72 };
+enum {
+        USER_ID_MAX = 64,
+        SPEC_HASH_BYTES = 33,
+        POOL_IMAGE_BYTES = 256,
+        POOL_PROFILE_BYTES = 33,
+        CONTAINER_ID_BYTES = 72
+};
 
 /* Accepts [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Anything else is FAULT_USER_ID_INVALID, and *why says what is wrong. */
 int user_id_check(const char *id, size_t length, struct fault *why);
@@ -28,13 +34,16 @@ enum carrel_policy { POLICY_UNSET, POLICY_INTERNET, POLICY_NONE };
 const char *carrel_policy_name(enum carrel_policy policy); /* "", "internet", "none" */
 
 /* The part of a container that a caller may choose. A zero or empty field is unset: a live carrel keeps its value, a
- * new one gets the pool's default. A limit above the pool's is FAULT_REQUEST_INVALID. */
+ * new one gets the profile's or the pool's. With a profile, an unset field gets the profile's value in any case, where
+ * it has one. A limit above the profile's or else the pool's, a wider policy than the profile's, and another image than
+ * the profile's are FAULT_REQUEST_INVALID, as is a profile that the options do not have. */
 struct carrel_spec {
         char image[POOL_IMAGE_BYTES];
         enum carrel_policy policy;
         uint64_t memory_bytes;
         uint64_t cpu_millis;
         uint32_t pids;
+        char profile[POOL_PROFILE_BYTES]; /* "" in a complete spec: none */
 };
 
 /* How an ensure treats a READY carrel with another spec. A carrel is idle when it has no program, no file
@@ -169,6 +178,17 @@ struct pool_owner {
         uint32_t uid, gid;
 };
 
+/* A named set of what an ensure leaves open. */
+struct pool_profile {
+        const char *name;
+        struct carrel_spec spec; /* an unset field is open; a limit may be above the pool's */
+        const char *environment; /* for each exec: "NAME=value" lines, each ended by "\n"; NULL or "": none */
+        unsigned warm;           /* warm carrels to keep of it */
+};
+
+/* Whether "NAME=value" can be in a profile's environment: NULL, or a static text that says what is wrong. */
+const char *pool_check_variable(const char *variable);
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -176,7 +196,10 @@ struct pool_options {
         const char *runtime_dir;     /* of the ledger */
         const char *init_path;       /* carrel-init on the host, absolute */
         struct carrel_spec defaults; /* complete: no field unset; limits are also the ceilings */
-        const char *dns;             /* addresses separated by commas; may be "" */
+        const struct pool_profile *profiles;
+        size_t n_profiles;
+        const char *profile;       /* of a new carrel for which the ensure names none; NULL or "": none */
+        const char *dns;           /* addresses separated by commas; may be "" */
         const char *dns_setting;   /* as configured ("auto"). The spec hash covers this text, so a change of the host's
                                       resolvers does not change it; NULL or "": it covers dns */
         const char *runtime;       /* or "" */
@@ -212,7 +235,7 @@ void pool_use_attach(struct pool *pool, struct attach *attach);
 /* Checks options as pool_new and pool_reconfigure do, and changes nothing. No text may be NULL. */
 int pool_check(const struct pool_options *options, struct fault *why);
 
-/* Takes over the options that may change while running (SIGHUP): defaults, admission, execs, dns, warm. */
+/* Takes over the options that may change while running (SIGHUP): defaults, profiles, admission, execs, dns, warm. */
 int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why);
 
 /* Adds a listener; listeners are called in the order of their addition. Returns 0 or -ENOMEM. pool_unlisten takes the

@@ -56,6 +56,7 @@ static void both_streams_are_kept_apart(void **state)
 static void variables_of_an_exec(void **state)
 {
         static const char *const DEFAULTS[] = { "HOME=/workspace", "USER=user", NULL };
+        static const char *const TWICE[] = { "HOME=/workspace", "USER=user", "HOME=/srv", "A=", NULL };
         static const char *const OWN[] = { "HOME=/tmp", "USERS=2", "A=", NULL };
         static const char *const NUMBER[] = { "CARREL_EXEC_ID=7", NULL };
         static const struct {
@@ -64,6 +65,8 @@ static void variables_of_an_exec(void **state)
         } CASES[] = {
                 { NULL, NULL, "CARREL_EXEC_ID=mine " },
                 { DEFAULTS, NULL, "HOME=/workspace USER=user CARREL_EXEC_ID=mine " },
+                { TWICE, NULL, "USER=user HOME=/srv A= CARREL_EXEC_ID=mine " },
+                { TWICE, OWN, "USER=user CARREL_EXEC_ID=mine HOME=/tmp USERS=2 A= " },
                 { DEFAULTS, OWN, "USER=user CARREL_EXEC_ID=mine HOME=/tmp USERS=2 A= " },
                 { DEFAULTS, NUMBER, "HOME=/workspace USER=user CARREL_EXEC_ID=7 " },
         };
