@@ -8,6 +8,7 @@
 #include "base64.h"
 #include "fields.h"
 #include "scope.h"
+#include "settings.h"
 #include "str.h"
 
 enum { MEMORY_MIN_BYTES = 1 << 20, MEMORY_TEXT_BYTES = 32, PIDS_MAX = 4194304, PATH_BYTES = 4096 };
@@ -92,6 +93,23 @@ static int read_policy(void *target, const cJSON *value, const char *name, struc
         return r;
 }
 
+static int read_profile_into(char profile[static POOL_PROFILE_BYTES], const cJSON *value, const char *name,
+                             struct fault *why)
+{
+        const char *text;
+
+        if (field_text(value, name, 1, POOL_PROFILE_BYTES - 1, &text, why) < 0)
+                return -EINVAL;
+        if (settings_check_name(text) != NULL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s: %s", name, settings_check_name(text));
+        return str_copy(profile, POOL_PROFILE_BYTES, text);
+}
+
+static int read_profile(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_profile_into(((struct ensure_body *)target)->spec.profile, value, name, why);
+}
+
 static int read_on_conflict(void *target, const cJSON *value, const char *name, struct fault *why)
 {
         static const char *const CHOICES[] = { "replace_idle", "replace", "fail" };
@@ -106,11 +124,8 @@ static int read_on_conflict(void *target, const cJSON *value, const char *name, 
 }
 
 static const struct field ENSURE[] = {
-        { "image", read_image },
-        { "limits", read_limits },
-        { "on_conflict", read_on_conflict },
-        { "policy", read_policy },
-        { 0 },
+        { "image", read_image },   { "limits", read_limits },   { "on_conflict", read_on_conflict },
+        { "policy", read_policy }, { "profile", read_profile }, { 0 },
 };
 
 int parse_ensure(const char *text, size_t length, struct ensure_body *ret_body, struct fault *why)

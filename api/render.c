@@ -43,6 +43,7 @@ struct json *render_carrel(const struct carrel_view *carrel, const char *engine,
         put_number(&object, "generation", (double)carrel->generation);
         put_text(&object, "engine", engine);
         put_text(&object, "image", carrel->spec->image);
+        put_text(&object, "profile", carrel->spec->profile);
         put_text(&object, "policy", carrel_policy_name(carrel->spec->policy));
         put_child(&object, "limits", render_limits(carrel->spec));
         put_text(&object, "address", carrel->address);
@@ -93,6 +94,7 @@ struct json *render_why(const struct carrel_view *carrel, const char *reaper)
         put_text(&object, "user", carrel->user);
         put_text(&object, "state", carrel_state_name(carrel->state));
         put_text(&object, "step", carrel->step);
+        put_text(&object, "profile", carrel->spec->profile);
         put_text(&object, "reason", carrel->reason);
         put_text(&object, "reaper", reaper);
         put_text(&object, "last_fault", carrel->last_fault);
@@ -390,5 +392,6 @@ struct json *render_info(const struct api_info *info, const struct pool_stats *s
         put_child(&object, "runtime_dir", render_runtime_dir(&state.runtime_fs));
         put_child(&object, "stats", render_stats(stats));
         put_json(&object, "settings", state.settings_json == NULL ? "null" : state.settings_json);
+        put_json(&object, "sections", state.sections_json == NULL ? "null" : state.sections_json);
         return object;
 }

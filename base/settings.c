@@ -63,6 +63,15 @@ const void *settings_find(const struct settings_kind *kind, const void *values, 
         return NULL;
 }
 
+const char *settings_check_variable(const char *variable)
+{
+        size_t length = strspn(variable, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+        if (variable[length] != '=' || length == 0 || isdigit((unsigned char)variable[0]))
+                return "must be NAME=value, with a name of letters, digits and '_'";
+        return str_has_prefix(variable, "CARREL_") ? "must not set a variable CARREL_*, which carreld sets" : NULL;
+}
+
 /* ---- the environment ---- */
 
 static const struct setting *find_variable(const struct setting *table, const char *name)

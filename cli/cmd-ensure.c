@@ -6,6 +6,7 @@
 struct ensure_values {
         const char *image;
         const char *policy;
+        const char *profile;
         const char *on_conflict;
         struct option_number memory, cpus, pids;
 };
@@ -17,23 +18,27 @@ static const char *const CONFLICTS[] = { "fail", "replace", "replace_idle", NULL
 
 /* The ranges are the API's (docs/api.md); the pool's own limits are lower. */
 static const struct option_spec OPTIONS[] = {
-        { 0, "cpus", OPTION_DECIMAL, AT(cpus), 0.01, 1024, .argument = "N", .help = "CPUs, at most the pool's" },
+        { 0, "cpus", OPTION_DECIMAL, AT(cpus), 0.01, 1024, .argument = "N",
+          .help = "CPUs, at most the profile's or pool's" },
         { 0, "image", OPTION_TEXT, AT(image), .argument = "IMAGE", .help = "image of the container" },
         { 0, "memory", OPTION_SIZE, AT(memory), 1, 9e15, .argument = "SIZE",
-          .help = "memory including swap (512m, 2g), at most the pool's" },
+          .help = "memory including swap (512m, 2g), at most the profile's or pool's" },
         { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "CHOICE",
           .help = "if it runs with another spec: replace_idle (default), replace, fail" },
-        { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N", .help = "processes, at most the pool's" },
+        { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N",
+          .help = "processes, at most the profile's or pool's" },
         { 0, "policy", OPTION_CHOICE, AT(policy), .choices = POLICIES, .argument = "internet|none",
           .help = "egress policy" },
+        { 0, "profile", OPTION_TEXT, AT(profile), .argument = "NAME",
+          .help = "a profile of carreld's settings; other options can only narrow it" },
         { .name = NULL },
 };
 
 static const struct field FIELDS[] = {
         { "USER", "user", FIELD_ID },         { "CONTAINER", "container", FIELD_TEXT },
         { "OUTCOME", "outcome", FIELD_TEXT }, { "STATE", "state", FIELD_TEXT },
-        { "POLICY", "policy", FIELD_TEXT },   { "IMAGE", "image", FIELD_TEXT },
-        { NULL, NULL, FIELD_TEXT },
+        { "PROFILE", "profile", FIELD_TEXT }, { "POLICY", "policy", FIELD_TEXT },
+        { "IMAGE", "image", FIELD_TEXT },     { NULL, NULL, FIELD_TEXT },
 };
 
 static bool add_text(cJSON *object, const char *name, const char *text)
@@ -56,7 +61,7 @@ static bool fill_body(cJSON *body, const struct ensure_values *values)
                            !add_number(limits, "cpus", &values->cpus) || !add_number(limits, "pids", &values->pids)))
                 return false;
         return add_text(body, "image", values->image) && add_text(body, "policy", values->policy) &&
-               add_text(body, "on_conflict", values->on_conflict);
+               add_text(body, "profile", values->profile) && add_text(body, "on_conflict", values->on_conflict);
 }
 
 /* Reports the programs that a replacement ended, for people; scripts read it in the answer. */
@@ -101,8 +106,10 @@ const struct verb CMD_ENSURE = {
         .summary = "Give each user a running carrel: create or repair it if needed",
         .help = "A running carrel that matches is reused; a stopped, dead or different one is replaced. One with\n"
                 "another spec that runs a program or has a lease is replaced only with --on-conflict replace.\n"
-                "Omitted options keep the running carrel's values. -q prints the container's name.",
-        .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m",
+                "Omitted options keep the running carrel's values; --profile sets all that the profile has.\n"
+                "`carrel info` lists the profiles. -q prints the container's name.",
+        .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m\n"
+                    "  carrel ensure ada --profile small",
         .options = OPTIONS,
         .values_size = sizeof(struct ensure_values),
         .min_operands = 1,

@@ -43,19 +43,60 @@ static int show_engines(const struct cli *cli, const cJSON *engines)
         return STATUS_OK;
 }
 
+static int show_setting(const struct cli *cli, const char *key, const cJSON *value)
+{
+        AUTO(auto_buffer) struct buffer line = { 0 };
+        const char *text = cJSON_GetStringValue(value);
+
+        (void)buffer_format(&line, "%s = %s", key, text != NULL ? text : "");
+        return line.has_failed || cli_print_line(cli, line.data) < 0 ? cli_no_memory(cli) : STATUS_OK;
+}
+
+/* A key that may be repeated has an array. */
 static int show_settings(const struct cli *cli, const cJSON *settings)
 {
-        const cJSON *setting;
+        const cJSON *setting, *value;
+        int status = STATUS_OK;
 
         cJSON_ArrayForEach(setting, settings)
         {
-                AUTO(auto_buffer) struct buffer line = { 0 };
-                const char *value = cJSON_GetStringValue(setting);
-
-                (void)buffer_format(&line, "%s = %s", setting->string, value != NULL ? value : "");
-                if (line.has_failed || cli_print_line(cli, line.data) < 0)
-                        return cli_no_memory(cli);
+                cJSON_ArrayForEach(value, setting) if (status == STATUS_OK) status =
+                        show_setting(cli, setting->string, value);
+                if (status == STATUS_OK && !cJSON_IsArray(setting))
+                        status = show_setting(cli, setting->string, setting);
         }
+        return status;
+}
+
+/* As carrel.conf has them. */
+static int show_sections(const struct cli *cli, const cJSON *kinds)
+{
+        const cJSON *kind, *section;
+
+        cJSON_ArrayForEach(kind, kinds)
+        {
+                cJSON_ArrayForEach(section, kind)
+                {
+                        AUTO(auto_buffer) struct buffer line = { 0 };
+                        int status;
+
+                        (void)buffer_format(&line, "[%s %s]", kind->string, section->string);
+                        (void)fputc('\n', cli->out);
+                        status = line.has_failed || cli_print_line(cli, line.data) < 0 ? cli_no_memory(cli)
+                                                                                       : show_settings(cli, section);
+                        if (status != STATUS_OK)
+                                return status;
+                }
+        }
+        return STATUS_OK;
+}
+
+/* For scripts, and for the shells' completion. */
+static int show_profiles(const struct cli *cli, const cJSON *profiles)
+{
+        const cJSON *profile;
+
+        cJSON_ArrayForEach(profile, profiles) if (cli_print_line(cli, profile->string) < 0) return cli_no_memory(cli);
         return STATUS_OK;
 }
 
@@ -64,22 +105,26 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
         AUTO(auto_json) cJSON *answer = NULL;
         int status = cli_call(cli, "GET", "/v1/info", NULL, &answer);
 
+        if (status == STATUS_OK && cli->is_quiet && !cli_is_json(cli))
+                return show_profiles(cli, view_find(answer, "sections.profile"));
         if (status == STATUS_OK)
                 status = cli_show_one(cli, FIELDS, answer);
-        if (status != STATUS_OK || cli_is_json(cli) || cli->is_quiet)
+        if (status != STATUS_OK || cli_is_json(cli))
                 return status;
         (void)fputs("\nengines\n", cli->out);
         status = show_engines(cli, view_find(answer, "engines"));
         if (status != STATUS_OK)
                 return status;
         (void)fputs("\nsettings\n", cli->out);
-        return show_settings(cli, view_find(answer, "settings"));
+        status = show_settings(cli, view_find(answer, "settings"));
+        return status != STATUS_OK ? status : show_sections(cli, view_find(answer, "sections"));
 }
 
 const struct verb CMD_INFO = {
         .name = "info",
         .operands = "",
-        .summary = "Show carreld's state: engine, policy, numbers, settings",
+        .summary = "Show carreld's state: engine, policy, numbers, settings, profiles",
+        .help = "-q prints the names of the profiles.",
         .examples = "  carrel info\n  carrel info -o json",
         .run = run,
 };

@@ -11,6 +11,7 @@ static const struct field FIELDS[] = {
         { "generation", "generation", FIELD_TEXT },
         { "engine", "engine", FIELD_TEXT },
         { "image", "image", FIELD_TEXT },
+        { "profile", "profile", FIELD_TEXT },
         { "policy", "policy", FIELD_TEXT },
         { "memory", "limits.memory", FIELD_BYTES },
         { "cpus", "limits.cpus", FIELD_TEXT },

@@ -25,6 +25,7 @@ static const struct field FIELDS[] = {
         { "IDLE", "idle_s", FIELD_SECONDS },
         { "EXECS", "execs", FIELD_TEXT },
         { "BACKGROUND", "background", FIELD_TEXT },
+        { "PROFILE", "profile", FIELD_TEXT },
         { "IMAGE", "image", FIELD_TEXT },
         { "CONTAINER", "container", FIELD_TEXT },
         { NULL, NULL, FIELD_TEXT },

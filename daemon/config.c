@@ -179,6 +179,8 @@ static const struct setting TABLE[] = {
         { "pool", SETTING_TEXT, AT(pool), "default", 1, 32, NULL, "name of this pool, in the containers' labels",
           check_prefix },
         { "prefix", SETTING_TEXT, AT(prefix), "carrel-", 1, 32, NULL, "prefix of container names", check_prefix },
+        { "profile", SETTING_TEXT, AT(profile), "", 0, 32, NULL,
+          "profile of new carrels for which the request names none; empty: none", check_name },
         { "reap_interval_s", SETTING_DECIMAL, AT(reap_interval_s), "5", 0.05, 3600, NULL,
           "seconds between two checks for idle carrels", NULL },
         { "runtime", SETTING_TEXT, AT(runtime), "", 0, 200, NULL,
@@ -224,7 +226,28 @@ static const struct setting TABLE[] = {
         { .key = NULL },
 };
 
+#define AT_PROFILE(field) offsetof(struct config_profile, field)
+
+static const struct setting PROFILE[] = {
+        { "cpus", SETTING_DECIMAL, AT_PROFILE(cpus), NULL, 0.01, 1024, NULL, "CPUs of each carrel with this profile",
+          NULL },
+        { "env", SETTING_LINES, AT_PROFILE(env), NULL, 1, 8192, NULL,
+          "a variable of each program, NAME=value; may be repeated, up to 64 times", settings_check_variable },
+        { "image", SETTING_TEXT, AT_PROFILE(image), NULL, 1, 255, NULL, "image, which a request cannot change then",
+          check_image },
+        { "memory", SETTING_SIZE, AT_PROFILE(memory_bytes), NULL, 6291456, 1099511627776.0, NULL,
+          "memory of each carrel with this profile, including swap", NULL },
+        { "pids", SETTING_NUMBER, AT_PROFILE(pids), NULL, 8, 65536, NULL,
+          "processes and threads of each carrel with this profile", NULL },
+        { "policy", SETTING_CHOICE, AT_PROFILE(policy), NULL, 0, 0, POLICIES,
+          "egress: internet, which a request can narrow, or none", NULL },
+        { "warm", SETTING_NUMBER, AT_PROFILE(warm), "0", 0, 65535, NULL,
+          "warm carrels to keep with this profile, in addition to those of the setting warm", NULL },
+        { .key = NULL },
+};
+
 static const struct settings_kind KINDS[] = {
+        { "profile", PROFILE, AT(profiles), sizeof(struct config_profile), CONFIG_PROFILES_MAX },
         { .kind = NULL },
 };
 
@@ -261,6 +284,7 @@ static const char *const RELOADABLE[] = {
         "memory",
         "pids",
         "policy",
+        "profile",
         "reap_interval_s",
         "sweep_interval_s",
         "warm",
@@ -340,6 +364,57 @@ char *config_to_json(const struct config *config)
         }
         text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
 out:
+        cJSON_Delete(object);
+        return text;
+}
+
+/* Splits lines in place. */
+static bool add_lines(cJSON *object, const char *key, char *lines)
+{
+        cJSON *array = cJSON_AddArrayToObject(object, key);
+        bool is_good = array != NULL;
+
+        for (char *rest = lines; is_good && rest != NULL && rest[0] != '\0';) {
+                cJSON *line = cJSON_CreateString(strsep(&rest, "\n"));
+
+                is_good = line != NULL && cJSON_AddItemToArray(array, line);
+        }
+        return is_good;
+}
+
+static bool add_section(cJSON *sections, const struct settings_kind *kind, const void *item)
+{
+        cJSON *object = cJSON_AddObjectToObject(sections, *(char *const *)item);
+        bool is_good = object != NULL;
+
+        for (const struct setting *setting = kind->table; is_good && setting->key != NULL; setting++) {
+                AUTO(auto_free) char *value = settings_format(setting, item);
+
+                if (value == NULL)
+                        is_good = false;
+                else if (settings_is_set(setting, item))
+                        is_good = setting->type == SETTING_LINES
+                                          ? add_lines(object, setting->key, value)
+                                          : cJSON_AddStringToObject(object, setting->key, value) != NULL;
+        }
+        return is_good;
+}
+
+char *config_sections_to_json(const struct config *config)
+{
+        cJSON *object = cJSON_CreateObject();
+        bool is_good = object != NULL;
+        char *text;
+
+        for (const struct settings_kind *kind = KINDS; is_good && kind->kind != NULL; kind++) {
+                const struct settings_list *list = (const void *)((const char *)config + kind->offset);
+                cJSON *sections = cJSON_AddObjectToObject(object, kind->kind);
+
+                is_good = sections != NULL;
+                for (size_t i = 0; is_good && i < list->count; i++)
+                        is_good = add_section(sections, kind, (const char *)list->items + i * kind->item_bytes);
+        }
+        text = is_good ? cJSON_PrintUnformatted(object) : NULL;
         cJSON_Delete(object);
         return text;
 }

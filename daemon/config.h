@@ -7,7 +7,7 @@
 #include "settings.h"
 
 #define CONFIG_DNS_AUTO "auto"
-enum { CONFIG_RESOLVERS_BYTES = 256 };
+enum { CONFIG_RESOLVERS_BYTES = 256, CONFIG_PROFILES_MAX = 32 };
 
 enum config_engine {
         CONFIG_ENGINE_AUTO,
@@ -21,6 +21,18 @@ enum config_busy { CONFIG_BUSY_EXECS, CONFIG_BUSY_PROCESSES };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
 enum config_answer { CONFIG_NO, CONFIG_YES };
 enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
+
+/* A section [profile NAME]. Fields without a value (settings_is_set) are open. */
+struct config_profile {
+        char *name;
+        double cpus;
+        char *env;
+        char *image;
+        uint64_t memory_bytes;
+        uint64_t pids;
+        int policy;
+        uint64_t warm;
+};
 
 /* Texts are owned by the struct (settings_release). */
 struct config {
@@ -71,6 +83,8 @@ struct config {
         int policy;
         char *pool;
         char *prefix;
+        char *profile;
+        struct settings_list profiles; /* struct config_profile */
         double reap_interval_s;
         char *runtime;
         char *runtime_args;
@@ -112,5 +126,8 @@ void config_release(struct config *config);
 /* Whether SIGHUP takes this key over; the others need a restart. */
 bool config_is_reloadable(const char *key);
 
-/* All settings as a JSON object, malloc'd; NULL when out of memory. */
+/* All settings but those of named sections as a JSON object, malloc'd; NULL when out of memory. */
 char *config_to_json(const struct config *config);
+/* The named sections as a JSON object: {"profile":{"small":{"memory":"128m"}}}, with what is set; a key that may be
+ * repeated is an array. malloc'd; NULL when out of memory. */
+char *config_sections_to_json(const struct config *config);

@@ -45,22 +45,60 @@ bool daemon_has_own_kernel(const struct config *config)
         return find_own_kernel(config->runtime) != NULL;
 }
 
-struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
-                                        char init_path[static DAEMON_PATH_BYTES])
+static uint64_t to_millis(double cpus)
 {
+        return (uint64_t)(cpus * 1000 + 0.5);
+}
+
+static struct pool_profile profile_of(const struct config_profile *section)
+{
+        struct pool_profile profile = {
+                .name = section->name,
+                .spec = {
+                        .policy = section->policy < 0 ? POLICY_UNSET : POLICIES[section->policy],
+                        .memory_bytes = section->memory_bytes,
+                        .cpu_millis = to_millis(section->cpus),
+                        .pids = (uint32_t)section->pids,
+                },
+                .environment = section->env,
+                .warm = (unsigned)section->warm,
+        };
+
+        if (section->image != NULL)
+                (void)snprintf(profile.spec.image, sizeof profile.spec.image, "%s", section->image);
+        return profile;
+}
+
+bool daemon_wants_warm(const struct config *config)
+{
+        const struct config_profile *sections = config->profiles.items;
+
+        for (size_t i = 0; i < config->profiles.count; i++)
+                if (sections[i].warm > 0)
+                        return true;
+        return config->warm[0] != '\0';
+}
+
+struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
+                                        struct daemon_pool_room *room)
+{
+        const struct config_profile *sections = config->profiles.items;
         const struct own_kernel *own_kernel = find_own_kernel(config->runtime);
         struct pool_options options = {
                 .pool = config->pool,
                 .prefix = config->prefix,
                 .users_dir = config->users_dir,
                 .runtime_dir = config->runtime_dir,
-                .init_path = init_path,
+                .init_path = room->init_path,
                 .defaults = {
                         .policy = POLICIES[config->policy],
                         .memory_bytes = config->memory_bytes,
-                        .cpu_millis = (uint64_t)(config->cpus * 1000 + 0.5),
+                        .cpu_millis = to_millis(config->cpus),
                         .pids = (uint32_t)config->pids,
                 },
+                .profiles = room->profiles,
+                .n_profiles = config->profiles.count,
+                .profile = config->profile,
                 .dns = config->resolvers,
                 .dns_setting = config->dns,
                 .runtime = config->runtime,
@@ -85,7 +123,9 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 options.hardening = own_kernel != NULL ? own_kernel->hardening : POOL_HARDENING_WHOLE;
                 options.agent = own_kernel != NULL ? POOL_AGENT_OPTIONAL : POOL_AGENT_REQUIRED;
         }
-        (void)snprintf(init_path, DAEMON_PATH_BYTES, "%s/carrel-init%s", config->helper_dir,
+        for (size_t i = 0; i < config->profiles.count; i++)
+                room->profiles[i] = profile_of(&sections[i]);
+        (void)snprintf(room->init_path, sizeof room->init_path, "%s/carrel-init%s", config->helper_dir,
                        own_kernel != NULL ? "-readable" : "");
         (void)snprintf(options.defaults.image, sizeof options.defaults.image, "%s", config->image);
         return options;
@@ -212,8 +252,19 @@ static int check_uploads_size(const struct config *config, struct fault *why)
 
 static int check_runtime_network(const struct config *config, struct fault *why)
 {
-        if (find_own_kernel(config->runtime) == NULL || config->policy == CONFIG_POLICY_NONE)
+        const struct config_profile *sections = config->profiles.items;
+        const char *online = config->policy == CONFIG_POLICY_NONE ? NULL : "";
+
+        for (size_t i = 0; i < config->profiles.count; i++)
+                if (sections[i].policy == CONFIG_POLICY_INTERNET)
+                        online = sections[i].name;
+        if (find_own_kernel(config->runtime) == NULL || online == NULL)
                 return 0;
+        if (online[0] != '\0')
+                return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                                 "profile %s: runtime %s reads its network configuration at the start, before carrel "
+                                 "can add one: set policy = none",
+                                 online, config->runtime);
         return fault_set(
                 why, FAULT_SETTING_INVALID, EOPNOTSUPP,
                 "runtime %s reads its network configuration at the start, before carrel can add one: set policy = none",
@@ -233,8 +284,8 @@ static int check_busy(const struct config *config, struct fault *why)
 static int check_pool(const struct config *config, struct fault *why)
 {
         static const struct pool_owner ANY = { 1, 1 }; /* any valid owner: the real one depends on the host */
-        char init_path[DAEMON_PATH_BYTES];
-        struct pool_options options = daemon_pool_options(config, &ANY, init_path);
+        struct daemon_pool_room room;
+        struct pool_options options = daemon_pool_options(config, &ANY, &room);
 
         return pool_check(&options, why);
 }

@@ -10,8 +10,16 @@
 
 enum { DAEMON_PATH_BYTES = 256 };
 
+/* Memory that pool_options points to beside the settings. */
+struct daemon_pool_room {
+        char init_path[DAEMON_PATH_BYTES];
+        struct pool_profile profiles[CONFIG_PROFILES_MAX];
+};
+
 struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
-                                        char init_path[static DAEMON_PATH_BYTES]);
+                                        struct daemon_pool_room *room);
+/* Whether the settings ask for warm carrels. */
+bool daemon_wants_warm(const struct config *config);
 struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
 /* Whether each container of the runtime has a kernel of its own. */

@@ -35,7 +35,7 @@ struct daemon {
         struct reaper *reaper;
         struct api *api;
         struct flow_observer observer;
-        char *settings_json;
+        char *settings_json, *sections_json;
         int lock_fd;
         ev_signal terminate;
         ev_signal interrupt;

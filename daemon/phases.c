@@ -98,6 +98,7 @@ static void describe(void *arg, struct api_state *ret_state)
         netpolicy_status(daemon->netpolicy, &policy);
         *ret_state = (struct api_state){
                 .settings_json = daemon->settings_json,
+                .sections_json = daemon->sections_json,
                 .is_engine_available = about.is_available,
                 .is_policy_in_force = netpolicy_is_in_force(daemon->netpolicy),
                 .can_connect = policy.can_connect,
@@ -234,7 +235,9 @@ static int make_metrics(struct daemon *daemon, struct fault *why)
 {
         daemon->observer = (struct flow_observer){ .on_step = on_step, .on_undo = on_undo, .arg = daemon };
         daemon->settings_json = config_to_json(&daemon->config);
-        if (daemon->settings_json == NULL || metrics_new(&daemon->metrics, METRICS_TABLE) < 0 ||
+        daemon->sections_json = config_sections_to_json(&daemon->config);
+        if (daemon->settings_json == NULL || daemon->sections_json == NULL ||
+            metrics_new(&daemon->metrics, METRICS_TABLE) < 0 ||
             turns_new(&daemon->turns, daemon->loop, CLOCK_MONOTONIC, on_turn, daemon) < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         return 0;
@@ -245,6 +248,7 @@ static void free_metrics(struct daemon *daemon)
         daemon->turns = turns_free(daemon->turns);
         daemon->metrics = metrics_free(daemon->metrics);
         free(TAKE(daemon->settings_json));
+        free(TAKE(daemon->sections_json));
 }
 
 static int watch_disks(struct daemon *daemon, struct fault *why)
@@ -363,7 +367,7 @@ int daemon_start_attach(struct daemon *daemon, struct fault *why)
         char path[DAEMON_PATH_BYTES];
         int r = 0;
 
-        if (daemon->attach != NULL || config->warm[0] == '\0')
+        if (daemon->attach != NULL || !daemon_wants_warm(config))
                 return 0;
         if (daemon_has_own_kernel(config)) {
                 log_event(daemon->log, LOG_LEVEL_WARNING, "no_warm_carrels", "reason",
@@ -380,8 +384,8 @@ int daemon_start_attach(struct daemon *daemon, struct fault *why)
 
 static int make_pool(struct daemon *daemon, struct fault *why)
 {
-        char init_path[DAEMON_PATH_BYTES];
-        struct pool_options options = daemon_pool_options(&daemon->config, &daemon->owner, init_path);
+        struct daemon_pool_room room;
+        struct pool_options options = daemon_pool_options(&daemon->config, &daemon->owner, &room);
         int r = pool_new(&daemon->pool, daemon->loop, daemon->engine, daemon->netpolicy, daemon->execs, &options,
                          &daemon->observer, why);
 

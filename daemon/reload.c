@@ -61,12 +61,15 @@ static void take_over(struct config *current, struct config *next)
 /* The settings that /v1/info shows. */
 static int tell_settings(struct daemon *daemon, struct fault *why)
 {
-        char *json = config_to_json(&daemon->config);
+        AUTO(auto_free) char *settings = config_to_json(&daemon->config);
+        AUTO(auto_free) char *sections = config_sections_to_json(&daemon->config);
 
-        if (json == NULL)
+        if (settings == NULL || sections == NULL)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         free(daemon->settings_json);
-        daemon->settings_json = json;
+        free(daemon->sections_json);
+        daemon->settings_json = TAKE(settings);
+        daemon->sections_json = TAKE(sections);
         return 0;
 }
 
@@ -92,7 +95,8 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         reaper_reconfigure(daemon->reaper, &reaper);
         struct jobs_options jobs = daemon_jobs_options(&daemon->config);
         jobs_reconfigure(daemon->jobs, &jobs);
-        struct pool_options pool = daemon_pool_options(&daemon->config, &daemon->owner, path);
+        struct daemon_pool_room room;
+        struct pool_options pool = daemon_pool_options(&daemon->config, &daemon->owner, &room);
         r = pool_reconfigure(daemon->pool, &pool, why);
         if (r == 0)
                 r = daemon_start_attach(daemon, why);

@@ -52,6 +52,7 @@ _carrel_kind() {
         *:--socket | *:--archive | *:--packages | *:--sources) kind=FILE ;;
         events:-u | *:--user) kind=USER ;;
         *:--image) kind=IMAGE ;;
+        *:--profile) kind=PROFILE ;;
         exec:-e | shell:-e | *:--env) kind=VARIABLE ;;
         *:--after | *:--allowed | *:--count | *:--cpus | *:--id | *:--idle | *:--lease | *:--pids | *:--suite | \
                 *:--drain | *:--tail | *:--timeout | events:-n | logs:-a | logs:-n | doctor:-a | reap:-i | touch:-l) kind=ANY ;;
@@ -90,6 +91,7 @@ _carrel_complete() {
                 _carrel_files
                 _carrel_offer < <(_carrel_ask ls | sed 's/$/:/')
                 ;;
+        PROFILE) _carrel_offer < <(_carrel_ask info) ;;
         RUNNING) _carrel_offer < <(_carrel_ask ps) ;;
         USER) _carrel_offer < <(_carrel_ask ls) ;;
         VARIABLE) _carrel_offer < <(compgen -e) ;;

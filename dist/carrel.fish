@@ -18,7 +18,7 @@ function __carrel_words
         for word in (commandline -opc)[2..-1]
                 if test $skip = 1
                         set skip 0
-                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|pids|suite|tail|timeout))$' $word
+                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|profile|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|pids|suite|tail|timeout))$' $word
                         set skip 1
                 else if test "$word" = --
                         echo --
@@ -90,6 +90,7 @@ complete -c carrel -n '__carrel_is cp' -a '(__carrel_ask ls | string replace -r 
 
 complete -c carrel -n '__carrel_is ensure' -l policy -x -a 'internet none' -d 'egress policy'
 complete -c carrel -n '__carrel_is ensure' -l on-conflict -x -a 'fail replace replace_idle' -d 'if it runs with another spec'
+complete -c carrel -n '__carrel_is ensure' -l profile -x -a '(__carrel_ask info)' -d "a profile of carreld's settings"
 complete -c carrel -n '__carrel_is ensure' -l image -x -a '(__carrel_ask image ls)' -d 'image of the container'
 complete -c carrel -n '__carrel_is ensure' -l memory -x -a '256m 512m 1g 2g' -d 'memory including swap'
 complete -c carrel -n '__carrel_is ensure' -l cpus -x -d CPUs

@@ -18,6 +18,7 @@ _carrel_users() { _carrel_offer user ls }
 _carrel_running() { _carrel_offer exec ps }
 _carrel_execs() { _carrel_offer exec ps -a }
 _carrel_image_names() { _carrel_offer image image ls }
+_carrel_profiles() { _carrel_offer profile info }
 _carrel_places() {
         local -a users=("${(@f)$(_carrel_ask ls)}")
         users=(${users:#})
@@ -51,6 +52,7 @@ _carrel_value() {
         *:--socket|*:--archive|*:--packages|*:--sources) _files ;;
         events:-u|*:--user) _carrel_users ;;
         *:--image) _carrel_image_names ;;
+        *:--profile) _carrel_profiles ;;
         exec:-e|shell:-e|*:--env) _parameters -g '*export*' ;;
         *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--lease|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
         events:-n|logs:-a|logs:-n|doctor:-a|reap:-i|touch:-l) ;;
@@ -70,7 +72,7 @@ _carrel() {
                 --socket) opt_args[--socket]=${words[++i]} ;;
                 --socket=*) opt_args[--socket]=${word#*=} ;;
                 -*=*) ;;
-                -o|--output|--policy|--on-conflict|--format|--state|--signal|--memory|--limit|--workdir|--archive) ((i++)) ;;
+                -o|--output|--policy|--profile|--on-conflict|--format|--state|--signal|--memory|--limit|--workdir|--archive) ((i++)) ;;
                 --packages|--sources|--user|--image|--env|--after|--allowed|--count|--cpus|--id|--idle|--lease) ((i++)) ;;
                 --drain|--pids|--suite|--tail|--timeout) ((i++)) ;;
                 -*) [[ $verb:$word == (exec:-[ew]|shell:-[ew]|image:-f|ps:-s|ls:-s|kill:-s|events:-[un]|logs:-[an]|doctor:-a|reap:-i|touch:-l) ]] && ((i++)) ;;

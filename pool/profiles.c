@@ -1,6 +1,5 @@
 #include "profiles.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,15 +45,6 @@ size_t profiles_split(char *environment, const char *ret_variables[static PROFIL
         return n;
 }
 
-const char *pool_check_variable(const char *variable)
-{
-        size_t length = strspn(variable, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-
-        if (variable[length] != '=' || length == 0 || isdigit((unsigned char)variable[0]))
-                return "must be NAME=value, with a name of letters, digits and '_'";
-        return str_has_prefix(variable, "CARREL_") ? "must not set a variable CARREL_*, which carreld sets" : NULL;
-}
-
 /* The same name twice would be ambiguous. */
 static bool has_name_twice(const char *const *variables, size_t n)
 {
@@ -80,9 +70,9 @@ static int check_environment(const struct pool_profile *profile, struct fault *w
                 return fault_set(why, FAULT_SETTING_INVALID, E2BIG, "profile %s: env has more than %d variables",
                                  profile->name, PROFILE_VARIABLES_MAX);
         for (size_t i = 0; i < n; i++)
-                if (pool_check_variable(variables[i]) != NULL)
+                if (settings_check_variable(variables[i]) != NULL)
                         return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "profile %s: env %s", profile->name,
-                                         pool_check_variable(variables[i]));
+                                         settings_check_variable(variables[i]));
         if (has_name_twice(variables, n))
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "profile %s: env has a name twice", profile->name);
         return 0;

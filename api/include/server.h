@@ -51,6 +51,7 @@ struct api_state {
         size_t n_disks;
         struct file_system runtime_fs; /* of runtime_dir; the name is "" when it is unknown */
         const char *settings_json;     /* the settings in force as a JSON object, or NULL */
+        const char *sections_json;     /* and their named sections */
 };
 
 struct api_info {

@@ -68,6 +68,9 @@ enum { SETTINGS_NAME_BYTES = 33 }; /* of a section's name, with its NUL */
  * section. Returns NULL, or a static text that says what is wrong. */
 const char *settings_check_name(const char *name);
 
+/* Accepts "NAME=value" as a variable for programs, but no CARREL_*, which carreld sets. Returns as above. */
+const char *settings_check_variable(const char *variable);
+
 /* The section of this name, or NULL. */
 const void *settings_find(const struct settings_kind *kind, const void *values, const char *name);
 

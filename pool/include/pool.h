@@ -186,9 +186,6 @@ struct pool_profile {
         unsigned warm;           /* warm carrels to keep of it */
 };
 
-/* Whether "NAME=value" can be in a profile's environment: NULL, or a static text that says what is wrong. */
-const char *pool_check_variable(const char *variable);
-
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */

@@ -263,6 +263,8 @@ static void settings_errors_name_file_line_and_range(void **state)
                 { "deny = 10.0.0.0/33\n", "deny" },
                 { "uid = nobody-of-that-name\n", "systemd-sysusers" },
                 { "uid = root\n", "uid_is_shared" },
+                { "[profile small]\npids = 64\npids = 65\n", "/run/testbed/check.conf:3" },
+                { "profile = small\n[profile large]\n", "[profile small]" },
         };
         static struct output output;
 
@@ -291,7 +293,7 @@ static void the_example_file_is_the_defaults(void **state)
         RUN(&defaults, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");
         if (defaults.status != 0)
                 fail_msg("%s", defaults.text);
-        snprintf(command, sizeof command, "sed -n 's/^#\\([a-z_]* =\\)/\\1/p' %s/dist/carrel.conf >%s",
+        snprintf(command, sizeof command, "sed -n -e '/^#\\[/q' -e 's/^#\\([a-z_]* =\\)/\\1/p' %s/dist/carrel.conf >%s",
                  getenv("TESTBED_SOURCE_DIR"), "/run/testbed/check.conf");
         MUST_RUN("sh", "-c", command);
         RUN(&example, built_program("daemon/carreld"), "--check", "--config", "/run/testbed/check.conf");

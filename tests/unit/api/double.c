@@ -16,6 +16,7 @@ static struct carrel_view view_of(const char *user)
                 .memory_bytes = UINT64_C(2) << 30,
                 .cpu_millis = 1500,
                 .pids = 256,
+                .profile = "large",
         };
 
         return (struct carrel_view){

@@ -39,6 +39,7 @@ static void describe(void *arg, struct api_state *ret_state)
         ret_state->n_disks = 1;
         ret_state->runtime_fs = (struct file_system){ "ext4", false };
         ret_state->settings_json = "{\"idle_ttl_s\":300}";
+        ret_state->sections_json = "{\"profile\":{}}";
 }
 
 #define BOOT "11111111-2222-3333-4444-555555555555"

@@ -58,6 +58,8 @@ typedef int (*parser)(const char *text, size_t length, struct fault *why);
 
 enum type { TEXT = 1, NUMBER = 2, OBJECT = 4, ARRAY = 8 };
 
+#define LONG_NAME "\"a12345678901234567890123456789012\""
+
 /* Every field of every body: a value that it takes, the types that it takes, and values out of its range. */
 static const struct {
         parser parse;
@@ -67,6 +69,13 @@ static const struct {
 } FIELDS[] = {
         { parse_as_ensure, "{", "image", "\"a:1\"", "}", TEXT, { "\"\"" } },
         { parse_as_ensure, "{", "policy", "\"none\"", "}", TEXT, { "\"all\"", "\"\"", "\"None\"" } },
+        { parse_as_ensure,
+          "{",
+          "profile",
+          "\"small\"",
+          "}",
+          TEXT,
+          { "\"\"", "\"a b\"", "\"-a\"", "\"a\\n\"", LONG_NAME } },
         { parse_as_ensure, "{", "on_conflict", "\"fail\"", "}", TEXT, { "\"ignore\"" } },
         { parse_as_ensure, "{", "limits", "{}", "}", OBJECT, { "{\"disk\":1}" } },
         { parse_as_ensure,

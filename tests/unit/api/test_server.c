@@ -79,7 +79,7 @@ static const struct {
         { "POST /v1/execs/e1/signal", "{\"signal\":\"SIGTERM\"}", 200, "{\"exec_id\":\"e1\",\"signal\":15}" },
         { "POST /v1/execs/e1/signal", "{\"signal\":\"NONE\"}", 400, "signal must be" },
         { "POST /v1/reap", "{\"idle_s\":30}", 200, "{\"retiring\":4}" },
-        { "GET /v1/info", NULL, 200, "\"settings\":{\"idle_ttl_s\":300}" },
+        { "GET /v1/info", NULL, 200, "\"settings\":{\"idle_ttl_s\":300},\"sections\":{\"profile\":{}}" },
         { "PUT /v1/carrels/..", NULL, 400, "user_id_invalid" },
         { "PUT /v1/carrels/a%2Fb", NULL, 400, "user_id_invalid" },
         { "PUT /v1/carrels/a%00", NULL, 400, "user_id_invalid" },

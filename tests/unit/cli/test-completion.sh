@@ -15,6 +15,7 @@ case "\$*" in
 *--socket*other*'ls -q') echo elsewhere ;;
 'image ls -q') printf '%s\n' carrel-sandbox:latest team/tools:2 ;;
 'ls -q') printf '%s\n' ada alan bob ;;
+'info -q') printf '%s\n' full small ;;
 'ps -q') printf '%s\n' 9b1d build-42 ;;
 'ps -a -q') printf '%s\n' 9b1d build-42 over-1 ;;
 esac
@@ -58,6 +59,7 @@ expect 'carrel|ensure|--policy|' 'internet|none'
 expect 'carrel|ensure|--policy|none|al' alan
 expect 'carrel|ensure|--on-conflict|replace' 'replace|replace_idle'
 expect 'carrel|ensure|--image|team' team/tools:2
+expect 'carrel|ensure|--profile|s' small
 expect 'carrel|ensure|--mem' --memory
 expect 'carrel|ensure|ada|--memory|1' 1g
 expect 'carrel|exec|-w|' '/tmp|/workspace'
@@ -106,6 +108,7 @@ if command -v fish >/dev/null; then
         done <<'END'
 carrel rm a=ada|alan
 carrel ensure --policy =internet|none
+carrel ensure --profile =full|small
 carrel kill b=build-42
 carrel image =build|import|inspect|ls|pull|rm
 carrel image rm t=team/tools:2

@@ -82,6 +82,15 @@ static const struct bad_case {
         { "cgroup_parent = /a/../../b\n", "cgroup" },
         { "runtime = runc --evil\n", "runtime" },
         { "memory = 1g\nmemory = 2g\n", "memory" },
+        { "profile = a b\n", ":1: profile may hold" },
+        { "[profile small]\nmemory = 1k\n", ":2: memory must be a size" },
+        { "[profile small]\npids = 7\n", ":2: pids must be" },
+        { "[profile small]\nimage = a b\n", ":2: image is not" },
+        { "[profile small]\npolicy = all\n", ":2: policy must be one of internet, none" },
+        { "[profile small]\nenv = A=1\nenv = CARREL_USER=x\n", ":3: env must not set" },
+        { "[profile small]\nidle_ttl_s = 5\n", ":2: unknown key idle_ttl_s" },
+        { "[profile small]\n[profile small]\n", ":2: [profile small] is there a second time" },
+        { "[profiles small]\n", ":1: unknown section [profiles small]; a section is [carrel] or [profile NAME]" },
 };
 
 static void bad_settings_are_named_with_their_line(void **state)
@@ -184,7 +193,7 @@ static bool has_fixed_default(const struct setting *setting)
         return strcmp(setting->key, "helper_dir") != 0;
 }
 
-static void expect_manual_entry(const char *manual, const struct setting *setting)
+static void expect_manual_entry(const char *manual, const struct setting *setting, bool is_reload_named)
 {
         char heading[96], fallback[128];
 
@@ -197,11 +206,15 @@ static void expect_manual_entry(const char *manual, const struct setting *settin
         AUTO(auto_free) char *entry = in_one_line(begin, end != NULL ? (size_t)(end - begin) : strlen(begin));
 
         expect_help("carrel.conf(5)", entry, setting);
-        (void)snprintf(fallback, sizeof fallback, setting->fallback[0] != '\0' ? "default *%s*." : "default empty.",
+        (void)snprintf(fallback, sizeof fallback,
+                       setting->fallback == NULL      ? ""
+                       : setting->fallback[0] != '\0' ? "default *%s*."
+                                                      : "default empty.",
                        setting->fallback);
         if (has_fixed_default(setting) && strstr(entry, fallback) == NULL)
                 fail_msg("carrel.conf(5), %s: does not have \"%s\"", setting->key, fallback);
-        assert_int_equal(strstr(entry, "A reload takes it over.") != NULL, config_is_reloadable(setting->key));
+        if (is_reload_named)
+                assert_int_equal(strstr(entry, "A reload takes it over.") != NULL, config_is_reloadable(setting->key));
 }
 
 static void the_manual_describes_every_key(void **state)
@@ -210,16 +223,27 @@ static void the_manual_describes_every_key(void **state)
 
         (void)state;
         for (const struct setting *setting = config_table(); setting->key != NULL; setting++)
-                expect_manual_entry(manual, setting);
+                expect_manual_entry(manual, setting, true);
+        for (const struct settings_kind *kind = config_kinds(); kind->kind != NULL; kind++) {
+                char heading[64];
+
+                (void)snprintf(heading, sizeof heading, "\n## [%s NAME]\n", kind->kind);
+                const char *part = strstr(manual, heading);
+                if (part == NULL)
+                        fail_msg("carrel.conf(5) does not have [%s NAME]", kind->kind);
+                for (const struct setting *setting = kind->table; setting->key != NULL; setting++)
+                        expect_manual_entry(part, setting, false);
+        }
 }
 
 static void expect_example_entry(const char *example, const struct setting *setting)
 {
         char line[192];
 
+        bool has_default = has_fixed_default(setting) && setting->fallback != NULL;
+
         (void)snprintf(line, sizeof line, "\n#%s =%s%s", setting->key,
-                       has_fixed_default(setting) && setting->fallback[0] != '\0' ? " " : "",
-                       has_fixed_default(setting) ? setting->fallback : "");
+                       has_default && setting->fallback[0] != '\0' ? " " : "", has_default ? setting->fallback : "");
         const char *end = strstr(example, line);
         if (end == NULL)
                 fail_msg("dist/carrel.conf does not have: %s", line + 1);
@@ -238,6 +262,57 @@ static void the_example_describes_every_key(void **state)
         (void)state;
         for (const struct setting *setting = config_table(); setting->key != NULL; setting++)
                 expect_example_entry(example, setting);
+        for (const struct settings_kind *kind = config_kinds(); kind->kind != NULL; kind++) {
+                char heading[64];
+
+                (void)snprintf(heading, sizeof heading, "\n#[%s ", kind->kind);
+                const char *part = strstr(example, heading);
+                if (part == NULL)
+                        fail_msg("dist/carrel.conf does not have [%s NAME]", kind->kind);
+                for (const struct setting *setting = kind->table; setting->key != NULL; setting++)
+                        expect_example_entry(part, setting);
+        }
+}
+
+/* With every line in use that is an example or a default. */
+static void the_example_is_valid_without_its_marks(void **state)
+{
+        AUTO(config_release) struct config config = { 0 };
+        AUTO(auto_free) char *text = read_source("dist/carrel.conf");
+        struct buffer in_use = { 0 };
+        struct fault why = { 0 };
+
+        (void)state;
+        for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;)
+                (void)buffer_format(&in_use, "%s\n", line[0] == '#' && line[1] != ' ' ? line + 1 : line);
+        if (load_text(in_use.data, &config, &why) < 0)
+                fail_msg("dist/carrel.conf: %s", why.message);
+        assert_int_equal(config.profiles.count, 1);
+        buffer_free(&in_use);
+}
+
+static void profiles_are_read_and_shown(void **state)
+{
+        static const char TEXT[] = "profile = small\n[profile small]\nmemory = 128m\ncpus = 0.5\nenv = A=1\n"
+                                   "env = B=2, 3\npolicy = none\nimage = tiny:1\n[profile open]\nwarm = 2\n";
+        AUTO(config_release) struct config config = { 0 };
+        struct fault why = { 0 };
+        const struct config_profile *small;
+
+        (void)state;
+        assert_int_equal(load_text(TEXT, &config, &why), 0);
+        assert_string_equal(config.profile, "small");
+        assert_int_equal(config.profiles.count, 2);
+        small = settings_find(config_kinds(), &config, "small");
+        assert_int_equal(small->memory_bytes, 128 << 20);
+        assert_int_equal(small->pids, 0);
+        assert_int_equal(small->policy, CONFIG_POLICY_NONE);
+        assert_int_equal(((const struct config_profile *)config.profiles.items)[1].policy, -1);
+        assert_string_equal(small->env, "A=1\nB=2, 3\n");
+        AUTO(auto_free) char *json = config_sections_to_json(&config);
+        assert_string_equal(json, "{\"profile\":{\"small\":{\"cpus\":\"0.5\",\"env\":[\"A=1\",\"B=2, 3\"],"
+                                  "\"image\":\"tiny:1\",\"memory\":\"128m\",\"policy\":\"none\",\"warm\":\"0\"},"
+                                  "\"open\":{\"warm\":\"2\"}}}");
 }
 
 static void the_example_is_valid(void **state)
@@ -312,6 +387,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(the_manual_describes_every_key),
                 cmocka_unit_test(the_example_describes_every_key),
                 cmocka_unit_test(the_example_is_valid),
+                cmocka_unit_test(the_example_is_valid_without_its_marks),
+                cmocka_unit_test(profiles_are_read_and_shown),
         };
 
         source_root = argc > 1 ? argv[1] : ".";

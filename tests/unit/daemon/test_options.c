@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,6 +42,74 @@ static void settings_are_checked_by_every_room(void **state)
                         fail_msg("%s: %s", ROWS[i].variable, why.message);
                 if (ROWS[i].named != NULL && (r == 0 || strstr(why.message, ROWS[i].named) == NULL))
                         fail_msg("%s: not refused, or without its name: %s", ROWS[i].variable, why.message);
+        }
+}
+
+static int load(struct config *ret_config, const char *text)
+{
+        AUTO(auto_close) int fd = memfd_create("carrel.conf", MFD_CLOEXEC);
+        char *environment[] = { NULL };
+        char path[64];
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return config_load(ret_config, path, true, environment, NULL, NULL);
+}
+
+/* Sections as options of the pool. */
+static void profiles_are_options_of_the_pool(void **state)
+{
+        static const char TEXT[] = "profile = b\n[profile a]\ncpus = 0.5\nmemory = 8g\npids = 9\npolicy = internet\n"
+                                   "image = tiny:1\nenv = A=1\nwarm = 3\n[profile b]\n";
+        static const struct pool_owner OWNER = { 1, 1 };
+        AUTO(config_release) struct config config = { 0 };
+        struct daemon_pool_room room;
+        struct pool_options options;
+
+        (void)state;
+        assert_int_equal(load(&config, TEXT), 0);
+        options = daemon_pool_options(&config, &OWNER, &room);
+        assert_int_equal(options.n_profiles, 2);
+        assert_string_equal(options.profile, "b");
+        assert_string_equal(options.profiles[0].name, "a");
+        assert_int_equal(options.profiles[0].spec.cpu_millis, 500);
+        assert_int_equal(options.profiles[0].spec.memory_bytes, UINT64_C(8) << 30);
+        assert_int_equal(options.profiles[0].spec.pids, 9);
+        assert_int_equal(options.profiles[0].spec.policy, POLICY_INTERNET);
+        assert_string_equal(options.profiles[0].spec.image, "tiny:1");
+        assert_string_equal(options.profiles[0].environment, "A=1\n");
+        assert_int_equal(options.profiles[0].warm, 3);
+        assert_int_equal(options.profiles[1].spec.policy, POLICY_UNSET);
+        assert_true(daemon_wants_warm(&config));
+        assert_int_equal(daemon_check(&config, NULL, NULL), 0);
+}
+
+static void profiles_are_checked_together(void **state)
+{
+        static const struct {
+                const char *text;
+                const char *named; /* in the fault; NULL: accepted */
+        } ROWS[] = {
+                { "profile = a\n[profile a]\n", NULL },
+                { "profile = b\n[profile a]\n", "[profile b]" },
+                { "[profile a]\nenv = A=1\nenv = A=2\n", "profile a: env has a name twice" },
+                { "warm = 1\nprofile = a\n[profile a]\nwarm = 1\n", "leave one out" },
+                { "max_carrels = 2\n[profile a]\nwarm = 3\n", "max_carrels" },
+                { "policy = none\nruntime = runsc\n[profile a]\n", NULL },
+                { "policy = none\nruntime = runsc\n[profile a]\npolicy = internet\n", "profile a: runtime runsc" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                AUTO(config_release) struct config config = { 0 };
+                struct fault why = { 0 };
+                int r;
+
+                assert_int_equal(load(&config, ROWS[i].text), 0);
+                r = daemon_check(&config, NULL, &why);
+                if ((ROWS[i].named == NULL) != (r == 0) || (r < 0 && strstr(why.message, ROWS[i].named) == NULL))
+                        fail_msg("%s: %s", ROWS[i].text, why.message);
         }
 }
 
@@ -121,6 +190,8 @@ static void the_host_is_checked(void **state)
 int main(void)
 {
         static const struct CMUnitTest TESTS[] = { cmocka_unit_test(settings_are_checked_by_every_room),
+                                                   cmocka_unit_test(profiles_are_options_of_the_pool),
+                                                   cmocka_unit_test(profiles_are_checked_together),
                                                    cmocka_unit_test(the_host_is_checked) };
 
         return cmocka_run_group_tests(TESTS, NULL, NULL);
