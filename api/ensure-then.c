@@ -1,5 +1,7 @@
 #include "ensure-then.h"
 
+#include <stdio.h>
+
 #include "answer.h"
 #include "api.h"
 #include "metrics-table.h"
@@ -37,11 +39,18 @@ void ensure_then(struct request *request, const struct carrel_spec *spec, enum o
         pool_ensure(api_of(request)->pool, request->parameter, spec, on_conflict, on_ensured, request, &context->wait);
 }
 
+void ensure_then_profile(struct request *request, const char *profile, carrel_on_ready on_ready)
+{
+        struct carrel_spec spec = { 0 };
+
+        if (profile != NULL)
+                (void)snprintf(spec.profile, sizeof spec.profile, "%s", profile);
+        ensure_then(request, &spec, CONFLICT_REPLACE_IDLE, on_ready);
+}
+
 void ensure_then_any(struct request *request, carrel_on_ready on_ready)
 {
-        static const struct carrel_spec ANY = { 0 };
-
-        ensure_then(request, &ANY, CONFLICT_REPLACE_IDLE, on_ready);
+        ensure_then_profile(request, NULL, on_ready);
 }
 
 bool carrel_run(struct request *request, const struct exec_request *program, const struct exec_sink *sink, void *arg,

@@ -194,7 +194,7 @@ static void on_ready(struct request *request, const struct pool_ensured *ensured
 
 void exec_feed_run(struct exec_feed *feed)
 {
-        ensure_then_any(feed->request, on_ready);
+        ensure_then_profile(feed->request, feed->body.profile, on_ready);
 }
 
 /* ---- from a job ---- */

@@ -6,6 +6,7 @@
 
 #include "parse.h"
 #include "scope.h"
+#include "settings.h"
 #include "str.h"
 
 enum { TEXT_MAX = 4096 };
@@ -109,12 +110,21 @@ static int read_drain(void *target, const char *value, const char *name, struct 
         return 0;
 }
 
+static int read_profile(void *target, const char *value, const char *name, struct fault *why)
+{
+        if (settings_check_name(value) != NULL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s: %s", name, settings_check_name(value));
+        ((struct exec_query *)target)->profile = value;
+        return 0;
+}
+
 const struct query_parameter EXEC_QUERY[] = {
         { "argv", read_argv, true },
         { "cols", read_cols, false },
         { "cwd", read_cwd, false },
         { "drain_s", read_drain, false },
         { "env", read_env, true },
+        { "profile", read_profile, false },
         { "request", read_request, false },
         { "rows", read_rows, false },
         { "stdin", read_stdin, false },

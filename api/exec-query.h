@@ -10,13 +10,14 @@ struct exec_query {
         const char **argv;
         const char **environment;
         size_t n_argv, n_environment;
-        bool is_by_message; /* the first message has the request; `request` is empty */
+        const char *profile; /* of its carrel; NULL: any */
+        bool is_by_message;  /* the first message has the request; `request` is empty */
 };
 
 extern const struct query_parameter EXEC_QUERY[];
 
-/* Parses either request=message alone, or: argv (at least once), cwd, env (NAME=VALUE, may be repeated), drain_s, rows,
- * cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text is as for query_parse; the request's strings are parts
- * of it. *ret_query is untouched on failure. */
+/* Parses either request=message alone, or: argv (at least once), cwd, env (NAME=VALUE, may be repeated), drain_s,
+ * profile, rows, cols, stdin (0 or 1, default 1), timeout_s, tty (0 or 1). text is as for query_parse; the request's
+ * strings are parts of it. *ret_query is untouched on failure. */
 __attribute__((warn_unused_result)) int exec_query_parse(char *text, struct exec_query *ret_query, struct fault *why);
 void exec_query_release(struct exec_query *query);

@@ -93,21 +93,22 @@ static int read_policy(void *target, const cJSON *value, const char *name, struc
         return r;
 }
 
-static int read_profile_into(char profile[static POOL_PROFILE_BYTES], const cJSON *value, const char *name,
-                             struct fault *why)
+static int read_profile_name(const cJSON *value, const char *name, const char **ret_profile, struct fault *why)
 {
-        const char *text;
+        int r = field_text(value, name, 1, POOL_PROFILE_BYTES - 1, ret_profile, why);
 
-        if (field_text(value, name, 1, POOL_PROFILE_BYTES - 1, &text, why) < 0)
-                return -EINVAL;
-        if (settings_check_name(text) != NULL)
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s: %s", name, settings_check_name(text));
-        return str_copy(profile, POOL_PROFILE_BYTES, text);
+        if (r == 0 && settings_check_name(*ret_profile) != NULL)
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s: %s", name, settings_check_name(*ret_profile));
+        return r;
 }
 
 static int read_profile(void *target, const cJSON *value, const char *name, struct fault *why)
 {
-        return read_profile_into(((struct ensure_body *)target)->spec.profile, value, name, why);
+        struct ensure_body *body = target;
+        const char *profile;
+        int r = read_profile_name(value, name, &profile, why);
+
+        return r < 0 ? r : str_copy(body->spec.profile, sizeof body->spec.profile, profile);
 }
 
 static int read_on_conflict(void *target, const cJSON *value, const char *name, struct fault *why)
@@ -338,6 +339,11 @@ static int read_exec_id(void *target, const cJSON *value, const char *name, stru
         return r;
 }
 
+static int read_exec_profile(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        return read_profile_name(value, name, &((struct exec_body *)target)->profile, why);
+}
+
 static const struct field EXEC[] = {
         { "argv", read_argv },
         { "cwd", read_cwd },
@@ -346,6 +352,7 @@ static const struct field EXEC[] = {
         { "env", read_env },
         { "exec_id", read_exec_id },
         { "max_output_bytes", read_max_output },
+        { "profile", read_exec_profile },
         { "stdin", read_stdin },
         { "stdin_b64", read_stdin_b64 },
         { "timeout_s", read_timeout },
@@ -422,11 +429,17 @@ static int read_rows(void *target, const cJSON *value, const char *name, struct 
 }
 
 static const struct field EXEC_MESSAGE[] = {
-        { "argv", read_argv },       { "cols", read_cols },
-        { "cwd", read_cwd },         { "drain_s", read_drain },
-        { "env", read_env },         { "rows", read_rows },
-        { "stdin", read_has_stdin }, { "timeout_s", read_timeout },
-        { "tty", read_tty },         { 0 },
+        { "argv", read_argv },
+        { "cols", read_cols },
+        { "cwd", read_cwd },
+        { "drain_s", read_drain },
+        { "env", read_env },
+        { "profile", read_exec_profile },
+        { "rows", read_rows },
+        { "stdin", read_has_stdin },
+        { "timeout_s", read_timeout },
+        { "tty", read_tty },
+        { 0 },
 };
 
 int parse_exec_message(const char *text, size_t length, struct exec_body *ret_body, struct fault *why)

@@ -29,6 +29,7 @@ struct ensure_body {
 
 struct exec_body {
         struct exec_request request; /* points into the members below */
+        const char *profile;         /* of its carrel; NULL: any */
         bool is_detached;
         struct cJSON *tree;
         const char **argv;

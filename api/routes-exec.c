@@ -82,6 +82,7 @@ static void start_job(struct exec_feed *feed)
                 .user = request->parameter,
                 .exec_id = feed->body.request.exec_id,
                 .exec = feed->body.request,
+                .profile = feed->body.profile,
                 .n_bytes = request->body.length,
                 .is_detached = feed->body.is_detached,
                 .is_keeping_outputs = feed->format == &EXEC_BUFFERED,

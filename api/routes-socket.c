@@ -341,7 +341,7 @@ static void take_request(struct session *session, bool is_text, const char *text
         session->is_starting = true;
         session->message.request.exec_id = session->exec_id;
         api_context_of(request)->on_failed = fail_late;
-        ensure_then_any(request, on_ready_late);
+        ensure_then_profile(request, session->message.profile, on_ready_late);
 }
 
 static void on_request_deadline(struct ev_loop *loop, ev_timer *timer, int events)
@@ -428,7 +428,7 @@ void handle_exec_socket(struct request *request)
         ev_init(&session->deadline, on_request_deadline);
         session->is_awaited = session->query.is_by_message;
         if (!session->is_awaited)
-                ensure_then_any(request, on_ready);
+                ensure_then_profile(request, session->query.profile, on_ready);
         else if (exec_id_choose(NULL, session->exec_id) == 0)
                 answer_upgrade(request, session->exec_id);
         else

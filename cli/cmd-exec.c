@@ -24,6 +24,7 @@ struct exec_values {
         struct option_number drain;
         struct option_number timeout;
         const char *exec_id;
+        const char *profile;
         bool has_no_stdin;
         bool is_detached;
         bool is_interactive;
@@ -44,6 +45,8 @@ static const struct option_spec OPTIONS[] = {
         { 'i', "interactive", OPTION_FLAG, AT(is_interactive),
           .help = "pass stdin on, of any length; with --detach and -o json it is read first" },
         { 'n', "no-stdin", OPTION_FLAG, AT(has_no_stdin), .help = "do not read stdin, as without -i" },
+        { 0, "profile", OPTION_TEXT, AT(profile), .argument = "NAME",
+          .help = "ensure the carrel with this profile of carreld's settings" },
         { 0, "timeout", OPTION_DECIMAL, AT(timeout), 0.001, 86400, .argument = "S",
           .help = "seconds until everything the program started is killed; default exec_timeout_s of carrel.conf(5)" },
         { 't', "tty", OPTION_FLAG, AT(is_tty), .help = "connect this terminal to the program; implies -i" },
@@ -83,6 +86,8 @@ static bool fill_body(cJSON *body, const struct exec_values *chosen, char *const
         if (chosen->timeout.is_given && cJSON_AddNumberToObject(body, "timeout_s", chosen->timeout.value) == NULL)
                 return false;
         if (chosen->drain.is_given && cJSON_AddNumberToObject(body, "drain_s", chosen->drain.value) == NULL)
+                return false;
+        if (chosen->profile != NULL && cJSON_AddStringToObject(body, "profile", chosen->profile) == NULL)
                 return false;
         if (chosen->is_detached && cJSON_AddTrueToObject(body, "detach") == NULL)
                 return false;
@@ -180,6 +185,7 @@ static int converse(struct cli *cli, const struct exec_values *chosen, char **op
                                                  .argv = (const char *const *)operands + 1,
                                                  .environment = &chosen->environment,
                                                  .working_dir = chosen->working_dir,
+                                                 .profile = chosen->profile,
                                                  .drain = &chosen->drain,
                                                  .timeout_s = chosen->timeout.is_given ? chosen->timeout.value : 0,
                                                  .is_tty = chosen->is_tty };

@@ -10,6 +10,7 @@
 
 struct shell_values {
         struct option_list environment;
+        const char *profile;
         const char *working_dir;
 };
 
@@ -18,6 +19,8 @@ struct shell_values {
 static const struct option_spec OPTIONS[] = {
         { 'e', "env", OPTION_LIST, AT(environment), .argument = "NAME[=VALUE]",
           .help = "set a variable, without a value to the local one; may be repeated" },
+        { 0, "profile", OPTION_TEXT, AT(profile), .argument = "NAME",
+          .help = "ensure the carrel with this profile of carreld's settings" },
         { 'w', "workdir", OPTION_TEXT, AT(working_dir), .argument = "DIR",
           .help = "absolute; default " INSIDE_WORKSPACE },
         { .name = NULL },
@@ -36,6 +39,7 @@ static int run(struct cli *cli, const void *values, char **operands, int n_opera
                 .argv = SHELL,
                 .environment = &environment.list,
                 .working_dir = chosen->working_dir,
+                .profile = chosen->profile,
                 .is_tty = true,
         };
 

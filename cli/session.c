@@ -230,6 +230,8 @@ static bool fill_request(const struct session_request *request, cJSON *body)
                 return false;
         if (request->working_dir != NULL && cJSON_AddStringToObject(body, "cwd", request->working_dir) == NULL)
                 return false;
+        if (request->profile != NULL && cJSON_AddStringToObject(body, "profile", request->profile) == NULL)
+                return false;
         if (request->timeout_s > 0 && cJSON_AddNumberToObject(body, "timeout_s", request->timeout_s) == NULL)
                 return false;
         if (request->drain != NULL && request->drain->is_given &&

@@ -9,6 +9,7 @@ struct session_request {
         const char *const *argv;               /* NULL-terminated */
         const struct option_list *environment; /* "NAME=VALUE"; a terminal's TERM is added unless it is there */
         const char *working_dir;               /* NULL: the default */
+        const char *profile;                   /* of the carrel; NULL: any */
         double timeout_s;                      /* 0: none */
         const struct option_number *drain;     /* NULL or not given: carreld's default */
         bool is_tty;                           /* ours is given to it */

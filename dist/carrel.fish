@@ -90,7 +90,7 @@ complete -c carrel -n '__carrel_is cp' -a '(__carrel_ask ls | string replace -r 
 
 complete -c carrel -n '__carrel_is ensure' -l policy -x -a 'internet none' -d 'egress policy'
 complete -c carrel -n '__carrel_is ensure' -l on-conflict -x -a 'fail replace replace_idle' -d 'if it runs with another spec'
-complete -c carrel -n '__carrel_is ensure' -l profile -x -a '(__carrel_ask info)' -d "a profile of carreld's settings"
+complete -c carrel -n '__carrel_is ensure exec shell' -l profile -x -a '(__carrel_ask info)' -d "a profile of carreld's settings"
 complete -c carrel -n '__carrel_is ensure' -l image -x -a '(__carrel_ask image ls)' -d 'image of the container'
 complete -c carrel -n '__carrel_is ensure' -l memory -x -a '256m 512m 1g 2g' -d 'memory including swap'
 complete -c carrel -n '__carrel_is ensure' -l cpus -x -d CPUs

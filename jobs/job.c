@@ -92,6 +92,7 @@ int job_new(struct job **ret_job, struct jobs *jobs, struct job_request *request
                 .is_detached = request->is_detached,
                 .is_keeping_outputs = request->is_keeping_outputs,
                 .request = request->exec,
+                .profile = request->profile,
                 .owner = request->owner,
                 .release = request->release,
                 .ring.limit_bytes = jobs->options.ring_bytes,
@@ -379,9 +380,11 @@ static void on_ensured(void *arg, const struct pool_ensured *ensured, const stru
 
 void job_begin(struct job *job)
 {
-        static const struct carrel_spec ANY = { 0 };
+        struct carrel_spec spec = { 0 };
 
-        pool_ensure(job->jobs->pool, job->user, &ANY, CONFLICT_REPLACE_IDLE, on_ensured, job, &job->wait);
+        if (job->profile != NULL)
+                (void)snprintf(spec.profile, sizeof spec.profile, "%s", job->profile);
+        pool_ensure(job->jobs->pool, job->user, &spec, CONFLICT_REPLACE_IDLE, on_ensured, job, &job->wait);
 }
 
 /* The last holder has gone. */

@@ -60,6 +60,7 @@ struct job {
         bool is_second_try;  /* its first carrel was lost before the program started */
 
         struct exec_request request; /* until it has started */
+        const char *profile;         /* the same */
         void *owner;                 /* of the request's texts */
         size_t asked_bytes;          /* its part of JOB_ASKED */
         void (*release)(void *owner);

@@ -57,7 +57,8 @@ struct job_view {
         const struct fault *why;          /* JOB_FAILED */
 };
 
-/* The program to run. `owner` has the texts of exec; the job takes it, also on failure, and passes it to `release`. */
+/* The program to run. `owner` has the texts of exec and profile; the job takes it, also on failure, and passes it to
+ * `release`. */
 struct job_request {
         const char *user;
         const char *exec_id; /* the client's; NULL: the job gets a new one */
@@ -66,6 +67,7 @@ struct job_request {
         /* The digest of carreld up to 0.1, over the body's bytes: its entries in the registry have that one. */
         unsigned char former_digest[JOB_DIGEST_BYTES];
         struct exec_request exec;
+        const char *profile;     /* of its carrel, as pool_ensure takes it; NULL: any */
         size_t n_bytes;          /* approximate memory of `owner` */
         bool is_detached;        /* else it lives only while a follower holds it */
         bool is_keeping_outputs; /* for a buffered answer, up to exec.max_output_bytes per stream */

@@ -103,6 +103,7 @@ static void fuzz_exec_query(const char *text, size_t length)
                 for (const char *const *at = parsed.request.environment; *at != NULL; at++)
                         touch(*at);
                 touch(parsed.request.working_dir);
+                touch(parsed.profile);
                 if (parsed.request.argv[0] == NULL || parsed.request.rows > 4096)
                         abort();
                 exec_query_release(&parsed);

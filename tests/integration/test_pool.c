@@ -508,6 +508,109 @@ static void a_reload_is_seen(void **state)
         suite_end();
 }
 
+/* ---- profiles ---- */
+
+/* The limit of ada's carrel in the kernel: memory, or pids. */
+static void expect_limit(const char *controller, const char *limit)
+{
+        static struct output output;
+        char pid[16], text[32];
+
+        (void)snprintf(pid, sizeof pid, "%d", engine_pid(CARREL_PREFIX "ada"));
+        (void)snprintf(text, sizeof text, "%s\n", limit);
+        RUN(&output, "sh", "-c",
+            "g=$(sed -n \"s/^[0-9]*:$2://p\" /proc/$1/cgroup); d=/sys/fs/cgroup/$2; "
+            "[ -n \"$g\" ] || { g=$(sed -n 's/^0:://p' /proc/$1/cgroup); d=/sys/fs/cgroup; }; "
+            "while [ -n \"$g\" ]; do for f in $2.max $2.limit_in_bytes; do l=$(cat $d$g/$f 2>/dev/null) && "
+            "[ $l != max ] && { echo $l; exit; }; done; g=${g%/*}; done",
+            "sh", pid, controller);
+        assert_string_equal(output.text, text);
+}
+
+static bool shows_memory_of_large(void *arg)
+{
+        struct answer info = request(CARREL_SOCKET, "GET", "/v1/info", NULL);
+        bool is_shown = strcmp(answer_text(&info, "sections.profile.large.memory"), arg) == 0;
+
+        answer_release(&info);
+        return is_shown;
+}
+
+/* Has carreld read these sections and [profile large] with this memory, which is another one each time. */
+static void reload_profiles(const char *sections, char *memory)
+{
+        FILE *file = fopen("/run/testbed/carrel.conf", "we");
+
+        assert_non_null(file);
+        assert_true(fprintf(file, "%s[profile large]\nmemory = %s\n", sections, memory) > 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
+        assert_true(wait_until(shows_memory_of_large, memory, PATIENCE_S));
+}
+
+static void expect_profile(const char *body, const char *outcome, const char *profile)
+{
+        struct answer answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", body);
+
+        if (answer.status != 200)
+                fail_msg("%s: %s", body, answer.body);
+        assert_string_equal(answer_text(&answer, "outcome"), outcome);
+        assert_string_equal(answer_text(&answer, "profile"), profile);
+        answer_release(&answer);
+}
+
+static void expect_variable(const char *variable, const char *value)
+{
+        char script[64], text[64];
+
+        (void)snprintf(script, sizeof script, "echo $%s", variable);
+        carreld_must_exec("ada", script, text, sizeof text);
+        assert_string_equal(text, value);
+}
+
+/* A profile's limits are the kernel's, a reload changes them, and a restart knows whose they are. */
+static void profiles_hold_in_the_kernel(void **state)
+{
+        static const char *const adopting[] = { "CARREL_STARTUP=adopt", "CARREL_TMP_SIZE=8m", NULL };
+        struct answer refused;
+
+        (void)state;
+        suite_start(adopting);
+        reload_profiles("[profile small]\nmemory = 64m\npids = 40\npolicy = none\nenv = LEVEL=1\nenv = HOME=/tmp\n",
+                        (char[]){ "3g" });
+        expect_profile("{\"profile\":\"small\"}", "created", "small");
+        expect_limit("memory", "67108864");
+        expect_limit("pids", "40");
+        expect_variable("LEVEL", "1");
+        expect_variable("HOME", "/tmp");
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"profile\":\"small\",\"policy\":\"internet\"}", 400);
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"limits\":{\"memory\":\"65m\"}}", 400);
+        expect_profile("{\"limits\":{\"pids\":32}}", "replaced", "small");
+        expect_limit("pids", "32");
+        refused =
+                request(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"true\"],\"profile\":\"medium\"}");
+        assert_int_equal(refused.status, 400);
+        assert_non_null(strstr(refused.body, "there is: small, large"));
+        answer_release(&refused);
+        reload_profiles("[profile small]\nmemory = 96m\npids = 40\npolicy = none\nenv = LEVEL=2\n", (char[]){ "4g" });
+        expect_variable("LEVEL", "2"); /* at once, in the same carrel */
+        expect_profile("{}", "reused", "small");
+        expect_limit("memory", "67108864");
+        expect_profile("{\"profile\":\"small\"}", "replaced", "small");
+        expect_limit("memory", "100663296");
+        suite_restart(adopting); /* without any profile: the testbed empties the file */
+        expect_profile("{}", "reused", "small");
+        expect_limit("memory", "100663296");
+        expect_variable("LEVEL", "");
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/ada", "{\"profile\":\"small\"}", 400);
+        reload_profiles("", (char[]){ "5g" });
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec", "{\"argv\":[\"true\"],\"profile\":\"large\"}",
+                       200);
+        expect_profile("{}", "reused", "large");
+        expect_limit("memory", "5368709120"); /* above the pool's */
+        suite_end();
+}
+
 static void why_remembers_what_failed(void **state)
 {
         struct answer answer;
@@ -637,6 +740,7 @@ int main(void)
                 WITH_ENGINE(what_matches_is_adopted),
                 WITH_ENGINE_DAEMON(what_is_paused_is_adopted),
                 WITH_ENGINE(a_reload_is_seen),
+                WITH_ENGINE(profiles_hold_in_the_kernel),
                 WITH_ENGINE(why_remembers_what_failed),
                 WITH_ENGINE(labels_alone_are_not_adopted),
                 WITH_CARRELD(two_hundred_users_at_once_all_get_theirs),

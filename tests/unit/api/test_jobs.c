@@ -89,7 +89,8 @@ static void test_retries(void **state)
         end(rig);
         expect(rig, START, DETACHED, 202, "\"state\":\"ended\"");
         assert_int_equal(rig->pool.execs, 1);
-        expect(rig, START, "{\"argv\":[\"sh\"],\"detach\":true}", 202, "\"state\":\"running\"");
+        expect(rig, START, "{\"argv\":[\"sh\"],\"detach\":true,\"profile\":\"small\"}", 202, "\"state\":\"running\"");
+        assert_string_equal(rig->pool.spec.profile, "small");
         assert_int_equal(rig->pool.execs, 2);
         rig_free(rig);
 }

@@ -13,6 +13,7 @@
 #include "json.h"
 #include "list-query.h"
 #include "parse.h"
+#include "scope.h"
 #include "str.h"
 
 /* Each body, parsed into what is thrown away. */
@@ -88,6 +89,13 @@ static const struct {
         { parse_as_ensure, "{\"limits\":{", "cpus", "0.5", "}}", NUMBER, { "0", "-1", "1024.5", "1e999", "0.001" } },
         { parse_as_ensure, "{\"limits\":{", "pids", "32", "}}", NUMBER, { "0", "-1", "0.5", "4194305" } },
         { parse_as_exec, "{", "argv", "[\"a\"]", "}", ARRAY, { "[]", "[1]", "[\"a\",null]", "[\"\"]", "[[\"a\"]]" } },
+        { parse_as_exec,
+          "{\"argv\":[\"a\"],",
+          "profile",
+          "\"small\"",
+          "}",
+          TEXT,
+          { "\"\"", "\"a b\"", "\"/a\"", LONG_NAME } },
         { parse_as_exec, "{\"argv\":[\"a\"],", "cwd", "\"/\"", "}", TEXT, { "\"\"", "\"a\"", "\"./a\"" } },
         { parse_as_exec,
           "{\"argv\":[\"a\"],",
@@ -454,6 +462,34 @@ static void test_values_are_decoded_in_place(void **state)
         exec_query_release(&query);
 }
 
+static void test_the_profile_of_an_exec(void **state)
+{
+        static const char *const BAD[] = { "argv=a&profile=", "argv=a&profile=a%20b", "argv=a&profile=a&profile=b",
+                                           "profile=a&request=message",
+                                           "argv=a&profile=a12345678901234567890123456789012" };
+        static const char MESSAGE[] = "{\"argv\":[\"a\"],\"profile\":\"small\"}";
+        char text[] = "argv=a&profile=sm%61ll";
+        struct exec_query query;
+        struct exec_body body;
+
+        (void)state;
+        assert_int_equal(exec_query_parse(text, &query, NULL), 0);
+        assert_string_equal(query.profile, "small");
+        exec_query_release(&query);
+        for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+                AUTO(auto_free) char *bad = strdup(BAD[i]);
+
+                if (exec_query_parse(bad, &query, NULL) == 0)
+                        fail_msg("taken: %s", BAD[i]);
+        }
+        assert_int_equal(parse_exec_message(MESSAGE, strlen(MESSAGE), &body, NULL), 0);
+        assert_string_equal(body.profile, "small");
+        exec_body_release(&body);
+        assert_int_equal(parse_exec(MESSAGE, strlen(MESSAGE), &body, NULL), 0);
+        assert_string_equal(body.profile, "small");
+        exec_body_release(&body);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -469,6 +505,7 @@ int main(void)
                 cmocka_unit_test(test_queries),
                 cmocka_unit_test(test_a_long_query_value),
                 cmocka_unit_test(test_values_are_decoded_in_place),
+                cmocka_unit_test(test_the_profile_of_an_exec),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

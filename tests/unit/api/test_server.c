@@ -158,13 +158,15 @@ static void test_errors_carry_their_headers(void **state)
 static void test_spec_reaches_the_pool(void **state)
 {
         struct rig *rig = rig_new(NULL);
-        struct response response = rig_ask(rig, "PUT /v1/carrels/ada",
-                                           "{\"image\":\"other:1\",\"policy\":\"none\",\"on_conflict\":\"fail\","
-                                           "\"limits\":{\"memory\":\"512m\",\"cpus\":0.5,\"pids\":32}}");
+        struct response response =
+                rig_ask(rig, "PUT /v1/carrels/ada",
+                        "{\"image\":\"other:1\",\"policy\":\"none\",\"on_conflict\":\"fail\","
+                        "\"limits\":{\"memory\":\"512m\",\"cpus\":0.5,\"pids\":32},\"profile\":\"small\"}");
 
         (void)state;
         assert_answer(&response, 200, "{\"user\":\"ada\"");
         assert_string_equal(rig->pool.spec.image, "other:1");
+        assert_string_equal(rig->pool.spec.profile, "small");
         assert_int_equal(rig->pool.spec.policy, POLICY_NONE);
         assert_int_equal(rig->pool.spec.memory_bytes, 512 << 20);
         assert_int_equal(rig->pool.spec.cpu_millis, 500);

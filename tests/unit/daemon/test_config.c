@@ -206,12 +206,10 @@ static void expect_manual_entry(const char *manual, const struct setting *settin
         AUTO(auto_free) char *entry = in_one_line(begin, end != NULL ? (size_t)(end - begin) : strlen(begin));
 
         expect_help("carrel.conf(5)", entry, setting);
-        (void)snprintf(fallback, sizeof fallback,
-                       setting->fallback == NULL      ? ""
-                       : setting->fallback[0] != '\0' ? "default *%s*."
-                                                      : "default empty.",
-                       setting->fallback);
-        if (has_fixed_default(setting) && strstr(entry, fallback) == NULL)
+        if (setting->fallback != NULL)
+                (void)snprintf(fallback, sizeof fallback,
+                               setting->fallback[0] != '\0' ? "default *%s*." : "default empty.", setting->fallback);
+        if (setting->fallback != NULL && has_fixed_default(setting) && strstr(entry, fallback) == NULL)
                 fail_msg("carrel.conf(5), %s: does not have \"%s\"", setting->key, fallback);
         if (is_reload_named)
                 assert_int_equal(strstr(entry, "A reload takes it over.") != NULL, config_is_reloadable(setting->key));
