@@ -150,6 +150,14 @@ uint64_t profile_socket_bytes(uint64_t memory_bytes)
         return share > LEAST_BYTES ? share : LEAST_BYTES;
 }
 
+uint64_t profile_inodes(uint64_t bytes)
+{
+        enum { PAGE_BYTES = 4096, LEAST = 1024 };
+        uint64_t pages = bytes / PAGE_BYTES;
+
+        return pages > LEAST ? pages : LEAST;
+}
+
 int profile_resolv_conf(struct buffer *buffer, const char *const *addresses)
 {
         int r = buffer_text(buffer, "search " PROFILE_DNS_SEARCH "\n");

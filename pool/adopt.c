@@ -128,7 +128,7 @@ static int check_container(const struct pool *pool, const struct container_info 
                 return refuse(why, "its name is not that of its user's carrel");
         if (table_find(&pool->table, user) != NULL)
                 return refuse(why, "its user has a carrel already");
-        if (table_find_slot(&pool->table, agent_slot_of(info, *ret_version)) != NULL)
+        if (table_find_slot(&pool->table, agent_slot_of(info)) != NULL)
                 return refuse(why, "another carrel has the directory of its agent");
         if (table_held(&pool->table) >= pool->options.max_carrels)
                 return refuse(why, "max_carrels is reached");
@@ -155,16 +155,18 @@ static int enter(struct carrel *carrel, const struct container_info *info, const
         struct pool *pool = carrel->pool;
         struct task *task = task_new(carrel);
 
+        carrel->spec = *spec;
         if (task == NULL || table_set_id(&pool->table, carrel, info->id) < 0 ||
-            table_set_slot(&pool->table, carrel, agent_slot_of(info, version)) < 0 ||
+            table_set_slot(&pool->table, carrel, agent_slot_of(info)) < 0 ||
             userdir_owner(pool->users_fd, carrel->user, &pool->options.owner, &carrel->owner, NULL) < 0 ||
             spec_hash(spec, &pool->options, &carrel->owner, version, carrel->spec_hash) < 0 ||
+            (version >= TEMPLATE_4 && carrel_find_mounts(carrel, NULL) < 0) ||
             flow_start(&task->flow, pool->loop, &ADOPT, task, pool->observer) < 0) {
                 task_free(task);
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "cannot adopt a container: out of memory");
         }
         task->is_paused = info->status == CONTAINER_PAUSED;
-        task->spec = carrel->spec = *spec;
+        task->spec = *spec;
         carrel->template_version = version;
         task->on_done = orphan_call->on_done;
         task->arg = orphan_call->arg;

@@ -25,9 +25,9 @@ static bool is_slot(const char *text)
                strspn(text, "0123456789abcdef") == AGENT_SLOT_DIGITS;
 }
 
-const char *agent_slot_of(const struct container_info *info, enum template_version version)
+const char *agent_slot_of(const struct container_info *info)
 {
-        const char *slot = container_label(info, version >= TEMPLATE_3 ? LABEL_SLOT : LABEL_USER);
+        const char *slot = container_label(info, LABEL_SLOT);
 
-        return (version >= TEMPLATE_3 ? is_slot(slot) : user_id_is_valid(slot)) ? slot : NULL;
+        return is_slot(slot) ? slot : NULL;
 }

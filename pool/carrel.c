@@ -10,11 +10,13 @@
 
 #include "clock.h"
 #include "flow.h"
+#include "host-mounts.h"
 #include "pool-inside.h"
 #include "scope.h"
 #include "str.h"
 #include "task.h"
 #include "template.h"
+#include "user-id.h"
 
 static const char *const STATE_NAMES[CARREL_STATES] = {
         [CARREL_QUEUED] = "queued",     [CARREL_STARTING] = "starting", [CARREL_READY] = "ready",
@@ -59,12 +61,36 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         return carrel;
 }
 
+static void drop_mounts(struct carrel *carrel)
+{
+        if (carrel->mounts != NULL)
+                host_mounts_release(carrel->mounts);
+        free(TAKE(carrel->mounts));
+}
+
+int carrel_find_mounts(struct carrel *carrel, struct fault *why)
+{
+        AUTO(auto_free) struct host_mounts *mounts = calloc(1, sizeof *mounts);
+        int r = mounts == NULL ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory")
+                               : host_mounts_find(&carrel->pool->options, carrel->spec.mounts, mounts, why);
+
+        if (r < 0)
+                return r;
+        drop_mounts(carrel);
+        if (mounts->n > 0)
+                carrel->mounts = TAKE(mounts);
+        else
+                host_mounts_release(mounts);
+        return 0;
+}
+
 struct carrel *carrel_free(struct carrel *carrel)
 {
         if (carrel == NULL)
                 return NULL;
         carrel_close_listener(carrel);
         carrel_drop_process(carrel);
+        drop_mounts(carrel);
         list_remove(&carrel->deferred_free);
         list_remove(&carrel->warm);
         free(carrel);
@@ -131,6 +157,8 @@ void carrel_take_process(struct carrel *carrel, struct carrel *from)
         carrel->tasks_file = TAKE(from->tasks_file);
         carrel->sockets_file = TAKE(from->sockets_file);
         carrel->host_base = from->host_base;
+        drop_mounts(carrel);
+        carrel->mounts = TAKE(from->mounts);
         carrel->link = from->link;
         carrel->listener = TAKE(from->listener);
         carrel->template_version = from->template_version;
@@ -150,7 +178,7 @@ struct pool_owner carrel_inside(const struct carrel *carrel)
         struct engine_about about = { 0 };
 
         engine->ops->about(engine, &about);
-        if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2)
+        if (about.has_user_namespaces)
                 return (struct pool_owner){ TEMPLATE_UID, TEMPLATE_UID };
         return carrel->owner;
 }
@@ -159,7 +187,7 @@ int carrel_template(const struct carrel *carrel, struct template *ret_template, 
 {
         struct pool_owner inside = carrel_inside(carrel);
 
-        return template_fill(ret_template, &carrel->pool->options, &carrel->owner, &inside,
+        return template_fill(ret_template, &carrel->pool->options, carrel->mounts, &carrel->owner, &inside,
                              carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot, &carrel->spec,
                              carrel->spec_hash, carrel->generation, why);
 }

@@ -16,6 +16,7 @@
 #include "spec.h"
 
 struct flow;
+struct host_mounts;
 struct task;
 struct template;
 
@@ -46,10 +47,11 @@ struct carrel {
         struct netpolicy_link link;
         int pid; /* 0: not known */
         int pidfd;
-        ev_io death;        /* active in READY, if there is a pidfd */
-        char *sockets_file; /* the kernel's count of its sockets' memory, if that is apart; NULL: it is not */
-        char *tasks_file;   /* the kernel's count of its threads; NULL: not known */
-        uint32_t host_base; /* host id of its user 0, read from the kernel; 0: it has no user namespace */
+        ev_io death;                /* active in READY, if there is a pidfd */
+        char *sockets_file;         /* the kernel's count of its sockets' memory, if that is apart; NULL: it is not */
+        char *tasks_file;           /* the kernel's count of its threads; NULL: not known */
+        struct host_mounts *mounts; /* the operator's in its container; NULL: none, or not known yet */
+        uint32_t host_base;         /* host id of its user 0, read from the kernel; 0: it has no user namespace */
 
         struct agent_listener *listener; /* NULL: none */
 
@@ -88,11 +90,13 @@ void carrel_watch_process(struct carrel *carrel, void (*on_death)(struct ev_loop
 void carrel_close_listener(struct carrel *carrel);
 /* Stops holding and watching the process. */
 void carrel_drop_process(struct carrel *carrel);
-/* Moves the process, its agent and its network link from one carrel to another, which has none. */
+/* Finds the operator's mounts of its spec for its container. 0, or a negative errno with *why. */
+int carrel_find_mounts(struct carrel *carrel, struct fault *why);
+/* Moves the process, its agent, its mounts and its network link from one carrel to another, which has none. */
 void carrel_take_process(struct carrel *carrel, struct carrel *from);
 
 /* The ids that the user's programs have inside: TEMPLATE_UID where the engine maps ids, else the owner of the user's
- * files. A container of TEMPLATE_1 always has the latter. */
+ * files. */
 struct pool_owner carrel_inside(const struct carrel *carrel);
 
 /* Fills the template of its container (template.h); release it. 0, or a negative errno with *why. */

@@ -43,12 +43,17 @@ enum flow_verdict step_directory(struct flow *flow, void *subject)
         const struct task *task = subject;
         struct carrel *carrel = task->carrel;
         const struct pool_options *options = &carrel->pool->options;
+        int r;
 
         if (userdir_prepare(carrel->pool->users_fd, carrel->user, &options->owner, &carrel->owner, flow_why(flow)) < 0)
                 return FLOW_FAIL;
-        if (spec_hash(&carrel->spec, options, &carrel->owner, carrel->template_version, carrel->spec_hash) == 0)
+        r = spec_hash(&carrel->spec, options, &carrel->owner, carrel->template_version, carrel->spec_hash);
+        if (r == 0)
                 return FLOW_NEXT;
-        (void)fault_set(flow_why(flow), FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        if (r == -ENOMEM)
+                (void)fault_set(flow_why(flow), FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        else
+                (void)fault_set(flow_why(flow), FAULT_REQUEST_INVALID, -r, "the settings have changed: ask again");
         return FLOW_FAIL;
 }
 
@@ -254,6 +259,7 @@ const struct step ENSURE_STEPS[] = {
         /* WARM_STEPS leaves these two out. */
         { "clear", step_clear, NULL, 15.0 },
         { "directory", step_directory, NULL, 0 },
+        { "mounts", step_mounts, NULL, 0 },
         { "listen", listen_in_new_slot, step_hang_up, 0 },
         { "create", create_container, step_remove_container, 20.0 },
         { "confine", step_confine, NULL, 10.0 },

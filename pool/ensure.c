@@ -8,6 +8,7 @@
 #include "claim.h"
 #include "clock.h"
 #include "ensure-steps.h"
+#include "host-mounts.h"
 #include "judge-ensure.h"
 #include "pool-inside.h"
 #include "profiles.h"
@@ -58,12 +59,22 @@ static int resolve(const struct pool *pool, const struct carrel *carrel, const s
         const struct carrel_spec *live = carrel != NULL && carrel->state == CARREL_READY ? &carrel->spec : NULL;
         const char *name = asked->profile[0] != '\0' ? asked->profile : live != NULL ? live->profile : options->profile;
         const struct pool_profile *profile = profiles_find(options, name);
+        struct host_mounts mounts = { 0 };
+        struct carrel_spec spec;
+        int r;
 
         if (name[0] != '\0' && profile == NULL)
                 return profiles_refuse(options, name, why);
         if (live != NULL && strcmp(live->profile, name) != 0)
                 live = NULL;
-        return spec_resolve(asked, live, profile, &options->defaults, ret_spec, why);
+        r = spec_resolve(asked, live, profile, &options->defaults, &spec, why);
+        if (r == 0)
+                r = host_mounts_find(options, spec.mounts, &mounts, why);
+        if (r < 0)
+                return r;
+        host_mounts_release(&mounts);
+        *ret_spec = spec;
+        return 0;
 }
 
 /* The policy that the request is for, which a carrel that serves it has already. wanted NULL: it cannot be made. */
@@ -105,26 +116,15 @@ static enum admission_answer ask_admission(const struct pool *pool, const char *
         return answer;
 }
 
-/* The spec that the request is for, if it has to be put together in *room. NULL with *why: it cannot be made. */
-static const struct carrel_spec *find_wanted(const struct pool *pool, const struct carrel *carrel,
-                                             const struct carrel_spec *asked, struct carrel_spec *room,
-                                             struct fault *why)
-{
-        /* The most frequent case. */
-        if (carrel != NULL && carrel->state == CARREL_READY && asked->profile[0] == '\0' &&
-            spec_matches(asked, &carrel->spec))
-                return &carrel->spec;
-        return resolve(pool, carrel, asked, room, why) == 0 ? room : NULL;
-}
-
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
                                  struct fault *why)
 {
         struct engine_about about;
         char busy[sizeof why->message];
-        struct carrel_spec room = { 0 };
+        struct carrel_spec resolved = { 0 };
         bool is_named = asked->spec.profile[0] != '\0';
-        const struct carrel_spec *wanted = find_wanted(pool, carrel, &asked->spec, &room, is_named ? why : NULL);
+        const struct carrel_spec *wanted =
+                resolve(pool, carrel, &asked->spec, &resolved, is_named ? why : NULL) == 0 ? &resolved : NULL;
 
         if (is_named && wanted == NULL) /* also where the carrel that runs has this profile */
                 return ENSURE_REFUSE;

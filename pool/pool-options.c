@@ -5,21 +5,47 @@
 #include <string.h>
 
 #include "engine.h"
+#include "host-mounts.h"
 #include "profiles.h"
 #include "template.h"
 #include "user-id.h"
 #include "warm-targets.h"
 
-enum { N_TEXTS = 11 };
+enum { N_TEXTS = 12 };
 
 static void list_texts(struct pool_options *options, const char **ret_texts[static N_TEXTS])
 {
         const char **texts[N_TEXTS] = { &options->pool,        &options->prefix,        &options->users_dir,
                                         &options->runtime_dir, &options->init_path,     &options->dns,
                                         &options->runtime,     &options->cgroup_parent, &options->dns_setting,
-                                        &options->warm,        &options->profile };
+                                        &options->mounts,      &options->warm,          &options->profile };
 
         memcpy(ret_texts, texts, sizeof texts);
+}
+
+static void free_sets(const struct pool_mount_set *sets, size_t n_sets)
+{
+        for (size_t i = 0; sets != NULL && i < n_sets; i++) {
+                free((char *)sets[i].name);
+                free((char *)sets[i].mounts);
+        }
+        free((void *)sets);
+}
+
+/* NULL: out of memory. */
+static struct pool_mount_set *copy_sets(const struct pool_mount_set *sets, size_t n_sets)
+{
+        struct pool_mount_set *copy = calloc(n_sets + 1, sizeof *copy);
+        bool has_all = copy != NULL;
+
+        for (size_t i = 0; copy != NULL && i < n_sets; i++) {
+                copy[i] = (struct pool_mount_set){ strdup(sets[i].name), strdup(sets[i].mounts) };
+                has_all = has_all && copy[i].name != NULL && copy[i].mounts != NULL;
+        }
+        if (has_all)
+                return copy;
+        free_sets(copy, n_sets);
+        return NULL;
 }
 
 void options_release(struct pool_options *options)
@@ -30,6 +56,7 @@ void options_release(struct pool_options *options)
         for (size_t i = 0; i < N_TEXTS; i++)
                 free((char *)*texts[i]);
         profiles_release(options);
+        free_sets(options->mount_sets, options->n_mount_sets);
         *options = (struct pool_options){ 0 };
 }
 
@@ -45,6 +72,8 @@ int options_copy(struct pool_options *ret_options, const struct pool_options *op
                 has_all = has_all && *texts[i] != NULL;
         }
         has_all = profiles_copy(&copy) == 0 && has_all;
+        copy.mount_sets = copy_sets(options->mount_sets, options->n_mount_sets);
+        has_all = has_all && copy.mount_sets != NULL;
         *ret_options = copy;
         if (has_all)
                 return 0;
@@ -86,6 +115,8 @@ int options_check(const struct pool_options *options, struct fault *why)
         if (options->max_carrels == 0 || options->max_concurrent_starts == 0 || !(options->ensure_timeout_s > 0))
                 return wrong(why, "max_carrels, max_concurrent_starts and ensure_timeout_s must be above 0");
         r = profiles_check(options, why);
+        if (r == 0)
+                r = host_mounts_check(options, why);
         if (r < 0)
                 return r;
         r = warm_targets_of(options, &targets, why);

@@ -211,6 +211,9 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.max_queued_execs = options->max_queued_execs;
         wanted.exec_timeout_s = options->exec_timeout_s;
         wanted.exec_wait_s = options->exec_wait_s;
+        wanted.mounts = options->mounts;
+        wanted.mount_sets = options->mount_sets;
+        wanted.n_mount_sets = options->n_mount_sets;
         wanted.warm = options->warm;
         wanted.warm_max_age_s = options->warm_max_age_s;
         if (options_copy(&copy, &wanted) < 0)

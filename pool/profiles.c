@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-mounts.h"
 #include "scope.h"
 #include "settings.h"
 #include "spec.h"
@@ -80,6 +81,7 @@ static int check_environment(const struct pool_profile *profile, struct fault *w
 
 static int check_profile(const struct pool_options *options, const struct pool_profile *profile, struct fault *why)
 {
+        struct host_mounts mounts = { 0 };
         struct carrel_spec resolved;
         struct fault own = { 0 };
 
@@ -87,8 +89,11 @@ static int check_profile(const struct pool_options *options, const struct pool_p
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "profile: %s", settings_check_name(profile->name));
         if (profiles_find(options, profile->name) != profile)
                 return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "the profile %s is there twice", profile->name);
-        if (spec_resolve(&profile->spec, NULL, profile, &options->defaults, &resolved, &own) == 0)
+        if (spec_resolve(&profile->spec, NULL, profile, &options->defaults, &resolved, &own) == 0 &&
+            host_mounts_find(options, resolved.mounts, &mounts, &own) == 0) {
+                host_mounts_release(&mounts);
                 return check_environment(profile, why);
+        }
         return fault_set(why, FAULT_SETTING_INVALID, own.err, "profile %s: %s", profile->name, own.message);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-mounts.h"
 #include "scope.h"
 #include "settings.h"
 #include "str.h"
@@ -58,6 +59,14 @@ static int resolve_limit(const char *what, uint64_t asked, uint64_t base, uint64
                          what, asked, bounds, least, ceiling);
 }
 
+/* POOL_MOUNTS_NONE is a word of requests only. */
+static const char *mounts_of(const struct carrel_spec *asked)
+{
+        static const char NONE[POOL_MOUNTS_BYTES];
+
+        return str_equal(asked->mounts, POOL_MOUNTS_NONE) ? NONE : asked->mounts;
+}
+
 /* Sets the fields that `over` sets. */
 static void overlay(struct carrel_spec *spec, const struct carrel_spec *over)
 {
@@ -73,6 +82,8 @@ static void overlay(struct carrel_spec *spec, const struct carrel_spec *over)
                 spec->pids = over->pids;
         if (over->profile[0] != '\0')
                 memcpy(spec->profile, over->profile, sizeof spec->profile);
+        if (over->mounts[0] != '\0')
+                memcpy(spec->mounts, mounts_of(over), sizeof spec->mounts);
 }
 
 static bool is_wider(enum carrel_policy policy, enum carrel_policy bound)
@@ -89,6 +100,10 @@ static int check_choices(const struct carrel_spec *asked, const struct carrel_sp
                 return fault_set(why, FAULT_REQUEST_INVALID, EPERM,
                                  "the profile %s names its image, %.120s: leave the image out", set->profile,
                                  set->image);
+        if (asked->mounts[0] != '\0' && set->mounts[0] != '\0' && strcmp(asked->mounts, set->mounts) != 0)
+                return fault_set(why, FAULT_REQUEST_INVALID, EPERM,
+                                 "the profile %s names its mounts, %.120s: leave the mounts out", set->profile,
+                                 set->mounts);
         if (is_wider(asked->policy, set->policy))
                 return fault_set(why, FAULT_REQUEST_INVALID, EPERM,
                                  "the profile %s has the policy none: it can only be narrowed", set->profile);
@@ -119,6 +134,8 @@ int spec_resolve(const struct carrel_spec *asked, const struct carrel_spec *live
                 memcpy(resolved.image, set.image[0] != '\0' ? set.image : asked->image, sizeof resolved.image);
         if (asked->policy != POLICY_UNSET)
                 resolved.policy = asked->policy;
+        if (asked->mounts[0] != '\0' || set.mounts[0] != '\0')
+                memcpy(resolved.mounts, mounts_of(set.mounts[0] != '\0' ? &set : asked), sizeof resolved.mounts);
         if (is_wider(resolved.policy, set.policy))
                 resolved.policy = set.policy;
         memcpy(resolved.profile, set.profile, sizeof resolved.profile);
@@ -143,7 +160,8 @@ bool spec_matches(const struct carrel_spec *asked, const struct carrel_spec *liv
                (asked->memory_bytes == 0 || asked->memory_bytes == live->memory_bytes) &&
                (asked->cpu_millis == 0 || asked->cpu_millis == live->cpu_millis) &&
                (asked->pids == 0 || asked->pids == live->pids) &&
-               (asked->profile[0] == '\0' || strcmp(asked->profile, live->profile) == 0);
+               (asked->profile[0] == '\0' || strcmp(asked->profile, live->profile) == 0) &&
+               (asked->mounts[0] == '\0' || strcmp(mounts_of(asked), live->mounts) == 0);
 }
 
 bool spec_matches_profile(const struct carrel_spec *asked, const struct pool_profile *profile,
@@ -165,7 +183,8 @@ char *spec_encode(const struct carrel_spec *spec)
             cJSON_AddNumberToObject(json, "memory_bytes", (double)spec->memory_bytes) != NULL &&
             cJSON_AddNumberToObject(json, "cpu_millis", (double)spec->cpu_millis) != NULL &&
             cJSON_AddNumberToObject(json, "pids", (double)spec->pids) != NULL &&
-            (spec->profile[0] == '\0' || cJSON_AddStringToObject(json, "profile", spec->profile) != NULL))
+            (spec->profile[0] == '\0' || cJSON_AddStringToObject(json, "profile", spec->profile) != NULL) &&
+            (spec->mounts[0] == '\0' || cJSON_AddStringToObject(json, "mounts", spec->mounts) != NULL))
                 text = cJSON_PrintUnformatted(json);
         cJSON_Delete(json);
         return text;
@@ -200,6 +219,18 @@ static bool decode_profile(const cJSON *json, struct carrel_spec *spec)
                str_copy(spec->profile, sizeof spec->profile, profile) == 0;
 }
 
+/* A label without the key has no set, as every one of TEMPLATE_3. */
+static bool decode_mounts(const cJSON *json, struct carrel_spec *spec)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "mounts");
+        const char *mounts = cJSON_GetStringValue(item);
+
+        if (item == NULL)
+                return true;
+        return mounts != NULL && host_mounts_are_names(mounts) &&
+               str_copy(spec->mounts, sizeof spec->mounts, mounts) == 0;
+}
+
 static bool decode_fields(const cJSON *json, struct carrel_spec *spec)
 {
         const char *image = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "image"));
@@ -214,7 +245,7 @@ static bool decode_fields(const cJSON *json, struct carrel_spec *spec)
             !decode_number(json, "pids", UINT32_MAX, &pids))
                 return false;
         spec->pids = (uint32_t)pids;
-        return decode_profile(json, spec);
+        return decode_profile(json, spec) && decode_mounts(json, spec);
 }
 
 int spec_decode(const char *json, struct carrel_spec *ret_spec)
@@ -250,21 +281,15 @@ static void hash_number(struct sha256_ctx *sha, uint64_t number)
         hash_text(sha, text);
 }
 
-/* Version 1 had no "auto"; its default was to have no resolver. */
-static const char *dns_of(const struct pool_options *options, enum template_version version)
+static const char *dns_of(const struct pool_options *options)
 {
-        const char *setting = options->dns_setting;
-
-        if (setting == NULL || setting[0] == '\0')
-                return options->dns;
-        return version == TEMPLATE_1 && str_equal(setting, "auto") ? "" : setting;
+        return options->dns_setting != NULL && options->dns_setting[0] != '\0' ? options->dns_setting : options->dns;
 }
 
-static void hash_options(struct sha256_ctx *sha, const struct pool_options *options, const struct pool_owner *owner,
-                         enum template_version version)
+static void hash_options(struct sha256_ctx *sha, const struct pool_options *options, const struct pool_owner *owner)
 {
-        const char *const texts[] = { options->users_dir, options->init_path, dns_of(options, version),
-                                      options->runtime, options->cgroup_parent };
+        const char *const texts[] = { options->users_dir, options->init_path, dns_of(options), options->runtime,
+                                      options->cgroup_parent };
         const uint64_t numbers[] = { options->tmp_bytes, options->shm_bytes, owner->uid, owner->gid, options->nofile };
 
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -273,22 +298,39 @@ static void hash_options(struct sha256_ctx *sha, const struct pool_options *opti
                 hash_number(sha, numbers[i]);
 }
 
+/* Their order in the settings changes no container. */
+static void hash_mounts(struct sha256_ctx *sha, const struct host_mounts *mounts)
+{
+        hash_number(sha, mounts->n);
+        for (size_t i = 0; i < mounts->n; i++) {
+                hash_text(sha, mounts->at[i].source);
+                hash_text(sha, mounts->at[i].target);
+                hash_number(sha, mounts->at[i].is_read_only);
+        }
+}
+
 int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, const struct pool_owner *owner,
               enum template_version version, char ret_hash[static SPEC_HASH_BYTES])
 {
-        static const char *const NAMES[] = { [TEMPLATE_1] = "carrel-template-1",
-                                             [TEMPLATE_2] = "carrel-template-2",
-                                             [TEMPLATE_3] = "carrel-template-3" };
+        static const char *const NAMES[] = { [TEMPLATE_3] = "carrel-template-3", [TEMPLATE_4] = "carrel-template-4" };
+        struct host_mounts mounts = { 0 };
         struct sha256_ctx sha;
         uint8_t digest[(SPEC_HASH_BYTES - 1) / 2];
         AUTO(auto_free) char *json = spec_encode(spec);
+        int r;
 
         if (json == NULL)
                 return -ENOMEM;
+        r = version >= TEMPLATE_4 ? host_mounts_find(options, spec->mounts, &mounts, NULL) : 0;
+        if (r < 0)
+                return r;
         sha256_init(&sha);
         hash_text(&sha, NAMES[version]);
         hash_text(&sha, json);
-        hash_options(&sha, options, owner, version);
+        hash_options(&sha, options, owner);
+        if (version >= TEMPLATE_4)
+                hash_mounts(&sha, &mounts);
+        host_mounts_release(&mounts);
         sha256_digest(&sha, sizeof digest, digest);
         for (size_t i = 0; i < sizeof digest; i++)
                 (void)snprintf(ret_hash + 2 * i, 3, "%02x", digest[i]);
@@ -300,7 +342,7 @@ enum template_version spec_version_of(const struct carrel_spec *spec, const stru
 {
         char hash[SPEC_HASH_BYTES];
 
-        for (int version = TEMPLATE_CURRENT; version > TEMPLATE_NONE; version--)
+        for (int version = TEMPLATE_CURRENT; version >= TEMPLATE_3; version--)
                 if (spec_hash(spec, options, owner, (enum template_version)version, hash) == 0 &&
                     strcmp(hash, claimed) == 0)
                         return (enum template_version)version;

@@ -4,14 +4,14 @@
 #include "pool.h"
 
 /* The version of the template that made a container. It rises, at most once per release, when template.c or the
- * constants of an engine's encoder make a different container. A carrel of an older version is adopted and serves until
- * it is idle. A promise that came with a version is verified for carrels of that version and later only. */
+ * constants of an engine's encoder make a different container. A carrel of the previous version is adopted and serves
+ * until it is idle; one of an older version is removed. A promise that came with a version is verified for carrels of
+ * that version and later only. */
 enum template_version {
-        TEMPLATE_NONE, /* unknown template */
-        TEMPLATE_1,    /* 0.1.0's first carrels */
-        TEMPLATE_2,
-        TEMPLATE_3, /* nothing of the user in the environment or in the path of the agent's directory */
-        TEMPLATE_CURRENT = TEMPLATE_3
+        TEMPLATE_NONE,  /* unknown template */
+        TEMPLATE_3 = 3, /* the previous version's */
+        TEMPLATE_4,     /* bounded inodes of /tmp and /dev/shm, and the operator's mounts */
+        TEMPLATE_CURRENT = TEMPLATE_4
 };
 
 /* Fills the unset fields of `asked`: from the profile (NULL: none) if `asked` names it, then from `live` (the spec of a
@@ -34,8 +34,8 @@ char *spec_encode(const struct carrel_spec *spec);
 int spec_decode(const char *json, struct carrel_spec *ret_spec);
 
 /* SHA-256, cut to 128 bits, in hexadecimal, over the template's version and everything that goes into a container
- * except its user and generation, as the carreld of that version computed it. version: TEMPLATE_1 to TEMPLATE_CURRENT.
- * Returns 0 or -ENOMEM. */
+ * except its user and generation, as the carreld of that version computed it. version: TEMPLATE_3 to TEMPLATE_CURRENT.
+ * Returns 0, -ENOMEM, or -ENOENT: the spec names a mount set that the options do not have. */
 int spec_hash(const struct carrel_spec *spec, const struct pool_options *options, const struct pool_owner *owner,
               enum template_version version, char ret_hash[static SPEC_HASH_BYTES]);
 /* The version whose hash equals `claimed`; TEMPLATE_NONE: no version's does, or out of memory. */

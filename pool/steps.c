@@ -8,6 +8,7 @@
 #include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
+#include "mount-promise.h"
 #include "pool-inside.h"
 #include "profile.h"
 #include "remount.h"
@@ -108,7 +109,7 @@ static bool is_range_shared(const struct carrel *carrel, uint32_t base)
 static int verify_user_namespace(struct carrel *carrel, struct fault *why)
 {
         uint32_t base;
-        int r = userns_check(carrel->pid, carrel->template_version >= TEMPLATE_2, &base, why);
+        int r = userns_check(carrel->pid, &base, why);
 
         if (r < 0)
                 return r;
@@ -136,8 +137,7 @@ static int verify_ids(struct carrel *carrel, struct fault *why)
         engine->ops->about(engine, &about);
         if (about.has_user_namespaces && verify_user_namespace(carrel, why) < 0)
                 return -EPERM;
-        if (about.has_user_namespaces && carrel->template_version >= TEMPLATE_2 &&
-            hardening_check_counts(carrel->pid, carrel->pidfd, why) < 0)
+        if (about.has_user_namespaces && hardening_check_counts(carrel->pid, carrel->pidfd, why) < 0)
                 return -EPERM;
         return hardening_check(carrel->pid, carrel->pidfd, carrel->id, carrel->host_base + inside.uid,
                                carrel->host_base + inside.gid, why);
@@ -224,11 +224,23 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         return FLOW_WAIT;
 }
 
-/* A carrel of an earlier template is checked for that template's promises. */
+enum flow_verdict step_mounts(struct flow *flow, void *subject)
+{
+        struct carrel *carrel = ((struct task *)subject)->carrel;
+        struct mount_promises promises;
+
+        return carrel_find_mounts(carrel, flow_why(flow)) < 0 ||
+                               mount_promises_make(carrel, &promises, flow_why(flow)) < 0
+                       ? FLOW_FAIL
+                       : FLOW_NEXT;
+}
+
 static int check_mounts(const struct carrel *carrel, struct fault *why)
 {
-        return hardening_check_mounts(carrel->pid, carrel->pidfd, carrel->template_version >= TEMPLATE_2,
-                                      carrel->is_warm, why);
+        struct mount_promises promises;
+        int r = mount_promises_make(carrel, &promises, why);
+
+        return r < 0 ? r : mounts_check(carrel->pid, carrel->pidfd, &promises.whole, why);
 }
 
 static void on_remounted(void *arg, const struct fault *why)
@@ -248,12 +260,14 @@ enum flow_verdict step_remount(struct flow *flow, void *subject)
 {
         struct task *task = subject;
         const struct carrel *carrel = task->carrel;
+        struct mount_promises promises;
         struct fault why = { 0 };
 
         if (carrel->pool->options.hardening != POOL_HARDENING_WHOLE || check_mounts(carrel, &why) == 0)
                 return FLOW_NEXT;
-        if (remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, INSIDE_WORKSPACE, on_remounted, task,
-                          flow_why(flow)) < 0)
+        if (mount_promises_make(carrel, &promises, flow_why(flow)) < 0 ||
+            remount_start(&task->remount, carrel->pool->loop, carrel->pidfd, INSIDE_WORKSPACE, &promises.whole,
+                          on_remounted, task, flow_why(flow)) < 0)
                 return FLOW_FAIL;
         return FLOW_WAIT;
 }

@@ -4,6 +4,8 @@
 
 #include "flow.h"
 
+/* Finds the operator's mounts for the container, and checks that each source may be mounted. */
+enum flow_verdict step_mounts(struct flow *flow, void *subject);
 /* Confirms that the egress policy is in the kernel. */
 enum flow_verdict step_confine(struct flow *flow, void *subject);
 /* Checks that the container runs and is the one we mean, and holds its process by a pidfd. */

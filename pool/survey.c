@@ -29,7 +29,7 @@ enum template_version survey_adoptable(const struct pool *pool, const struct con
             (ret_spec->policy != POLICY_NONE && !netpolicy_can_connect(pool->netpolicy)))
                 return TEMPLATE_NONE;
         version = spec_version_of(ret_spec, &pool->options, &owner, claimed);
-        return agent_slot_of(info, version) != NULL ? version : TEMPLATE_NONE;
+        return agent_slot_of(info) != NULL ? version : TEMPLATE_NONE;
 }
 
 static bool is_alive(const struct container_info *info)

@@ -65,22 +65,26 @@ int template_resolv_conf(struct buffer *buffer, const char *dns)
         return profile_resolv_conf(buffer, addresses);
 }
 
-static void fill_mounts(struct template *t, const struct pool_options *options, const char *user)
+static void fill_mounts(struct template *t, const struct pool_options *options, const struct host_mounts *mounts,
+                        const char *user)
 {
         (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, PROFILE_TMP_OPTIONS, options->tmp_bytes);
-        t->tmpfs[0] = (struct tmpfs_mount){ INSIDE_TMP, t->tmpfs_options };
-        t->binds[0] = (struct bind_mount){ options->init_path, INSIDE_INIT, true };
-        t->binds[1] = (struct bind_mount){ t->workspace, INSIDE_WORKSPACE, user == NULL };
+        t->tmpfs[0] = (struct tmpfs_mount){ INSIDE_TMP, t->tmpfs_options, profile_inodes(options->tmp_bytes) };
+        t->binds[0] = (struct bind_mount){ options->init_path, INSIDE_INIT, .is_read_only = true };
+        t->binds[1] = (struct bind_mount){ t->workspace, INSIDE_WORKSPACE, .is_read_only = user == NULL };
         t->spec.tmpfs = t->tmpfs;
         t->spec.n_tmpfs = TEMPLATE_TMPFS;
         t->spec.binds = t->binds;
         t->spec.n_binds = 2;
+        for (size_t i = 0; mounts != NULL && i < mounts->n; i++)
+                t->binds[t->spec.n_binds++] = (struct bind_mount){ mounts->at[i].source, mounts->at[i].target,
+                                                                   mounts->at[i].is_read_only, .is_recursive = true };
         if (t->agent_directory == NULL)
                 return;
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, INSIDE_AGENT, true };
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", true };
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", true };
-        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, INSIDE_AGENT, .is_read_only = true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->passwd, "/etc/passwd", .is_read_only = true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->group, "/etc/group", .is_read_only = true };
+        t->binds[t->spec.n_binds++] = (struct bind_mount){ t->resolvers, "/etc/resolv.conf", .is_read_only = true };
 }
 
 /* The environment is the image's: what a program needs to know of its user comes with each exec (carrel-execs.c). */
@@ -144,9 +148,10 @@ static int name_agent_directory(struct template *t, const struct pool_options *o
         return name_path(&t->resolvers, t->agent_directory, TEMPLATE_RESOLVERS);
 }
 
-int template_fill(struct template *ret_template, const struct pool_options *options, const struct pool_owner *owner,
-                  const struct pool_owner *inside, const char *user, const char *name, const char *slot,
-                  const struct carrel_spec *spec, const char *hash, uint64_t generation, struct fault *why)
+int template_fill(struct template *ret_template, const struct pool_options *options, const struct host_mounts *mounts,
+                  const struct pool_owner *owner, const struct pool_owner *inside, const char *user, const char *name,
+                  const char *slot, const struct carrel_spec *spec, const char *hash, uint64_t generation,
+                  struct fault *why)
 {
         struct template *t = ret_template;
 
@@ -169,7 +174,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         t->spec.name = name;
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
-        fill_mounts(t, options, user);
+        fill_mounts(t, options, mounts, user);
         fill_process(t, owner, inside);
         fill_limits(t, options, spec);
         fill_labels(t, options->pool, user, slot, hash, generation);

@@ -9,70 +9,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host-path.h"
 #include "scope.h"
 #include "spare-dirs.h"
 #include "str.h"
 
-enum { DIRECTORY_MODE = 0700, USERS_DIR_MODE = 0711, PERMISSIONS = 07777 };
-
-static int check_ancestor(int fd, const char *users_dir, const char *component, struct fault *why)
-{
-        struct stat status;
-
-        if (fstat(fd, &status) < 0)
-                return fault_set(why, FAULT_INTERNAL, errno, "fstat of %s in %s", component, users_dir);
-        if (status.st_uid != 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EPERM, "users_dir %s: %s does not belong to root",
-                                 users_dir, component);
-        if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EPERM,
-                                 "users_dir %s: %s is writable by its group or by others", users_dir, component);
-        return 0;
-}
-
-/* Opens one component below *fd and replaces *fd with it. Refuses every link. */
-static int descend(int *fd, const char *users_dir, const char *component, bool is_last, struct fault *why)
-{
-        AUTO(auto_close) int next = -1;
-        int r;
-
-        if (strcmp(component, "..") == 0)
-                return fault_set(why, FAULT_SETTING_INVALID, EINVAL, "users_dir %s contains '..'", users_dir);
-        if (is_last && mkdirat(*fd, component, USERS_DIR_MODE) < 0 && errno != EEXIST)
-                return fault_set(why, FAULT_SETTING_INVALID, errno, "cannot create users_dir %s", users_dir);
-        next = openat(*fd, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (next < 0)
-                return fault_set(why, FAULT_SETTING_INVALID, errno, "users_dir %s: cannot open %s as a directory: %s",
-                                 users_dir, component, strerrordesc_np(errno));
-        r = check_ancestor(next, users_dir, component, why);
-        if (r < 0)
-                return r;
-        close(*fd);
-        *fd = TAKE_FD(next);
-        return 0;
-}
+enum { DIRECTORY_MODE = 0700, PERMISSIONS = 07777 };
 
 int userdir_open(const char *users_dir, int *ret_fd, struct fault *why)
 {
-        AUTO(auto_close) int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        AUTO(auto_free) char *path = strdup(users_dir);
-        int r;
-
-        if (fd < 0 || path == NULL)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, fd < 0 ? errno : ENOMEM, "cannot open /");
-        r = check_ancestor(fd, users_dir, "/", why);
-        for (char *rest = path; r == 0 && rest != NULL;) {
-                char *component = strsep(&rest, "/");
-
-                if (rest != NULL)
-                        rest += strspn(rest, "/");
-                if (component[0] != '\0' && strcmp(component, ".") != 0)
-                        r = descend(&fd, users_dir, component, rest == NULL || rest[0] == '\0', why);
-        }
-        if (r < 0)
-                return r;
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        return host_path_open("users_dir", users_dir, HOST_PATH_OWN, ret_fd, why);
 }
 
 int userdir_open_user(int users_fd, const char *user)

@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,15 +73,65 @@ static int close_cgroups(void)
         return errno == ENOENT || errno == EINVAL ? 0 : errno; /* it does not exist, or is no mount */
 }
 
-/* Runs in the child, whose exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
-static _Noreturn void set_attributes(int pidfd, const char *target)
+/* The size and the mode stay. Runs in the child, inside the container. */
+static int bound_inodes(const struct tmpfs_promise *promise)
 {
-        const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        int place = (int)syscall(SYS_openat2, AT_FDCWD, promise->target, &how, sizeof how);
+        struct statfs about = { 0 };
+        char digits[24];
+        char *number = &digits[sizeof digits - 1];
+        int tmpfs;
+
+        if (place < 0 || fstatfs(place, &about) < 0 || about.f_type != TMPFS_MAGIC)
+                return 0;
+        *number = '\0';
+        for (uint64_t left = promise->inodes; left > 0; left /= 10)
+                *--number = (char)('0' + left % 10);
+        tmpfs = (int)syscall(SYS_fspick, place, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+        if (tmpfs < 0)
+                return errno == EINVAL ? 0 : errno; /* a directory, and no mount */
+        return syscall(SYS_fsconfig, tmpfs, FSCONFIG_SET_STRING, "nr_inodes", number, 0) < 0 ||
+                               syscall(SYS_fsconfig, tmpfs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0
+                       ? errno
+                       : 0;
+}
+
+static int set_options(const char *target, struct mount_attr *attributes, unsigned recursive)
+{
+        const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        int fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
+
+        return fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | recursive, attributes, sizeof *attributes) <
+                                       0
+                       ? errno
+                       : 0;
+}
+
+/* Runs in the child, inside the container. */
+static int keep_promise(const struct mounts_promise *promise, uint64_t bare)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < promise->n_mounts; i++) {
+                struct mount_attr attributes = { .attr_set = bare };
+
+                if (promise->mounts[i].is_read_only)
+                        attributes.attr_set |= MOUNT_ATTR_RDONLY;
+                r = set_options(promise->mounts[i].target, &attributes, AT_RECURSIVE);
+        }
+        for (size_t i = 0; r == 0 && i < promise->n_tmpfs; i++)
+                r = bound_inodes(&promise->tmpfs[i]);
+        return r;
+}
+
+/* Runs in the child, whose exit status is the errno. Only async-signal-safe calls: it is a copy of a running daemon. */
+static _Noreturn void set_attributes(int pidfd, const char *target, const struct mounts_promise *promise)
+{
         struct mount_attr attributes = { 0 };
         struct stat terminals = { 0 };
         struct stat null = { 0 };
         int r;
-        int fd;
 
         /* If the daemon were killed now, this child would keep its lock and sockets open. */
         (void)close_range(STDERR_FILENO + 1, (unsigned)pidfd - 1, 0);
@@ -90,10 +142,11 @@ static _Noreturn void set_attributes(int pidfd, const char *target)
                 attributes.attr_set |= option->attribute;
         if (setns(pidfd, CLONE_NEWNS) < 0)
                 _exit(errno);
-        fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how);
-        if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
-                _exit(errno);
-        r = close_cgroups();
+        r = set_options(target, &attributes, 0);
+        if (r == 0)
+                r = keep_promise(promise, attributes.attr_set);
+        if (r == 0)
+                r = close_cgroups();
         if (r == 0)
                 r = own_masks(&null);
         _exit(r != 0 ? r : bound_terminals(&terminals));
@@ -135,13 +188,13 @@ static void on_exit_event(struct ev_loop *loop, ev_io *watcher, int events)
         done(arg, r != 0 ? &why : NULL);
 }
 
-static int spawn(int pidfd, const char *target, int *ret_child)
+static int spawn(int pidfd, const char *target, const struct mounts_promise *promise, int *ret_child)
 {
         pid_t pid = fork();
         int child;
 
         if (pid == 0)
-                set_attributes(pidfd, target);
+                set_attributes(pidfd, target, promise);
         if (pid < 0)
                 return -errno;
         child = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -156,11 +209,11 @@ static int spawn(int pidfd, const char *target, int *ret_child)
         return 0;
 }
 
-int remount_start(struct remount **ret_remount, struct ev_loop *loop, int pidfd, const char *target, remount_done done,
-                  void *arg, struct fault *why)
+int remount_start(struct remount **ret_remount, struct ev_loop *loop, int pidfd, const char *target,
+                  const struct mounts_promise *promise, remount_done done, void *arg, struct fault *why)
 {
         AUTO(auto_free) struct remount *remount = calloc(1, sizeof *remount);
-        int r = remount == NULL ? -ENOMEM : spawn(pidfd, target, &remount->pidfd);
+        int r = remount == NULL ? -ENOMEM : spawn(pidfd, target, promise, &remount->pidfd);
 
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot remount the carrel: %s",

@@ -78,7 +78,7 @@ static int check_maker(int pid, uint32_t base, struct fault *why)
         return userns_judge_maker(maker, base, why);
 }
 
-int userns_check(int pid, bool has_own_maker, uint32_t *ret_base, struct fault *why)
+int userns_check(int pid, uint32_t *ret_base, struct fault *why)
 {
         uint32_t users = 0;
         uint32_t groups = 0;
@@ -90,7 +90,7 @@ int userns_check(int pid, bool has_own_maker, uint32_t *ret_base, struct fault *
                 r = read_map(pid, "gid_map", &groups, why);
         if (r == 0 && users != groups)
                 r = refuse(why, "its users and its groups are in different ranges");
-        if (r == 0 && has_own_maker)
+        if (r == 0)
                 r = check_maker(pid, users, why);
         if (r == 0)
                 *ret_base = users;

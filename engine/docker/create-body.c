@@ -142,9 +142,10 @@ static bool add_labels(cJSON *config, const struct container_spec *spec)
 }
 
 /* Mounts, not Binds: with Binds the engine would make a source that does not exist, and include mounts below it.
- * Neither form has nosuid and nodev (Docker 20.10 refuses the words): a bind mount keeps those of the mount that its
- * source is on, and the pool's step "seal" sets them. Even without them no-new-privileges, the missing CAP_MKNOD and
- * the device cgroup hold. */
+ * Whether ReadOnly holds for mounts below depends on the engine's version: the pool's step "seal" sets it for those,
+ * too. Neither form has nosuid and nodev (Docker 20.10 refuses the words): a bind mount keeps those of the mount that
+ * its source is on, and the pool's step "seal" sets them. Even without them no-new-privileges, the missing CAP_MKNOD
+ * and the device cgroup hold. */
 static bool add_mounts(cJSON *host, const struct container_spec *spec)
 {
         cJSON *mounts = cJSON_AddArrayToObject(host, "Mounts");
@@ -160,7 +161,7 @@ static bool add_mounts(cJSON *host, const struct container_spec *spec)
                     !add_text(mount, "Target", spec->binds[i].target) ||
                     cJSON_AddBoolToObject(mount, "ReadOnly", spec->binds[i].is_read_only) == NULL ||
                     !add_text(options, "Propagation", PROFILE_PROPAGATION) ||
-                    cJSON_AddTrueToObject(options, "NonRecursive") == NULL)
+                    cJSON_AddBoolToObject(options, "NonRecursive", !spec->binds[i].is_recursive) == NULL)
                         return false;
         }
         return true;

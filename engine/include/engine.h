@@ -35,11 +35,13 @@ struct bind_mount {
         const char *source; /* absolute host path */
         const char *target; /* absolute path inside */
         bool is_read_only;
+        bool is_recursive; /* with the mounts below the source; is_read_only then holds for them too */
 };
 
 struct tmpfs_mount {
         const char *target;
         const char *options; /* "rw,nosuid,nodev,size=536870912,mode=1777" */
+        uint64_t inodes;     /* 0: the kernel's default. Docker and Podman ignore it (profile_inodes) */
 };
 
 /* The pool's request for a container, in no engine's own terms. All pointers are borrowed for the call. A caller can

@@ -112,6 +112,11 @@ struct profile {
 
 extern const struct profile PROFILE;
 
+/* The most inodes of a tmpfs of this size: one for each page, at least 1024. An inode takes about 1 KiB of kernel
+ * memory, which counts as the carrel's. Docker and Podman have no such option for every tmpfs: verify/remount.c sets
+ * it. */
+uint64_t profile_inodes(uint64_t bytes);
+
 /* The most memory that the sockets of a carrel may use, where the kernel counts it apart (cgroup v1). */
 uint64_t profile_socket_bytes(uint64_t memory_bytes);
 

@@ -223,12 +223,18 @@ static bool append_profile_mounts(cJSON *mounts)
 }
 
 /* Of contradicting options the last one counts, so the profile's come last. */
-static bool append_tmpfs(cJSON *mounts, const char *target, const char *given)
+static bool append_tmpfs(cJSON *mounts, const char *target, const char *given, uint64_t inodes)
 {
         cJSON *mount = append_mount(mounts, target, "tmpfs", "tmpfs");
         cJSON *options = add_array(mount, "options");
+        struct buffer bound = { 0 };
+        bool is_added = append_words(options, given) && append_words(options, PROFILE_BARE);
 
-        return append_words(options, given) && append_words(options, PROFILE_BARE);
+        if (inodes > 0)
+                is_added = is_added && buffer_format(&bound, "nr_inodes=%" PRIu64, inodes) == 0 &&
+                           append_words(options, bound.data);
+        buffer_free(&bound);
+        return is_added;
 }
 
 /* Maps the owner of the user's files on disk to uid:gid inside, in the carrel's range (crun(1), "idmap mount options").
@@ -257,11 +263,25 @@ static cJSON *append_bind(cJSON *mounts, const char *source, const char *target,
                        : NULL;
 }
 
+/* With "rbind" the plain words would hold for the uppermost mount only. */
+static cJSON *append_tree(cJSON *mounts, const char *source, const char *target, bool is_read_only)
+{
+        cJSON *mount = append_mount(mounts, target, "bind", source);
+        cJSON *options = add_array(mount, "options");
+
+        return append_words(options, is_read_only ? "rbind,ro,rro" : "rbind,rw") &&
+                               append_words(options, PROFILE_BARE ",rnosuid,rnodev," PROFILE_PROPAGATION)
+                       ? options
+                       : NULL;
+}
+
 static bool append_binds(cJSON *mounts, const struct oci_container *container, const struct container_spec *spec)
 {
         for (size_t i = 0; i < spec->n_binds; i++) {
                 const struct bind_mount *bind = &spec->binds[i];
-                cJSON *options = append_bind(mounts, bind->source, bind->target, bind->is_read_only);
+                cJSON *options = bind->is_recursive
+                                         ? append_tree(mounts, bind->source, bind->target, bind->is_read_only)
+                                         : append_bind(mounts, bind->source, bind->target, bind->is_read_only);
                 bool is_mapped = !bind->is_read_only && container->userns_base > 0;
 
                 if (options == NULL || (is_mapped && !append_idmap(options, container, spec)))
@@ -290,7 +310,7 @@ static bool append_shm(cJSON *mounts, uint64_t bytes)
 {
         struct buffer options = { 0 };
         bool is_added = buffer_format(&options, PROFILE_SHM_OPTIONS, bytes) == 0 &&
-                        append_tmpfs(mounts, INSIDE_SHM, options.data);
+                        append_tmpfs(mounts, INSIDE_SHM, options.data, profile_inodes(bytes));
 
         buffer_free(&options);
         return is_added;
@@ -305,7 +325,7 @@ static bool fill_mounts(cJSON *mounts, const struct oci *oci, const struct oci_c
                 if (append_bind(mounts, image->binds[i].source, image->binds[i].target, true) == NULL)
                         return false;
         for (size_t i = 0; i < spec->n_tmpfs; i++)
-                if (!append_tmpfs(mounts, spec->tmpfs[i].target, spec->tmpfs[i].options))
+                if (!append_tmpfs(mounts, spec->tmpfs[i].target, spec->tmpfs[i].options, spec->tmpfs[i].inodes))
                         return false;
         return append_binds(mounts, container, spec) && append_names(mounts, oci, container);
 }

@@ -24,6 +24,7 @@ enum {
         SPEC_HASH_BYTES = 33,
         POOL_IMAGE_BYTES = 256,
         POOL_PROFILE_BYTES = 33,
+        POOL_MOUNTS_BYTES = 256,
         CONTAINER_ID_BYTES = 72
 };
 
@@ -44,7 +45,15 @@ struct carrel_spec {
         uint64_t cpu_millis;
         uint32_t pids;
         char profile[POOL_PROFILE_BYTES]; /* "" in a complete spec: none */
+        char mounts[POOL_MOUNTS_BYTES];   /* names of mount sets, sorted, each once, separated by commas */
 };
+
+/* In the mounts of a request: no set. A complete spec without a set has "". */
+#define POOL_MOUNTS_NONE "-"
+/* Makes the canonical text of these names, of which none makes POOL_MOUNTS_NONE. FAULT_REQUEST_INVALID: a name is not
+ * one, or there are too many. Whether the sets exist is checked at the ensure. 0 or a negative errno. */
+__attribute__((warn_unused_result)) int pool_mounts_join(const char *const *names, size_t n_names,
+                                                         char ret_mounts[static POOL_MOUNTS_BYTES], struct fault *why);
 
 /* How an ensure treats a READY carrel with another spec. A carrel is idle when it has no program, no file
  * transfer and no lease, as for the reaper. */
@@ -186,6 +195,12 @@ struct pool_profile {
         unsigned warm;           /* warm carrels to keep of it */
 };
 
+/* Mounts that an ensure can ask for by this name. */
+struct pool_mount_set {
+        const char *name;
+        const char *mounts; /* as in struct pool_options */
+};
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -204,6 +219,9 @@ struct pool_options {
         uint64_t tmp_bytes, shm_bytes;
         struct pool_owner owner; /* of new users' directories; programs inside run as it where the engine maps no ids */
         uint32_t nofile;
+        const char *mounts; /* of every carrel, "source:target[:ro|:rw]" separated by commas; NULL or "": none */
+        const struct pool_mount_set *mount_sets;
+        size_t n_mount_sets;
         const char *warm;      /* warm carrels, as warm_targets_parse takes them; NULL or "": none */
         double warm_max_age_s; /* they are replaced after this; 0: never */
         unsigned max_carrels;
@@ -232,7 +250,8 @@ void pool_use_attach(struct pool *pool, struct attach *attach);
 /* Checks options as pool_new and pool_reconfigure do, and changes nothing. No text may be NULL. */
 int pool_check(const struct pool_options *options, struct fault *why);
 
-/* Takes over the options that may change while running (SIGHUP): defaults, profiles, admission, execs, dns, warm. */
+/* Takes over the options that may change while running (SIGHUP): defaults, profiles, admission, execs, dns, mounts,
+ * warm. */
 int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why);
 
 /* Adds a listener; listeners are called in the order of their addition. Returns 0 or -ENOMEM. pool_unlisten takes the

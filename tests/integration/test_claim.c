@@ -326,8 +326,8 @@ static void a_claimed_carrel_is_adopted_and_warm_ones_are_cleared(void **state)
 /* ---- faults ---- */
 
 static const char *const CLAIM_STEPS[] = { "clear", "directory", "take", "attach", "prove", "name", "open" };
-static const char *const WARM_STEPS[] = { "listen", "create", "confine", "start", "identify",
-                                          "verify", "seal",   "plug",    "greet", "confirm" };
+static const char *const WARM_STEPS[] = { "mounts", "listen", "create", "confine", "start",  "identify",
+                                          "verify", "seal",   "plug",   "greet",   "confirm" };
 static const char *const MOMENTS[] = { "before", "after" };
 static const char *const STARTUPS[] = { "CARREL_STARTUP=clear", "CARREL_STARTUP=adopt" };
 

@@ -8,7 +8,8 @@
 
 #include "suite.h"
 
-static const char *const SETTINGS[] = { "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m", NULL };
+static const char *const SETTINGS[] = { "CARREL_MEMORY=64m", "CARREL_PIDS=64", "CARREL_TMP_SIZE=1m",
+                                        "CARREL_SHM_SIZE=1m", NULL };
 
 static void set_up(void)
 {
@@ -168,6 +169,29 @@ static void the_number_of_processes_is_the_limit(void **state)
         assert_true(answer.status != 200 || answer_number(&answer, "exit_code") != 0);
         answer_release(&answer);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/counter", NULL, 200);
+}
+
+/* One inode over fails inside, of /tmp as of /dev/shm, and takes nothing from anybody else. 1m has 1024 of them, of
+ * which the root directory is one; some are in use. */
+static void inodes_are_bounded(void **state)
+{
+        static const char *const directories[] = { "/tmp", "/dev/shm" };
+        char script[512], text[256];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+                snprintf(script, sizeof script,
+                         "cd %s; i=0; while [ $i -lt 1100 ] && true 2>/dev/null >full-$i; do i=$((i+1)); done; "
+                         "touch full-over 2>&1 | grep -o 'No space left on device'; "
+                         "[ $i -gt 1000 ] && [ $i -lt 1024 ] && echo bounded; rm -f full-*",
+                         directories[i]);
+                carreld_must_exec("ada", script, text, sizeof text);
+                assert_string_equal(text, "No space left on device\nbounded");
+                snprintf(script, sizeof script, "touch %s/mine && rm %s/mine && echo fine", directories[i],
+                         directories[i]);
+                carreld_must_exec("neighbour", script, text, sizeof text);
+                assert_string_equal(text, "fine");
+        }
 }
 
 static void a_memory_hog_is_killed(void **state)
@@ -516,6 +540,7 @@ int main(void)
                 cmocka_unit_test(what_a_user_needs_works),
                 cmocka_unit_test(the_number_of_processes_is_the_limit),
                 cmocka_unit_test(a_fork_bomb_stops_at_the_limit),
+                cmocka_unit_test(inodes_are_bounded),
                 cmocka_unit_test(a_memory_hog_is_killed),
                 cmocka_unit_test(process_1_cannot_be_changed),
                 cmocka_unit_test(sockets_are_bounded),

@@ -15,25 +15,6 @@ int hardening_judge(const char *status, uint32_t uid, uint32_t gid, struct fault
  * profile. Pure. */
 int hardening_judge_counts(const char *limits, struct fault *why);
 
-/* Judges /proc/<pid>/mountinfo (proc(5)). The root is read-only, /workspace exists, and /workspace and /tmp are nosuid
- * and nodev. /dev/pts, if it is there, has a limit (max=). Otherwise only the kernel's own mounts (/proc, /dev and
- * below) may be writable: any other would be a VOLUME of the image, unbounded space on the host's disk.
- *
- * hosts_devices: "MAJOR:MINOR" of the file system with the host's device nodes. No mount may show it, unless another
- * mount covers that one: a lock or watch on such an inode would reach the host and the other carrels. NULL: neither
- * this is checked, nor that /sys/fs/cgroup is read-only (both came with TEMPLATE_2).
- *
- * is_vacant: the container has no user yet, and /workspace is read-only. Pure. */
-int hardening_judge_mounts(const char *mountinfo, const char *hosts_devices, bool is_vacant, struct fault *why);
-
-/* Checks that the process's working directory is in one of its own mounts. A runtime that leaks a descriptor of the
- * host can be made to start it in a directory of the host, from which the whole host is open (CVE-2024-21626: runc
- * before 1.1.12). Pure. */
-int hardening_judge_cwd(const char *mountinfo, uint64_t mount_id, struct fault *why);
-
-/* The two checks above, for a live process, as hardening_check. */
-int hardening_check_mounts(int pid, int pidfd, bool has_own_devices, bool is_vacant, struct fault *why);
-
 /* As hardening_judge, for the process that holds a container with a kernel of its own (gVisor's sentry): NoNewPrivs is
  * 1, Seccomp is 2. For the rest, carrel relies on that kernel. Pure. */
 int hardening_judge_monitor(const char *status, struct fault *why);

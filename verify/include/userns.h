@@ -15,7 +15,7 @@ int userns_judge_map(const char *map, uint32_t *ret_base, struct fault *why);
  * counted in a user namespace to its maker, so no other carrel may share it. Pure. */
 int userns_judge_maker(uint32_t maker, uint32_t base, struct fault *why);
 
-/* All this for a live process. Its user namespace is not carreld's, and users and groups have the same range. The maker
- * is checked if has_own_maker. *ret_base is the first id of that range, which no other carrel may have.
+/* All this for a live process. Its user namespace is not carreld's, and users and groups have the same range. Its
+ * maker is checked, too. *ret_base is the first id of that range, which no other carrel may have.
  * FAULT_HARDENING_MISSING; FAULT_CARREL_LOST when it cannot be read. */
-int userns_check(int pid, bool has_own_maker, uint32_t *ret_base, struct fault *why);
+int userns_check(int pid, uint32_t *ret_base, struct fault *why);

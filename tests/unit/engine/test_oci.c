@@ -99,7 +99,7 @@ static char *encode(const struct oci_container *container)
         static const char *const ARGV[] = { "/.carrel/init", NULL };
         static const struct bind_mount BINDS[] = { { "/usr/libexec/carrel/carrel-init", "/.carrel/init", true },
                                                    { "/var/lib/carrel/users/ada", "/workspace", false } };
-        static const struct tmpfs_mount TMPFS[] = { { "/tmp", "rw,exec,size=1024,mode=1777" } };
+        static const struct tmpfs_mount TMPFS[] = { { "/tmp", "rw,exec,size=1024,mode=1777", 2048 } };
         const struct stored_image image = { .rootfs = (char *)"/var/lib/carrel/images/sha256/0/rootfs", .hold_fd = -1 };
         const struct container_spec spec = {
                 .argv = ARGV,

@@ -72,6 +72,10 @@ static void test_spec_resolve(void **state)
                 { { .cpu_millis = 9 }, FAULT_REQUEST_INVALID, { .pids = 0 } },
                 { { .pids = 257 }, FAULT_REQUEST_INVALID, { .pids = 0 } },
                 { { .pids = 7 }, FAULT_REQUEST_INVALID, { .pids = 0 } },
+                { { .mounts = "data,models" },
+                  FAULT_NONE,
+                  { "sandbox:1", POLICY_INTERNET, 1 << 30, 2000, 256, .mounts = "data,models" } },
+                { { .mounts = POOL_MOUNTS_NONE }, FAULT_NONE, { "sandbox:1", POLICY_INTERNET, 1 << 30, 2000, 256 } },
                 { { .image = "a b" }, FAULT_REQUEST_INVALID, { .pids = 0 } },
                 { { .image = "a\"b" }, FAULT_REQUEST_INVALID, { .pids = 0 } },
         };
@@ -94,13 +98,20 @@ static void test_spec_matches(void **state)
                 { .memory_bytes = 1 },
                 { .cpu_millis = 1 },
                 { .pids = 1 },
+                { .mounts = "models" },
         };
-        const struct carrel_spec nothing = { .image = "" };
+        const struct carrel_spec nothing = { .image = "" }, no_mounts = { .mounts = POOL_MOUNTS_NONE };
+        struct carrel_spec mounted = FULL;
 
         assert_true(spec_matches(&nothing, &FULL));
         assert_true(spec_matches(&FULL, &FULL));
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
                 assert_false(spec_matches(&others[i], &FULL));
+        assert_true(spec_matches(&no_mounts, &FULL));
+        (void)snprintf(mounted.mounts, sizeof mounted.mounts, "models");
+        assert_true(spec_matches(&nothing, &mounted));
+        assert_true(spec_matches(&mounted, &mounted));
+        assert_false(spec_matches(&no_mounts, &mounted));
 }
 
 static void test_spec_label(void **state)
@@ -115,9 +126,15 @@ static void test_spec_label(void **state)
                 "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":-1,\"cpu_millis\":1,\"pids\":1}",
                 "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1e300,\"cpu_millis\":1,\"pids\":1}",
                 "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":4294967296}",
+                "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":1,\"mounts\":\"\"}",
+                "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":1,\"mounts\":\"-\"}",
+                "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":1,\"mounts\":\"a,,"
+                "b\"}",
+                "{\"image\":\"a\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":1,\"mounts\":[\"a\"]"
+                "}",
                 "{\"image\":\"a b\",\"policy\":\"none\",\"memory_bytes\":1,\"cpu_millis\":1,\"pids\":1}",
         };
-        struct carrel_spec decoded = { 0 };
+        struct carrel_spec decoded = { 0 }, mounted = FULL;
         char *json = spec_encode(&FULL);
 
         assert_string_equal(json, "{\"image\":\"sandbox:1\",\"policy\":\"internet\",\"memory_bytes\":1073741824,"
@@ -125,6 +142,17 @@ static void test_spec_label(void **state)
         assert_int_equal(spec_decode(json, &decoded), 0);
         assert_memory_equal(&decoded, &FULL, sizeof decoded);
         free(json);
+        (void)snprintf(mounted.mounts, sizeof mounted.mounts, "data,models");
+        json = spec_encode(&mounted);
+        assert_string_equal(json, "{\"image\":\"sandbox:1\",\"policy\":\"internet\",\"memory_bytes\":1073741824,"
+                                  "\"cpu_millis\":2000,\"pids\":256,\"mounts\":\"data,models\"}");
+        assert_int_equal(spec_decode(json, &decoded), 0);
+        assert_memory_equal(&decoded, &mounted, sizeof decoded);
+        free(json);
+        assert_int_equal(spec_decode("{\"image\":\"sandbox:1\",\"policy\":\"internet\",\"memory_bytes\":1073741824,"
+                                     "\"cpu_millis\":2000,\"pids\":256}",
+                                     &decoded),
+                         0);
         for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
                 assert_int_equal(spec_decode(BAD[i], &decoded), -EBADMSG);
         assert_memory_equal(&decoded, &FULL, sizeof decoded);
@@ -145,13 +173,18 @@ static struct pool_options complete_options(void)
 /* Whatever changes the container changes the hash; whatever does not, does not. */
 static void test_spec_hash(void **state)
 {
-        struct pool_options options[10];
-        struct carrel_spec specs[2] = { FULL, FULL };
-        char hashes[11][SPEC_HASH_BYTES];
+        enum { OPTIONS = 13, SPECS = 3, HASHES = OPTIONS + SPECS - 1 };
+        static const struct pool_mount_set SETS[] = { { "models", "/srv/models:/models" } };
+        struct pool_options options[OPTIONS];
+        struct carrel_spec specs[SPECS] = { FULL, FULL, FULL };
+        char hashes[HASHES][SPEC_HASH_BYTES];
         char again[SPEC_HASH_BYTES];
 
-        for (size_t i = 0; i < 10; i++)
+        for (size_t i = 0; i < OPTIONS; i++) {
                 options[i] = complete_options();
+                options[i].mount_sets = SETS;
+                options[i].n_mount_sets = 1;
+        }
         options[1].owner.uid = 1001;
         options[2].owner.gid = 1001;
         options[3].dns = "";
@@ -161,12 +194,18 @@ static void test_spec_hash(void **state)
         options[7].shm_bytes++;
         options[8].nofile++;
         options[9].users_dir = "/srv";
+        options[10].mounts = "/srv/a:/a:ro, /srv/b:/b:rw";
+        options[11].mounts = "/srv/a:/a:rw, /srv/b:/b:rw";
+        options[12].mounts = "/srv/a:/b:ro, /srv/b:/a:rw";
         specs[1].pids--;
-        for (size_t i = 0; i < 11; i++)
-                assert_int_equal(spec_hash(&specs[i / 10], &options[i % 10], &options[i % 10].owner, TEMPLATE_CURRENT,
-                                           hashes[i]),
-                                 0);
-        for (size_t i = 0; i < 11; i++) {
+        (void)snprintf(specs[2].mounts, sizeof specs[2].mounts, "models");
+        for (size_t i = 0; i < HASHES; i++) {
+                const struct carrel_spec *spec = &specs[i < OPTIONS ? 0 : i - OPTIONS + 1];
+                const struct pool_options *its = &options[i < OPTIONS ? i : 0];
+
+                assert_int_equal(spec_hash(spec, its, &its->owner, TEMPLATE_CURRENT, hashes[i]), 0);
+        }
+        for (size_t i = 0; i < HASHES; i++) {
                 assert_int_equal(strlen(hashes[i]), 32);
                 for (size_t k = 0; k < i; k++)
                         assert_string_not_equal(hashes[i], hashes[k]);
@@ -175,6 +214,11 @@ static void test_spec_hash(void **state)
         options[0].ensure_timeout_s = 7;
         assert_int_equal(spec_hash(&FULL, &options[0], &options[0].owner, TEMPLATE_CURRENT, again), 0);
         assert_string_equal(again, hashes[0]);
+        options[10].mounts = "/srv/b:/b:rw, /srv/a:/a"; /* the same mounts */
+        assert_int_equal(spec_hash(&FULL, &options[10], &options[10].owner, TEMPLATE_CURRENT, again), 0);
+        assert_string_equal(again, hashes[10]);
+        options[0].n_mount_sets = 0;
+        assert_int_equal(spec_hash(&specs[2], &options[0], &options[0].owner, TEMPLATE_CURRENT, again), -ENOENT);
 }
 
 /* A carrel of an earlier carreld is known by the hash that it wrote: these bytes are on its label. */
@@ -183,25 +227,20 @@ static void test_spec_version(void **state)
         struct pool_options options = complete_options();
         char hash[SPEC_HASH_BYTES];
 
-        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_1, hash), 0);
-        assert_string_equal(hash, "93bb59adbb6d6851b29a5ff83cb8768f");
-        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
-        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_2, hash), 0);
-        assert_string_equal(hash, "00e830c6d32818147c59d359a82f68d1");
-        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_2);
+        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_3, hash), 0);
+        assert_string_equal(hash, "a15fcd14e31a4f33d5257235ec60b9b8");
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_3);
+        /* It had none of the operator's mounts: settings that add some change its hash no more than they change it. */
+        options.mounts = "/srv/models:/models";
+        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_3);
+        options.mounts = NULL;
         assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
-        /* With dns = auto: whatever the host's resolvers are; and what version 1 made where dns was not set. */
+        /* With dns = auto: whatever the host's resolvers are. */
         options.dns_setting = "auto";
         assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_CURRENT, hash), 0);
         options.dns = "192.0.2.1";
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_CURRENT);
-        options.dns = "";
-        options.dns_setting = "";
-        assert_int_equal(spec_hash(&FULL, &options, &options.owner, TEMPLATE_1, hash), 0);
-        options.dns = "192.0.2.1";
-        options.dns_setting = "auto";
-        assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_1);
         options.nofile++;
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, hash), TEMPLATE_NONE);
         assert_int_equal(spec_version_of(&FULL, &options, &options.owner, ""), TEMPLATE_NONE);
@@ -223,7 +262,7 @@ static void test_template(void **state)
                                   others = { .pool = "another", .prefix = RIG_PREFIX };
         struct carrel_spec decoded;
 
-        assert_int_equal(template_fill(&t, &options, &OWNER, &INSIDE, "alice", "carrel-alice", "0123456789abcdef",
+        assert_int_equal(template_fill(&t, &options, NULL, &OWNER, &INSIDE, "alice", "carrel-alice", "0123456789abcdef",
                                        &FULL, "abc", 7, NULL),
                          0);
         assert_string_equal(t.spec.name, "carrel-alice");
@@ -281,7 +320,7 @@ static void test_warm_template(void **state)
         options.pool = RIG_POOL;
         options.prefix = RIG_PREFIX;
         options.runtime_dir = "/run/carrel";
-        assert_int_equal(template_fill(&t, &options, &options.owner, &options.owner, NULL, info.name,
+        assert_int_equal(template_fill(&t, &options, NULL, &options.owner, &options.owner, NULL, info.name,
                                        "0123456789abcdef", &FULL, "abc", 7, NULL),
                          0);
         assert_int_equal(t.spec.n_labels, TEMPLATE_LABELS - 1);
@@ -301,55 +340,40 @@ static void test_warm_template(void **state)
         template_release(&t);
 }
 
-/* The text of a label is untrusted. Until template 3 the slot was the user's id. */
+/* The text of a label is untrusted. */
 static void test_agent_slots(void **state)
 {
         static const struct {
-                enum template_version version;
-                const char *user, *slot;
-                const char *found;
+                const char *slot;
+                bool is_good;
         } CASES[] = {
-                { TEMPLATE_3, "alice", "0123456789abcdef", "0123456789abcdef" },
-                { TEMPLATE_3, "alice", "../../../../etc/", NULL },
-                { TEMPLATE_3, "alice", "../x", NULL },
-                { TEMPLATE_3, "alice", "0123456789abcde/", NULL },
-                { TEMPLATE_3, "alice", ".123456789abcdef", NULL },
-                { TEMPLATE_3, "alice", "0123456789ABCDEF", NULL },
-                { TEMPLATE_3, "alice", "0123456789abcde", NULL },
-                { TEMPLATE_3, "alice", "0123456789abcdef0", NULL },
-                { TEMPLATE_3, "alice", "0123456789abcde\n", NULL },
-                { TEMPLATE_3, "alice", "bob", NULL },
-                { TEMPLATE_3, "alice", "", NULL },
-                { TEMPLATE_3, "alice", NULL, NULL },
-                { TEMPLATE_2, "alice", NULL, "alice" },
-                { TEMPLATE_1, "alice", NULL, "alice" },
-                { TEMPLATE_2, "alice", "0123456789abcdef", "alice" },
-                { TEMPLATE_2, "../x", NULL, NULL },
-                { TEMPLATE_1, "..", NULL, NULL },
-                { TEMPLATE_2, NULL, "0123456789abcdef", NULL },
+                { "0123456789abcdef", true },
+                { "../../../../etc/", false },
+                { "../x", false },
+                { "0123456789abcde/", false },
+                { ".123456789abcdef", false },
+                { "0123456789ABCDEF", false },
+                { "0123456789abcde", false },
+                { "0123456789abcdef0", false },
+                { "0123456789abcde\n", false },
+                { "bob", false },
+                { "", false },
         };
+        const struct container_info unnamed = { 0 };
         char slots[2][AGENT_SLOT_BYTES];
 
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-                struct label labels[2];
-                struct container_info info = { .labels = labels };
-                const char *found;
+                struct label label = { LABEL_SLOT, CASES[i].slot };
+                struct container_info info = { .labels = &label, .n_labels = 1 };
 
-                if (CASES[i].user != NULL)
-                        labels[info.n_labels++] = (struct label){ LABEL_USER, CASES[i].user };
-                if (CASES[i].slot != NULL)
-                        labels[info.n_labels++] = (struct label){ LABEL_SLOT, CASES[i].slot };
-                found = agent_slot_of(&info, CASES[i].version);
-                assert_int_equal(found != NULL, CASES[i].found != NULL);
-                if (found != NULL)
-                        assert_string_equal(found, CASES[i].found);
+                assert_ptr_equal(agent_slot_of(&info), CASES[i].is_good ? CASES[i].slot : NULL);
         }
+        assert_null(agent_slot_of(&unnamed));
         for (size_t i = 0; i < 2; i++) {
                 struct label label = { LABEL_SLOT, slots[i] };
 
                 assert_int_equal(agent_slot_make(slots[i]), 0);
-                assert_ptr_equal(agent_slot_of(&(struct container_info){ .labels = &label, .n_labels = 1 }, TEMPLATE_3),
-                                 slots[i]);
+                assert_ptr_equal(agent_slot_of(&(struct container_info){ .labels = &label, .n_labels = 1 }), slots[i]);
         }
         assert_string_not_equal(slots[0], slots[1]);
 }
@@ -422,8 +446,8 @@ static void test_dns(void **state)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
                 assert_int_equal(template_check_dns(CASES[i].dns, NULL) == 0, CASES[i].is_valid);
         options.dns = "";
-        assert_int_equal(template_fill(&t, &options, &options.owner, &options.owner, "a", "carrel-a", "b", &FULL, "abc",
-                                       1, NULL),
+        assert_int_equal(template_fill(&t, &options, NULL, &options.owner, &options.owner, "a", "carrel-a", "b", &FULL,
+                                       "abc", 1, NULL),
                          0);
         assert_string_equal(t.spec.dns[0], "127.0.0.1"); /* never NULL: the engine would take the host's */
         assert_null(t.spec.dns[1]);

@@ -387,9 +387,8 @@ static void test_slots_of_labels(void **state)
                 { TEMPLATE_3, NULL, NULL },
                 { TEMPLATE_3, "../x", NULL },
                 { TEMPLATE_3, "alice", NULL },
-                { TEMPLATE_2, NULL, "alice" },
-                { TEMPLATE_2, "../x", "alice" },
-                { TEMPLATE_1, NULL, "alice" },
+                { TEMPLATE_CURRENT, "0123456789abcdef", "0123456789abcdef" },
+                { TEMPLATE_CURRENT, NULL, NULL },
         };
 
         rig_need_root();

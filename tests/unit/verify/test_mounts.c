@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "hardening.h"
+#include "mounts.h"
 #include "remount.h"
 #include "scope.h"
 
@@ -83,29 +83,66 @@ static const struct mount_case {
         { "garbage", "220 187\n", "cannot be read" },
 };
 
+static const struct mounts_promise PLAIN = { 0 }, VACANT_ONE = { .is_vacant = true };
+
+static void judge_case(const struct mount_case *row, const struct mounts_promise *promise)
+{
+        struct fault why = { 0 };
+        int r = mounts_judge(row->mounts, "0:6", promise, &why);
+
+        if (row->named == NULL && r < 0)
+                fail_msg("%s: refused: %s", row->name, why.message);
+        if (row->named != NULL && (r == 0 || why.kind != FAULT_HARDENING_MISSING))
+                fail_msg("%s: not refused", row->name);
+        if (row->named != NULL && strstr(why.message, row->named) == NULL)
+                fail_msg("%s: \"%s\" is not in: %s", row->name, row->named, why.message);
+}
+
 static void mounts_are_judged(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-                struct fault why = { 0 };
-                int r = hardening_judge_mounts(CASES[i].mounts, "0:6", false, &why);
-
-                if (CASES[i].named == NULL && r < 0)
-                        fail_msg("%s: refused: %s", CASES[i].name, why.message);
-                if (CASES[i].named != NULL && (r == 0 || why.kind != FAULT_HARDENING_MISSING))
-                        fail_msg("%s: not refused", CASES[i].name);
-                if (CASES[i].named != NULL && strstr(why.message, CASES[i].named) == NULL)
-                        fail_msg("%s: \"%s\" is not in: %s", CASES[i].name, CASES[i].named, why.message);
-        }
+        for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+                judge_case(&CASES[i], &PLAIN);
 }
 
-static void an_earlier_promise_is_not_widened(void **state)
+static const struct mount_promise GIVEN[] = { { "/models", true, 0, 0 }, { "/shared", false, 0, 0 } };
+static const struct mounts_promise WITH_MOUNTS = { .mounts = GIVEN, .n_mounts = 2 };
+
+#define MODELS "300 220 8:1 /m /models ro,nosuid,nodev - ext4 /dev/sda rw\n"
+#define SHARED "301 220 8:1 /s /shared rw,nosuid,nodev - ext4 /dev/sda rw\n"
+
+static const struct mount_case GIVEN_CASES[] = {
+        { "as promised", ROOT WORKSPACE MODELS SHARED, NULL },
+        { "with mounts below",
+          ROOT WORKSPACE MODELS SHARED "302 300 8:2 / /models/big ro,nosuid,nodev - xfs /dev/sdb rw\n"
+                                       "303 301 8:3 / /shared/x rw,nosuid,nodev - xfs /dev/sdc rw\n",
+          NULL },
+        { "one is missing", ROOT WORKSPACE MODELS, "lacks the mount at /shared" },
+        { "read-only that can be written", ROOT WORKSPACE SHARED "300 220 8:1 /m /models rw,nosuid,nodev - ext4 s rw\n",
+          "/models is writable" },
+        { "one below read-only that can be written",
+          ROOT WORKSPACE MODELS SHARED "302 300 8:2 / /models/big rw,nosuid,nodev - xfs /dev/sdb rw\n",
+          "/models/big is writable" },
+        { "writable that cannot be written",
+          ROOT WORKSPACE MODELS "301 220 8:1 /s /shared ro,nosuid,nodev - ext4 /dev/sda rw\n",
+          "lacks the mount at /shared, or its rw" },
+        { "suid programs", ROOT WORKSPACE SHARED "300 220 8:1 /m /models ro,nodev - ext4 s rw\n",
+          "/models inside lacks nosuid" },
+        { "devices below", ROOT WORKSPACE MODELS SHARED "302 300 8:2 / /models/big ro,nosuid - xfs /dev/sdb rw\n",
+          "/models/big inside lacks nosuid or nodev" },
+        { "another is over it",
+          ROOT WORKSPACE SHARED "300 220 8:1 /m /models ro,nosuid,nodev - ext4 s rw\n"
+                                "302 300 8:1 /x /models rw,nosuid,nodev - ext4 s rw\n",
+          "/models is writable" },
+        { "a neighbour of the same beginning",
+          ROOT WORKSPACE MODELS SHARED "304 220 8:1 /v /sharedx rw,nosuid,nodev - e s rw\n", "/sharedx is writable" },
+};
+
+static void mounts_of_the_operator_are_judged(void **state)
 {
         (void)state;
-        assert_int_equal(hardening_judge_mounts(ROOT WORKSPACE "1 2 0:1 / /sys/fs/cgroup rw,nosuid,nodev - tmpfs t rw\n"
-                                                               "9 222 0:6 /null /dev/null rw - devtmpfs d rw\n",
-                                                NULL, false, NULL),
-                         0);
+        for (size_t i = 0; i < sizeof GIVEN_CASES / sizeof *GIVEN_CASES; i++)
+                judge_case(&GIVEN_CASES[i], &WITH_MOUNTS);
 }
 
 /* A container without a user has an empty directory on /workspace, which it cannot change. */
@@ -118,12 +155,12 @@ static void a_vacant_workspace_is_read_only(void **state)
 
         (void)state;
         (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, VACANT);
-        assert_int_equal(hardening_judge_mounts(mounts, NULL, true, NULL), 0);
-        assert_true(hardening_judge_mounts(mounts, NULL, false, NULL) < 0);
+        assert_int_equal(mounts_judge(mounts, "0:6", &VACANT_ONE, NULL), 0);
+        assert_true(mounts_judge(mounts, "0:6", &PLAIN, NULL) < 0);
         (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, WORKSPACE);
-        assert_true(hardening_judge_mounts(mounts, NULL, true, NULL) < 0);
+        assert_true(mounts_judge(mounts, "0:6", &VACANT_ONE, NULL) < 0);
         (void)snprintf(mounts, sizeof mounts, "%s%s", ROOT, CLAIMED);
-        assert_int_equal(hardening_judge_mounts(mounts, NULL, false, NULL), 0);
+        assert_int_equal(mounts_judge(mounts, "0:6", &PLAIN, NULL), 0);
 }
 
 static void a_place_outside_is_refused(void **state)
@@ -131,9 +168,9 @@ static void a_place_outside_is_refused(void **state)
         struct fault why = { 0 };
 
         (void)state;
-        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 251, NULL), 0);
-        assert_int_equal(hardening_judge_cwd(ROOT PROC WORKSPACE, 25, &why), -EPERM);
-        assert_int_equal(hardening_judge_cwd("", 0, NULL), -EPERM);
+        assert_int_equal(mounts_judge_cwd(ROOT PROC WORKSPACE, 251, NULL), 0);
+        assert_int_equal(mounts_judge_cwd(ROOT PROC WORKSPACE, 25, &why), -EPERM);
+        assert_int_equal(mounts_judge_cwd("", 0, NULL), -EPERM);
         assert_int_equal(why.kind, FAULT_HARDENING_MISSING);
 }
 
@@ -149,7 +186,8 @@ static void live_in_cell(const char *target, int ready_fd)
 {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("none", target, "tmpfs", 0, NULL) < 0 ||
+            mount("none", target, "tmpfs", 0, NULL) < 0 || chdir(target) < 0 || mkdir("below", 0755) < 0 ||
+            mount("none", "below", "tmpfs", 0, NULL) < 0 || chdir("/") < 0 ||
             mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666") < 0 ||
             write(ready_fd, "r", 1) != 1)
                 _exit(1);
@@ -205,7 +243,10 @@ static bool has_words_at(const struct cell *cell, const char *target, const char
 
 static bool has_words(const struct cell *cell, const char *words)
 {
-        return has_words_at(cell, cell->target, words);
+        char target[128];
+
+        (void)snprintf(target, sizeof target, " %s ", cell->target);
+        return has_words_at(cell, target, words);
 }
 
 struct answer {
@@ -224,7 +265,7 @@ static void on_remounted(void *arg, const struct fault *why)
                 answer->why = *why;
 }
 
-static struct answer remount_and_wait(const struct cell *cell, const char *target)
+static struct answer remount_and_wait(const struct cell *cell, const char *target, const struct mounts_promise *promise)
 {
         struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
         struct answer answer = { 0 };
@@ -232,7 +273,7 @@ static struct answer remount_and_wait(const struct cell *cell, const char *targe
         struct fault why = { 0 };
 
         assert_non_null(loop);
-        assert_int_equal(remount_start(&remount, loop, cell->pidfd, target, on_remounted, &answer, &why), 0);
+        assert_int_equal(remount_start(&remount, loop, cell->pidfd, target, promise, on_remounted, &answer, &why), 0);
         assert_int_equal(answer.count, 0);
         ev_run(loop, 0);
         assert_int_equal(answer.count, 1);
@@ -246,15 +287,35 @@ static void a_remount_makes_the_mount_nosuid_and_nodev(void **state)
 
         assert_true(has_words(cell, " rw,relatime"));
         assert_false(has_words_at(cell, " /dev/pts ", ",max=128"));
-        assert_true(remount_and_wait(cell, cell->target).is_remounted);
+        assert_true(remount_and_wait(cell, cell->target, &PLAIN).is_remounted);
         assert_true(has_words(cell, " rw,nosuid,nodev"));
         assert_true(has_words_at(cell, " /dev/pts ", ",ptmxmode=666,max=128"));
-        assert_true(remount_and_wait(cell, cell->target).is_remounted); /* a second time does no harm */
+        assert_true(remount_and_wait(cell, cell->target, &PLAIN).is_remounted); /* a second time does no harm */
+}
+
+/* The cell's tmpfs stands for the operator's mount, which has another below it, and for /tmp. */
+static void a_remount_keeps_the_promise(void **state)
+{
+        const struct cell *cell = *state;
+        char below[128];
+
+        (void)snprintf(below, sizeof below, "%s/below", cell->target);
+        const struct tmpfs_promise tmpfs[] = { { cell->target, 2048 }, { "/nonexistent", 1 }, { "/", 1 } };
+        const struct mount_promise mount = { cell->target, .is_read_only = true };
+        const struct mounts_promise inodes = { .tmpfs = tmpfs, .n_tmpfs = 3 };
+        const struct mounts_promise read_only = { .mounts = &mount, .n_mounts = 1 };
+
+        assert_true(remount_and_wait(cell, "/dev/pts", &inodes).is_remounted);
+        assert_true(has_words(cell, "nr_inodes=2048"));
+        assert_true(has_words(cell, " rw,relatime"));
+        assert_true(remount_and_wait(cell, "/dev/pts", &read_only).is_remounted);
+        assert_true(has_words(cell, " ro,nosuid,nodev"));
+        assert_true(has_words_at(cell, below, " ro,nosuid,nodev"));
 }
 
 static void a_failed_remount_is_reported(void **state)
 {
-        struct answer answer = remount_and_wait(*state, "/nonexistent/carrel");
+        struct answer answer = remount_and_wait(*state, "/nonexistent/carrel", &PLAIN);
 
         assert_false(answer.is_remounted);
         assert_int_equal(answer.why.kind, FAULT_HARDENING_MISSING);
@@ -269,7 +330,7 @@ static void a_link_is_not_followed(void **state)
 
         (void)snprintf(link, sizeof link, "%s-link", cell->target);
         assert_int_equal(symlink(cell->target, link), 0);
-        answer = remount_and_wait(cell, link);
+        answer = remount_and_wait(cell, link, &PLAIN);
         assert_int_equal(unlink(link), 0);
         assert_false(answer.is_remounted);
         assert_int_equal(answer.why.err, ELOOP);
@@ -282,7 +343,8 @@ static void a_cancelled_remount_is_silent(void **state)
         struct answer answer = { 0 };
         struct remount *remount = NULL;
 
-        assert_int_equal(remount_start(&remount, loop, cell->pidfd, cell->target, on_remounted, &answer, NULL), 0);
+        assert_int_equal(remount_start(&remount, loop, cell->pidfd, cell->target, &PLAIN, on_remounted, &answer, NULL),
+                         0);
         assert_null(remount_cancel(remount));
         ev_run(loop, 0);
         assert_int_equal(answer.count, 0);
@@ -295,9 +357,10 @@ int main(void)
         static const struct CMUnitTest TESTS[] = {
                 cmocka_unit_test(a_place_outside_is_refused),
                 cmocka_unit_test(mounts_are_judged),
-                cmocka_unit_test(an_earlier_promise_is_not_widened),
+                cmocka_unit_test(mounts_of_the_operator_are_judged),
                 cmocka_unit_test(a_vacant_workspace_is_read_only),
                 cmocka_unit_test_setup_teardown(a_remount_makes_the_mount_nosuid_and_nodev, make_cell, drop_cell),
+                cmocka_unit_test_setup_teardown(a_remount_keeps_the_promise, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_failed_remount_is_reported, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_link_is_not_followed, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_cancelled_remount_is_silent, make_cell, drop_cell),
