@@ -134,7 +134,7 @@ static const struct setting TABLE[] = {
         { "gid", SETTING_TEXT, AT(gid), "", 0, 32, NULL,
           "group that owns the users' files on disk, a name or a number; empty: the group of uid", check_name },
         { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
-          "directory of carrel-init, carrel-image, carrel-mountd and carrel-netd", check_path },
+          "directory of carrel-init, carrel-image, carrel-mountd, carrel-netd and carrel-storage", check_path },
         { "idle_ttl_s", SETTING_DECIMAL, AT(idle_ttl_s), "300", 0.1, 31536000, NULL,
           "seconds without use after which a carrel is reaped", NULL },
         { "image", SETTING_TEXT, AT(image), "carrel-sandbox:latest", 1, 255, NULL, "image of new carrels",

@@ -376,6 +376,13 @@ static int check_netd(const struct config *config, struct fault *why)
         return check_helper(config, "carrel-netd", &status, why);
 }
 
+static int check_storage(const struct config *config, struct fault *why)
+{
+        struct stat status;
+
+        return check_helper(config, "carrel-storage", &status, why);
+}
+
 static int check_mountd(const struct config *config, struct fault *why)
 {
         struct stat status;
@@ -405,10 +412,9 @@ static int check_spool_dir(const struct config *config, struct fault *why)
 
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = {
-                check_socket_group, check_admin_group, check_init,      check_image_helper, check_mountd, check_netd,
-                check_runtime_dir,  check_users_dir,   check_image_dir, check_spool_dir,    NULL
-        };
+        static const check CHECKS[] = { check_socket_group, check_admin_group, check_init,      check_image_helper,
+                                        check_mountd,       check_netd,        check_storage,   check_runtime_dir,
+                                        check_users_dir,    check_image_dir,   check_spool_dir, NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }

@@ -99,7 +99,11 @@ static int unpack_confined(const struct import *import, pid_t parent, struct sto
                                      .format = import->format,
                                      .max_bytes = import->max_bytes,
                                      .max_entries = import->max_entries };
-        int r = confine(parent, WORKPLACE_FD, import->max_bytes, why);
+        const struct confinement confinement = { .program = "carrel-image",
+                                                 .parent = parent,
+                                                 .root_fd = WORKPLACE_FD,
+                                                 .file_max_bytes = import->max_bytes };
+        int r = confine(&confinement, why);
 
         if (r < 0)
                 return r;

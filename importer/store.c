@@ -14,7 +14,7 @@
 #include "entry.h"
 #include "scope.h"
 #include "str.h"
-#include "tree.h"
+#include "tree-remove.h"
 
 struct store {
         struct image_store *images; /* the read side */

@@ -1,6 +1,5 @@
 #include "tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -13,6 +12,7 @@
 
 #include "entry.h"
 #include "scope.h"
+#include "tree-remove.h"
 
 static int open_resolved(int root_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -144,125 +144,6 @@ int tree_way(int root_fd, const char *path, uint64_t *left)
 
 /* ---- remove ---- */
 
-/* A tree may be too deep for descriptors or stack. So directories inside a directory's own directories are first moved
- * up beside them. Two descriptors are then enough for any depth, and each directory moves at most once. */
-
-static void auto_closedir(DIR **directory)
-{
-        if (*directory != NULL)
-                (void)closedir(*directory);
-}
-
-/* NULL with errno set. */
-static DIR *list_directory(int directory_fd, const char *name)
-{
-        int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-
-        if (directory == NULL && fd >= 0) {
-                int r = errno;
-
-                close(fd);
-                errno = r;
-        }
-        return directory;
-}
-
-static bool is_itself(const char *name)
-{
-        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* -ENOTEMPTY: a directory that is not empty. */
-static int remove_simple(int directory_fd, const char *name)
-{
-        if (unlinkat(directory_fd, name, 0) == 0 || errno == ENOENT)
-                return 0;
-        if (errno != EISDIR && errno != EPERM)
-                return -errno;
-        if (unlinkat(directory_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-                return 0;
-        return errno == EEXIST ? -ENOTEMPTY : -errno;
-}
-
-/* The archive may have used the same name; then the next one is tried. */
-static int move_up(int from_fd, const char *name, int to_fd, uint64_t *number)
-{
-        char moved[32];
-
-        do {
-                (void)snprintf(moved, sizeof moved, ".gone-%llu", (unsigned long long)(*number)++);
-                if (renameat(from_fd, name, to_fd, moved) == 0)
-                        return 0;
-        } while (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR);
-        return -errno;
-}
-
-/* Removes the directory `name` below directory_fd and moves its own directories into directory_fd. */
-static int remove_level(int directory_fd, const char *name, uint64_t *number)
-{
-        AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, name);
-        const struct dirent *entry;
-        int r = 0;
-
-        if (directory == NULL)
-                return -errno;
-        while (r == 0 && (entry = readdir(directory)) != NULL) {
-                if (is_itself(entry->d_name))
-                        continue;
-                r = remove_simple(dirfd(directory), entry->d_name);
-                if (r == -ENOTEMPTY)
-                        r = move_up(dirfd(directory), entry->d_name, directory_fd, number);
-        }
-        return r < 0 ? r : remove_simple(directory_fd, name);
-}
-
-/* One pass. Directories that are moved up meanwhile may wait for the next. *ret_more: there was something. */
-static int remove_pass(int directory_fd, uint64_t *number, bool *ret_more)
-{
-        AUTO(auto_closedir) DIR *directory = list_directory(directory_fd, ".");
-        const struct dirent *entry;
-        int r = 0;
-
-        *ret_more = false;
-        if (directory == NULL)
-                return -errno;
-        while (r == 0 && (entry = readdir(directory)) != NULL) {
-                if (is_itself(entry->d_name))
-                        continue;
-                *ret_more = true;
-                r = remove_simple(directory_fd, entry->d_name);
-                if (r == -ENOTEMPTY)
-                        r = remove_level(directory_fd, entry->d_name, number);
-                /* readdir(3) may have skipped entries while the directory shrank: the next pass removes them */
-                r = r == -ENOTEMPTY ? 0 : r;
-        }
-        return r;
-}
-
-static int remove_content(int directory_fd)
-{
-        uint64_t number = 0;
-        bool has_more = true;
-        int r = 0;
-
-        while (r == 0 && has_more)
-                r = remove_pass(directory_fd, &number, &has_more);
-        return r;
-}
-
-int tree_remove(int directory_fd, const char *name)
-{
-        AUTO(auto_close) int fd = -1;
-        int r = remove_simple(directory_fd, name);
-
-        if (r != -ENOTEMPTY)
-                return r;
-        fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = fd < 0 ? -errno : remove_content(fd);
-        return r < 0 ? r : remove_simple(directory_fd, name);
-}
-
 /* A file beyond a link that leads out is not part of the image. */
 static int forgive(int r)
 {
@@ -282,7 +163,7 @@ int tree_empty(int root_fd, const char *path)
 {
         AUTO(auto_close) int fd = open_beneath(root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
-        return fd < 0 ? forgive(fd) : remove_content(fd);
+        return fd < 0 ? forgive(fd) : tree_clear(fd, NULL, NULL);
 }
 
 /* ---- make ---- */

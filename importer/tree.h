@@ -27,10 +27,7 @@ __attribute__((warn_unused_result)) int tree_hardlink(int root_fd, const char *p
 /* Opens a regular file for reading. */
 __attribute__((warn_unused_result)) int tree_open(int root_fd, const char *path, int *ret_fd);
 
-/* Removes name and everything below it, at any depth, on one file system, without following links. 0 if it does not
- * exist. */
-int tree_remove(int directory_fd, const char *name);
-/* The same for path beneath the root. 0 if it does not exist, or a link leads out. */
+/* tree_remove (tree-remove.h) for path beneath the root. 0 if it does not exist, or a link leads out. */
 __attribute__((warn_unused_result)) int tree_remove_path(int root_fd, const char *path);
 /* Removes everything in the directory. 0 if there is no such directory. */
 __attribute__((warn_unused_result)) int tree_empty(int root_fd, const char *path);

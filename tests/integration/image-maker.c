@@ -16,7 +16,7 @@
 #include "image-maker.h"
 #include "scope.h"
 #include "str.h"
-#include "tree.h"
+#include "tree-remove.h"
 
 char store[PATH_BYTES];
 char scratch[PATH_BYTES / 4];

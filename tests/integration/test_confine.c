@@ -1,4 +1,4 @@
-/* importer/confine: what a program that an archive has taken over can still do. Needs root, and no engine. */
+/* kernel/confine: what a program that an archive has taken over can still do. Needs root, and no engine. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +26,7 @@
 
 #include "confine.h"
 #include "scope.h"
-#include "tree.h"
+#include "tree-remove.h"
 
 enum { FILE_MAX_BYTES = 1 << 20, UNCONFINED = 111 };
 /* Stands for the parent's process id, and for an open file. */
@@ -47,6 +47,15 @@ static int tear_down(void **state)
         return tree_remove(AT_FDCWD, directory);
 }
 
+static int confine_here(pid_t parent, int fd)
+{
+        const struct confinement plan = {
+                .program = "test", .parent = parent, .root_fd = fd, .file_max_bytes = FILE_MAX_BYTES
+        };
+
+        return confine(&plan, NULL);
+}
+
 /* The exit status of attempt in a confined child. */
 static int attempt_confined(int (*attempt)(const void *arg, pid_t parent), const void *arg)
 {
@@ -56,7 +65,7 @@ static int attempt_confined(int (*attempt)(const void *arg, pid_t parent), const
         int status;
 
         if (pid == 0) {
-                if (confine(parent, fd, FILE_MAX_BYTES, NULL) < 0)
+                if (confine_here(parent, fd) < 0)
                         _exit(UNCONFINED);
                 _exit(attempt(arg, parent));
         }
@@ -200,7 +209,7 @@ static void test_orphan(void **state)
 
         (void)state;
         if (pid == 0)
-                _exit(confine(1 << 30, fd, FILE_MAX_BYTES, NULL) < 0 ? 0 : 1);
+                _exit(confine_here(1 << 30, fd) < 0 ? 0 : 1);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
 }

@@ -15,7 +15,7 @@
 #include "image-maker.h"
 #include "image-store.h"
 #include "scope.h"
-#include "tree.h"
+#include "tree-remove.h"
 
 /* ---- names, holds and the end of an image ---- */
 

@@ -12,7 +12,7 @@
 #include "image-maker.h"
 #include "scope.h"
 #include "str.h"
-#include "tree.h"
+#include "tree-remove.h"
 #include "unpack.h"
 
 /* ---- archives of layers ---- */

@@ -13,7 +13,7 @@
 #include "image-store.h"
 #include "process.h"
 #include "scope.h"
-#include "tree.h"
+#include "tree-remove.h"
 #include "unpack.h"
 
 #define GIB (1 << 30)

@@ -61,9 +61,10 @@ static void install_helpers(const char *build)
                 { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
                 { "-m755", "attach/carrel-mountd", CARREL_HELPERS "/carrel-mountd" },
+                { "-m755", "storage/carrel-storage", CARREL_HELPERS "/carrel-storage" },
         };
 
-        /* The previous version has no carrel-mountd, which is the last one. */
+        /* The previous version has no carrel-storage, which is the last one. */
         size_t n = sizeof HELPERS / sizeof *HELPERS;
 
         n -= access(program_of(build, HELPERS[n - 1].source), F_OK) != 0;

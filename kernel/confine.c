@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
+#include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "capabilities.h"
 
 /* A normal import ends sooner; a bomb does not. The minute of grace is for a handler's report. */
 enum { CPU_MAX_S = 3600, CPU_GRACE_S = 60, CORE_MAX_BYTES = 0 };
@@ -61,9 +63,22 @@ static const int ALLOWED[] = {
 /* Without those that send signals (F_SETOWN, F_SETSIG, F_SETFL with O_ASYNC). */
 static const int ALLOWED_FCNTL[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
 
-static int allow_all(scmp_filter_ctx context)
+static int allow_plan(scmp_filter_ctx context, const struct confinement *plan)
 {
         int r = 0;
+
+        for (size_t i = 0; r == 0 && i < plan->n_calls; i++) {
+                const struct confine_call *call = &plan->calls[i];
+                const struct scmp_arg_cmp equal = { call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value };
+
+                r = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, call->number, call->mask != 0 ? 1 : 0, &equal);
+        }
+        return r;
+}
+
+static int allow_all(scmp_filter_ctx context, const struct confinement *plan)
+{
+        int r = allow_plan(context, plan);
 
         for (size_t i = 0; r == 0 && i < sizeof ALLOWED / sizeof *ALLOWED; i++)
                 r = seccomp_rule_add(context, SCMP_ACT_ALLOW, ALLOWED[i], 0);
@@ -77,10 +92,10 @@ static int allow_all(scmp_filter_ctx context)
         return r;
 }
 
-static int filter(void)
+static int filter(const struct confinement *plan)
 {
         scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-        int r = context == NULL ? -ENOMEM : allow_all(context);
+        int r = context == NULL ? -ENOMEM : allow_all(context, plan);
 
         if (r == 0)
                 r = seccomp_load(context);
@@ -89,18 +104,23 @@ static int filter(void)
         return r;
 }
 
-static int drop_capabilities(void)
+/* Keeps the permitted set over the change (capabilities(7)); capabilities_keep then takes from it. */
+static int change_user(const struct confinement *plan)
 {
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct none[2] = { 0 };
-
-        /* With no_new_privs the bounding set has no effect, so a capability that cannot be dropped from it does no
-         * harm. */
-        for (int capability = 0; capability < 64; capability++)
-                (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
+        if (plan->uid == 0)
+                return 0;
+        if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+            setresgid(plan->gid, plan->gid, plan->gid) < 0 || setresuid(plan->uid, plan->uid, plan->uid) < 0)
                 return -errno;
         return 0;
+}
+
+/* A change of the user clears this signal (prctl(2)). */
+static int end_with_parent(pid_t parent)
+{
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return -errno;
+        return getppid() != parent ? -ESRCH : 0; /* the parent ended before that */
 }
 
 static int limit(int resource, rlim_t value, rlim_t hard)
@@ -117,7 +137,8 @@ int confine_cpu(void)
 
 static int limit_all(uint64_t file_max_bytes)
 {
-        int r = limit(RLIMIT_FSIZE, file_max_bytes, file_max_bytes);
+        rlim_t file = file_max_bytes == CONFINE_FILE_UNBOUNDED ? RLIM_INFINITY : file_max_bytes;
+        int r = limit(RLIMIT_FSIZE, file, file);
 
         if (r == 0)
                 r = confine_cpu();
@@ -128,30 +149,32 @@ static int limit_all(uint64_t file_max_bytes)
         return r;
 }
 
-static int fail(const char *what, int r, struct fault *why)
+static int fail(const struct confinement *plan, const char *what, int r, struct fault *why)
 {
-        return fault_set(why, FAULT_INTERNAL, -r, "carrel-image cannot %s: %s", what, strerror(-r));
+        return fault_set(why, FAULT_INTERNAL, -r, "%s cannot %s: %s", plan->program, what, strerrordesc_np(-r));
 }
 
-int confine(pid_t parent, int directory_fd, uint64_t file_max_bytes, struct fault *why)
+int confine(const struct confinement *plan, struct fault *why)
 {
         int r;
 
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-                return fail("bind itself to its parent", -errno, why);
-        if (getppid() != parent) /* the parent ended before that */
-                return fail("outlive its parent", -ESRCH, why);
         if (unshare(CLONE_NEWNET) < 0)
-                return fail("leave the network", -errno, why);
-        if (fchdir(directory_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
-                return fail("enter its directory", -errno, why);
-        r = limit_all(file_max_bytes);
+                return fail(plan, "leave the network", -errno, why);
+        if (fchdir(plan->root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
+                return fail(plan, "enter its directory", -errno, why);
+        r = limit_all(plan->file_max_bytes);
         if (r < 0)
-                return fail("bound itself", r, why);
+                return fail(plan, "bound itself", r, why);
         (void)signal(SIGXFSZ, SIG_IGN); /* so that write(2) fails with EFBIG */
-        r = drop_capabilities();
+        r = change_user(plan);
         if (r < 0)
-                return fail("drop its capabilities", r, why);
-        r = filter();
-        return r < 0 ? fail("filter its system calls", r, why) : 0;
+                return fail(plan, "become the owner of the files", r, why);
+        r = capabilities_keep(plan->capabilities);
+        if (r < 0)
+                return fail(plan, "limit its capabilities", r, why);
+        r = end_with_parent(plan->parent);
+        if (r < 0)
+                return fail(plan, "bind itself to its parent", r, why);
+        r = filter(plan);
+        return r < 0 ? fail(plan, "filter its system calls", r, why) : 0;
 }
