@@ -39,7 +39,29 @@ struct world {
         unsigned answered, succeeded, execs_ended, reaped;
 };
 
-static const struct carrel_spec SPECS[] = { { .image = "" }, { .memory_bytes = 67108864 }, { .policy = POLICY_NONE } };
+static const struct carrel_spec SPECS[] = {
+        { .image = "" },        { .memory_bytes = 67108864 },       { .policy = POLICY_NONE },
+        { .profile = "small" }, { .profile = "small", .pids = 16 }, { .profile = "large" }
+};
+enum { N_SPECS = sizeof SPECS / sizeof *SPECS };
+
+/* The settings' profiles at a time. In none of them has a small carrel more than SMALL_BYTES, or a network. */
+enum { SMALL_BYTES = 100 << 20, PROFILES_MAX = 2 };
+static const struct profile_set {
+        struct pool_profile profiles[PROFILES_MAX];
+        size_t n;
+        const char *usual;
+} PROFILE_SETS[] = {
+        { .usual = "" },
+        { { { .name = "small", .spec = { .memory_bytes = SMALL_BYTES, .policy = POLICY_NONE } },
+            { .name = "large", .spec = { .memory_bytes = UINT64_C(8) << 30 } } },
+          2,
+          "" },
+        { { { .name = "small", .spec = { .memory_bytes = SMALL_BYTES / 2, .policy = POLICY_NONE, .pids = 32 } } },
+          1,
+          "small" },
+        { { { .name = "small", .spec = { .memory_bytes = SMALL_BYTES, .policy = POLICY_NONE }, .warm = 1 } }, 1, "" },
+};
 static const char *const NAMES[USERS] = { "a", "b", "c", "d", "e", "f" };
 
 /* xorshift64*: the same numbers everywhere. */
@@ -70,7 +92,7 @@ static void ask(struct world *world, bool is_retirement)
         if (is_retirement)
                 rig_retire(&world->rig, user, &request->answer);
         else
-                rig_ensure_spec(&world->rig, user, &SPECS[pick(world, 3)],
+                rig_ensure_spec(&world->rig, user, &SPECS[pick(world, N_SPECS)],
                                 pick(world, 2) == 0 ? CONFLICT_FAIL : CONFLICT_REPLACE, &request->answer);
 }
 
@@ -163,6 +185,19 @@ static void reload(struct world *world)
 
         if (world->attach != NULL)
                 set_warm(world, WARM[pick(world, 4)], USERS - 1);
+}
+
+static void use_profiles(struct world *world, const struct profile_set *set)
+{
+        world->rig.options.profiles = set->profiles;
+        world->rig.options.n_profiles = set->n;
+        world->rig.options.profile = set->usual;
+}
+
+static void change_profiles(struct world *world)
+{
+        use_profiles(world, &PROFILE_SETS[pick(world, sizeof PROFILE_SETS / sizeof *PROFILE_SETS)]);
+        set_warm(world, world->attach != NULL ? "1" : "", USERS - 1);
 }
 
 static bool end_warm(void *arg, const struct carrel_view *view)
@@ -315,10 +350,10 @@ static const struct move {
         void (*make)(struct world *world);
         unsigned weight;
 } TABLE[] = {
-        { ensure, 30 },        { pass_time, 40 },    { run_program, 12 },   { leave, 6 },      { retire, 4 },
-        { kill_one, 3 },       { vanish_one, 3 },    { misbehave, 6 },      { touch, 3 },      { reap, 4 },
-        { change_latency, 2 }, { change_policy, 2 }, { cancel_program, 3 }, { sweep, 3 },      { change_engine, 2 },
-        { change_helper, 3 },  { reload, 1 },        { end_one_warm, 2 },   { load_image, 1 },
+        { ensure, 30 },        { pass_time, 40 },      { run_program, 12 },   { leave, 6 },        { retire, 4 },
+        { kill_one, 3 },       { vanish_one, 3 },      { misbehave, 6 },      { touch, 3 },        { reap, 4 },
+        { change_latency, 2 }, { change_policy, 2 },   { cancel_program, 3 }, { sweep, 3 },        { change_engine, 2 },
+        { change_helper, 3 },  { change_profiles, 1 }, { reload, 1 },         { end_one_warm, 2 }, { load_image, 1 },
 };
 
 static void make_move(struct world *world)
@@ -370,6 +405,8 @@ static bool check_carrel(void *arg, const struct carrel_view *view)
         assert_true(view->execs == 0 || view->state == CARREL_READY || view->state == CARREL_QUEUED ||
                     view->state == CARREL_RETIRING || view->state == CARREL_STARTING);
         assert_true(view->state != CARREL_READY || view->container_id[0] != '\0');
+        assert_true(strcmp(view->spec->profile, "small") != 0 ||
+                    (view->spec->memory_bytes <= SMALL_BYTES && view->spec->policy == POLICY_NONE));
         /* The container a READY carrel names is the one of its name, unless it vanished without an event. */
         if (view->state == CARREL_READY && info != NULL) {
                 assert_string_equal(info->id, view->container_id);
@@ -474,6 +511,7 @@ static void simulate(uint64_t seed, uint64_t moves, bool has_warm)
                 make_move(&world);
                 check(&world);
         }
+        use_profiles(&world, &PROFILE_SETS[0]);
         set_warm(&world, "", USERS);
         check_end(&world);
         check_claim(&world);
