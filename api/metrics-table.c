@@ -32,7 +32,7 @@ const struct metric_family METRICS_TABLE[CARREL_METRICS + 1] = {
                                    "Packets dropped because the carrel exceeded flows_max or flows_new_per_s.",
                                    METRIC_COUNTER },
         [METRIC_ENGINE_UP] = { "carrel_engine_up", "1 if the engine answers, else 0.", METRIC_GAUGE },
-        [METRIC_WARM_WANTED] = { "carrel_warm_wanted", "Warm carrels that the setting `warm` asks for.", METRIC_GAUGE },
+        [METRIC_WARM_WANTED] = { "carrel_warm_wanted", "Warm carrels that the settings ask for.", METRIC_GAUGE },
         [METRIC_WARM_FAILURES] = { "carrel_warm_failures_total", "Warm carrels that could not be made.",
                                    METRIC_COUNTER },
         [METRIC_CLAIM_FAILURES] = { "carrel_claim_failures_total",

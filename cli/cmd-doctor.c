@@ -124,12 +124,52 @@ static void check_flows(struct doctor *doctor, const cJSON *info)
                             view_number(info, "policy.flows.of_the_host", 0), size);
 }
 
+/* Whether the engine has this image; *ret_error says why not. */
+static bool has_image(struct doctor *doctor, const char *image, struct api_error *ret_error)
+{
+        AUTO(auto_buffer) struct buffer path = { 0 };
+        AUTO(auto_json) cJSON *answer = NULL;
+
+        *ret_error = (struct api_error){ .message = "no image can have this name" };
+        return cli_path(doctor->cli, "/v1/images", image, "", &path) == STATUS_OK &&
+               call(doctor, "GET", path.data, NULL, &answer, ret_error) == 0;
+}
+
+/* An ensure that names a profile needs its image; carreld itself starts without it. */
+static void check_profiles(struct doctor *doctor, const cJSON *info)
+{
+        const cJSON *profiles = view_find(info, "sections.profile"), *profile;
+        int images = 0;
+
+        cJSON_ArrayForEach(profile, profiles)
+        {
+                const char *image = view_text(profile, "image");
+                struct api_error error;
+
+                if (view_find(profile, "image") == NULL)
+                        continue;
+                images++;
+                if (has_image(doctor, image, &error))
+                        continue;
+                doctor_note(&doctor->findings, CHECK_PROFILES, VERDICT_FAIL, "profile %s: %s", profile->string,
+                            error.message);
+                return;
+        }
+        if (profiles == NULL)
+                doctor_note(&doctor->findings, CHECK_PROFILES, VERDICT_SKIP, "carreld does not report it");
+        else if (images == 0)
+                doctor_note(&doctor->findings, CHECK_PROFILES, VERDICT_SKIP, "no profile names one");
+        else
+                doctor_note(&doctor->findings, CHECK_PROFILES, VERDICT_OK, "%d of %d profiles name one", images,
+                            cJSON_GetArraySize(profiles));
+}
+
 static void check_info(struct doctor *doctor)
 {
         AUTO(auto_json) cJSON *info = NULL;
 
         if (!look(doctor, CHECK_ENGINE, "/v1/info", &info)) {
-                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_WARM, "carreld does not report it");
+                doctor_skip(&doctor->findings, CHECK_POLICY, CHECK_PROFILES, "carreld does not report it");
                 return;
         }
         check_engine(doctor, info);
@@ -150,6 +190,7 @@ static void check_info(struct doctor *doctor)
         doctor_judge_disks(&doctor->findings, info);
         doctor_judge_runtime(&doctor->findings, info);
         doctor_judge_warm(&doctor->findings, info);
+        check_profiles(doctor, info);
 }
 
 static bool check_ensure(struct doctor *doctor)
@@ -164,6 +205,8 @@ static bool check_ensure(struct doctor *doctor)
                 doctor_note(&doctor->findings, CHECK_ENSURE, VERDICT_FAIL, "%s", error.message);
                 return false;
         }
+        if (doctor->nameless == NULL && str_equal(view_text(answer, "policy"), "none"))
+                doctor->nameless = "carrels have no network"; /* by the default profile */
         doctor_note(&doctor->findings, CHECK_ENSURE, VERDICT_OK, "%s from %s", view_text(answer, "container"),
                     view_text(answer, "image"));
         return true;

@@ -34,6 +34,9 @@ static const struct {
                          "remove that reason: get a missing image (`carrel image load`, `pull` or `build`), or set a "
                          "higher max_carrels, a larger network_cidr or a smaller warm in carrel.conf(5); carrel-mountd "
                          "must be in helper_dir. carreld's log has each failure (warm_failed, claim_failed)" },
+        [CHECK_PROFILES] = { "images of profiles",
+                             "get the image (`carrel image load`, `pull` or `build`), or correct image in that section "
+                             "of carrel.conf(5) and reload carreld" },
         [CHECK_ENSURE] = { "ensure", "fix the reported error, then repeat with `carrel ensure USER`" },
         [CHECK_USER] = { "user is not root", "set uid and gid in carrel.conf(5) to an account other than root" },
         [CHECK_CAPABILITIES] = { "no capability", MEND_TEMPLATE },

@@ -11,7 +11,7 @@ void doctor_judge_warm(struct doctor_findings *findings, const cJSON *info)
         if (wanted < 0)
                 doctor_note(findings, CHECK_WARM, VERDICT_SKIP, "carreld does not report it");
         else if (wanted == 0)
-                doctor_note(findings, CHECK_WARM, VERDICT_SKIP, "the setting warm asks for none");
+                doctor_note(findings, CHECK_WARM, VERDICT_SKIP, "the settings ask for none");
         else if (detail[0] != '\0')
                 doctor_note(findings, CHECK_WARM, VERDICT_FAIL, "%.0f of %.0f are ready: %s", ready, wanted, detail);
         else

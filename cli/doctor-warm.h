@@ -1,4 +1,4 @@
-/* Whether the warm carrels that the setting `warm` asks for are there: judged by what carreld says. Pure. */
+/* Whether the warm carrels that the settings ask for are there: judged by what carreld says. Pure. */
 #pragma once
 
 #include <cjson/cJSON.h>

@@ -116,15 +116,26 @@ static enum admission_answer ask_admission(const struct pool *pool, const char *
         return answer;
 }
 
+/* The spec that the request is for, if it has to be put together in *room. NULL with *why: it cannot be made. */
+static const struct carrel_spec *find_wanted(const struct pool *pool, const struct carrel *carrel,
+                                             const struct carrel_spec *asked, struct carrel_spec *room,
+                                             struct fault *why)
+{
+        /* The most frequent case. */
+        if (carrel != NULL && carrel->state == CARREL_READY && asked->profile[0] == '\0' &&
+            spec_matches(asked, &carrel->spec))
+                return &carrel->spec;
+        return resolve(pool, carrel, asked, room, why) == 0 ? room : NULL;
+}
+
 static enum ensure_verdict judge(const struct pool *pool, const struct carrel *carrel, const struct pool_wait *asked,
                                  struct fault *why)
 {
         struct engine_about about;
         char busy[sizeof why->message];
-        struct carrel_spec resolved = { 0 };
+        struct carrel_spec room = { 0 };
         bool is_named = asked->spec.profile[0] != '\0';
-        const struct carrel_spec *wanted =
-                resolve(pool, carrel, &asked->spec, &resolved, is_named ? why : NULL) == 0 ? &resolved : NULL;
+        const struct carrel_spec *wanted = find_wanted(pool, carrel, &asked->spec, &room, is_named ? why : NULL);
 
         if (is_named && wanted == NULL) /* also where the carrel that runs has this profile */
                 return ENSURE_REFUSE;

@@ -1,4 +1,5 @@
 /* The command line by hand, against a real carreld and a real engine, and carreld's own command line. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,33 +196,86 @@ static void what_is_interrupted_leaves_nothing(void **state)
         RUN_SCRIPTS(SCRIPTS);
 }
 
+static void write_file(const char *path, const char *text)
+{
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        assert_true(fputs(text, file) >= 0);
+        fclose(file);
+}
+
+static bool lists_profiles(void *arg)
+{
+        static struct output output;
+        const char *const arguments[] = { "info", "-q", NULL };
+
+        run_carrel(&output, arguments);
+        return output.status == 0 && strcmp(output.text, arg) == 0;
+}
+
+static void reload_with(const char *text, char *profiles)
+{
+        write_file("/run/testbed/carrel.conf", text);
+        assert_int_equal(kill(carreld_pid(carreld), SIGHUP), 0);
+        assert_true(wait_until(lists_profiles, profiles, PATIENCE_S));
+}
+
 static void doctor_finds_nothing_wrong(void **state)
 {
         static struct output output;
         const char *const arguments[] = { "doctor", NULL };
 
         (void)state;
+        reload_with("[profile good]\nimage = " SANDBOX_IMAGE "\n", (char[]){ "good\n" });
         run_carrel(&output, arguments);
-        if (output.status != 0)
+        if (output.status != 0 || strstr(output.text, "1 of 1 profiles name one") == NULL)
                 fail_msg("%s", output.text);
+        reload_with("", (char[]){ "" });
 }
 
-/* An overlay stands for a disk. The control is doctor_finds_nothing_wrong, whose records are on a tmpfs. */
+static void profiles_are_chosen_and_shown(void **state)
+{
+        static const struct session_line ODD[] = {
+                { { "info" }, 0, "[profile odd]\nimage = no-such-image:1\n" },
+                { { "ensure", "eve", "--profile", "odd" }, 1, "no-such-image:1" },
+                { { "ensure", "eve", "--profile", "good" }, 1, "there is: odd" },
+        };
+        static const struct session_line GOOD[] = {
+                { { "info" }, 0, "[profile good]\nenv = A=1\nenv = B=2\nimage = " SANDBOX_IMAGE "\n" },
+                { { "exec", "--profile", "good", "eve", "--", "sh", "-c", "echo $A$B" }, 0, "12\n" },
+                { { "inspect", "eve" }, 0, "good" },
+                { { "why", "eve" }, 0, "good" },
+                { { "ls" }, 0, "good" },
+                { { "rm", "eve" }, 0, "removed" },
+        };
+
+        (void)state;
+        reload_with("[profile odd]\nimage = no-such-image:1\n", (char[]){ "odd\n" });
+        follow(ODD, sizeof ODD / sizeof *ODD);
+        reload_with("[profile good]\nimage = " SANDBOX_IMAGE "\nenv = A=1\nenv = B=2\n", (char[]){ "good\n" });
+        follow(GOOD, sizeof GOOD / sizeof *GOOD);
+        reload_with("", (char[]){ "" });
+}
+
+/* An overlay stands for a disk, and the fake engine never has this image. The control is doctor_finds_nothing_wrong. */
 static void records_on_a_disk_are_reported(void **state)
 {
         static const struct script SCRIPTS[] = {
                 { "in the log and by the doctor",
+                  "printf '[profile odd]\\nimage = missing:1\\n' >odd.conf; "
                   "mkdir lower upper work disk; mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay "
                   "disk; export CARREL_SOCKET=$d/carrel.sock; "
                   "env -i CARREL_ENGINE=fake CARREL_HELPER_DIR=" CARREL_HELPERS " CARREL_RUNTIME_DIR=$d/disk "
                   "CARREL_SOCKET=$CARREL_SOCKET CARREL_SOCKET_GROUP= CARREL_USERS_DIR=$d/users "
                   "CARREL_IMAGE_DIR=$d/images CARREL_UID=1000 CARREL_UID_IS_SHARED=yes "
-                  "$TESTBED_BUILD_DIR/daemon/carreld --config /dev/null >log 2>&1 & pid=$!; "
+                  "$TESTBED_BUILD_DIR/daemon/carreld --config odd.conf >log 2>&1 & pid=$!; "
                   "until api -f http://c/healthz >/dev/null 2>&1; do kill -0 $pid || exit; sleep 0.05; done; "
                   "grep -o 'level=warning event=runtime_dir_on_disk' log; "
                   "grep -o 'file_system=overlay' log; carrel doctor >found; grep -c FAIL.*overlay found; "
+                  "grep -c 'FAIL.*profile odd: ' found; "
                   "kill $pid; wait $pid; echo $?; umount disk",
-                  "level=warning event=runtime_dir_on_disk\nfile_system=overlay\n1\n0\n" },
+                  "level=warning event=runtime_dir_on_disk\nfile_system=overlay\n1\n1\n0\n" },
                 { "in neither on a tmpfs",
                   "grep -c runtime_dir_on_disk " CARRELD_LOG "; carrel doctor | grep -o 'OK.*is on tmpfs' | wc -l",
                   "0\n1\n" },
@@ -231,15 +285,6 @@ static void records_on_a_disk_are_reported(void **state)
 }
 
 /* ---- carreld's own ---- */
-
-static void write_file(const char *path, const char *text)
-{
-        FILE *file = fopen(path, "we");
-
-        assert_non_null(file);
-        assert_true(fputs(text, file) >= 0);
-        fclose(file);
-}
 
 /* Adds the account that systemd-sysusers would make, in this enclosure only. */
 static void add_account(void)
@@ -367,6 +412,7 @@ int main(void)
                 cmocka_unit_test(escapes_do_not_reach_the_terminal),
                 cmocka_unit_test(what_is_interrupted_leaves_nothing),
                 cmocka_unit_test(doctor_finds_nothing_wrong),
+                cmocka_unit_test(profiles_are_chosen_and_shown),
                 cmocka_unit_test(records_on_a_disk_are_reported),
                 cmocka_unit_test(settings_errors_name_file_line_and_range),
                 cmocka_unit_test(the_example_file_is_the_defaults),

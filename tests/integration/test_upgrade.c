@@ -37,6 +37,7 @@ static void expect_same_carrel(const char *user, const char *id)
         assert_string_equal(answer_text(&after, "outcome"), "reused");
         assert_string_equal(answer_text(&after, "container_id"), id);
         assert_string_equal(answer_text(&after, "exec"), "agent");
+        assert_string_equal(answer_text(&after, "profile"), ""); /* the earlier version knew none */
         answer_release(&after);
 }
 

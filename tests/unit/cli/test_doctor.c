@@ -265,7 +265,7 @@ static void missing_warm_carrels_are_found(void **state)
                 { WARM("4", "1", ""), "OK", "1 of 4 are ready, the rest is being made" },
                 { WARM("4", "1", "max_carrels is reached"), "FAIL", "1 of 4 are ready: max_carrels is reached" },
                 { WARM("4", "4", "claims fail"), "FAIL", "4 of 4 are ready: claims fail" },
-                { WARM("0", "0", ""), "SKIP", "the setting warm asks for none" },
+                { WARM("0", "0", ""), "SKIP", "the settings ask for none" },
                 { "{\"stats\":{}}", "SKIP", "carreld does not report it" }, /* an older carreld */
         };
 
