@@ -510,13 +510,14 @@ static void a_reload_is_seen(void **state)
 
 /* ---- profiles ---- */
 
-/* The limit of ada's carrel in the kernel: memory, or pids. */
-static void expect_limit(const char *controller, const char *limit)
+/* The limit of the user's carrel in the kernel: memory, or pids. */
+static void expect_limit_of(const char *user, const char *controller, const char *limit)
 {
         static struct output output;
-        char pid[16], text[32];
+        char container[64], pid[16], text[32];
 
-        (void)snprintf(pid, sizeof pid, "%d", engine_pid(CARREL_PREFIX "ada"));
+        (void)snprintf(container, sizeof container, "%s%s", CARREL_PREFIX, user);
+        (void)snprintf(pid, sizeof pid, "%d", engine_pid(container));
         (void)snprintf(text, sizeof text, "%s\n", limit);
         RUN(&output, "sh", "-c",
             "g=$(sed -n \"s/^[0-9]*:$2://p\" /proc/$1/cgroup); d=/sys/fs/cgroup/$2; "
@@ -525,6 +526,11 @@ static void expect_limit(const char *controller, const char *limit)
             "[ $l != max ] && { echo $l; exit; }; done; g=${g%/*}; done",
             "sh", pid, controller);
         assert_string_equal(output.text, text);
+}
+
+static void expect_limit(const char *controller, const char *limit)
+{
+        expect_limit_of("ada", controller, limit);
 }
 
 static bool shows_memory_of_large(void *arg)
@@ -548,15 +554,29 @@ static void reload_profiles(const char *sections, char *memory)
         assert_true(wait_until(shows_memory_of_large, memory, PATIENCE_S));
 }
 
-static void expect_profile(const char *body, const char *outcome, const char *profile)
+static void expect_profile_of(const char *user, const char *body, const char *outcome, const char *profile)
 {
-        struct answer answer = request(CARREL_SOCKET, "PUT", "/v1/carrels/ada", body);
+        char path[64];
+        struct answer answer;
 
+        (void)snprintf(path, sizeof path, "/v1/carrels/%s", user);
+        answer = request(CARREL_SOCKET, "PUT", path, body);
         if (answer.status != 200)
                 fail_msg("%s: %s", body, answer.body);
         assert_string_equal(answer_text(&answer, "outcome"), outcome);
         assert_string_equal(answer_text(&answer, "profile"), profile);
         answer_release(&answer);
+}
+
+static void expect_profile(const char *body, const char *outcome, const char *profile)
+{
+        expect_profile_of("ada", body, outcome, profile);
+}
+
+static bool has_two_warm(void *arg)
+{
+        (void)arg;
+        return carreld_metric("carrel_carrels{state=\"warm\"}") > 1;
 }
 
 static void expect_variable(const char *variable, const char *value)
@@ -608,6 +628,22 @@ static void profiles_hold_in_the_kernel(void **state)
                        200);
         expect_profile("{}", "reused", "large");
         expect_limit("memory", "5368709120"); /* above the pool's */
+        suite_end();
+}
+
+/* A warm carrel of a profile is claimed with its limits, and adopted with its name, also where labels cannot change. */
+static void profiles_have_warm_carrels(void **state)
+{
+        static const char *const adopting[] = { "CARREL_STARTUP=adopt", "CARREL_TMP_SIZE=8m", "CARREL_WARM=1", NULL };
+
+        (void)state;
+        suite_start(adopting);
+        reload_profiles("[profile ready]\nmemory = 80m\nwarm = 1\n", (char[]){ "3g" });
+        assert_true(wait_until(has_two_warm, NULL, PATIENCE_S));
+        expect_profile_of("bob", "{\"profile\":\"ready\"}", "claimed", "ready");
+        expect_limit_of("bob", "memory", "83886080");
+        suite_restart(adopting);
+        expect_profile_of("bob", "{}", "reused", "ready");
         suite_end();
 }
 
@@ -741,6 +777,7 @@ int main(void)
                 WITH_ENGINE_DAEMON(what_is_paused_is_adopted),
                 WITH_ENGINE(a_reload_is_seen),
                 WITH_ENGINE(profiles_hold_in_the_kernel),
+                WITH_ENGINE(profiles_have_warm_carrels),
                 WITH_ENGINE(why_remembers_what_failed),
                 WITH_ENGINE(labels_alone_are_not_adopted),
                 WITH_CARRELD(two_hundred_users_at_once_all_get_theirs),
