@@ -5,6 +5,8 @@
 
 #include <cJSON.h>
 #include <errno.h>
+#include <linux/btrfs.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
@@ -214,16 +216,45 @@ static const struct {
 
 enum { FAMILIES = 46, NETLINK_PROTOCOLS = 32 }; /* AF_MAX (linux/socket.h), MAX_LINKS (linux/netlink.h) */
 
-/* Refused as the low half of an ioctl's number. Those that need a capability today are in the list too, because some
- * kernels did not require it. */
-static const uint32_t REFUSED_IOCTLS[] = {
-        TIOCSTI,   /* types into a terminal */
-        TIOCLINUX, /* the same for the console's, and more */
-        TIOCCONS,  /* takes the console's output */
-        TIOCSETD,  /* loads the module of a line discipline (tty_ldisc_get in drivers/tty/tty_ldisc.c) */
-        /* Load the modules bridge, 8021q and dlci for any caller (sock_ioctl in net/socket.c). */
-        SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR, SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI
+/* Refused in the low half of an ioctl's number, which has a direction (2 bits), the argument's size, a type (8 bits)
+ * and a number (8 bits). The size is left out, because each refused bit costs a rule. Those that need a capability
+ * today are in the list too, because some kernels did not require it. */
+enum {
+        IOCTL_DIRECTION = 0xc0000000u,
+        IOCTL_CALL = IOCTL_DIRECTION | 0xffffu,
+        /* The bits that all calls of btrfs on volumes by name have in common: struct btrfs_ioctl_vol_args and its
+         * successor have 4,096 bytes, and no other argument of btrfs does (linux/btrfs.h). */
+        IOCTL_VOLUMES = IOCTL_DIRECTION | 0x1000ff00u,
 };
+
+struct ioctls {
+        uint32_t number, mask;
+        int error;
+};
+
+static const struct ioctls REFUSED_IOCTLS[] = {
+        { TIOCSTI, IOCTL_CALL, EPERM },   /* types into a terminal */
+        { TIOCLINUX, IOCTL_CALL, EPERM }, /* the same for the console's, and more */
+        { TIOCCONS, IOCTL_CALL, EPERM },  /* takes the console's output */
+        { TIOCSETD, IOCTL_CALL, EPERM },  /* loads the module of a line discipline (drivers/tty/tty_ldisc.c) */
+        /* Load the modules bridge, 8021q and dlci for any caller (sock_ioctl in net/socket.c). */
+        { SIOCGIFBR, IOCTL_CALL, EPERM },
+        { SIOCSIFBR, IOCTL_CALL, EPERM },
+        { SIOCBRADDBR, IOCTL_CALL, EPERM },
+        { SIOCBRDELBR, IOCTL_CALL, EPERM },
+        { SIOCGIFVLAN, IOCTL_CALL, EPERM },
+        { SIOCSIFVLAN, IOCTL_CALL, EPERM },
+        { SIOCADDDLCI, IOCTL_CALL, EPERM },
+        { SIOCDELDLCI, IOCTL_CALL, EPERM },
+        /* Take files out of their quota: by another project id, no inheritance of it, or a subvolume. As on a file
+         * system without attributes. */
+        { FS_IOC_FSSETXATTR, IOCTL_CALL, ENOTTY },
+        { FS_IOC_SETFLAGS, IOCTL_CALL, ENOTTY },
+        { BTRFS_IOC_SUBVOL_CREATE, IOCTL_VOLUMES, ENOTTY },
+};
+
+/* The bits of those masks, in the order that yields the fewest rules. */
+static const uint8_t IOCTL_BITS[] = { 31, 30, 15, 14, 13, 12, 11, 10, 9, 8, 28, 7, 6, 5, 4, 3, 2, 1, 0 };
 
 /* Calls that change another process, its limits or its priority. Process 1 has the user's own uid. It could not undo
  * such a change, and all that it starts later would inherit it. A kernel takes 4,096 instructions, and gVisor's
@@ -374,41 +405,60 @@ static bool add_sockets(cJSON *syscalls)
         return add_other_families(syscalls);
 }
 
-/* Whether all numbers that agree with this one above `bit`, but not in it, are allowed, and no earlier refused number
- * has yielded the same rule. */
-static bool is_first_to_say(size_t which, unsigned bit)
+/* Whether some number of these is one of those. */
+static bool do_meet(const struct ioctls *these, const struct ioctls *those)
 {
-        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
-                uint32_t difference = (REFUSED_IOCTLS[i] ^ REFUSED_IOCTLS[which]) >> bit;
+        return ((these->number ^ those->number) & these->mask & those->mask) == 0;
+}
 
-                if (difference == 1 || (difference == 0 && i < which))
+static bool is_within(const struct ioctls *these, const struct ioctls *those)
+{
+        return do_meet(these, those) && (those->mask & ~these->mask) == 0;
+}
+
+static bool add_ioctl(cJSON *syscalls, const struct ioctls *these)
+{
+        const struct rule rule = {
+                "ioctl", these->error, { { 1, MASKED_EQUAL, these->mask, these->number & these->mask } }, 1
+        };
+
+        return add_rule(syscalls, &rule);
+}
+
+/* Allows those of these numbers that are not refused. Halves them, by the next bit, until all or none are. */
+static bool allow_others(cJSON *syscalls, const struct ioctls *these, const uint8_t *bit)
+{
+        uint32_t telling = 0; /* the bits that may tell them apart */
+
+        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
+                if (is_within(these, &REFUSED_IOCTLS[i]))
+                        return true;
+                if (do_meet(these, &REFUSED_IOCTLS[i]))
+                        telling |= REFUSED_IOCTLS[i].mask & ~these->mask;
+        }
+        if (telling == 0)
+                return add_ioctl(syscalls, these);
+        while ((telling >> *bit & 1) == 0)
+                bit++;
+        for (uint32_t value = 0; value <= 1; value++) {
+                const struct ioctls half = { these->number | value << *bit, these->mask | UINT32_C(1) << *bit, 0 };
+
+                if (!allow_others(syscalls, &half, bit + 1))
                         return false;
         }
         return true;
 }
 
 /* Every ioctl but those. "Not equal" would compare 64 bits where the kernel reads 32, so a set high half would slip
- * through, and one argument can have only one condition. So each allowed number is matched by the first bit in which it
- * differs. */
+ * through, and one argument can have only one condition. So the allowed numbers are named by some of their bits. */
 static bool add_ioctls(cJSON *syscalls)
 {
-        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++) {
-                const struct rule refusal = {
-                        "ioctl", EPERM, { { 1, MASKED_EQUAL, UINT32_MAX, REFUSED_IOCTLS[i] } }, 1
-                };
+        const struct ioctls all = { 0, 0, 0 };
 
-                if (!add_rule(syscalls, &refusal))
+        for (size_t i = 0; i < sizeof REFUSED_IOCTLS / sizeof *REFUSED_IOCTLS; i++)
+                if (!add_ioctl(syscalls, &REFUSED_IOCTLS[i]))
                         return false;
-                for (unsigned bit = 0; bit < 32; bit++) {
-                        uint32_t prefix = REFUSED_IOCTLS[i] >> bit ^ 1;
-                        uint32_t mask = UINT32_MAX << bit;
-                        const struct rule rule = { "ioctl", 0, { { 1, MASKED_EQUAL, mask, prefix << bit } }, 1 };
-
-                        if (is_first_to_say(i, bit) && !add_rule(syscalls, &rule))
-                                return false;
-                }
-        }
-        return true;
+        return allow_others(syscalls, &all, IOCTL_BITS);
 }
 
 static bool add_change_of(cJSON *syscalls, const struct change *change, int error, uint32_t mask, uint32_t number)

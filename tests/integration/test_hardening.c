@@ -241,6 +241,17 @@ static void process_1_cannot_be_changed(void **state)
                         fail_msg("the control of %s failed: %s", WORKS[i], text);
 }
 
+static void no_file_leaves_its_quota(void **state)
+{
+        char path[128], text[256];
+
+        (void)state;
+        snprintf(path, sizeof path, "%s/ada/quota", CARREL_USERS);
+        MUST_RUN("install", "-m755", built_program("tests/integration/quota-probe"), path);
+        carreld_must_exec("ada", "./quota", text, sizeof text);
+        assert_string_equal(text, "get get clone clone end");
+}
+
 /* The program's own words, or "oom": v2 has sockets in the memory limit, and ends who asks for more. */
 static void fill_sockets(const char *kind, const char *units, char *ret_said, size_t size)
 {
@@ -543,6 +554,7 @@ int main(void)
                 cmocka_unit_test(inodes_are_bounded),
                 cmocka_unit_test(a_memory_hog_is_killed),
                 cmocka_unit_test(process_1_cannot_be_changed),
+                cmocka_unit_test(no_file_leaves_its_quota),
                 cmocka_unit_test(sockets_are_bounded),
                 cmocka_unit_test(a_connection_begins_small),
                 cmocka_unit_test(two_users_share_nothing),

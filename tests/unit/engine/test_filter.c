@@ -1,6 +1,8 @@
 /* The compiled system call filter: a child makes system calls under it. */
 #include <errno.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -35,24 +37,53 @@ static void test_the_filter_is_one_the_kernel_can_take(void **state)
         buffer_free(&bpf);
 }
 
+/* Without the size of the argument; and the calls with some size of it. */
+enum { CALL = 0xc000ffffu, VOLUMES = 0xd000ff00u };
+
+struct ioctls {
+        unsigned long number, mask;
+        int error;
+};
+
+static const struct ioctls REFUSED[] = {
+        { TIOCSTI, CALL, EPERM },
+        { TIOCLINUX, CALL, EPERM },
+        { TIOCCONS, CALL, EPERM },
+        { TIOCSETD, CALL, EPERM },
+        { SIOCGIFBR, CALL, EPERM },
+        { SIOCSIFBR, CALL, EPERM },
+        { SIOCBRADDBR, CALL, EPERM },
+        { SIOCBRDELBR, CALL, EPERM },
+        { SIOCGIFVLAN, CALL, EPERM },
+        { SIOCSIFVLAN, CALL, EPERM },
+        { SIOCADDDLCI, CALL, EPERM },
+        { SIOCDELDLCI, CALL, EPERM },
+        { FS_IOC_FSSETXATTR, CALL, ENOTTY },
+        { FS_IOC_SETFLAGS, CALL, ENOTTY },
+        { BTRFS_IOC_SUBVOL_CREATE, VOLUMES, ENOTTY },
+        { BTRFS_IOC_SUBVOL_CREATE_V2, VOLUMES, ENOTTY },
+        { BTRFS_IOC_SNAP_CREATE, VOLUMES, ENOTTY },
+        { BTRFS_IOC_SNAP_CREATE_V2, VOLUMES, ENOTTY },
+};
+
+/* EBADF, which the kernel says, if it is not refused. */
+static int error_of_ioctl(unsigned long number)
+{
+        for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
+                if (((number ^ REFUSED[i].number) & REFUSED[i].mask) == 0)
+                        return REFUSED[i].error;
+        return EBADF;
+}
+
 /* Only those are refused: a number that differs in one bit passes, with and without a set high half. */
 static void try_ioctls(void)
 {
-        static const unsigned long REFUSED[] = { TIOCSTI,     TIOCLINUX,   TIOCCONS,    TIOCSETD,
-                                                 SIOCGIFBR,   SIOCSIFBR,   SIOCBRADDBR, SIOCBRDELBR,
-                                                 SIOCGIFVLAN, SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI };
-        const size_t n = sizeof REFUSED / sizeof *REFUSED;
-
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
                 for (unsigned bit = 0; bit <= 32; bit++) {
-                        unsigned long number = bit == 32 ? REFUSED[i] : REFUSED[i] ^ 1UL << bit;
-                        bool is_refused = false;
+                        unsigned long number = bit == 32 ? REFUSED[i].number : REFUSED[i].number ^ 1UL << bit;
 
-                        for (size_t other = 0; other < n; other++)
-                                is_refused |= number == REFUSED[other];
                         for (unsigned long high = 0; high <= 1UL << 32; high += 1UL << 32) {
-                                if (syscall(SYS_ioctl, -1L, number | high, 0L) == -1 &&
-                                    errno == (is_refused ? EPERM : EBADF))
+                                if (syscall(SYS_ioctl, -1L, number | high, 0L) == -1 && errno == error_of_ioctl(number))
                                         continue;
                                 dprintf(2, "# ioctl %#lx: %s\n", number | high, strerror(errno));
                                 _exit(1);
@@ -92,6 +123,10 @@ static _Noreturn void call_filtered(const struct buffer *bpf)
                 { SYS_socket, { AF_ALG, SOCK_SEQPACKET, 0 }, EAFNOSUPPORT },
                 { SYS_ioctl, { -1, TIOCSTI }, EPERM },
                 { SYS_ioctl, { -1, TIOCGWINSZ }, EBADF },
+                { SYS_ioctl, { -1, FS_IOC_GETFLAGS }, EBADF },
+                { SYS_ioctl, { -1, FS_IOC_FSGETXATTR }, EBADF },
+                { SYS_ioctl, { -1, FICLONE }, EBADF },
+                { 469, { 0 }, ENOSYS }, /* file_setattr */
                 { SYS_ptrace, { PTRACE_PEEKDATA, 1 }, ESRCH },
                 { SYS_process_vm_readv, { 0 }, -1 },
                 { SYS_sendfile, { -1, -1 }, EBADF },

@@ -349,6 +349,10 @@ static void test_filter(void **state)
                 { "ioctl", { 0, 0x5412 }, EPERM },      /* TIOCSTI */
                 { "ioctl", { 0, 0x100005412 }, EPERM }, /* the kernel reads 32 bits */
                 { "ioctl", { 0, 0xffffffff00005412 }, EPERM },
+                { "ioctl", { 0, 0x401c5820 }, ENOTTY }, /* FS_IOC_FSSETXATTR */
+                { "ioctl", { 0, 0x801c581f }, 0 },      /* FS_IOC_FSGETXATTR */
+                { "ioctl", { 0, 0x50009418 }, ENOTTY }, /* BTRFS_IOC_SUBVOL_CREATE_V2 */
+                { "ioctl", { 0, 0x40049409 }, 0 },      /* FICLONE */
                 { "personality", { 0, 0 }, 0 },
                 { "personality", { 0xffffffff, 0 }, 0 },
                 { "personality", { 0x40000, 0 }, 0 },       /* ADDR_NO_RANDOMIZE */
