@@ -216,6 +216,12 @@ static int begin_entry(struct reading *reading, const char *key)
         if (r < 0 || section->table == NULL)
                 return r;
         entry = settings_find_key(section->table, key);
+        if (entry == NULL && settings_find_key(reading->table, key) != NULL)
+                return settings_refuse(
+                        reading->problems, EINVAL, &reading->place,
+                        "%s is not a setting of this section: put it below [carrel], or before the first "
+                        "section",
+                        key);
         if (entry == NULL)
                 return settings_refuse_unknown(section->table, key, false, &reading->place, reading->problems);
         if (section->seen[entry - section->table] && entry->type != SETTING_LINES)

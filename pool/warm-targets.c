@@ -128,7 +128,7 @@ int warm_target_spec(const struct pool_options *options, const struct warm_targe
 int warm_targets_of(const struct pool_options *options, struct warm_targets *ret_targets, struct fault *why)
 {
         const struct pool_profile *usual = profiles_find(options, options->profile);
-        struct warm_targets targets;
+        struct warm_targets targets = { 0 };
         struct carrel_spec spec;
         struct fault own = { 0 };
         int r = warm_targets_parse(options->warm, image_of(options, usual), options->max_carrels, &targets, why);

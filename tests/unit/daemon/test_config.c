@@ -88,7 +88,8 @@ static const struct bad_case {
         { "[profile small]\nimage = a b\n", ":2: image is not" },
         { "[profile small]\npolicy = all\n", ":2: policy must be one of internet, none" },
         { "[profile small]\nenv = A=1\nenv = CARREL_USER=x\n", ":3: env must not set" },
-        { "[profile small]\nidle_ttl_s = 5\n", ":2: unknown key idle_ttl_s" },
+        { "[profile small]\nidle_ttl_s = 5\n",
+          ":2: idle_ttl_s is not a setting of this section: put it below [carrel]" },
         { "[profile small]\n[profile small]\n", ":2: [profile small] is there a second time" },
         { "[profiles small]\n", ":1: unknown section [profiles small]; a section is [carrel] or [profile NAME]" },
 };
