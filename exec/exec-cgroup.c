@@ -20,60 +20,26 @@
 #define PREFIX "carrel-exec-"
 /* A child group as a mark: the exec has finished, and what lives in its group may stay. */
 #define RETIRED "retired"
-#define PIN "carrel-pin"
 
-enum {
-        MEMBERS_MAX_BYTES = 1 << 20,
-        PROC_CGROUP_BYTES = 16384,
-        FREEZE_LOOKS = 64,
-        FREEZE_PASSES = 4,
-        FREEZER_STATE_BYTES = 128,
-        PIN_PATH_BYTES = CGROUP_PATH_BYTES + sizeof PIN
-};
+enum { MEMBERS_MAX_BYTES = 1 << 20, PROC_CGROUP_BYTES = 16384, FREEZE_PASSES = 4 };
 
-struct freezer {
-        const char *file, *freeze, *thaw;
-        const char *state, *is_frozen;
-};
-
-static const struct freezer FREEZERS[] = {
-        [EXEC_CGROUP_FREEZER] = { "freezer.state", "FROZEN", "THAWED", "freezer.state", "FROZEN" },
-        [EXEC_CGROUP_UNIFIED] = { "cgroup.freeze", "1", "0", "cgroup.events", "frozen 1" },
-};
-
-void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum exec_cgroup_kind kind, const char *path)
+void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum freezer_kind kind, const char *path)
 {
-        struct exec_cgroups cgroups = EXEC_CGROUPS_NONE;
-
-        cgroups.directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (cgroups.directory >= 0) {
-                cgroups.kind = kind;
-                cgroups.state = openat(cgroups.directory, FREEZERS[kind].state, O_RDONLY | O_CLOEXEC);
-        }
-        *ret_cgroups = cgroups;
+        *ret_cgroups = EXEC_CGROUPS_NONE;
+        freezer_open_at(&ret_cgroups->freezer, kind, path);
 }
 
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id)
 {
-        struct cgroup cgroup;
-
         *ret_cgroups = EXEC_CGROUPS_NONE;
-        if (init <= 0 || cgroup_find(mounts, init, container_id, &cgroup) != 0)
-                return;
-        if (cgroup.freezer_dir[0] != '\0')
-                exec_cgroups_open_at(ret_cgroups, EXEC_CGROUP_FREEZER, cgroup.freezer_dir);
-        else if (cgroup.unified_dir[0] != '\0')
-                exec_cgroups_open_at(ret_cgroups, EXEC_CGROUP_UNIFIED, cgroup.unified_dir);
+        freezer_open(&ret_cgroups->freezer, mounts, init, container_id);
 }
 
 void exec_cgroups_close(struct exec_cgroups *cgroups)
 {
         exec_cgroups_drop_spares(cgroups);
-        if (cgroups->directory >= 0)
-                close(cgroups->directory);
-        if (cgroups->state >= 0)
-                close(cgroups->state);
+        freezer_close(&cgroups->freezer);
         *cgroups = EXEC_CGROUPS_NONE;
 }
 
@@ -92,13 +58,13 @@ static int write_at(int directory, const char *name, const char *text)
 
 /* The file through which a thread can move itself without a grace period of the kernel, if there is such a file. -1:
  * see errno. */
-static int open_join(enum exec_cgroup_kind kind, int directory)
+static int open_join(enum freezer_kind kind, int directory)
 {
         const char *file = "tasks";
 
         if (directory < 0)
                 return -1;
-        if (kind == EXEC_CGROUP_UNIFIED)
+        if (kind == FREEZER_V2)
                 file = write_at(directory, "cgroup.type", "threaded") == 0 ? "cgroup.threads" : "cgroup.procs";
         return openat(directory, file, O_WRONLY | O_CLOEXEC);
 }
@@ -118,10 +84,11 @@ static int make_group(const struct exec_cgroups *cgroups, struct exec_cgroup *re
         if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
                 return -EIO;
         (void)snprintf(cgroup.name, sizeof cgroup.name, PREFIX "%016" PRIx64, random);
-        if (mkdirat(cgroups->directory, cgroup.name, 0755) != 0)
+        if (mkdirat(cgroups->freezer.directory, cgroup.name, 0755) != 0)
                 return -errno;
-        cgroup.directory = openat(cgroups->directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        cgroup.join = open_join(cgroups->kind, cgroup.directory);
+        cgroup.directory =
+                openat(cgroups->freezer.directory, cgroup.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        cgroup.join = open_join(cgroups->freezer.kind, cgroup.directory);
         if (cgroup.join < 0) {
                 r = -errno;
                 discard(cgroups, &cgroup);
@@ -136,7 +103,7 @@ int exec_cgroup_make(struct exec_cgroups *cgroups, struct exec_cgroup *ret_cgrou
         struct exec_cgroup cgroup = EXEC_CGROUP_NONE_YET;
         int join, error = 0;
 
-        if (cgroups->kind == EXEC_CGROUP_NONE)
+        if (cgroups->freezer.kind == FREEZER_NONE)
                 return -EOPNOTSUPP;
         if (cgroups->n_spares > 0)
                 cgroup = cgroups->spares[--cgroups->n_spares];
@@ -171,7 +138,7 @@ bool exec_cgroup_holds(const struct exec_cgroups *cgroups, const struct exec_cgr
 
         if (proc_pid_read(pid, "cgroup", PROC_CGROUP_BYTES, &text) != 0 || strstr(text, cgroup->name) != NULL)
                 return true;
-        return cgroups->kind == EXEC_CGROUP_FREEZER && is_ending(text);
+        return cgroups->freezer.kind == FREEZER_V1 && is_ending(text);
 }
 
 /* ---- members ---- */
@@ -199,8 +166,9 @@ static int read_candidates(const struct exec_cgroups *cgroups, const struct exec
 {
         int r = proc_file_read_at(cgroup->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 
-        return r != -EOPNOTSUPP ? r
-                                : proc_file_read_at(cgroups->directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
+        return r != -EOPNOTSUPP
+                       ? r
+                       : proc_file_read_at(cgroups->freezer.directory, "cgroup.procs", MEMBERS_MAX_BYTES, ret_text);
 }
 
 int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgroup *cgroup, int signal)
@@ -218,81 +186,26 @@ int exec_cgroup_signal(const struct exec_cgroups *cgroups, const struct exec_cgr
 
 /* ---- killing ---- */
 
-/* The file stays open, as every exec asks. It gives its text again at offset 0 (seq_file.rst); the file of a removed
- * group gives ENODEV. */
-bool exec_cgroups_is_frozen(const struct exec_cgroups *cgroups)
-{
-        char state[FREEZER_STATE_BYTES] = "";
-
-        return cgroups->state >= 0 && pread(cgroups->state, state, sizeof state - 1, 0) > 0 &&
-               strstr(state, FREEZERS[cgroups->kind].is_frozen) != NULL;
-}
-
-int exec_cgroups_thaw(const struct exec_cgroups *cgroups)
-{
-        const struct freezer *freezer = &FREEZERS[cgroups->kind];
-
-        return cgroups->kind == EXEC_CGROUP_NONE ? 0 : write_at(cgroups->directory, freezer->file, freezer->thaw);
-}
-
-static void await_frozen(const struct freezer *freezer, int directory)
-{
-        for (int i = 0; i < FREEZE_LOOKS; i++) {
-                AUTO(auto_free) char *state = NULL;
-
-                if (proc_file_read_at(directory, freezer->state, FREEZER_STATE_BYTES, &state) != 0 ||
-                    strstr(state, freezer->is_frozen) != NULL)
-                        return;
-        }
-}
-
 /* The next pass kills a process that froze late. A killed process dies when it is thawed. */
 static void kill_by_freezer(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
-        const struct freezer *freezer = &FREEZERS[cgroups->kind];
+        enum freezer_kind kind = cgroups->freezer.kind;
 
-        if (write_at(cgroup->directory, freezer->file, freezer->freeze) == 0)
-                await_frozen(freezer, cgroup->directory);
+        if (freezer_set_at(kind, cgroup->directory, true) == 0)
+                freezer_await_at(kind, cgroup->directory);
         for (int pass = 0; pass < FREEZE_PASSES; pass++)
                 if (exec_cgroup_signal(cgroups, cgroup, SIGKILL) <= 0)
                         break;
-        cgroup->is_left_frozen = write_at(cgroup->directory, freezer->file, freezer->thaw) != 0;
+        cgroup->is_left_frozen = freezer_set_at(kind, cgroup->directory, false) != 0;
 }
 
 void exec_cgroup_kill(const struct exec_cgroups *cgroups, struct exec_cgroup *cgroup)
 {
-        if (cgroup->directory < 0 || cgroups->kind == EXEC_CGROUP_NONE)
+        if (cgroup->directory < 0 || cgroups->freezer.kind == FREEZER_NONE)
                 return;
         /* The kernel kills no threaded group, and no group at all before Linux 5.14. */
-        if (cgroups->kind == EXEC_CGROUP_FREEZER || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
+        if (cgroups->freezer.kind == FREEZER_V1 || write_at(cgroup->directory, "cgroup.kill", "1") != 0)
                 kill_by_freezer(cgroups, cgroup);
-}
-
-static bool name_pin(const struct cgroup_mounts *mounts, char ret_path[static PIN_PATH_BYTES])
-{
-        (void)snprintf(ret_path, PIN_PATH_BYTES, "%s/" PIN, mounts->of[CGROUP_FREEZER].point);
-        return mounts->of[CGROUP_FREEZER].point[0] != '\0';
-}
-
-/* If this fails, each freeze takes longer, and nothing else changes. */
-void exec_cgroups_pin(const struct cgroup_mounts *mounts)
-{
-        AUTO(auto_close) int directory = -1;
-        char path[PIN_PATH_BYTES];
-
-        if (!name_pin(mounts, path) || (mkdir(path, 0755) != 0 && errno != EEXIST))
-                return;
-        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (directory >= 0)
-                (void)write_at(directory, FREEZERS[EXEC_CGROUP_FREEZER].file, FREEZERS[EXEC_CGROUP_FREEZER].freeze);
-}
-
-void exec_cgroups_unpin(const struct cgroup_mounts *mounts)
-{
-        char path[PIN_PATH_BYTES];
-
-        if (name_pin(mounts, path))
-                (void)rmdir(path);
 }
 
 void exec_cgroup_close(struct exec_cgroup *cgroup)
@@ -308,7 +221,7 @@ int exec_cgroup_remove(const struct exec_cgroups *cgroups, struct exec_cgroup *c
 {
         if (cgroup->name[0] == '\0')
                 return 0;
-        if (unlinkat(cgroups->directory, cgroup->name, AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENODEV)
+        if (unlinkat(cgroups->freezer.directory, cgroup->name, AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENODEV)
                 return -EBUSY;
         exec_cgroup_close(cgroup);
         return 0;
@@ -371,7 +284,7 @@ static void remove_retired(const struct exec_cgroups *cgroups, struct exec_cgrou
 /* Returns whether the group is left: with is_killing a group of an unfinished exec, else a retired one. */
 static bool clear_one(const struct exec_cgroups *cgroups, const char *name, bool is_killing)
 {
-        struct exec_cgroup cgroup = { .directory = openat(cgroups->directory, name,
+        struct exec_cgroup cgroup = { .directory = openat(cgroups->freezer.directory, name,
                                                           O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW),
                                       .join = -1 };
         bool is_left = false;
@@ -394,9 +307,9 @@ static unsigned walk(const struct exec_cgroups *cgroups, bool is_killing)
 {
         unsigned n_left = 0;
         const struct dirent *entry;
-        int copy = cgroups->kind == EXEC_CGROUP_NONE
+        int copy = cgroups->freezer.kind == FREEZER_NONE
                            ? -1
-                           : openat(cgroups->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                           : openat(cgroups->freezer.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
 
         if (directory == NULL) {

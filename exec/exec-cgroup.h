@@ -17,9 +17,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "cgroup.h"
-
-enum exec_cgroup_kind { EXEC_CGROUP_NONE, EXEC_CGROUP_FREEZER, EXEC_CGROUP_UNIFIED };
+#include "freezer.h"
 
 /* After this many retired groups, empty ones are looked for and removed. */
 enum { EXEC_CGROUPS_RETIRED_MAX = 32 };
@@ -39,36 +37,20 @@ enum { EXEC_CGROUPS_SPARE_MAX = 4 };
 
 /* The groups of one container's execs. */
 struct exec_cgroups {
-        enum exec_cgroup_kind kind;
-        int directory;      /* the container's group; -1 with NONE */
-        int state;          /* the file that says whether it is frozen; -1: not open */
-        unsigned n_retired; /* since empty retired groups were last looked for */
+        struct freezer freezer; /* the container's group */
+        unsigned n_retired;     /* since empty retired groups were last looked for */
         struct exec_cgroup spares[EXEC_CGROUPS_SPARE_MAX];
         unsigned n_spares;
 };
-#define EXEC_CGROUPS_NONE ((struct exec_cgroups){ .kind = EXEC_CGROUP_NONE, .directory = -1, .state = -1 })
+#define EXEC_CGROUPS_NONE ((struct exec_cgroups){ .freezer = FREEZER_CLOSED })
 
-/* cgroup v1: keeps one empty group of the host frozen. When the first group is frozen and when the last one is thawed,
- * the kernel switches a slow path for all processes (freezer_active in kernel/cgroup/legacy_freezer.c), and the caller
- * waits 0.7 to 4.5 ms. While another group is frozen, a freeze takes 0.01 ms. All carrelds of the host share the group;
- * the first that ends removes it, and the others wait again. */
-void exec_cgroups_pin(const struct cgroup_mounts *mounts);
-void exec_cgroups_unpin(const struct cgroup_mounts *mounts);
-
-/* Finds the container's group by its init. When it is not found, kind becomes EXEC_CGROUP_NONE, and execs have no
+/* Finds the container's group by its init. When it is not found, the freezer is FREEZER_CLOSED, and execs have no
  * cgroups. */
 void exec_cgroups_open(struct exec_cgroups *ret_cgroups, const struct cgroup_mounts *mounts, pid_t init,
                        const char *container_id);
 /* The same with the path of the container's group. */
-void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum exec_cgroup_kind kind, const char *path);
+void exec_cgroups_open_at(struct exec_cgroups *ret_cgroups, enum freezer_kind kind, const char *path);
 void exec_cgroups_close(struct exec_cgroups *cgroups);
-
-/* Whether another program has frozen the container's group, or a group above it. Then nothing inside runs, and the
- * agent does not run either. */
-bool exec_cgroups_is_frozen(const struct exec_cgroups *cgroups);
-
-/* Thaws the container's group. A frozen group above it stays frozen. 0 or a negative errno. */
-int exec_cgroups_thaw(const struct exec_cgroups *cgroups);
 
 /* Takes a spare group or makes one. 0 with *ret_join_fd, the file through which a process joins, for the caller to
  * close; or a negative errno. */

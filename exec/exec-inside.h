@@ -8,6 +8,7 @@
 #include "exec-cause.h"
 #include "exec-output.h"
 #include "exec.h"
+#include "freezer.h"
 #include "list.h"
 #include "share.h"
 
@@ -58,7 +59,8 @@ struct exec_backend {
          * and the container is not frozen. */
         int (*start)(void *self, const char *container_id, int container_pid, const struct exec_request *request,
                      const struct exec_sink *sink, void *arg, struct exec **ret_exec);
-        bool (*is_frozen)(const void *self, const char *container_id);
+        /* Of the container's cgroup; NULL, or of the kind NONE: it cannot be frozen. */
+        const struct freezer *(*freezer)(const void *self, const char *container_id);
         void (*on_event)(void *self, const struct engine_event *event);
         /* The container is gone: takes what is still known of its execs. They end after this, by `lost`. */
         void (*on_container_lost)(void *self, const char *container_id);
@@ -112,8 +114,6 @@ struct exec {
 int execs_register(struct execs *execs, const struct exec_backend *backend, void *self);
 /* The state of this registered backend; NULL: it was not registered. */
 void *execs_provider_of(const struct execs *execs, const struct exec_backend *backend);
-/* How many execs run or wait in this container. */
-unsigned execs_count(const struct execs *execs, const char *container_id);
 
 /* Fills the common part; the exec is in no list yet. 0, or a negative errno. Call exec_release after both. */
 int exec_init(struct exec *exec, const struct exec_backend *backend, struct execs *execs,

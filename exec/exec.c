@@ -35,7 +35,7 @@ int execs_new(struct execs **ret_execs, struct ev_loop *loop)
         /* Without cgroups no process can be proved to be the container's. Then nothing is killed or counted, and only
          * the engine's reports are left. */
         (void)cgroup_read_mounts(&execs->mounts);
-        exec_cgroups_pin(&execs->mounts);
+        freezer_pin(&execs->mounts);
         *ret_execs = execs;
         return 0;
 }
@@ -56,7 +56,7 @@ struct execs *execs_free(struct execs *execs)
         }
         for (unsigned i = 0; i < execs->n_providers; i++)
                 execs->providers[i].backend->free_self(execs->providers[i].self);
-        exec_cgroups_unpin(&execs->mounts);
+        freezer_unpin(&execs->mounts);
         free(execs);
         return NULL;
 }
@@ -103,24 +103,33 @@ void execs_bound_outputs(struct execs *execs, uint64_t bytes)
         execs->outputs = (struct share){ .bound = bytes };
 }
 
-bool execs_is_frozen(const struct execs *execs, const char *container_id)
+const struct freezer *execs_freezer(const struct execs *execs, const char *container_id)
 {
         const struct exec_provider *provider = find_provider(execs, container_id);
+        const struct freezer *freezer = NULL;
 
-        return provider != NULL && provider->backend->is_frozen != NULL &&
-               provider->backend->is_frozen(provider->self, container_id);
+        if (provider != NULL && provider->backend->freezer != NULL)
+                freezer = provider->backend->freezer(provider->self, container_id);
+        return freezer != NULL && freezer->kind != FREEZER_NONE ? freezer : NULL;
+}
+
+bool execs_is_frozen(const struct execs *execs, const char *container_id)
+{
+        const struct freezer *freezer = execs_freezer(execs, container_id);
+
+        return freezer != NULL && freezer_is_frozen(freezer);
 }
 
 bool execs_thaw(const struct execs *execs, const char *container_id, int container_pid)
 {
-        struct exec_cgroups cgroups;
+        struct freezer freezer;
         bool is_frozen;
 
-        exec_cgroups_open(&cgroups, &execs->mounts, container_pid, container_id);
-        is_frozen = exec_cgroups_is_frozen(&cgroups);
+        freezer_open(&freezer, &execs->mounts, container_pid, container_id);
+        is_frozen = freezer_is_frozen(&freezer);
         if (is_frozen)
-                (void)exec_cgroups_thaw(&cgroups);
-        exec_cgroups_close(&cgroups);
+                (void)freezer_set(&freezer, false);
+        freezer_close(&freezer);
         return is_frozen;
 }
 

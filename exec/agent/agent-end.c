@@ -124,7 +124,7 @@ static bool is_reader_slow(struct agent_exec *exec)
 
 static bool is_frozen(struct agent_exec *exec)
 {
-        return exec_cgroups_is_frozen(&exec->channel->cgroups);
+        return freezer_is_frozen(&exec->channel->cgroups.freezer);
 }
 
 /* In framed mode EXITED comes after the output, which waits for a slow reader. */

@@ -350,9 +350,9 @@ static bool serves(const void *self, const char *container_id)
         return agents_find(self, container_id) != NULL;
 }
 
-static bool is_frozen(const void *self, const char *container_id)
+static const struct freezer *freezer_of(const void *self, const char *container_id)
 {
-        return exec_cgroups_is_frozen(&agents_find(self, container_id)->cgroups);
+        return &agents_find(self, container_id)->cgroups.freezer;
 }
 
 static void on_container_lost(void *self, const char *container_id)
@@ -366,7 +366,7 @@ static void on_container_lost(void *self, const char *container_id)
 const struct exec_backend AGENT_BACKEND = {
         .serves = serves,
         .start = start,
-        .is_frozen = is_frozen,
+        .freezer = freezer_of,
         .on_container_lost = on_container_lost,
         .free_self = agents_free,
         .cancel = agent_exec_cancel,

@@ -12,6 +12,7 @@
 
 struct engine_event;
 struct ev_loop;
+struct freezer;
 struct sharer;
 struct execs; /* all running execs of one daemon */
 struct exec;
@@ -163,8 +164,14 @@ void execs_limit(struct execs *execs, const struct exec_limits *limits);
  * no limit. */
 void execs_bound_outputs(struct execs *execs, uint64_t bytes);
 
-/* Whether the container is frozen from outside, by the host's cgroups. Reads a file of the kernel: some microseconds.
- */
+/* How many execs run or wait in this container. Those whose user has left count until nothing of them lives. Looks at
+ * every running exec. */
+unsigned execs_count(const struct execs *execs, const char *container_id);
+
+/* The freezer of the container's cgroup (freezer.h), borrowed until the container is lost. NULL: it cannot be frozen,
+ * because its runtime has a kernel of its own, its agent has gone, or the host has no freezer. */
+const struct freezer *execs_freezer(const struct execs *execs, const char *container_id);
+/* Whether the container is frozen, by anybody. Reads a file of the kernel: some microseconds. */
 bool execs_is_frozen(const struct execs *execs, const char *container_id);
 
 /* Thaws a container without a greeted agent if it is frozen; the pid of its init finds its cgroup. Returns whether it

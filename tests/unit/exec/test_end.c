@@ -137,13 +137,13 @@ static void put_into_a_full_group(struct rig *rig, const char *top)
         struct agent_exec *exec = (struct agent_exec *)rig->world.exec;
         struct exec_cgroups *cgroups = &rig->channel->cgroups;
 
-        cgroups->directory = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        assert_return_code(cgroups->directory, errno);
+        cgroups->freezer.directory = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_return_code(cgroups->freezer.directory, errno);
         (void)snprintf(exec->cgroup.name, sizeof exec->cgroup.name, "group");
-        assert_return_code(mkdirat(cgroups->directory, "group", 0700), errno);
-        assert_return_code(mkdirat(cgroups->directory, "group/member", 0700), errno);
-        exec->cgroup.directory = openat(cgroups->directory, "group", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        exec->cgroup.join = openat(cgroups->directory, "group/member", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_return_code(mkdirat(cgroups->freezer.directory, "group", 0700), errno);
+        assert_return_code(mkdirat(cgroups->freezer.directory, "group/member", 0700), errno);
+        exec->cgroup.directory = openat(cgroups->freezer.directory, "group", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        exec->cgroup.join = openat(cgroups->freezer.directory, "group/member", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_true(exec->cgroup.directory >= 0 && exec->cgroup.join >= 0);
 }
 

@@ -24,12 +24,12 @@
 enum { LONG_MS = 20000, TRIES = 20000 };
 
 struct hierarchy {
-        enum exec_cgroup_kind kind;
+        enum freezer_kind kind;
         enum cgroup_hierarchy mount;
 };
 
-static const struct hierarchy FREEZER = { EXEC_CGROUP_FREEZER, CGROUP_FREEZER };
-static const struct hierarchy UNIFIED = { EXEC_CGROUP_UNIFIED, CGROUP_UNIFIED };
+static const struct hierarchy FREEZER = { FREEZER_V1, CGROUP_FREEZER };
+static const struct hierarchy UNIFIED = { FREEZER_V2, CGROUP_UNIFIED };
 
 struct fixture {
         struct cell cell;
@@ -111,7 +111,7 @@ static struct exec_cgroup run_in_group(struct fixture *fixture, enum cell_shape 
         struct exec_cgroup group = { 0 };
         int *joins = fixture->cell.joins;
 
-        joins[0] = openat(fixture->groups.directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        joins[0] = openat(fixture->groups.freezer.directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
         assert_true(joins[0] >= 0);
         assert_int_equal(exec_cgroup_make(&fixture->groups, &group, &joins[1]), 0);
         assert_int_equal(cell_run(&fixture->cell, shape, ret_exec), 0);
@@ -200,7 +200,7 @@ static void retired_groups_do_not_stay(void **state)
                 move(group.directory, exec.root);
                 exec_cgroup_retire(&fixture->groups, &group);
                 assert_int_equal(group.directory, -1);
-                move(fixture->groups.directory, exec.root);
+                move(fixture->groups.freezer.directory, exec.root);
                 assert_true(count_groups(fixture) <= EXEC_CGROUPS_RETIRED_MAX);
         }
         assert_int_equal(exec_cgroups_tidy(&fixture->groups), 0);
@@ -223,7 +223,7 @@ static void what_is_retired_lives(void **state)
         assert_int_equal(exec_cgroups_clear(&fixture->groups), 0);
         assert_int_equal(count_groups(fixture), 1);
         assert_false(cell_exec_is_gone(&exec, 0));
-        move(fixture->groups.directory, exec.root);
+        move(fixture->groups.freezer.directory, exec.root);
         exec_cgroups_tidy(&fixture->groups);
         assert_int_equal(count_groups(fixture), 0);
         kill(exec.root, SIGKILL);
@@ -244,7 +244,7 @@ static void empty_groups_serve_again(void **state)
         move(groups[0].directory, exec.root);
         assert_false(exec_cgroup_spare(&fixture->groups, &groups[0]));
         assert_true(groups[0].directory >= 0);
-        move(fixture->groups.directory, exec.root);
+        move(fixture->groups.freezer.directory, exec.root);
         memcpy(name, groups[0].name, sizeof name);
         for (int i = 0; i <= EXEC_CGROUPS_SPARE_MAX; i++)
                 assert_int_equal(exec_cgroup_spare(&fixture->groups, &groups[i]), i < EXEC_CGROUPS_SPARE_MAX);
@@ -283,8 +283,9 @@ static void a_spare_group_kills_as_a_new_one(void **state)
 
 static void freeze(const struct fixture *fixture)
 {
-        bool is_v1 = fixture->groups.kind == EXEC_CGROUP_FREEZER;
-        int fd = openat(fixture->groups.directory, is_v1 ? "freezer.state" : "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+        bool is_v1 = fixture->groups.freezer.kind == FREEZER_V1;
+        int fd = openat(fixture->groups.freezer.directory, is_v1 ? "freezer.state" : "cgroup.freeze",
+                        O_WRONLY | O_CLOEXEC);
 
         assert_true(fd >= 0);
         assert_true(dprintf(fd, is_v1 ? "FROZEN" : "1") > 0);
@@ -298,14 +299,14 @@ static void a_frozen_container_is_seen(void **state)
         bool is_frozen = false;
 
         for (int i = 0; i < 2; i++) {
-                assert_false(exec_cgroups_is_frozen(&fixture->groups));
+                assert_false(freezer_is_frozen(&fixture->groups.freezer));
                 freeze(fixture);
                 for (int j = 0; !is_frozen && j < TRIES; j++)
-                        is_frozen = exec_cgroups_is_frozen(&fixture->groups);
+                        is_frozen = freezer_is_frozen(&fixture->groups.freezer);
                 assert_true(is_frozen);
-                assert_int_equal(exec_cgroups_thaw(&fixture->groups), 0);
+                assert_int_equal(freezer_set(&fixture->groups.freezer, false), 0);
                 for (int j = 0; is_frozen && j < TRIES; j++)
-                        is_frozen = exec_cgroups_is_frozen(&fixture->groups);
+                        is_frozen = freezer_is_frozen(&fixture->groups.freezer);
         }
         assert_false(is_frozen);
 }
@@ -359,17 +360,17 @@ static void a_freezer_is_pinned(void **state)
         int fd;
 
         assert_int_equal(str_copy(mounts.of[CGROUP_FREEZER].point, CGROUP_PATH_BYTES, fixture->path), 0);
-        exec_cgroups_pin(&mounts);
-        exec_cgroups_pin(&mounts);
+        freezer_pin(&mounts);
+        freezer_pin(&mounts);
         (void)snprintf(path, sizeof path, "%s/carrel-pin/freezer.state", fixture->path);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
         assert_int_equal(read(fd, text, sizeof text), strlen("FROZEN\n"));
         close(fd);
         assert_string_equal(text, "FROZEN\n");
-        exec_cgroups_unpin(&mounts);
+        freezer_unpin(&mounts);
         assert_int_equal(access(path, F_OK), -1);
-        exec_cgroups_pin(&(struct cgroup_mounts){ 0 }); /* no freezer here */
+        freezer_pin(&(struct cgroup_mounts){ 0 }); /* no freezer here */
 }
 
 int main(void)
