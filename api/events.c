@@ -27,6 +27,14 @@ static void count(struct metrics *metrics, const struct pool_event *event)
                 metrics_add(metrics, METRIC_EXECS, 1, exec_cause_name(event->cause), NULL, NULL);
         else if (event->kind == POOL_RETIRED)
                 metrics_add(metrics, METRIC_RETIRED, 1, event->detail, NULL, NULL);
+        else if (event->kind == POOL_FROZEN)
+                metrics_add(metrics, METRIC_FREEZES, 1, event->detail, NULL, NULL);
+        else if (event->kind == POOL_THAWED)
+                metrics_add(metrics, METRIC_THAWS, 1, event->detail, NULL, NULL);
+        else if (event->kind == POOL_RECLAIMED) {
+                metrics_add(metrics, METRIC_RECLAIMS, 1, NULL, NULL, NULL);
+                metrics_add(metrics, METRIC_RECLAIMED_BYTES, (double)event->bytes, NULL, NULL, NULL);
+        }
 }
 
 /* A line about the stream itself. */

@@ -137,6 +137,8 @@ struct json *render_event(const struct pool_event *event, uint64_t seq, int64_t 
         put_seconds(&object, "duration_s", event->duration_s * 1000);
         if (event->kind == POOL_EXEC_ENDED)
                 put_text(&object, "cause", exec_cause_name(event->cause));
+        if (event->kind == POOL_RECLAIMED)
+                put_number(&object, "bytes", (double)event->bytes);
         if (event->kind == POOL_EXEC_ENDED)
                 put_bool(&object, "streams_open", event->has_open_streams);
         return object;

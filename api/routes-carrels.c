@@ -152,6 +152,37 @@ void handle_why(struct request *request)
                 answer_no_carrel(request);
 }
 
+/* ---- freeze, thaw ---- */
+
+static void on_frozen_or_thawed(void *arg, const struct fault *why)
+{
+        struct request *request = arg;
+
+        api_context_of(request)->wait = NULL;
+        if (why != NULL)
+                answer_fault(request, why);
+        else
+                handle_inspect(request);
+}
+
+void handle_freeze(struct request *request)
+{
+        struct api *api = api_of(request);
+        struct fault why;
+
+        if (reaper_may_freeze(api->reaper, request->parameter, &why) < 0)
+                answer_fault(request, &why);
+        else
+                pool_freeze(api->pool, request->parameter, "asked", on_frozen_or_thawed, request,
+                            &api_context_of(request)->wait);
+}
+
+void handle_thaw(struct request *request)
+{
+        pool_thaw(api_of(request)->pool, request->parameter, on_frozen_or_thawed, request,
+                  &api_context_of(request)->wait);
+}
+
 /* ---- touch, remove ---- */
 
 void handle_touch(struct request *request)

@@ -29,6 +29,8 @@ static const struct route ROUTES[] = {
           "file_put", SPOOL_FILE },
         { "DELETE", "/v1/carrels/{user}/files/{path}", handle_file_remove, ROUTE_SHARED, FILE_REMOVE_QUERY,
           "file_remove" },
+        { "POST", "/v1/carrels/{user}/freeze", handle_freeze, 0, NULL, "freeze" },
+        { "POST", "/v1/carrels/{user}/thaw", handle_thaw, 0, NULL, "thaw" },
         { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, NULL, "touch" },
         { "GET", "/v1/carrels/{user}/why", handle_why, 0, NULL, "why" },
         { "GET", "/v1/events", handle_events, 0, NULL, "events" },

@@ -10,6 +10,7 @@ static const struct {
 } KINDS[FAULT_KINDS] = {
         [FAULT_NONE] = { "none", false },
         [FAULT_CANCELLED] = { "cancelled", true },
+        [FAULT_CARREL_BUSY] = { "carrel_busy", false },
         [FAULT_CARREL_FROZEN] = { "carrel_frozen", true },
         [FAULT_CARREL_LOST] = { "carrel_lost", true },
         [FAULT_DEADLINE] = { "deadline_exceeded", true },

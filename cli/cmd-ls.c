@@ -8,12 +8,12 @@ struct ls_values {
         bool has_all;
 };
 
-static const char *const STATES[] = { "lost", "queued", "ready", "retiring", "starting", "warm", NULL };
+static const char *const STATES[] = { "frozen", "lost", "queued", "ready", "retiring", "starting", "warm", NULL };
 
 static const struct option_spec OPTIONS[] = {
         { 'a', "all", OPTION_FLAG, offsetof(struct ls_values, has_all), .help = "warm carrels, too" },
         { 's', "state", OPTION_CHOICE, offsetof(struct ls_values, state), .choices = STATES, .argument = "STATE",
-          .help = "only carrels in STATE: lost, queued, ready, retiring, starting, warm" },
+          .help = "only carrels in STATE: frozen, lost, queued, ready, retiring, starting, warm" },
         { .name = NULL },
 };
 

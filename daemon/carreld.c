@@ -13,6 +13,7 @@
 #include "log.h"
 #include "owner.h"
 #include "scope.h"
+#include "slow-write.h"
 #include "str.h"
 
 #define DEFAULT_CONFIG CARREL_CONFIG_DIR "/carrel.conf"
@@ -215,7 +216,11 @@ int main(int argc, char **argv)
 {
         struct daemon daemon = { .config_path = DEFAULT_CONFIG, .lock_fd = -1 };
         struct arguments arguments = { 0 };
-        int status = read_arguments(&daemon, argc, argv, &arguments);
+        int status;
+
+        if (slow_write_is_child(argv))
+                return slow_write_main(argv);
+        status = read_arguments(&daemon, argc, argv, &arguments);
 
         /* Every mode is set explicitly. A container's root is an unprivileged user on the host and must be able to
          * search the directories of its image and its cgroup, also those that a runtime makes. */

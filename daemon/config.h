@@ -56,6 +56,8 @@ struct config {
         uint64_t file_max_bytes;
         uint64_t flows_max;
         uint64_t flows_new_per_s;
+        double freeze_after_s;
+        uint64_t freeze_pressure;
         char *gid;
         char *helper_dir;
         double idle_ttl_s;
@@ -86,6 +88,7 @@ struct config {
         char *profile;
         struct settings_list profiles; /* struct config_profile */
         double reap_interval_s;
+        double reclaim_after_s;
         char *runtime;
         char *runtime_args;
         char *runtime_dir;

@@ -8,6 +8,7 @@
 
 #include "inside.h"
 #include "listen.h"
+#include "pressure.h"
 #include "profile.h"
 #include "str.h"
 
@@ -203,6 +204,9 @@ struct reaper_options daemon_reaper_options(const struct config *config)
 {
         return (struct reaper_options){
                 .idle_ttl_s = config->idle_ttl_s,
+                .freeze_after_s = config->freeze_after_s,
+                .reclaim_after_s = config->reclaim_after_s,
+                .freeze_pressure = (unsigned)config->freeze_pressure,
                 .interval_s = config->reap_interval_s,
                 .max_lifetime_s = config->max_lifetime_s,
                 .sweep_interval_s = config->sweep_interval_s,
@@ -279,6 +283,28 @@ static int check_busy(const struct config *config, struct fault *why)
                          "the host cannot see the programs of runtime %s: set busy = execs", config->runtime);
 }
 
+static int check_freeze(const struct config *config, struct fault *why)
+{
+        if ((config->freeze_after_s > 0 || config->freeze_pressure > 0) && find_own_kernel(config->runtime) != NULL)
+                return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                                 "carreld cannot freeze the carrels of runtime %s: set freeze_after_s = 0 and "
+                                 "freeze_pressure = 0",
+                                 config->runtime);
+        if (config->freeze_after_s >= config->idle_ttl_s)
+                return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                                 "freeze_after_s is not less than idle_ttl_s: such a carrel is reaped before it is "
+                                 "frozen");
+        if (config->reclaim_after_s <= 0)
+                return 0;
+        if (config->freeze_after_s <= 0)
+                return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                                 "reclaim_after_s needs freeze_after_s: only a frozen carrel gives its memory back");
+        if (config->reclaim_after_s <= config->freeze_after_s || config->reclaim_after_s >= config->idle_ttl_s)
+                return fault_set(why, FAULT_SETTING_INVALID, ERANGE,
+                                 "reclaim_after_s is not between freeze_after_s and idle_ttl_s");
+        return 0;
+}
+
 /* Container names are at most 63 characters where an engine also makes them host names; an id has up to 64, so the
  * prefix only has to keep the whole below ENGINE_NAME_BYTES, which its own bound of 32 does. */
 static int check_pool(const struct config *config, struct fault *why)
@@ -300,11 +326,21 @@ static int check_network(const struct config *config, struct fault *why)
 
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = {
-                check_tmp_size, check_uploads_size, check_runtime_network, check_busy, check_pool, check_network, NULL
-        };
+        static const check CHECKS[] = { check_tmp_size, check_uploads_size, check_runtime_network, check_busy,
+                                        check_freeze,   check_pool,         check_network,         NULL };
 
         return run_checks(CHECKS, config, listener, why);
+}
+
+static int check_pressure(const struct config *config, struct fault *why)
+{
+        double percent;
+
+        if (config->freeze_pressure == 0 || pressure_read(PRESSURE_MEMORY, &percent) == 0)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, ENOENT,
+                         "freeze_pressure: this kernel does not report " PRESSURE_MEMORY
+                         ": boot it with psi=1, or set freeze_pressure = 0");
 }
 
 static int check_group(const char *setting, const char *name, struct fault *why)
@@ -412,9 +448,11 @@ static int check_spool_dir(const struct config *config, struct fault *why)
 
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_socket_group, check_admin_group, check_init,      check_image_helper,
-                                        check_mountd,       check_netd,        check_storage,   check_runtime_dir,
-                                        check_users_dir,    check_image_dir,   check_spool_dir, NULL };
+        static const check CHECKS[] = {
+                check_socket_group, check_admin_group, check_init,    check_image_helper, check_mountd,
+                check_pressure,     check_netd,        check_storage, check_runtime_dir,  check_users_dir,
+                check_image_dir,    check_spool_dir,   NULL
+        };
 
         return run_checks(CHECKS, config, listener, why);
 }

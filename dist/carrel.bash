@@ -45,7 +45,7 @@ _carrel_kind() {
         *:--on-conflict) kind='fail replace replace_idle' ;;
         image:-f | *:--format) kind='auto docker oci rootfs' ;;
         ps:-s | ps:--state) kind='all ended failed running waiting' ;;
-        ls:-s | ls:--state) kind='lost queued ready retiring starting warm' ;;
+        ls:-s | ls:--state) kind='frozen lost queued ready retiring starting warm' ;;
         kill:-s | kill:--signal) kind='CONT HUP INT KILL QUIT STOP TERM USR1 USR2' ;;
         *:--memory | *:--limit) kind='256m 512m 1g 2g' ;;
         exec:-w | shell:-w | *:--workdir) kind='/tmp /workspace' ;;
@@ -62,11 +62,11 @@ _carrel_kind() {
 
 # Sets $kind to the kind of the next operand of a verb; $2 is the number of earlier ones, $3 the first of them.
 _carrel_operand() {
-        local verbs='cp doctor ensure events exec help image info inspect kill logs ls policy ps reap rm shell sweep touch version why'
+        local verbs='cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell sweep thaw touch version why'
         kind=ANY
         case $1:$2 in
         :* | help:0) kind=$verbs ;;
-        ensure:* | rm:* | touch:* | exec:0 | inspect:0 | ps:0 | shell:0 | why:0) kind=USER ;;
+        ensure:* | freeze:* | rm:* | thaw:* | touch:* | exec:0 | inspect:0 | ps:0 | shell:0 | why:0) kind=USER ;;
         cp:[01]) kind=PLACE ;;
         kill:*) kind=RUNNING ;;
         logs:0) kind=EXEC ;;

@@ -60,6 +60,7 @@ complete -c carrel -n __carrel_needs_verb -a doctor -d 'prove the promises on th
 complete -c carrel -n __carrel_needs_verb -a ensure -d 'give each user a running carrel'
 complete -c carrel -n __carrel_needs_verb -a events -d 'follow what happens'
 complete -c carrel -n __carrel_needs_verb -a exec -d "run a program in the user's carrel"
+complete -c carrel -n __carrel_needs_verb -a freeze -d 'freeze carrels until their next use'
 complete -c carrel -n __carrel_needs_verb -a help -d 'explain carrel, or one verb'
 complete -c carrel -n __carrel_needs_verb -a image -d 'make, bring, list and remove images'
 complete -c carrel -n __carrel_needs_verb -a info -d "show carreld's state"
@@ -73,15 +74,16 @@ complete -c carrel -n __carrel_needs_verb -a reap -d 'retire idle carrels now'
 complete -c carrel -n __carrel_needs_verb -a rm -d 'remove carrels'
 complete -c carrel -n __carrel_needs_verb -a shell -d "open a shell in the user's carrel"
 complete -c carrel -n __carrel_needs_verb -a sweep -d 'remove orphans now'
+complete -c carrel -n __carrel_needs_verb -a thaw -d 'thaw carrels, whoever has frozen them'
 complete -c carrel -n __carrel_needs_verb -a touch -d 'mark carrels as used, or lease them'
 complete -c carrel -n __carrel_needs_verb -a version -d 'show the versions'
 complete -c carrel -n __carrel_needs_verb -a why -d 'say why a carrel is in its state'
 
-complete -c carrel -n '__carrel_is ensure rm touch' -a '(__carrel_ask ls)'
+complete -c carrel -n '__carrel_is ensure freeze rm thaw touch' -a '(__carrel_ask ls)'
 complete -c carrel -n '__carrel_begins exec inspect ps shell why' -a '(__carrel_ask ls)'
 complete -c carrel -n '__carrel_is kill' -a '(__carrel_ask ps)'
 complete -c carrel -n '__carrel_begins logs' -a '(__carrel_ask ps -a)'
-complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec help image info inspect kill logs ls policy ps reap rm shell sweep touch version why'
+complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell sweep thaw touch version why'
 complete -c carrel -n '__carrel_begins image' -a 'build import inspect ls pull rm'
 complete -c carrel -n '__carrel_image_is inspect rm' -a '(__carrel_ask image ls)'
 complete -c carrel -n '__carrel_image_is import' -F
@@ -123,7 +125,7 @@ complete -c carrel -n '__carrel_is logs' -s f -l follow -d 'follow until the pro
 complete -c carrel -n '__carrel_is logs' -s n -l tail -x -d 'only the last lines'
 complete -c carrel -n '__carrel_is logs' -l raw -d 'pass escape sequences on'
 complete -c carrel -n '__carrel_is ls' -s a -l all -d 'warm carrels, too'
-complete -c carrel -n '__carrel_is ls' -s s -l state -x -a 'lost queued ready retiring starting warm' -d state
+complete -c carrel -n '__carrel_is ls' -s s -l state -x -a 'frozen lost queued ready retiring starting warm' -d state
 complete -c carrel -n '__carrel_is ps' -s s -l state -x -a 'all ended failed running waiting' -d state
 complete -c carrel -n '__carrel_is ps' -s a -l all -d 'also waiting and finished ones'
 complete -c carrel -n '__carrel_is reap' -s i -l idle -x -d seconds

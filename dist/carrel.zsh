@@ -45,7 +45,7 @@ _carrel_value() {
         *:--on-conflict) compadd fail replace replace_idle ;;
         image:-f|*:--format) compadd auto docker oci rootfs ;;
         ps:-s|ps:--state) compadd all ended failed running waiting ;;
-        ls:-s|ls:--state) compadd lost queued ready retiring starting warm ;;
+        ls:-s|ls:--state) compadd frozen lost queued ready retiring starting warm ;;
         kill:-s|kill:--signal) compadd CONT HUP INT KILL QUIT STOP TERM USR1 USR2 ;;
         *:--memory|*:--limit) compadd 256m 512m 1g 2g ;;
         exec:-w|shell:-w|*:--workdir) compadd /tmp /workspace ;;
@@ -83,7 +83,7 @@ _carrel() {
         if [[ ${words[CURRENT]} == -* ]]; then _carrel_options $verb; return; fi
         case $verb:$count in
         :*|help:0) _carrel_verbs ;;
-        ensure:*|rm:*|touch:*|exec:0|inspect:0|ps:0|shell:0|why:0) _carrel_users ;;
+        ensure:*|freeze:*|rm:*|thaw:*|touch:*|exec:0|inspect:0|ps:0|shell:0|why:0) _carrel_users ;;
         cp:[01]) _carrel_places ;;
         kill:*) _carrel_running ;;
         logs:0) _carrel_execs ;;

@@ -11,6 +11,7 @@ static const struct {
 } RULES[FAULT_KINDS] = {
         [FAULT_NONE] = { 500, false },
         [FAULT_CANCELLED] = { 503, false },
+        [FAULT_CARREL_BUSY] = { 409, false },
         [FAULT_CARREL_FROZEN] = { 503, false },
         [FAULT_CARREL_LOST] = { 502, false },
         [FAULT_DEADLINE] = { 504, false },

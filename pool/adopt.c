@@ -6,9 +6,11 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "freeze.h"
 #include "orphan-call.h"
 #include "pool-inside.h"
 #include "proc-file.h"
+#include "reclaim.h"
 #include "retire.h"
 #include "spec.h"
 #include "steps.h"
@@ -19,38 +21,17 @@
 
 static const char THAWED[] = "adopted from an earlier carreld, and thawed: its agent had to call home";
 
-static void on_unpaused(void *arg, const struct engine_reply *reply, const struct fault *why)
-{
-        struct task *task = arg;
-
-        (void)reply;
-        task->call = NULL;
-        if (why == NULL)
-                carrel_set_reason(task->carrel, THAWED);
-        task_resume(task, why);
-}
-
-/* The agent of a paused container cannot connect, and adoption would fail. The engine must thaw it, because it would
- * otherwise still count the container as paused. */
-static enum flow_verdict step_unpause(struct flow *flow, void *subject)
-{
-        struct task *task = subject;
-        struct engine *engine = task->carrel->pool->engine;
-
-        (void)flow;
-        if (!task->is_paused)
-                return FLOW_NEXT;
-        return task_asked(task, engine->ops->pause(engine, task->carrel->id, false, on_unpaused, task, &task->call));
-}
-
-/* Thaws a container whose cgroup was frozen without the engine. */
+/* The agent of a frozen container cannot connect, and adoption would fail. The engine has resumed what it paused; this
+ * thaws what the earlier carreld, or somebody else, froze by the cgroup. */
 static enum flow_verdict step_thaw(struct flow *flow, void *subject)
 {
-        struct carrel *carrel = ((struct task *)subject)->carrel;
+        const struct task *task = subject;
+        struct carrel *carrel = task->carrel;
 
         (void)flow;
-        if (execs_thaw(carrel->pool->execs, carrel->id, carrel->pid))
+        if (execs_thaw(carrel->pool->execs, carrel->id, carrel->pid) || task->is_paused)
                 carrel_set_reason(carrel, THAWED);
+        reclaim_repair(carrel);
         return FLOW_NEXT;
 }
 

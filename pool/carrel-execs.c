@@ -150,7 +150,7 @@ static int refuse_start(int r, struct fault *why)
                 { -EINVAL, FAULT_REQUEST_INVALID, "the engine does not accept this program request" },
                 { -EOPNOTSUPP, FAULT_REQUEST_INVALID,
                   "this carrel has no agent: it has no terminal, and takes no input after the start" },
-                { -EBUSY, FAULT_CARREL_FROZEN, CARREL_FROZEN },
+                { -EBUSY, FAULT_CARREL_FROZEN, CARREL_FROZEN_OUTSIDE },
                 { -EPIPE, FAULT_CARREL_LOST, "the carrel's agent has disconnected" },
         };
 

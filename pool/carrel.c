@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "host-mounts.h"
 #include "pool-inside.h"
+#include "reclaim.h"
 #include "scope.h"
 #include "str.h"
 #include "task.h"
@@ -21,6 +22,7 @@
 static const char *const STATE_NAMES[CARREL_STATES] = {
         [CARREL_QUEUED] = "queued",     [CARREL_STARTING] = "starting", [CARREL_READY] = "ready",
         [CARREL_RETIRING] = "retiring", [CARREL_LOST] = "lost",         [CARREL_WARM] = "warm",
+        [CARREL_FROZEN] = "frozen",
 };
 
 const char *carrel_state_name(enum carrel_state state)
@@ -29,10 +31,8 @@ const char *carrel_state_name(enum carrel_state state)
 }
 
 static const char *const OUTCOME_NAMES[OUTCOMES] = {
-        [OUTCOME_CREATED] = "created",
-        [OUTCOME_REUSED] = "reused",
-        [OUTCOME_REPLACED] = "replaced",
-        [OUTCOME_CLAIMED] = "claimed",
+        [OUTCOME_CREATED] = "created", [OUTCOME_REUSED] = "reused",   [OUTCOME_REPLACED] = "replaced",
+        [OUTCOME_CLAIMED] = "claimed", [OUTCOME_RESUMED] = "resumed",
 };
 
 const char *ensure_outcome_name(enum ensure_outcome outcome)
@@ -55,6 +55,8 @@ struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefi
         list_init(&carrel->execs);
         list_init(&carrel->waiters);
         list_init(&carrel->retirers);
+        list_init(&carrel->freezers);
+        list_init(&carrel->thawers);
         /* Both fit: options_check bounds the prefix. */
         (void)snprintf(carrel->user, sizeof carrel->user, "%s", user);
         (void)snprintf(carrel->name, sizeof carrel->name, "%s%s", prefix, user);
@@ -95,6 +97,11 @@ struct carrel *carrel_free(struct carrel *carrel)
         list_remove(&carrel->warm);
         free(carrel);
         return NULL;
+}
+
+bool carrel_is_live(const struct carrel *carrel)
+{
+        return carrel->state == CARREL_READY || carrel->state == CARREL_FROZEN;
 }
 
 void carrel_set_reason(struct carrel *carrel, const char *reason)
@@ -144,6 +151,7 @@ void carrel_drop_process(struct carrel *carrel)
         carrel->pidfd = -1;
         carrel->pid = 0;
         carrel->host_base = 0;
+        reclaim_cancel(carrel);
         free(TAKE(carrel->tasks_file));
         free(TAKE(carrel->sockets_file));
 }
@@ -195,6 +203,7 @@ int carrel_template(const struct carrel *carrel, struct template *ret_template, 
 void carrel_touch(struct carrel *carrel)
 {
         carrel->last_use_ms = clock_boottime_ms();
+        carrel->has_refused_freeze = false;
         ledger_set_times(carrel->pool->ledger, carrel->slot, carrel->last_use_ms, carrel->lease_until_ms);
 }
 
@@ -247,12 +256,13 @@ int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes)
 
 bool carrel_is_frozen(const struct carrel_view *view)
 {
-        return view->state == CARREL_READY && execs_is_frozen(view->pool->execs, view->container_id);
+        return view->state == CARREL_FROZEN ||
+               (view->state == CARREL_READY && execs_is_frozen(view->pool->execs, view->container_id));
 }
 
 void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view *ret_view)
 {
-        bool is_ready = carrel->state == CARREL_READY;
+        bool is_ready = carrel_is_live(carrel);
 
         *ret_view = (struct carrel_view){
                 .pool = carrel->pool,
@@ -271,6 +281,8 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
                 .sockets_file = is_ready ? carrel->sockets_file : NULL,
+                .is_reclaimed = carrel->is_reclaimed,
+                .has_refused_freeze = carrel->has_refused_freeze,
                 .is_warm = carrel->is_warm,
                 .has_agent = agent_listener_is_greeted(carrel->listener),
                 .address = carrel->link.address,

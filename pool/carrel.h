@@ -17,6 +17,7 @@
 
 struct flow;
 struct host_mounts;
+struct reclaim;
 struct task;
 struct template;
 
@@ -59,15 +60,20 @@ struct carrel {
         uint64_t ready_number; /* number of this READY in the pool: a survey compares it with its own */
         int64_t last_use_ms;
         int64_t lease_until_ms;
-        int64_t oom_ms; /* when the engine last reported an OOM inside; 0: never */
-        int slot;       /* in the ledger; negative: it has no slot */
+        int64_t oom_ms;          /* when the engine last reported an OOM inside; 0: never */
+        int slot;                /* in the ledger; negative: it has no slot */
+        bool is_reclaimed;       /* FROZEN: its memory was given back, or that was tried */
+        bool has_refused_freeze; /* a freeze has failed since its last use */
 
         struct list execs; /* struct carrel_exec */
         unsigned n_execs;
 
-        struct task *task;    /* the queued or running start, adoption or retirement */
-        struct list waiters;  /* struct pool_wait: ensures */
-        struct list retirers; /* struct pool_wait: retirements */
+        struct reclaim *reclaim; /* NULL: none runs */
+        struct task *task;       /* the queued or running start, adoption or retirement */
+        struct list waiters;     /* struct pool_wait: ensures */
+        struct list retirers;    /* struct pool_wait: retirements */
+        struct list freezers;    /* struct pool_wait: freezes */
+        struct list thawers;     /* struct pool_wait: thaws */
 
         char last_fault[sizeof((struct fault *)0)->message];
         char reason[CARREL_REASON_BYTES];
@@ -76,6 +82,9 @@ struct carrel {
 /* A carrel that is in no table yet. NULL: out of memory. */
 struct carrel *carrel_new(struct pool *pool, const char *user, const char *prefix);
 struct carrel *carrel_free(struct carrel *carrel);
+
+/* READY or FROZEN: its user's programs can be in it. */
+bool carrel_is_live(const struct carrel *carrel);
 
 void carrel_set_reason(struct carrel *carrel, const char *reason);
 void carrel_set_fault(struct carrel *carrel, const struct fault *why);

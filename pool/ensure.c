@@ -8,6 +8,7 @@
 #include "claim.h"
 #include "clock.h"
 #include "ensure-steps.h"
+#include "freeze.h"
 #include "host-mounts.h"
 #include "judge-ensure.h"
 #include "pool-inside.h"
@@ -56,7 +57,7 @@ static int resolve(const struct pool *pool, const struct carrel *carrel, const s
                    struct carrel_spec *ret_spec, struct fault *why)
 {
         const struct pool_options *options = &pool->options;
-        const struct carrel_spec *live = carrel != NULL && carrel->state == CARREL_READY ? &carrel->spec : NULL;
+        const struct carrel_spec *live = carrel != NULL && carrel_is_live(carrel) ? &carrel->spec : NULL;
         const char *name = asked->profile[0] != '\0' ? asked->profile : live != NULL ? live->profile : options->profile;
         const struct pool_profile *profile = profiles_find(options, name);
         struct host_mounts mounts = { 0 };
@@ -156,15 +157,15 @@ static enum ensure_verdict judge(const struct pool *pool, const struct carrel *c
                 facts.state = carrel->state;
                 facts.is_frozen = carrel->state == CARREL_READY && execs_is_frozen(pool->execs, carrel->id);
                 facts.is_match = spec_matches(&asked->spec, spec_of(carrel));
-                facts.is_outdated =
-                        facts.state == CARREL_READY && facts.is_match && is_outdated(pool, carrel, &asked->spec);
-                if (facts.state == CARREL_READY && (!facts.is_match || facts.is_outdated))
+                facts.is_outdated = carrel_is_live(carrel) && facts.is_match && is_outdated(pool, carrel, &asked->spec);
+                if (carrel_is_live(carrel) && (!facts.is_match || facts.is_outdated))
                         facts.in_the_way = carrel_in_use(carrel, busy, sizeof busy);
+                facts.has_task = carrel->task != NULL;
+                facts.is_thawing = freeze_is_thawing(carrel);
                 facts.is_task_open = carrel->task != NULL && task_is_open(carrel->task);
         }
         /* A reuse does not need the engine, and is too frequent to query it. */
-        if (facts.has_reconciled && facts.has_carrel && facts.is_match && !facts.is_outdated &&
-            facts.state == CARREL_READY)
+        if (facts.has_reconciled && carrel != NULL && facts.is_match && !facts.is_outdated && carrel_is_live(carrel))
                 facts.is_engine_available = true;
         else
                 ask_engine(pool, &facts, &about);
@@ -188,6 +189,7 @@ static int begin(struct task *task, const struct flow_plan *plan, struct fault *
 
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot start a carrel: out of memory");
+        freeze_lift(carrel);
         if (carrel->id[0] != '\0') /* after a failed claim it is empty */
                 memcpy(task->stale_id, carrel->id, sizeof task->stale_id);
         (void)table_set_id(&pool->table, carrel, "");
@@ -290,8 +292,12 @@ static int start(struct pool *pool, struct carrel **carrel, const struct pool_wa
 /* Makes a request wait at a carrel. On failure the request is unchanged. */
 static int place(struct carrel *carrel, struct pool_wait *wait, enum ensure_verdict verdict, struct fault *why)
 {
-        int r = verdict == ENSURE_START ? start(wait->pool, &carrel, wait, why) : 0;
+        int r = 0;
 
+        if (verdict == ENSURE_START)
+                r = start(wait->pool, &carrel, wait, why);
+        else if (verdict == ENSURE_THAW)
+                r = freeze_resume(carrel, why);
         if (r < 0)
                 return r;
         wait_at(wait, carrel, &carrel->waiters);

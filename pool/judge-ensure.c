@@ -60,10 +60,14 @@ enum ensure_verdict judge_ensure(const struct ensure_facts *facts, struct fault 
         if (facts->unconnectable != NULL)
                 return refuse(why, FAULT_POLICY_NOT_IN_FORCE, EPERM, RETRY_FULL_S, facts->unconnectable);
         if (facts->has_carrel && facts->state == CARREL_READY && facts->is_frozen)
-                return refuse(why, FAULT_CARREL_FROZEN, EBUSY, RETRY_FULL_S, CARREL_FROZEN);
-        if (facts->has_carrel && facts->state == CARREL_READY) {
+                return refuse(why, FAULT_CARREL_FROZEN, EBUSY, RETRY_FULL_S, CARREL_FROZEN_OUTSIDE);
+        if (facts->has_carrel && facts->state == CARREL_FROZEN && facts->has_task)
+                return facts->is_match && facts->is_thawing && facts->is_task_open ? ENSURE_JOIN : ENSURE_WAIT;
+        if (facts->has_carrel && (facts->state == CARREL_READY || facts->state == CARREL_FROZEN)) {
                 if (facts->is_match)
-                        return is_replaced_for_profile(facts) ? ENSURE_START : ENSURE_REUSE;
+                        return is_replaced_for_profile(facts) ? ENSURE_START
+                               : facts->state == CARREL_READY ? ENSURE_REUSE
+                                                              : ENSURE_THAW;
                 if (facts->on_conflict == CONFLICT_FAIL)
                         return refuse(why, FAULT_SPEC_CONFLICT, EEXIST, 0, "the user's carrel runs with another spec");
                 if (facts->on_conflict == CONFLICT_REPLACE_IDLE && facts->in_the_way != NULL)

@@ -13,12 +13,14 @@ struct ensure_facts {
         const char *obstacle; /* why the engine cannot serve, and what to do; NULL: not known */
         bool has_carrel;
         enum carrel_state state; /* when has_carrel */
-        bool is_frozen;          /* READY: frozen from outside, nothing in it runs */
-        bool is_match;           /* the spec matches that of the live carrel (READY) or of the running start */
-        bool is_outdated;        /* READY and a match, but its profile has other values by now */
-        bool is_task_open;       /* the running start has not failed */
+        bool is_frozen;          /* READY: frozen from outside; nothing in it runs */
+        bool is_match;           /* the spec matches that of the live carrel (READY, FROZEN) or of the running start */
+        bool is_outdated;        /* live and a match, but its profile has other values by now */
+        bool has_task;           /* FROZEN: it is being frozen or thawed */
+        bool is_thawing;         /* the same: thawed */
+        bool is_task_open;       /* the running start or thaw has not failed */
         enum on_conflict on_conflict;
-        const char *in_the_way; /* READY, and no match or outdated: a sentence that says what uses the carrel; NULL: it
+        const char *in_the_way; /* live, and no match or outdated: a sentence that says what uses the carrel; NULL: it
                                    is idle */
         unsigned n_held, max_carrels;
         enum admission_answer admission;
@@ -27,8 +29,9 @@ struct ensure_facts {
 
 enum ensure_verdict {
         ENSURE_REUSE,
-        ENSURE_JOIN,  /* answer with the result of the running start */
-        ENSURE_WAIT,  /* judge again when the running flow has ended */
+        ENSURE_JOIN, /* answer with the result of the running start */
+        ENSURE_WAIT, /* judge again when the running flow has ended */
+        ENSURE_THAW,
         ENSURE_START, /* make or replace the carrel; the start may be queued */
         ENSURE_REFUSE /* *why has the reason, and when to try again */
 };

@@ -51,6 +51,7 @@ struct pool {
         uint64_t ensure_failures;
         uint64_t claim_failures;
         unsigned n_waiters;
+        unsigned n_reclaims;    /* that run */
         struct fault waits_for; /* until has_reconciled: why the last try failed; FAULT_NONE: no try has failed */
         bool has_reconciled;
         bool is_closing;
@@ -75,7 +76,8 @@ int pool_renew_agent_slot(struct carrel *carrel);
 /* STARTING -> READY or WARM, and watches the process. The age counts from since_ms, idleness from last_use_ms
  * (CLOCK_BOOTTIME); 0: now. */
 void pool_carrel_ready(struct carrel *carrel, enum carrel_state state, int64_t since_ms, int64_t last_use_ms);
-/* READY or WARM -> LOST, and ends its execs. No effect in any other state. */
+/* READY, FROZEN or WARM -> LOST, and ends its execs; a flow that freezes or thaws is ended first. No effect in any
+ * other state. */
 void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom);
 
 void pool_tell(struct pool *pool, enum pool_event_kind kind, const struct carrel *carrel, const char *detail,

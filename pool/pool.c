@@ -157,6 +157,8 @@ static void close_carrel(struct carrel *carrel, const struct fault *why)
                 task_free(carrel->task);
         wait_answer_all(&carrel->waiters, why);
         wait_answer_all(&carrel->retirers, why);
+        wait_answer_all(&carrel->freezers, why);
+        wait_answer_all(&carrel->thawers, why);
         carrel_execs_detach(carrel);
 }
 
@@ -346,9 +348,18 @@ void pool_carrel_lost(struct carrel *carrel, const char *reason, bool is_oom)
                 .kind = POOL_LOST, .user = carrel->user, .container_id = id, .detail = reason
         };
 
-        if (carrel->state == CARREL_QUEUED && carrel->task != NULL && carrel->task->from == CARREL_READY)
+        if (carrel->state == CARREL_FROZEN && carrel->task != NULL) {
+                struct fault why;
+
+                (void)fault_set(&why, FAULT_CARREL_LOST, ESRCH, "the container has ended: %s", reason);
+                carrel->task->has_died = true; /* its flow ends, and then this again */
+                flow_cancel(carrel->task->flow, &why);
+                return;
+        }
+        if (carrel->state == CARREL_QUEUED && carrel->task != NULL &&
+            (carrel->task->from == CARREL_READY || carrel->task->from == CARREL_FROZEN))
                 carrel->task->from = CARREL_LOST; /* its queued start replaces it */
-        else if (carrel->state == CARREL_READY || carrel->state == CARREL_WARM)
+        else if (carrel_is_live(carrel) || carrel->state == CARREL_WARM)
                 table_set_state(&pool->table, carrel, CARREL_LOST);
         else
                 return;
@@ -431,8 +442,8 @@ bool pool_inspect(const struct pool *pool, const char *user, void (*visit)(void 
         if (carrel == NULL)
                 return false;
         carrel_view(carrel, clock_boottime_ms(), &view);
-        if (carrel_is_frozen(&view))
-                view.reason = CARREL_FROZEN;
+        if (carrel->state == CARREL_READY && carrel_is_frozen(&view))
+                view.reason = CARREL_FROZEN_OUTSIDE;
         visit(arg, &view);
         return true;
 }

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "freeze.h"
 #include "pool-inside.h"
 #include "task.h"
 #include "user-id.h"
@@ -77,7 +78,7 @@ static void on_retire_done(void *subject, const struct fault *why)
 
 static const struct flow_plan RETIRE = { "retire", STEPS, task_abandon, on_retire_done };
 
-/* Starts the flow of a READY, WARM or LOST carrel. */
+/* Starts the flow of a READY, FROZEN, WARM or LOST carrel without a task. */
 static int begin(struct carrel *carrel, const char *reason, struct fault *why)
 {
         struct pool *pool = carrel->pool;
@@ -89,6 +90,7 @@ static int begin(struct carrel *carrel, const char *reason, struct fault *why)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "cannot retire a carrel: out of memory");
         }
         (void)snprintf(task->reason, sizeof task->reason, "%s", reason);
+        freeze_lift(carrel);
         carrel_drop_process(carrel);
         table_set_state(&pool->table, carrel, CARREL_RETIRING);
         carrel_set_reason(carrel, reason);
@@ -138,7 +140,7 @@ static int interrupt(struct carrel *carrel, const char *reason, struct list *ret
                 withdraw(carrel, ret_sent_away);
         if (carrel->is_free_deferred || carrel->state == CARREL_RETIRING)
                 return 0;
-        if (carrel->state != CARREL_STARTING)
+        if (carrel->state != CARREL_STARTING && carrel->task == NULL)
                 return begin(carrel, reason, why);
         flow_cancel(carrel->task->flow, &cancelled);
         return 0;

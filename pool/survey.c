@@ -49,7 +49,7 @@ static const struct carrel *find_carrel(const struct pool *pool, const struct co
 static enum survey_claim claim_of(const struct pool *pool, const struct container_info *info)
 {
         const struct carrel *carrel = find_carrel(pool, info);
-        bool is_held = carrel != NULL && (carrel->state == CARREL_READY || carrel->state == CARREL_WARM);
+        bool is_held = carrel != NULL && (carrel_is_live(carrel) || carrel->state == CARREL_WARM);
         struct carrel_spec spec;
 
         if (carrel != NULL && carrel->task != NULL)
@@ -110,7 +110,7 @@ static size_t find_missing(struct pool *pool, const struct survey_container *sor
         {
                 if (carrel->task != NULL || carrel->ready_number > pool->survey.asked_at_ready_number)
                         continue;
-                if (carrel->state == CARREL_READY && !is_listed(carrel, sorted, count, true))
+                if (carrel_is_live(carrel) && !is_listed(carrel, sorted, count, true))
                         ret_missing[n_missing++] = carrel->user;
                 else if (carrel->state == CARREL_WARM && !is_listed(carrel, sorted, count, true))
                         pool_carrel_lost(carrel, "the engine does not list its container", false);
@@ -195,6 +195,30 @@ static void on_discarded(void *arg, const struct engine_reply *reply, const stru
         orphan_call_done(orphan_call, why);
 }
 
+static int ask_removal(struct orphan_call *orphan_call)
+{
+        struct engine *engine = orphan_call->pool->engine;
+
+        return engine->ops->remove(engine, orphan_call->container_id, on_discarded, orphan_call, &orphan_call->call);
+}
+
+/* An earlier carreld may have frozen it, which the engine does not know: on cgroup v1 its processes would not die. */
+static void on_inspected(void *arg, const struct engine_reply *reply, const struct fault *why)
+{
+        struct orphan_call *orphan_call = arg;
+        struct fault no_memory = { 0 };
+        int r;
+
+        orphan_call->call = NULL;
+        if (why == NULL && reply->n_containers == 1)
+                (void)execs_thaw(orphan_call->pool->execs, reply->containers[0].id, reply->containers[0].pid);
+        r = ask_removal(orphan_call);
+        if (r == 0)
+                return;
+        (void)fault_set(&no_memory, FAULT_RESOURCE_EXHAUSTED, -r, "cannot remove a container: %s", strerrordesc_np(-r));
+        orphan_call_done(orphan_call, &no_memory);
+}
+
 int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_done, void *arg)
 {
         const struct carrel *carrel = table_find_id(&pool->table, container_id);
@@ -206,8 +230,8 @@ int pool_discard(struct pool *pool, const char *container_id, pool_on_done on_do
         orphan_call = orphan_call_new(pool, container_id, on_done, arg);
         if (orphan_call == NULL)
                 return -ENOMEM;
-        r = pool->engine->ops->remove(pool->engine, orphan_call->container_id, on_discarded, orphan_call,
-                                      &orphan_call->call);
+        r = pool->engine->ops->inspect(pool->engine, orphan_call->container_id, on_inspected, orphan_call,
+                                       &orphan_call->call);
         if (r < 0)
                 orphan_call_free(orphan_call);
         return r;

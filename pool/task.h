@@ -31,7 +31,10 @@ struct task {
         bool has_taken;               /* the container of a warm carrel */
         bool has_died;                /* the engine has reported the container's end */
         uint64_t recalled_generation; /* adoption: of the ledger */
-        bool is_paused;               /* adoption: the engine reported the container as paused */
+        bool is_paused;               /* the engine reported the container as paused */
+        bool is_thawing;              /* the flow THAW */
+        unsigned n_looks;             /* FREEZE, THAW: at the freezer, so far */
+        bool is_from_outside;         /* the same: ask the engine whether it has paused the container */
         bool is_undo_unclean;         /* a container of this flow may still exist */
         pool_on_done on_done;         /* of an adoption; may be NULL */
         void *arg;

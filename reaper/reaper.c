@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pressure.h"
 #include "scan.h"
 #include "sweep.h"
 
@@ -18,6 +19,10 @@ enum { RECONCILE_SWEEPS_MAX = 5 };
 /* The number of concurrent retirements, and the delay before the next scan when there are that many. */
 enum { RETIRING_MAX = 32 };
 #define THROTTLED_S 0.25
+
+/* Under memory pressure: the time between two passes, and the idleness from which on a carrel may be frozen. */
+#define PRESSED_INTERVAL_S 1.0
+enum { PRESSED_IDLE_MS = 10000 };
 
 struct reaper {
         struct ev_loop *loop;
@@ -46,13 +51,42 @@ static int64_t to_ms(double s)
         return (int64_t)((s < longest_s ? s : longest_s) * 1000.0);
 }
 
+static int64_t lesser(int64_t a, int64_t b)
+{
+        return a < b ? a : b;
+}
+
 static struct judge_rules rules_of(const struct reaper *reaper)
 {
         return (struct judge_rules){
                 .idle_ttl_ms = to_ms(reaper->options.idle_ttl_s),
                 .max_lifetime_ms = to_ms(reaper->options.max_lifetime_s),
                 .counts_background = reaper->options.counts_background,
+                .freeze_after_ms = to_ms(reaper->options.freeze_after_s),
+                .reclaim_after_ms = to_ms(reaper->options.reclaim_after_s),
         };
+}
+
+static bool is_under_pressure(const struct reaper *reaper)
+{
+        const char *file = reaper->options.pressure_file != NULL ? reaper->options.pressure_file : PRESSURE_MEMORY;
+        double percent;
+
+        return reaper->options.freeze_pressure > 0 && pressure_read(file, &percent) == 0 &&
+               percent >= reaper->options.freeze_pressure;
+}
+
+/* A pass freezes some of those that have been idle for PRESSED_IDLE_MS, and the next ones reclaim their memory. */
+static struct scan_rules scan_rules_of(const struct reaper *reaper)
+{
+        struct scan_rules rules = { .judge = rules_of(reaper) };
+
+        if (!is_under_pressure(reaper))
+                return rules;
+        rules.pressed = rules.judge;
+        rules.pressed.freeze_after_ms = lesser(PRESSED_IDLE_MS, rules.judge.idle_ttl_ms);
+        rules.pressed.reclaim_after_ms = rules.pressed.freeze_after_ms;
+        return rules;
 }
 
 static void set_timer(struct reaper *reaper, ev_timer *timer, double after_s)
@@ -75,20 +109,23 @@ static unsigned free_retirements(const struct reaper *reaper)
 static void on_scan_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
         struct reaper *reaper = timer->data;
-        struct judge_rules rules = rules_of(reaper);
+        struct scan_rules rules = scan_rules_of(reaper);
         struct scan_piece piece = scan_next(&reaper->scan, reaper->pool, &rules, free_retirements(reaper));
+        double interval_s = reaper->options.interval_s;
 
         (void)loop, (void)events;
+        if (rules.pressed.freeze_after_ms > 0 && interval_s > PRESSED_INTERVAL_S)
+                interval_s = PRESSED_INTERVAL_S;
         if (piece.is_throttled)
                 set_timer(reaper, timer, THROTTLED_S);
         else
-                set_timer(reaper, timer, piece.is_last ? reaper->options.interval_s : 0.0);
+                set_timer(reaper, timer, piece.is_last ? interval_s : 0.0);
 }
 
 unsigned reaper_reap(struct reaper *reaper, double idle_s)
 {
-        struct judge_rules rules = { .idle_ttl_ms = to_ms(idle_s),
-                                     .counts_background = reaper->options.counts_background };
+        const struct scan_rules rules = { .judge = { .idle_ttl_ms = to_ms(idle_s),
+                                                     .counts_background = reaper->options.counts_background } };
         struct scan scan = { 0 };
         struct scan_piece piece;
         unsigned retired = 0;
@@ -115,6 +152,24 @@ void reaper_explain(const struct reaper *reaper, const struct carrel_view *view,
         length = strlen(ret_text);
         if (background > 0 && !rules.counts_background)
                 (void)snprintf(ret_text + length, size - length, " Background programs do not count.");
+}
+
+static void count_background(void *arg, const struct carrel_view *view)
+{
+        (void)carrel_background(view, arg);
+}
+
+int reaper_may_freeze(const struct reaper *reaper, const char *user, struct fault *why)
+{
+        unsigned background = 0;
+
+        if (reaper->options.counts_background)
+                (void)pool_inspect(reaper->pool, user, count_background, &background);
+        if (background == 0)
+                return 0;
+        return fault_set(why, FAULT_CARREL_BUSY, EBUSY,
+                         "%u task%s in the background, and busy = processes counts them as use", background,
+                         background == 1 ? " runs" : "s run");
 }
 
 /* ---- sweeps ---- */

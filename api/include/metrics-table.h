@@ -10,6 +10,10 @@ enum carrel_metric {
         METRIC_EXECS,           /* {cause}: POOL_EXEC_ENDED */
         METRIC_CARRELS,         /* {state}: pool_stats at the scrape */
         METRIC_RETIRED,         /* {reason}: POOL_RETIRED */
+        METRIC_FREEZES,         /* {reason}: POOL_FROZEN */
+        METRIC_THAWS,           /* {reason}: POOL_THAWED */
+        METRIC_RECLAIMS,        /* POOL_RECLAIMED */
+        METRIC_RECLAIMED_BYTES, /* the same */
         METRIC_POLICY_IN_FORCE, /* the daemon's describe, at the scrape; and so the next four */
         METRIC_POLICY_HEALS,
         METRIC_POLICY_ALARMS,

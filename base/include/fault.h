@@ -11,6 +11,7 @@
 enum fault_kind {
         FAULT_NONE,
         FAULT_CANCELLED,           /* the caller gave up, or carreld is being stopped */
+        FAULT_CARREL_BUSY,         /* it cannot be frozen: something uses it, or its state is another */
         FAULT_CARREL_FROZEN,       /* an admin has frozen it: nothing in it runs */
         FAULT_CARREL_LOST,         /* the container died under a running exec */
         FAULT_DEADLINE,            /* no answer in time */

@@ -64,13 +64,14 @@ enum carrel_state {
         CARREL_STARTING,
         CARREL_READY,
         CARREL_RETIRING,
-        CARREL_LOST, /* known dead; removed by the next ensure or sweep */
-        CARREL_WARM, /* waits for a user, who gets it by a claim */
+        CARREL_LOST,   /* known dead; removed by the next ensure or sweep */
+        CARREL_WARM,   /* waits for a user, who gets it by a claim */
+        CARREL_FROZEN, /* nothing in it runs until the next ensure thaws it; has a step while it is frozen or thawed */
         CARREL_STATES
 };
 const char *carrel_state_name(enum carrel_state state);
 
-enum ensure_outcome { OUTCOME_CREATED, OUTCOME_REUSED, OUTCOME_REPLACED, OUTCOME_CLAIMED, OUTCOMES };
+enum ensure_outcome { OUTCOME_CREATED, OUTCOME_REUSED, OUTCOME_REPLACED, OUTCOME_CLAIMED, OUTCOME_RESUMED, OUTCOMES };
 const char *ensure_outcome_name(enum ensure_outcome outcome);
 
 /* A snapshot of one carrel, valid during the callback. */
@@ -91,6 +92,8 @@ struct carrel_view {
         const char *tasks_file;   /* for carrel_background */
         const char *sockets_file; /* for carrel_socket_bytes */
         const struct pool *pool;  /* for carrel_is_frozen */
+        bool is_reclaimed;        /* FROZEN: its memory was given back, or that was tried */
+        bool has_refused_freeze;  /* a freeze has failed since its last use */
         bool is_warm;             /* of no user */
         bool has_agent;           /* the agent runs its execs; else the engine does */
         const char *address;      /* IPv4, or "" */
@@ -111,7 +114,7 @@ int carrel_background(const struct carrel_view *view, unsigned *ret_tasks);
 /* The memory of its sockets, where the kernel counts it apart from the carrel's memory (cgroup v1); else -ENODATA.
  * Reads the kernel's counter, as above. */
 int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes);
-/* Whether a READY carrel is frozen from outside. Reads the kernel's state, as above. */
+/* Whether it is FROZEN, or READY and frozen from outside. For the latter it reads the kernel's state, as above. */
 bool carrel_is_frozen(const struct carrel_view *view);
 
 struct pool_ensured {
@@ -121,10 +124,9 @@ struct pool_ensured {
 };
 
 /* The message of FAULT_CARREL_FROZEN. */
-#define CARREL_FROZEN                                                                                                  \
+#define CARREL_FROZEN_OUTSIDE                                                                                          \
         "the carrel is frozen from outside, by a pause of its container or by its cgroup's freezer: nothing in it "    \
-        "runs "                                                                                                        \
-        "until it is thawed (docker unpause, podman unpause, or the freezer)"
+        "runs until an admin thaws it (carrel thaw, docker unpause)"
 
 enum pool_event_kind {
         POOL_CREATED,
@@ -139,6 +141,10 @@ enum pool_event_kind {
         POOL_RETIRED,
         POOL_RETIRE_FAILED,
         POOL_LOST,
+        POOL_FROZEN,
+        POOL_FREEZE_FAILED,
+        POOL_THAWED,
+        POOL_RECLAIMED, /* memory of a FROZEN carrel */
         POOL_ADOPTED,
         POOL_ORPHAN_REMOVED,
         POOL_EXEC_ENDED,
@@ -157,6 +163,7 @@ struct pool_event {
         const char *detail;    /* a reason (one word) or a sentence, or "" */
         double duration_s;     /* of a flow or an exec, else 0 */
         enum exec_cause cause; /* POOL_EXEC_ENDED */
+        uint64_t bytes;        /* POOL_RECLAIMED: given back */
         bool has_open_streams; /* POOL_EXEC_ENDED: a background process of it can still write */
 };
 
@@ -277,6 +284,21 @@ typedef void (*pool_on_done)(void *arg, const struct fault *why);
 void pool_retire(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
                  struct pool_wait **ret_wait);
 
+/* Freezes the user's READY carrel: nothing in it runs, and it keeps its memory, until an ensure or pool_thaw. Done at
+ * once if it is frozen. FAULT_CARREL_BUSY: it is not READY, or an exec, a file operation or a lease uses it;
+ * FAULT_REQUEST_INVALID: its runtime has a kernel of its own; FAULT_CARREL_FROZEN: somebody else has frozen it;
+ * FAULT_DEADLINE: not all of its processes could be frozen, and it is thawed again. reason ("idle", "asked") is for the
+ * log, copied. Answers as pool_retire does. */
+void pool_freeze(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
+                 struct pool_wait **ret_wait);
+/* Begins to give the memory of a FROZEN carrel back to the host, once until it is thawed, and reports POOL_RECLAIMED at
+ * the end. 0; -EAGAIN: two run already, try again later; -ENOENT: it is not frozen; another negative errno: the host
+ * cannot. */
+int pool_reclaim(struct pool *pool, const char *user);
+/* Thaws it, whoever has frozen it: also a container that the engine has paused. This counts as use. Done at once if it
+ * runs. FAULT_CARREL_FROZEN: a control group above its own is frozen. Answers as pool_retire does. */
+void pool_thaw(struct pool *pool, const char *user, pool_on_done on_done, void *arg, struct pool_wait **ret_wait);
+
 /* The waiter leaves: its callback never runs. The flow and the other waiters go on. NULL is fine; returns NULL. */
 struct pool_wait *pool_leave(struct pool_wait *wait);
 
@@ -284,8 +306,8 @@ struct pool_wait *pool_leave(struct pool_wait *wait);
  * idle. A new lease replaces the old one, also a longer one. 0 or -ENOENT. */
 int pool_touch(struct pool *pool, const char *user, uint64_t lease_s, struct fault *why);
 
-/* Starts a program in the user's READY carrel, which is in use until the exec ends. Call pool_ensure first. Otherwise
- * as exec_start. A request without timeout_s gets the pool's exec_timeout_s. */
+/* Starts a program in the user's READY carrel (pool_ensure thaws it), which is in use until the exec ends. Call
+ * pool_ensure first. Otherwise as exec_start. A request without timeout_s gets the pool's exec_timeout_s. */
 int pool_exec(struct pool *pool, const char *user, const struct exec_request *request, const struct exec_sink *sink,
               void *arg, struct exec **ret_exec, struct fault *why);
 /* Cancels the exec (exec_cancel) and ends its use of the carrel. Returns NULL. */

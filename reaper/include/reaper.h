@@ -1,5 +1,5 @@
-/* Retires idle carrels after their TTL, and removes orphaned containers at start-up and periodically. judge.h and
- * orphans.h decide; the pool has the state. */
+/* Freezes and retires idle carrels after their times, and removes orphaned containers at start-up and periodically.
+ * judge.h and orphans.h decide; the pool has the state. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,10 @@ struct pool;
 struct reaper;
 
 struct reaper_options {
-        double idle_ttl_s; /* > 0 */
+        double idle_ttl_s;                      /* > 0 */
+        double freeze_after_s, reclaim_after_s; /* of idleness; 0: never */
+        unsigned freeze_pressure;  /* percent of memory pressure at which the longest idle are frozen; 0: never */
+        const char *pressure_file; /* NULL: the kernel's (pressure.h); borrowed */
         double interval_s;
         double max_lifetime_s;   /* 0: unbounded */
         double sweep_interval_s; /* of the engine's list */
@@ -47,6 +50,10 @@ void reaper_sweep_forget(struct reaper *reaper, void *arg);
 /* POST /v1/reap: retires every carrel idle for at least idle_s (busy and leased ones never); returns how many
  * retirements were started. */
 unsigned reaper_reap(struct reaper *reaper, double idle_s);
+
+/* POST .../freeze: whether the reaper's rules allow it. 0, or FAULT_CARREL_BUSY: programs run in the background, and
+ * count as use. Call pool_freeze then, which checks the rest. */
+int reaper_may_freeze(const struct reaper *reaper, const char *user, struct fault *why);
 
 /* Writes a sentence for `carrel why`: what the reaper would do with the carrel, and when. */
 struct carrel_view;

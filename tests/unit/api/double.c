@@ -111,6 +111,26 @@ void pool_retire(struct pool *pool, const char *user, const char *reason, pool_o
         **ret_wait = (struct pool_wait){ .on_done = on_done, .arg = arg };
 }
 
+void pool_freeze(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
+                 struct pool_wait **ret_wait)
+{
+        pool->freezes++;
+        pool_retire(pool, user, reason, on_done, arg, ret_wait);
+}
+
+void pool_thaw(struct pool *pool, const char *user, pool_on_done on_done, void *arg, struct pool_wait **ret_wait)
+{
+        pool->thaws++;
+        pool_retire(pool, user, "", on_done, arg, ret_wait);
+}
+
+int reaper_may_freeze(const struct reaper *reaper, const char *user, struct fault *why)
+{
+        (void)reaper;
+        return user[0] != 'q' ? 0
+                              : fault_set(why, FAULT_CARREL_BUSY, EBUSY, "1 task runs in the background, which counts");
+}
+
 struct pool_wait *pool_leave(struct pool_wait *wait)
 {
         if (wait != NULL)
@@ -343,14 +363,14 @@ const char *carrel_policy_name(enum carrel_policy policy)
 
 const char *carrel_state_name(enum carrel_state state)
 {
-        static const char *const NAMES[] = { "queued", "starting", "ready", "retiring", "lost", "warm" };
+        static const char *const NAMES[] = { "queued", "starting", "ready", "retiring", "lost", "warm", "frozen" };
 
         return NAMES[state];
 }
 
 const char *ensure_outcome_name(enum ensure_outcome outcome)
 {
-        static const char *const NAMES[] = { "created", "reused", "replaced", "claimed" };
+        static const char *const NAMES[] = { "created", "reused", "replaced", "claimed", "resumed" };
 
         return NAMES[outcome];
 }

@@ -54,7 +54,7 @@ struct pool {
         struct pool_wait waits[DOUBLE_WAITS];
         struct exec exec;
         /* what was asked */
-        unsigned ensures, retires, touches, execs, exec_cancels;
+        unsigned ensures, retires, freezes, thaws, touches, execs, exec_cancels;
         char user[USER_ID_MAX + 1];
         struct carrel_spec spec;
         enum on_conflict on_conflict;

@@ -23,6 +23,8 @@ static const struct {
         { "PUT", "/v1/carrels/%41-b.c_9", "/v1/carrels/{user}", "A-b.c_9", FAULT_NONE },
         { "GET", "/v1/carrels/why/why", "/v1/carrels/{user}/why", "why", FAULT_NONE },
         { "POST", "/v1/carrels/ada/exec", "/v1/carrels/{user}/exec", "ada", FAULT_NONE },
+        { "POST", "/v1/carrels/ada/freeze", "/v1/carrels/{user}/freeze", "ada", FAULT_NONE },
+        { "POST", "/v1/carrels/ada/thaw", "/v1/carrels/{user}/thaw", "ada", FAULT_NONE },
         { "POST", "/v1/carrels/ada/touch", "/v1/carrels/{user}/touch", "ada", FAULT_NONE },
         { "DELETE", "/v1/carrels/ada", "/v1/carrels/{user}", "ada", FAULT_NONE },
         { "POST", "/v1/execs/9b1d/signal", "/v1/execs/{id}/signal", "9b1d", FAULT_NONE },

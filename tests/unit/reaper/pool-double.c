@@ -53,6 +53,9 @@ static void show(const struct double_user *user, struct carrel_view *ret_view)
                 .tasks_file = user->background,
                 .sockets_file = user->sockets,
                 .spec = &SPEC,
+                .step = "",
+                .is_reclaimed = user->is_reclaimed,
+                .has_refused_freeze = user->has_refused_freeze,
         };
 }
 
@@ -140,6 +143,22 @@ void pool_retire(struct pool *pool, const char *user, const char *reason, pool_o
         snprintf(found->retired_for, sizeof found->retired_for, "%s", reason);
         if (other != NULL)
                 other->execs = 1;
+}
+
+void pool_freeze(struct pool *pool, const char *user, const char *reason, pool_on_done on_done, void *arg,
+                 struct pool_wait **ret_wait)
+{
+        struct double_user *found = find(pool, user);
+
+        (void)on_done, (void)arg, (void)ret_wait;
+        found->state = CARREL_FROZEN;
+        snprintf(found->frozen_for, sizeof found->frozen_for, "%s", reason);
+}
+
+int pool_reclaim(struct pool *pool, const char *user)
+{
+        find(pool, user)->is_reclaimed = true;
+        return 0;
 }
 
 /* ---- the engine's side ---- */

@@ -16,6 +16,8 @@ struct double_user {
         char background[8];   /* tasks in the background, as a number; "": not known */
         char sockets[16];     /* bytes of its sockets, as a number; "": not counted */
         char retired_for[16]; /* the reason; "": not retired */
+        char frozen_for[16];  /* the reason; "": not frozen */
+        bool is_reclaimed, has_refused_freeze;
 };
 
 enum double_answer { ANSWER_OK, ANSWER_FAULT, ANSWER_BUSY_NOW, ANSWER_NO_MEMORY_NOW, ANSWER_AT_ONCE, ANSWER_NEVER };

@@ -186,7 +186,7 @@ static void the_background(void **state)
                                                   .interval_s = 3600.0,
                                                   .sweep_interval_s = 3600.0,
                                                   .counts_background = CASES[i].counts };
-                struct carrel_view view = { .state = CARREL_READY, .idle_ms = 5000 };
+                struct carrel_view view = { .step = "", .state = CARREL_READY, .idle_ms = 5000 };
                 struct world world;
                 struct double_user *user;
                 char text[256];
@@ -274,9 +274,109 @@ static unsigned count_retired(const struct pool *pool)
         return retired;
 }
 
+/* ---- frozen ones ---- */
+
+static void the_ladder_is_climbed(void **state)
+{
+        struct scan_rules rules = { .judge = {
+                                            .idle_ttl_ms = 3000, .freeze_after_ms = 1000, .reclaim_after_ms = 2000 } };
+        struct scan scan = { 0 };
+        struct double_user *user, *busy, *stubborn;
+        struct world world;
+
+        (void)state;
+        world_open(&world, false);
+        user = pool_double_add(&world.pool, "ada", 500);
+        busy = pool_double_add(&world.pool, "bob", 2500);
+        stubborn = pool_double_add(&world.pool, "eve", 2500);
+        busy->execs = 1;
+        stubborn->has_refused_freeze = true;
+        (void)scan_next(&scan, &world.pool, &rules, 32);
+        assert_int_equal(user->state, CARREL_READY);
+        user->idle_ms = 1500;
+        (void)scan_next(&scan, &world.pool, &rules, 32);
+        assert_int_equal(user->state, CARREL_FROZEN);
+        assert_string_equal(user->frozen_for, "idle");
+        assert_false(user->is_reclaimed);
+        user->idle_ms = 2000;
+        (void)scan_next(&scan, &world.pool, &rules, 32);
+        assert_true(user->is_reclaimed);
+        assert_int_equal(busy->state, CARREL_READY);
+        assert_int_equal(stubborn->state, CARREL_READY);
+        user->idle_ms = 3000;
+        (void)scan_next(&scan, &world.pool, &rules, 32);
+        assert_string_equal(user->retired_for, "idle");
+        world_close(&world);
+}
+
+static void a_background_program_that_counts_is_not_frozen(void **state)
+{
+        struct scan_rules rules = { .judge = {
+                                            .idle_ttl_ms = 3000, .freeze_after_ms = 1000, .counts_background = true } };
+        struct scan scan = { 0 };
+        struct double_user *user;
+        struct fault why;
+        struct world world;
+
+        (void)state;
+        world_open(&world, false);
+        user = pool_double_add(&world.pool, "ada", 1500);
+        (void)snprintf(user->background, sizeof user->background, "1");
+        (void)scan_next(&scan, &world.pool, &rules, 32);
+        assert_int_equal(user->state, CARREL_READY);
+        assert_int_equal(user->idle_ms, 0); /* it counts as use */
+        assert_int_equal(reaper_may_freeze(world.reaper, "ada", &why), 0);
+        reaper_reconfigure(world.reaper, &(struct reaper_options){ .idle_ttl_s = 1, .counts_background = true });
+        assert_true(reaper_may_freeze(world.reaper, "ada", &why) < 0);
+        assert_int_equal(why.kind, FAULT_CARREL_BUSY);
+        assert_int_equal(reaper_may_freeze(world.reaper, "nobody", &why), 0);
+        world_close(&world);
+}
+
+/* The longest idle first, a bounded number in each pass; those that are frozen already give their memory back. */
+static void pressure_takes_the_eldest(void **state)
+{
+        struct scan_rules rules = { .judge = { .idle_ttl_ms = 1000000 } };
+        struct scan scan = { 0 };
+        unsigned frozen = 0, reclaimed = 0;
+        struct scan_piece piece;
+        struct world world;
+
+        (void)state;
+        world_open(&world, false);
+        for (int i = 0; i < 200; i++) {
+                char name[16];
+
+                (void)snprintf(name, sizeof name, "u%03d", i);
+                (void)pool_double_add(&world.pool, name, 100 + i * 7919 % 200);
+        }
+        do
+                piece = scan_next(&scan, &world.pool, &rules, 32);
+        while (!piece.is_last);
+        rules.pressed = rules.judge;
+        rules.pressed.freeze_after_ms = rules.pressed.reclaim_after_ms = 100;
+        for (int pass = 0; pass < 2; pass++)
+                do
+                        piece = scan_next(&scan, &world.pool, &rules, 32);
+                while (!piece.is_last);
+        for (unsigned i = 0; i < world.pool.n_users; i++) {
+                const struct double_user *user = &world.pool.users[i];
+
+                frozen += user->state == CARREL_FROZEN;
+                reclaimed += user->is_reclaimed;
+                if (user->state == CARREL_FROZEN) {
+                        assert_string_equal(user->frozen_for, "pressure");
+                        assert_true(user->idle_ms >= 300 - SCAN_ELDEST);
+                }
+        }
+        assert_int_equal(frozen, SCAN_ELDEST);
+        assert_int_equal(reclaimed, SCAN_ELDEST);
+        world_close(&world);
+}
+
 static void pieces_are_bounded(void **state)
 {
-        struct judge_rules rules = { .idle_ttl_ms = 1000 };
+        struct scan_rules rules = { .judge = { .idle_ttl_ms = 1000 } };
         struct scan scan = { 0 };
         struct scan_piece piece;
         struct world world;
@@ -526,7 +626,7 @@ static void freed_with_open_questions(void **state)
 
 static void explaining(void **state)
 {
-        struct carrel_view view = { .user = "alice", .state = CARREL_READY, .idle_ms = 400 };
+        struct carrel_view view = { .user = "alice", .step = "", .state = CARREL_READY, .idle_ms = 400 };
         struct world world;
         char text[128];
 
@@ -548,6 +648,9 @@ int main(void)
                 cmocka_unit_test(nobody_before_the_start_is_over),
                 cmocka_unit_test(a_listener_uses_the_next_one),
                 cmocka_unit_test(reaping_by_hand_takes_all),
+                cmocka_unit_test(the_ladder_is_climbed),
+                cmocka_unit_test(a_background_program_that_counts_is_not_frozen),
+                cmocka_unit_test(pressure_takes_the_eldest),
                 cmocka_unit_test(pieces_are_bounded),
                 cmocka_unit_test(retirements_in_flight_are_bounded),
                 cmocka_unit_test(sweeps),
