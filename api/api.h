@@ -32,7 +32,8 @@ struct api {
 
 /* Memory that comes with every request (request_context); ensure-then.c fills it. */
 struct api_context {
-        struct pool_wait *wait; /* left when the request ends; or NULL */
+        struct pool_wait *wait;         /* left when the request ends; or NULL */
+        struct userfiles_wait *erasure; /* the same */
         void (*on_ready)(struct request *request, const struct pool_ensured *ensured);
         /* NULL: a fault is the answer. */
         void (*on_failed)(struct request *request, const struct fault *why);

@@ -12,9 +12,11 @@
 #include "pieces.h"
 #include "put.h"
 #include "reaper.h"
+#include "remove-query.h"
 #include "render.h"
 #include "routes.h"
 #include "stream.h"
+#include "userfiles.h"
 
 enum { SENTENCE_BYTES = 256 };
 
@@ -213,8 +215,41 @@ static void on_removed(void *arg, const struct fault *why)
         answer_json(request, HTTP_OK, answer);
 }
 
+static void on_erased(void *arg, uint64_t n_removed, const struct fault *why)
+{
+        struct request *request = arg;
+        struct json *answer;
+
+        api_context_of(request)->erasure = NULL;
+        if (why != NULL) {
+                answer_fault(request, why);
+                return;
+        }
+        answer = json_object();
+        put_text(&answer, "user", request->parameter);
+        put_text(&answer, "outcome", "erased");
+        put_number(&answer, "files", (double)n_removed);
+        answer_json(request, HTTP_OK, answer);
+}
+
+static int read_files(void *target, const char *value, const char *name, struct fault *why)
+{
+        return query_flag(value, name, &((struct remove_query *)target)->has_files, why);
+}
+
+const struct query_parameter REMOVE_QUERY[] = { { "files", read_files, false }, { 0 } };
+
 void handle_remove(struct request *request)
 {
-        pool_retire(api_of(request)->pool, request->parameter, "removed", on_removed, request,
-                    &api_context_of(request)->wait);
+        struct api_context *context = api_context_of(request);
+        struct api *api = api_of(request);
+        struct remove_query query = { 0 };
+        struct fault why;
+
+        if (query_parse(request->query, request->route->query, &query, &why) < 0)
+                answer_fault(request, &why);
+        else if (query.has_files)
+                userfiles_erase(api->options.userfiles, request->parameter, on_erased, request, &context->erasure);
+        else
+                pool_retire(api->pool, request->parameter, "removed", on_removed, request, &context->wait);
 }

@@ -8,6 +8,7 @@
 #include "handlers.h"
 #include "list-query.h"
 #include "pool.h"
+#include "remove-query.h"
 #include "str.h"
 #include "url.h"
 
@@ -18,7 +19,7 @@ static const struct route ROUTES[] = {
         { "GET", "/v1/carrels", handle_list, 0, CARREL_LIST_QUERY, "list" },
         { "PUT", "/v1/carrels/{user}", handle_ensure, ROUTE_BODY | ROUTE_SHARED, NULL, "ensure" },
         { "GET", "/v1/carrels/{user}", handle_inspect, 0, NULL, "inspect" },
-        { "DELETE", "/v1/carrels/{user}", handle_remove, 0, NULL, "remove" },
+        { "DELETE", "/v1/carrels/{user}", handle_remove, 0, REMOVE_QUERY, "remove" },
         { "GET", "/v1/carrels/{user}/archive", handle_archive_get, ROUTE_SHARED, ARCHIVE_QUERY, "archive_get" },
         { "PUT", "/v1/carrels/{user}/archive", handle_archive_put, ROUTE_SPOOL | ROUTE_SHARED, ARCHIVE_QUERY,
           "archive_put", SPOOL_FILE },

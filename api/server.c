@@ -11,6 +11,7 @@
 #include "routes.h"
 #include "spool.h"
 #include "str.h"
+#include "userfiles.h"
 
 enum { CONNECTIONS_DEFAULT = 1200 };
 static const double READ_DEADLINE_S = 10, IDLE_DEADLINE_S = 60, PROGRESS_DEADLINE_S = 30;
@@ -22,6 +23,7 @@ static void on_drop(void *context)
         struct api_context *call = context;
 
         call->wait = pool_leave(call->wait);
+        call->erasure = userfiles_leave(call->erasure);
 }
 
 static void on_request(void *arg, const struct route *route, unsigned status)

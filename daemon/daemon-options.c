@@ -150,6 +150,11 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
         };
 }
 
+void daemon_storage_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
+{
+        (void)snprintf(path, DAEMON_PATH_BYTES, "%s/carrel-storage", config->helper_dir);
+}
+
 void daemon_mountd_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
 {
         (void)snprintf(path, DAEMON_PATH_BYTES, "%s/carrel-mountd", config->helper_dir);

@@ -24,6 +24,8 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
 /* Whether each container of the runtime has a kernel of its own. */
 bool daemon_has_own_kernel(const struct config *config);
+/* Writes the path of carrel-storage (storage.h). */
+void daemon_storage_path(const struct config *config, char path[static DAEMON_PATH_BYTES]);
 /* Writes the path of carrel-mountd (attach.h). */
 void daemon_mountd_path(const struct config *config, char path[static DAEMON_PATH_BYTES]);
 struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],

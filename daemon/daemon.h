@@ -11,7 +11,9 @@
 #include "pool.h"
 
 struct attach;
+struct storage;
 struct turns;
+struct userfiles;
 
 struct daemon {
         struct config config;
@@ -32,6 +34,8 @@ struct daemon {
         struct pool *pool;
         struct job_registry *registry;
         struct jobs *jobs;
+        struct storage *storage;
+        struct userfiles *userfiles;
         struct reaper *reaper;
         struct api *api;
         struct flow_observer observer;

@@ -23,10 +23,13 @@
 #include "scope.h"
 #include "server.h"
 #include "space.h"
+#include "storage.h"
 #include "str.h"
 #include "turns.h"
+#include "userfiles.h"
 
-enum { LOCK_PATIENCE_MS = 5000 };
+/* STORAGE_JOBS: processes of carrel-storage at a time. */
+enum { LOCK_PATIENCE_MS = 5000, STORAGE_JOBS = 4 };
 
 /* ---- what the rooms tell the daemon ---- */
 
@@ -417,6 +420,24 @@ static void free_jobs(struct daemon *daemon)
         daemon->registry = job_registry_close(daemon->registry);
 }
 
+static int make_userfiles(struct daemon *daemon, struct fault *why)
+{
+        char path[DAEMON_PATH_BYTES];
+        int r;
+
+        daemon_storage_path(&daemon->config, path);
+        r = storage_new(&daemon->storage, daemon->loop, path, STORAGE_JOBS);
+        if (r < 0)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory");
+        return userfiles_new(&daemon->userfiles, daemon->loop, daemon->pool, daemon->storage, why);
+}
+
+static void free_userfiles(struct daemon *daemon)
+{
+        daemon->userfiles = userfiles_free(daemon->userfiles);
+        daemon->storage = storage_free(daemon->storage);
+}
+
 static int make_reaper(struct daemon *daemon, struct fault *why)
 {
         struct reaper_options options = daemon_reaper_options(&daemon->config);
@@ -480,6 +501,7 @@ static int make_api(struct daemon *daemon, struct fault *why)
                 .max_peer_connections = (unsigned)daemon->config.max_peer_connections,
                 .execs = daemon->execs,
                 .jobs = daemon->jobs,
+                .userfiles = daemon->userfiles,
                 .spool_dir = spool_directory(&daemon->config),
                 .spool_max_bytes = daemon->config.image_max_bytes,
                 .file_max_bytes = daemon->config.file_max_bytes,
@@ -516,6 +538,7 @@ static const struct phase {
         { "engine", make_engine, free_engine },
         { "pool", make_pool, free_pool },
         { "jobs", make_jobs, free_jobs },
+        { "userfiles", make_userfiles, free_userfiles },
         { "reaper", make_reaper, free_reaper },
         { "api", make_api, free_api },
 };

@@ -130,6 +130,7 @@ complete -c carrel -n '__carrel_is ps' -s s -l state -x -a 'all ended failed run
 complete -c carrel -n '__carrel_is ps' -s a -l all -d 'also waiting and finished ones'
 complete -c carrel -n '__carrel_is reap' -s i -l idle -x -d seconds
 complete -c carrel -n '__carrel_is rm' -s a -l all -d "every user's carrel"
+complete -c carrel -n '__carrel_is rm' -l files -d 'remove the files for good, too'
 complete -c carrel -n '__carrel_is rm' -s f -l force -d 'ignore users without a carrel'
-complete -c carrel -n '__carrel_is rm' -s y -l yes -d 'with --all: do not ask'
+complete -c carrel -n '__carrel_is rm' -s y -l yes -d 'with --all or --files: do not ask'
 complete -c carrel -n '__carrel_is touch' -s l -l lease -x -d seconds

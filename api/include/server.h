@@ -15,6 +15,7 @@ struct jobs;
 struct metrics;
 struct pool;
 struct reaper;
+struct userfiles;
 
 enum { API_ENGINES_MAX = 4 };
 
@@ -74,6 +75,7 @@ struct api_options {
         double idle_deadline_s;        /* between requests, and for a client to read its answer; 0: 60 s */
         struct execs *execs;           /* to list and signal programs; may be NULL */
         struct jobs *jobs;             /* detached and named execs; may be NULL */
+        struct userfiles *userfiles;   /* to erase users' files */
         const char *spool_dir;         /* on a disk, for bodies that do not fit into memory; NULL: those are refused */
         uint64_t spool_max_bytes;      /* of one body in spool_dir (image_max_size) */
         uint64_t file_max_bytes;       /* of one body for a carrel (file_max_size); 0: spool_max_bytes */
@@ -81,7 +83,8 @@ struct api_options {
         unsigned max_spools;           /* bodies in progress (max_uploads); 0: no bound */
 };
 
-/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->jobs, options->spool_dir and what
+/* Borrows loop, pool, reaper, metrics (which may be NULL), options->execs, options->jobs,
+ * options->userfiles, options->spool_dir and what
  * *info points at for its life; copies *info and *options. */
 __attribute__((warn_unused_result)) int api_new(struct api **ret_api, struct ev_loop *loop, struct pool *pool,
                                                 struct reaper *reaper, struct metrics *metrics,

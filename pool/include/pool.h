@@ -315,6 +315,16 @@ struct exec *pool_exec_cancel(struct pool *pool, struct exec *exec);
 /* The user an exec belongs to, or NULL. */
 const char *pool_exec_user(const struct pool *pool, const char *exec_id);
 
+/* ---- a user's files ---- */
+
+/* users_dir (O_PATH); the pool's. Names that begin with a dot are no users. */
+int pool_users_fd(const struct pool *pool);
+/* Moves the directory of a user who has no carrel to a new name in another directory of the same file system, in one
+ * step. FAULT_NOT_FOUND: the user has no files. FAULT_SPEC_CONFLICT: there is a carrel. FAULT_INTERNAL: it is no
+ * directory of a user, as at an ensure. */
+__attribute__((warn_unused_result)) int pool_move_files(struct pool *pool, const char *user, int to_fd,
+                                                        const char *name, struct fault *why);
+
 /* ---- looking ---- */
 
 /* How the user's last carrel ended; NULL: not known. Kept for some 1,000 users until carreld ends. Valid until the

@@ -13,7 +13,7 @@ struct storage;
 struct storage_job;
 
 enum storage_verb {
-        STORAGE_CLEAR,   /* removes all in the directory `source`, and keeps it empty */
+        STORAGE_CLEAR,   /* removes all in the directory `source` and keeps it, empty; syncfs(2) before and after */
         STORAGE_COPY,    /* copies all in `source`, and source's own mode, time and attributes, to target/files */
         STORAGE_MEASURE, /* counts what is in `source` */
         STORAGE_VERB_COUNT

@@ -46,10 +46,15 @@ static void on_removed(void *arg)
         progress_tick(progress);
 }
 
+/* The disk first knows how the tree came to its place: if the machine crashes, no half of it is at the old one. */
 static int do_clear(struct work *work, struct fault *why)
 {
-        int r = tree_clear(work->source_fd, on_removed, &work->progress);
+        int r = syncfs(work->source_fd) < 0 ? -errno : 0;
 
+        if (r == 0)
+                r = tree_clear(work->source_fd, on_removed, &work->progress);
+        if (r == 0 && syncfs(work->source_fd) < 0)
+                r = -errno;
         return r < 0 ? progress_fail("remove the files", r, why) : 0;
 }
 

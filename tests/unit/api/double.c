@@ -131,6 +131,29 @@ int reaper_may_freeze(const struct reaper *reaper, const char *user, struct faul
                               : fault_set(why, FAULT_CARREL_BUSY, EBUSY, "1 task runs in the background, which counts");
 }
 
+/* There is one erasure at a time, and the pool is that of the test. */
+void userfiles_erase(struct userfiles *files, const char *user, userfiles_on_erased on_erased, void *arg,
+                     struct userfiles_wait **ret_wait)
+{
+        const struct fault *fault = &files->pool->fault;
+
+        (void)snprintf(files->erased, sizeof files->erased, "%s", user);
+        *ret_wait = NULL;
+        if (files->pool->answer == ANSWER_AT_ONCE) {
+                on_erased(arg, 3, fault->kind == FAULT_NONE ? NULL : fault);
+                return;
+        }
+        files->wait = (struct userfiles_wait){ on_erased, arg };
+        *ret_wait = &files->wait;
+}
+
+struct userfiles_wait *userfiles_leave(struct userfiles_wait *wait)
+{
+        if (wait != NULL)
+                wait->on_erased = NULL;
+        return NULL;
+}
+
 struct pool_wait *pool_leave(struct pool_wait *wait)
 {
         if (wait != NULL)

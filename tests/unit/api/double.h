@@ -7,6 +7,7 @@
 #include "images.h"
 #include "pool.h"
 #include "reaper.h"
+#include "userfiles.h"
 
 enum double_answer { ANSWER_AT_ONCE, ANSWER_LATER };
 
@@ -33,6 +34,17 @@ struct exec {
         uint16_t rows, cols;
         struct buffer kept[2]; /* what exec_result_take takes, of a result with taken_from */
         unsigned n_taken;
+};
+
+struct userfiles_wait {
+        userfiles_on_erased on_erased; /* NULL: nobody waits */
+        void *arg;
+};
+
+struct userfiles {
+        struct pool *pool;
+        struct userfiles_wait wait;
+        char erased[USER_ID_MAX + 1];
 };
 
 /* One image work at a time; answered by the loop's own hand: at once where it begins. */

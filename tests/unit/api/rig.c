@@ -88,6 +88,8 @@ struct rig *rig_new(const struct api_options *options)
         assert_non_null(rig);
         rig->options = options == NULL ? (struct api_options){ .admin_gid = (gid_t)-1 } : *options;
         rig->options.execs = &rig->execs;
+        rig->userfiles.pool = &rig->pool;
+        rig->options.userfiles = &rig->userfiles;
         rig->info = (struct api_info){
                 .version = "0.1.0",
                 .pool = "default",

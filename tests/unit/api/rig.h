@@ -31,6 +31,7 @@ struct rig {
         struct pool pool;
         struct reaper reaper;
         struct execs execs;
+        struct userfiles userfiles;
         struct job_registry *registry;
         struct jobs *jobs;
         struct api_options options;

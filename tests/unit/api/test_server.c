@@ -975,6 +975,36 @@ static void test_requests_of_a_user(void **state)
         rig_free(rig);
 }
 
+/* ---- erasure ---- */
+
+static void test_erasure(void **state)
+{
+        struct rig *rig = rig_new(NULL);
+        struct client *client = rig_connect(rig);
+        struct response response;
+
+        (void)state;
+        client_say(client, "DELETE /v1/carrels/ada?files=1 HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "");
+        assert_string_equal(rig->userfiles.erased, "ada");
+        assert_int_equal(rig->pool.retires, 0);
+        client_say(client, "DELETE /v1/carrels/ada?files=0 HTTP/1.1\r\nHost: c\r\n\r\n");
+        response = client_response(client, false);
+        assert_answer(&response, 200, "");
+        assert_int_equal(rig->pool.retires, 1);
+        /* A client that leaves is not answered; the erasure is not its request's. */
+        rig->pool.answer = ANSWER_LATER;
+        client_say(client, "DELETE /v1/carrels/bob?files=1 HTTP/1.1\r\nHost: c\r\n\r\n");
+        while (rig->userfiles.wait.on_erased == NULL)
+                ev_run(rig->loop, EVRUN_ONCE);
+        client_close(client);
+        while (rig->userfiles.wait.on_erased != NULL)
+                ev_run(rig->loop, EVRUN_ONCE);
+        assert_string_equal(rig->userfiles.erased, "bob");
+        rig_free(rig);
+}
+
 /* ---- roles ---- */
 
 /* Asks for a reap with the credentials given; the socket keeps those of connect(2). */
@@ -1063,6 +1093,7 @@ int main(void)
                 cmocka_unit_test(test_more_connections_than_allowed),
                 cmocka_unit_test(test_connections_of_a_peer),
                 cmocka_unit_test(test_requests_of_a_user),
+                cmocka_unit_test(test_erasure),
                 cmocka_unit_test(test_roles),
                 cmocka_unit_test(test_no_admin_group),
         };

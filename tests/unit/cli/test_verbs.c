@@ -102,6 +102,8 @@ static void usage_errors_exit_2(void **state)
                 { { "rm" }, 2, "missing argument: USER, or --all" },
                 { { "image" }, 2, "missing argument: build [NAME[:TAG]] | import" },
                 { { "rm", "--all", "ada" }, 2, "not both" },
+                { { "rm", "--all", "--files" }, 2, "--files needs the names" },
+                { { "rm", "--files", "ada" }, 2, "add --yes" },
                 { { "doctor", "--allowed", "x" }, 2, "ADDRESS:PORT" },
                 { { "exec", "ada" }, 125, "missing argument: PROGRAM\n" },
                 { { "exec", "ada", "-x" }, 125, "see `carrel exec --help`" },

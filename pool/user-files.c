@@ -1,0 +1,51 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool-inside.h"
+#include "userdir.h"
+
+int pool_users_fd(const struct pool *pool)
+{
+        return pool->users_fd;
+}
+
+/* userdir_prepare makes a directory as root and then gives it away; a root's directory with content is not a user's. */
+static int remove_unowned(const struct pool *pool, const char *user, struct fault *why)
+{
+        if (unlinkat(pool->users_fd, user, AT_REMOVEDIR) < 0)
+                return fault_set(why, FAULT_INTERNAL, EPERM,
+                                 "the directory of %s belongs to root and is not empty: carreld did not make it. "
+                                 "Remove it, or move it away",
+                                 user);
+        return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user);
+}
+
+int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *name, struct fault *why)
+{
+        struct pool_owner owner;
+        struct stat status;
+        int r;
+
+        if (table_find(&pool->table, user) != NULL)
+                return fault_set(why, FAULT_SPEC_CONFLICT, EBUSY, "user %s has a carrel", user);
+        if (fstatat(pool->users_fd, user, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user)
+                                       : fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory of %s: %s",
+                                                   user, strerrordesc_np(errno));
+        if (!S_ISDIR(status.st_mode))
+                return fault_set(why, FAULT_INTERNAL, ENOTDIR, "the directory of %s is a file or a link: move it away",
+                                 user);
+        r = userdir_owner(pool->users_fd, user, &pool->options.owner, &owner, why);
+        if (r < 0)
+                return r;
+        if (status.st_uid == geteuid())
+                return remove_unowned(pool, user, why);
+        if (renameat2(pool->users_fd, user, to_fd, name, RENAME_NOREPLACE) < 0)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot move the directory of %s: %s", user,
+                                 strerrordesc_np(errno));
+        return 0;
+}
