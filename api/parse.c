@@ -111,6 +111,28 @@ static int read_profile(void *target, const cJSON *value, const char *name, stru
         return r < 0 ? r : str_copy(body->spec.profile, sizeof body->spec.profile, profile);
 }
 
+static int read_mounts(void *target, const cJSON *value, const char *name, struct fault *why)
+{
+        enum { NAMES_MAX = 64 };
+        struct ensure_body *body = target;
+        const char *names[NAMES_MAX];
+        const cJSON *item;
+        size_t n = 0;
+
+        if (!cJSON_IsArray(value))
+                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "%s must be an array of names of mount sets",
+                                 name);
+        cJSON_ArrayForEach(item, value)
+        {
+                if (n == NAMES_MAX)
+                        return fault_set(why, FAULT_REQUEST_INVALID, E2BIG, "%s has more than %d names", name,
+                                         NAMES_MAX);
+                if (field_text(item, name, 1, SETTINGS_NAME_BYTES - 1, &names[n++], why) < 0)
+                        return -EINVAL;
+        }
+        return pool_mounts_join(names, n, body->spec.mounts, why);
+}
+
 static int read_on_conflict(void *target, const cJSON *value, const char *name, struct fault *why)
 {
         static const char *const CHOICES[] = { "replace_idle", "replace", "fail" };
@@ -125,8 +147,13 @@ static int read_on_conflict(void *target, const cJSON *value, const char *name, 
 }
 
 static const struct field ENSURE[] = {
-        { "image", read_image },   { "limits", read_limits },   { "on_conflict", read_on_conflict },
-        { "policy", read_policy }, { "profile", read_profile }, { 0 },
+        { "image", read_image },
+        { "limits", read_limits },
+        { "mounts", read_mounts },
+        { "on_conflict", read_on_conflict },
+        { "policy", read_policy },
+        { "profile", read_profile },
+        { 0 },
 };
 
 int parse_ensure(const char *text, size_t length, struct ensure_body *ret_body, struct fault *why)

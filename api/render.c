@@ -29,6 +29,20 @@ static void put_time(struct json **object, const char *key, int64_t wall_ms)
         put_text(object, key, wall_ms == 0 ? NULL : text);
 }
 
+/* names: separated by commas. */
+static struct json *render_mounts(const char *names)
+{
+        struct json *array = json_array();
+        char words[POOL_MOUNTS_BYTES];
+        char *rest = words;
+
+        memcpy(words, names, sizeof words);
+        for (const char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ","))
+                if (name[0] != '\0')
+                        put_text(&array, NULL, name);
+        return array;
+}
+
 struct json *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome)
 {
         struct json *object = json_object();
@@ -46,6 +60,7 @@ struct json *render_carrel(const struct carrel_view *carrel, const char *engine,
         put_text(&object, "profile", carrel->spec->profile);
         put_text(&object, "policy", carrel_policy_name(carrel->spec->policy));
         put_child(&object, "limits", render_limits(carrel->spec));
+        put_child(&object, "mounts", render_mounts(carrel->spec->mounts));
         put_text(&object, "address", carrel->address);
         put_time(&object, "started_at", carrel->started_wall_ms);
         put_seconds(&object, "age_s", (double)carrel->age_ms);

@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <string.h>
+
 #include "calls.h"
 #include "scope.h"
 #include "verbs.h"
@@ -5,6 +8,7 @@
 
 struct ensure_values {
         const char *image;
+        const char *mounts;
         const char *policy;
         const char *profile;
         const char *on_conflict;
@@ -23,6 +27,8 @@ static const struct option_spec OPTIONS[] = {
         { 0, "image", OPTION_TEXT, AT(image), .argument = "IMAGE", .help = "image of the container" },
         { 0, "memory", OPTION_SIZE, AT(memory), 1, 9e15, .argument = "SIZE",
           .help = "memory including swap (512m, 2g), at most the profile's or pool's" },
+        { 0, "mounts", OPTION_TEXT, AT(mounts), .argument = "SET,...",
+          .help = "mount sets of carreld's settings; empty: none" },
         { 0, "on-conflict", OPTION_CHOICE, AT(on_conflict), .choices = CONFLICTS, .argument = "CHOICE",
           .help = "if it runs with another spec: replace_idle (default), replace, fail" },
         { 0, "pids", OPTION_NUMBER, AT(pids), 1, 4194304, .argument = "N",
@@ -51,6 +57,27 @@ static bool add_number(cJSON *object, const char *name, const struct option_numb
         return !number->is_given || cJSON_AddNumberToObject(object, name, number->value) != NULL;
 }
 
+/* An array of the words of text, which are separated by commas. */
+static bool add_words(cJSON *object, const char *name, const char *text)
+{
+        cJSON *array = text != NULL ? cJSON_AddArrayToObject(object, name) : NULL;
+
+        if (text != NULL && array == NULL)
+                return false;
+        while (text != NULL && *text != '\0') {
+                size_t length = strcspn(text, ",");
+                AUTO(auto_free) char *word = strndup(text, length);
+                cJSON *item = word != NULL ? cJSON_CreateString(word) : NULL;
+
+                if (!cJSON_AddItemToArray(array, item)) {
+                        cJSON_Delete(item);
+                        return false;
+                }
+                text += length + (text[length] == ',');
+        }
+        return true;
+}
+
 /* false: out of memory. */
 static bool fill_body(cJSON *body, const struct ensure_values *values)
 {
@@ -61,7 +88,8 @@ static bool fill_body(cJSON *body, const struct ensure_values *values)
                            !add_number(limits, "cpus", &values->cpus) || !add_number(limits, "pids", &values->pids)))
                 return false;
         return add_text(body, "image", values->image) && add_text(body, "policy", values->policy) &&
-               add_text(body, "profile", values->profile) && add_text(body, "on_conflict", values->on_conflict);
+               add_text(body, "profile", values->profile) && add_words(body, "mounts", values->mounts) &&
+               add_text(body, "on_conflict", values->on_conflict);
 }
 
 /* Reports the programs that a replacement ended, for people; scripts read it in the answer. */
@@ -107,9 +135,9 @@ const struct verb CMD_ENSURE = {
         .help = "A running carrel that matches is reused; a stopped, dead or different one is replaced. One with\n"
                 "another spec that runs a program or has a lease is replaced only with --on-conflict replace.\n"
                 "Omitted options keep the running carrel's values; --profile sets all that the profile has.\n"
-                "`carrel info` lists the profiles. -q prints the container's name.",
+                "`carrel info` lists the profiles and mount sets. -q prints the container's name.",
         .examples = "  carrel ensure ada\n  carrel ensure ada --policy none --memory 512m\n"
-                    "  carrel ensure ada --profile small",
+                    "  carrel ensure ada --profile small\n  carrel ensure ada --mounts models,data",
         .options = OPTIONS,
         .values_size = sizeof(struct ensure_values),
         .min_operands = 1,

@@ -72,6 +72,11 @@ static const char *check_image(const char *value)
         return is_word(value, "._-/:@") ? NULL : "is not an image reference";
 }
 
+static const char *check_set_names(const char *value)
+{
+        return is_word(value, "._-, ") ? NULL : "may hold only names, separated by commas";
+}
+
 static const char *check_cgroup(const char *value)
 {
         if (strstr(value, "..") != NULL || !is_word(value, "._-/"))
@@ -175,6 +180,9 @@ static const struct setting TABLE[] = {
           "concurrent uploads of files, archives and images; more get queue_full", NULL },
         { "memory", SETTING_SIZE, AT(memory_bytes), "2g", 6291456, 1099511627776.0, NULL,
           "memory of each carrel, including swap", NULL },
+        { "mounts", SETTING_TEXT, AT(mounts), "", 0, 4096, NULL,
+          "host directories and files in every carrel: SOURCE:TARGET:ro or SOURCE:TARGET:rw, separated by commas",
+          NULL },
         { "network_cidr", SETTING_TEXT, AT(network_cidr), "10.213.0.0/16", 9, 18, NULL,
           "IPv4 network for the carrels' addresses, /8 to /28", NULL },
         { "nofile", SETTING_NUMBER, AT(nofile), "1024", 64, 1048576, NULL, "open files of a process inside", NULL },
@@ -248,6 +256,8 @@ static const struct setting PROFILE[] = {
           check_image },
         { "memory", SETTING_SIZE, AT_PROFILE(memory_bytes), NULL, 6291456, 1099511627776.0, NULL,
           "memory of each carrel with this profile, including swap", NULL },
+        { "mounts", SETTING_TEXT, AT_PROFILE(mounts), NULL, 1, 255, NULL,
+          "names of mount sets, separated by commas, which a request cannot change then", check_set_names },
         { "pids", SETTING_NUMBER, AT_PROFILE(pids), NULL, 8, 65536, NULL,
           "processes and threads of each carrel with this profile", NULL },
         { "policy", SETTING_CHOICE, AT_PROFILE(policy), NULL, 0, 0, POLICIES,
@@ -257,8 +267,17 @@ static const struct setting PROFILE[] = {
         { .key = NULL },
 };
 
+#define AT_MOUNTS(field) offsetof(struct config_mount_set, field)
+
+static const struct setting MOUNT_SET[] = {
+        { "mounts", SETTING_TEXT, AT_MOUNTS(mounts), NULL, 1, 4096, NULL,
+          "host directories and files in carrels whose ensure names this set, as in the setting mounts", NULL },
+        { .key = NULL },
+};
+
 static const struct settings_kind KINDS[] = {
         { "profile", PROFILE, AT(profiles), sizeof(struct config_profile), CONFIG_PROFILES_MAX },
+        { "mounts", MOUNT_SET, AT(mount_sets), sizeof(struct config_mount_set), CONFIG_MOUNT_SETS_MAX },
         { .kind = NULL },
 };
 
@@ -295,6 +314,7 @@ static const char *const RELOADABLE[] = {
         "max_queued_execs",
         "max_queued_starts",
         "memory",
+        "mounts",
         "pids",
         "policy",
         "profile",

@@ -7,7 +7,7 @@
 #include "settings.h"
 
 #define CONFIG_DNS_AUTO "auto"
-enum { CONFIG_RESOLVERS_BYTES = 256, CONFIG_PROFILES_MAX = 32 };
+enum { CONFIG_RESOLVERS_BYTES = 256, CONFIG_MOUNT_SETS_MAX = 64, CONFIG_PROFILES_MAX = 32 };
 
 enum config_engine {
         CONFIG_ENGINE_AUTO,
@@ -29,9 +29,16 @@ struct config_profile {
         char *env;
         char *image;
         uint64_t memory_bytes;
+        char *mounts;
         uint64_t pids;
         int policy;
         uint64_t warm;
+};
+
+/* A section [mounts NAME]. */
+struct config_mount_set {
+        char *name;
+        char *mounts; /* NULL: not set */
 };
 
 /* Texts are owned by the struct (settings_release). */
@@ -79,6 +86,8 @@ struct config {
         uint64_t max_queued_execs;
         uint64_t max_queued_starts;
         uint64_t memory_bytes;
+        char *mounts;
+        struct settings_list mount_sets; /* struct config_mount_set */
         char *network_cidr;
         uint64_t nofile;
         uint64_t pids;

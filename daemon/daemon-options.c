@@ -51,6 +51,25 @@ static uint64_t to_millis(double cpus)
         return (uint64_t)(cpus * 1000 + 0.5);
 }
 
+/* text: names separated by commas and blanks, at most 255 bytes; NULL: unset. A name that is not one stays in the
+ * result, for which profiles_check finds no set. */
+static void join_sets(const char *text, char ret_mounts[static POOL_MOUNTS_BYTES])
+{
+        const char *names[POOL_MOUNTS_BYTES / 2 + 1];
+        char words[POOL_MOUNTS_BYTES];
+        char *rest = words;
+        const char *name;
+        size_t n = 0;
+
+        if (text == NULL || str_copy(words, sizeof words, text) < 0)
+                return;
+        while ((name = strsep(&rest, ", ")) != NULL && n < sizeof names / sizeof *names)
+                if (name[0] != '\0')
+                        names[n++] = name;
+        if (pool_mounts_join(names, n, ret_mounts, NULL) < 0)
+                (void)snprintf(ret_mounts, POOL_MOUNTS_BYTES, "%s", text);
+}
+
 static struct pool_profile profile_of(const struct config_profile *section)
 {
         struct pool_profile profile = {
@@ -67,6 +86,7 @@ static struct pool_profile profile_of(const struct config_profile *section)
 
         if (section->image != NULL)
                 (void)snprintf(profile.spec.image, sizeof profile.spec.image, "%s", section->image);
+        join_sets(section->mounts, profile.spec.mounts);
         return profile;
 }
 
@@ -84,6 +104,7 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                                         struct daemon_pool_room *room)
 {
         const struct config_profile *sections = config->profiles.items;
+        const struct config_mount_set *sets = config->mount_sets.items;
         const struct own_kernel *own_kernel = find_own_kernel(config->runtime);
         struct pool_options options = {
                 .pool = config->pool,
@@ -116,6 +137,9 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 .exec_timeout_s = config->exec_timeout_s,
                 .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
+                .mounts = config->mounts,
+                .mount_sets = room->mount_sets,
+                .n_mount_sets = config->mount_sets.count,
                 .warm = config->warm,
                 .warm_max_age_s = config->warm_max_age_s,
         };
@@ -126,6 +150,9 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
         }
         for (size_t i = 0; i < config->profiles.count; i++)
                 room->profiles[i] = profile_of(&sections[i]);
+        for (size_t i = 0; i < config->mount_sets.count; i++)
+                room->mount_sets[i] =
+                        (struct pool_mount_set){ sets[i].name, sets[i].mounts != NULL ? sets[i].mounts : "" };
         (void)snprintf(room->init_path, sizeof room->init_path, "%s/carrel-init%s", config->helper_dir,
                        own_kernel != NULL ? "-readable" : "");
         (void)snprintf(options.defaults.image, sizeof options.defaults.image, "%s", config->image);
@@ -280,6 +307,16 @@ static int check_runtime_network(const struct config *config, struct fault *why)
                 config->runtime);
 }
 
+/* The kernel of the host does not show what such a carrel has mounted. */
+static int check_runtime_mounts(const struct config *config, struct fault *why)
+{
+        if (find_own_kernel(config->runtime) == NULL || (config->mounts[0] == '\0' && config->mount_sets.count == 0))
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                         "mounts of runtime %s cannot be verified: remove mounts and the sections [mounts NAME]",
+                         config->runtime);
+}
+
 static int check_busy(const struct config *config, struct fault *why)
 {
         if (find_own_kernel(config->runtime) == NULL || config->busy != CONFIG_BUSY_PROCESSES)
@@ -331,8 +368,9 @@ static int check_network(const struct config *config, struct fault *why)
 
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_tmp_size, check_uploads_size, check_runtime_network, check_busy,
-                                        check_freeze,   check_pool,         check_network,         NULL };
+        static const check CHECKS[] = { check_tmp_size,       check_uploads_size, check_runtime_network,
+                                        check_runtime_mounts, check_busy,         check_freeze,
+                                        check_pool,           check_network,      NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }
@@ -451,13 +489,24 @@ static int check_spool_dir(const struct config *config, struct fault *why)
         return config->spool_dir[0] == '\0' ? 0 : check_claimable(config->spool_dir, why);
 }
 
+int daemon_check_mounts(const struct config *config, struct fault *why)
+{
+        static const struct pool_owner ANY = { 1, 1 };
+        struct daemon_pool_room room;
+        struct pool_options options = daemon_pool_options(config, &ANY, &room);
+
+        return pool_check_mounts(&options, why);
+}
+
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = {
-                check_socket_group, check_admin_group, check_init,    check_image_helper, check_mountd,
-                check_pressure,     check_netd,        check_storage, check_runtime_dir,  check_users_dir,
-                check_image_dir,    check_spool_dir,   NULL
-        };
+        static const check CHECKS[] = { check_socket_group,  check_admin_group,
+                                        check_init,          check_image_helper,
+                                        check_mountd,        check_pressure,
+                                        check_netd,          check_storage,
+                                        check_runtime_dir,   check_users_dir,
+                                        check_image_dir,     check_spool_dir,
+                                        daemon_check_mounts, NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }

@@ -14,6 +14,7 @@ enum { DAEMON_PATH_BYTES = 256 };
 struct daemon_pool_room {
         char init_path[DAEMON_PATH_BYTES];
         struct pool_profile profiles[CONFIG_PROFILES_MAX];
+        struct pool_mount_set mount_sets[CONFIG_MOUNT_SETS_MAX];
 };
 
 struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
@@ -22,6 +23,8 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
 bool daemon_wants_warm(const struct config *config);
 struct netpolicy_options daemon_netpolicy_options(const struct config *config,
                                                   char helper_path[static DAEMON_PATH_BYTES]);
+/* Whether each source of mounts is there and may be mounted. A part of daemon_check_host. */
+int daemon_check_mounts(const struct config *config, struct fault *why);
 /* Whether each container of the runtime has a kernel of its own. */
 bool daemon_has_own_kernel(const struct config *config);
 /* Writes the path of carrel-storage (storage.h). */

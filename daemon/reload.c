@@ -82,6 +82,8 @@ int reload_settings(struct daemon *daemon, struct fault *why)
         r = config_load(&next, daemon->config_path, daemon->is_config_required, environ, NULL, why);
         if (r == 0)
                 r = daemon_check(&next, NULL, why);
+        if (r == 0)
+                r = daemon_check_mounts(&next, why);
         if (r < 0)
                 return r;
         warn_of_restart(daemon, &next);

@@ -54,7 +54,7 @@ _carrel_kind() {
         *:--image) kind=IMAGE ;;
         *:--profile) kind=PROFILE ;;
         exec:-e | shell:-e | *:--env) kind=VARIABLE ;;
-        *:--after | *:--allowed | *:--count | *:--cpus | *:--id | *:--idle | *:--lease | *:--pids | *:--suite | \
+        *:--after | *:--allowed | *:--count | *:--cpus | *:--id | *:--idle | *:--lease | *:--mounts | *:--pids | *:--suite | \
                 *:--drain | *:--tail | *:--timeout | events:-n | logs:-a | logs:-n | doctor:-a | reap:-i | touch:-l) kind=ANY ;;
         *) return 1 ;;
         esac

@@ -18,7 +18,7 @@ function __carrel_words
         for word in (commandline -opc)[2..-1]
                 if test $skip = 1
                         set skip 0
-                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|profile|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|pids|suite|tail|timeout))$' $word
+                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|profile|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|mounts|pids|suite|tail|timeout))$' $word
                         set skip 1
                 else if test "$word" = --
                         echo --
@@ -96,6 +96,7 @@ complete -c carrel -n '__carrel_is ensure exec shell' -l profile -x -a '(__carre
 complete -c carrel -n '__carrel_is ensure' -l image -x -a '(__carrel_ask image ls)' -d 'image of the container'
 complete -c carrel -n '__carrel_is ensure' -l memory -x -a '256m 512m 1g 2g' -d 'memory including swap'
 complete -c carrel -n '__carrel_is ensure' -l cpus -x -d CPUs
+complete -c carrel -n '__carrel_is ensure' -l mounts -x -d "mount sets of carreld's settings"
 complete -c carrel -n '__carrel_is ensure' -l pids -x -d processes
 complete -c carrel -n '__carrel_is exec shell' -s e -l env -x -a '(set -nx)' -d 'set a variable'
 complete -c carrel -n '__carrel_is exec shell' -s w -l workdir -x -a '/tmp /workspace' -d 'working directory'

@@ -54,7 +54,7 @@ _carrel_value() {
         *:--image) _carrel_image_names ;;
         *:--profile) _carrel_profiles ;;
         exec:-e|shell:-e|*:--env) _parameters -g '*export*' ;;
-        *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--lease|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
+        *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--lease|*:--mounts|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
         events:-n|logs:-a|logs:-n|doctor:-a|reap:-i|touch:-l) ;;
         *) return 1 ;;
         esac
@@ -74,7 +74,7 @@ _carrel() {
                 -*=*) ;;
                 -o|--output|--policy|--profile|--on-conflict|--format|--state|--signal|--memory|--limit|--workdir|--archive) ((i++)) ;;
                 --packages|--sources|--user|--image|--env|--after|--allowed|--count|--cpus|--id|--idle|--lease) ((i++)) ;;
-                --drain|--pids|--suite|--tail|--timeout) ((i++)) ;;
+                --drain|--mounts|--pids|--suite|--tail|--timeout) ((i++)) ;;
                 -*) [[ $verb:$word == (exec:-[ew]|shell:-[ew]|image:-f|ps:-s|ls:-s|kill:-s|events:-[un]|logs:-[an]|doctor:-a|reap:-i|touch:-l) ]] && ((i++)) ;;
                 *) if [[ -z $verb ]]; then verb=$word; else first=${first:-$word}; ((count++)); fi ;;
                 esac

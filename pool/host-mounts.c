@@ -219,8 +219,14 @@ int host_mounts_check(const struct pool_options *options, struct fault *why)
 {
         int r = check_text(options->mounts, NULL, why);
 
-        for (size_t i = 0; r == 0 && i < options->n_mount_sets; i++)
-                r = check_text(options->mounts, options->mount_sets[i].mounts, why);
+        for (size_t i = 0; r == 0 && i < options->n_mount_sets; i++) {
+                const struct pool_mount_set *set = &options->mount_sets[i];
+
+                r = set->mounts[0] != '\0'
+                            ? check_text(options->mounts, set->mounts, why)
+                            : fault_set(why, FAULT_SETTING_INVALID, EINVAL,
+                                        "[mounts %s] has no mounts: add mounts = SOURCE:TARGET:ro", set->name);
+        }
         return r;
 }
 
@@ -229,65 +235,25 @@ int host_mount_open(const struct host_mount *mount, int *ret_fd, struct fault *w
         return host_path_open("mounts:", mount->source, HOST_PATH_GIVEN, ret_fd, why);
 }
 
-/* ---- names ---- */
-
-/* The grammar of settings_check_name. */
-static bool is_name(const char *name, size_t length)
+static int check_sources(const struct pool_options *options, const char *names, struct fault *why)
 {
-        static const char GOOD[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+        struct host_mounts mounts = { 0 };
+        int r = host_mounts_find(options, names, &mounts, why);
 
-        return length > 0 && strspn(name, GOOD) >= length && strchr("._-", name[0]) == NULL;
-}
+        for (size_t i = 0; r == 0 && i < mounts.n; i++) {
+                AUTO(auto_close) int fd = -1;
 
-bool host_mounts_are_names(const char *text)
-{
-        for (const char *at = text;; at++) {
-                size_t length = strcspn(at, ",");
-
-                if (!is_name(at, length))
-                        return false;
-                at += length;
-                if (*at == '\0')
-                        return true;
+                r = host_mount_open(&mounts.at[i], &fd, why);
         }
+        host_mounts_release(&mounts);
+        return r;
 }
 
-static int compare_names(const void *a, const void *b)
+int pool_check_mounts(const struct pool_options *options, struct fault *why)
 {
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+        int r = check_sources(options, "", why);
 
-static int append_name(char mounts[static POOL_MOUNTS_BYTES], const char *name, struct fault *why)
-{
-        size_t length = strlen(mounts);
-
-        if (!is_name(name, strlen(name)))
-                return fault_set(why, FAULT_REQUEST_INVALID, EINVAL,
-                                 "mounts: a name has letters, digits, '.', '_' and '-'");
-        if (length > 0)
-                mounts[length++] = ',';
-        if (length < POOL_MOUNTS_BYTES && str_copy(mounts + length, POOL_MOUNTS_BYTES - length, name) == 0)
-                return 0;
-        return fault_set(why, FAULT_REQUEST_INVALID, E2BIG, "mounts: the names together have more than %d bytes",
-                         POOL_MOUNTS_BYTES - 1);
-}
-
-int pool_mounts_join(const char *const *names, size_t n_names, char ret_mounts[static POOL_MOUNTS_BYTES],
-                     struct fault *why)
-{
-        AUTO(auto_free) const char **sorted = calloc(n_names + 1, sizeof *sorted);
-        char mounts[POOL_MOUNTS_BYTES] = "";
-        int r = 0;
-
-        if (sorted == NULL)
-                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
-        for (size_t i = 0; i < n_names; i++)
-                sorted[i] = names[i];
-        qsort(sorted, n_names, sizeof *sorted, compare_names);
-        for (size_t i = 0; r == 0 && i < n_names; i++)
-                if (i == 0 || strcmp(sorted[i], sorted[i - 1]) != 0)
-                        r = append_name(mounts, sorted[i], why);
-        if (r == 0)
-                memcpy(ret_mounts, n_names > 0 ? mounts : POOL_MOUNTS_NONE "\0", n_names > 0 ? sizeof mounts : 2);
+        for (size_t i = 0; r == 0 && i < options->n_mount_sets; i++)
+                r = check_sources(options, options->mount_sets[i].name, why);
         return r;
 }

@@ -2,6 +2,8 @@
  * can reach a key of the profile's tables. docker/create-body.c does the same for the Docker Engine API. */
 #include <cJSON.h>
 #include <inttypes.h>
+#include <mntent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,6 +14,14 @@
 #include "profile.h"
 #include "seccomp-profile.h"
 #include "str.h"
+
+enum { MOUNTS_LINE_BYTES = 4096 };
+
+static void auto_endmntent(FILE **table)
+{
+        if (*table != NULL)
+                (void)endmntent(*table);
+}
 
 /* value may be NULL: out of memory. */
 static bool add(cJSON *object, const char *key, cJSON *value)
@@ -263,30 +273,45 @@ static cJSON *append_bind(cJSON *mounts, const char *source, const char *target,
                        : NULL;
 }
 
-/* With "rbind" the plain words would hold for the uppermost mount only. */
-static cJSON *append_tree(cJSON *mounts, const char *source, const char *target, bool is_read_only)
+static bool append_mapped(cJSON *mounts, const struct oci_container *container, const struct container_spec *spec,
+                          const struct bind_mount *bind)
 {
-        cJSON *mount = append_mount(mounts, target, "bind", source);
-        cJSON *options = add_array(mount, "options");
+        cJSON *options = append_bind(mounts, bind->source, bind->target, bind->is_read_only);
+        bool is_mapped = !bind->is_read_only && container->userns_base > 0;
 
-        return append_words(options, is_read_only ? "rbind,ro,rro" : "rbind,rw") &&
-                               append_words(options, PROFILE_BARE ",rnosuid,rnodev," PROFILE_PROPAGATION)
-                       ? options
-                       : NULL;
+        return options != NULL && (!is_mapped || append_idmap(options, container, spec));
+}
+
+/* One bind for each mount below the source: with a user namespace, crun (1.8) ignores the recursion of "rbind". */
+static bool append_below(cJSON *mounts, const struct oci_container *container, const struct container_spec *spec,
+                         const struct bind_mount *bind)
+{
+        AUTO(auto_endmntent) FILE *table = setmntent("/proc/self/mounts", "re");
+        size_t length = strlen(bind->source);
+        char text[MOUNTS_LINE_BYTES];
+        struct mntent entry;
+        bool is_added = table != NULL;
+
+        while (is_added && getmntent_r(table, &entry, text, sizeof text) != NULL) {
+                struct buffer target = { 0 };
+                struct bind_mount below = { entry.mnt_dir, NULL, bind->is_read_only, false };
+
+                if (strncmp(entry.mnt_dir, bind->source, length) != 0 || entry.mnt_dir[length] != '/')
+                        continue;
+                is_added = buffer_format(&target, "%s%s", bind->target, entry.mnt_dir + length) == 0;
+                below.target = target.data;
+                is_added = is_added && append_mapped(mounts, container, spec, &below);
+                buffer_free(&target);
+        }
+        return is_added;
 }
 
 static bool append_binds(cJSON *mounts, const struct oci_container *container, const struct container_spec *spec)
 {
-        for (size_t i = 0; i < spec->n_binds; i++) {
-                const struct bind_mount *bind = &spec->binds[i];
-                cJSON *options = bind->is_recursive
-                                         ? append_tree(mounts, bind->source, bind->target, bind->is_read_only)
-                                         : append_bind(mounts, bind->source, bind->target, bind->is_read_only);
-                bool is_mapped = !bind->is_read_only && container->userns_base > 0;
-
-                if (options == NULL || (is_mapped && !append_idmap(options, container, spec)))
+        for (size_t i = 0; i < spec->n_binds; i++)
+                if (!append_mapped(mounts, container, spec, &spec->binds[i]) ||
+                    (spec->binds[i].is_recursive && !append_below(mounts, container, spec, &spec->binds[i])))
                         return false;
-        }
         return true;
 }
 

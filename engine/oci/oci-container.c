@@ -8,6 +8,7 @@
 
 #include "json-scope.h"
 #include "oci-engine.h"
+#include "oci-root.h"
 #include "str.h"
 
 enum { RECORD_VERSION = 1, VARIABLES_MAX = 1024 };
@@ -41,6 +42,7 @@ struct oci_container *oci_container_free(struct oci_container *container)
                 free(*variable);
         free(container->environment);
         free(container->working_dir);
+        oci_points_free(container->points);
         container_info_release(&container->info);
         free(container);
         return NULL;

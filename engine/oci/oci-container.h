@@ -27,6 +27,7 @@ struct oci_container {
         char *working_dir;
         char **environment; /* NULL-terminated */
         uint32_t nofile;
+        char **points; /* oci_points_make; only in memory, as carreld starts what it creates; NULL: none */
         int pidfd;     /* of its process 1; -1 */
         ev_io on_exit; /* on pidfd */
         int image_hold_fd;

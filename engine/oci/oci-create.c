@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "oci-engine.h"
+#include "oci-root.h"
 #include "scope.h"
 #include "str.h"
 
@@ -79,6 +80,8 @@ static int fill_container(struct oci_container *container, const struct containe
         container->nofile = spec->nofile;
         container->working_dir = strdup(spec->working_dir != NULL ? spec->working_dir : "/");
         container->environment = oci_config_environment(image->environment, spec->environment);
+        if ((r = oci_points_make(spec, &container->points)) < 0)
+                return r;
         return container->working_dir != NULL && container->environment != NULL ? 0 : -ENOMEM;
 }
 

@@ -183,7 +183,7 @@ static int find_images(const struct oci *oci, char ret_path[static PATH_BYTES])
 int oci_mounts_try_root(const struct oci *oci, struct fault *why)
 {
         char images[PATH_BYTES];
-        const struct oci_root root = { { images }, 1 };
+        const struct oci_root root = { { images }, 1, NULL };
         const struct oci_holding holding = { enter_root, succeed, &root };
         int r = oci->runtime.has_machines ? 0 : find_images(oci, images);
 

@@ -12,9 +12,8 @@
 /* As in kernel/child.c: the stack is left without a return. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
-/* In the tmpfs at /dev, so that they cannot collide with paths of the host. */
 #define EMPTY "/dev/.empty"
-#define FILLING "/dev/.filling"
+#define FILLING OCI_FILLING
 
 /* Mount points of the template that an image imported by an earlier version may lack. They cannot be made in its
  * read-only overlay. */
@@ -43,15 +42,31 @@ IN_CHILD static int make_nodes(void)
         return 0;
 }
 
-IN_CHILD static int mount_devices(void)
+/* Two of them may have a directory in common. */
+IN_CHILD static int make_points(char *const *points)
+{
+        for (; points != NULL && *points != NULL; points++) {
+                const char *end = *points;
+
+                while (end[1] != '\0')
+                        end++;
+                if ((*end == '/' ? mkdir(*points, 0755) : mknod(*points, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        return 0;
+}
+
+IN_CHILD static int mount_devices(char *const *points)
 {
         mode_t mask;
         int r;
 
-        if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=32") < 0)
+        if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=4096") < 0)
                 return -errno;
         mask = umask(0); /* unshare(2) of mounts also unshares the umask, so carreld's does not change */
         r = make_nodes();
+        if (r == 0)
+                r = make_points(points);
         (void)umask(mask);
         return r;
 }
@@ -72,7 +87,7 @@ IN_CHILD int oci_root_prepare(const void *arg)
 
         if (unshare(CLONE_NEWNS) < 0)
                 return -errno;
-        r = mount_devices();
+        r = mount_devices(root->points);
         for (size_t i = 0; r == 0 && i < root->n; i++)
                 r = cover(root->trees[i], i == 0 ? "lowerdir=.:" FILLING : "lowerdir=.:" EMPTY);
         return r;

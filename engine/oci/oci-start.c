@@ -162,7 +162,7 @@ static int find_trees(struct oci_call *call, struct stored_image *image, struct 
 static int run(struct oci_call *call)
 {
         AUTO(stored_image_release) struct stored_image image = STORED_IMAGE_NONE;
-        struct oci_root root = { 0 };
+        struct oci_root root = { .points = call->container->points };
         const char *id = call->container->info.id;
         AUTO(auto_close) int userns = -1;
         AUTO(auto_close) int writer = -1;

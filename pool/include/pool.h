@@ -257,6 +257,9 @@ void pool_use_attach(struct pool *pool, struct attach *attach);
 /* Checks options as pool_new and pool_reconfigure do, and changes nothing. No text may be NULL. */
 int pool_check(const struct pool_options *options, struct fault *why);
 
+/* Whether the source of each mount is there and may be mounted, on this host now. FAULT_SETTING_INVALID. */
+int pool_check_mounts(const struct pool_options *options, struct fault *why);
+
 /* Takes over the options that may change while running (SIGHUP): defaults, profiles, admission, execs, dns, mounts,
  * warm. */
 int pool_reconfigure(struct pool *pool, const struct pool_options *options, struct fault *why);

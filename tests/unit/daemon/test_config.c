@@ -91,7 +91,10 @@ static const struct bad_case {
         { "[profile small]\nidle_ttl_s = 5\n",
           ":2: idle_ttl_s is not a setting of this section: put it below [carrel]" },
         { "[profile small]\n[profile small]\n", ":2: [profile small] is there a second time" },
-        { "[profiles small]\n", ":1: unknown section [profiles small]; a section is [carrel] or [profile NAME]" },
+        { "[mounts a]\nmount = /a:/a\n", ":2: unknown key mount" },
+        { "[profile small]\nmounts = a/b\n", ":2: mounts may hold" },
+        { "[profiles small]\n",
+          ":1: unknown section [profiles small]; a section is [carrel] or [profile NAME] or [mounts NAME]" },
 };
 
 static void bad_settings_are_named_with_their_line(void **state)
@@ -311,7 +314,7 @@ static void profiles_are_read_and_shown(void **state)
         AUTO(auto_free) char *json = config_sections_to_json(&config);
         assert_string_equal(json, "{\"profile\":{\"small\":{\"cpus\":\"0.5\",\"env\":[\"A=1\",\"B=2, 3\"],"
                                   "\"image\":\"tiny:1\",\"memory\":\"128m\",\"policy\":\"none\",\"warm\":\"0\"},"
-                                  "\"open\":{\"warm\":\"2\"}}}");
+                                  "\"open\":{\"warm\":\"2\"}},\"mounts\":{}}");
 }
 
 static void the_example_is_valid(void **state)
