@@ -171,6 +171,29 @@ static void the_number_of_processes_is_the_limit(void **state)
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/counter", NULL, 200);
 }
 
+/* Runtimes size their heaps and pools by these files (java, node). They are those of this carrel only, of cgroup v1 or
+ * v2, and cannot be written; the host's have the neighbour's. */
+static void a_program_reads_its_own_limits(void **state)
+{
+        static const char LOOK[] = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes 2>/dev/null || cat memory.max; "
+                                   "cat cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 cpu.max; "
+                                   "for f in memory/memory.limit_in_bytes memory.max memory/tasks cgroup.procs; do "
+                                   "[ -e $f ] && echo 1 2>/dev/null >$f && echo written; done; "
+                                   "mkdir memory/mine mine 2>/dev/null && echo made; "
+                                   "find . -type d | grep -cE '[0-9a-f]{64}'; true";
+        static const char HOSTS[] = "find /sys/fs/cgroup/ -type d | grep -c \"$1\"";
+        static struct output output;
+        struct answer neighbour = carreld_ensure("neighbour");
+        char text[256];
+
+        (void)state;
+        carreld_must_exec("ada", LOOK, text, sizeof text);
+        assert_string_equal(text, "67108864\n100000\n0");
+        RUN(&output, "sh", "-c", HOSTS, "sh", answer_text(&neighbour, "container_id"));
+        assert_true(atoi(output.text) > 0);
+        answer_release(&neighbour);
+}
+
 /* One inode over fails inside, of /tmp as of /dev/shm, and takes nothing from anybody else. 1m has 1024 of them, of
  * which the root directory is one; some are in use. */
 static void inodes_are_bounded(void **state)
@@ -551,6 +574,7 @@ int main(void)
                 cmocka_unit_test(what_a_user_needs_works),
                 cmocka_unit_test(the_number_of_processes_is_the_limit),
                 cmocka_unit_test(a_fork_bomb_stops_at_the_limit),
+                cmocka_unit_test(a_program_reads_its_own_limits),
                 cmocka_unit_test(inodes_are_bounded),
                 cmocka_unit_test(a_memory_hog_is_killed),
                 cmocka_unit_test(process_1_cannot_be_changed),
