@@ -20,6 +20,11 @@
 
 #define IN(state) (1u << (state))
 
+/* Of a deadline: so many slices at first, each within these bounds in seconds. */
+#define SLICES 8
+#define SLICE_MIN_S 0.05
+#define SLICE_MAX_S 5.0
+
 static struct ev_loop *loop_of(const struct agent_exec *exec)
 {
         return exec->base.execs->loop;
@@ -252,8 +257,6 @@ static void time_out(struct agent_exec *exec)
 {
         exec->is_timed_out = true;
         terminate(exec);
-        if (is_frozen(exec))
-                answer_while_frozen(exec);
 }
 
 /* A framed agent answers signal 0 with GONE when nothing lives. */
@@ -327,7 +330,7 @@ static void give_up(struct agent_exec *exec)
 /* If its own time is over, the user would not want it any more; if exec_wait_s is, he may try again. */
 static void end_wait(struct agent_exec *exec)
 {
-        double waited_s = exec->deadline.repeat;
+        double waited_s = exec->deadline_s;
         struct fault why;
 
         if (waited_s == exec->timeout_s)
@@ -463,11 +466,42 @@ void agent_exec_cancel(struct exec *base)
 
 /* ---- timers ---- */
 
+/* A deadline runs in slices, as the kernel does not say for how long a group was frozen. A slice at whose end the
+ * container is frozen does not count. */
+static void run_slice(struct agent_exec *exec)
+{
+        double slice_s = exec->deadline_left_s / SLICES;
+
+        if (slice_s > SLICE_MAX_S)
+                slice_s = SLICE_MAX_S;
+        if (slice_s < SLICE_MIN_S)
+                slice_s = exec->deadline_left_s < SLICE_MIN_S ? exec->deadline_left_s : SLICE_MIN_S;
+        exec->deadline.repeat = slice_s;
+        ev_timer_again(loop_of(exec), &exec->deadline);
+}
+
+void agent_exec_set_deadline(struct agent_exec *exec, double deadline_s)
+{
+        exec->deadline_s = exec->deadline_left_s = deadline_s;
+        if (deadline_s > 0)
+                run_slice(exec);
+        else
+                ev_timer_stop(loop_of(exec), &exec->deadline);
+}
+
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
+        struct agent_exec *exec = timer->data;
+
         (void)events;
+        if (!is_frozen(exec))
+                exec->deadline_left_s -= timer->repeat;
+        if (exec->deadline_left_s > 0) {
+                run_slice(exec);
+                return;
+        }
         ev_timer_stop(loop, timer);
-        agent_exec_handle(timer->data, ON_DEADLINE);
+        agent_exec_handle(exec, ON_DEADLINE);
 }
 
 static void on_drain(struct ev_loop *loop, ev_timer *timer, int events)
@@ -497,8 +531,7 @@ void agent_exec_await_turn(struct agent_exec *exec, double wait_s)
 {
         bool is_shorter = exec->timeout_s > 0 && (wait_s <= 0 || exec->timeout_s < wait_s);
 
-        exec->deadline.repeat = is_shorter ? exec->timeout_s : wait_s;
-        ev_timer_again(loop_of(exec), &exec->deadline);
+        agent_exec_set_deadline(exec, is_shorter ? exec->timeout_s : wait_s);
 }
 
 static void init_timer(struct agent_exec *exec, ev_timer *timer, void (*on_time)(struct ev_loop *, ev_timer *, int),
@@ -517,7 +550,7 @@ void agent_exec_init_timers(struct agent_exec *exec)
         /* The agent carries what is left in a terminal when its program ends, and needs a moment for it. */
         if ((exec->flags & AGENT_START_TTY) && drain_s < timing->arrive_s)
                 drain_s = timing->arrive_s;
-        init_timer(exec, &exec->deadline, on_deadline, exec->timeout_s);
+        init_timer(exec, &exec->deadline, on_deadline, 0);
         init_timer(exec, &exec->drain, on_drain, drain_s);
         init_timer(exec, &exec->retry, on_retry, timing->retry_first_s);
         init_timer(exec, &exec->grace, on_grace, timing->grace_s);

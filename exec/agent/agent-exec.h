@@ -32,6 +32,8 @@ struct agent_exec {
         bool is_drained;            /* nothing more is read */
         bool is_timed_out;          /* its deadline has ended it */
         bool is_container_oom;      /* its container was lost, and ran out of memory */
+        double deadline_s;          /* as it was set; 0: none */
+        double deadline_left_s;     /* with the slice of it that runs */
         ev_timer deadline, drain, retry, grace;
 };
 
@@ -61,6 +63,9 @@ void agent_exec_free(struct deferred_free *deferred_free);
 /* ---- agent-end.c ---- */
 
 void agent_exec_init_timers(struct agent_exec *exec);
+/* Ends the exec after this time, or its wait for a turn (0: never). The clock stands still while the container is
+ * frozen. */
+void agent_exec_set_deadline(struct agent_exec *exec, double deadline_s);
 /* Limits the wait for a turn to wait_s (0: without end), and to the exec's timeout. */
 void agent_exec_await_turn(struct agent_exec *exec, double wait_s);
 /* Sends signal to every process of it. Returns how many got it, or a negative errno. */

@@ -122,7 +122,6 @@ int agent_exec_launch(struct agent_exec *exec)
         exec->is_counted = true;
         exec->channel->n_running++;
         agent_input_go(&exec->input, exec->session.number);
-        exec->deadline.repeat = exec->timeout_s; /* the wait for its turn does not count; 0 stops the timer */
-        ev_timer_again(exec->base.execs->loop, &exec->deadline);
+        agent_exec_set_deadline(exec, exec->timeout_s); /* the wait for its turn does not count */
         return 0;
 }
