@@ -123,8 +123,7 @@ static const struct carrel_spec *find_wanted(const struct pool *pool, const stru
                                              struct fault *why)
 {
         /* The most frequent case. */
-        if (carrel != NULL && carrel->state == CARREL_READY && asked->profile[0] == '\0' &&
-            spec_matches(asked, &carrel->spec))
+        if (carrel != NULL && carrel_is_live(carrel) && asked->profile[0] == '\0' && spec_matches(asked, &carrel->spec))
                 return &carrel->spec;
         return resolve(pool, carrel, asked, room, why) == 0 ? room : NULL;
 }

@@ -136,6 +136,46 @@ static void an_idle_one_goes_down_the_ladder(void **state)
         suite_end();
 }
 
+/* ---- memory ---- */
+
+static bool has_swap(void)
+{
+        static struct output output;
+
+        RUN(&output, "awk", "/^SwapTotal/ { print $2 }", "/proc/meminfo");
+        return strtol(output.text, NULL, 10) > 200 << 10;
+}
+
+/* 100 MB that a program holds and does not use. Without swap only what is cached of files can be given back. */
+static void an_idle_program_gives_its_memory_back(void **state)
+{
+        enum { HELD = 100000000 };
+        char text[64];
+        double bytes;
+
+        (void)state;
+        SUITE_START("CARREL_FREEZE_AFTER_S=0.5", "CARREL_RECLAIM_AFTER_S=1", "CARREL_REAP_INTERVAL_S=0.1");
+        carreld_must_exec(
+                "ada",
+                "(x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo ${#x} > /tmp/held; read -r y < /tmp/go; "
+                "echo ${#x} > /tmp/held) > /dev/null 2>&1 & mkfifo /tmp/go; until [ -s /tmp/held ]; do sleep 0.1; "
+                "done; cat /tmp/held",
+                text, sizeof text);
+        assert_string_equal(text, "100000000");
+        assert_true(carreld_await_state("ada", "frozen", PATIENCE_S));
+        assert_true(wait_until(is_reclaimed, NULL, PATIENCE_S));
+        bytes = carreld_metric("carrel_reclaimed_bytes_total");
+        print_message("# %.1f MB given back, %s swap\n", bytes / 1e6, has_swap() ? "with" : "without");
+        if (has_swap())
+                assert_true(bytes >= 0.9 * HELD);
+        /* It comes back, unharmed. */
+        carreld_must_exec("ada",
+                          "rm /tmp/held; echo go > /tmp/go; until [ -s /tmp/held ]; do sleep 0.1; done; cat /tmp/held",
+                          text, sizeof text);
+        assert_string_equal(text, "100000000");
+        suite_end();
+}
+
 /* By the file, as somebody else would. */
 static void freeze_from_outside(bool is_frozen)
 {
@@ -262,6 +302,7 @@ int main(void)
                 WITH_CARRELD(nothing_runs_until_the_next_use),
                 WITH_CARRELD(one_in_use_is_not_frozen),
                 WITH_ENGINE(an_idle_one_goes_down_the_ladder),
+                WITH_ENGINE(an_idle_program_gives_its_memory_back),
                 WITH_CARRELD(what_froze_from_outside_is_named_and_thawed_on_request),
                 WITH_CARRELD(a_frozen_one_outlives_carreld),
                 WITH_ENGINE(it_is_killed_at_every_step),
