@@ -32,4 +32,6 @@ void handle_remove(struct request *request);
 void handle_sweep(struct request *request);
 void handle_thaw(struct request *request);
 void handle_touch(struct request *request);
+void handle_usage(struct request *request);
+void handle_usage_list(struct request *request);
 void handle_why(struct request *request);

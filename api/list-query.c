@@ -36,6 +36,11 @@ static int read_all(void *target, const char *value, const char *name, struct fa
         return query_flag(value, name, &((struct list_query *)target)->has_all, why);
 }
 
+static int read_usage(void *target, const char *value, const char *name, struct fault *why)
+{
+        return query_flag(value, name, &((struct list_query *)target)->has_usage, why);
+}
+
 static int read_user(void *target, const char *value, const char *name, struct fault *why)
 {
         (void)name;
@@ -129,10 +134,12 @@ static int read_format(void *target, const char *value, const char *name, struct
 }
 
 const struct query_parameter CARREL_LIST_QUERY[] = {
+        { "after", read_after, false }, { "all", read_all, false },     { "limit", read_limit, false },
+        { "state", read_state, false }, { "usage", read_usage, false }, { 0 },
+};
+const struct query_parameter USAGE_LIST_QUERY[] = {
         { "after", read_after, false },
-        { "all", read_all, false },
         { "limit", read_limit, false },
-        { "state", read_state, false },
         { 0 },
 };
 const struct query_parameter EXEC_LIST_QUERY[] = { { "state", read_exec_state, false },

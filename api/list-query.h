@@ -18,6 +18,7 @@ struct list_query {
         char after[USER_ID_MAX + 1]; /* "": from the start */
         char user[USER_ID_MAX + 1];  /* "": any */
         bool has_all;                /* warm carrels, too */
+        bool has_usage;              /* with what each has used */
         bool has_seq;
         uint64_t after_seq; /* of an exec's events */
         bool is_following;
@@ -25,7 +26,8 @@ struct list_query {
         char format[16];     /* of its archive; default "auto" */
 };
 
-extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, all, limit, state */
+extern const struct query_parameter CARREL_LIST_QUERY[]; /* after, all, limit, state, usage */
+extern const struct query_parameter USAGE_LIST_QUERY[];  /* after, limit */
 extern const struct query_parameter EXEC_LIST_QUERY[];   /* state, user */
 extern const struct query_parameter EXEC_OUTPUT_QUERY[]; /* after, follow */
 extern const struct query_parameter IMAGE_LOAD_QUERY[];  /* format, reference */

@@ -91,6 +91,93 @@ struct json *render_looked_at(const struct carrel_view *carrel, const char *engi
         return object;
 }
 
+/* The numbers of one group follow each other. */
+static const struct usage_field {
+        const char *group, *name;
+        enum usage_number number;
+} USAGE[] = {
+        { "cpu", "usage_us", USAGE_CPU_US },
+        { "cpu", "user_us", USAGE_CPU_USER_US },
+        { "cpu", "system_us", USAGE_CPU_SYSTEM_US },
+        { "cpu", "periods", USAGE_CPU_PERIODS },
+        { "cpu", "throttled_periods", USAGE_CPU_THROTTLED_PERIODS },
+        { "cpu", "throttled_us", USAGE_CPU_THROTTLED_US },
+        { "memory", "current_bytes", USAGE_MEMORY_BYTES },
+        { "memory", "peak_bytes", USAGE_MEMORY_PEAK_BYTES },
+        { "memory", "socket_bytes", USAGE_MEMORY_SOCKET_BYTES },
+        { "memory", "oom_kills", USAGE_MEMORY_OOM_KILLS },
+        { "pids", "current", USAGE_PIDS },
+        { "pids", "peak", USAGE_PIDS_PEAK },
+        { "io", "read_bytes", USAGE_IO_READ_BYTES },
+        { "io", "written_bytes", USAGE_IO_WRITTEN_BYTES },
+        { "io", "reads", USAGE_IO_READS },
+        { "io", "writes", USAGE_IO_WRITES },
+        { "pressure", "cpu_some_us", USAGE_PRESSURE_CPU_SOME_US },
+        { "pressure", "cpu_full_us", USAGE_PRESSURE_CPU_FULL_US },
+        { "pressure", "memory_some_us", USAGE_PRESSURE_MEMORY_SOME_US },
+        { "pressure", "memory_full_us", USAGE_PRESSURE_MEMORY_FULL_US },
+        { "pressure", "io_some_us", USAGE_PRESSURE_IO_SOME_US },
+        { "pressure", "io_full_us", USAGE_PRESSURE_IO_FULL_US },
+        { "net", "received_bytes", USAGE_NET_RECEIVED_BYTES },
+        { "net", "sent_bytes", USAGE_NET_SENT_BYTES },
+        { "net", "received_packets", USAGE_NET_RECEIVED_PACKETS },
+        { "net", "sent_packets", USAGE_NET_SENT_PACKETS },
+        { "net", "received_dropped", USAGE_NET_RECEIVED_DROPPED },
+        { "net", "sent_dropped", USAGE_NET_SENT_DROPPED },
+        { 0 },
+};
+
+/* null: uncounted. */
+static void put_count(struct json **object, const char *name, uint64_t count)
+{
+        if (count == USAGE_UNCOUNTED)
+                put_text(object, name, NULL);
+        else
+                put_number(object, name, (double)count);
+}
+
+/* The group that begins at `field`, or null if nothing of it is counted. Returns where the next one begins. */
+static const struct usage_field *put_group(struct json **object, const struct usage_field *field,
+                                           const struct usage *usage, const struct carrel_spec *spec)
+{
+        const char *name = field->group;
+        struct json *group = json_object();
+        bool is_counted = false;
+
+        for (; field->group != NULL && strcmp(field->group, name) == 0; field++) {
+                is_counted |= usage->of[field->number] != USAGE_UNCOUNTED;
+                put_count(&group, field->name, usage->of[field->number]);
+        }
+        if (strcmp(name, "memory") == 0)
+                put_number(&group, "limit_bytes", (double)spec->memory_bytes);
+        if (strcmp(name, "pids") == 0)
+                put_number(&group, "limit", spec->pids);
+        if (is_counted) {
+                put_child(object, name, group);
+        } else {
+                json_free(group);
+                put_text(object, name, NULL);
+        }
+        return field;
+}
+
+struct json *render_usage(const struct carrel_view *carrel)
+{
+        struct json *object = json_object();
+        struct usage usage;
+
+        carrel_usage(carrel, &usage);
+        put_text(&object, "user", carrel->user);
+        put_text(&object, "state", carrel_state_name(carrel->state));
+        put_number(&object, "generation", (double)carrel->generation);
+        put_bool(&object, "frozen", carrel_is_frozen(carrel));
+        put_number(&object, "read_ms", (double)clock_boottime_ms());
+        for (const struct usage_field *field = USAGE; field->group != NULL;)
+                field = put_group(&object, field, &usage, carrel->spec);
+        put_text(&object, "disk", NULL); /* of a quota, when there is one */
+        return object;
+}
+
 struct json *render_ensured(const struct pool_ensured *ensured, const char *engine)
 {
         struct json *object = render_carrel(&ensured->carrel, engine, ensure_outcome_name(ensured->outcome));

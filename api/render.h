@@ -14,6 +14,8 @@ struct job_view;
 /* engine is its kind ("docker"). outcome NULL: without that field. */
 struct json *render_carrel(const struct carrel_view *carrel, const char *engine, const char *outcome);
 /* The same with the fields that need the kernel: background processes, frozen. */
+/* Its usage until now, read from the kernel: some 0.15 ms. */
+struct json *render_usage(const struct carrel_view *carrel);
 struct json *render_looked_at(const struct carrel_view *carrel, const char *engine);
 struct json *render_ensured(const struct pool_ensured *ensured, const char *engine);
 /* reaper is the sentence of reaper_explain. */

@@ -41,8 +41,13 @@ void handle_ensure(struct request *request)
 
 /* ---- looking ---- */
 
+/* Of carrels that are read with their usage, in one turn of the loop: 1 ms. */
+enum { PIECE_USAGES = 8 };
+
 struct listing {
         const struct request *request;
+        struct json *(*render)(const struct listing *listing, const struct carrel_view *view);
+        size_t n_most; /* in one piece */
         struct list_query query;
         struct piece_list list;
         struct buffer *text;         /* of the current piece */
@@ -51,6 +56,21 @@ struct listing {
         size_t n_shown, n_looked;    /* in total; in this piece */
         bool has_more;
 };
+
+static struct json *render_listed(const struct listing *listing, const struct carrel_view *view)
+{
+        struct json *object = render_looked_at(view, api_of(listing->request)->info.engine);
+
+        if (listing->query.has_usage)
+                put_child(&object, "usage", render_usage(view));
+        return object;
+}
+
+static struct json *render_only_usage(const struct listing *listing, const struct carrel_view *view)
+{
+        (void)listing;
+        return render_usage(view);
+}
 
 static bool add_to_listing(void *arg, const struct carrel_view *view)
 {
@@ -65,7 +85,7 @@ static bool add_to_listing(void *arg, const struct carrel_view *view)
         listing->has_more = listing->n_shown == listing->query.limit;
         if (listing->has_more)
                 return false;
-        piece_list_add(&listing->list, listing->text, render_looked_at(view, api_of(listing->request)->info.engine));
+        piece_list_add(&listing->list, listing->text, listing->render(listing, view));
         listing->n_shown++;
         return str_copy(listing->shown, sizeof listing->shown, view->user) == 0;
 }
@@ -81,8 +101,8 @@ static int add_carrels(void *arg, struct buffer *text)
                 piece_list_begin(&listing->list, text, json_object(), "carrels");
         listing->text = text;
         listing->n_looked = 0;
-        pool_each(api_of(listing->request)->pool, listing->seen, PIECE_ITEMS, add_to_listing, listing);
-        if (listing->n_looked == PIECE_ITEMS && !listing->has_more)
+        pool_each(api_of(listing->request)->pool, listing->seen, listing->n_most, add_to_listing, listing);
+        if (listing->n_looked == listing->n_most && !listing->has_more)
                 return 1;
         tail = json_object();
         put_text(&tail, "next", listing->has_more ? listing->shown : NULL);
@@ -90,7 +110,8 @@ static int add_carrels(void *arg, struct buffer *text)
         return 0;
 }
 
-void handle_list(struct request *request)
+static void list(struct request *request,
+                 struct json *(*render)(const struct listing *listing, const struct carrel_view *view))
 {
         struct listing *listing = calloc(1, sizeof *listing);
         struct fault why;
@@ -105,9 +126,21 @@ void handle_list(struct request *request)
                 answer_fault(request, &why);
                 return;
         }
+        listing->render = render;
+        listing->n_most = listing->query.has_usage || render == render_only_usage ? PIECE_USAGES : PIECE_ITEMS;
         memcpy(listing->seen, listing->query.after, sizeof listing->seen);
         if (answer_pieces(request, ANSWER_SIZE_UNKNOWN, &(struct pieces){ add_carrels, free, listing }) < 0)
                 answer_no_memory(request);
+}
+
+void handle_list(struct request *request)
+{
+        list(request, render_listed);
+}
+
+void handle_usage_list(struct request *request)
+{
+        list(request, render_only_usage);
 }
 
 static void answer_no_carrel(struct request *request)
@@ -126,10 +159,34 @@ static void answer_view(void *arg, const struct carrel_view *view)
         answer_json(request, HTTP_OK, render_looked_at(view, api_of(request)->info.engine));
 }
 
+static void answer_whole_view(void *arg, const struct carrel_view *view)
+{
+        struct request *request = arg;
+        struct json *object = render_looked_at(view, api_of(request)->info.engine);
+
+        put_child(&object, "usage", render_usage(view));
+        answer_json(request, HTTP_OK, object);
+}
+
+static void answer_usage(void *arg, const struct carrel_view *view)
+{
+        answer_json(arg, HTTP_OK, render_usage(view));
+}
+
+static void look(struct request *request, void (*visit)(void *arg, const struct carrel_view *view))
+{
+        if (!pool_inspect(api_of(request)->pool, request->parameter, visit, request))
+                answer_no_carrel(request);
+}
+
 void handle_inspect(struct request *request)
 {
-        if (!pool_inspect(api_of(request)->pool, request->parameter, answer_view, request))
-                answer_no_carrel(request);
+        look(request, answer_whole_view);
+}
+
+void handle_usage(struct request *request)
+{
+        look(request, answer_usage);
 }
 
 static void explain_view(void *arg, const struct carrel_view *view)
@@ -196,7 +253,7 @@ void handle_touch(struct request *request)
             pool_touch(api_of(request)->pool, request->parameter, lease_s, &why) < 0)
                 answer_fault(request, &why);
         else
-                handle_inspect(request);
+                look(request, answer_view);
 }
 
 static void on_removed(void *arg, const struct fault *why)

@@ -33,6 +33,7 @@ static const struct route ROUTES[] = {
         { "POST", "/v1/carrels/{user}/freeze", handle_freeze, 0, NULL, "freeze" },
         { "POST", "/v1/carrels/{user}/thaw", handle_thaw, 0, NULL, "thaw" },
         { "POST", "/v1/carrels/{user}/touch", handle_touch, ROUTE_BODY, NULL, "touch" },
+        { "GET", "/v1/carrels/{user}/usage", handle_usage, 0, NULL, "usage" },
         { "GET", "/v1/carrels/{user}/why", handle_why, 0, NULL, "why" },
         { "GET", "/v1/events", handle_events, 0, NULL, "events" },
         { "GET", "/v1/execs", handle_exec_list, 0, EXEC_LIST_QUERY, "exec_list" },
@@ -47,6 +48,7 @@ static const struct route ROUTES[] = {
         { "GET", "/v1/info", handle_info, 0, NULL, "info" },
         { "POST", "/v1/reap", handle_reap, ROUTE_BODY | ROUTE_ADMIN, NULL, "reap" },
         { "POST", "/v1/sweep", handle_sweep, ROUTE_ADMIN, NULL, "sweep" },
+        { "GET", "/v1/usage", handle_usage_list, 0, USAGE_LIST_QUERY, "usage_list" },
         { 0 },
 };
 

@@ -23,6 +23,12 @@ enum {
         MEMBERS_MAX = 1 << 20
 };
 
+/* The controllers of cgroup v1 whose hierarchies are known. */
+static const char *const CONTROLLERS[CGROUP_UNIFIED] = {
+        [CGROUP_CPU] = "cpu",       [CGROUP_CPUACCT] = "cpuacct", [CGROUP_FREEZER] = "freezer",
+        [CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids",
+};
+
 /* Finds one word of a list separated by commas: "cpu,cpuacct" has cpu, "name=systemd" has no systemd. */
 static bool list_has(const char *list, size_t length, const char *word)
 {
@@ -62,12 +68,9 @@ static void parse_mount_line(char *line, struct cgroup_mounts *mounts)
                 place_mount(&mounts->of[CGROUP_UNIFIED], root, point);
         if (!str_equal(type, "cgroup"))
                 return;
-        if (list_has(super, strlen(super), "freezer"))
-                place_mount(&mounts->of[CGROUP_FREEZER], root, point);
-        if (list_has(super, strlen(super), "memory"))
-                place_mount(&mounts->of[CGROUP_MEMORY], root, point);
-        if (list_has(super, strlen(super), "pids"))
-                place_mount(&mounts->of[CGROUP_PIDS], root, point);
+        for (size_t i = 0; i < CGROUP_UNIFIED; i++)
+                if (list_has(super, strlen(super), CONTROLLERS[i]))
+                        place_mount(&mounts->of[i], root, point);
 }
 
 void cgroup_parse_mounts(const char *mountinfo, struct cgroup_mounts *ret_mounts)
@@ -187,8 +190,9 @@ static void fill_once(char target[static CGROUP_PATH_BYTES], const struct cgroup
 }
 
 /* "4:memory:/docker/<id>", and "0::/docker/<id>" for the unified hierarchy. */
-static void parse_line(const struct cgroup_mounts *mounts, const char *line, struct cgroup *cgroup)
+static void parse_line(const struct cgroup_mounts *mounts, const char *line, void *target)
 {
+        struct cgroup *cgroup = target;
         const char *controllers = strchr(line, ':');
         const char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
         size_t length;
@@ -224,10 +228,26 @@ static void parse_line(const struct cgroup_mounts *mounts, const char *line, str
         }
 }
 
-int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
-                 struct cgroup *ret_cgroup)
+static void parse_dirs_line(const struct cgroup_mounts *mounts, const char *line, void *target)
 {
-        struct cgroup cgroup = { 0 };
+        struct cgroup_dirs *dirs = target;
+        const char *controllers = strchr(line, ':');
+        const char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+        size_t length;
+
+        if (path == NULL)
+                return;
+        length = (size_t)(path - ++controllers);
+        path++;
+        for (size_t i = 0; i < CGROUP_HIERARCHIES; i++)
+                if (i == CGROUP_UNIFIED ? length == 0 : list_has(controllers, length, CONTROLLERS[i]))
+                        fill_once(dirs->of[i], &mounts->of[i], path, "");
+}
+
+/* Calls parse for each line that names the container. */
+static void parse_lines(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                        void (*parse)(const struct cgroup_mounts *mounts, const char *line, void *target), void *target)
+{
         char line[1024];
 
         while (*text != '\0') {
@@ -237,10 +257,45 @@ int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const cha
                         memcpy(line, text, length);
                         line[length] = '\0';
                         if (cgroup_text_names(line, container_id))
-                                parse_line(mounts, line, &cgroup);
+                                parse(mounts, line, target);
                 }
                 text += length + (text[length] == '\n');
         }
+}
+
+int cgroup_parse_dirs(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                      struct cgroup_dirs *ret_dirs)
+{
+        struct cgroup_dirs dirs = { 0 };
+
+        parse_lines(mounts, text, container_id, parse_dirs_line, &dirs);
+        for (size_t i = 0; i < CGROUP_HIERARCHIES; i++) {
+                if (dirs.of[i][0] == '\0')
+                        continue;
+                *ret_dirs = dirs;
+                return 0;
+        }
+        return -ENOENT;
+}
+
+int cgroup_find_dirs(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                     struct cgroup_dirs *ret_dirs)
+{
+        AUTO(auto_free) char *text = NULL;
+        int r;
+
+        if (proc_pid_read(pid, "cgroup", CGROUP_TEXT_MAX, &text) != 0 || text == NULL)
+                return -ESRCH;
+        r = cgroup_parse_dirs(mounts, text, container_id, ret_dirs);
+        return r != 0 && !cgroup_text_names(text, container_id) ? -ESRCH : r;
+}
+
+int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                 struct cgroup *ret_cgroup)
+{
+        struct cgroup cgroup = { 0 };
+
+        parse_lines(mounts, text, container_id, parse_line, &cgroup);
         if (cgroup.members_file[0] == '\0')
                 return -ENOENT;
         *ret_cgroup = cgroup;

@@ -154,6 +154,7 @@ void carrel_drop_process(struct carrel *carrel)
         reclaim_cancel(carrel);
         free(TAKE(carrel->tasks_file));
         free(TAKE(carrel->sockets_file));
+        carrel->meter = usage_meter_free(carrel->meter);
 }
 
 void carrel_take_process(struct carrel *carrel, struct carrel *from)
@@ -164,6 +165,7 @@ void carrel_take_process(struct carrel *carrel, struct carrel *from)
         carrel->pidfd = TAKE_FD(from->pidfd);
         carrel->tasks_file = TAKE(from->tasks_file);
         carrel->sockets_file = TAKE(from->sockets_file);
+        carrel->meter = TAKE(from->meter);
         carrel->host_base = from->host_base;
         drop_mounts(carrel);
         carrel->mounts = TAKE(from->mounts);
@@ -219,6 +221,16 @@ static int64_t since(int64_t then_ms, int64_t now_ms)
         return then_ms > 0 && now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
+void carrel_find_meter(struct carrel *carrel, const struct cgroup_mounts *mounts)
+{
+        struct usage_meter *meter = NULL;
+
+        if (usage_meter_new(&meter, mounts, carrel->pid, carrel->id) < 0)
+                return;
+        usage_meter_free(carrel->meter);
+        carrel->meter = meter;
+}
+
 void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts)
 {
         struct cgroup cgroup;
@@ -254,6 +266,16 @@ int carrel_socket_bytes(const struct carrel_view *view, uint64_t *ret_bytes)
         return 0;
 }
 
+void carrel_usage(const struct carrel_view *view, struct usage *ret_usage)
+{
+        usage_clear(ret_usage);
+        if (view->meter == NULL)
+                return;
+        usage_read(view->meter, ret_usage);
+        if (view->interface[0] != '\0')
+                usage_read_link(view->interface, ret_usage);
+}
+
 bool carrel_is_frozen(const struct carrel_view *view)
 {
         return view->state == CARREL_FROZEN ||
@@ -280,6 +302,7 @@ void carrel_view(const struct carrel *carrel, int64_t now_ms, struct carrel_view
                 .age_ms = is_ready || carrel->state == CARREL_WARM ? since(carrel->ready_ms, now_ms) : 0,
                 .execs = carrel->n_execs,
                 .tasks_file = is_ready && carrel->n_execs == 0 ? carrel->tasks_file : NULL,
+                .meter = carrel->meter,
                 .sockets_file = is_ready ? carrel->sockets_file : NULL,
                 .is_reclaimed = carrel->is_reclaimed,
                 .has_refused_freeze = carrel->has_refused_freeze,

@@ -14,6 +14,7 @@
 #include "netpolicy.h"
 #include "pool.h"
 #include "spec.h"
+#include "usage.h"
 
 struct flow;
 struct host_mounts;
@@ -52,6 +53,7 @@ struct carrel {
         char *sockets_file;         /* the kernel's count of its sockets' memory, if that is apart; NULL: it is not */
         char *tasks_file;           /* the kernel's count of its threads; NULL: not known */
         struct host_mounts *mounts; /* the operator's in its container; NULL: none, or not known yet */
+        struct usage_meter *meter;  /* of its cgroups; NULL: not known */
         uint32_t host_base;         /* host id of its user 0, read from the kernel; 0: it has no user namespace */
 
         struct agent_listener *listener; /* NULL: none */
@@ -115,6 +117,9 @@ int carrel_template(const struct carrel *carrel, struct template *ret_template, 
 void carrel_touch(struct carrel *carrel);
 /* carrel_touch, and with lease_s > 0 a lease that long from now. */
 void carrel_lease(struct carrel *carrel, uint64_t lease_s);
+
+/* Finds the counters of its process's cgroups; does without them after a failure. */
+void carrel_find_meter(struct carrel *carrel, const struct cgroup_mounts *mounts);
 
 /* Sets tasks_file and sockets_file from the cgroup of its process; NULL if there is no process. */
 void carrel_find_tasks(struct carrel *carrel, const struct cgroup_mounts *mounts);

@@ -171,8 +171,12 @@ static int verify_whole(struct carrel *carrel, struct fault *why)
 
 static int verify(struct carrel *carrel, struct fault *why)
 {
-        return carrel->pool->options.hardening == POOL_HARDENING_WHOLE ? verify_whole(carrel, why)
-                                                                       : verify_monitor(carrel, why);
+        int r = carrel->pool->options.hardening == POOL_HARDENING_WHOLE ? verify_whole(carrel, why)
+                                                                        : verify_monitor(carrel, why);
+
+        if (r == 0)
+                carrel_find_meter(carrel, &carrel->pool->cgroups);
+        return r;
 }
 
 static void look_later(struct task *task)

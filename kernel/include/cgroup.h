@@ -9,7 +9,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum cgroup_hierarchy { CGROUP_FREEZER, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_UNIFIED, CGROUP_HIERARCHIES };
+enum cgroup_hierarchy {
+        CGROUP_CPU,
+        CGROUP_CPUACCT,
+        CGROUP_FREEZER,
+        CGROUP_MEMORY,
+        CGROUP_PIDS,
+        CGROUP_UNIFIED,
+        CGROUP_HIERARCHIES
+};
 enum { CGROUP_PATH_BYTES = 512 };
 
 struct cgroup_mount {
@@ -63,6 +71,16 @@ int cgroup_parse(const struct cgroup_mounts *mounts, const char *text, const cha
 /* The same for a living process, usually the container's init. -ESRCH: that process is not in that container. It has
  * ended and its pid was reused, or the pid was wrong. */
 int cgroup_find(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id, struct cgroup *ret_cgroup);
+
+/* The directories of a container's cgroup, with a slash at the end; "" if a hierarchy lacks it. */
+struct cgroup_dirs {
+        char of[CGROUP_HIERARCHIES][CGROUP_PATH_BYTES];
+};
+/* As cgroup_parse and cgroup_find. */
+int cgroup_parse_dirs(const struct cgroup_mounts *mounts, const char *text, const char *container_id,
+                      struct cgroup_dirs *ret_dirs);
+int cgroup_find_dirs(const struct cgroup_mounts *mounts, pid_t pid, const char *container_id,
+                     struct cgroup_dirs *ret_dirs);
 
 /* Whether a line of /proc/<pid>/cgroup has the container's id (at least 12 hex digits) as a whole word. */
 bool cgroup_text_names(const char *text, const char *container_id);

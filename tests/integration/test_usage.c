@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "suite.h"
 
@@ -68,6 +69,112 @@ static void an_exec_has_no_usage_of_the_one_before(void **state)
         answer_release(&answer);
 }
 
+/* ---- of a carrel ---- */
+
+static struct answer usage_of(const char *user)
+{
+        char path[64];
+
+        snprintf(path, sizeof path, "/v1/carrels/%s/usage", user);
+        return request(CARREL_SOCKET, "GET", path, NULL);
+}
+
+static bool is_null(const struct answer *answer, const char *name)
+{
+        char text[64];
+
+        snprintf(text, sizeof text, "\"%s\":null", name);
+        return strstr(answer->body, text) != NULL;
+}
+
+static bool has_printed(void *arg)
+{
+        struct answer answer = request(CARREL_SOCKET, "GET", "/v1/execs/held/output", NULL);
+        const char *line = strstr(answer.body, "\"data\":\"");
+
+        if (line != NULL)
+                *(double *)arg = strtod(line + strlen("\"data\":\""), NULL);
+        answer_release(&answer);
+        return line != NULL;
+}
+
+/* While the program lives, so that its memory is current; and its carrel may be frozen meanwhile. */
+static void a_carrel_says_what_it_uses(void **state)
+{
+        struct answer before = usage_of("ada"), after;
+        double own_us = 0, used_us;
+
+        (void)state;
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/ada/exec",
+                       "{\"argv\":[\"sh\",\"-c\",\"sleep 1000 | ./probe 1000 100 hold\"],\"exec_id\":\"held\","
+                       "\"detach\":true,\"timeout_s\":600}",
+                       202);
+        assert_true(wait_until(has_printed, &own_us, PATIENCE_S));
+        after = usage_of("ada");
+        assert_true(own_us >= 1e6);
+        /* With the shell, sleep and the agent. */
+        used_us = answer_number(&after, "cpu.usage_us") - answer_number(&before, "cpu.usage_us");
+        if (!(used_us >= 0.98 * own_us && used_us <= 1.05 * own_us))
+                fail_msg("cpu.usage_us has risen by %.0f, the program used %.0f", used_us, own_us);
+        expect_near("cpu.user_us + system_us",
+                    answer_number(&after, "cpu.user_us") + answer_number(&after, "cpu.system_us"),
+                    answer_number(&after, "cpu.usage_us"), 1000);
+        expect_near("memory.current_bytes",
+                    answer_number(&after, "memory.current_bytes") - answer_number(&before, "memory.current_bytes"),
+                    101.0 * MIB, 2.0 * MIB);
+        assert_true(answer_number(&after, "memory.peak_bytes") >= answer_number(&after, "memory.current_bytes"));
+        assert_int_equal(answer_number(&after, "memory.limit_bytes"), 512.0 * MIB);
+        assert_int_equal(answer_number(&after, "memory.oom_kills"), 0);
+        assert_in_range((long)answer_number(&after, "pids.current"), 3, 8);
+        if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0)
+                assert_true(is_null(&after, "io"));
+        assert_true(is_null(&after, "disk"));
+        answer_release(&before);
+        answer_release(&after);
+        request_expect(CARREL_SOCKET, "POST", "/v1/execs/held/signal", "{\"signal\":9}", 200);
+}
+
+/* Directions are those of the carrel: it sends datagrams, and gets none. */
+static void a_carrel_says_what_it_sends(void **state)
+{
+        char text[64];
+        struct answer before, after;
+
+        (void)state;
+        before = usage_of("ada");
+        if (is_null(&before, "net")) {
+                answer_release(&before);
+                fail_msg("ada has no network");
+        }
+        carreld_must_exec("ada", "./probe send 30", text, sizeof text);
+        after = usage_of("ada");
+        assert_true(answer_number(&after, "net.sent_bytes") - answer_number(&before, "net.sent_bytes") >= 30000);
+        assert_true(answer_number(&after, "net.received_bytes") - answer_number(&before, "net.received_bytes") < 30000);
+        answer_release(&before);
+        answer_release(&after);
+}
+
+static void all_carrels_are_listed(void **state)
+{
+        static const char *const USERS[] = { "bob", "cyd" };
+        struct answer answer;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof USERS / sizeof *USERS; i++)
+                carreld_must_ensure(USERS[i]);
+        answer = request(CARREL_SOCKET, "GET", "/v1/usage?limit=2", NULL);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(answer_text(&answer, "next"), "bob");
+        assert_non_null(strstr(answer.body, "{\"user\":\"ada\""));
+        assert_non_null(strstr(answer.body, "\"usage_us\":"));
+        answer_release(&answer);
+        answer = request(CARREL_SOCKET, "GET", "/v1/usage?after=bob", NULL);
+        assert_non_null(strstr(answer.body, "{\"user\":\"cyd\""));
+        assert_null(strstr(answer.body, "{\"user\":\"ada\""));
+        answer_release(&answer);
+        request_expect(CARREL_SOCKET, "GET", "/v1/carrels/nobody/usage", NULL, 404);
+}
+
 /* ---- the default deadline ---- */
 
 static bool has_ended(void *arg)
@@ -103,6 +210,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_exec_says_what_it_used),
                 cmocka_unit_test(an_exec_has_no_usage_of_the_one_before),
+                cmocka_unit_test(a_carrel_says_what_it_uses),
+                cmocka_unit_test(a_carrel_says_what_it_sends),
+                cmocka_unit_test(all_carrels_are_listed),
                 cmocka_unit_test(a_deadline_holds_for_execs_that_name_none),
         };
 

@@ -1,10 +1,14 @@
 /* Inside a carrel: `usage-probe CPU_MS MIB` takes that much memory, uses that much CPU time by its own clock, and
  * prints how much CPU time that was, in microseconds. With `hold` as a third argument it then waits for the end of its
- * stdin. */
+ * stdin.
+ * `usage-probe send N` sends N datagrams of 1,000 bytes. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,8 +21,27 @@ static long long used_us(void)
         return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
+/* Nobody need be at the address (RFC 5737). */
+static int send_datagrams(unsigned count)
+{
+        static const char BYTES[1000];
+        const struct sockaddr_in target = { .sin_family = AF_INET,
+                                            .sin_port = htons(9),
+                                            .sin_addr.s_addr = htonl(0xc0000201) };
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+        for (unsigned i = 0; i < count; i++)
+                if (sendto(fd, BYTES, sizeof BYTES, 0, (const struct sockaddr *)&target, sizeof target) !=
+                    (ssize_t)sizeof BYTES)
+                        return 2;
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
+        if (argc > 2 && strcmp(argv[1], "send") == 0)
+                return send_datagrams((unsigned)strtoul(argv[2], NULL, 10));
+
         size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) << 20 : 0;
         long long wanted_us = argc > 1 ? strtoll(argv[1], NULL, 10) * 1000 : 0;
         char byte;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -166,11 +167,20 @@ static int supervise(pid_t init)
 
 /* ---- inside ---- */
 
+/* A mount of sysfs shows the interfaces of the network namespace in which it was made. Only they are replaced, because
+ * the cgroups are mounted in /sys, too. */
+static bool show_own_interfaces(void)
+{
+        return mkdir("/run/sysfs", 0755) == 0 &&
+               mount("sysfs", "/run/sysfs", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
+               mount("/run/sysfs/devices/virtual/net", "/sys/devices/virtual/net", NULL, MS_BIND, NULL) == 0;
+}
+
 static bool furnish(void)
 {
         return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
                mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
-               mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4g") == 0;
+               mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4g") == 0 && show_own_interfaces();
 }
 
 static int run_inside(int (*run)(void), const sigset_t *mask)

@@ -434,6 +434,14 @@ bool carrel_is_frozen(const struct carrel_view *view)
         return false;
 }
 
+void carrel_usage(const struct carrel_view *view, struct usage *ret_usage)
+{
+        (void)view;
+        for (size_t i = 0; i < USAGE_NUMBERS; i++)
+                ret_usage->of[i] = i < USAGE_IO_READ_BYTES ? i + 1 : USAGE_UNCOUNTED;
+        ret_usage->of[USAGE_PIDS_PEAK] = USAGE_UNCOUNTED;
+}
+
 int carrel_background(const struct carrel_view *view, unsigned *ret_tasks)
 {
         if (view->execs > 0)
