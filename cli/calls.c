@@ -190,7 +190,8 @@ static void take_page(cJSON *page, cJSON *carrels)
         }
 }
 
-int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *carrels)
+/* path_begin: with a query that has the limit. */
+static int list_pages(struct cli *cli, const char *path_begin, const char *state, bool has_all, cJSON *carrels)
 {
         AUTO(auto_buffer) struct buffer after = { 0 };
         bool has_more = true;
@@ -199,7 +200,7 @@ int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *ca
                 AUTO(auto_buffer) struct buffer path = { 0 };
                 AUTO(auto_json) cJSON *page = NULL;
 
-                (void)buffer_text(&path, "/v1/carrels?limit=1000");
+                (void)buffer_text(&path, path_begin);
                 (void)api_path_query(&path, "state", state);
                 (void)api_path_query(&path, "all", has_all ? "1" : NULL);
                 if (api_path_query(&path, "after", after.data) < 0 || path.has_failed)
@@ -215,6 +216,17 @@ int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *ca
                 take_page(page, carrels);
         }
         return STATUS_OK;
+}
+
+int cli_list_carrels(struct cli *cli, const char *state, bool has_all, bool has_usage, cJSON *carrels)
+{
+        return list_pages(cli, has_usage ? "/v1/carrels?limit=1000&usage=1" : "/v1/carrels?limit=1000", state, has_all,
+                          carrels);
+}
+
+int cli_list_usage(struct cli *cli, cJSON *carrels)
+{
+        return list_pages(cli, "/v1/usage?limit=1000", NULL, false, carrels);
 }
 
 int cli_print_line(const struct cli *cli, const char *text)

@@ -42,7 +42,9 @@ int cli_call_id(struct cli *cli, const struct cli_action *action, const char *id
 int cli_call_each(struct cli *cli, const struct cli_action *action, char *const *ids, cJSON *answers);
 
 /* All carrels (of a state, or NULL: of any), page by page, appended to the array `carrels`. Exit status. */
-int cli_list_carrels(struct cli *cli, const char *state, bool has_all, cJSON *carrels);
+int cli_list_carrels(struct cli *cli, const char *state, bool has_all, bool has_usage, cJSON *carrels);
+/* The same for the usage of all carrels. */
+int cli_list_usage(struct cli *cli, cJSON *carrels);
 
 /* Reports it; STATUS_FAILED. */
 int cli_no_memory(const struct cli *cli);

@@ -22,6 +22,14 @@ static const struct field FIELDS[] = {
         { "idle", "idle_s", FIELD_SECONDS },
         { "lease left", "lease_left_s", FIELD_SECONDS },
         { "execs", "execs", FIELD_TEXT },
+        { "cpu used", "usage.cpu.usage_us", FIELD_MICROSECONDS },
+        { "cpu throttled", "usage.cpu.throttled_us", FIELD_MICROSECONDS },
+        { "memory used", "usage.memory.current_bytes", FIELD_BYTES },
+        { "memory peak", "usage.memory.peak_bytes", FIELD_BYTES },
+        { "oom kills", "usage.memory.oom_kills", FIELD_TEXT },
+        { "pids used", "usage.pids.current", FIELD_TEXT },
+        { "net received", "usage.net.received_bytes", FIELD_BYTES },
+        { "net sent", "usage.net.sent_bytes", FIELD_BYTES },
         { NULL, NULL, FIELD_TEXT },
 };
 

@@ -106,7 +106,7 @@ static int remove_all(struct cli *cli, bool is_confirmed)
                 return cli_fail_usage(cli, "rm", "--all asks on the terminal first; without one, add --yes");
         if (carrels == NULL)
                 return cli_no_memory(cli);
-        status = cli_list_carrels(cli, NULL, false, carrels);
+        status = cli_list_carrels(cli, NULL, false, false, carrels);
         if (status != STATUS_OK)
                 return status;
         if (!list_users(carrels, &users))

@@ -5,8 +5,8 @@
 
 /* Each is defined in its cmd-<verb>.c. */
 extern const struct verb CMD_CP, CMD_DOCTOR, CMD_ENSURE, CMD_EVENTS, CMD_EXEC, CMD_HELP, CMD_IMAGE, CMD_INFO,
-        CMD_INSPECT, CMD_FREEZE, CMD_KILL, CMD_LOGS, CMD_LS, CMD_POLICY, CMD_PS, CMD_REAP, CMD_RM, CMD_SHELL, CMD_SWEEP,
-        CMD_THAW, CMD_TOUCH, CMD_VERSION, CMD_WHY;
+        CMD_INSPECT, CMD_FREEZE, CMD_KILL, CMD_LOGS, CMD_LS, CMD_POLICY, CMD_PS, CMD_REAP, CMD_RM, CMD_SHELL, CMD_STATS,
+        CMD_SWEEP, CMD_THAW, CMD_TOUCH, CMD_VERSION, CMD_WHY;
 
 /* Alphabetical; ends with NULL. */
 extern const struct verb *const VERBS[];

@@ -54,7 +54,7 @@ _carrel_kind() {
         *:--image) kind=IMAGE ;;
         *:--profile) kind=PROFILE ;;
         exec:-e | shell:-e | *:--env) kind=VARIABLE ;;
-        *:--after | *:--allowed | *:--count | *:--cpus | *:--id | *:--idle | *:--lease | *:--mounts | *:--pids | *:--suite | \
+        *:--after | *:--allowed | *:--count | *:--cpus | *:--id | *:--idle | *:--interval | *:--lease | *:--mounts | *:--pids | *:--suite | \
                 *:--drain | *:--tail | *:--timeout | events:-n | logs:-a | logs:-n | doctor:-a | reap:-i | touch:-l) kind=ANY ;;
         *) return 1 ;;
         esac
@@ -62,11 +62,11 @@ _carrel_kind() {
 
 # Sets $kind to the kind of the next operand of a verb; $2 is the number of earlier ones, $3 the first of them.
 _carrel_operand() {
-        local verbs='cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell sweep thaw touch version why'
+        local verbs='cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell stats sweep thaw touch version why'
         kind=ANY
         case $1:$2 in
         :* | help:0) kind=$verbs ;;
-        ensure:* | freeze:* | rm:* | thaw:* | touch:* | exec:0 | inspect:0 | ps:0 | shell:0 | why:0) kind=USER ;;
+        ensure:* | freeze:* | rm:* | thaw:* | touch:* | exec:0 | inspect:0 | ps:0 | shell:0 | stats:0 | why:0) kind=USER ;;
         cp:[01]) kind=PLACE ;;
         kill:*) kind=RUNNING ;;
         logs:0) kind=EXEC ;;

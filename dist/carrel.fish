@@ -18,7 +18,7 @@ function __carrel_words
         for word in (commandline -opc)[2..-1]
                 if test $skip = 1
                         set skip 0
-                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|profile|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|lease|mounts|pids|suite|tail|timeout))$' $word
+                else if string match -qr -- '^(-[oewsu]|--(output|socket|policy|profile|on-conflict|format|state|signal|memory|limit|workdir|archive|packages|sources|user|image|env|after|allowed|count|cpus|drain|id|idle|interval|lease|mounts|pids|suite|tail|timeout))$' $word
                         set skip 1
                 else if test "$word" = --
                         echo --
@@ -73,6 +73,7 @@ complete -c carrel -n __carrel_needs_verb -a ps -d 'list the programs that run'
 complete -c carrel -n __carrel_needs_verb -a reap -d 'retire idle carrels now'
 complete -c carrel -n __carrel_needs_verb -a rm -d 'remove carrels'
 complete -c carrel -n __carrel_needs_verb -a shell -d "open a shell in the user's carrel"
+complete -c carrel -n __carrel_needs_verb -a stats -d 'show what carrels use now'
 complete -c carrel -n __carrel_needs_verb -a sweep -d 'remove orphans now'
 complete -c carrel -n __carrel_needs_verb -a thaw -d 'thaw carrels, whoever has frozen them'
 complete -c carrel -n __carrel_needs_verb -a touch -d 'mark carrels as used, or lease them'
@@ -80,10 +81,10 @@ complete -c carrel -n __carrel_needs_verb -a version -d 'show the versions'
 complete -c carrel -n __carrel_needs_verb -a why -d 'say why a carrel is in its state'
 
 complete -c carrel -n '__carrel_is ensure freeze rm thaw touch' -a '(__carrel_ask ls)'
-complete -c carrel -n '__carrel_begins exec inspect ps shell why' -a '(__carrel_ask ls)'
+complete -c carrel -n '__carrel_begins exec inspect ps shell stats why' -a '(__carrel_ask ls)'
 complete -c carrel -n '__carrel_is kill' -a '(__carrel_ask ps)'
 complete -c carrel -n '__carrel_begins logs' -a '(__carrel_ask ps -a)'
-complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell sweep thaw touch version why'
+complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell stats sweep thaw touch version why'
 complete -c carrel -n '__carrel_begins image' -a 'build import inspect ls pull rm'
 complete -c carrel -n '__carrel_image_is inspect rm' -a '(__carrel_ask image ls)'
 complete -c carrel -n '__carrel_image_is import' -F
@@ -107,6 +108,9 @@ complete -c carrel -n '__carrel_is exec' -s t -l tty -d 'connect this terminal'
 complete -c carrel -n '__carrel_is exec' -l id -x -d 'your own id'
 complete -c carrel -n '__carrel_is exec' -l drain -x -d seconds
 complete -c carrel -n '__carrel_is exec' -l timeout -x -d seconds
+complete -c carrel -n '__carrel_is ls' -l usage -d 'CPU time, memory and tasks, too'
+complete -c carrel -n '__carrel_is stats' -l interval -x -d seconds
+complete -c carrel -n '__carrel_is stats' -l watch -d 'again and again'
 complete -c carrel -n '__carrel_is cp' -s a -l archive -d 'no effect'
 complete -c carrel -n '__carrel_is cp' -s r -l recursive -d 'no effect'
 complete -c carrel -n '__carrel_is cp' -l limit -x -d 'stop above this size'

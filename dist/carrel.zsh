@@ -54,7 +54,7 @@ _carrel_value() {
         *:--image) _carrel_image_names ;;
         *:--profile) _carrel_profiles ;;
         exec:-e|shell:-e|*:--env) _parameters -g '*export*' ;;
-        *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--lease|*:--mounts|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
+        *:--after|*:--allowed|*:--count|*:--cpus|*:--drain|*:--id|*:--idle|*:--interval|*:--lease|*:--mounts|*:--pids|*:--suite|*:--tail|*:--timeout) ;;
         events:-n|logs:-a|logs:-n|doctor:-a|reap:-i|touch:-l) ;;
         *) return 1 ;;
         esac
@@ -73,7 +73,7 @@ _carrel() {
                 --socket=*) opt_args[--socket]=${word#*=} ;;
                 -*=*) ;;
                 -o|--output|--policy|--profile|--on-conflict|--format|--state|--signal|--memory|--limit|--workdir|--archive) ((i++)) ;;
-                --packages|--sources|--user|--image|--env|--after|--allowed|--count|--cpus|--id|--idle|--lease) ((i++)) ;;
+                --packages|--sources|--user|--image|--env|--after|--allowed|--count|--cpus|--id|--idle|--interval|--lease) ((i++)) ;;
                 --drain|--mounts|--pids|--suite|--tail|--timeout) ((i++)) ;;
                 -*) [[ $verb:$word == (exec:-[ew]|shell:-[ew]|image:-f|ps:-s|ls:-s|kill:-s|events:-[un]|logs:-[an]|doctor:-a|reap:-i|touch:-l) ]] && ((i++)) ;;
                 *) if [[ -z $verb ]]; then verb=$word; else first=${first:-$word}; ((count++)); fi ;;
@@ -83,7 +83,7 @@ _carrel() {
         if [[ ${words[CURRENT]} == -* ]]; then _carrel_options $verb; return; fi
         case $verb:$count in
         :*|help:0) _carrel_verbs ;;
-        ensure:*|freeze:*|rm:*|thaw:*|touch:*|exec:0|inspect:0|ps:0|shell:0|why:0) _carrel_users ;;
+        ensure:*|freeze:*|rm:*|thaw:*|touch:*|exec:0|inspect:0|ps:0|shell:0|stats:0|why:0) _carrel_users ;;
         cp:[01]) _carrel_places ;;
         kill:*) _carrel_running ;;
         logs:0) _carrel_execs ;;

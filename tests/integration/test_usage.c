@@ -175,6 +175,30 @@ static void all_carrels_are_listed(void **state)
         request_expect(CARREL_SOCKET, "GET", "/v1/carrels/nobody/usage", NULL, 404);
 }
 
+/* CPU % is that of the time between two readings: a program that never rests has one CPU at most. */
+static void the_cli_shows_it(void **state)
+{
+        static struct output output;
+        char user[16] = "", shown[16] = "";
+        double cpu = -1;
+
+        (void)state;
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/bob/exec",
+                       "{\"argv\":[\"sh\",\"-c\",\"while :; do :; done\"],\"exec_id\":\"busy\",\"detach\":true,"
+                       "\"timeout_s\":600}",
+                       202);
+        RUN(&output, built_program("cli/carrel"), "--socket", CARREL_SOCKET, "stats", "bob", "--interval", "0.5");
+        assert_int_equal(output.status, 0);
+        assert_non_null(strstr(output.text, "\nbob"));
+        assert_int_equal(sscanf(strstr(output.text, "\nbob"), "%15s %15s %lf", user, shown, &cpu), 3);
+        assert_string_equal(shown, "ready");
+        assert_true(cpu >= 0);
+        RUN(&output, built_program("cli/carrel"), "--socket", CARREL_SOCKET, "ls", "--usage");
+        assert_int_equal(output.status, 0);
+        assert_non_null(strstr(output.text, "512m"));
+        request_expect(CARREL_SOCKET, "POST", "/v1/execs/busy/signal", "{\"signal\":9}", 200);
+}
+
 /* ---- the default deadline ---- */
 
 static bool has_ended(void *arg)
@@ -213,6 +237,7 @@ int main(void)
                 cmocka_unit_test(a_carrel_says_what_it_uses),
                 cmocka_unit_test(a_carrel_says_what_it_sends),
                 cmocka_unit_test(all_carrels_are_listed),
+                cmocka_unit_test(the_cli_shows_it),
                 cmocka_unit_test(a_deadline_holds_for_execs_that_name_none),
         };
 

@@ -38,7 +38,7 @@ static void verbs_are_a_sorted_table(void **state)
                 assert_true(verb->min_operands <= verb->max_operands);
                 assert_int_equal(verb->options != NULL, verb->values_size > 0);
         }
-        assert_int_equal(count, 23);
+        assert_int_equal(count, 24);
         assert_null(verb_find("unknown"));
 }
 
@@ -139,6 +139,7 @@ static void without_carreld_verbs_exit_3(void **state)
                 { { "reap" }, 3 },
                 { { "rm", "a", "b" }, 3 },
                 { { "rm", "--all", "--yes" }, 3 },
+                { { "stats" }, 3 },
                 { { "sweep" }, 3 },
                 { { "image", "ls" }, 3 },
                 { { "touch", "a" }, 3 },
@@ -330,6 +331,18 @@ static void answers_are_shown(void **state)
                   "retiring  4\n",
                   "",
                   "{\"idle_s\":2.5}" },
+                { { "stats", "-q" },
+                  { OK_JSON "{\"carrels\":[{\"user\":\"ada\"},{\"user\":\"bob\"}],\"next\":null}" },
+                  0,
+                  "ada\nbob\n",
+                  "",
+                  "GET /v1/usage?limit=1000 HTTP/1.1" },
+                { { "stats", "ada", "-o", "json" },
+                  { OK_JSON "{\"user\":\"ada\",\"io\":null}" },
+                  0,
+                  "{\"carrels\":[{\"user\":\"ada\",\"io\":null}]}\n",
+                  "",
+                  "GET /v1/carrels/ada/usage HTTP/1.1" },
                 { { "sweep", "-q" }, { OK_JSON "{\"kept\":1,\"failed\":2}" }, 1, "", "", "POST /v1/sweep HTTP/1.1" },
                 { { "kill", "9b", "-s", "9", "-o", "json" },
                   { OK_JSON "{\"exec_id\":\"9b\",\"signal\":9}" },
