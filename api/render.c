@@ -478,6 +478,7 @@ static struct json *render_stats(const struct pool_stats *stats)
         put_child(&object, "ensures", ensures);
         put_number(&object, "ensure_failures", (double)stats->ensure_failures);
         put_bool(&object, "has_reconciled", stats->has_reconciled);
+        put_text(&object, "lxcfs", stats->lxcfs);
         return object;
 }
 

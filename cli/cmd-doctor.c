@@ -8,6 +8,7 @@
 #include "doctor-disks.h"
 #include "doctor-findings.h"
 #include "doctor-inside.h"
+#include "doctor-lxcfs.h"
 #include "doctor-warm.h"
 #include "interrupt.h"
 #include "scope.h"
@@ -190,6 +191,7 @@ static void check_info(struct doctor *doctor)
         doctor_judge_disks(&doctor->findings, info);
         doctor_judge_runtime(&doctor->findings, info);
         doctor_judge_warm(&doctor->findings, info);
+        doctor_judge_lxcfs(&doctor->findings, info);
         check_profiles(doctor, info);
 }
 

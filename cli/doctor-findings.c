@@ -34,6 +34,9 @@ static const struct {
                          "remove that reason: get a missing image (`carrel image load`, `pull` or `build`), or set a "
                          "higher max_carrels, a larger network_cidr or a smaller warm in carrel.conf(5); carrel-mountd "
                          "must be in helper_dir. carreld's log has each failure (warm_failed, claim_failed)" },
+        [CHECK_LXCFS] = { "lxcfs",
+                          "start it again (systemctl restart lxcfs), then remove the carrels that were made before "
+                          "(`carrel rm`)" },
         [CHECK_PROFILES] = { "images of profiles",
                              "get the image (`carrel image load`, `pull` or `build`), or correct image in that section "
                              "of carrel.conf(5) and reload carreld" },

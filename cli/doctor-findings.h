@@ -14,6 +14,7 @@ enum doctor_check {
         CHECK_DISKS,
         CHECK_RUNTIME,
         CHECK_WARM,
+        CHECK_LXCFS,
         CHECK_PROFILES,
         CHECK_ENSURE,
         CHECK_USER,

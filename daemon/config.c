@@ -27,6 +27,7 @@ static const char *const ENGINES[] = { "auto", "docker", "oci", "podman",
                                        NULL };
 static const char *const LOG_FORMATS[] = { "logfmt", "json", NULL };
 static const char *const LOG_LEVELS[] = { "debug", "info", "warning", "error", NULL };
+static const char *const LXCFS[] = { "auto", "off", "on", NULL };
 static const char *const POLICIES[] = { "internet", "none", NULL };
 static const char *const STARTUPS[] = { "adopt", "clear", NULL };
 static const char *const USERNS[] = { "auto", "off", "require", NULL };
@@ -161,6 +162,10 @@ static const struct setting TABLE[] = {
         { "log_format", SETTING_CHOICE, AT(log_format), "logfmt", 0, 0, LOG_FORMATS, "format of the log records",
           NULL },
         { "log_level", SETTING_CHOICE, AT(log_level), "info", 0, 0, LOG_LEVELS, "lowest level that is logged", NULL },
+        { "lxcfs", SETTING_CHOICE, AT(lxcfs), "auto", 0, 0, LXCFS,
+          "bind the files of lxcfs over those of /proc inside: auto (where it runs on the host), on (no carrel starts "
+          "without it) or off",
+          NULL },
         { "max_carrels", SETTING_NUMBER, AT(max_carrels), "1000", 1, 100000, NULL, "concurrent carrels", NULL },
         { "max_concurrent_starts", SETTING_NUMBER, AT(max_concurrent_starts), "8", 1, 1000, NULL,
           "concurrent starts in the engine", NULL },
@@ -307,6 +312,7 @@ static const char *const RELOADABLE[] = {
         "image",
         "log_format",
         "log_level",
+        "lxcfs",
         "max_carrels",
         "max_concurrent_starts",
         "max_execs",

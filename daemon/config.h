@@ -20,6 +20,7 @@ enum config_policy { CONFIG_POLICY_INTERNET, CONFIG_POLICY_NONE };
 enum config_busy { CONFIG_BUSY_EXECS, CONFIG_BUSY_PROCESSES };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
 enum config_answer { CONFIG_NO, CONFIG_YES };
+enum config_lxcfs { CONFIG_LXCFS_AUTO, CONFIG_LXCFS_OFF, CONFIG_LXCFS_ON };
 enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
 
 /* A section [profile NAME]. Fields without a value (settings_is_set) are open. */
@@ -79,6 +80,7 @@ struct config {
         uint64_t image_max_entries;
         int log_format;
         int log_level;
+        int lxcfs;
         uint64_t max_carrels;
         uint64_t max_concurrent_starts;
         uint64_t max_execs;

@@ -70,6 +70,12 @@ static void join_sets(const char *text, char ret_mounts[static POOL_MOUNTS_BYTES
                 (void)snprintf(ret_mounts, POOL_MOUNTS_BYTES, "%s", text);
 }
 
+static const enum pool_lxcfs LXCFS[] = {
+        [CONFIG_LXCFS_AUTO] = POOL_LXCFS_AUTO,
+        [CONFIG_LXCFS_OFF] = POOL_LXCFS_OFF,
+        [CONFIG_LXCFS_ON] = POOL_LXCFS_ON,
+};
+
 static struct pool_profile profile_of(const struct config_profile *section)
 {
         struct pool_profile profile = {
@@ -138,6 +144,7 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 .exec_wait_s = config->exec_wait_s,
                 .ensure_timeout_s = config->ensure_timeout_s,
                 .mounts = config->mounts,
+                .lxcfs = LXCFS[config->lxcfs],
                 .mount_sets = room->mount_sets,
                 .n_mount_sets = config->mount_sets.count,
                 .warm = config->warm,
@@ -317,6 +324,14 @@ static int check_runtime_mounts(const struct config *config, struct fault *why)
                          config->runtime);
 }
 
+static int check_lxcfs(const struct config *config, struct fault *why)
+{
+        if (find_own_kernel(config->runtime) == NULL || config->lxcfs != CONFIG_LXCFS_ON)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                         "runtime %s has a /proc of its own: set lxcfs = auto or off", config->runtime);
+}
+
 static int check_busy(const struct config *config, struct fault *why)
 {
         if (find_own_kernel(config->runtime) == NULL || config->busy != CONFIG_BUSY_PROCESSES)
@@ -368,9 +383,11 @@ static int check_network(const struct config *config, struct fault *why)
 
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_tmp_size,       check_uploads_size, check_runtime_network,
-                                        check_runtime_mounts, check_busy,         check_freeze,
-                                        check_pool,           check_network,      NULL };
+        static const check CHECKS[] = { check_tmp_size,        check_uploads_size,
+                                        check_runtime_network, check_runtime_mounts,
+                                        check_lxcfs,           check_busy,
+                                        check_freeze,          check_pool,
+                                        check_network,         NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }

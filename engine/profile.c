@@ -129,6 +129,19 @@ static const struct profile_option BARE[] = {
         { 0 },
 };
 
+#define LXCFS_FILE(target)                                                                                             \
+        {                                                                                                              \
+                LXCFS_DIRECTORY target, target                                                                         \
+        }
+
+/* runc (1.1) lets no other file of /proc be a mount point. */
+static const struct profile_file LXCFS[PROFILE_LXCFS_FILES + 1] = {
+        LXCFS_FILE("/proc/cpuinfo"), LXCFS_FILE("/proc/diskstats"),
+        LXCFS_FILE("/proc/loadavg"), LXCFS_FILE("/proc/meminfo"),
+        LXCFS_FILE("/proc/stat"),    LXCFS_FILE("/proc/swaps"),
+        LXCFS_FILE("/proc/uptime"),  { 0 },
+};
+
 const struct profile PROFILE = {
         .rules = RULES,
         .namespaces = NAMESPACES,
@@ -138,6 +151,7 @@ const struct profile PROFILE = {
         .sysctls = SYSCTLS,
         .devices = DEVICES,
         .bare = BARE,
+        .lxcfs = LXCFS,
 };
 
 /* An eighth: the most that a carrel may take of the host beyond its memory. The least is what a few fast connections

@@ -169,6 +169,7 @@ void carrel_take_process(struct carrel *carrel, struct carrel *from)
         carrel->host_base = from->host_base;
         drop_mounts(carrel);
         carrel->mounts = TAKE(from->mounts);
+        carrel->has_lxcfs = from->has_lxcfs;
         carrel->link = from->link;
         carrel->listener = TAKE(from->listener);
         carrel->template_version = from->template_version;
@@ -197,9 +198,9 @@ int carrel_template(const struct carrel *carrel, struct template *ret_template, 
 {
         struct pool_owner inside = carrel_inside(carrel);
 
-        return template_fill(ret_template, &carrel->pool->options, carrel->mounts, &carrel->owner, &inside,
-                             carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot, &carrel->spec,
-                             carrel->spec_hash, carrel->generation, why);
+        return template_fill(ret_template, &carrel->pool->options, carrel->mounts, carrel->has_lxcfs, &carrel->owner,
+                             &inside, carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot,
+                             &carrel->spec, carrel->spec_hash, carrel->generation, why);
 }
 
 void carrel_touch(struct carrel *carrel)

@@ -52,6 +52,7 @@ struct carrel {
         ev_io death;                /* active in READY, if there is a pidfd */
         char *sockets_file;         /* the kernel's count of its sockets' memory, if that is apart; NULL: it is not */
         char *tasks_file;           /* the kernel's count of its threads; NULL: not known */
+        bool has_lxcfs;             /* its container was made with lxcfs's files; false: not, or not known */
         struct host_mounts *mounts; /* the operator's in its container; NULL: none, or not known yet */
         struct usage_meter *meter;  /* of its cgroups; NULL: not known */
         uint32_t host_base;         /* host id of its user 0, read from the kernel; 0: it has no user namespace */

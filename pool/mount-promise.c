@@ -46,7 +46,10 @@ int mount_promises_make(const struct carrel *carrel, struct mount_promises *ret_
         int r = 0;
 
         *ret_promises = (struct mount_promises){
-                .whole = { .is_vacant = carrel->is_warm, .mounts = ret_promises->mounts, .n_mounts = n_mounts },
+                .whole = { .is_vacant = carrel->is_warm,
+                           .has_lxcfs = carrel->has_lxcfs,
+                           .mounts = ret_promises->mounts,
+                           .n_mounts = n_mounts },
         };
         if (carrel->template_version >= TEMPLATE_4)
                 promise_inodes(&carrel->pool->options, ret_promises);

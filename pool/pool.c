@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "engine-events.h"
 #include "ensure.h"
+#include "lxcfs.h"
 #include "orphan-call.h"
 #include "pool-inside.h"
 #include "scope.h"
@@ -214,6 +215,7 @@ int pool_reconfigure(struct pool *pool, const struct pool_options *options, stru
         wanted.exec_timeout_s = options->exec_timeout_s;
         wanted.exec_wait_s = options->exec_wait_s;
         wanted.mounts = options->mounts;
+        wanted.lxcfs = options->lxcfs;
         wanted.mount_sets = options->mount_sets;
         wanted.n_mount_sets = options->n_mount_sets;
         wanted.warm = options->warm;
@@ -481,6 +483,7 @@ void pool_stats(const struct pool *pool, struct pool_stats *ret_stats)
                 .ensure_failures = pool->ensure_failures,
                 .is_policy_in_force = netpolicy_is_in_force(pool->netpolicy),
                 .has_reconciled = pool->has_reconciled,
+                .lxcfs = lxcfs_describe(&pool->options),
         };
 
         pool->engine->ops->about(pool->engine, &about);

@@ -328,8 +328,10 @@ int spec_hash(const struct carrel_spec *spec, const struct pool_options *options
         hash_text(&sha, NAMES[version]);
         hash_text(&sha, json);
         hash_options(&sha, options, owner);
-        if (version >= TEMPLATE_4)
+        if (version >= TEMPLATE_4) {
                 hash_mounts(&sha, &mounts);
+                hash_number(&sha, options->lxcfs); /* the setting: lxcfs may end and start again */
+        }
         host_mounts_release(&mounts);
         sha256_digest(&sha, sizeof digest, digest);
         for (size_t i = 0; i < sizeof digest; i++)

@@ -8,6 +8,7 @@
 #include "inside.h"
 #include "isolation.h"
 #include "kernel-limits.h"
+#include "lxcfs.h"
 #include "mount-promise.h"
 #include "pool-inside.h"
 #include "profile.h"
@@ -228,12 +229,24 @@ enum flow_verdict step_verify(struct flow *flow, void *subject)
         return FLOW_WAIT;
 }
 
+static int choose_lxcfs(struct carrel *carrel, struct fault *why)
+{
+        const struct pool_options *options = &carrel->pool->options;
+
+        carrel->has_lxcfs = lxcfs_is_used(options);
+        if (options->lxcfs != POOL_LXCFS_ON || carrel->has_lxcfs || options->hardening != POOL_HARDENING_WHOLE)
+                return 0;
+        return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOTCONN,
+                         "lxcfs does not run at " LXCFS_DIRECTORY ": start it (systemctl start lxcfs), or set lxcfs = "
+                         "auto");
+}
+
 enum flow_verdict step_mounts(struct flow *flow, void *subject)
 {
         struct carrel *carrel = ((struct task *)subject)->carrel;
         struct mount_promises promises;
 
-        return carrel_find_mounts(carrel, flow_why(flow)) < 0 ||
+        return choose_lxcfs(carrel, flow_why(flow)) < 0 || carrel_find_mounts(carrel, flow_why(flow)) < 0 ||
                                mount_promises_make(carrel, &promises, flow_why(flow)) < 0
                        ? FLOW_FAIL
                        : FLOW_NEXT;

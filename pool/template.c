@@ -66,7 +66,7 @@ int template_resolv_conf(struct buffer *buffer, const char *dns)
 }
 
 static void fill_mounts(struct template *t, const struct pool_options *options, const struct host_mounts *mounts,
-                        const char *user)
+                        bool has_lxcfs, const char *user)
 {
         (void)snprintf(t->tmpfs_options, sizeof t->tmpfs_options, PROFILE_TMP_OPTIONS, options->tmp_bytes);
         t->tmpfs[0] = (struct tmpfs_mount){ INSIDE_TMP, t->tmpfs_options, profile_inodes(options->tmp_bytes) };
@@ -79,6 +79,8 @@ static void fill_mounts(struct template *t, const struct pool_options *options, 
         for (size_t i = 0; mounts != NULL && i < mounts->n; i++)
                 t->binds[t->spec.n_binds++] = (struct bind_mount){ mounts->at[i].source, mounts->at[i].target,
                                                                    mounts->at[i].is_read_only, .is_recursive = true };
+        for (const struct profile_file *file = PROFILE.lxcfs; has_lxcfs && file->source != NULL; file++)
+                t->binds[t->spec.n_binds++] = (struct bind_mount){ file->source, file->target, .is_read_only = true };
         if (t->agent_directory == NULL)
                 return;
         t->binds[t->spec.n_binds++] = (struct bind_mount){ t->agent_directory, INSIDE_AGENT, .is_read_only = true };
@@ -149,9 +151,9 @@ static int name_agent_directory(struct template *t, const struct pool_options *o
 }
 
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct host_mounts *mounts,
-                  const struct pool_owner *owner, const struct pool_owner *inside, const char *user, const char *name,
-                  const char *slot, const struct carrel_spec *spec, const char *hash, uint64_t generation,
-                  struct fault *why)
+                  bool has_lxcfs, const struct pool_owner *owner, const struct pool_owner *inside, const char *user,
+                  const char *name, const char *slot, const struct carrel_spec *spec, const char *hash,
+                  uint64_t generation, struct fault *why)
 {
         struct template *t = ret_template;
 
@@ -174,7 +176,7 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         t->spec.name = name;
         t->spec.image = spec->image;
         t->spec.dns = t->dns;
-        fill_mounts(t, options, mounts, user);
+        fill_mounts(t, options, mounts, has_lxcfs, user);
         fill_process(t, owner, inside);
         fill_limits(t, options, spec);
         fill_labels(t, options->pool, user, slot, hash, generation);

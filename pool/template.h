@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "host-mounts.h"
 #include "pool.h"
+#include "profile.h"
 
 #define LABEL_PRODUCT "io.carrel.product"
 #define LABEL_POOL "io.carrel.pool"
@@ -25,7 +26,7 @@
 enum {
         TEMPLATE_UID = 1000, /* of `user`, where the engine maps ids */
         TEMPLATE_LABELS = 7,
-        TEMPLATE_BINDS = 6 + HOST_MOUNTS_MAX,
+        TEMPLATE_BINDS = 6 + HOST_MOUNTS_MAX + PROFILE_LXCFS_FILES,
         TEMPLATE_TMPFS = 1,
         TEMPLATE_DNS_MAX = 8,
         TEMPLATE_DNS_BYTES = 256
@@ -53,12 +54,12 @@ struct template
 
 /* owner: of the user's files on disk; inside: the ids of the user's programs; slot: the name of the agent's directory.
  * mounts: the operator's; may be
- * NULL. user NULL: a warm carrel. Borrows all arguments. Returns 0, or -ENOMEM or -EINVAL with *why; then there is
- * nothing to release. */
+ * NULL. has_lxcfs: the files of lxcfs are bound. user NULL: a warm carrel. Borrows all arguments. Returns 0, or -ENOMEM
+ * or -EINVAL with *why; then there is nothing to release. */
 int template_fill(struct template *ret_template, const struct pool_options *options, const struct host_mounts *mounts,
-                  const struct pool_owner *owner, const struct pool_owner *inside, const char *user, const char *name,
-                  const char *slot, const struct carrel_spec *spec, const char *hash, uint64_t generation,
-                  struct fault *why);
+                  bool has_lxcfs, const struct pool_owner *owner, const struct pool_owner *inside, const char *user,
+                  const char *name, const char *slot, const struct carrel_spec *spec, const char *hash,
+                  uint64_t generation, struct fault *why);
 void template_release(struct template *template);
 
 /* Appends the resolv.conf of a carrel with these resolvers, which template_check_dns has accepted. Podman writes no

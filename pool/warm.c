@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "clock.h"
 #include "ensure-steps.h"
+#include "lxcfs.h"
 #include "pool-inside.h"
 #include "retire.h"
 #include "spec.h"
@@ -276,7 +277,8 @@ static bool is_quiet(const struct warm *warm)
 /* Requirements for the warm carrels of one image. */
 struct wanted {
         char spec_hash[SPEC_HASH_BYTES]; /* "": unknown, as memory has run out */
-        unsigned surplus;                /* more than the setting asks for */
+        bool has_lxcfs;
+        unsigned surplus; /* more than the setting asks for */
 };
 
 static void describe_wanted(const struct warm *warm, size_t i, struct wanted *ret_wanted)
@@ -286,7 +288,8 @@ static void describe_wanted(const struct warm *warm, size_t i, struct wanted *re
         unsigned count = count_of(warm, target, CARREL_STATES);
         struct carrel_spec spec;
 
-        *ret_wanted = (struct wanted){ .surplus = count > target->count ? count - target->count : 0 };
+        *ret_wanted = (struct wanted){ .has_lxcfs = lxcfs_is_used(&pool->options),
+                                       .surplus = count > target->count ? count - target->count : 0 };
         if (warm_target_spec(&pool->options, target, &spec, NULL) < 0 ||
             spec_hash(&spec, &pool->options, &pool->options.owner, TEMPLATE_CURRENT, ret_wanted->spec_hash) < 0)
                 ret_wanted->spec_hash[0] = '\0';
@@ -300,7 +303,7 @@ static const char *find_fault(const struct carrel *carrel, const struct wanted *
                 return "lost";
         if (wanted == NULL || wanted->surplus > 0)
                 return "surplus";
-        if (strcmp(carrel->spec_hash, wanted->spec_hash) != 0)
+        if (strcmp(carrel->spec_hash, wanted->spec_hash) != 0 || carrel->has_lxcfs != wanted->has_lxcfs)
                 return "outdated";
         return max_age_s > 0 && (double)(now_ms - carrel->ready_ms) / 1000.0 >= max_age_s ? "too_old" : NULL;
 }

@@ -172,6 +172,36 @@ static int refuse_line(const struct mount_line *line, struct fault *why, const c
                          (int)(line->target_length < 128 ? line->target_length : 128), line->target, sentence);
 }
 
+/* The type stands after " - ", which no path can hold. */
+static bool is_of_lxcfs(const struct mount_line *line)
+{
+        static const char TYPE[] = " - " LXCFS_TYPE " ";
+        const char *rest = line->options + line->options_length;
+
+        return memmem(rest, strcspn(rest, "\n"), TYPE, sizeof TYPE - 1) != NULL;
+}
+
+static int judge_lxcfs(const struct mount_line *line, struct fault *why)
+{
+        bool is_place = false;
+
+        for (const struct profile_file *file = PROFILE.lxcfs; file->target != NULL; file++)
+                is_place |= is_at(line, file->target);
+        if (is_place == is_of_lxcfs(line) && (!is_place || has_option(line, "ro")))
+                return 0;
+        return refuse_line(line, why, "inside is not as lxcfs's files should be");
+}
+
+static bool has_lxcfs(const char *mountinfo)
+{
+        size_t n = 0;
+        struct mount_line line;
+
+        for (const char *at = mountinfo; *at != '\0'; at = next_line(at))
+                n += read_line(at, &line) && is_of_lxcfs(&line);
+        return n == PROFILE_LXCFS_FILES;
+}
+
 static int judge_line(const char *mountinfo, const struct mount_line *line, const char *hosts_devices,
                       const struct mounts_promise *promise, struct fault *why)
 {
@@ -189,7 +219,7 @@ static int judge_line(const char *mountinfo, const struct mount_line *line, cons
                 return refuse_line(line, why, "is writable inside");
         if (is_device(line, hosts_devices) && !is_covered(mountinfo, line))
                 return refuse_line(line, why, "inside is a device node of the host");
-        return 0;
+        return judge_lxcfs(line, why);
 }
 
 /* Whether the mount that is seen at the target is as promised. */
@@ -224,6 +254,8 @@ int mounts_judge(const char *mountinfo, const char *hosts_devices, const struct 
         if (r == 0 && (!has_root || !has_workspace))
                 r = fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks its %s",
                               has_root ? INSIDE_WORKSPACE : "root mount");
+        if (r == 0 && promise->has_lxcfs && !has_lxcfs(mountinfo))
+                r = fault_set(why, FAULT_HARDENING_MISSING, EPERM, "the container lacks a file of lxcfs");
         for (size_t i = 0; r == 0 && i < promise->n_mounts; i++)
                 r = judge_promise(mountinfo, &promise->mounts[i], why);
         return r;

@@ -24,6 +24,10 @@ enum profile_engine { PROFILE_DOCKER = 1, PROFILE_PODMAN = 2, PROFILE_OCI = 4 };
  * all of these options again (devpts_remount, fs/devpts/inode.c). */
 #define PROFILE_TERMINALS_OPTIONS "ptmxmode=0666,mode=0620,max=128"
 #define PROFILE_PROPAGATION "rprivate"
+/* Where lxcfs(8) is mounted (its package), and its type in /proc/PID/mountinfo. */
+#define LXCFS_DIRECTORY "/var/lib/lxcfs"
+#define LXCFS_TYPE "fuse.lxcfs"
+enum { PROFILE_LXCFS_FILES = 7 };
 /* No search domain. Docker would replace an empty list by the host's; a resolver without one tries the host name's
  * domain. */
 #define PROFILE_DNS_SEARCH "."
@@ -93,6 +97,10 @@ struct profile_device {
         bool is_node; /* a device node of /dev; else part of devpts */
 };
 
+struct profile_file {
+        const char *source, *target; /* on the host, and inside */
+};
+
 struct profile_option {
         const char *word;
         uint64_t attribute; /* MOUNT_ATTR_*, mount_setattr(2) */
@@ -108,6 +116,7 @@ struct profile {
         const struct profile_sysctl *sysctls;
         const struct profile_device *devices;
         const struct profile_option *bare; /* PROFILE_BARE */
+        const struct profile_file *lxcfs;  /* bound read-only where lxcfs is used */
 };
 
 extern const struct profile PROFILE;

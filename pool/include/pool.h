@@ -213,6 +213,8 @@ struct pool_mount_set {
         const char *mounts; /* as in struct pool_options */
 };
 
+enum pool_lxcfs { POOL_LXCFS_AUTO, POOL_LXCFS_OFF, POOL_LXCFS_ON };
+
 struct pool_options {
         const char *pool;            /* its name, in the labels */
         const char *prefix;          /* of container names */
@@ -234,6 +236,7 @@ struct pool_options {
         const char *mounts; /* of every carrel, "source:target[:ro|:rw]" separated by commas; NULL or "": none */
         const struct pool_mount_set *mount_sets;
         size_t n_mount_sets;
+        enum pool_lxcfs lxcfs; /* AUTO: its files are bound where it runs; ON: no carrel starts without it */
         const char *warm;      /* warm carrels, as warm_targets_parse takes them; NULL or "": none */
         double warm_max_age_s; /* they are replaced after this; 0: never */
         unsigned max_carrels;
@@ -366,6 +369,7 @@ struct pool_stats {
         bool is_engine_available;
         bool is_policy_in_force;
         bool has_reconciled;
+        const char *lxcfs; /* "off", "absent", "ended" or "running" */
 };
 void pool_stats(const struct pool *pool, struct pool_stats *ret_stats);
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -204,12 +205,63 @@ static void an_unsafe_source_is_refused(void **state)
         suite_end();
 }
 
+/* ---- lxcfs ---- */
+
+static bool is_lxcfs_there(void *arg)
+{
+        return access("/var/lib/lxcfs/proc/meminfo", R_OK) == 0 && access("/run/lxcfs.pid", F_OK) == 0;
+}
+
+static bool shows_lxcfs(void *arg)
+{
+        char words[64];
+
+        (void)snprintf(words, sizeof words, "\"lxcfs\":\"%s\"}", (const char *)arg);
+        return shows_sets(words);
+}
+
+/* A new carrel has its files while it runs, and none after it has ended. */
+static void proc_speaks_of_the_carrel(void **state)
+{
+        static struct output output;
+        struct answer answer;
+        char pid[16];
+
+        (void)state;
+        if (access("/usr/bin/lxcfs", X_OK) < 0 || access("/dev/fuse", R_OK | W_OK) < 0)
+                skip();
+        RUN(&output, "sh", "-c", "mkdir -p /var/lib/lxcfs; setsid /usr/bin/lxcfs /var/lib/lxcfs >/dev/null 2>&1 &");
+        assert_true(wait_until(is_lxcfs_there, NULL, PATIENCE_S));
+        make_sources();
+        SUITE_START("CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m", "CARREL_LXCFS=on");
+        assert_true(shows_lxcfs((char[]){ "running" }));
+        expect("{}", 200, "\"created\"");
+        expect_inside("grep -q '^MemTotal: *65536 kB' /proc/meminfo && cat /proc/uptime /proc/stat /proc/cpuinfo "
+                      "/proc/loadavg /proc/swaps /proc/diskstats >/dev/null");
+        expect_inside("[ $(grep -c ' fuse.lxcfs ro' /proc/mounts) = 7 ]");
+        RUN(&output, "cat", "/run/lxcfs.pid");
+        (void)snprintf(pid, sizeof pid, "%d", atoi(output.text));
+        RUN(&output, "kill", "-9", pid);
+        assert_true(wait_until(shows_lxcfs, (char[]){ "ended" }, PATIENCE_S));
+        answer = carreld_exec("ada", "cat /proc/meminfo", PATIENCE_S);
+        assert_int_equal(answer_number(&answer, "exit_code"), 1);
+        answer_release(&answer);
+        request_expect(CARREL_SOCKET, "PUT", "/v1/carrels/bob", "{}", 503);
+        suite_end();
+        SUITE_START("CARREL_MEMORY=64m", "CARREL_TMP_SIZE=8m", "CARREL_LXCFS=auto");
+        expect("{}", 200, "\"created\"");
+        expect_inside("grep -q MemTotal /proc/meminfo && ! grep -q lxcfs /proc/mounts");
+        suite_end();
+        RUN(&output, "umount", "-l", "/var/lib/lxcfs");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 WITH_ENGINE(a_mount_is_as_the_settings_say),
                 WITH_ENGINE(a_set_is_inside_for_who_asks),
                 WITH_ENGINE(an_unsafe_source_is_refused),
+                WITH_ENGINE(proc_speaks_of_the_carrel),
         };
 
         return suite_run(&(struct suite){

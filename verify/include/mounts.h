@@ -22,6 +22,7 @@ struct mount_promise {
 
 struct mounts_promise {
         bool is_vacant;                    /* the container has no user yet, and /workspace is read-only */
+        bool has_lxcfs;                    /* its files must be there */
         const struct tmpfs_promise *tmpfs; /* not judged by mounts_judge; those that are no tmpfs mount are skipped */
         size_t n_tmpfs;
         const struct mount_promise *mounts;
@@ -32,6 +33,8 @@ struct mounts_promise {
  * operator's mounts are nosuid and nodev. /dev/pts, if it is there, has a limit (max=). /sys/fs/cgroup is read-only.
  * Otherwise only the kernel's own mounts (/proc, /dev and below) and the operator's may be writable: any other would be
  * a VOLUME of the image, unbounded space on the host's disk.
+ *
+ * A mount of lxcfs is read-only and at one of its places (profile.h), where no other mount is.
  *
  * hosts_devices: "MAJOR:MINOR" of the file system with the host's device nodes. No mount may show it, unless another
  * mount covers that one: a lock or watch on such an inode would reach the host and the other carrels. Pure. */

@@ -5,6 +5,7 @@
 
 #include "doctor-disks.h"
 #include "doctor-inside.h"
+#include "doctor-lxcfs.h"
 #include "doctor-warm.h"
 #include "view.h"
 
@@ -283,12 +284,39 @@ static void missing_warm_carrels_are_found(void **state)
         }
 }
 
+static void an_lxcfs_that_has_ended_is_found(void **state)
+{
+        static const struct {
+                const char *info, *result;
+        } CASES[] = {
+                { "{\"settings\":{\"lxcfs\":\"auto\"},\"stats\":{\"lxcfs\":\"running\"}}", "OK" },
+                { "{\"settings\":{\"lxcfs\":\"auto\"},\"stats\":{\"lxcfs\":\"ended\"}}", "FAIL" },
+                { "{\"settings\":{\"lxcfs\":\"auto\"},\"stats\":{\"lxcfs\":\"absent\"}}", "SKIP" },
+                { "{\"settings\":{\"lxcfs\":\"on\"},\"stats\":{\"lxcfs\":\"absent\"}}", "FAIL" },
+                { "{\"settings\":{\"lxcfs\":\"off\"},\"stats\":{\"lxcfs\":\"off\"}}", "SKIP" },
+                { "{\"stats\":{}}", "SKIP" }, /* an older carreld */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT(CASES); i++) {
+                struct doctor_findings findings = open_findings();
+                cJSON *info = cJSON_Parse(CASES[i].info);
+
+                assert_non_null(info);
+                doctor_judge_lxcfs(&findings, info);
+                assert_string_equal(result_of(&findings, 0), CASES[i].result);
+                cJSON_Delete(info);
+                cJSON_Delete(findings.array);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_hardened_carrel_passes),
                 cmocka_unit_test(a_full_disk_is_found),
                 cmocka_unit_test(missing_warm_carrels_are_found),
+                cmocka_unit_test(an_lxcfs_that_has_ended_is_found),
                 cmocka_unit_test(records_on_a_disk_are_found),
                 cmocka_unit_test(each_weakness_is_found),
                 cmocka_unit_test(silence_is_no_pass),

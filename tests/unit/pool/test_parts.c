@@ -173,7 +173,7 @@ static struct pool_options complete_options(void)
 /* Whatever changes the container changes the hash; whatever does not, does not. */
 static void test_spec_hash(void **state)
 {
-        enum { OPTIONS = 13, SPECS = 3, HASHES = OPTIONS + SPECS - 1 };
+        enum { OPTIONS = 14, SPECS = 3, HASHES = OPTIONS + SPECS - 1 };
         static const struct pool_mount_set SETS[] = { { "models", "/srv/models:/models" } };
         struct pool_options options[OPTIONS];
         struct carrel_spec specs[SPECS] = { FULL, FULL, FULL };
@@ -197,6 +197,7 @@ static void test_spec_hash(void **state)
         options[10].mounts = "/srv/a:/a:ro, /srv/b:/b:rw";
         options[11].mounts = "/srv/a:/a:rw, /srv/b:/b:rw";
         options[12].mounts = "/srv/a:/b:ro, /srv/b:/a:rw";
+        options[13].lxcfs = POOL_LXCFS_OFF;
         specs[1].pids--;
         (void)snprintf(specs[2].mounts, sizeof specs[2].mounts, "models");
         for (size_t i = 0; i < HASHES; i++) {
@@ -262,8 +263,8 @@ static void test_template(void **state)
                                   others = { .pool = "another", .prefix = RIG_PREFIX };
         struct carrel_spec decoded;
 
-        assert_int_equal(template_fill(&t, &options, NULL, &OWNER, &INSIDE, "alice", "carrel-alice", "0123456789abcdef",
-                                       &FULL, "abc", 7, NULL),
+        assert_int_equal(template_fill(&t, &options, NULL, false, &OWNER, &INSIDE, "alice", "carrel-alice",
+                                       "0123456789abcdef", &FULL, "abc", 7, NULL),
                          0);
         assert_string_equal(t.spec.name, "carrel-alice");
         assert_string_equal(t.spec.image, "sandbox:1");
@@ -320,7 +321,7 @@ static void test_warm_template(void **state)
         options.pool = RIG_POOL;
         options.prefix = RIG_PREFIX;
         options.runtime_dir = "/run/carrel";
-        assert_int_equal(template_fill(&t, &options, NULL, &options.owner, &options.owner, NULL, info.name,
+        assert_int_equal(template_fill(&t, &options, NULL, false, &options.owner, &options.owner, NULL, info.name,
                                        "0123456789abcdef", &FULL, "abc", 7, NULL),
                          0);
         assert_int_equal(t.spec.n_labels, TEMPLATE_LABELS - 1);
@@ -446,8 +447,8 @@ static void test_dns(void **state)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
                 assert_int_equal(template_check_dns(CASES[i].dns, NULL) == 0, CASES[i].is_valid);
         options.dns = "";
-        assert_int_equal(template_fill(&t, &options, NULL, &options.owner, &options.owner, "a", "carrel-a", "b", &FULL,
-                                       "abc", 1, NULL),
+        assert_int_equal(template_fill(&t, &options, NULL, false, &options.owner, &options.owner, "a", "carrel-a", "b",
+                                       &FULL, "abc", 1, NULL),
                          0);
         assert_string_equal(t.spec.dns[0], "127.0.0.1"); /* never NULL: the engine would take the host's */
         assert_null(t.spec.dns[1]);

@@ -145,6 +145,36 @@ static void mounts_of_the_operator_are_judged(void **state)
                 judge_case(&GIVEN_CASES[i], &WITH_MOUNTS);
 }
 
+#define LXCFS(file, options, type) "400 221 0:99 /proc" file " /proc" file " " options " - " type " lxcfs rw\n"
+#define LXCFS_BUT_STAT                                                                                                 \
+        LXCFS("/cpuinfo", "ro,nosuid", "fuse.lxcfs")                                                                   \
+        LXCFS("/diskstats", "ro", "fuse.lxcfs")                                                                        \
+        LXCFS("/loadavg", "ro", "fuse.lxcfs")                                                                          \
+        LXCFS("/meminfo", "ro", "fuse.lxcfs")                                                                          \
+        LXCFS("/swaps", "ro", "fuse.lxcfs")                                                                            \
+        LXCFS("/uptime", "ro", "fuse.lxcfs")
+
+static const struct mount_case LXCFS_CASES[] = {
+        { "all its files", ROOT WORKSPACE LXCFS_BUT_STAT LXCFS("/stat", "ro", "fuse.lxcfs"), NULL },
+        { "one is missing", ROOT WORKSPACE LXCFS_BUT_STAT, "lacks a file of lxcfs" },
+        { "one can be written", ROOT WORKSPACE LXCFS_BUT_STAT LXCFS("/stat", "rw", "fuse.lxcfs"), "/proc/stat" },
+        { "another's file system", ROOT WORKSPACE LXCFS_BUT_STAT LXCFS("/stat", "ro", "ext4"), "/proc/stat" },
+        { "another place", ROOT WORKSPACE LXCFS_BUT_STAT LXCFS("/version", "ro", "fuse.lxcfs"), "/proc/version" },
+};
+
+static void files_of_lxcfs_are_judged(void **state)
+{
+        static const struct mounts_promise PROMISE = { .has_lxcfs = true };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof LXCFS_CASES / sizeof *LXCFS_CASES; i++)
+                judge_case(&LXCFS_CASES[i], &PROMISE);
+        /* An adopted carrel may have them or not, but no other. */
+        judge_case(&LXCFS_CASES[0], &PLAIN);
+        judge_case(&LXCFS_CASES[2], &PLAIN);
+        judge_case(&LXCFS_CASES[3], &PLAIN);
+}
+
 /* A container without a user has an empty directory on /workspace, which it cannot change. */
 static void a_vacant_workspace_is_read_only(void **state)
 {
@@ -358,6 +388,7 @@ int main(void)
                 cmocka_unit_test(a_place_outside_is_refused),
                 cmocka_unit_test(mounts_are_judged),
                 cmocka_unit_test(mounts_of_the_operator_are_judged),
+                cmocka_unit_test(files_of_lxcfs_are_judged),
                 cmocka_unit_test(a_vacant_workspace_is_read_only),
                 cmocka_unit_test_setup_teardown(a_remount_makes_the_mount_nosuid_and_nodev, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_remount_keeps_the_promise, make_cell, drop_cell),
