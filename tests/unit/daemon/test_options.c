@@ -57,6 +57,36 @@ static int load(struct config *ret_config, const char *text)
         return config_load(ret_config, path, true, environment, NULL, NULL);
 }
 
+static void the_ladder_is_in_order(void **state)
+{
+        static const struct {
+                const char *text, *sentence; /* NULL: accepted */
+        } ROWS[] = {
+                { "freeze_after_s = 60\n", NULL },
+                { "freeze_after_s = 60\nreclaim_after_s = 61\n", NULL },
+                { "freeze_after_s = 299.9\nidle_ttl_s = 300\n", NULL },
+                { "freeze_after_s = 300\nidle_ttl_s = 300\n", "freeze_after_s is not less than idle_ttl_s" },
+                { "reclaim_after_s = 60\n", "reclaim_after_s needs freeze_after_s" },
+                { "freeze_after_s = 60\nreclaim_after_s = 60\n", "reclaim_after_s is not between" },
+                { "freeze_after_s = 60\nreclaim_after_s = 300\n", "reclaim_after_s is not between" },
+                { "freeze_after_s = 60\nruntime = runsc\npolicy = none\n", "carrels of runtime runsc" },
+                { "freeze_pressure = 10\nruntime = runsc\npolicy = none\n", "carrels of runtime runsc" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                AUTO(config_release) struct config config = { 0 };
+                struct fault why = { 0 };
+                int r;
+
+                assert_int_equal(load(&config, ROWS[i].text), 0);
+                r = daemon_check(&config, NULL, &why);
+                assert_int_equal(r < 0, ROWS[i].sentence != NULL);
+                if (ROWS[i].sentence != NULL && strstr(why.message, ROWS[i].sentence) == NULL)
+                        fail_msg("%s: %s", ROWS[i].text, why.message);
+        }
+}
+
 /* Sections as options of the pool. */
 static void profiles_are_options_of_the_pool(void **state)
 {
@@ -190,6 +220,7 @@ static void the_host_is_checked(void **state)
 int main(void)
 {
         static const struct CMUnitTest TESTS[] = { cmocka_unit_test(settings_are_checked_by_every_room),
+                                                   cmocka_unit_test(the_ladder_is_in_order),
                                                    cmocka_unit_test(profiles_are_options_of_the_pool),
                                                    cmocka_unit_test(profiles_are_checked_together),
                                                    cmocka_unit_test(the_host_is_checked) };

@@ -1,5 +1,6 @@
 /* carreld's side of the session with an agent that sends what the test wants, including lies. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -250,6 +251,39 @@ static void a_deadline_is_term_then_kill(void **state)
         assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
         assert_int_equal(rig.world.result.exit_code, 124);
         close_rig(&rig);
+}
+
+/* A file of this name stands for the freezer of the container. While it says FROZEN, slice follows slice, and the exec,
+ * whose deadline is shorter than any of them, is not ended. */
+static void a_deadline_stands_still_while_frozen(void **state)
+{
+        char directory[] = "/tmp/carrel-freezer-XXXXXX", path[sizeof directory + 16];
+        struct rig rig;
+        int fd;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        (void)snprintf(path, sizeof path, "%s/freezer.state", directory);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(pwrite(fd, "FROZEN", 6, 0), 6);
+        open_rig(&rig, false);
+        begin_exec(&rig, &(struct exec_request){ .timeout_s = 0.01 });
+        assert_int_equal(hear(&rig, rig.agent), AGENT_START);
+        say_started(rig.agent, 1);
+        freezer_open_at(&rig.channel->cgroups.freezer, FREEZER_V1, directory);
+        for (int turn = 0; turn < 12; turn++)
+                ev_run(rig.world.loop, EVRUN_ONCE);
+        assert_int_equal(((struct agent_exec *)rig.world.exec)->state, STATE_RUNNING);
+        assert_int_equal(pwrite(fd, "THAWED", 6, 0), 6);
+        assert_int_equal(hear(&rig, rig.agent), AGENT_SIGNAL);
+        close_fds(&rig);
+        say_exited(rig.agent, 1, 1, SIGTERM);
+        world_await_answers(&rig.world, 1);
+        assert_int_equal(rig.world.result.cause, EXEC_TIMEOUT);
+        close_rig(&rig);
+        close(fd);
+        (void)unlink(path);
+        (void)rmdir(directory);
 }
 
 /* Another process, which was given the pipe, writes on and on. */
@@ -685,6 +719,7 @@ int main(void)
                 cmocka_unit_test(usage_is_that_of_the_agent),
                 cmocka_unit_test(a_failed_start_is_explained_on_stderr),
                 cmocka_unit_test(a_deadline_is_term_then_kill),
+                cmocka_unit_test(a_deadline_stands_still_while_frozen),
                 cmocka_unit_test(a_pipe_that_is_never_empty_holds_nobody_up),
                 cmocka_unit_test(a_slow_reader_sees_the_end_of_a_pipe_that_has_none),
                 cmocka_unit_test(an_unkillable_exec_retires_its_carrel),

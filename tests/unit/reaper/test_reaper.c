@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -374,6 +376,49 @@ static void pressure_takes_the_eldest(void **state)
         world_close(&world);
 }
 
+/* The file of the kernel is read at each pass. */
+static void pressure_is_read(void **state)
+{
+        static const struct {
+                const char *text;
+                unsigned percent;
+                int64_t idle_ms;
+                bool is_frozen;
+        } ROWS[] = {
+                { "some avg10=40.00 avg60=0.00\n", 40, 20000, true },
+                { "some avg10=39.99 avg60=0.00\n", 40, 20000, false },
+                { "some avg10=90.00 avg60=0.00\n", 0, 20000, false }, /* off */
+                { "some avg10=90.00 avg60=0.00\n", 40, 9000, false }, /* just used */
+                { "", 40, 20000, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                int fd = memfd_create("pressure", MFD_CLOEXEC);
+                struct reaper_options options = {
+                        .idle_ttl_s = 600.0,
+                        .interval_s = 0.001,
+                        .sweep_interval_s = 3600.0,
+                        .freeze_pressure = ROWS[i].percent,
+                };
+                struct double_user *user;
+                char path[64];
+                struct world world;
+
+                assert_int_equal(write(fd, ROWS[i].text, strlen(ROWS[i].text)), strlen(ROWS[i].text));
+                (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+                options.pressure_file = path;
+                world_open(&world, false);
+                user = pool_double_add(&world.pool, "ada", ROWS[i].idle_ms);
+                reaper_reconfigure(world.reaper, &options);
+                reconcile(&world);
+                await(&world, &world.pool.n_visits, ROWS[i].is_frozen ? 1 : 3);
+                assert_int_equal(user->state == CARREL_FROZEN, ROWS[i].is_frozen);
+                world_close(&world);
+                close(fd);
+        }
+}
+
 static void pieces_are_bounded(void **state)
 {
         struct scan_rules rules = { .judge = { .idle_ttl_ms = 1000 } };
@@ -651,6 +696,7 @@ int main(void)
                 cmocka_unit_test(the_ladder_is_climbed),
                 cmocka_unit_test(a_background_program_that_counts_is_not_frozen),
                 cmocka_unit_test(pressure_takes_the_eldest),
+                cmocka_unit_test(pressure_is_read),
                 cmocka_unit_test(pieces_are_bounded),
                 cmocka_unit_test(retirements_in_flight_are_bounded),
                 cmocka_unit_test(sweeps),
