@@ -343,6 +343,27 @@ static void a_remount_keeps_the_promise(void **state)
         assert_true(has_words_at(cell, below, " ro,nosuid,nodev"));
 }
 
+/* As after a source that was replaced between the check and the start: another inode is at the target. */
+static void another_source_is_refused(void **state)
+{
+        const struct cell *cell = *state;
+        struct mount_promise mount = { cell->target, .is_read_only = false };
+        const struct mounts_promise promise = { .mounts = &mount, .n_mounts = 1 };
+        struct fault why = { 0 };
+        struct stat status;
+        char path[128];
+
+        (void)snprintf(path, sizeof path, "/proc/%d/root%s", (int)cell->pid, cell->target);
+        assert_int_equal(stat(path, &status), 0);
+        mount.device = status.st_dev;
+        mount.inode = status.st_ino + 1;
+        assert_true(mounts_check(cell->pid, cell->pidfd, &promise, &why) < 0);
+        assert_non_null(strstr(why.message, "is not the source that the settings name"));
+        mount.inode = status.st_ino;
+        assert_true(mounts_check(cell->pid, cell->pidfd, &promise, &why) < 0); /* the cell is no carrel otherwise */
+        assert_null(strstr(why.message, "is not the source"));
+}
+
 static void a_failed_remount_is_reported(void **state)
 {
         struct answer answer = remount_and_wait(*state, "/nonexistent/carrel", &PLAIN);
@@ -392,6 +413,7 @@ int main(void)
                 cmocka_unit_test(a_vacant_workspace_is_read_only),
                 cmocka_unit_test_setup_teardown(a_remount_makes_the_mount_nosuid_and_nodev, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_remount_keeps_the_promise, make_cell, drop_cell),
+                cmocka_unit_test_setup_teardown(another_source_is_refused, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_failed_remount_is_reported, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_link_is_not_followed, make_cell, drop_cell),
                 cmocka_unit_test_setup_teardown(a_cancelled_remount_is_silent, make_cell, drop_cell),
