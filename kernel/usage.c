@@ -199,14 +199,14 @@ int usage_meter_new(struct usage_meter **ret_meter, const struct cgroup_mounts *
         return 0;
 }
 
-/* 0, -E2BIG, or the errno of open or read. */
+/* 0, -E2BIG, or -EIO: it cannot be read. */
 static int read_text(int directory, const char *path, char text[static TEXT_BYTES])
 {
         AUTO(auto_close) int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         ssize_t length = fd < 0 ? -1 : read(fd, text, TEXT_BYTES);
 
         if (length < 0)
-                return -errno;
+                return -EIO;
         if (length == TEXT_BYTES)
                 return -E2BIG;
         text[length] = '\0';
