@@ -72,6 +72,8 @@ static void a_day_at_the_command_line(void **state)
                 { { "touch", "ada", "--lease", "100" }, 0, "" },
                 { { "reap", "--idle", "0" }, 0, "0" },
                 { { "touch", "ada", "--lease", "0" }, 2, "--lease" },
+                { { "freeze", "ada" }, 1, "leased" },
+                { { "thaw", "ada" }, 0, "ready" },
                 { { "ps", "-q" }, 0, NULL },
                 { { "sweep" }, 0, "1" },
                 { { "rm", "ada" }, 0, "removed" },

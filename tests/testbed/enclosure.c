@@ -117,6 +117,36 @@ static void remove_cgroups(void)
                 remove_tree(path, CGROUP_DEPTH);
 }
 
+static void thaw_tree(const char *path, unsigned depth)
+{
+        DIR *dir = depth > 0 ? opendir(path) : NULL;
+        char child[PATH_BYTES];
+        int fd;
+
+        for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+                    snprintf(child, sizeof child, "%s/%s", path, entry->d_name) < (int)sizeof child)
+                        thaw_tree(child, depth - 1);
+        if (dir != NULL)
+                closedir(dir);
+        if (snprintf(child, sizeof child, "%s/freezer.state", path) >= (int)sizeof child)
+                return;
+        fd = open(child, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        (void)!write(fd, "THAWED", strlen("THAWED"));
+        close(fd);
+}
+
+/* On cgroup v1 no frozen process dies. A carrel that a test has left frozen would keep the enclosure from its end. */
+static void thaw_cgroups(void)
+{
+        char path[PATH_BYTES];
+
+        if (snprintf(path, sizeof path, "/sys/fs/cgroup/freezer%s", enclosure_cgroup()) < (int)sizeof path)
+                thaw_tree(path, CGROUP_DEPTH);
+}
+
 /* See enclosure_hide_cgroup2(). Looks from a mount namespace of its own, as cgroup2 covers the place. */
 static bool left_directories(void)
 {
@@ -160,6 +190,7 @@ static int supervise(pid_t init)
                 snprintf(logs, sizeof logs, "/proc/%d/root" LOG_DIR, (int)init);
                 print_logs(logs);
                 kill(init, SIGKILL);
+                thaw_cgroups();
         }
         remove_cgroups();
         return left_directories() ? 1 : exit_status(status);
@@ -250,7 +281,11 @@ int enclosure_run(int (*run)(void))
         init = (pid_t)syscall(SYS_clone, CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
         if (init < 0)
                 return skip_all("needs the right to make namespaces");
-        if (init == 0)
-                _exit(be_init(run, &mask));
+        if (init == 0) {
+                int status = be_init(run, &mask);
+
+                thaw_cgroups();
+                _exit(status);
+        }
         return supervise(init);
 }
