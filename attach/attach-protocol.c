@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct attach_order) == 16 + 16, "no padding");
+_Static_assert(sizeof(struct attach_order) == 16 + 16 + 8, "no padding");
 _Static_assert(sizeof(struct attach_answer) == 16 + 16 + 256, "no padding");
 _Static_assert(sizeof(struct attach_answer) <= HELPER_MESSAGE_MAX, "fits a message");
 
@@ -30,6 +30,8 @@ int attach_check_order(const struct attach_order *order, size_t length, size_t n
                 return refuse(why, "verb or size");
         if (n_fds != ATTACH_FDS)
                 return refuse(why, "the number of descriptors");
+        if (order->is_detached > 1)
+                return refuse(why, "a flag");
         return attach_ids_are_valid(&order->ids) ? 0 : refuse(why, "an id that may not own a user's files");
 }
 

@@ -8,7 +8,7 @@
 #include "fault.h"
 #include "helper-frame.h"
 
-enum { ATTACH_MAGIC = 0x746d7263, ATTACH_VERSION = 1 };
+enum { ATTACH_MAGIC = 0x746d7263, ATTACH_VERSION = 2 };
 
 enum attach_verb {
         ATTACH_MOUNT = 1, /* comes with two descriptors: enum attach_fds */
@@ -26,6 +26,8 @@ struct attach_ids {
 struct attach_order {
         struct helper_head head;
         struct attach_ids ids;
+        uint32_t is_detached; /* 0 or 1 */
+        uint32_t unused;
 };
 
 /* The parts of a REPORT. */

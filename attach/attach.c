@@ -216,6 +216,7 @@ int attach_start(struct attach *attach, const struct attach_request *request, at
         struct attach_order order = {
                 .head.verb = ATTACH_MOUNT,
                 .ids = { request->owner_uid, request->owner_gid, request->uid, request->gid },
+                .is_detached = request->is_detached,
         };
         AUTO(auto_free) struct attach_call *call = NULL;
         int r;

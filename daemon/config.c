@@ -20,6 +20,7 @@
 
 static const char *const ANSWERS[] = { "no", "yes", NULL };
 static const char *const BUSY[] = { "execs", "processes", NULL };
+static const char *const DISKS[] = { "none", "image", NULL };
 static const char *const ENGINES[] = { "auto", "docker", "oci", "podman",
 #ifdef CARREL_FAILPOINTS
                                        "fake",
@@ -101,6 +102,13 @@ static const struct setting TABLE[] = {
         { "cpus", SETTING_DECIMAL, AT(cpus), "1.0", 0.01, 1024, NULL, "CPUs of each carrel", NULL },
         { "deny", SETTING_TEXT, AT(deny), "", 0, 8192, NULL,
           "CIDRs that no carrel may reach, in addition to the built-in list, separated by commas", NULL },
+        { "disk", SETTING_CHOICE, AT(disk), "none", 0, 0, DISKS,
+          "bound of each new user's files: none (the disk of users_dir), or image (a file system of his own)", NULL },
+        { "disk_files", SETTING_NUMBER, AT(disk_files), "0", 0, 1000000000, NULL,
+          "files and directories in a new image; 0: one for each 16 KiB of disk_size", NULL },
+        { "disk_size", SETTING_SIZE, AT(disk_bytes), "1g", 16777216, 17592186044416.0, NULL,
+          "size of an image, which is allocated at once; an image that is smaller grows at its user's next start",
+          NULL },
         { "dns", SETTING_TEXT, AT(dns), CONFIG_DNS_AUTO, 0, 255, NULL,
           "resolver addresses, separated by commas, of which only port 53 is reachable; auto: the host's resolvers, or "
           "the upstream ones of a resolver on its loopback; empty: no name resolution",
@@ -147,7 +155,8 @@ static const struct setting TABLE[] = {
         { "gid", SETTING_TEXT, AT(gid), "", 0, 32, NULL,
           "group that owns the users' files on disk, a name or a number; empty: the group of uid", check_name },
         { "helper_dir", SETTING_TEXT, AT(helper_dir), CARREL_HELPER_DIR, 1, 200, NULL,
-          "directory of carrel-init, carrel-image, carrel-mountd, carrel-netd and carrel-storage", check_path },
+          "directory of carrel-diskd, carrel-image, carrel-init, carrel-mountd, carrel-netd and carrel-storage",
+          check_path },
         { "idle_ttl_s", SETTING_DECIMAL, AT(idle_ttl_s), "300", 0.1, 31536000, NULL,
           "seconds without use after which a carrel is reaped", NULL },
         { "image", SETTING_TEXT, AT(image), "carrel-sandbox:latest", 1, 255, NULL, "image of new carrels",

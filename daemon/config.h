@@ -21,6 +21,7 @@ enum config_busy { CONFIG_BUSY_EXECS, CONFIG_BUSY_PROCESSES };
 enum config_startup { CONFIG_STARTUP_ADOPT, CONFIG_STARTUP_CLEAR };
 enum config_answer { CONFIG_NO, CONFIG_YES };
 enum config_lxcfs { CONFIG_LXCFS_AUTO, CONFIG_LXCFS_OFF, CONFIG_LXCFS_ON };
+enum config_disk { CONFIG_DISK_NONE, CONFIG_DISK_IMAGE };
 enum config_userns { CONFIG_USERNS_AUTO, CONFIG_USERNS_OFF, CONFIG_USERNS_REQUIRE };
 
 /* A section [profile NAME]. Fields without a value (settings_is_set) are open. */
@@ -111,6 +112,8 @@ struct config {
         uint64_t tmp_bytes;
         char *uid;
         int uid_is_shared;
+        int disk;
+        uint64_t disk_bytes, disk_files;
         int userns;
         uint64_t userns_base;
         char *users_dir;

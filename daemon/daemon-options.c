@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "disk.h"
 #include "inside.h"
 #include "listen.h"
 #include "pressure.h"
@@ -14,6 +16,8 @@
 
 /* How often carrel-netd compares the kernel's rules with the policy. */
 #define POLICY_CHECK_INTERVAL_S 1.0
+/* mkfs.ext4 makes one inode for each of so many bytes, too (mke2fs.conf(5)). */
+enum { DISK_FILE_BYTES = 16384 };
 
 static const enum carrel_policy POLICIES[] = {
         [CONFIG_POLICY_INTERNET] = POLICY_INTERNET,
@@ -106,6 +110,14 @@ bool daemon_wants_warm(const struct config *config)
         return config->warm[0] != '\0';
 }
 
+static uint64_t count_files(const struct config *config)
+{
+        uint64_t files = config->disk_files != 0 ? config->disk_files : config->disk_bytes / DISK_FILE_BYTES;
+
+        files = files > DISK_FILES_MIN ? files : DISK_FILES_MIN;
+        return files < DISK_FILES_MAX ? files : DISK_FILES_MAX;
+}
+
 struct pool_options daemon_pool_options(const struct config *config, const struct pool_owner *owner,
                                         struct daemon_pool_room *room)
 {
@@ -147,6 +159,9 @@ struct pool_options daemon_pool_options(const struct config *config, const struc
                 .lxcfs = LXCFS[config->lxcfs],
                 .mount_sets = room->mount_sets,
                 .n_mount_sets = config->mount_sets.count,
+                .has_images = config->disk == CONFIG_DISK_IMAGE,
+                .disk_bytes = config->disk_bytes,
+                .disk_files = count_files(config),
                 .warm = config->warm,
                 .warm_max_age_s = config->warm_max_age_s,
         };
@@ -187,6 +202,19 @@ struct netpolicy_options daemon_netpolicy_options(const struct config *config,
 void daemon_storage_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
 {
         (void)snprintf(path, DAEMON_PATH_BYTES, "%s/carrel-storage", config->helper_dir);
+}
+
+void daemon_diskd_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
+{
+        (void)snprintf(path, DAEMON_PATH_BYTES, "%s/carrel-diskd", config->helper_dir);
+}
+
+bool daemon_has_disks(const struct config *config)
+{
+        char path[DAEMON_PATH_BYTES * 2];
+
+        (void)snprintf(path, sizeof path, "%s/" DISK_DIRECTORY, config->users_dir);
+        return access(path, F_OK) == 0;
 }
 
 void daemon_mountd_path(const struct config *config, char path[static DAEMON_PATH_BYTES])
@@ -332,6 +360,16 @@ static int check_lxcfs(const struct config *config, struct fault *why)
                          "runtime %s has a /proc of its own: set lxcfs = auto or off", config->runtime);
 }
 
+static int check_disk(const struct config *config, struct fault *why)
+{
+        if (find_own_kernel(config->runtime) == NULL || config->disk == CONFIG_DISK_NONE)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, EOPNOTSUPP,
+                         "runtime %s takes no mount after the start, so users' images cannot be attached: set disk = "
+                         "none, or another runtime",
+                         config->runtime);
+}
+
 static int check_busy(const struct config *config, struct fault *why)
 {
         if (find_own_kernel(config->runtime) == NULL || config->busy != CONFIG_BUSY_PROCESSES)
@@ -383,11 +421,17 @@ static int check_network(const struct config *config, struct fault *why)
 
 int daemon_check(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_tmp_size,        check_uploads_size,
-                                        check_runtime_network, check_runtime_mounts,
-                                        check_lxcfs,           check_busy,
-                                        check_freeze,          check_pool,
-                                        check_network,         NULL };
+        static const check CHECKS[] = { check_tmp_size,
+                                        check_uploads_size,
+                                        check_runtime_network,
+                                        check_runtime_mounts,
+                                        check_lxcfs,
+                                        check_disk,
+                                        check_busy,
+                                        check_freeze,
+                                        check_pool,
+                                        check_network,
+                                        NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }
@@ -479,6 +523,22 @@ static int check_storage(const struct config *config, struct fault *why)
         return check_helper(config, "carrel-storage", &status, why);
 }
 
+static int check_diskd(const struct config *config, struct fault *why)
+{
+        struct stat status;
+
+        return check_helper(config, "carrel-diskd", &status, why);
+}
+
+/* e2fsprogs is not needed otherwise. */
+static int check_mkfs(const struct config *config, struct fault *why)
+{
+        if (config->disk == CONFIG_DISK_NONE || access(DISK_MKFS, X_OK) == 0)
+                return 0;
+        return fault_set(why, FAULT_SETTING_INVALID, errno,
+                         "disk: " DISK_MKFS " is missing: install e2fsprogs, or set disk = none");
+}
+
 static int check_mountd(const struct config *config, struct fault *why)
 {
         struct stat status;
@@ -517,13 +577,10 @@ int daemon_check_mounts(const struct config *config, struct fault *why)
 
 int daemon_check_host(const struct config *config, const struct fault_listener *listener, struct fault *why)
 {
-        static const check CHECKS[] = { check_socket_group,  check_admin_group,
-                                        check_init,          check_image_helper,
-                                        check_mountd,        check_pressure,
-                                        check_netd,          check_storage,
-                                        check_runtime_dir,   check_users_dir,
-                                        check_image_dir,     check_spool_dir,
-                                        daemon_check_mounts, NULL };
+        static const check CHECKS[] = { check_socket_group, check_admin_group, check_init,          check_image_helper,
+                                        check_diskd,        check_mkfs,        check_mountd,        check_pressure,
+                                        check_netd,         check_storage,     check_runtime_dir,   check_users_dir,
+                                        check_image_dir,    check_spool_dir,   daemon_check_mounts, NULL };
 
         return run_checks(CHECKS, config, listener, why);
 }

@@ -29,6 +29,10 @@ int daemon_check_mounts(const struct config *config, struct fault *why);
 bool daemon_has_own_kernel(const struct config *config);
 /* Writes the path of carrel-storage (storage.h). */
 void daemon_storage_path(const struct config *config, char path[static DAEMON_PATH_BYTES]);
+/* Writes the path of carrel-diskd (disk.h). */
+void daemon_diskd_path(const struct config *config, char path[static DAEMON_PATH_BYTES]);
+/* Whether users_dir has images. */
+bool daemon_has_disks(const struct config *config);
 /* Writes the path of carrel-mountd (attach.h). */
 void daemon_mountd_path(const struct config *config, char path[static DAEMON_PATH_BYTES]);
 struct oci_options daemon_oci_options(const struct config *config, char state_dir[static DAEMON_PATH_BYTES],

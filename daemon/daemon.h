@@ -29,7 +29,8 @@ struct daemon {
         struct engine *engine;
         struct engine_verdicts engines;
         struct netpolicy *netpolicy;
-        struct attach *attach; /* NULL: no warm carrels are wanted */
+        struct attach *attach; /* NULL: no warm carrels and no images are wanted */
+        struct disk *disk;     /* NULL: no images are wanted, and there are none */
         struct execs *execs;
         struct pool *pool;
         struct job_registry *registry;
@@ -56,7 +57,7 @@ int phases_up(struct daemon *daemon);
 /* Takes all down in reverse. */
 void phases_down(struct daemon *daemon);
 
-/* Starts carrel-mountd if warm carrels are wanted and possible, and gives it to the pool. */
+/* Starts carrel-mountd if warm carrels or images are wanted and possible, and gives it to the pool. */
 int daemon_start_attach(struct daemon *daemon, struct fault *why);
 
 /* SIGHUP: reads the settings again and hands the reloadable ones over. The running ones stay when it fails. */

@@ -11,6 +11,7 @@
 #include "attach.h"
 #include "daemon-options.h"
 #include "daemon.h"
+#include "disk.h"
 #include "engine-execs.h"
 #include "engine.h"
 #include "exec.h"
@@ -370,7 +371,7 @@ int daemon_start_attach(struct daemon *daemon, struct fault *why)
         char path[DAEMON_PATH_BYTES];
         int r = 0;
 
-        if (daemon->attach != NULL || !daemon_wants_warm(config))
+        if (daemon->attach != NULL || (!daemon_wants_warm(config) && daemon->disk == NULL))
                 return 0;
         if (daemon_has_own_kernel(config)) {
                 log_event(daemon->log, LOG_LEVEL_WARNING, "no_warm_carrels", "reason",
@@ -385,6 +386,23 @@ int daemon_start_attach(struct daemon *daemon, struct fault *why)
         return r;
 }
 
+/* Also where no new images are wanted, but earlier ones serve. */
+static int start_disk(struct daemon *daemon, struct fault *why)
+{
+        const struct config *config = &daemon->config;
+        char path[DAEMON_PATH_BYTES];
+        int r;
+
+        if (config->engine == CONFIG_ENGINE_FAKE || daemon_has_own_kernel(config) ||
+            (config->disk == CONFIG_DISK_NONE && !daemon_has_disks(config)))
+                return 0;
+        daemon_diskd_path(config, path);
+        r = disk_new(&daemon->disk, daemon->loop, path, why);
+        if (r == 0)
+                pool_use_disk(daemon->pool, daemon->disk);
+        return r;
+}
+
 static int make_pool(struct daemon *daemon, struct fault *why)
 {
         struct daemon_pool_room room;
@@ -394,6 +412,8 @@ static int make_pool(struct daemon *daemon, struct fault *why)
 
         if (r == 0)
                 r = pool_listen(daemon->pool, journal_on_event, daemon->log);
+        if (r == 0)
+                r = start_disk(daemon, why);
         return r < 0 ? r : daemon_start_attach(daemon, why);
 }
 
@@ -401,6 +421,7 @@ static void free_pool(struct daemon *daemon)
 {
         daemon->pool = pool_free(daemon->pool);
         daemon->attach = attach_free(daemon->attach);
+        daemon->disk = disk_free(daemon->disk);
 }
 
 static int make_jobs(struct daemon *daemon, struct fault *why)

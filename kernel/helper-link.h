@@ -29,9 +29,10 @@ __attribute__((warn_unused_result)) int helper_local_new(struct helper_link **re
 /* Events of a link, from the loop. */
 void helper_on_up(struct helper *helper);
 void helper_on_down(struct helper *helper);
-/* 0: taken, and the link may be gone: done may have freed everything. -EPROTO: malformed, and nothing has happened. */
+/* Owns the descriptors after 0. 0: taken, and the link may be gone: done may have freed everything. -EPROTO:
+ * malformed, and nothing has happened. */
 __attribute__((warn_unused_result)) int helper_on_message(struct helper *helper, const struct helper_message *message,
-                                                          size_t length);
+                                                          size_t length, struct helper_fds *fds);
 
 /* The delay before the next start, after a run whose own start was delayed by last_s (0: the first). */
 double helper_next_delay(const struct helper_kind *kind, double last_s, bool has_answered);

@@ -50,11 +50,12 @@ static void on_deliver(struct ev_loop *loop, ev_timer *watcher, int events)
 {
         struct local *local = watcher->data;
         struct reply *reply = LIST_ENTRY(list_pop(&local->replies), struct reply, node);
+        struct helper_fds none = { .n = 0 };
 
         (void)events;
         if (!list_is_empty(&local->replies))
                 ev_timer_start(loop, &local->deliver);
-        if (helper_on_message(local->base.helper, &reply->message, reply->length) < 0) {
+        if (helper_on_message(local->base.helper, &reply->message, reply->length, &none) < 0) {
                 /* The answer is our own code's; the call ends by its deadline. */
         }
         free(reply);

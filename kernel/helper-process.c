@@ -152,16 +152,18 @@ static void on_message(struct ev_loop *loop, ev_io *watcher, int events)
 {
         struct process_link *link = watcher->data;
         bool had_answered = link->has_answered;
+        AUTO(helper_fds_close) struct helper_fds fds = { .n = 0 };
         struct helper_message message;
         size_t length = 0;
-        int r = helper_receive(link->fd, &message, &length);
+        int r = link->kind->sends_fds ? helper_receive_fds(link->fd, &message, &length, &fds)
+                                      : helper_receive(link->fd, &message, &length);
 
         (void)events;
         if (r == -EAGAIN)
                 return;
         link->has_answered = true;
         ev_timer_again(loop, &link->silence);
-        if (r > 0 && helper_on_message(link->base.helper, &message, length) == 0)
+        if (r > 0 && helper_on_message(link->base.helper, &message, length, &fds) == 0)
                 return;
         link->has_answered = had_answered;
         kill_process(link); /* it closed the socket, or sent a malformed message: on_exit_of goes on */

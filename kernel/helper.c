@@ -6,6 +6,7 @@
 
 #include "helper-link.h"
 #include "list.h"
+#include "scope.h"
 
 struct helper {
         struct ev_loop *loop;
@@ -15,6 +16,7 @@ struct helper {
         struct helper_link *link;
         struct list calls;
         uint64_t last_number;
+        struct helper_fds fds; /* of the last message */
 };
 
 struct helper_call {
@@ -132,16 +134,30 @@ static struct helper_call *find_call(const struct helper *helper, const struct h
         return NULL;
 }
 
-int helper_on_message(struct helper *helper, const struct helper_message *message, size_t length)
+int helper_take_fd(struct helper *helper)
+{
+        for (size_t i = 0; i < helper->fds.n; i++)
+                if (helper->fds.fds[i] >= 0)
+                        return TAKE_FD(helper->fds.fds[i]);
+        return -1;
+}
+
+int helper_on_message(struct helper *helper, const struct helper_message *message, size_t length,
+                      struct helper_fds *fds)
 {
         struct helper_call *call;
 
         if (helper->kind->check(message, length) < 0)
                 return -EPROTO;
+        helper_fds_close(&helper->fds);
+        helper->fds = *fds;
+        fds->n = 0;
         helper->events->on_message(helper->arg, message);
         call = find_call(helper, &message->head);
         if (call != NULL)
                 call_end(call, message, 0);
+        else
+                helper_fds_close(&helper->fds);
         return 0;
 }
 
@@ -212,6 +228,7 @@ struct helper *helper_free(struct helper *helper)
                 call_free(LIST_ENTRY(node, struct helper_call, node));
         }
         (void)helper->link->ops->free(helper->link);
+        helper_fds_close(&helper->fds);
         free(helper);
         return NULL;
 }

@@ -194,13 +194,19 @@ struct pool_owner carrel_inside(const struct carrel *carrel)
         return carrel->owner;
 }
 
+bool carrel_is_vacant(const struct carrel *carrel)
+{
+        return carrel->is_warm || (carrel->task != NULL && carrel->task->disk_fd >= 0);
+}
+
 int carrel_template(const struct carrel *carrel, struct template *ret_template, struct fault *why)
 {
         struct pool_owner inside = carrel_inside(carrel);
+        int r = template_fill(ret_template, &carrel->pool->options, carrel->mounts, carrel->has_lxcfs, &carrel->owner,
+                              &inside, carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot,
+                              &carrel->spec, carrel->spec_hash, carrel->generation, why);
 
-        return template_fill(ret_template, &carrel->pool->options, carrel->mounts, carrel->has_lxcfs, &carrel->owner,
-                             &inside, carrel->is_warm ? NULL : carrel->user, carrel->name, carrel->agent_slot,
-                             &carrel->spec, carrel->spec_hash, carrel->generation, why);
+        return r == 0 && carrel->has_image ? template_vacate(ret_template, &carrel->pool->options, why) : r;
 }
 
 void carrel_touch(struct carrel *carrel)

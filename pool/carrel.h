@@ -44,6 +44,7 @@ struct carrel {
         enum template_version template_version;
         struct carrel_spec spec;
         struct pool_owner owner; /* of the user's files */
+        bool has_image;          /* they are in an image of their own (disk.h) */
         uint64_t generation;
         int64_t started_wall_ms;
         struct netpolicy_link link;
@@ -110,6 +111,9 @@ void carrel_take_process(struct carrel *carrel, struct carrel *from);
 /* The ids that the user's programs have inside: TEMPLATE_UID where the engine maps ids, else the owner of the user's
  * files. */
 struct pool_owner carrel_inside(const struct carrel *carrel);
+
+/* Whether the empty directory is on its /workspace: it has no user yet, or his image is not attached yet. */
+bool carrel_is_vacant(const struct carrel *carrel);
 
 /* Fills the template of its container (template.h); release it. 0, or a negative errno with *why. */
 int carrel_template(const struct carrel *carrel, struct template *ret_template, struct fault *why);

@@ -4,14 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "attach.h"
 #include "ensure-steps.h"
-#include "isolation.h"
 #include "pool-inside.h"
 #include "scope.h"
 #include "task.h"
 #include "template.h"
-#include "userdir.h"
+#include "user-mount.h"
 #include "warm.h"
 
 /* ---- take ---- */
@@ -88,55 +86,21 @@ static enum flow_verdict forget_open(struct flow *flow, void *subject)
         return FLOW_NEXT;
 }
 
-static void on_attached(void *arg, const struct fault *why)
-{
-        struct task *task = arg;
-
-        task->attach_call = NULL;
-        task_resume(task, why);
-}
-
 static enum flow_verdict attach(struct flow *flow, void *subject)
 {
         struct task *task = subject;
-        const struct carrel *carrel = task->carrel;
-        struct pool_owner inside = carrel_inside(carrel);
-        AUTO(auto_close) int directory_fd = userdir_open_user(carrel->pool->users_fd, carrel->user);
-        const struct attach_request request = {
-                .pidfd = carrel->pidfd,
-                .directory_fd = directory_fd,
-                .owner_uid = carrel->owner.uid,
-                .owner_gid = carrel->owner.gid,
-                .uid = carrel->host_base + inside.uid,
-                .gid = carrel->host_base + inside.gid,
-        };
-        int r;
+        int r = ask_open(task);
 
-        if (directory_fd < 0) {
-                (void)fault_set(flow_why(flow), FAULT_INTERNAL, -directory_fd, "cannot open the directory of %s: %s",
-                                carrel->user, strerrordesc_np(-directory_fd));
-                return FLOW_FAIL;
-        }
-        r = ask_open(task);
-        if (r == 0)
-                r = attach_start(carrel->pool->warm.attach, &request, on_attached, task, &task->attach_call);
-        return task_asked(task, r);
+        if (r < 0)
+                return task_asked(task, r);
+        return user_mount_attach(task, flow_why(flow)) < 0 ? FLOW_FAIL : FLOW_WAIT;
 }
 
 /* ---- prove ---- */
 
 static enum flow_verdict prove(struct flow *flow, void *subject)
 {
-        const struct task *task = subject;
-        const struct carrel *carrel = task->carrel;
-        struct pool_owner inside = carrel_inside(carrel);
-
-        if (carrel->pool->options.hardening == POOL_HARDENING_TRUSTED)
-                return FLOW_NEXT;
-        return isolation_check_workspace(carrel->pid, carrel->pidfd, carrel->pool->users_fd, carrel->user,
-                                         carrel->host_base + inside.uid, flow_why(flow)) < 0
-                       ? FLOW_FAIL
-                       : FLOW_NEXT;
+        return user_mount_prove(subject, flow_why(flow));
 }
 
 /* ---- name ---- */
@@ -190,6 +154,7 @@ static enum flow_verdict await_open(struct flow *flow, void *subject)
 const struct step CLAIM_STEPS[] = {
         { "clear", step_clear, NULL, 15.0 },
         { "directory", step_directory, NULL, 0 },
+        { "disk", step_disk, step_drop_disk, 35.0 },
         { "take", take, step_remove_container, 20.0 },
         { "attach", attach, forget_open, 2.0 },
         { "prove", prove, NULL, 0 },

@@ -9,6 +9,7 @@
 #include "steps.h"
 #include "task.h"
 #include "template.h"
+#include "user-mount.h"
 #include "userdir.h"
 
 enum { CREATES_MAX = 3 };
@@ -45,7 +46,11 @@ enum flow_verdict step_directory(struct flow *flow, void *subject)
         const struct pool_options *options = &carrel->pool->options;
         int r;
 
-        if (userdir_prepare(carrel->pool->users_fd, carrel->user, &options->owner, &carrel->owner, flow_why(flow)) < 0)
+        carrel->has_image = userdir_has_image(carrel->pool->users_fd, carrel->user, options->has_images);
+        if (carrel->has_image ? userdir_owner(carrel->pool->users_fd, carrel->user, &options->owner, &carrel->owner,
+                                              flow_why(flow)) < 0
+                              : userdir_prepare(carrel->pool->users_fd, carrel->user, &options->owner, &carrel->owner,
+                                                flow_why(flow)) < 0)
                 return FLOW_FAIL;
         r = spec_hash(&carrel->spec, options, &carrel->owner, carrel->template_version, carrel->spec_hash);
         if (r == 0)
@@ -256,9 +261,10 @@ static enum flow_verdict start_container(struct flow *flow, void *subject)
 }
 
 const struct step ENSURE_STEPS[] = {
-        /* WARM_STEPS leaves these two out. */
+        /* WARM_STEPS leaves these out. */
         { "clear", step_clear, NULL, 15.0 },
         { "directory", step_directory, NULL, 0 },
+        { "disk", step_disk, step_drop_disk, 35.0 },
         { "mounts", step_mounts, NULL, 0 },
         { "listen", listen_in_new_slot, step_hang_up, 0 },
         { "create", create_container, step_remove_container, 20.0 },
@@ -267,6 +273,8 @@ const struct step ENSURE_STEPS[] = {
         { "identify", step_identify, NULL, 10.0 },
         { "verify", step_verify, NULL, 15.0 },
         { "seal", step_remount, NULL, 15.0 },
+        { "attach", step_attach_disk, NULL, 2.0 },
+        { "prove", step_prove_disk, NULL, 0 },
         { "plug", step_plug, NULL, 15.0 },
         { "greet", step_greet, NULL, 15.0 },
         { "confirm", step_confirm, NULL, 10.0 },

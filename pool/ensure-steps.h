@@ -6,7 +6,7 @@
 /* Ends with a NULL name. */
 extern const struct step ENSURE_STEPS[];
 /* WARM makes a carrel without a user: nothing is cleared, and there is no directory. */
-#define WARM_STEPS (&ENSURE_STEPS[2])
+#define WARM_STEPS (&ENSURE_STEPS[3])
 
 /* Removes the user's previous container, whose execs end. */
 enum flow_verdict step_clear(struct flow *flow, void *subject);

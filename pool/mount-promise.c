@@ -46,7 +46,7 @@ int mount_promises_make(const struct carrel *carrel, struct mount_promises *ret_
         int r = 0;
 
         *ret_promises = (struct mount_promises){
-                .whole = { .is_vacant = carrel->is_warm,
+                .whole = { .is_vacant = carrel_is_vacant(carrel),
                            .has_lxcfs = carrel->has_lxcfs,
                            .mounts = ret_promises->mounts,
                            .n_mounts = n_mounts },

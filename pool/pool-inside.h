@@ -44,6 +44,7 @@ struct pool {
         struct list orphan_calls; /* struct orphan_call: engine calls for containers of no carrel */
         struct list image_works;  /* struct image_work */
         struct warm warm;
+        struct disk *disk; /* NULL: nobody has an image */
         unsigned n_image_loads;
         uint64_t generation_floor;
         uint64_t last_ready_number;

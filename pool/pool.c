@@ -265,6 +265,11 @@ void pool_use_attach(struct pool *pool, struct attach *attach)
         warm_configure(&pool->warm);
 }
 
+void pool_use_disk(struct pool *pool, struct disk *disk)
+{
+        pool->disk = disk;
+}
+
 /* ---- for the parts ---- */
 
 struct carrel *pool_add_carrel(struct pool *pool, const char *user, enum carrel_state state)

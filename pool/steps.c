@@ -157,12 +157,13 @@ static int verify_monitor(const struct carrel *carrel, struct fault *why)
 
 static int verify_whole(struct carrel *carrel, struct fault *why)
 {
+        bool is_vacant = carrel_is_vacant(carrel);
         int r = verify_ids(carrel, why);
 
         if (r == 0)
                 r = isolation_check(carrel->pid, carrel->pidfd,
-                                    carrel->is_warm ? carrel->pool->vacant_fd : carrel->pool->users_fd,
-                                    carrel->is_warm ? NULL : carrel->user, carrel->spec.policy == POLICY_INTERNET, why);
+                                    is_vacant ? carrel->pool->vacant_fd : carrel->pool->users_fd,
+                                    is_vacant ? NULL : carrel->user, carrel->spec.policy == POLICY_INTERNET, why);
         if (r == 0)
                 r = verify_limits(carrel, why);
         if (r == 0)

@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attach.h"
 #include "clock.h"
+#include "disk.h"
 #include "pool-inside.h"
 #include "remount.h"
 
@@ -15,6 +17,7 @@ struct task *task_new(struct carrel *carrel)
         if (task == NULL)
                 return NULL;
         task->carrel = carrel;
+        task->disk_fd = -1;
         task->began_s = clock_boottime_s();
         list_init(&task->queued);
         ev_init(&task->look, NULL);
@@ -31,6 +34,7 @@ struct task *task_free(struct task *task)
         flow_free(task->flow);
         list_remove(&task->queued);
         task->carrel->task = NULL;
+        task_drop_disk(task);
         free(task->killed);
         free(task);
         return NULL;
@@ -44,10 +48,18 @@ void task_abandon(void *subject)
         task->net_call = netpolicy_cancel(task->net_call);
         task->remount = remount_cancel(task->remount);
         task->attach_call = attach_cancel(task->attach_call);
+        task->disk_call = disk_cancel(task->disk_call);
         agent_listener_leave(task->carrel->listener);
         if (ev_is_active(&task->patience))
                 ev_timer_stop(task->carrel->pool->loop, &task->patience);
         ev_timer_stop(task->carrel->pool->loop, &task->look);
+}
+
+void task_drop_disk(struct task *task)
+{
+        if (task->disk_fd >= 0)
+                close(task->disk_fd);
+        task->disk_fd = -1;
 }
 
 const char *task_step(const struct task *task)

@@ -19,6 +19,8 @@ struct task {
         struct netpolicy_call *net_call;
         struct remount *remount;
         struct attach_call *attach_call;
+        struct disk_call *disk_call;
+        int disk_fd;           /* the mount of the user's image, until it is attached; -1: none */
         struct fault open_why; /* claim: of the link that net_call opened; FAULT_NONE: none */
         bool is_open_awaited;  /* claim: its step open waits for net_call */
         ev_timer patience;     /* bounds the wait for an optional agent */
@@ -47,6 +49,8 @@ struct task *task_free(struct task *task);
 
 /* Cancels the call that the current step waits for (flow_plan.abandon). */
 void task_abandon(void *subject);
+/* Closes disk_fd. A mount that is not attached goes. */
+void task_drop_disk(struct task *task);
 /* "queued" or the name of the flow's step; "" when task is NULL. */
 const char *task_step(const struct task *task);
 /* Whether a new request may join this task and share its result. */

@@ -10,6 +10,7 @@
 #include "agent-listener.h"
 #include "inside.h"
 #include "profile.h"
+#include "scope.h"
 #include "spec.h"
 #include "str.h"
 
@@ -180,6 +181,17 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
         fill_process(t, owner, inside);
         fill_limits(t, options, spec);
         fill_labels(t, options->pool, user, slot, hash, generation);
+        return 0;
+}
+
+int template_vacate(struct template *template, const struct pool_options *options, struct fault *why)
+{
+        free(TAKE(template->workspace));
+        if (name_path(&template->workspace, options->runtime_dir, TEMPLATE_VACANT) < 0) {
+                template_release(template);
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        }
+        template->binds[1] = (struct bind_mount){ template->workspace, INSIDE_WORKSPACE, .is_read_only = true };
         return 0;
 }
 

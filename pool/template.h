@@ -61,6 +61,9 @@ int template_fill(struct template *ret_template, const struct pool_options *opti
                   const char *name, const char *slot, const struct carrel_spec *spec, const char *hash,
                   uint64_t generation, struct fault *why);
 void template_release(struct template *template);
+/* Puts the empty directory on its /workspace, read-only, as in one without a user: the user's image is attached after
+ * the start. 0, or a negative errno, and the template is released. */
+int template_vacate(struct template *template, const struct pool_options *options, struct fault *why);
 
 /* Appends the resolv.conf of a carrel with these resolvers, which template_check_dns has accepted. Podman writes no
  * resolv.conf into containers without a network of its own. 0 or -ENOMEM. */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "pool-inside.h"
 #include "userdir.h"
 
@@ -24,6 +25,20 @@ static int remove_unowned(const struct pool *pool, const char *user, struct faul
         return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user);
 }
 
+/* The image goes at once. An empty directory is left to erase in its place. */
+static int remove_image(const struct pool *pool, const char *user, const struct stat *image, int to_fd,
+                        const char *name, struct fault *why)
+{
+        int r = mkdirat(to_fd, name, 0700) < 0 || fchownat(to_fd, name, image->st_uid, image->st_gid, 0) < 0 ? -errno
+                                                                                                             : 0;
+
+        if (r == 0)
+                r = disk_remove_image(pool->users_fd, user);
+        return r < 0 ? fault_set(why, FAULT_INTERNAL, -r, "cannot remove the image of %s: %s", user,
+                                 strerrordesc_np(-r))
+                     : 0;
+}
+
 int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *name, struct fault *why)
 {
         struct pool_owner owner;
@@ -32,6 +47,8 @@ int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *
 
         if (table_find(&pool->table, user) != NULL)
                 return fault_set(why, FAULT_SPEC_CONFLICT, EBUSY, "user %s has a carrel", user);
+        if (disk_stat_image(pool->users_fd, user, &status) == 0)
+                return remove_image(pool, user, &status, to_fd, name, why);
         if (fstatat(pool->users_fd, user, &status, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user)
                                        : fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory of %s: %s",

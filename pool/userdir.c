@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "host-path.h"
 #include "scope.h"
 #include "spare-dirs.h"
@@ -83,12 +84,25 @@ static int judge_group(const struct stat *status, const char *user, const struct
                          user, status->st_gid, status->st_uid, now->gid, status->st_gid);
 }
 
+bool userdir_has_image(int users_fd, const char *user, bool has_images)
+{
+        AUTO(auto_close) int fd = -1;
+        struct stat status;
+
+        if (disk_stat_image(users_fd, user, &status) == 0)
+                return true;
+        if (!has_images)
+                return false;
+        fd = userdir_open_user(users_fd, user);
+        return fd == -ENOENT || (fd >= 0 && is_empty(fd));
+}
+
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
                   struct fault *why)
 {
         struct stat status;
 
-        if (fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        if (disk_stat_image(users_fd, user, &status) == 0 || fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
                 return judge_owner(&status, user, now, ret_owner, why);
         if (errno != ENOENT)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory of %s: %s", user,

@@ -15,9 +15,14 @@ enum { OWNER_BEFORE = 1000 };
 
 /* The owner of the files of <users_dir>/<user>: the directory's owner, if its uid is that of `now` or OWNER_BEFORE;
  * `now`, if the directory is absent or still root's. -EPERM: it has another owner. The group is not judged: a running
- * carrel that the previous version started with a foreign group serves until it is idle. Changes nothing. */
+ * carrel that the previous version started with a foreign group serves until it is idle. Of a user with an image that
+ * of the image's file. Changes nothing. */
 int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, struct pool_owner *ret_owner,
                   struct fault *why);
+
+/* Whether the user's files are in an image (disk.h), or are to be: has_images, and he has none. A directory with files
+ * stays one. */
+bool userdir_has_image(int users_fd, const char *user, bool has_images);
 
 /* Opens <users_dir>/<user> without following a link. A descriptor, or a negative errno. */
 int userdir_open_user(int users_fd, const char *user);

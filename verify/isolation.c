@@ -2,21 +2,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "inside.h"
 #include "proc-file.h"
 #include "profile.h"
 #include "scope.h"
 
-enum { PROC_PATH_BYTES = 64, NETWORK_TEXT_MAX = 1 << 20 };
+enum { EXT4_ROOT = 2 /* EXT4_ROOT_INO in fs/ext4/ext4.h */, PROC_PATH_BYTES = 64, NETWORK_TEXT_MAX = 1 << 20 };
 
 static int refuse(struct fault *why, const char *what)
 {
@@ -137,6 +141,26 @@ static int open_workspace(int pid)
         return root < 0 ? -1 : (int)syscall(SYS_openat2, root, &INSIDE_WORKSPACE[1], &how, sizeof how);
 }
 
+/* The loop device whose number is `device` has this very file, for as long as the file system on it is mounted. The
+ * kernel encodes lo_device as new_encode_dev does (linux/kdev_t.h). */
+static bool is_on_image(dev_t device, const struct stat *image)
+{
+        AUTO(auto_close) int fd = -1;
+        char path[PROC_PATH_BYTES];
+        struct loop_info64 info;
+        struct stat status;
+        unsigned major_number, minor_number;
+
+        (void)snprintf(path, sizeof path, "/dev/loop%u", minor(device));
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || status.st_rdev != device ||
+            ioctl(fd, LOOP_GET_STATUS64, &info) < 0)
+                return false;
+        major_number = (unsigned)(info.lo_device >> 8 & 0xfff);
+        minor_number = (unsigned)((info.lo_device & 0xff) | (info.lo_device >> 12 & 0xfff00));
+        return makedev(major_number, minor_number) == image->st_dev && info.lo_inode == image->st_ino;
+}
+
 /* user NULL: users_fd itself is the directory. */
 static int find_directory(int users_fd, const char *user, struct stat *ret_status)
 {
@@ -149,6 +173,10 @@ static int check_workspace(int workspace, int users_fd, const char *user, struct
 
         if (workspace < 0 || fstat(workspace, ret_inside) < 0)
                 return refuse(why, "its " INSIDE_WORKSPACE " cannot be opened");
+        if (user != NULL && disk_stat_image(users_fd, user, &outside) == 0)
+                return ret_inside->st_ino == EXT4_ROOT && is_on_image(ret_inside->st_dev, &outside)
+                               ? 0
+                               : refuse(why, "its " INSIDE_WORKSPACE " is not its user's image");
         if (find_directory(users_fd, user, &outside) < 0)
                 return refuse(why, "its user has no directory");
         if (ret_inside->st_dev != outside.st_dev || ret_inside->st_ino != outside.st_ino)

@@ -46,6 +46,8 @@ struct attach_request {
         int directory_fd;              /* the user's directory (O_PATH or O_RDONLY); borrowed as well */
         uint32_t owner_uid, owner_gid; /* its owner on disk; never 0 */
         uint32_t uid, gid;             /* the host's ids that own it inside; never 0. The same pair: it is not mapped */
+        bool is_detached; /* directory_fd is a mount that is attached nowhere (fsmount(2)), which itself is moved
+                             inside: before Linux 6.15 such a mount cannot be cloned */
 };
 
 /* why NULL: it is attached. After a fault it may be attached or not: remove the container. FAULT_CARREL_LOST: the

@@ -37,7 +37,7 @@ static int serve(int fd, const struct mounter *mounter, const struct attach_orde
         if (r == -EPROTO)
                 return 0; /* no answer is possible */
         if (r == 0)
-                (void)mounter_attach(mounter, &order->ids, fds->fds[ATTACH_PIDFD], fds->fds[ATTACH_DIRECTORY], &why);
+                (void)mounter_attach(mounter, order, fds->fds[ATTACH_PIDFD], fds->fds[ATTACH_DIRECTORY], &why);
         helper_fds_close(fds);
         return reply(fd, order->head.verb, order->head.number, 0, &why);
 }

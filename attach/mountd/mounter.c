@@ -123,15 +123,18 @@ static int judge(int fd, uint32_t uid, struct statx *ret_about, struct fault *wh
 }
 
 /* CAP_SYS_ADMIN: clones a mount. Not recursive: a mount below the directory is not the user's. */
-static int make_tree(const struct mounter *mounter, const struct attach_ids *ids, int directory_fd, int *ret_tree_fd,
-                     struct statx *ret_about, struct fault *why)
+static int make_tree(const struct mounter *mounter, const struct attach_order *order, int directory_fd,
+                     int *ret_tree_fd, struct statx *ret_about, struct fault *why)
 {
+        const struct attach_ids *ids = &order->ids;
         AUTO(auto_close) int tree_fd = -1;
         int r = judge(directory_fd, ids->owner_uid, ret_about, why);
 
         if (r < 0)
                 return r;
-        tree_fd = (int)syscall(SYS_open_tree, directory_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        tree_fd = order->is_detached != 0 ? fcntl(directory_fd, F_DUPFD_CLOEXEC, 0)
+                                          : (int)syscall(SYS_open_tree, directory_fd, "",
+                                                         AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree_fd < 0)
                 return fail(why, -errno, "clone the mount of the user's directory");
         r = set_attributes(mounter, ids, tree_fd, why);
@@ -199,12 +202,12 @@ static int enter(int pidfd, struct fault *why)
         return fail(why, -errno, "enter the container's mount namespace");
 }
 
-int mounter_attach(const struct mounter *mounter, const struct attach_ids *ids, int pidfd, int directory_fd,
+int mounter_attach(const struct mounter *mounter, const struct attach_order *order, int pidfd, int directory_fd,
                    struct fault *why)
 {
         AUTO(auto_close) int tree_fd = -1;
         struct statx about = { 0 };
-        int r = make_tree(mounter, ids, directory_fd, &tree_fd, &about, why);
+        int r = make_tree(mounter, order, directory_fd, &tree_fd, &about, why);
 
         if (r == 0)
                 r = enter(pidfd, why);

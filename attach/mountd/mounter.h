@@ -25,5 +25,5 @@ unsigned mounter_probe(const struct mounter *mounter, struct fault *why);
  * return, because all later mounts would go to the wrong place. For single-threaded processes only. 0, or a negative
  * errno with why; the directory may then be attached. Reads nothing from the directory's file system, which may hang.
  */
-int mounter_attach(const struct mounter *mounter, const struct attach_ids *ids, int pidfd, int directory_fd,
+int mounter_attach(const struct mounter *mounter, const struct attach_order *order, int pidfd, int directory_fd,
                    struct fault *why);

@@ -20,6 +20,7 @@ struct helper_kind {
         double silence_most_s;  /* without a message for so long it is killed; 0: it sends nothing unasked */
         /* Checks every field of a message from the process, its head included. 0 or a negative errno. */
         int (*check)(const void *message, size_t length);
+        bool sends_fds; /* its messages may come with descriptors */
 };
 
 /* Called from the loop. None of the three may free the helper. */
@@ -58,6 +59,9 @@ int helper_call(struct helper *helper, struct helper_head *request, size_t lengt
  * none. -EINVAL: more than HELPER_FDS_MAX. */
 int helper_call_fds(struct helper *helper, struct helper_head *request, size_t length, const int *fds, size_t n_fds,
                     double deadline_s, helper_done done, void *arg, struct helper_call **ret_call);
+/* During on_message and done: takes the next descriptor that came with the message. The caller owns it; -1: no
+ * more came. Those that nobody takes are closed, at the latest with the next message. */
+int helper_take_fd(struct helper *helper);
 /* After this done never runs. NULL is fine; returns NULL. */
 struct helper_call *helper_cancel(struct helper_call *call);
 

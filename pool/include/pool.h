@@ -237,6 +237,9 @@ struct pool_options {
         const struct pool_mount_set *mount_sets;
         size_t n_mount_sets;
         enum pool_lxcfs lxcfs; /* AUTO: its files are bound where it runs; ON: no carrel starts without it */
+        bool has_images;       /* new users' files are in images (disk.h); pool_use_disk comes too */
+        uint64_t disk_bytes;   /* of an image */
+        uint64_t disk_files;   /* its inodes */
         const char *warm;      /* warm carrels, as warm_targets_parse takes them; NULL or "": none */
         double warm_max_age_s; /* they are replaced after this; 0: never */
         unsigned max_carrels;
@@ -261,6 +264,10 @@ struct pool *pool_free(struct pool *pool);
 
 /* Makes claims possible: carrel-mountd mounts the users' directories. Borrowed until pool_free. */
 void pool_use_attach(struct pool *pool, struct attach *attach);
+
+/* Makes images possible, with pool_use_attach: carrel-diskd makes and mounts them. Borrowed until pool_free. */
+struct disk;
+void pool_use_disk(struct pool *pool, struct disk *disk);
 
 /* Checks options as pool_new and pool_reconfigure do, and changes nothing. No text may be NULL. */
 int pool_check(const struct pool_options *options, struct fault *why);

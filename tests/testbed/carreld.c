@@ -60,6 +60,7 @@ static void install_helpers(const char *build)
                 { "-m755", init, CARREL_HELPERS "/carrel-init-readable" },
                 { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
+                { "-m755", "disk/carrel-diskd", CARREL_HELPERS "/carrel-diskd" },
                 { "-m755", "attach/carrel-mountd", CARREL_HELPERS "/carrel-mountd" },
                 { "-m755", "storage/carrel-storage", CARREL_HELPERS "/carrel-storage" },
         };

@@ -12,7 +12,8 @@
 int isolation_judge_network(const char *routes, const char *addresses6, bool may_have_eth0, struct fault *why);
 
 /* For a live process: its mount, network, pid, IPC and UTS namespaces are not carreld's, its network is as above, and
- * its /workspace is the same inode as the directory of `user` below users_fd. user NULL: the container has no user yet,
+ * its /workspace is the same inode as the directory of `user` below users_fd, or the root of the ext4 on his image
+ * (disk.h), if he has one: the loop device below it is asked for its file. user NULL: the container has no user yet,
  * and its /workspace is the directory users_fd itself. pidfd must be of pid: afterwards it shows whether the process
  * still lives. FAULT_HARDENING_MISSING; FAULT_CARREL_LOST when it is gone. */
 int isolation_check(int pid, int pidfd, int users_fd, const char *user, bool may_have_eth0, struct fault *why);

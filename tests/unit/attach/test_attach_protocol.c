@@ -45,6 +45,8 @@ static const struct order_case {
         { "root's group", offsetof(struct attach_order, ids.owner_gid), 0, SIZE, ATTACH_FDS, -EINVAL },
         { "for root", offsetof(struct attach_order, ids.uid), 0, SIZE, ATTACH_FDS, -EINVAL },
         { "for root's group", offsetof(struct attach_order, ids.gid), 0, SIZE, ATTACH_FDS, -EINVAL },
+        { "a detached mount", offsetof(struct attach_order, is_detached), 1, SIZE, ATTACH_FDS, 0 },
+        { "another flag", offsetof(struct attach_order, is_detached), 2, SIZE, ATTACH_FDS, -EINVAL },
         { "no id", offsetof(struct attach_order, ids.uid), UINT32_MAX, SIZE, ATTACH_FDS, -EINVAL },
 };
 

@@ -193,7 +193,7 @@ static void the_host_is_checked(void **state)
                 assert_non_null(mkdtemp(base));
                 (void)snprintf(command, sizeof command,
                                "cd %s && chmod 0755 . && mkdir helpers users && touch helpers/carrel-init "
-                               "helpers/carrel-image helpers/carrel-mountd helpers/carrel-storage "
+                               "helpers/carrel-diskd helpers/carrel-image helpers/carrel-mountd helpers/carrel-storage "
                                "helpers/carrel-netd && chmod 0755 helpers/* && chmod 0711 helpers/carrel-init; %s",
                                base, ROWS[i].spoil != NULL ? ROWS[i].spoil : "true");
                 assert_int_equal(system(command), 0);

@@ -194,8 +194,8 @@ static void on_message(void *arg, const void *message)
 }
 
 static const struct helper_events EVENTS = { on_up, on_down, on_message };
-static const struct helper_kind PATIENT = { HELPER_NAME, MAGIC, VERSION, 0.01, 0.04, 0, check };
-static const struct helper_kind WATCHED = { HELPER_NAME, MAGIC, VERSION, 0.01, 0.04, SILENCE_S, check };
+static const struct helper_kind PATIENT = { HELPER_NAME, MAGIC, VERSION, 0.01, 0.04, 0, check, false };
+static const struct helper_kind WATCHED = { HELPER_NAME, MAGIC, VERSION, 0.01, 0.04, SILENCE_S, check, false };
 
 static void on_done(void *arg, const void *reply, int err)
 {
