@@ -32,8 +32,9 @@ struct api {
 
 /* Memory that comes with every request (request_context); ensure-then.c fills it. */
 struct api_context {
-        struct pool_wait *wait;         /* left when the request ends; or NULL */
-        struct userfiles_wait *erasure; /* the same */
+        struct pool_wait *wait;           /* left when the request ends; or NULL */
+        struct userfiles_wait *erasure;   /* the same */
+        struct userfiles_operation *copy; /* the same */
         void (*on_ready)(struct request *request, const struct pool_ensured *ensured);
         /* NULL: a fault is the answer. */
         void (*on_failed)(struct request *request, const struct fault *why);

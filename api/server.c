@@ -24,6 +24,7 @@ static void on_drop(void *context)
 
         call->wait = pool_leave(call->wait);
         call->erasure = userfiles_leave(call->erasure);
+        call->copy = userfiles_forget(call->copy);
 }
 
 static void on_request(void *arg, const struct route *route, unsigned status)

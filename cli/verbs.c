@@ -4,11 +4,11 @@
 
 #include "str.h"
 
-const struct verb *const VERBS[] = { &CMD_CP,     &CMD_DOCTOR, &CMD_ENSURE,  &CMD_EVENTS, &CMD_EXEC,
-                                     &CMD_FREEZE, &CMD_HELP,   &CMD_IMAGE,   &CMD_INFO,   &CMD_INSPECT,
-                                     &CMD_KILL,   &CMD_LOGS,   &CMD_LS,      &CMD_POLICY, &CMD_PS,
-                                     &CMD_REAP,   &CMD_RM,     &CMD_SHELL,   &CMD_STATS,  &CMD_SWEEP,
-                                     &CMD_THAW,   &CMD_TOUCH,  &CMD_VERSION, &CMD_WHY,    NULL };
+const struct verb *const VERBS[] = { &CMD_CP,      &CMD_DOCTOR,   &CMD_ENSURE, &CMD_EVENTS, &CMD_EXEC,    &CMD_FORK,
+                                     &CMD_FREEZE,  &CMD_HELP,     &CMD_IMAGE,  &CMD_INFO,   &CMD_INSPECT, &CMD_KILL,
+                                     &CMD_LOGS,    &CMD_LS,       &CMD_POLICY, &CMD_PS,     &CMD_REAP,    &CMD_RM,
+                                     &CMD_SHELL,   &CMD_SNAPSHOT, &CMD_STATS,  &CMD_SWEEP,  &CMD_THAW,    &CMD_TOUCH,
+                                     &CMD_VERSION, &CMD_WHY,      NULL };
 
 const struct option_spec COMMON_OPTIONS[] = {
         { 'h', "help", OPTION_FLAG, offsetof(struct cli, wants_help), .help = "show help and exit" },

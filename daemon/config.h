@@ -77,6 +77,7 @@ struct config {
         uint64_t image_max_bytes;
         uint64_t uploads_bytes, outputs_bytes;
         uint64_t max_uploads;
+        uint64_t snapshots_max, snapshots_bytes;
         uint64_t max_connections, max_peer_connections;
         uint64_t image_max_entries;
         int log_format;

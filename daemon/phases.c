@@ -443,6 +443,8 @@ static void free_jobs(struct daemon *daemon)
 
 static int make_userfiles(struct daemon *daemon, struct fault *why)
 {
+        const struct userfiles_options options = { (unsigned)daemon->config.snapshots_max,
+                                                   daemon->config.snapshots_bytes };
         char path[DAEMON_PATH_BYTES];
         int r;
 
@@ -450,7 +452,7 @@ static int make_userfiles(struct daemon *daemon, struct fault *why)
         r = storage_new(&daemon->storage, daemon->loop, path, STORAGE_JOBS);
         if (r < 0)
                 return fault_set(why, FAULT_RESOURCE_EXHAUSTED, -r, "out of memory");
-        return userfiles_new(&daemon->userfiles, daemon->loop, daemon->pool, daemon->storage, why);
+        return userfiles_new(&daemon->userfiles, daemon->loop, daemon->pool, daemon->storage, &options, why);
 }
 
 static void free_userfiles(struct daemon *daemon)

@@ -62,15 +62,17 @@ _carrel_kind() {
 
 # Sets $kind to the kind of the next operand of a verb; $2 is the number of earlier ones, $3 the first of them.
 _carrel_operand() {
-        local verbs='cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell stats sweep thaw touch version why'
+        local verbs='cp doctor ensure events exec fork freeze help image info inspect kill logs ls policy ps reap rm shell snapshot stats sweep thaw touch version why'
         kind=ANY
         case $1:$2 in
         :* | help:0) kind=$verbs ;;
-        ensure:* | freeze:* | rm:* | thaw:* | touch:* | exec:0 | inspect:0 | ps:0 | shell:0 | stats:0 | why:0) kind=USER ;;
+        ensure:* | freeze:* | rm:* | thaw:* | touch:* | exec:0 | fork:0 | inspect:0 | ps:0 | shell:0 | stats:0 | why:0) kind=USER ;;
         cp:[01]) kind=PLACE ;;
         kill:*) kind=RUNNING ;;
         logs:0) kind=EXEC ;;
         image:0) kind='build import inspect ls pull rm' ;;
+        snapshot:0) kind='create ls restore rm' ;;
+        snapshot:1) kind=USER ;;
         image:*)
                 case $3:$2 in
                 rm:* | inspect:1) kind=IMAGE ;;

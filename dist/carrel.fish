@@ -60,6 +60,7 @@ complete -c carrel -n __carrel_needs_verb -a doctor -d 'prove the promises on th
 complete -c carrel -n __carrel_needs_verb -a ensure -d 'give each user a running carrel'
 complete -c carrel -n __carrel_needs_verb -a events -d 'follow what happens'
 complete -c carrel -n __carrel_needs_verb -a exec -d "run a program in the user's carrel"
+complete -c carrel -n __carrel_needs_verb -a fork -d 'copy the files of a user to another'
 complete -c carrel -n __carrel_needs_verb -a freeze -d 'freeze carrels until their next use'
 complete -c carrel -n __carrel_needs_verb -a help -d 'explain carrel, or one verb'
 complete -c carrel -n __carrel_needs_verb -a image -d 'make, bring, list and remove images'
@@ -73,6 +74,7 @@ complete -c carrel -n __carrel_needs_verb -a ps -d 'list the programs that run'
 complete -c carrel -n __carrel_needs_verb -a reap -d 'retire idle carrels now'
 complete -c carrel -n __carrel_needs_verb -a rm -d 'remove carrels'
 complete -c carrel -n __carrel_needs_verb -a shell -d "open a shell in the user's carrel"
+complete -c carrel -n __carrel_needs_verb -a snapshot -d "keep copies of a user's files"
 complete -c carrel -n __carrel_needs_verb -a stats -d 'show what carrels use now'
 complete -c carrel -n __carrel_needs_verb -a sweep -d 'remove orphans now'
 complete -c carrel -n __carrel_needs_verb -a thaw -d 'thaw carrels, whoever has frozen them'
@@ -81,10 +83,11 @@ complete -c carrel -n __carrel_needs_verb -a version -d 'show the versions'
 complete -c carrel -n __carrel_needs_verb -a why -d 'say why a carrel is in its state'
 
 complete -c carrel -n '__carrel_is ensure freeze rm thaw touch' -a '(__carrel_ask ls)'
-complete -c carrel -n '__carrel_begins exec inspect ps shell stats why' -a '(__carrel_ask ls)'
+complete -c carrel -n '__carrel_begins exec fork inspect ps shell stats why' -a '(__carrel_ask ls)'
 complete -c carrel -n '__carrel_is kill' -a '(__carrel_ask ps)'
 complete -c carrel -n '__carrel_begins logs' -a '(__carrel_ask ps -a)'
-complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec freeze help image info inspect kill logs ls policy ps reap rm shell stats sweep thaw touch version why'
+complete -c carrel -n '__carrel_begins help' -a 'cp doctor ensure events exec fork freeze help image info inspect kill logs ls policy ps reap rm shell snapshot stats sweep thaw touch version why'
+complete -c carrel -n '__carrel_begins snapshot' -a 'create ls restore rm'
 complete -c carrel -n '__carrel_begins image' -a 'build import inspect ls pull rm'
 complete -c carrel -n '__carrel_image_is inspect rm' -a '(__carrel_ask image ls)'
 complete -c carrel -n '__carrel_image_is import' -F

@@ -83,11 +83,13 @@ _carrel() {
         if [[ ${words[CURRENT]} == -* ]]; then _carrel_options $verb; return; fi
         case $verb:$count in
         :*|help:0) _carrel_verbs ;;
-        ensure:*|freeze:*|rm:*|thaw:*|touch:*|exec:0|inspect:0|ps:0|shell:0|stats:0|why:0) _carrel_users ;;
+        ensure:*|freeze:*|rm:*|thaw:*|touch:*|exec:0|fork:0|inspect:0|ps:0|shell:0|stats:0|why:0) _carrel_users ;;
         cp:[01]) _carrel_places ;;
         kill:*) _carrel_running ;;
         logs:0) _carrel_execs ;;
         image:0) compadd build import inspect ls pull rm ;;
+        snapshot:0) compadd create ls restore rm ;;
+        snapshot:1) _carrel_users ;;
         image:*)
                 case $first:$count in
                 rm:*|inspect:1) _carrel_image_names ;;

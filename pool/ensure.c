@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "ensure-steps.h"
 #include "freeze.h"
+#include "hold.h"
 #include "host-mounts.h"
 #include "judge-ensure.h"
 #include "pool-inside.h"
@@ -336,9 +337,15 @@ static void reconsider(struct pool_wait *wait)
 {
         struct pool *pool = wait->pool;
         struct carrel *carrel = table_find(&pool->table, wait->user);
+        struct hold *hold = hold_find(pool, wait->user);
         struct fault why = { 0 };
         enum ensure_verdict verdict = judge(pool, carrel, wait, &why);
         struct pool_ensured ensured;
+
+        if (hold != NULL && verdict != ENSURE_REFUSE) {
+                list_append(&hold->waits, &wait->node);
+                return;
+        }
 
         if (verdict == ENSURE_REUSE) {
                 fill_reused(carrel, &ensured);
@@ -500,12 +507,14 @@ void pool_ensure(struct pool *pool, const char *user, const struct carrel_spec *
         struct pool_ensured ensured;
         struct carrel *carrel = NULL;
         struct pool_wait *wait;
+        struct hold *hold = NULL;
         struct fault why = { 0 };
         enum ensure_verdict verdict = ENSURE_REFUSE;
 
         *ret_wait = NULL;
         if (user_id_check(user, strnlen(user, USER_ID_MAX + 1), &why) == 0) {
                 memcpy(asked.user, user, strlen(user) + 1);
+                hold = hold_find(pool, user);
                 carrel = table_find(&pool->table, user);
                 verdict = judge(pool, carrel, &asked, &why);
         }
@@ -517,6 +526,11 @@ void pool_ensure(struct pool *pool, const char *user, const struct carrel_spec *
         asked.on_ensured = on_ensured;
         asked.arg = arg;
         wait = verdict != ENSURE_REFUSE ? wait_new(&asked) : NULL;
+        if (wait != NULL && hold != NULL) {
+                list_append(&hold->waits, &wait->node); /* it is judged again when the files were copied */
+                *ret_wait = wait;
+                return;
+        }
         if (wait != NULL && place(carrel, wait, verdict, &why) == 0) {
                 *ret_wait = wait;
                 return;

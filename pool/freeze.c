@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "freezer.h"
+#include "hold.h"
 #include "pool-inside.h"
 #include "reclaim.h"
 #include "retire.h"
@@ -394,7 +395,9 @@ static void enter(struct pool *pool, const char *user, const char *reason, pool_
         if (ret_wait != NULL)
                 *ret_wait = NULL;
         if (wait != NULL)
-                r = reason != NULL ? enter_freeze(carrel, reason, &list, &why) : enter_thaw(carrel, &list, &why);
+                r = reason != NULL                              ? enter_freeze(carrel, reason, &list, &why)
+                    : hold_check(pool, carrel->user, &why) == 0 ? enter_thaw(carrel, &list, &why)
+                                                                : -EBUSY;
         else if (carrel != NULL)
                 r = fault_set(&why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
         if (r == 0 && list != NULL) {

@@ -15,6 +15,7 @@
 #include "warm.h"
 
 struct carrel_exec;
+struct hold;
 
 struct survey_task {
         pool_on_survey on_survey; /* NULL: no survey runs */
@@ -41,6 +42,7 @@ struct pool {
         struct past past;
         struct carrel_exec *execs_by_id;
         struct survey_task survey;
+        struct hold *holds;       /* by user (hold.h) */
         struct list orphan_calls; /* struct orphan_call: engine calls for containers of no carrel */
         struct list image_works;  /* struct image_work */
         struct warm warm;

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "engine-events.h"
 #include "ensure.h"
+#include "hold.h"
 #include "lxcfs.h"
 #include "orphan-call.h"
 #include "pool-inside.h"
@@ -181,6 +182,7 @@ struct pool *pool_free(struct pool *pool)
         carrel_execs_cancel_all(pool);
         for (struct carrel *carrel = pool->table.users; carrel != NULL; carrel = table_next(carrel))
                 close_carrel(carrel, &why);
+        holds_free(pool, &why);
         table_release(&pool->table);
         ledger_close(pool->ledger);
         listeners_release(&pool->listeners);

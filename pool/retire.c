@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "freeze.h"
+#include "hold.h"
 #include "pool-inside.h"
 #include "task.h"
 #include "user-id.h"
@@ -157,6 +158,9 @@ static int retire(struct pool *pool, struct pool_wait *wait, const char *reason,
                 return fault_set(why, FAULT_CANCELLED, ECANCELED, "carreld is being stopped");
         if (carrel == NULL)
                 return fault_set(why, FAULT_NOT_FOUND, ENOENT, "the user has no carrel");
+        r = hold_check(pool, wait->user, why); /* a removal thaws */
+        if (r < 0)
+                return r;
         list_init(&sent_away);
         r = interrupt(carrel, reason, &sent_away, why);
         if (r == 0 && !carrel->is_free_deferred)

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "hold.h"
 #include "pool-inside.h"
+#include "scope.h"
 #include "userdir.h"
 
 int pool_users_fd(const struct pool *pool)
@@ -43,8 +45,10 @@ int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *
 {
         struct pool_owner owner;
         struct stat status;
-        int r;
+        int r = hold_check(pool, user, why);
 
+        if (r < 0)
+                return r;
         if (table_find(&pool->table, user) != NULL)
                 return fault_set(why, FAULT_SPEC_CONFLICT, EBUSY, "user %s has a carrel", user);
         if (disk_stat_image(pool->users_fd, user, &status) == 0)
@@ -65,4 +69,62 @@ int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot move the directory of %s: %s", user,
                                  strerrordesc_np(errno));
         return 0;
+}
+
+/* A copy of an image is not made yet, and the files inside are on no mount of ours. */
+static int refuse_image(const struct pool *pool, const char *user, struct fault *why)
+{
+        struct stat status;
+
+        if (disk_stat_image(pool->users_fd, user, &status) < 0)
+                return 0;
+        return fault_set(why, FAULT_REQUEST_INVALID, EOPNOTSUPP,
+                         "the files of user %s are in an image (disk = image): snapshots and forks of images are not "
+                         "possible yet",
+                         user);
+}
+
+int pool_open_files(const struct pool *pool, const char *user, struct pool_owner *ret_owner, int *ret_fd,
+                    struct fault *why)
+{
+        AUTO(auto_close) int fd = userdir_open_user(pool->users_fd, user);
+        struct stat status;
+        int r = refuse_image(pool, user, why);
+
+        if (r < 0)
+                return r;
+        if (fd == -ENOENT)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user);
+        if (fd < 0 || fstat(fd, &status) < 0)
+                return fault_set(why, FAULT_INTERNAL, fd < 0 ? -fd : errno, "cannot open the directory of %s", user);
+        r = userdir_owner(pool->users_fd, user, &pool->options.owner, ret_owner, why);
+        if (r < 0)
+                return r;
+        if (status.st_uid == geteuid())
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int pool_put_files(struct pool *pool, const char *user, int from_fd, const char *name, bool is_replacing,
+                   struct fault *why)
+{
+        int r = hold_check(pool, user, why);
+
+        if (r == 0)
+                r = refuse_image(pool, user, why);
+        if (r < 0)
+                return r;
+        if (table_find(&pool->table, user) != NULL)
+                return fault_set(why, FAULT_CARREL_BUSY, EBUSY, "user %s has a carrel", user);
+        if (is_replacing && renameat2(from_fd, name, pool->users_fd, user, RENAME_EXCHANGE) == 0)
+                return 0;
+        if (is_replacing && errno != ENOENT)
+                return fault_set(why, FAULT_INTERNAL, errno, "cannot exchange the files of %s: %s", user,
+                                 strerrordesc_np(errno));
+        if (renameat2(from_fd, name, pool->users_fd, user, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno == EEXIST)
+                return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "user %s has files already", user);
+        return fault_set(why, FAULT_INTERNAL, errno, "cannot move the files of %s: %s", user, strerrordesc_np(errno));
 }

@@ -25,9 +25,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         struct pool_wait *wait = timer->data;
         struct fault why = { 0 };
 
-        (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "no answer within %g s; the carrel is %s%s%s",
-                        wait->pool->options.ensure_timeout_s, carrel_state_name(wait->carrel->state),
-                        wait->carrel->task != NULL ? ", step " : "", task_step(wait->carrel->task));
+        if (wait->carrel == NULL)
+                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT,
+                                "no answer within %g s: the user's files are being copied",
+                                wait->pool->options.ensure_timeout_s);
+        else
+                (void)fault_set(&why, FAULT_DEADLINE, ETIMEDOUT, "no answer within %g s; the carrel is %s%s%s",
+                                wait->pool->options.ensure_timeout_s, carrel_state_name(wait->carrel->state),
+                                wait->carrel->task != NULL ? ", step " : "", task_step(wait->carrel->task));
         why.retry_after_s = 1;
         wait_answer(wait, NULL, &why);
 }

@@ -7,7 +7,7 @@
 /* One request of pool_ensure or pool_retire. */
 struct pool_wait {
         struct pool *pool;
-        struct carrel *carrel; /* that it waits for */
+        struct carrel *carrel; /* that it waits for; NULL: for the end of a hold */
         struct list node;
         ev_timer deadline;
         char user[USER_ID_MAX + 1];

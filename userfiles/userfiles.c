@@ -12,29 +12,15 @@
 #include <unistd.h>
 
 #include "failpoint.h"
-#include "list.h"
-#include "pool.h"
 #include "scope.h"
-#include "storage.h"
+#include "userfiles-inside.h"
 
 /* Below users_dir; no user's id begins with a dot. */
 static const char ERASED_DIR[] = ".carrel-erased";
 
-enum { NAME_BYTES = 40, JOBS_MAX = 2, DIRECTORY_MODE = 0700 };
+enum { JOBS_MAX = 2, DIRECTORY_MODE = 0700 };
 
 #define RETRY_S 60.0
-
-struct userfiles {
-        struct ev_loop *loop;
-        struct pool *pool;
-        struct storage *storage;
-        int erased_fd;
-        struct list waits;   /* that wait for the end of a carrel */
-        struct list pending; /* struct erasure: to be removed */
-        unsigned n_running;
-        ev_timer retry;
-        struct userfiles_stats stats;
-};
 
 /* One caller. */
 struct userfiles_wait {
@@ -51,7 +37,7 @@ struct userfiles_wait {
 struct erasure {
         struct list node;
         struct userfiles *files;
-        char name[NAME_BYTES];
+        char name[TREE_NAME_BYTES];
         struct storage_job *job;     /* NULL: it waits */
         struct userfiles_wait *wait; /* NULL: an earlier carreld began it, or its caller has its answer */
 };
@@ -174,16 +160,30 @@ static struct erasure *erasure_new(struct userfiles *files, const char *name)
         return erasure;
 }
 
+void userfiles_discard(struct userfiles *files, int from_fd, const char *name)
+{
+        char erased[TREE_NAME_BYTES];
+        struct erasure *erasure = userfiles_random_name(erased) == 0 ? erasure_new(files, erased) : NULL;
+
+        if (erasure == NULL)
+                return; /* the next start finds it */
+        if (renameat2(from_fd, name, files->erased_fd, erased, RENAME_NOREPLACE) < 0) {
+                list_remove(&erasure->node);
+                free(erasure);
+                return;
+        }
+        start_some(files);
+}
+
 /* ---- erase ---- */
 
-/* A random name: an earlier erasure of the same user may still be going on. */
-static int name_erasure(char name[static NAME_BYTES])
+int userfiles_random_name(char name[static TREE_NAME_BYTES])
 {
         uint64_t numbers[2];
 
         if (getrandom(numbers, sizeof numbers, 0) != (ssize_t)sizeof numbers)
                 return -EIO;
-        (void)snprintf(name, NAME_BYTES, "%016llx%016llx", (unsigned long long)numbers[0],
+        (void)snprintf(name, TREE_NAME_BYTES, "%016llx%016llx", (unsigned long long)numbers[0],
                        (unsigned long long)numbers[1]);
         return 0;
 }
@@ -191,9 +191,9 @@ static int name_erasure(char name[static NAME_BYTES])
 /* NULL with why: nothing was moved. */
 static struct erasure *move_away(struct userfiles *files, const char *user, struct fault *why)
 {
-        char name[NAME_BYTES];
+        char name[TREE_NAME_BYTES];
         struct erasure *erasure;
-        int r = name_erasure(name);
+        int r = userfiles_random_name(name);
 
         erasure = r == 0 ? erasure_new(files, name) : NULL;
         if (erasure == NULL) {
@@ -218,10 +218,14 @@ static void go_on(struct userfiles_wait *wait)
         struct erasure *erasure = move_away(files, wait->user, &why);
 
         if (erasure == NULL) {
-                answer(wait, 0, why.kind == FAULT_NOT_FOUND && wait->had_carrel ? NULL : &why);
+                bool had_some =
+                        why.kind == FAULT_NOT_FOUND && (snapshots_discard_all(files, wait->user) || wait->had_carrel);
+
+                answer(wait, 0, had_some ? NULL : &why);
                 return;
         }
         erasure->wait = wait;
+        snapshots_discard_all(files, wait->user);
         start_some(files);
 }
 
@@ -251,6 +255,8 @@ void userfiles_erase(struct userfiles *files, const char *user, userfiles_on_era
         else if (user_id_check(user, strnlen(user, USER_ID_MAX + 1), &why) == 0 && !stats.has_reconciled)
                 (void)fault_set(&why, FAULT_ENGINE_UNAVAILABLE, EAGAIN,
                                 "carreld is starting: it does not know yet whether the user has a carrel");
+        else if (why.kind == FAULT_NONE)
+                (void)snapshots_check_quiet(files, user, &why);
         if (wait == NULL || why.kind != FAULT_NONE) {
                 free(wait);
                 why.retry_after_s = why.kind == FAULT_ENGINE_UNAVAILABLE;
@@ -281,40 +287,49 @@ static int find_leftovers(struct userfiles *files)
                 return r;
         }
         while (r == 0 && (entry = readdir(directory)) != NULL)
-                if (entry->d_name[0] != '.' && strlen(entry->d_name) < NAME_BYTES &&
+                if (entry->d_name[0] != '.' && strlen(entry->d_name) < TREE_NAME_BYTES &&
                     erasure_new(files, entry->d_name) == NULL)
                         r = -ENOMEM;
         (void)closedir(directory);
         return r;
 }
 
-static int open_erased(int users_fd, int *ret_fd)
+int userfiles_open_directory(int users_fd, const char *name, int *ret_fd)
 {
-        if (mkdirat(users_fd, ERASED_DIR, DIRECTORY_MODE) < 0 && errno != EEXIST)
+        if (mkdirat(users_fd, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
                 return -errno;
-        *ret_fd = openat(users_fd, ERASED_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        *ret_fd = openat(users_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         return *ret_fd < 0 ? -errno : 0;
 }
 
 int userfiles_new(struct userfiles **ret_files, struct ev_loop *loop, struct pool *pool, struct storage *storage,
-                  struct fault *why)
+                  const struct userfiles_options *options, struct fault *why)
 {
         struct userfiles *files = calloc(1, sizeof *files);
         int r = -ENOMEM;
 
         if (files != NULL) {
-                *files = (struct userfiles){ .loop = loop, .pool = pool, .storage = storage, .erased_fd = -1 };
+                *files = (struct userfiles){ .loop = loop,
+                                             .pool = pool,
+                                             .storage = storage,
+                                             .options = *options,
+                                             .erased_fd = -1,
+                                             .snapshots_fd = -1 };
+                list_init(&files->operations);
                 list_init(&files->waits);
                 list_init(&files->pending);
                 ev_timer_init(&files->retry, on_retry, 0, RETRY_S);
                 files->retry.data = files;
-                r = open_erased(pool_users_fd(pool), &files->erased_fd);
+                r = userfiles_open_directory(pool_users_fd(pool), ERASED_DIR, &files->erased_fd);
         }
         if (r == 0)
                 r = find_leftovers(files);
+        if (r == 0)
+                r = snapshots_begin(files);
         if (r < 0) {
                 (void)userfiles_free(files);
-                return fault_set(why, FAULT_SETTING_INVALID, -r, "cannot use %s in users_dir: %s", ERASED_DIR,
+                return fault_set(why, FAULT_SETTING_INVALID, -r,
+                                 "cannot use the directories of erased files and snapshots in users_dir: %s",
                                  strerrordesc_np(-r));
         }
         start_some(files);
@@ -339,6 +354,7 @@ struct userfiles *userfiles_free(struct userfiles *files)
                 (void)pool_leave(wait->retirement);
                 free(wait);
         }
+        snapshots_end(files);
         auto_close(&files->erased_fd);
         free(files);
         return NULL;

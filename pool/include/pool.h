@@ -343,6 +343,19 @@ int pool_users_fd(const struct pool *pool);
 __attribute__((warn_unused_result)) int pool_move_files(struct pool *pool, const char *user, int to_fd,
                                                         const char *name, struct fault *why);
 
+/* Opens that directory for reading, and finds the owner of the files. FAULT_NOT_FOUND; FAULT_INTERNAL: as above. */
+__attribute__((warn_unused_result)) int pool_open_files(const struct pool *pool, const char *user,
+                                                        struct pool_owner *ret_owner, int *ret_fd, struct fault *why);
+/* Makes the directory `name` in from_fd that of a user who has no carrel, in one step. If the user has files,
+ * is_replacing exchanges them for it; else FAULT_NAME_TAKEN. FAULT_CARREL_BUSY: there is a carrel. */
+__attribute__((warn_unused_result)) int pool_put_files(struct pool *pool, const char *user, int from_fd,
+                                                       const char *name, bool is_replacing, struct fault *why);
+/* Until pool_release no ensure is answered for this user (it waits), and nobody thaws, removes or adopts the carrel:
+ * with pool_freeze no program writes to the files. FAULT_CARREL_BUSY: the user is held, or the carrel is neither READY
+ * nor FROZEN. FAULT_ENGINE_UNAVAILABLE. */
+__attribute__((warn_unused_result)) int pool_hold(struct pool *pool, const char *user, struct fault *why);
+void pool_release(struct pool *pool, const char *user);
+
 /* ---- looking ---- */
 
 /* How the user's last carrel ended; NULL: not known. Kept for some 1,000 users until carreld ends. Valid until the

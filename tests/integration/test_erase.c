@@ -87,13 +87,14 @@ static void other_directories_are_refused(void **state)
 {
         (void)state;
         MUST_RUN("mkdir", "-p", CARREL_USERS "/roots/d");
-        MUST_RUN("ln", "-s", "/etc", CARREL_USERS "/link");
+        assert_int_equal(symlink("/etc", CARREL_USERS "/link"), 0);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/roots?files=1", NULL, 500);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/link?files=1", NULL, 500);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/ada?files=2", NULL, 400);
         assert_int_equal(access(CARREL_USERS "/roots/d", F_OK), 0);
         assert_int_equal(access("/etc/passwd", F_OK), 0);
-        MUST_RUN("rm", "-r", CARREL_USERS "/roots", CARREL_USERS "/link");
+        MUST_RUN("rm", "-r", CARREL_USERS "/roots");
+        MUST_RUN("rm", CARREL_USERS "/link");
         suite_end();
 }
 

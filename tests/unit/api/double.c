@@ -147,6 +147,57 @@ void userfiles_erase(struct userfiles *files, const char *user, userfiles_on_era
         *ret_wait = &files->wait;
 }
 
+void userfiles_copy(struct userfiles *files, enum userfiles_copy what, const char *user, const char *name,
+                    userfiles_on_copied on_copied, void *arg, struct userfiles_operation **ret_operation)
+{
+        static const struct storage_tally TALLY = { .entries = 7, .bytes = 4096, .sockets = 1 };
+        const struct fault *fault = &files->pool->fault;
+
+        (void)snprintf(files->copied, sizeof files->copied, "%d %s %s", (int)what, user, name);
+        *ret_operation = NULL;
+        on_copied(arg, &TALLY, fault->kind == FAULT_NONE ? NULL : fault);
+}
+
+struct userfiles_operation *userfiles_forget(struct userfiles_operation *operation)
+{
+        (void)operation;
+        return NULL;
+}
+
+int snapshot_name_check(const char *name, struct fault *why)
+{
+        return user_id_check(name, strlen(name), NULL) == 0
+                       ? 0
+                       : fault_set(why, FAULT_REQUEST_INVALID, EINVAL, "the snapshot's name is not valid");
+}
+
+static const struct snapshot SNAPSHOT = { "before", 1000, 7, 4096 };
+
+int userfiles_snapshots(const struct userfiles *files, const char *user,
+                        void (*visit)(void *arg, const struct snapshot *snapshot), void *arg, struct fault *why)
+{
+        (void)files, (void)user, (void)why;
+        visit(arg, &SNAPSHOT);
+        return 0;
+}
+
+int userfiles_snapshot(const struct userfiles *files, const char *user, const char *name, struct snapshot *ret_snapshot,
+                       struct fault *why)
+{
+        (void)files;
+        if (strcmp(name, SNAPSHOT.name) != 0)
+                return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no snapshot %s", user, name);
+        *ret_snapshot = SNAPSHOT;
+        return 0;
+}
+
+int userfiles_snapshot_remove(struct userfiles *files, const char *user, const char *name, struct fault *why)
+{
+        struct snapshot snapshot;
+
+        return userfiles_snapshot(files, user, name, &snapshot, why);
+}
+
 struct userfiles_wait *userfiles_leave(struct userfiles_wait *wait)
 {
         if (wait != NULL)

@@ -7,6 +7,7 @@
 #include "images.h"
 #include "pool.h"
 #include "reaper.h"
+#include "storage.h"
 #include "userfiles.h"
 
 enum double_answer { ANSWER_AT_ONCE, ANSWER_LATER };
@@ -45,6 +46,7 @@ struct userfiles {
         struct pool *pool;
         struct userfiles_wait wait;
         char erased[USER_ID_MAX + 1];
+        char copied[2 * USER_ID_MAX + 8];
 };
 
 /* One image work at a time; answered by the loop's own hand: at once where it begins. */

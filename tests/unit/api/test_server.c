@@ -1005,6 +1005,55 @@ static void test_erasure(void **state)
         rig_free(rig);
 }
 
+/* ---- snapshots ---- */
+
+static void test_snapshots(void **state)
+{
+        static const struct {
+                const char *request;
+                int status;
+                const char *copied; /* what, user and name; NULL: nothing is copied */
+        } ROWS[] = {
+                { "POST /v1/carrels/ada/snapshots HTTP/1.1\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}", 200,
+                  "0 ada x" },
+                { "POST /v1/carrels/ada/snapshots HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 400, NULL },
+                { "POST /v1/carrels/ada/fork HTTP/1.1\r\nContent-Length: 12\r\n\r\n{\"to\":\"bob\"}", 200,
+                  "2 ada bob" },
+                { "POST /v1/carrels/ada/fork HTTP/1.1\r\nContent-Length: 8\r\n\r\n{\"to\":1}", 400, NULL },
+                { "POST /v1/carrels/ada/snapshots/x/restore HTTP/1.1\r\n\r\n", 200, "1 ada x" },
+                { "POST /v1/carrels/ada/snapshots/restore HTTP/1.1\r\n\r\n", 404, NULL },
+                { "POST /v1/carrels/ada/snapshots/a/b/restore HTTP/1.1\r\n\r\n", 404, NULL },
+                { "POST /v1/carrels/ada/snapshots/../restore HTTP/1.1\r\n\r\n", 400, NULL },
+                { "GET /v1/carrels/ada/snapshots HTTP/1.1\r\n\r\n", 200, NULL },
+                { "GET /v1/carrels/ada/snapshots/before HTTP/1.1\r\n\r\n", 200, NULL },
+                { "GET /v1/carrels/ada/snapshots/other HTTP/1.1\r\n\r\n", 404, NULL },
+                { "GET /v1/carrels/ada/snapshots/%2e%2e HTTP/1.1\r\n\r\n", 400, NULL },
+                { "DELETE /v1/carrels/ada/snapshots/before HTTP/1.1\r\n\r\n", 200, NULL },
+        };
+        struct rig *rig = rig_new(NULL);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                struct client *client = rig_connect(rig);
+                const char *line = strchr(ROWS[i].request, '\n') + 1;
+                struct response response;
+                char request[512];
+
+                rig->userfiles.copied[0] = '\0';
+                (void)snprintf(request, sizeof request, "%.*sHost: c\r\n%s", (int)(line - ROWS[i].request),
+                               ROWS[i].request, line);
+                client_say(client, request);
+                response = client_response(client, false);
+                if (response.status != ROWS[i].status)
+                        print_error("%s: %d\n", ROWS[i].request, response.status);
+                assert_int_equal(response.status, ROWS[i].status);
+                assert_string_equal(rig->userfiles.copied, ROWS[i].copied != NULL ? ROWS[i].copied : "");
+                response_free(&response);
+                client_close(client);
+        }
+        rig_free(rig);
+}
+
 /* ---- roles ---- */
 
 /* Asks for a reap with the credentials given; the socket keeps those of connect(2). */
@@ -1094,6 +1143,7 @@ int main(void)
                 cmocka_unit_test(test_connections_of_a_peer),
                 cmocka_unit_test(test_requests_of_a_user),
                 cmocka_unit_test(test_erasure),
+                cmocka_unit_test(test_snapshots),
                 cmocka_unit_test(test_roles),
                 cmocka_unit_test(test_no_admin_group),
         };

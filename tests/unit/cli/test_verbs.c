@@ -38,7 +38,7 @@ static void verbs_are_a_sorted_table(void **state)
                 assert_true(verb->min_operands <= verb->max_operands);
                 assert_int_equal(verb->options != NULL, verb->values_size > 0);
         }
-        assert_int_equal(count, 24);
+        assert_int_equal(count, 26);
         assert_null(verb_find("unknown"));
 }
 
