@@ -207,6 +207,34 @@ static void nothing_is_left_by_a_kill(void **state)
         suite_end();
 }
 
+/* Of the steps that only a user with an image has. */
+static void killed_at_every_step(void **state)
+{
+        static const char *const POINTS[] = { "disk.before",  "disk.after",   "attach.before",
+                                              "attach.after", "prove.before", "prove.after" };
+        char text[64];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof POINTS / sizeof *POINTS; i++) {
+                char failpoint[64];
+                struct answer answer;
+
+                snprintf(failpoint, sizeof failpoint, "CARREL_FAILPOINT=ensure.%s:kill", POINTS[i]);
+                SUITE_START("CARREL_DISK=image", "CARREL_DISK_SIZE=16m", "CARREL_STARTUP=adopt", "CARREL_MEMORY=64m",
+                            "CARREL_TMP_SIZE=8m", failpoint);
+                answer = carreld_request("PUT", "/v1/carrels/kill-0", NULL, PATIENCE_S);
+                answer_release(&answer);
+                assert_true(carreld_await_death(carreld, PATIENCE_S));
+                suite_restart(SETTINGS);
+                carreld_must_ensure("kill-0");
+                carreld_must_exec("kill-0", "cat y", text, sizeof text);
+                assert_string_equal(text, "x");
+                remove_user("kill-0");
+                await_loops(1);
+                suite_end();
+        }
+}
+
 static void an_image_grows(void **state)
 {
         char text[64];
@@ -298,6 +326,7 @@ int main(void)
                 cmocka_unit_test(files_outlive_the_carrel_and_the_device_does_not),
                 cmocka_unit_test(a_killed_carreld_finds_it_again),
                 cmocka_unit_test(nothing_is_left_by_a_kill),
+                cmocka_unit_test(killed_at_every_step),
                 cmocka_unit_test(an_image_grows),
                 cmocka_unit_test(a_full_host_is_named),
                 cmocka_unit_test(a_claim_brings_it),
