@@ -73,9 +73,11 @@ static void drop_mounts(struct carrel *carrel)
 int carrel_find_mounts(struct carrel *carrel, struct fault *why)
 {
         AUTO(auto_free) struct host_mounts *mounts = calloc(1, sizeof *mounts);
-        int r = mounts == NULL ? fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory")
-                               : host_mounts_find(&carrel->pool->options, carrel->spec.mounts, mounts, why);
+        int r;
 
+        if (mounts == NULL)
+                return fault_set(why, FAULT_RESOURCE_EXHAUSTED, ENOMEM, "out of memory");
+        r = host_mounts_find(&carrel->pool->options, carrel->spec.mounts, mounts, why);
         if (r < 0)
                 return r;
         drop_mounts(carrel);
