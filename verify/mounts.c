@@ -324,13 +324,22 @@ static int open_inside(int root, const char *path)
         return (int)syscall(SYS_openat2, root, path + 1, &how, sizeof how);
 }
 
-/* Counted by the file system itself: mountinfo leaves out a bound that equals the kernel's default. */
+/* STATX_ATTR_MOUNT_ROOT is in Linux 5.8. */
+static bool is_mount_point(int fd)
+{
+        struct statx about;
+
+        return statx(fd, "", AT_EMPTY_PATH, 0, &about) == 0 && (about.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+/* Counted by the file system itself: mountinfo leaves out a bound that equals the kernel's default. A directory of an
+ * image that lies on a tmpfs is no mount of its own; check_mountinfo has seen that it is read-only. */
 static int check_tmpfs(int root, const struct tmpfs_promise *promise, struct fault *why)
 {
         AUTO(auto_close) int fd = open_inside(root, promise->target);
         struct statfs about = { 0 };
 
-        if (fd < 0 || fstatfs(fd, &about) < 0 || about.f_type != TMPFS_MAGIC)
+        if (fd < 0 || !is_mount_point(fd) || fstatfs(fd, &about) < 0 || about.f_type != TMPFS_MAGIC)
                 return 0;
         if (about.f_files > 0 && about.f_files <= promise->inodes)
                 return 0;
