@@ -51,7 +51,7 @@ static void execs_are_found_again(void **state)
                   "carrel -o json logs find-7 | grep -o '\"encoding\":\"base64\"'; carrel logs find-7 | od -An -tx1",
                   "find-7\n\"encoding\":\"base64\"\n ff 00 78\n" },
                 { "finished ones are listed",
-                  "carrel ps -a ada | awk '$1 == \"find-1\" { print $3, $4, $5, $8 }'; "
+                  "carrel ps -a ada | awk '$1 == \"find-1\" { print $3, $4, $5, $10 }'; "
                   "carrel ps --state ended -q ada | grep -cx 'find-[1-7]'",
                   "ended exit 3 sh\n7\n" },
                 { "what is not kept", "carrel logs nobody; echo $?",

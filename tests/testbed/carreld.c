@@ -60,15 +60,15 @@ static void install_helpers(const char *build)
                 { "-m755", init, CARREL_HELPERS "/carrel-init-readable" },
                 { "-m755", "importer/carrel-image", CARREL_HELPERS "/carrel-image" },
                 { "-m755", "netpolicy/carrel-netd", CARREL_HELPERS "/carrel-netd" },
-                { "-m755", "disk/carrel-diskd", CARREL_HELPERS "/carrel-diskd" },
                 { "-m755", "attach/carrel-mountd", CARREL_HELPERS "/carrel-mountd" },
+                /* The previous version has neither of these. */
+                { "-m755", "disk/carrel-diskd", CARREL_HELPERS "/carrel-diskd" },
                 { "-m755", "storage/carrel-storage", CARREL_HELPERS "/carrel-storage" },
         };
-
-        /* The previous version has no carrel-storage, which is the last one. */
         size_t n = sizeof HELPERS / sizeof *HELPERS;
 
-        n -= access(program_of(build, HELPERS[n - 1].source), F_OK) != 0;
+        if (access(program_of(build, HELPERS[n - 1].source), F_OK) != 0)
+                n -= 2;
         for (size_t i = 0; i < n; i++)
                 MUST_RUN("install", "-D", HELPERS[i].mode, program_of(build, HELPERS[i].source), HELPERS[i].target);
 }
