@@ -27,6 +27,11 @@ static int remove_unowned(const struct pool *pool, const char *user, struct faul
         return fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user);
 }
 
+static int refuse_unknown(const char *user, int r, struct fault *why)
+{
+        return fault_set(why, FAULT_INTERNAL, -r, "cannot look for the image of %s: %s", user, strerrordesc_np(-r));
+}
+
 /* The image goes at once. An empty directory is left to erase in its place. */
 static int remove_image(const struct pool *pool, const char *user, const struct stat *image, int to_fd,
                         const char *name, struct fault *why)
@@ -51,7 +56,10 @@ int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *
                 return r;
         if (table_find(&pool->table, user) != NULL)
                 return fault_set(why, FAULT_SPEC_CONFLICT, EBUSY, "user %s has a carrel", user);
-        if (disk_stat_image(pool->users_fd, user, &status) == 0)
+        r = disk_stat_image(pool->users_fd, user, &status);
+        if (r < 0 && r != -ENOENT)
+                return refuse_unknown(user, r, why);
+        if (r == 0)
                 return remove_image(pool, user, &status, to_fd, name, why);
         if (fstatat(pool->users_fd, user, &status, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? fault_set(why, FAULT_NOT_FOUND, ENOENT, "user %s has no files", user)
@@ -75,9 +83,12 @@ int pool_move_files(struct pool *pool, const char *user, int to_fd, const char *
 static int refuse_image(const struct pool *pool, const char *user, struct fault *why)
 {
         struct stat status;
+        int r = disk_stat_image(pool->users_fd, user, &status);
 
-        if (disk_stat_image(pool->users_fd, user, &status) < 0)
+        if (r == -ENOENT)
                 return 0;
+        if (r < 0)
+                return refuse_unknown(user, r, why);
         return fault_set(why, FAULT_REQUEST_INVALID, EOPNOTSUPP,
                          "the files of user %s are in an image (disk = image): snapshots and forks of images are not "
                          "possible yet",
@@ -122,6 +133,11 @@ int pool_put_files(struct pool *pool, const char *user, int from_fd, const char 
         if (is_replacing && errno != ENOENT)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot exchange the files of %s: %s", user,
                                  strerrordesc_np(errno));
+        if (pool->options.has_images)
+                return fault_set(why, FAULT_REQUEST_INVALID, EOPNOTSUPP,
+                                 "user %s would get a directory without a bound (disk = image): forks into images are "
+                                 "not possible yet",
+                                 user);
         if (renameat2(from_fd, name, pool->users_fd, user, RENAME_NOREPLACE) == 0)
                 return 0;
         if (errno == EEXIST)
