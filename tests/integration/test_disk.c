@@ -311,9 +311,16 @@ static void images_serve_without_the_setting(void **state)
         carreld_must_ensure("new");
         assert_int_equal(access(CARREL_USERS "/new", F_OK), 0);
         assert_int_equal(access(DISKS "/new.ext4", F_OK), -1);
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/eve/fork", "{\"to\":\"copy\"}", 400);
         request_expect(CARREL_SOCKET, "DELETE", "/v1/carrels/eve?files=1", NULL, 200);
         assert_int_equal(access(DISKS "/eve.ext4", F_OK), -1);
         await_loops(0);
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/new/fork", "{\"to\":\"copy\"}", 200);
+        suite_end();
+        suite_start(SETTINGS); /* no new directory, which would have no bound */
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/new/fork", "{\"to\":\"another\"}", 400);
+        assert_int_equal(access(CARREL_USERS "/another", F_OK), -1);
+        remove_user("new");
         suite_end();
 }
 
