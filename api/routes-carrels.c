@@ -41,8 +41,9 @@ void handle_ensure(struct request *request)
 
 /* ---- looking ---- */
 
-/* Of carrels that are read with their usage: 0.5 ms. A turn of the loop may make two pieces. */
-enum { PIECE_USAGES = 4 };
+/* Of carrels that are read with their usage. A turn of the loop makes two pieces: with 300 carrels it takes 0.5 ms of
+ * CPU time, and 0.7 in the 99th percentile. With four it takes 1.1 and 1.4, and the whole list is no faster. */
+enum { PIECE_USAGES = 2 };
 
 struct listing {
         const struct request *request;
