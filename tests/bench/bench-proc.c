@@ -150,6 +150,31 @@ void proc_usage_of(const char *container_id, struct proc_usage *ret_usage)
         each_process(add_if_of_container, &search);
 }
 
+struct member {
+        const char *container_id;
+        pid_t pid;
+};
+
+static void find_member(void *arg, pid_t pid)
+{
+        struct member *member = arg;
+        char cgroups[TEXT_BYTES];
+
+        if (member->pid != 0)
+                return;
+        read_of(pid, "cgroup", cgroups);
+        if (strstr(cgroups, member->container_id) != NULL)
+                member->pid = pid;
+}
+
+pid_t proc_of_container(const char *container_id)
+{
+        struct member member = { .container_id = container_id };
+
+        each_process(find_member, &member);
+        return member.pid;
+}
+
 /* ---- daemons ---- */
 
 struct tree {

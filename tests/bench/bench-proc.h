@@ -22,6 +22,9 @@ struct proc_usage {
 /* The processes of a container: those whose cgroup or command line contains its id. So a shim is one of them. */
 void proc_usage_of(const char *container_id, struct proc_usage *ret_usage);
 
+/* A process of a container: one in its cgroup. 0: no process. */
+pid_t proc_of_container(const char *container_id);
+
 /* The Pss of a process and of its descendants. Other than containers' processes, which have a pid namespace of their
  * own. */
 double proc_tree_pss_bytes(pid_t pid);
