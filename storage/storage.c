@@ -31,7 +31,7 @@ struct storage {
         struct share queue;  /* of waiting jobs */
         struct sharers users;
         struct list running, waiting;
-        ev_idle starter; /* starts what waits, never from inside a callback */
+        ev_timer starter; /* starts what waits, never from inside a callback. An ev_idle would not run on a busy loop */
         struct storage_stats stats;
 };
 
@@ -68,7 +68,7 @@ static void job_free(struct storage_job *job)
         auto_close(&job->target_fd);
         free(job);
         if (is_running && !list_is_empty(&storage->waiting))
-                ev_idle_start(storage->loop, &storage->starter);
+                ev_timer_start(storage->loop, &storage->starter);
 }
 
 /* ---- its reports ---- */
@@ -211,17 +211,17 @@ static void try_to_start(struct storage_job *job)
 }
 
 /* One job a turn: a start is a vfork. */
-static void on_idle(struct ev_loop *loop, ev_idle *starter, int events)
+static void on_turn(struct ev_loop *loop, ev_timer *starter, int events)
 {
         struct storage *storage = starter->data;
 
-        ev_idle_stop(loop, starter);
+        ev_timer_stop(loop, starter);
         LIST_EACH (&storage->waiting, at) {
                 struct storage_job *job = LIST_ENTRY(at, struct storage_job, node);
 
                 if (share_check(&storage->places, held_by(job, RUNNING), 1) < 0)
                         continue;
-                ev_idle_start(loop, starter);
+                ev_timer_start(loop, starter);
                 try_to_start(job);
                 return;
         }
@@ -257,7 +257,7 @@ static int enqueue(struct storage_job *job, const struct storage_order *order, s
                                  "too much work on files waits already: try again when it is done");
         }
         list_append(&storage->waiting, &job->node);
-        ev_idle_start(storage->loop, &storage->starter);
+        ev_timer_start(storage->loop, &storage->starter);
         return 0;
 }
 
@@ -315,7 +315,7 @@ int storage_new(struct storage **ret_storage, struct ev_loop *loop, const char *
         storage->queue.bound = WAITING_MAX;
         list_init(&storage->running);
         list_init(&storage->waiting);
-        ev_idle_init(&storage->starter, on_idle);
+        ev_timer_init(&storage->starter, on_turn, 0.0, 0.0);
         storage->starter.data = storage;
         *ret_storage = storage;
         return 0;
@@ -333,7 +333,7 @@ struct storage *storage_free(struct storage *storage)
                 return NULL;
         cancel_all(&storage->waiting);
         cancel_all(&storage->running);
-        ev_idle_stop(storage->loop, &storage->starter);
+        ev_timer_stop(storage->loop, &storage->starter);
         free(storage->helper_path);
         free(storage);
         return NULL;
