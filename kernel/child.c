@@ -473,7 +473,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         struct child *child = timer->data;
 
         child->is_late = true;
-        (void)syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+        child_kill(child);
 }
 
 /* ---- the interface ---- */
@@ -544,7 +544,7 @@ struct child *child_cancel(struct child *child)
         if (child == NULL || child->is_cancelled)
                 return NULL;
         if (!child->has_ended) {
-                (void)syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+                child_kill(child);
                 child->has_ended = has_died(child->pidfd);
                 if (child->has_ended)
                         reap_now(child->pidfd);
@@ -556,6 +556,11 @@ struct child *child_cancel(struct child *child)
         else if (!child->is_busy)
                 release(child);
         return NULL;
+}
+
+void child_kill(struct child *child)
+{
+        (void)syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0); /* ESRCH: it has ended */
 }
 
 int child_pid(const struct child *child)

@@ -17,11 +17,14 @@
 #include "share.h"
 #include "storage-report.h"
 #include "str.h"
+#include "utf8.h"
 
 /* The process also has an hour of processor time (confine.h). */
 #define DEADLINE_S 7200.0
 
-enum { WAITING_MAX = 64, ERRORS_MAX_BYTES = 256 };
+/* OUTPUT_MAX_BYTES: more than the reports of a job until its deadline, five a second (walker/progress.c). One that is
+ * taken over would otherwise keep the loop busy. */
+enum { WAITING_MAX = 64, ERRORS_MAX_BYTES = 256, OUTPUT_MAX_BYTES = 16 << 20 };
 enum { RUNNING, WAITING }; /* of sharer.held */
 
 struct storage {
@@ -45,7 +48,8 @@ struct storage_job {
         void *arg;
         struct child *child; /* NULL while it waits */
         double started_s;
-        size_t n_read; /* of report */
+        size_t n_output; /* bytes of both streams */
+        size_t n_read;   /* of report */
         struct storage_report report;
         struct storage_report last; /* the last whole one; kind 0: none */
         bool is_malformed;
@@ -73,14 +77,20 @@ static void job_free(struct storage_job *job)
 
 /* ---- its reports ---- */
 
+static void refuse(struct storage_job *job)
+{
+        job->is_malformed = true;
+        child_kill(job->child);
+}
+
 static void take_report(struct storage_job *job)
 {
         if (storage_report_check(&job->report) < 0 || job->last.kind == STORAGE_END) {
-                job->is_malformed = true;
-                (void)kill(child_pid(job->child), SIGKILL); /* not waited for yet: the pid is its own */
+                refuse(job);
                 return;
         }
         job->last = job->report;
+        utf8_mend(job->last.message);
 }
 
 static void on_output(void *arg, int fd, const char *bytes, size_t length)
@@ -88,6 +98,9 @@ static void on_output(void *arg, int fd, const char *bytes, size_t length)
         struct storage_job *job = arg;
         bool has_progress = false;
 
+        job->n_output += length;
+        if (job->n_output > OUTPUT_MAX_BYTES && !job->is_malformed)
+                refuse(job);
         while (fd == 1 && length > 0 && !job->is_malformed) {
                 size_t room = sizeof job->report - job->n_read;
                 size_t n = length < room ? length : room;

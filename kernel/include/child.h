@@ -85,6 +85,10 @@ __attribute__((warn_unused_result)) int child_start(struct child **ret_child, st
  * it later. NULL is fine; returns NULL. */
 struct child *child_cancel(struct child *child);
 
+/* Kills the program, if it has not ended; done runs as for its own end. Also from inside on_output, which may run after
+ * the end, when the pid may be another's. */
+void child_kill(struct child *child);
+
 /* Its pid in our pid namespace. Only before done or child_cancel. */
 int child_pid(const struct child *child);
 

@@ -35,6 +35,7 @@ struct world {
         size_t streamed_bytes;
         bool cancels_on_output;
         bool pauses_on_output;
+        bool kills_on_output;
         ev_timer resume;
 };
 
@@ -293,6 +294,8 @@ static void on_output(void *arg, int fd, const char *bytes, size_t length)
                 ev_timer_init(&world->resume, on_resume, 0.001, 0.0);
                 world->resume.data = world;
                 ev_timer_start(world->loop, &world->resume);
+        } else if (world->kills_on_output) {
+                child_kill(world->child);
         }
 }
 
@@ -335,6 +338,20 @@ static void test_cancel_from_inside_output(void **state)
         assert_int_equal(world->n_done, 0);
         ev_run(world->loop, EVRUN_NOWAIT);
         assert_int_equal(world->n_done, 0);
+}
+
+static void test_kill_from_inside_output_is_told(void **state)
+{
+        static const char *const ENDLESS[] = { "/bin/cat", "/dev/zero", NULL };
+        struct world *world = *state;
+        struct child_plan plan = plan_of(world, ENDLESS);
+
+        plan.on_output = on_output;
+        world->kills_on_output = true;
+        assert_int_equal(child_start(&world->child, world->loop, &plan), 0);
+        ev_run(world->loop, 0);
+        assert_int_equal(world->n_done, 1);
+        assert_int_equal(WTERMSIG(world->wait_status), SIGKILL);
 }
 
 /* ---- our end ---- */
@@ -510,6 +527,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_streamed_output_is_whole_at_the_end, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_paused_output_is_whole_too, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_cancel_from_inside_output, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_kill_from_inside_output_is_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_it_dies_with_us_when_asked, set_up, tear_down),
         };
 

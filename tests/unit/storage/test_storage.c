@@ -5,7 +5,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,7 +18,7 @@
 #include "storage-report.h"
 #include "storage.h"
 
-enum { MAX_JOBS = 4 };
+enum { MAX_JOBS = 4, MANY = 1000 };
 
 struct world {
         struct ev_loop *loop;
@@ -105,6 +109,103 @@ static void helpers_that_do_not_report_are_refused(void **state)
                 assert_int_equal(stats.running + stats.waiting, 0);
                 world->storage = storage_free(world->storage);
         }
+}
+
+static void write_file(const char *directory, const char *name, const void *bytes, size_t length, size_t n_times)
+{
+        char path[64];
+        int fd;
+
+        (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+        assert_true(fd >= 0);
+        for (size_t i = 0; i < n_times; i++)
+                assert_int_equal(write(fd, bytes, length), length);
+        close(fd);
+}
+
+/* The end of a job whose helper is a script, which finds many times the report in the file $0.report. */
+static struct fault end_of_script(struct world *world, const char *script, const struct storage_report *report)
+{
+        char directory[] = "/tmp/carrel-test-storage-XXXXXX";
+        char path[64];
+        struct storage_job *job = NULL;
+        struct seen seen = { 0 };
+
+        assert_non_null(mkdtemp(directory));
+        write_file(directory, "helper", script, strlen(script), 1);
+        write_file(directory, "helper.report", report, sizeof *report, MANY);
+        (void)snprintf(path, sizeof path, "%s/helper", directory);
+        use_helper(world, path);
+        assert_int_equal(start(world, "ada", &seen, &job, NULL), 0);
+        while (seen.n == 0)
+                (void)ev_run(world->loop, EVRUN_ONCE);
+        assert_int_equal(unlink(path), 0);
+        (void)snprintf(path, sizeof path, "%s/helper.report", directory);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(directory), 0);
+        world->storage = storage_free(world->storage);
+        return seen.why;
+}
+
+/* Each would otherwise keep the loop busy until the deadline. The control: many reports are no flood. */
+static void a_flood_of_output_is_ended(void **state)
+{
+        static const struct {
+                const char *script;
+                int err;
+        } ROWS[] = {
+                { "#!/bin/sh\nwhile cat $0.report; do :; done\n", EBADMSG },
+                { "#!/bin/sh\nexec yes >&2\n", EBADMSG },
+                { "#!/bin/sh\ncat $0.report; kill -SEGV $$\n", EIO },
+        };
+        const struct storage_report report = { .magic = STORAGE_MAGIC,
+                                               .version = STORAGE_VERSION,
+                                               .kind = STORAGE_PROGRESS };
+
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+                struct fault why = end_of_script(*state, ROWS[i].script, &report);
+
+                assert_int_equal(why.kind, FAULT_INTERNAL);
+                assert_int_equal(why.err, ROWS[i].err);
+        }
+}
+
+static void a_message_that_is_no_text_is_mended(void **state)
+{
+        static const char SCRIPT[] = "#!/bin/sh\nhead -c $(($(stat -c %s $0.report) / 1000)) $0.report\nexit 1\n";
+        const struct storage_report report = { .magic = STORAGE_MAGIC,
+                                               .version = STORAGE_VERSION,
+                                               .kind = STORAGE_END,
+                                               .fault = FAULT_FILE_REFUSED,
+                                               .message = "a\xff\xc3" };
+        struct fault why = end_of_script(*state, SCRIPT, &report);
+
+        assert_int_equal(why.kind, FAULT_FILE_REFUSED);
+        assert_string_equal(why.message, "a??");
+}
+
+static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+        (void)loop, (void)watcher, (void)events;
+}
+
+/* The descriptor is always readable: no turn of the loop is without an event. */
+static void a_busy_loop_does_not_keep_a_job_waiting(void **state)
+{
+        struct world *world = *state;
+        struct storage_job *job = NULL;
+        struct seen seen = { 0 };
+        ev_io always;
+
+        use_helper(world, "/bin/true");
+        ev_io_init(&always, on_event, eventfd(1, EFD_CLOEXEC), EV_READ);
+        ev_io_start(world->loop, &always);
+        assert_int_equal(start(world, "ada", &seen, &job, NULL), 0);
+        while (seen.n == 0)
+                (void)ev_run(world->loop, EVRUN_ONCE);
+        ev_io_stop(world->loop, &always);
+        close(always.fd);
 }
 
 static unsigned running(const struct world *world)
@@ -201,6 +302,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(helpers_that_do_not_report_are_refused, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_flood_of_output_is_ended, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_message_that_is_no_text_is_mended, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_busy_loop_does_not_keep_a_job_waiting, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(jobs_of_one_user_run_one_after_another, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(the_queue_is_bounded_for_each_user, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_cancelled_job_never_calls_back, set_up, tear_down),
