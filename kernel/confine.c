@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -123,6 +124,18 @@ static int end_with_parent(pid_t parent)
         return getppid() != parent ? -ESRCH : 0; /* the parent ended before that */
 }
 
+/* Root owns the devices of the machine, and an owner (or CAP_FOWNER) can change a mode by any descriptor. So /dev/null
+ * as a standard stream becomes the directory that is the root anyway. */
+static int close_devices(int root_fd)
+{
+        struct stat status;
+
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && dup2(root_fd, fd) < 0)
+                        return -errno;
+        return 0;
+}
+
 static int limit(int resource, rlim_t value, rlim_t hard)
 {
         const struct rlimit both = { value, hard };
@@ -162,6 +175,9 @@ int confine(const struct confinement *plan, struct fault *why)
                 return fail(plan, "leave the network", -errno, why);
         if (fchdir(plan->root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
                 return fail(plan, "enter its directory", -errno, why);
+        r = close_devices(plan->root_fd);
+        if (r < 0)
+                return fail(plan, "close its devices", r, why);
         r = limit_all(plan->file_max_bytes);
         if (r < 0)
                 return fail(plan, "bound itself", r, why);

@@ -33,7 +33,8 @@ struct confinement {
         size_t n_calls;
 };
 
-/* Confines a process that has only the descriptors it needs. It gets an empty network namespace, no new privileges, and
+/* Confines a process that has only the descriptors it needs. A standard stream that is a device (/dev/null) becomes the
+ * root directory, on which reads and writes fail. The process gets an empty network namespace, no new privileges, and
  * bounds on files, memory and processor time. Only the system calls that read and write files remain, and those of the
  * plan: it can make no process and signal none. FAULT_INTERNAL when the kernel refuses a step. */
 __attribute__((warn_unused_result)) int confine(const struct confinement *plan, struct fault *why);

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,6 +142,46 @@ static void test_refused(void **state)
         }
 }
 
+static int change_mode_of_streams(void)
+{
+        struct stat status;
+
+        for (int fd = 0; fd < 3; fd++) {
+                if (fstat(fd, &status) < 0 || S_ISCHR(status.st_mode))
+                        return 1;
+                if (fchmod(fd, 0711) < 0) /* the control: the call is allowed */
+                        return 2;
+        }
+        return 0;
+}
+
+/* The unpacker's standard streams were /dev/null of the machine, which root owns: it could change its mode. */
+static void test_devices(void **state)
+{
+        AUTO(auto_close) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat after;
+        pid_t parent = getpid();
+        int status;
+        int null_fd;
+        pid_t pid;
+
+        (void)state;
+        assert_int_equal(mknodat(fd, "null", S_IFCHR | 0600, makedev(1, 3)), 0);
+        pid = fork();
+        if (pid == 0) {
+                null_fd = openat(fd, "null", O_RDWR | O_CLOEXEC);
+                for (int i = 0; i < 3; i++)
+                        if (dup2(null_fd, i) < 0)
+                                _exit(UNCONFINED);
+                close(null_fd);
+                _exit(confine_here(parent, fd) < 0 ? UNCONFINED : change_mode_of_streams());
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(fstatat(fd, "null", &after, 0), 0);
+        assert_int_equal(after.st_mode, S_IFCHR | 0600);
+}
+
 /* The positive control: what an unpacker does works all the same. */
 static int do_its_work(const void *arg, pid_t parent)
 {
@@ -217,10 +258,8 @@ static void test_orphan(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_work),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_memory),
-                cmocka_unit_test(test_orphan),
+                cmocka_unit_test(test_work),   cmocka_unit_test(test_refused), cmocka_unit_test(test_devices),
+                cmocka_unit_test(test_memory), cmocka_unit_test(test_orphan),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
