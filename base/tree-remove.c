@@ -57,6 +57,20 @@ static bool is_itself(const char *name)
         return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* NULL with *ret_r 0: the directory has no more. */
+static const struct dirent *next_entry(DIR *directory, int *ret_r)
+{
+        const struct dirent *entry;
+
+        do {
+                errno = 0;
+                entry = readdir(directory);
+        } while (entry != NULL && is_itself(entry->d_name));
+        if (entry == NULL)
+                *ret_r = -errno;
+        return entry;
+}
+
 /* -ENOTEMPTY: a directory that is not empty. */
 static int remove_simple(const struct removal *removal, int directory_fd, const char *name)
 {
@@ -86,6 +100,51 @@ static int move_up(struct removal *removal, int from_fd, const char *name)
         return -errno;
 }
 
+/* Removes the entries of the directory up to the first directory that is not empty, which it opens: *ret_below, or
+ * NULL. */
+static int remove_until_directory(const struct removal *removal, DIR *directory, DIR **ret_below)
+{
+        const struct dirent *entry;
+        int r = 0;
+
+        *ret_below = NULL;
+        while (r == 0 && (entry = next_entry(directory, &r)) != NULL)
+                r = remove_simple(removal, dirfd(directory), entry->d_name);
+        return r == -ENOTEMPTY ? list_directory(dirfd(directory), entry->d_name, ret_below) : r;
+}
+
+/* Goes down from the directory `name`, which is not empty, and empties the one at the end of the way. */
+static int make_room(const struct removal *removal, int directory_fd, const char *name)
+{
+        AUTO(auto_closedir) DIR *directory = NULL;
+        int r = list_directory(directory_fd, name, &directory);
+
+        while (r == 0 && directory != NULL) {
+                DIR *below;
+
+                r = remove_until_directory(removal, directory, &below);
+                (void)closedir(directory);
+                directory = below;
+        }
+        return r;
+}
+
+/* A full disk may have no room for one more name in the root. Then something else is removed first. */
+static int remove_or_move_up(struct removal *removal, int from_fd, const char *name)
+{
+        int r = remove_simple(removal, from_fd, name);
+
+        while (r == -ENOTEMPTY) {
+                r = move_up(removal, from_fd, name);
+                if (r != -ENOSPC && r != -EDQUOT)
+                        return r;
+                r = make_room(removal, from_fd, name);
+                if (r == 0)
+                        r = remove_simple(removal, from_fd, name);
+        }
+        return r;
+}
+
 /* Removes the directory `name` below the root and moves its own directories into the root. */
 static int remove_level(struct removal *removal, const char *name)
 {
@@ -95,13 +154,8 @@ static int remove_level(struct removal *removal, const char *name)
 
         if (r < 0)
                 return r;
-        while (r == 0 && (entry = readdir(directory)) != NULL) {
-                if (is_itself(entry->d_name))
-                        continue;
-                r = remove_simple(removal, dirfd(directory), entry->d_name);
-                if (r == -ENOTEMPTY)
-                        r = move_up(removal, dirfd(directory), entry->d_name);
-        }
+        while (r == 0 && (entry = next_entry(directory, &r)) != NULL)
+                r = remove_or_move_up(removal, dirfd(directory), entry->d_name);
         return r < 0 ? r : remove_simple(removal, removal->root_fd, name);
 }
 
@@ -113,9 +167,7 @@ static int remove_pass(struct removal *removal, bool *ret_more)
         int r = list_directory(removal->root_fd, ".", &directory);
 
         *ret_more = false;
-        while (r == 0 && (entry = readdir(directory)) != NULL) {
-                if (is_itself(entry->d_name))
-                        continue;
+        while (r == 0 && (entry = next_entry(directory, &r)) != NULL) {
                 *ret_more = true;
                 r = remove_simple(removal, removal->root_fd, entry->d_name);
                 if (r == -ENOTEMPTY)

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -537,6 +539,83 @@ static void bounds_hold(void **state)
         assert_int_equal(seen.why.kind, FAULT_NONE);
 }
 
+/* ---- a full disk ---- */
+
+enum { SMALL_DISK_BYTES = 4 << 20, NAMES_ON_DISK = 300 };
+
+/* In a mount namespace of the test's own. */
+static void mount_small_disk(const char *image, const char *at)
+{
+        char command[512];
+
+        (void)snprintf(command, sizeof command,
+                       "truncate -s%d %s && /usr/sbin/mkfs.ext4 -q -m0 -b1024 -I256 -O^has_journal %s && "
+                       "mount -oloop,nodelalloc %s %s",
+                       SMALL_DISK_BYTES, image, image, image, at);
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c,concurrency-mt-unsafe): no other thread */
+}
+
+static void fill(int at)
+{
+        static char block[1024];
+        AUTO(auto_close) int fd = openat(at, "ballast", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        memset(block, 'x', sizeof block);
+        while (write(fd, block, sizeof block) > 0)
+                ;
+        assert_int_equal(errno, ENOSPC);
+}
+
+/* As many as its directory has room for, each with a directory that has a file. */
+static void make_full_directory(int disk, int full)
+{
+        AUTO(auto_close) int beside = make_directory(disk, "beside", 0700);
+        char name[8];
+        int i;
+
+        for (i = 0; i < NAMES_ON_DISK; i++) {
+                (void)snprintf(name, sizeof name, "%07d", i); /* as long as .gone-0 */
+                AUTO(auto_close) int d = make_directory(beside, name, 0700);
+                AUTO(auto_close) int inner = make_directory(d, "inner", 0700);
+                assert_int_equal(mknodat(inner, "f", S_IFREG | 0600, 0), 0);
+        }
+        fill(disk);
+        while (i-- > 0) {
+                (void)snprintf(name, sizeof name, "%07d", i);
+                if (renameat(beside, name, full, name) < 0)
+                        break;
+        }
+        assert_true(i > 0 && errno == ENOSPC); /* the control: not one more name */
+}
+
+/* The removal moves directories up, for which it needs a name in the root. */
+static void a_full_disk_is_cleared(void **state)
+{
+        struct storage_tally tally;
+        char image[96];
+        char at[96];
+
+        (void)state;
+        (void)snprintf(image, sizeof image, "%s/image", place);
+        (void)snprintf(at, sizeof at, "%s/disk", place);
+        assert_int_equal(mkdir(at, 0755), 0);
+        mount_small_disk(image, at);
+        AUTO(auto_close) int disk = open_directory(AT_FDCWD, at);
+        assert_int_equal(fchown(disk, OWNER, OWNER), 0);
+        become(OWNER);
+        AUTO(auto_close) int full = make_directory(disk, "full", 0700);
+        make_full_directory(disk, full);
+        become_root();
+        must_run(STORAGE_CLEAR, full, -1, &tally);
+        must_run(STORAGE_MEASURE, full, -1, &tally);
+        assert_int_equal(tally.entries, 0);
+        close(TAKE_FD(full));
+        close(TAKE_FD(disk));
+        assert_int_equal(umount2(at, 0), 0);
+}
+
 /* ---- kills ---- */
 
 /* Killed again and again, the copy comes to its end, and the links are whole. */
@@ -685,6 +764,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test_setup_teardown(a_directory_with_100000_files, set_up_in_memory, tear_down),
                 cmocka_unit_test_setup_teardown(a_foreign_file_is_refused_and_still_removed, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(bounds_hold, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_full_disk_is_cleared, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_killed_copy_goes_on, set_up_in_memory, tear_down),
                 cmocka_unit_test_setup_teardown(links_are_not_followed_while_they_are_exchanged, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_process_that_is_taken_over_reaches_nothing_else, set_up, tear_down),
