@@ -74,6 +74,9 @@ int progress_fail(const char *what, int r, struct fault *why)
                 return fault_set(why, FAULT_FILE_REFUSED, -r, "another file system is mounted among the files");
         if (r == -ENAMETOOLONG)
                 return fault_set(why, FAULT_FILE_REFUSED, -r, "the directories are nested too deeply");
+        if (r == -EAGAIN)
+                return fault_set(why, FAULT_FILE_REFUSED, -r,
+                                 "a program has a lease on a file (F_SETLEASE): end the program first");
         return fault_set(why, r == -ENOMEM ? FAULT_RESOURCE_EXHAUSTED : FAULT_FILE_REFUSED, -r, "cannot %s: %s", what,
                          strerrordesc_np(-r));
 }

@@ -133,10 +133,10 @@ static int make_room(struct trail *trail)
         size_t capacity = trail->capacity > 0 ? trail->capacity * 2 : 64;
         struct trail_level *levels;
 
-        if (trail->depth < trail->capacity)
-                return 0;
         if (trail->depth >= TRAIL_DEPTH_MAX)
                 return -ENAMETOOLONG;
+        if (trail->depth < trail->capacity)
+                return 0;
         levels = reallocarray(trail->levels, capacity, sizeof *levels);
         if (levels == NULL)
                 return -ENOMEM;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -33,7 +34,7 @@
 #include "storage.h"
 #include "tree-remove.h"
 
-enum { OWNER = 12345, STRANGER = 12346, DEPTH = 3000, WIDTH = 100000, SOME = 20000 };
+enum { OWNER = 12345, STRANGER = 12346, DEPTH = 3000, DEPTH_MAX = 4096, WIDTH = 100000, SOME = 20000 };
 
 static struct ev_loop *loop;
 static struct storage *storage;
@@ -524,6 +525,52 @@ static void a_foreign_file_is_refused_and_still_removed(void **state)
         assert_int_equal(tally.entries, 3);
 }
 
+static void a_tree_deeper_than_any_path_is_refused_and_still_removed(void **state)
+{
+        struct seen seen;
+        int at = openat(source_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        (void)state;
+        become(OWNER);
+        for (int i = 0; i < DEPTH_MAX; i++) {
+                int next = make_directory(at, "d", 0700);
+
+                close(at);
+                at = next;
+        }
+        become_root();
+        seen = run(STORAGE_MEASURE, source_fd, -1);
+        assert_int_equal(seen.why.kind, FAULT_NONE); /* the control */
+        assert_int_equal(mkdirat(at, "d", 0700), 0);
+        assert_int_equal(fchownat(at, "d", OWNER, OWNER, 0), 0);
+        close(at);
+        seen = run(STORAGE_MEASURE, source_fd, -1);
+        assert_int_equal(seen.why.kind, FAULT_FILE_REFUSED);
+        seen = run(STORAGE_COPY, source_fd, target_fd);
+        assert_int_equal(seen.why.kind, FAULT_FILE_REFUSED);
+        must_run(STORAGE_CLEAR, source_fd, -1, &seen.tally);
+        assert_int_equal(seen.tally.entries, DEPTH_MAX + 1);
+}
+
+/* An open that waited for the lease could wait for a FIFO too. */
+static void a_file_with_a_lease_is_refused_at_once(void **state)
+{
+        struct seen seen;
+
+        (void)state;
+        (void)signal(SIGIO, SIG_IGN);
+        become(OWNER);
+        write_file(source_fd, "leased", "x", 0600);
+        AUTO(auto_close) int fd = openat(source_fd, "leased", O_RDWR | O_CLOEXEC);
+        assert_int_equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+        become_root();
+        seen = run(STORAGE_COPY, source_fd, target_fd);
+        assert_int_equal(seen.why.kind, FAULT_FILE_REFUSED);
+        assert_non_null(strstr(seen.why.message, "lease"));
+        assert_int_equal(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+        must_run(STORAGE_COPY, source_fd, target_fd, &seen.tally);
+}
+
 static void bounds_hold(void **state)
 {
         struct seen seen;
@@ -763,6 +810,9 @@ int main(int argc, char **argv)
                 cmocka_unit_test_setup_teardown(hostile_trees, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_directory_with_100000_files, set_up_in_memory, tear_down),
                 cmocka_unit_test_setup_teardown(a_foreign_file_is_refused_and_still_removed, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_tree_deeper_than_any_path_is_refused_and_still_removed,
+                                                set_up_in_memory, tear_down),
+                cmocka_unit_test_setup_teardown(a_file_with_a_lease_is_refused_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(bounds_hold, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_full_disk_is_cleared, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_killed_copy_goes_on, set_up_in_memory, tear_down),
