@@ -117,13 +117,27 @@ int pool_open_files(const struct pool *pool, const char *user, struct pool_owner
         return 0;
 }
 
+int pool_check_put(const struct pool *pool, const char *user, bool is_replacing, struct fault *why)
+{
+        struct stat status;
+        int r = refuse_image(pool, user, why);
+
+        if (r < 0 || !pool->options.has_images ||
+            (is_replacing && fstatat(pool->users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0))
+                return r;
+        return fault_set(why, FAULT_REQUEST_INVALID, EOPNOTSUPP,
+                         "user %s would get a directory without a bound (disk = image): copies into images are not "
+                         "possible yet",
+                         user);
+}
+
 int pool_put_files(struct pool *pool, const char *user, int from_fd, const char *name, bool is_replacing,
                    struct fault *why)
 {
         int r = hold_check(pool, user, why);
 
         if (r == 0)
-                r = refuse_image(pool, user, why);
+                r = pool_check_put(pool, user, is_replacing, why);
         if (r < 0)
                 return r;
         if (table_find(&pool->table, user) != NULL)
@@ -133,11 +147,6 @@ int pool_put_files(struct pool *pool, const char *user, int from_fd, const char 
         if (is_replacing && errno != ENOENT)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot exchange the files of %s: %s", user,
                                  strerrordesc_np(errno));
-        if (pool->options.has_images)
-                return fault_set(why, FAULT_REQUEST_INVALID, EOPNOTSUPP,
-                                 "user %s would get a directory without a bound (disk = image): forks into images are "
-                                 "not possible yet",
-                                 user);
         if (renameat2(from_fd, name, pool->users_fd, user, RENAME_NOREPLACE) == 0)
                 return 0;
         if (errno == EEXIST)

@@ -89,7 +89,7 @@ bool userdir_has_image(int users_fd, const char *user, bool has_images)
         AUTO(auto_close) int fd = -1;
         struct stat status;
 
-        if (disk_stat_image(users_fd, user, &status) == 0)
+        if (disk_stat_image(users_fd, user, &status) != -ENOENT) /* one that cannot be looked at fails the start */
                 return true;
         if (!has_images)
                 return false;
@@ -101,8 +101,12 @@ int userdir_owner(int users_fd, const char *user, const struct pool_owner *now, 
                   struct fault *why)
 {
         struct stat status;
+        int r = disk_stat_image(users_fd, user, &status);
 
-        if (disk_stat_image(users_fd, user, &status) == 0 || fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        if (r < 0 && r != -ENOENT)
+                return fault_set(why, FAULT_INTERNAL, -r, "cannot look for the image of %s: %s", user,
+                                 strerrordesc_np(-r));
+        if (r == 0 || fstatat(users_fd, user, &status, AT_SYMLINK_NOFOLLOW) == 0)
                 return judge_owner(&status, user, now, ret_owner, why);
         if (errno != ENOENT)
                 return fault_set(why, FAULT_INTERNAL, errno, "cannot stat the directory of %s: %s", user,

@@ -479,6 +479,8 @@ static int open_snapshot(struct userfiles_operation *operation, struct fault *wh
 
         if (r == 0)
                 r = check_idle(operation->files, operation->user, why);
+        if (r == 0)
+                r = pool_check_put(operation->files->pool, operation->user, true, why);
         if (r < 0)
                 return r;
         user_fd = open_user(operation->files, operation->user);
@@ -510,7 +512,7 @@ static int check_name(const struct userfiles_operation *operation, struct fault 
                 return -EINVAL;
         if (fstatat(pool_users_fd(files->pool), operation->name, &status, AT_SYMLINK_NOFOLLOW) == 0)
                 return fault_set(why, FAULT_NAME_TAKEN, EEXIST, "user %s has files already", operation->name);
-        return 0;
+        return pool_check_put(files->pool, operation->name, false, why);
 }
 
 static int begin(struct userfiles_operation *operation, struct fault *why)

@@ -346,6 +346,9 @@ __attribute__((warn_unused_result)) int pool_move_files(struct pool *pool, const
 /* Opens that directory for reading, and finds the owner of the files. FAULT_NOT_FOUND; FAULT_INTERNAL: as above. */
 __attribute__((warn_unused_result)) int pool_open_files(const struct pool *pool, const char *user,
                                                         struct pool_owner *ret_owner, int *ret_fd, struct fault *why);
+/* Whether pool_put_files would refuse because of images: to ask before a long copy. FAULT_REQUEST_INVALID. */
+__attribute__((warn_unused_result)) int pool_check_put(const struct pool *pool, const char *user, bool is_replacing,
+                                                       struct fault *why);
 /* Makes the directory `name` in from_fd that of a user who has no carrel, in one step. If the user has files,
  * is_replacing exchanges them for it; else FAULT_NAME_TAKEN. FAULT_CARREL_BUSY: there is a carrel. */
 __attribute__((warn_unused_result)) int pool_put_files(struct pool *pool, const char *user, int from_fd,

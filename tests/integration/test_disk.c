@@ -316,10 +316,14 @@ static void images_serve_without_the_setting(void **state)
         assert_int_equal(access(DISKS "/eve.ext4", F_OK), -1);
         await_loops(0);
         request_expect(CARREL_SOCKET, "POST", "/v1/carrels/new/fork", "{\"to\":\"copy\"}", 200);
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/copy/snapshots", "{\"name\":\"old\"}", 200);
         suite_end();
         suite_start(SETTINGS); /* no new directory, which would have no bound */
         request_expect(CARREL_SOCKET, "POST", "/v1/carrels/new/fork", "{\"to\":\"another\"}", 400);
         assert_int_equal(access(CARREL_USERS "/another", F_OK), -1);
+        MUST_RUN("rm", "-r", CARREL_USERS "/copy");
+        request_expect(CARREL_SOCKET, "POST", "/v1/carrels/copy/snapshots/old/restore", NULL, 400);
+        assert_int_equal(access(CARREL_USERS "/copy", F_OK), -1);
         remove_user("new");
         suite_end();
 }

@@ -243,6 +243,24 @@ static void plant_strangers_directory(const struct place *place)
         assert_int_equal(fchownat(place->fd, "mallory", STRANGER, STRANGER, 0), 0);
 }
 
+/* Its user would otherwise get an empty directory in the place of his files. */
+static void test_an_image_that_cannot_be_looked_at(void **state)
+{
+        struct pool_owner owner;
+        struct place place;
+        struct fault why = { 0 };
+
+        place_open(&place);
+        assert_int_equal(mkdirat(place.fd, ".disks", 0700), 0);
+        assert_int_equal(mkdirat(place.fd, ".disks/eve.ext4", 0700), 0);
+        assert_true(userdir_has_image(place.fd, "eve", false));
+        assert_true(userdir_owner(place.fd, "eve", &NOW, &owner, &why) < 0);
+        assert_string_equal(why.message, "cannot look for the image of eve: Invalid argument");
+        assert_false(userdir_has_image(place.fd, "bob", false));
+        assert_int_equal(userdir_owner(place.fd, "bob", &NOW, &owner, NULL), 0);
+        place_close(&place);
+}
+
 static void test_attacks(void **state)
 {
         void (*const ATTACKS[])(const struct place *place) = { plant_symlink, plant_relative_symlink, plant_file,
@@ -461,6 +479,7 @@ int main(void)
                 cmocka_unit_test(test_disk_that_others_have_filled),
                 cmocka_unit_test(test_never_recursive),
                 cmocka_unit_test(test_owners),
+                cmocka_unit_test(test_an_image_that_cannot_be_looked_at),
                 cmocka_unit_test(test_attacks),
                 cmocka_unit_test(test_ancestors),
                 cmocka_unit_test(test_ledger_recalls),
