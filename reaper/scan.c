@@ -136,9 +136,10 @@ static bool act(struct pool *pool, const char *user, const struct judge_rules *r
         return look.judgement.verdict == JUDGE_STOP;
 }
 
+/* The pressure may have ended since the eldest were chosen, and the rules for it with it. */
 static void end_pass(struct scan *scan, struct pool *pool, const struct scan_rules *rules)
 {
-        for (unsigned i = 0; i < scan->n_eldest; i++)
+        for (unsigned i = 0; i < scan->n_eldest && rules->pressed.freeze_after_ms > 0; i++)
                 (void)act(pool, scan->eldest[i].user, &rules->pressed, "pressure");
         scan->n_eldest = 0;
 }

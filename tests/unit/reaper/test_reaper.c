@@ -376,6 +376,33 @@ static void pressure_takes_the_eldest(void **state)
         world_close(&world);
 }
 
+/* Those that an earlier piece has chosen are left alone: nothing is due without pressure. */
+static void pressure_may_end_within_a_pass(void **state)
+{
+        struct scan_rules rules = { .judge = { .idle_ttl_ms = 1000000 } };
+        struct scan scan = { 0 };
+        struct world world;
+
+        (void)state;
+        world_open(&world, false);
+        for (int i = 0; i < 200; i++) {
+                char name[16];
+
+                (void)snprintf(name, sizeof name, "u%03d", i);
+                (void)pool_double_add(&world.pool, name, 200);
+        }
+        rules.pressed = rules.judge;
+        rules.pressed.freeze_after_ms = 100;
+        assert_false(scan_next(&scan, &world.pool, &rules, 32).is_last);
+        assert_int_equal(scan.n_eldest, SCAN_ELDEST); /* the control */
+        rules.pressed = (struct judge_rules){ 0 };
+        assert_true(scan_next(&scan, &world.pool, &rules, 32).is_last);
+        assert_int_equal(scan.n_eldest, 0);
+        for (unsigned i = 0; i < world.pool.n_users; i++)
+                assert_int_equal(world.pool.users[i].state, CARREL_READY);
+        world_close(&world);
+}
+
 /* The file of the kernel is read at each pass. */
 static void pressure_is_read(void **state)
 {
@@ -696,6 +723,7 @@ int main(void)
                 cmocka_unit_test(the_ladder_is_climbed),
                 cmocka_unit_test(a_background_program_that_counts_is_not_frozen),
                 cmocka_unit_test(pressure_takes_the_eldest),
+                cmocka_unit_test(pressure_may_end_within_a_pass),
                 cmocka_unit_test(pressure_is_read),
                 cmocka_unit_test(pieces_are_bounded),
                 cmocka_unit_test(retirements_in_flight_are_bounded),
