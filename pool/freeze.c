@@ -12,6 +12,7 @@
 #include "pool-inside.h"
 #include "reclaim.h"
 #include "retire.h"
+#include "spec.h"
 #include "task.h"
 #include "user-id.h"
 #include "waiters.h"
@@ -252,7 +253,7 @@ static void on_thaw_done(void *subject, const struct fault *fault)
         struct carrel *carrel = task->carrel;
         struct pool *pool = carrel->pool;
         double duration_s = clock_boottime_s() - task->began_s;
-        bool is_over, has_died = task->has_died;
+        bool is_over, is_use, has_died = task->has_died;
         struct fault own = fault != NULL ? *fault : (struct fault){ 0 };
         const struct fault *why = fault != NULL ? &own : NULL;
         char reason[CARREL_REASON_BYTES];
@@ -262,13 +263,15 @@ static void on_thaw_done(void *subject, const struct fault *fault)
         list_init(&waits);
         list_move_all(&carrel->thawers, &thawers);
         list_move_all(&carrel->waiters, &waits);
+        is_use = !carrel->has_refused_freeze || !list_is_empty(&thawers) || !list_is_empty(&waits);
         memcpy(reason, task->reason, sizeof reason);
         task->flow = NULL; /* it frees itself */
         task_free(task);
         if (why == NULL) {
                 table_set_state(&pool->table, carrel, CARREL_READY);
                 carrel_set_reason(carrel, "is running");
-                carrel_touch(carrel);
+                if (is_use) /* else it has only failed to freeze, and stays idle */
+                        carrel_touch(carrel);
         } else {
                 name_ancestor(&own);
                 carrel_set_reason(carrel, "is frozen, and could not be thawed");
@@ -286,6 +289,7 @@ static void on_thaw_done(void *subject, const struct fault *fault)
 
 static const struct flow_plan THAW = { "thaw", THAW_STEPS, task_abandon, on_thaw_done };
 
+/* Of the requests that wait, it answers those of this spec. */
 static int begin_thaw(struct carrel *carrel, const char *reason, bool is_from_outside, struct fault *why)
 {
         struct pool *pool = carrel->pool;
@@ -303,8 +307,11 @@ static int begin_thaw(struct carrel *carrel, const char *reason, bool is_from_ou
         (void)snprintf(task->reason, sizeof task->reason, "%s", reason);
         table_set_state(&pool->table, carrel, CARREL_FROZEN);
         carrel_set_reason(carrel, "is being thawed");
-        LIST_EACH (&carrel->waiters, node)
-                LIST_ENTRY(node, struct pool_wait, node)->is_with_task = true;
+        LIST_EACH (&carrel->waiters, node) {
+                struct pool_wait *wait = LIST_ENTRY(node, struct pool_wait, node);
+
+                wait->is_with_task = spec_matches(&wait->spec, &carrel->spec); /* the others are judged again */
+        }
         return 0;
 }
 

@@ -104,6 +104,19 @@ static void note_view(void *arg, const struct carrel_view *view)
         *(int64_t *)arg = view->idle_ms;
 }
 
+static void note_refusal(void *arg, const struct carrel_view *view)
+{
+        *(bool *)arg = view->has_refused_freeze;
+}
+
+static bool has_refused(const struct rig *rig)
+{
+        bool refused = false;
+
+        assert_true(pool_inspect(rig->pool, "ada", note_refusal, &refused));
+        return refused;
+}
+
 static void a_frozen_carrel_is_resumed_by_an_ensure(void **state)
 {
         struct answer first, again;
@@ -240,6 +253,63 @@ static void one_that_does_not_freeze_runs_on(void **state)
         assert_string_equal(ensure.container_id, first.container_id);
         assert_int_equal(rig_state(&rig, "ada"), CARREL_READY);
         assert_int_equal(rig.events[POOL_FREEZE_FAILED], 1);
+        close_rig(&rig);
+}
+
+/* The thaw answers the requests of its spec. The others that waited are judged by their own. */
+static void a_thaw_gives_nobody_another_spec(void **state)
+{
+        const struct carrel_spec other = { .pids = 99 };
+        struct answer first, freeze, same, refused, replaced;
+        struct rig rig;
+
+        (void)state;
+        open_with(&rig, FREEZER_V2);
+        rig_must_ensure(&rig, "ada", &first);
+        ask_freeze(&rig, &freeze);
+        rig_run_for(&rig, 0.1);
+        rig_ensure(&rig, "ada", &same); /* the control */
+        rig_ensure_spec(&rig, "ada", &other, CONFLICT_FAIL, &refused);
+        rig_ensure_spec(&rig, "ada", &other, CONFLICT_REPLACE_IDLE, &replaced);
+        put_file(&rig, "cgroup.events", "frozen 1\n");
+        rig_run_for(&rig, 0.05);
+        put_file(&rig, "cgroup.events", "frozen 0\n");
+        rig_run_for(&rig, 30.0);
+        assert_true(same.is_success);
+        assert_int_equal(same.outcome, OUTCOME_RESUMED);
+        expect_fault(&refused, FAULT_SPEC_CONFLICT);
+        assert_true(replaced.is_success);
+        assert_int_equal(replaced.outcome, OUTCOME_REPLACED);
+        assert_string_not_equal(replaced.container_id, first.container_id);
+        close_rig(&rig);
+}
+
+/* Else one that never freezes would never be idle for long enough to be stopped. */
+static void a_freeze_that_fails_is_no_use(void **state)
+{
+        struct answer first, answer, ensure;
+        int64_t idle_ms = 0;
+        struct rig rig;
+
+        (void)state;
+        open_with(&rig, FREEZER_V2);
+        rig_must_ensure(&rig, "ada", &first);
+        rig_run_for(&rig, 5.0);
+        ask_freeze(&rig, &answer);
+        rig_run_for(&rig, 1.0);
+        expect_fault(&answer, FAULT_DEADLINE);
+        assert_int_equal(rig_state(&rig, "ada"), CARREL_READY);
+        assert_true(pool_inspect(rig.pool, "ada", note_view, &idle_ms));
+        assert_true(idle_ms >= 6000);
+        assert_true(has_refused(&rig));
+        ask_freeze(&rig, &answer); /* the control: an ensure that waited is a use */
+        rig_run_for(&rig, 0.1);
+        rig_ensure(&rig, "ada", &ensure);
+        rig_run_for(&rig, 1.0);
+        assert_true(ensure.is_success);
+        assert_true(pool_inspect(rig.pool, "ada", note_view, &idle_ms));
+        assert_true(idle_ms <= 1000);
+        assert_false(has_refused(&rig));
         close_rig(&rig);
 }
 
@@ -409,6 +479,8 @@ int main(void)
                 cmocka_unit_test_setup(a_carrel_without_a_freezer_is_refused, need_root),
                 cmocka_unit_test_setup(requests_meet_a_slow_freeze, need_root),
                 cmocka_unit_test_setup(one_that_does_not_freeze_runs_on, need_root),
+                cmocka_unit_test_setup(a_thaw_gives_nobody_another_spec, need_root),
+                cmocka_unit_test_setup(a_freeze_that_fails_is_no_use, need_root),
                 cmocka_unit_test_setup(one_that_does_not_thaw_is_named, need_root),
                 cmocka_unit_test_setup(an_admins_pause_stays_until_it_is_thawed, need_root),
                 cmocka_unit_test_setup(it_is_thawed_before_it_is_removed, need_root),
